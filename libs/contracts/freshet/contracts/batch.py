@@ -1,0 +1,72 @@
+"""The shape of the data plane: records of one topic as columns."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from freshet.contracts.arrays import Ints, Ints32
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Record(Protocol):
+    """One record as a Kafka client hands it out; read only to fill a column."""
+
+    def topic(self) -> str: ...
+    def partition(self) -> int: ...
+    def offset(self) -> int: ...
+    def timestamp(self) -> tuple[int, int]: ...
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def headers(self) -> Headers | None: ...
+
+
+class Batch:
+    """Records of one topic, in the order they were read, as columns of equal length.
+
+    `role` is the topic's name in `schemas/topics.yaml`, never its physical name. Within one partition offsets ascend.
+    Columns are made when first asked for: a logic that never looks at the keys does not pay for them.
+    """
+
+    def __init__(self, role: str, records: Sequence[Record]) -> None:
+        self.role = role
+        self.records = records
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @cached_property
+    def values(self) -> list[bytes | None]:
+        """The record values, untouched."""
+        return [record.value() for record in self.records]
+
+    @cached_property
+    def keys(self) -> list[bytes | None]:
+        """The record keys, untouched."""
+        return [record.key() for record in self.records]
+
+    @cached_property
+    def partitions(self) -> Ints32:
+        """Partition number of each row, int32 (n,)."""
+        return np.array([record.partition() for record in self.records], dtype=np.int32)
+
+    @cached_property
+    def offsets(self) -> Ints:
+        """Offset of each row, int64 (n,)."""
+        return np.array([record.offset() for record in self.records], dtype=np.int64)
+
+    @cached_property
+    def timestamps_ms(self) -> Ints:
+        """The broker's timestamp of each row, milliseconds since the epoch, int64 (n,)."""
+        return np.array([record.timestamp()[1] for record in self.records], dtype=np.int64)
+
+    @property
+    def now_ms(self) -> int:
+        """The largest broker timestamp in the batch: the only clock that a data-plane output may depend on."""
+        return int(self.timestamps_ms.max())
+
+    def rows(self, partition: int) -> Ints:
+        """Indexes of this partition's rows, ascending, int64."""
+        return np.flatnonzero(self.partitions == partition)

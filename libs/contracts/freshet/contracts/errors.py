@@ -1,0 +1,17 @@
+"""What can go wrong between the rooms. Each error says what happened, why, and what to do."""
+
+
+class FreshetError(Exception):
+    """Something a person should read: the message says what, why and what to do."""
+
+
+class ContractError(FreshetError):
+    """A pipeline, schema, topic or message breaks what the rooms have agreed on."""
+
+
+class SchemaError(ContractError):
+    """An Avro schema that cannot be used safely, or that breaks compatibility."""
+
+
+class UnknownPartError(ContractError):
+    """A `kind` that no installed part answers to."""

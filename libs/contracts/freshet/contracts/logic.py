@@ -1,0 +1,173 @@
+"""All that a core and the shell say to each other.
+
+A logic is deterministic and without IO: the same batches, messages and times give the same effects. It may own state. The
+shell (`freshet.runtime`) reads topics, hands columns over, and turns the effects into one transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from freshet.contracts.arrays import Ints
+from freshet.contracts.batch import Batch
+from freshet.contracts.messages import Message
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Publish:
+    """Write these records to the data topic `role`, in order.
+
+    `partitions=None` lets the key decide (murmur2, as Java does); a number or a column fixes it. From `on_batch` they ride in
+    the batch's transaction.
+    """
+
+    role: str
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes]
+    partitions: Sequence[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Write one control message. From `on_batch` it rides in the batch's transaction."""
+
+    role: str
+    key: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeadLetter:
+    """Set these rows of the batch aside, bytes untouched, each with a sentence that says why."""
+
+    rows: Ints
+    reason: str
+    details: Sequence[str]
+    schema_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Commit this text as the offset metadata of the partition (at most 4,096 bytes)."""
+
+    role: str
+    partition: int
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Do not consume this partition for now: its rows in this batch count as unread, until `Release`."""
+
+    role: str
+    partition: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Read this held partition again, from its committed offset."""
+
+    role: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Throw the whole batch away and read it again from the committed offsets."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Run this job outside the loop; its outcome comes back through `on_job`."""
+
+    job: object
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job: exactly one of result and error."""
+
+    job: object
+    result: object | None = None
+    error: str | None = None
+
+
+Effect = Publish | Announce | DeadLetter | Mark | Hold | Release | Abort | Start
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One control record as a logic folds it; `message=None` is a tombstone."""
+
+    role: str
+    key: str
+    message: Message | None
+    timestamp_ms: int = 0
+    offset: int = 0
+
+
+class Logic:
+    """The core of a data-plane service. Override what you need; the defaults do nothing.
+
+    Order of calls: facts are folded up to the end seen at start before the first `on_assign`; `on_assign` comes before the first
+    row of a partition **and again after every rewind**, with the committed metadata, and replaces whatever the logic
+    remembered of that partition.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Roles that `on_batch` consumes, as a member of the service's group."""
+    follows: ClassVar[tuple[str, ...]] = ()
+    """Control roles that `fold` sees, from the beginning of the topic."""
+
+    def fold(self, fact: Fact) -> None:
+        """Take in one control record. Never blocks; the same fact twice changes nothing."""
+
+    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
+        """This partition is ours, positioned at its committed offset, with that offset's metadata."""
+        return ()
+
+    def on_revoke(self, role: str, partition: int) -> None:
+        """This partition is no longer ours."""
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        """Answer every row of the batch, or hold its partition, or abort."""
+        raise NotImplementedError
+
+    def on_tick(self, now_ms: int) -> Iterable[Effect]:  # noqa: ARG002
+        """Wall-clock time passed. Data-plane outputs may not depend on it."""
+        return ()
+
+    def on_job(self, outcome: Outcome) -> None:
+        """A job that this logic started has ended."""
+
+    def unready(self) -> str | None:
+        """Why this logic cannot serve yet, or None when it can."""
+        return None
+
+
+class Decider:
+    """The core of a control-plane service with a single owner (registry, retraining).
+
+    The shell fences, folds every followed topic to the end, then asks `decide` again and again. State is a fold of topics
+    alone: what `decide` announces is committed in one transaction and folded only afterwards, so a decision lost in a crash
+    is simply made again.
+    """
+
+    follows: ClassVar[tuple[str, ...]] = ()
+    """Control roles written by others."""
+    owns: ClassVar[tuple[str, ...]] = ()
+    """Control roles that only this service writes; folded once at start, then kept current by its own commits."""
+
+    def fold(self, fact: Fact) -> None:
+        """Take in one control record. The same fact twice changes nothing."""
+        raise NotImplementedError
+
+    def decide(self, now_ms: int) -> Iterable[Announce | Start]:
+        """What follows from the state now; nothing when all is settled."""
+        raise NotImplementedError
+
+    def on_job(self, outcome: Outcome) -> None:
+        """A job that this decider started has ended."""

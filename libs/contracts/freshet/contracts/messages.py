@@ -1,0 +1,181 @@
+"""The control plane's messages: one frozen object each. `schemas/control/*.avsc` is the source; a test holds both together."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Phase = Literal["prepare", "live", "aborted"]
+ModelState = Literal["admitted", "refused", "retired", "quarantined"]
+Action = Literal["promote", "rollback", "pause", "resume", "retire", "annotate"]
+Verdict = Literal["done", "refused", "stale", "expired"]
+
+
+class Message(BaseModel):
+    """A control record's value. Unknown fields are errors, numbers must be finite, instances never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class PipelineRecord(Message):
+    """A pipeline specification as published by `freshet apply`; number counts up from 1."""
+
+    pipeline: str
+    number: int = Field(ge=1)
+    spec: str
+    event_schema: str
+    event_schema_id: int
+
+
+class Golden(Message):
+    """Rows with the scores their trainer saw: float32, little-endian, row-major."""
+
+    rows: int = Field(ge=1)
+    features: bytes
+    scores: bytes
+
+
+class Manifest(Message):
+    """Everything about a trained model but its bytes. Holds no time, so that the same training gives the same manifest."""
+
+    pipeline: str
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(gt=0)
+    chunk_bytes: int = Field(gt=0)
+    chunk_digests: tuple[str, ...]
+    inputs: tuple[str, ...]
+    classes: tuple[str, ...]
+    input_name: str
+    output_name: str
+    opset: int
+    golden: Golden
+    trainer: str
+    lineage: dict[str, str] = {}
+    metrics: dict[str, float] = {}
+
+
+class Candidate(Message):
+    """A model that asks to be admitted. `chunk_offsets` is only a hint: a chunk counts by its key."""
+
+    manifest: Manifest
+    chunk_offsets: tuple[int, ...] = ()
+
+
+class Change(Message):
+    """One line of a model version's history."""
+
+    at_ms: int
+    what: str
+
+
+class ModelVersion(Message):
+    """The registry's word on one candidate: its version once admitted, or why it was refused."""
+
+    pipeline: str
+    version: str
+    state: ModelState
+    reason: str
+    manifest: Manifest
+    chunk_offsets: tuple[int, ...] = ()
+    aliases: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    history: tuple[Change, ...] = ()
+
+
+class Share(Message):
+    """A version's share of the entities, in ten-thousandths."""
+
+    version: str
+    share: int = Field(ge=0, le=10_000)
+
+
+class Rollout(Message):
+    """One epoch of a pipeline. The same key moves from prepare to live or aborted; the live epoch is the highest live one."""
+
+    pipeline: str
+    epoch: int = Field(ge=1)
+    phase: Phase
+    table: tuple[Share, ...]
+    salt: str
+    understudies: dict[str, str] = {}
+    resident: tuple[str, ...] = ()
+    shadow: tuple[str, ...] = ()
+    paused: bool = False
+    expected_previous: int = 0
+    previous_digest: str = ""
+    revoked: tuple[str, ...] = ()
+    deadline_ms: int = 0
+    cause: str
+
+
+class Cutover(Message):
+    """The first offset of a partition that is answered under (epoch, fallback)."""
+
+    pipeline: str
+    lane: str
+    topic_id: str
+    partition: int
+    first_offset: int
+    epoch: int
+    fallback: int = Field(ge=0, le=1)
+    cause: str
+
+
+class Prepared(Message):
+    """How a worker fared with preparing an epoch; `verdict` is ok or a reason code."""
+
+    epoch: int
+    verdict: str
+    detail: str = ""
+    load_ms: int = 0
+    p99_us: int = 0
+
+
+class PartitionState(Message):
+    """A partition in a worker's hands; `held` says why it waits, empty when it flows."""
+
+    partition: int
+    epoch: int
+    fallback: int
+    held: str = ""
+
+
+class WorkerState(Message):
+    """A worker's whole state: there are no acknowledgement messages, a later record replaces an earlier one."""
+
+    instance: str
+    service: str
+    pipeline: str
+    lane: str = "serve"
+    interval_ms: int
+    live_epoch: int = 0
+    prepared: tuple[Prepared, ...] = ()
+    resident: tuple[str, ...] = ()
+    partitions: tuple[PartitionState, ...] = ()
+    quarantined: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    leaving: bool = False
+
+
+class Command(Message):
+    """What an operator asked for; it gets exactly one decision."""
+
+    command_id: str
+    pipeline: str
+    action: Action
+    version: str = ""
+    text: str = ""
+    expected_epoch: int | None = None
+    expires_at_ms: int
+    by: str
+
+
+class Decision(Message):
+    """The audit: what the registry decided, about what, and from which inputs."""
+
+    pipeline: str
+    about: Literal["command", "candidate", "rollout"]
+    subject: str
+    verdict: Verdict
+    reason: str
+    epoch: int = 0
+    inputs: dict[str, str] = {}

@@ -1,0 +1,36 @@
+"""A partition's place in the history of rollouts: the ordered pair (epoch, fallback)."""
+
+import re
+from typing import NamedTuple
+
+from freshet.contracts.errors import ContractError
+
+_METADATA = re.compile(r"e=(\d{1,18}) f=([01])")
+
+
+class Position(NamedTuple):
+    """Where in history a partition is answered; compares in history's order.
+
+    Epoch 0 means that nothing has been answered yet. `fallback` 1 means that the epoch's understudies answer.
+    """
+
+    epoch: int
+    fallback: int = 0
+
+    def metadata(self) -> str:
+        """The text committed with an offset, such as `e=7 f=0`."""
+        return f"e={self.epoch} f={self.fallback}"
+
+    @classmethod
+    def parse(cls, metadata: str) -> "Position":
+        """Read committed metadata back; raises ContractError on anything but the exact form."""
+        found = _METADATA.fullmatch(metadata)
+        if found is None:
+            raise ContractError(
+                f"offset metadata {metadata!r} is not of the form 'e=7 f=0': the group's offsets were reset or written by "
+                "another program. See `freshet doctor` before serving on."
+            )
+        return cls(int(found[1]), int(found[2]))
+
+
+ORIGIN = Position(0, 0)
