@@ -1,0 +1,196 @@
+"""What the loops ask of a message bus. `kafka` is the real one, `memory` a deterministic one; one conformance suite holds both.
+
+Partitions are addressed by (role, partition); only the bus knows physical topic names.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from freshet.contracts.batch import Batch, Headers
+
+
+class Place(NamedTuple):
+    """A partition of a role's topic."""
+
+    role: str
+    partition: int
+
+
+class Committed(NamedTuple):
+    """A group's committed offset: the next one to read, with its metadata ('' if none was committed)."""
+
+    offset: int
+    metadata: str = ""
+
+
+class Span(NamedTuple):
+    """What a partition holds now, for a read_committed reader: low ≤ offset < end."""
+
+    low: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What rebalances did since they were last taken, in net: lost first, then gained."""
+
+    revoked: tuple[Place, ...] = ()
+    assigned: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """One poll's worth of records, at most one batch a role.
+
+    `membership` is the group metadata read right after the poll that opened the batch: with it the broker refuses a commit
+    that a rebalance has overtaken. `torn` says that a rebalance callback ran since: the whole batch must be dropped.
+    """
+
+    batches: tuple[Batch, ...]
+    membership: object
+    torn: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Send:
+    """Records for one topic as columns. `partitions=None` lets the key decide (murmur2)."""
+
+    role: str
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    partitions: Sequence[int] | None = None
+    headers: Sequence[Headers] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Everything that becomes visible together: records, and the offsets they answer."""
+
+    sends: Sequence[Send] = ()
+    offsets: Mapping[Place, Committed] = field(default_factory=dict)
+    membership: object = None
+
+
+class BusError(Exception):
+    """Something the bus could not do."""
+
+
+class RetriableError(BusError):
+    """Not now: the broker is away or busy. The same call may go through later; nothing was done."""
+
+
+class RefusedError(BusError):
+    """The transaction was aborted, wholly: rewind to the committed offsets and read again."""
+
+
+class TooLargeError(RefusedError):
+    """A record is larger than its topic takes; the transaction was aborted."""
+
+
+class FatalError(BusError):
+    """This client can never go on (fenced, no rights, broken invariant): the process must exit."""
+
+
+class ExpiredError(BusError):
+    """A partition's position is outside what the topic still holds; the partition delivers nothing until it is started anew."""
+
+    def __init__(self, place: Place, position: int) -> None:
+        super().__init__(f"{place.role}/{place.partition}: offset {position} is no longer (or not yet) in the topic.")
+        self.place = place
+        self.position = position
+
+
+class GroupConsumer(Protocol):
+    """A member of a consumer group. New partitions arrive paused: `start` sets them flowing."""
+
+    def collect(self, limit: int, limit_bytes: int, timeout_s: float) -> Collected | None:
+        """The next batch: what has already arrived, at most limit records and about limit_bytes; None when nothing came in time.
+
+        Raises ExpiredError, FatalError, RetriableError.
+        """
+
+    def take_changes(self) -> Changes:
+        """Rebalances since the last call. Non-blocking."""
+
+    def owned(self) -> frozenset[Place]:
+        """Partitions that are ours now, paused or not."""
+
+    def membership(self) -> object:
+        """Group metadata as of now, for a transaction that carries offsets but no batch."""
+
+    def committed(self, places: Sequence[Place], timeout_s: float) -> dict[Place, Committed | None]:
+        """Committed offsets; None where the group has none. Raises RetriableError while a transaction on them is open."""
+
+    def start(self, place: Place, offset: int) -> None:
+        """Deliver this owned partition from that offset on."""
+
+    def pause(self, place: Place) -> None:
+        """Deliver nothing more of this partition until `start`."""
+
+    def span(self, place: Place) -> Span:
+        """Low and end offset of the partition now."""
+
+    def close(self) -> None:
+        """Leave the group (a fixed slot keeps its place) and free everything. Bounded in time."""
+
+
+class TransactionalProducer(Protocol):
+    """Commits transactions under one transactional id; a second one with the same id fences the first."""
+
+    def open(self) -> None:
+        """Fence predecessors, and finish or abort what they left open. Blocks; raises FatalError or RetriableError."""
+
+    def commit(self, transaction: Transaction) -> None:
+        """Make all of it visible, or nothing. Raises RefusedError (aborted) or FatalError."""
+
+    def close(self) -> None:
+        """Free everything without waiting."""
+
+
+class Producer(Protocol):
+    """Writes single records idempotently, outside transactions: states and artifacts whose repeat is harmless."""
+
+    def send(self, send: Send) -> list[int]:
+        """Write and wait for acknowledgement; the offsets, in order. Raises FatalError or RetriableError."""
+
+    def close(self) -> None:
+        """Free everything."""
+
+
+class LogReader(Protocol):
+    """Reads whole topics without a group, read_committed, from the beginning or from given offsets."""
+
+    def read(self, limit: int, timeout_s: float) -> list[Batch]:
+        """The next records, at most one batch a role; [] when nothing came in time."""
+
+    def caught_up(self) -> bool:
+        """True once everything up to the ends seen when the reader was made (or `mark_ends` last called) was returned."""
+
+    def mark_ends(self) -> None:
+        """Look at the ends anew: `caught_up` now means up to here. Blocks for one request."""
+
+    def close(self) -> None:
+        """Free everything."""
+
+
+class Bus(Protocol):
+    """Makes clients that see one namespace and, for data topics, one pipeline."""
+
+    def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> GroupConsumer:
+        """A member of the service's group. With an instance, a fixed slot (static membership); without, an elastic one."""
+
+    def transactional_producer(self, service: str, slot: str) -> TransactionalProducer:
+        """A transactional producer for that slot; call `open` before the first commit."""
+
+    def producer(self) -> Producer:
+        """An idempotent producer without transactions."""
+
+    def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> LogReader:
+        """Reads all partitions of these roles, or only those in `starts`, from there on."""
+
+    def spans(self, role: str) -> dict[int, Span]:
+        """Low and (read_committed) end offset of every partition. Raises RetriableError; an absent topic gives {}."""
+
+    def topic_id(self, role: str) -> str:
+        """The broker's unique id of the topic: a topic made anew has another. '' if the broker does not say."""

@@ -1,0 +1,93 @@
+"""Makes Kafka clients for one namespace and pipeline."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Place, Span
+from freshet.runtime.kafka import config
+from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
+from freshet.runtime.kafka.consumer import KafkaGroupConsumer
+from freshet.runtime.kafka.errors import kafka_error, translated
+from freshet.runtime.kafka.producer import KafkaProducer, KafkaTransactionalProducer
+from freshet.runtime.kafka.reader import KafkaLogReader
+
+
+class KafkaBus:
+    """Implements `bus.Bus`."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        names: TopicNames,
+        *,
+        extra: ClientConfig | None = None,
+        transaction_timeout_ms: int = 15_000,
+    ) -> None:
+        """`extra` are further client settings, such as TLS and SASL; they win over ours."""
+        self.names = names
+        self._bootstrap_servers = bootstrap_servers
+        self._extra = dict(extra or {})
+        self._transaction_timeout_ms = transaction_timeout_ms
+
+    def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> KafkaGroupConsumer:
+        """See `bus.Bus`."""
+        settings = config.group_consumer(self._bootstrap_servers, self._extra, self.names.group(service), instance)
+        return KafkaGroupConsumer(settings, {role: self.names.topic(role) for role in roles})
+
+    def transactional_producer(self, service: str, slot: str) -> KafkaTransactionalProducer:
+        """See `bus.Bus`."""
+        settings = config.transactional_producer(
+            self._bootstrap_servers,
+            self._extra,
+            self.names.transactional_id(service, slot),
+            self._transaction_timeout_ms,
+        )
+        return KafkaTransactionalProducer(settings, self.names.topic)
+
+    def producer(self) -> KafkaProducer:
+        """See `bus.Bus`."""
+        return KafkaProducer(config.producer(self._bootstrap_servers, self._extra), self.names.topic)
+
+    def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> KafkaLogReader:
+        """See `bus.Bus`."""
+        settings = config.consumer(self._bootstrap_servers, self._extra)
+        return KafkaLogReader(settings, {role: self.names.topic(role) for role in roles}, starts, self.spans)
+
+    def spans(self, role: str) -> dict[int, Span]:
+        """See `bus.Bus`."""
+        topic = self.names.topic(role)
+        with translated(f"reading the ends of {topic}"):
+            metadata = self._admin.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+            if metadata.error is not None:
+                if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    return {}
+                raise KafkaException(metadata.error)
+            lows = self._offsets(topic, list(metadata.partitions), OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+            ends = self._offsets(topic, list(metadata.partitions), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return {partition: Span(lows[partition], ends[partition]) for partition in sorted(lows)}
+
+    def topic_id(self, role: str) -> str:
+        """See `bus.Bus`."""
+        topic = self.names.topic(role)
+        answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT_S)[topic]
+        try:
+            return str(answer.result().topic_id)
+        except KafkaException as error:
+            if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return ""
+            raise
+
+    def _offsets(self, topic: str, partitions: list[int], spec: OffsetSpec) -> dict[int, int]:
+        asked = {TopicPartition(topic, partition): spec for partition in partitions}
+        answers = self._admin.list_offsets(
+            asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_TIMEOUT_S
+        )
+        return {at.partition: answer.result().offset for at, answer in answers.items()}
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient(config.common(self._bootstrap_servers, self._extra))

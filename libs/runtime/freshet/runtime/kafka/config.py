@@ -1,0 +1,80 @@
+"""Client settings, each with its reason. Figures: docs/performance.md."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+ClientConfig = Mapping[str, str]
+
+_LOG: Final = logging.getLogger("freshet.kafka")
+
+REQUEST_TIMEOUT_S: Final = 10.0
+
+
+def common(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
+    """What every client needs; `extra` carries the user's security settings."""
+    return {
+        "bootstrap.servers": bootstrap_servers,
+        "logger": _LOG,
+        "client.id": "freshet",
+        # the default of 10 s would be added to every recovery from a broker restart
+        "reconnect.backoff.max.ms": 1000,
+        # also decides when a lost EndTxn is sent again; must stay below the transaction timeout
+        "socket.timeout.ms": 4000,
+        **extra,
+    }
+
+
+def consumer(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
+    """A consumer that reads committed records only, with bounded prefetch, and never commits by itself."""
+    return common(bootstrap_servers, extra) | {
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "check.crcs": True,
+        # the default of 1,000 ms stalls a consumer that drains its queue
+        "fetch.queue.backoff.ms": 5,
+        "fetch.wait.max.ms": 10,
+        "queued.min.messages": 20_000,
+        "queued.max.messages.kbytes": 16_384,
+    }
+
+
+def group_consumer(bootstrap_servers: str, extra: ClientConfig, group: str, instance: str | None) -> dict[str, Any]:
+    """A group member. Cooperative, so that one hung worker does not stop the healthy ones."""
+    return consumer(bootstrap_servers, extra) | {
+        "group.id": group,
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "auto.offset.reset": "error",
+        "session.timeout.ms": 30_000,
+        "heartbeat.interval.ms": 3000,
+        "max.poll.interval.ms": 60_000,
+        **({"group.instance.id": instance} if instance is not None else {}),
+    }
+
+
+def producer(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
+    """An idempotent producer that places keys as Java does."""
+    return common(bootstrap_servers, extra) | {
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+        "linger.ms": 5,
+        # dead letters carry an event of the largest legal size and its context
+        "message.max.bytes": 1_200_000,
+        "queue.buffering.max.messages": 100_000,
+        "queue.buffering.max.kbytes": 131_072,
+    }
+
+
+def transactional_producer(
+    bootstrap_servers: str, extra: ClientConfig, transactional_id: str, timeout_ms: int
+) -> dict[str, Any]:
+    """A transactional producer."""
+    return producer(bootstrap_servers, extra) | {
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": timeout_ms,
+        # with the default of 100 ms every small transaction waits 77 to 94 ms for its offsets
+        "retry.backoff.ms": 1,
+        "delivery.report.only.error": True,
+    }

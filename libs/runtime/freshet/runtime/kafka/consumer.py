@@ -1,0 +1,156 @@
+"""A member of a consumer group on Kafka."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from freshet.contracts.batch import Batch
+from freshet.runtime.bus import Changes, Collected, Committed, ExpiredError, Place, Span
+from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S
+from freshet.runtime.kafka.errors import bus_error, kafka_error, translated
+
+_DRAIN: Final = 1000  # records per inner consume: the byte limit is looked at this often
+_SEEK_DEADLINE_S: Final = 5.0
+
+
+class KafkaGroupConsumer:
+    """Implements `bus.GroupConsumer`. Rebalance callbacks only note what happened: the owner thread acts on it later."""
+
+    def __init__(self, config: dict[str, Any], topics: Mapping[str, str]) -> None:
+        """`topics` maps role to physical name."""
+        self._topics = dict(topics)
+        self._roles = {topic: role for role, topic in topics.items()}
+        self._rebalances = 0
+        self._owned: set[Place] = set()
+        self._revoked: list[Place] = []
+        self._assigned: list[Place] = []
+        self._errors: list[Message] = []
+        self._consumer = Consumer(config)
+        self._consumer.subscribe(list(self._roles), on_assign=self._on_assign, on_revoke=self._on_revoke)
+
+    def collect(self, limit: int, limit_bytes: int, timeout_s: float) -> Collected | None:
+        """See `bus.GroupConsumer`."""
+        if self._errors:
+            self._raise(self._errors.pop(0))
+        with translated("polling"):
+            first = self._consumer.poll(timeout_s)
+            if first is None:
+                return None
+            # Right here: read earlier it may be void, read later it would carry the generation of a rebalance that
+            # gave these very rows to somebody else, and the broker would accept our commit.
+            membership = self._consumer.consumer_group_metadata()
+            rebalances = self._rebalances
+            messages = [first]
+            size_bytes = len(first)
+            while len(messages) < limit and size_bytes < limit_bytes:
+                more = self._consumer.consume(min(_DRAIN, limit - len(messages)), 0)
+                messages += more
+                size_bytes += sum(map(len, more))
+                if len(more) < _DRAIN:
+                    break
+        self._errors += [message for message in messages if message.error() is not None]
+        if self._errors:
+            messages = [message for message in messages if message.error() is None]
+        torn = rebalances != self._rebalances
+        return Collected(self._batches(messages), membership, torn) if messages or torn else None
+
+    def _batches(self, messages: list[Message]) -> tuple[Batch, ...]:
+        if len(self._roles) == 1:
+            return tuple(Batch(role, messages) for role in self._topics if messages)  # type: ignore[arg-type]
+        by_role: dict[str, list[Message]] = {role: [] for role in self._topics}
+        for message in messages:
+            by_role[self._roles[message.topic()]].append(message)  # type: ignore[index]
+        return tuple(Batch(role, rows) for role, rows in by_role.items() if rows)  # type: ignore[arg-type]
+
+    def _raise(self, message: Message) -> None:
+        error = message.error()
+        assert error is not None
+        topic, partition = message.topic(), message.partition()
+        if error.code() == KafkaError._MAX_POLL_EXCEEDED:
+            return  # the rebalance that follows says all there is to say
+        if error.code() == KafkaError._AUTO_OFFSET_RESET and topic is not None and partition is not None:
+            raise ExpiredError(Place(self._roles[topic], partition), message.offset() or 0)
+        raise bus_error(error, f"reading {topic}/{partition}")
+
+    def take_changes(self) -> Changes:
+        """See `bus.GroupConsumer`."""
+        changes = Changes(tuple(self._revoked), tuple(self._assigned))
+        self._revoked, self._assigned = [], []
+        return changes
+
+    def owned(self) -> frozenset[Place]:
+        """See `bus.GroupConsumer`."""
+        return frozenset(self._owned)
+
+    def membership(self) -> object:
+        """See `bus.GroupConsumer`."""
+        return self._consumer.consumer_group_metadata()
+
+    def committed(self, places: Sequence[Place], timeout_s: float) -> dict[Place, Committed | None]:
+        """See `bus.GroupConsumer`."""
+        with translated("reading committed offsets"):
+            answers = self._consumer.committed([self._at(place) for place in places], timeout_s)
+        found: dict[Place, Committed | None] = {}
+        for answer in answers:
+            if answer.error is not None:
+                raise bus_error(answer.error, f"reading the committed offset of {answer.topic}/{answer.partition}")
+            known = Committed(answer.offset, answer.metadata or "") if answer.offset >= 0 else None
+            found[Place(self._roles[answer.topic], answer.partition)] = known
+        return found
+
+    def start(self, place: Place, offset: int) -> None:
+        """See `bus.GroupConsumer`."""
+        at = self._at(place, offset)
+        deadline = time.monotonic() + _SEEK_DEADLINE_S
+        while True:
+            try:
+                self._consumer.seek(at)
+                break
+            except KafkaException as error:
+                # just assigned: the client's own thread has not begun with this partition yet
+                if kafka_error(error).code() != KafkaError._STATE or time.monotonic() > deadline:
+                    raise bus_error(kafka_error(error), f"seeking {at.topic}/{at.partition} to {offset}") from error
+                time.sleep(0.002)
+        self._consumer.resume([at])
+
+    def pause(self, place: Place) -> None:
+        """See `bus.GroupConsumer`."""
+        with translated("pausing"):
+            self._consumer.pause([self._at(place)])
+
+    def span(self, place: Place) -> Span:
+        """See `bus.GroupConsumer`."""
+        with translated("reading the ends of a partition"):
+            low, end = self._consumer.get_watermark_offsets(self._at(place), timeout=REQUEST_TIMEOUT_S)
+        return Span(low, end)
+
+    def close(self) -> None:
+        """See `bus.GroupConsumer`."""
+        self._consumer.close()
+        self._owned.clear()
+
+    def _at(self, place: Place, offset: int = 0) -> TopicPartition:
+        return TopicPartition(self._topics[place.role], place.partition, offset)
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._rebalances += 1
+        places = [Place(self._roles[at.topic], at.partition) for at in partitions]
+        # Any concrete offset will do: paused, nothing is fetched before `start` has sought the right one.
+        arriving = [self._at(place) for place in places]
+        consumer.incremental_assign(arriving)
+        consumer.pause(arriving)
+        self._owned.update(places)
+        self._assigned += places
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._rebalances += 1
+        consumer.incremental_unassign(partitions)
+        for at in partitions:
+            place = Place(self._roles[at.topic], at.partition)
+            self._owned.discard(place)
+            if place in self._assigned:
+                self._assigned.remove(place)
+            else:
+                self._revoked.append(place)

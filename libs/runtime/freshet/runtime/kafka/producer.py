@@ -1,0 +1,204 @@
+"""Producers on Kafka: transactional for the loops, idempotent for states and artifacts."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from freshet.runtime import failpoints
+from freshet.runtime.bus import FatalError, RefusedError, RetriableError, Send, TooLargeError, Transaction
+from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S
+from freshet.runtime.kafka.errors import bus_error, kafka_error
+
+_COMMIT_DEADLINE_S: Final = 30.0
+_SUSPECT_S: Final = 2.0
+_TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
+
+
+class KafkaTransactionalProducer:
+    """Implements `bus.TransactionalProducer`.
+
+    Suspect rule (Jepsen's client-side defence): librdkafka resends EndTxn under the same epoch, so a delayed copy could hit the
+    next transaction. After a slow or retried commit the client is replaced before the next begin: the new epoch fences
+    any copy still on its way.
+    """
+
+    def __init__(self, config: dict[str, Any], topic: Callable[[str], str]) -> None:
+        self._config = config | {"on_delivery": self._on_delivery, "error_cb": self._on_error}
+        self._topic = topic
+        self._producer: Producer | None = None
+        self._undelivered: list[KafkaError] = []
+        self._suspect = False
+
+    def open(self) -> None:
+        """See `bus.TransactionalProducer`."""
+        self._producer = Producer(self._config)
+        self._retried(lambda: self._client.init_transactions(REQUEST_TIMEOUT_S), "taking over the transactional id")
+        self._suspect = False
+
+    def commit(self, transaction: Transaction) -> None:
+        """See `bus.TransactionalProducer`."""
+        if self._suspect:
+            self.open()
+        self._undelivered.clear()
+        began = time.monotonic()
+        try:
+            self._client.begin_transaction()
+            failpoints.reached("begun")
+            for send in transaction.sends:
+                enqueue(self._client, self._topic(send.role), send)
+            failpoints.reached("produced")
+            if transaction.offsets:
+                offsets = [
+                    TopicPartition(self._topic(place.role), place.partition, at.offset, at.metadata)
+                    for place, at in transaction.offsets.items()
+                ]
+                self._retried(
+                    lambda: self._client.send_offsets_to_transaction(
+                        offsets, transaction.membership, REQUEST_TIMEOUT_S
+                    ),
+                    "sending offsets",
+                )
+            failpoints.reached("offsets_sent")
+            self._retried(lambda: self._client.commit_transaction(REQUEST_TIMEOUT_S), "committing")
+        except (KafkaException, SystemError) as error:
+            self._abort(kafka_error(error))
+        failpoints.reached("committed")
+        if time.monotonic() - began > _SUSPECT_S:
+            self._suspect = True
+
+    def _retried(self, call: Callable[[], object], doing: str) -> None:
+        """Call again while the client says that the same call may go through, within one deadline."""
+        deadline = time.monotonic() + _COMMIT_DEADLINE_S
+        while True:
+            try:
+                call()
+                return
+            except KafkaException as error:
+                cause = kafka_error(error)
+                if not cause.retriable():
+                    raise
+                if time.monotonic() > deadline:
+                    raise FatalError(
+                        f"{doing} did not succeed within {_COMMIT_DEADLINE_S:.0f} s: {cause.str()}."
+                    ) from error
+                self._suspect = True
+
+    def _abort(self, cause: KafkaError) -> None:
+        """Undo the open transaction and say so, or say that this client is finished."""
+        codes = {error.code() for error in self._undelivered} | {cause.code()}
+        too_large = bool(codes & _TOO_LARGE)
+        if cause.fatal() or not (cause.txn_requires_abort() or too_large):
+            raise bus_error(cause, "committing a transaction")
+        try:
+            self._retried(lambda: self._client.abort_transaction(REQUEST_TIMEOUT_S), "aborting")
+        except (KafkaException, SystemError) as error:
+            raise FatalError(f"an abort failed: {kafka_error(error).str()}. The process must be restarted.") from error
+        reasons = "; ".join(dict.fromkeys(error.str() for error in (*self._undelivered, cause)))
+        raise (TooLargeError if too_large else RefusedError)(f"the transaction was aborted: {reasons}.")
+
+    def close(self) -> None:
+        """See `bus.TransactionalProducer`."""
+        self._producer = None
+
+    @property
+    def _client(self) -> Producer:
+        assert self._producer is not None, "open() comes first"
+        return self._producer
+
+    def _on_delivery(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._undelivered.append(error)
+
+    def _on_error(self, _error: KafkaError) -> None:
+        self._suspect = True
+
+
+class KafkaProducer:
+    """Implements `bus.Producer`."""
+
+    def __init__(self, config: dict[str, Any], topic: Callable[[str], str]) -> None:
+        self._producer = Producer(config)
+        self._topic = topic
+
+    def send(self, send: Send) -> list[int]:
+        """See `bus.Producer`."""
+        offsets: dict[int, int] = {}
+        failures: list[KafkaError] = []
+
+        def delivered(row: int) -> Callable[[KafkaError | None, Message], None]:
+            def note(error: KafkaError | None, message: Message) -> None:
+                if error is not None:
+                    failures.append(error)
+                else:
+                    offsets[row] = message.offset() or 0
+
+            return note
+
+        try:
+            enqueue(self._producer, self._topic(send.role), send, delivered)
+            left = self._producer.flush(_COMMIT_DEADLINE_S)
+        except (KafkaException, SystemError) as error:
+            raise bus_error(kafka_error(error), f"writing to {self._topic(send.role)}") from error
+        if failures:
+            raise bus_error(failures[0], f"writing to {self._topic(send.role)}")
+        if left:
+            raise RetriableError(f"{left} records for {self._topic(send.role)} were not acknowledged in time.")
+        return [offsets[row] for row in range(len(send.values))]
+
+    def close(self) -> None:
+        """See `bus.Producer`."""
+        self._producer.purge()
+
+
+def enqueue(
+    producer: Producer,
+    topic: str,
+    send: Send,
+    delivered: Callable[[int], Callable[[KafkaError | None, Message], None]] | None = None,
+) -> None:
+    """Hand all records over to the client, waiting whenever its queue is full. The hot path: no callback, no header."""
+    produce = producer.produce
+    if delivered is not None or send.headers is not None:
+        _enqueue_rare(producer, topic, send, delivered)
+    elif send.partitions is None:
+        for value, key in zip(send.values, send.keys, strict=True):
+            try:
+                produce(topic, value, key)
+            except BufferError:
+                _patiently(producer, topic, value, key)
+    else:
+        for value, key, partition in zip(send.values, send.keys, send.partitions, strict=True):
+            try:
+                produce(topic, value, key, partition)
+            except BufferError:
+                _patiently(producer, topic, value, key, partition)
+
+
+def _enqueue_rare(
+    producer: Producer,
+    topic: str,
+    send: Send,
+    delivered: Callable[[int], Callable[[KafkaError | None, Message], None]] | None,
+) -> None:
+    """With headers or callbacks, which cost more than all the rest of a record."""
+    for row, (key, value) in enumerate(zip(send.keys, send.values, strict=True)):
+        keywords: dict[str, Any] = {}
+        if send.partitions is not None:
+            keywords["partition"] = send.partitions[row]
+        if send.headers is not None:
+            keywords["headers"] = list(send.headers[row])
+        if delivered is not None:
+            keywords["on_delivery"] = delivered(row)
+        _patiently(producer, topic, value, key, **keywords)
+
+
+def _patiently(producer: Producer, *arguments: Any, **keywords: Any) -> None:
+    """Produce as soon as the client's queue has room; its own delivery timeout bounds the wait."""
+    while True:
+        try:
+            producer.produce(*arguments, **keywords)
+            return
+        except BufferError:
+            producer.poll(0.01)
