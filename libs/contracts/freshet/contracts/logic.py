@@ -122,6 +122,9 @@ class Logic:
     follows: ClassVar[tuple[str, ...]] = ()
     """Control roles that `fold` sees, from the beginning of the topic."""
 
+    origin: ClassVar[str] = ""
+    """Metadata to commit with the start position of a partition that was never answered."""
+
     def fold(self, fact: Fact) -> None:
         """Take in one control record. Never blocks; the same fact twice changes nothing."""
 
@@ -142,6 +145,10 @@ class Logic:
 
     def on_job(self, outcome: Outcome) -> None:
         """A job that this logic started has ended."""
+
+    def on_leave(self) -> Iterable[Effect]:
+        """The service stops: what the others should know."""
+        return ()
 
     def unready(self) -> str | None:
         """Why this logic cannot serve yet, or None when it can."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from freshet.contracts.batch import Batch, Headers
+from freshet.contracts.errors import FreshetError
 
 
 class Place(NamedTuple):
@@ -72,7 +73,7 @@ class Transaction:
     membership: object = None
 
 
-class BusError(Exception):
+class BusError(FreshetError):
     """Something the bus could not do."""
 
 

@@ -90,7 +90,10 @@ class KafkaTransactionalProducer:
         codes = {error.code() for error in self._undelivered} | {cause.code()}
         too_large = bool(codes & _TOO_LARGE)
         if cause.fatal() or not (cause.txn_requires_abort() or too_large):
-            raise bus_error(cause, "committing a transaction")
+            raise FatalError(
+                f"committing a transaction: {cause.str()} ({cause.name()}). This producer cannot go on; the supervisor "
+                "restarts the process, and the next owner of the transactional id settles what is open."
+            )
         try:
             self._retried(lambda: self._client.abort_transaction(REQUEST_TIMEOUT_S), "aborting")
         except (KafkaException, SystemError) as error:

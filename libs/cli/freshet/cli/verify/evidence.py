@@ -1,0 +1,89 @@
+"""What the topics say, as columns: the judge's only input."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from freshet.contracts.arrays import Ints
+from freshet.contracts.messages import Cutover, Rollout
+from freshet.contracts.position import Position
+
+_OFFSET_BITS: Final = 44  # 2^44 records in a partition, 2^19 partitions
+_OFFSET_MASK: Final = (1 << _OFFSET_BITS) - 1
+
+
+def identity(partitions: Ints, offsets: Ints) -> Ints:
+    """One number for each (partition, offset): sorts by partition, then offset."""
+    return (partitions.astype(np.int64) << _OFFSET_BITS) | offsets.astype(np.int64)
+
+
+def partitions_of(ids: Ints) -> Ints:
+    """The partitions in these identities."""
+    return ids >> _OFFSET_BITS
+
+
+def offsets_of(ids: Ints) -> Ints:
+    """The offsets in these identities."""
+    return ids & _OFFSET_MASK
+
+
+def place(identifier: int) -> str:
+    """`partition/offset` of an identity, for people."""
+    return f"{identifier >> _OFFSET_BITS}/{identifier & _OFFSET_MASK}"
+
+
+def _none() -> Ints:
+    return np.empty(0, dtype=np.int64)
+
+
+@dataclass(slots=True)
+class Inputs:
+    """Records of an input topic: identity of each, and how far its group has committed (and with which metadata)."""
+
+    ids: Ints = field(default_factory=_none)
+    lows: dict[int, int] = field(default_factory=dict)
+    committed: dict[int, int] = field(default_factory=dict)
+    metadata: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Answers:
+    """Records of an output topic, in log order of each partition: where they are, and which input they answer."""
+
+    role: str
+    ids: Ints = field(default_factory=_none)
+    inputs: Ints = field(default_factory=_none)
+    entities: Sequence[bytes] = ()
+
+
+@dataclass(slots=True)
+class Predictions(Answers):
+    """Answers of inference, with the position in history and the event that they name."""
+
+    epochs: Ints = field(default_factory=_none)
+    fallbacks: Ints = field(default_factory=_none)
+    versions: Sequence[str] = ()
+    sources: Ints = field(default_factory=_none)
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Everything that is judged. Outputs were read after the committed offsets, inputs after the outputs."""
+
+    events: Inputs
+    feedback: Inputs
+    features_read: Inputs
+    features: Answers
+    labels: Answers
+    predictions: Predictions
+    dead: Mapping[str, Ints]
+    """Identities of dead-lettered records by the role of their input topic."""
+    cutovers: Sequence[Cutover]
+    rollouts: Sequence[Rollout]
+
+
+def position(cutover: Cutover) -> Position:
+    """The place in history that a cut-over moves to."""
+    return Position(cutover.epoch, cutover.fallback)

@@ -1,0 +1,228 @@
+"""The judge: pure functions from evidence to findings. Knows nothing of how the evidence was made."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from freshet.cli.verify.evidence import Answers, Evidence, Inputs, offsets_of, partitions_of, place, position
+from freshet.contracts.arrays import Bools, Ints
+from freshet.contracts.errors import ContractError
+from freshet.contracts.messages import Cutover, Rollout
+from freshet.contracts.position import Position
+
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: how much was looked at, what broke it, and a few examples."""
+
+    promise: str
+    check: str
+    looked_at: int
+    breaches: int
+    examples: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing broke this check."""
+        return self.breaches == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All findings, and how many inputs are still on their way."""
+
+    findings: tuple[Finding, ...]
+    answered: int
+    dead: int
+    pending: int
+
+    @property
+    def ok(self) -> bool:
+        """True if no check was broken."""
+        return all(finding.ok for finding in self.findings)
+
+
+def judge(evidence: Evidence) -> Judgement:
+    """Judge P1 and P2. Every check is made even where an earlier one failed."""
+    stages = (
+        ("event", evidence.events, evidence.features, "events"),
+        ("feedback record", evidence.feedback, evidence.labels, "feedback"),
+        ("feature vector", evidence.features_read, evidence.predictions, "features"),
+    )
+    findings: list[Finding] = []
+    for noun, inputs, answers, role in stages:
+        findings += _answered_once(noun, inputs, answers, evidence.dead.get(role, _NOTHING))
+    findings.append(_order(evidence.features))
+    findings.append(_order(evidence.predictions))
+    findings.append(_chain(evidence))
+    findings += _history(evidence)
+    pending = sum(
+        int(_pending(inputs, answers, evidence.dead.get(role, _NOTHING)).sum()) for _, inputs, answers, role in stages
+    )
+    dead = sum(len(ids) for ids in evidence.dead.values())
+    return Judgement(tuple(findings), len(evidence.predictions.ids), dead, pending)
+
+
+_NOTHING: Ints = np.empty(0, dtype=np.int64)
+
+
+def _answered_once(noun: str, inputs: Inputs, answers: Answers, dead: Ints) -> Iterator[Finding]:
+    """Exactly one answer or dead letter for every input that the group has committed past, and none out of nowhere."""
+    given = np.concatenate([answers.inputs, dead])
+    unique, counts = np.unique(given, return_counts=True)
+    lost = inputs.ids[~np.isin(inputs.ids, unique) & _settled(inputs, inputs.ids)]
+    twice = unique[counts > 1]
+    phantom = unique[~np.isin(unique, inputs.ids) & _kept(inputs, unique)]
+    yield _finding("P1", f"no {noun} is lost", len(inputs.ids), lost)
+    yield _finding("P1", f"no {noun} is answered twice", len(given), twice)
+    yield _finding("P1", f"no answer without its {noun}", len(given), phantom)
+
+
+def _settled(inputs: Inputs, ids: Ints) -> Bools:
+    """Which inputs the group has committed past."""
+    settled = np.zeros(len(ids), dtype=bool)
+    for partition, committed in inputs.committed.items():
+        settled |= (partitions_of(ids) == partition) & (offsets_of(ids) < committed)
+    return settled
+
+
+def _kept(inputs: Inputs, ids: Ints) -> Bools:
+    """Which inputs retention has not taken."""
+    kept = np.zeros(len(ids), dtype=bool)
+    for partition, low in inputs.lows.items():
+        kept |= (partitions_of(ids) == partition) & (offsets_of(ids) >= low)
+    return kept
+
+
+def _pending(inputs: Inputs, answers: Answers, dead: Ints) -> Bools:
+    open_ = ~np.isin(inputs.ids, answers.inputs) & ~np.isin(inputs.ids, dead)
+    return open_ & ~_settled(inputs, inputs.ids)
+
+
+def _order(answers: Answers) -> Finding:
+    """Within an output partition, the inputs of one input partition and entity appear in their order."""
+    last: dict[tuple[int, int, bytes], int] = {}
+    broken = []
+    lanes = (
+        np.stack([partitions_of(answers.ids), partitions_of(answers.inputs)])
+        if len(answers.ids)
+        else np.empty((2, 0), dtype=np.int64)
+    )
+    for lane in np.unique(lanes, axis=1).T:
+        rows = np.flatnonzero((lanes == lane[:, None]).all(axis=0))
+        if (np.diff(answers.inputs[rows]) > 0).all():
+            continue  # in order for all entities at once: the usual case, without looking at any
+        for row in rows.tolist():
+            key = (int(lane[0]), int(lane[1]), answers.entities[row])
+            if answers.inputs[row] <= last.get(key, -1):
+                broken.append(int(answers.ids[row]))
+            last[key] = max(last.get(key, -1), int(answers.inputs[row]))
+    return _finding(
+        "P1", f"{answers.role} keep each entity's order", len(answers.ids), np.array(broken, dtype=np.int64)
+    )
+
+
+def _chain(evidence: Evidence) -> Finding:
+    """A prediction names the very event that its feature vector was made from."""
+    predictions, features = evidence.predictions, evidence.features
+    by_id = np.argsort(features.ids)
+    at = np.searchsorted(features.ids[by_id], predictions.inputs)
+    known = np.zeros(len(predictions.inputs), dtype=bool)
+    inside = at < len(by_id)
+    known[inside] = features.ids[by_id][at[inside]] == predictions.inputs[inside]
+    rows = np.flatnonzero(known)
+    wrong = rows[features.inputs[by_id][at[rows]] != predictions.sources[rows]]
+    return _finding("P1", "predictions name their features' event", len(rows), predictions.ids[wrong])
+
+
+def _history(evidence: Evidence) -> Iterator[Finding]:
+    """Every answer is explained by the cut-overs and the rollouts, and history never goes back."""
+    by_partition: dict[int, list[Cutover]] = {}
+    for cutover in sorted(evidence.cutovers, key=lambda cutover: (cutover.partition, cutover.first_offset)):
+        by_partition.setdefault(cutover.partition, []).append(cutover)
+    back = [
+        f"{later.partition}/{later.first_offset}: {tuple(position(earlier))} → {tuple(position(later))}"
+        for cutovers in by_partition.values()
+        for earlier, later in zip(cutovers, cutovers[1:], strict=False)
+        if position(later) <= position(earlier)
+    ]
+    yield Finding(
+        "P2", "positions in history never go back", len(evidence.cutovers), len(back), tuple(back[:_EXAMPLES])
+    )
+    yield _explained(evidence, by_partition)
+    yield _versions(evidence)
+    yield _committed_positions(evidence, by_partition)
+
+
+def _explained(evidence: Evidence, by_partition: dict[int, list[Cutover]]) -> Finding:
+    predictions = evidence.predictions
+    partitions, offsets = partitions_of(predictions.inputs), offsets_of(predictions.inputs)
+    wrong = np.zeros(len(partitions), dtype=bool)
+    for partition in np.unique(partitions).tolist():
+        rows = np.flatnonzero(partitions == partition)
+        cutovers = by_partition.get(partition, [])
+        firsts = np.array([cutover.first_offset for cutover in cutovers], dtype=np.int64)
+        expected = np.array([(-1, -1), *(position(cutover) for cutover in cutovers)], dtype=np.int64)
+        said = expected[np.searchsorted(firsts, offsets[rows], side="right")]
+        wrong[rows] = (said[:, 0] != predictions.epochs[rows]) | (said[:, 1] != predictions.fallbacks[rows])
+    return _finding("P2", "each answer's epoch is what the cut-overs say", len(wrong), predictions.ids[wrong])
+
+
+def _versions(evidence: Evidence) -> Finding:
+    predictions = evidence.predictions
+    expected = expected_versions(evidence.rollouts)
+    keys = zip(predictions.epochs.tolist(), predictions.fallbacks.tolist(), predictions.versions, strict=True)
+    known: dict[tuple[int, int, str], bool] = {}
+    wrong = []
+    for row, key in enumerate(keys):
+        if key not in known:
+            known[key] = expected.get(Position(key[0], key[1])) == key[2]
+        if not known[key]:
+            wrong.append(row)
+    return _finding("P2", "each answer's version is what its epoch names", len(predictions.ids), predictions.ids[wrong])
+
+
+def expected_versions(rollouts: Sequence[Rollout]) -> dict[Position, str]:
+    """The version that answers at each position in history that ever went live."""
+    versions: dict[Position, str] = {}
+    for rollout in rollouts:
+        if rollout.phase != "live" or len(rollout.table) != 1:
+            continue
+        version = rollout.table[0].version
+        versions[Position(rollout.epoch, 0)] = version
+        if version in rollout.understudies:
+            versions[Position(rollout.epoch, 1)] = rollout.understudies[version]
+    return versions
+
+
+def _committed_positions(evidence: Evidence, by_partition: dict[int, list[Cutover]]) -> Finding:
+    """The offset metadata of a partition is the last position that it cut over to."""
+    broken = []
+    for partition, metadata in sorted(evidence.features_read.metadata.items()):
+        before = [
+            position(cutover)
+            for cutover in by_partition.get(partition, [])
+            if cutover.first_offset < evidence.features_read.committed[partition]
+        ]
+        expected = max(before, default=Position(0, 0))
+        try:
+            said = Position.parse(metadata)
+        except ContractError:
+            said = None
+        if said != expected:
+            broken.append(f"{partition}: metadata {metadata!r}, cut-overs {expected.metadata()!r}")
+    return Finding(
+        "P2",
+        "committed metadata is the last cut-over",
+        len(evidence.features_read.metadata),
+        len(broken),
+        tuple(broken[:_EXAMPLES]),
+    )
+
+
+def _finding(promise: str, check: str, looked_at: int, broken: Ints) -> Finding:
+    examples = tuple(place(int(identifier)) for identifier in broken[:_EXAMPLES])
+    return Finding(promise, check, looked_at, len(broken), examples)

@@ -1,0 +1,56 @@
+"""Follows control topics: decoded facts, in log order, with a caught-up barrier."""
+
+from collections.abc import Iterator, Sequence
+
+import structlog
+
+from freshet.contracts.control import decode
+from freshet.contracts.errors import ContractError
+from freshet.contracts.logic import Fact
+from freshet.runtime.bus import LogReader
+
+_READ_LIMIT = 1000
+
+
+class Feed:
+    """Facts of some control topics from the beginning on.
+
+    A record that cannot be read (a newer Freshet wrote it, or a stranger) is counted in `refused` and left out: what is
+    decided from the rest stays right because control records are complete by themselves.
+    """
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+        self._log = structlog.get_logger("feed")
+        self.refused: dict[str, int] = {}
+
+    def facts(self, timeout_s: float = 0.0) -> Iterator[Fact]:
+        """What has arrived since the last call, waiting at most that long for the first."""
+        for batch in self._reader.read(_READ_LIMIT, timeout_s):
+            for row, value in enumerate(batch.values):
+                record = batch.records[row]
+                try:
+                    message = None if value is None else decode(batch.role, value)
+                except ContractError as error:
+                    self.refused[batch.role] = self.refused.get(batch.role, 0) + 1
+                    self._log.error("control_record_refused", role=batch.role, offset=record.offset(), error=str(error))
+                    continue
+                key = (batch.keys[row] or b"").decode(errors="replace")
+                yield Fact(batch.role, key, message, record.timestamp()[1], record.offset())
+
+    def caught_up(self) -> bool:
+        """True once all that was there when the feed was made (or `mark_ends` was called) has been returned."""
+        return self._reader.caught_up()
+
+    def mark_ends(self) -> None:
+        """`caught_up` now means up to the ends of this moment."""
+        self._reader.mark_ends()
+
+    def close(self) -> None:
+        """Free the reader."""
+        self._reader.close()
+
+
+def roles_of(*groups: Sequence[str]) -> tuple[str, ...]:
+    """All roles of the groups, once each, in order."""
+    return tuple(dict.fromkeys(role for group in groups for role in group))

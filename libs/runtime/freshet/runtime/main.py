@@ -1,0 +1,166 @@
+"""Runs a service process: builds its loops, turns them until told to stop, and ends within one time budget."""
+
+import contextlib
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import FatalError
+from freshet.runtime.clock import SystemClock
+from freshet.runtime.decider_loop import DeciderLoop
+from freshet.runtime.http import HealthServer
+from freshet.runtime.jobs import Jobs
+from freshet.runtime.kafka import KafkaBus
+from freshet.runtime.loop import Loop, LoopOptions
+from freshet.runtime.service import Context, ControlService, Service
+from freshet.runtime.settings import Settings
+from freshet.runtime.telemetry import Metrics, configure_logs
+
+_POLL_S: Final = 0.1
+_TURN_ROWS: Final = 2000  # several pipelines share one thread: nobody waits for more than this many rows of another
+_IDLE_S: Final = 0.005
+_STUCK_S: Final = 120.0  # twice max.poll.interval.ms: by then the group has given our partitions away
+EXIT_FATAL: Final = 70
+EXIT_LATE: Final = 71
+
+
+class Turning(Protocol):
+    """A loop as its process sees it."""
+
+    beat_s: float
+
+    def step(self, timeout_s: float) -> int: ...
+    def unready(self) -> str | None: ...
+    def close(self) -> None: ...
+
+
+def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT, or until something is fatal. Returns the process's exit code."""
+    configure_logs(settings.log_level, service=service.name, slot=settings.slot)
+    log = structlog.get_logger("main")
+    stop = threading.Event()
+    _stop_on_signals(stop, settings.shutdown_s)
+    metrics = Metrics()
+    loops: list[Turning] = []
+    health = HealthServer(
+        settings.http_host,
+        settings.http_port,
+        live=lambda: _stuck(loops),
+        ready=lambda: _unready(loops),
+        registry=metrics.registry,
+    )
+    log.info("started", pipelines=list(pipelines), http_port=health.port, pid=os.getpid())
+    try:
+        loops += _build(service, pipelines, settings, metrics)
+        # What is there now stays: collections need not look at it again, and then rarely at the rest.
+        gc.freeze()
+        gc.set_threshold(100_000)
+        while not stop.is_set():
+            _turn(loops)
+    except FatalError as error:
+        log.error("fatal", error=str(error))
+        return EXIT_FATAL
+    finally:
+        with _shutdown_budget(settings.shutdown_s):
+            for loop in loops:
+                loop.close()
+            health.close()
+    log.info("stopped")
+    return 0
+
+
+def _build(service: Service, pipelines: Sequence[str], settings: Settings, metrics: Metrics) -> list[Turning]:
+    clock = SystemClock()
+    if isinstance(service, ControlService):
+        context = _context(settings, "", settings.transaction_timeout_ms)
+        return [
+            DeciderLoop(
+                service.decider(context),
+                context.bus,
+                context.names,
+                service=service.name,
+                jobs=Jobs(service.runner(context)),
+                clock=clock,
+                metrics=metrics,
+            )
+        ]
+    rows = LoopOptions().batch_rows if len(pipelines) == 1 else _TURN_ROWS
+    contexts = [
+        _context(settings, pipeline, service.transaction_timeout_ms or settings.transaction_timeout_ms)
+        for pipeline in pipelines
+    ]
+    return [
+        Loop(
+            service.logic(context),
+            context.bus,
+            context.names,
+            service=service.name,
+            slot=settings.slot,
+            fixed_slot=settings.slots == "fixed",
+            jobs=Jobs(service.runner(context)),
+            clock=clock,
+            metrics=metrics,
+            traces=service.traces,
+            options=LoopOptions(batch_rows=rows, skip_expired=settings.on_expired == "skip"),
+        )
+        for context in contexts
+    ]
+
+
+def _context(settings: Settings, pipeline: str, transaction_timeout_ms: int) -> Context:
+    names = TopicNames(settings.namespace, pipeline)
+    bus = KafkaBus(
+        settings.bootstrap_servers, names, extra=settings.kafka, transaction_timeout_ms=transaction_timeout_ms
+    )
+    return Context(names, settings, bus)
+
+
+def _turn(loops: Sequence[Turning]) -> None:
+    if len(loops) == 1:
+        loops[0].step(_POLL_S)
+    elif not sum(loop.step(0.0) for loop in loops):
+        time.sleep(_IDLE_S)
+
+
+def _stuck(loops: Sequence[Turning]) -> str | None:
+    oldest_s = max((time.monotonic() - loop.beat_s for loop in loops), default=0.0)
+    return f"the loop has not turned for {oldest_s:.0f} s" if oldest_s > _STUCK_S else None
+
+
+def _unready(loops: Sequence[Turning]) -> str | None:
+    reasons = [reason for loop in loops if (reason := loop.unready()) is not None]
+    return ("; ".join(reasons) or None) if loops else "starting"
+
+
+def _stop_on_signals(stop: threading.Event, budget_s: float) -> None:
+    """First signal: finish. The loop may hang in a call, so the budget starts to run here."""
+
+    def on_signal(*_: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            _exit_after(budget_s)
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+
+
+@contextlib.contextmanager
+def _shutdown_budget(budget_s: float) -> Iterator[None]:
+    """Closing a client can hang when a broker bounces: the process ends itself all the same."""
+    timer = _exit_after(budget_s)
+    yield
+    timer.cancel()
+
+
+def _exit_after(budget_s: float) -> threading.Timer:
+    timer = threading.Timer(budget_s, os._exit, (EXIT_LATE,))
+    timer.daemon = True
+    timer.start()
+    return timer

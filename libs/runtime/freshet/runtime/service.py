@@ -1,0 +1,54 @@
+"""What makes a service: how its logic is built from where it runs. Each service declares one `SERVICE`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from freshet.contracts.logic import Decider, Logic
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Bus
+from freshet.runtime.jobs import Runner
+from freshet.runtime.recovery import Trace
+from freshet.runtime.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a service's logic may know about where it runs."""
+
+    names: TopicNames
+    settings: Settings
+    bus: Bus
+
+    @property
+    def instance(self) -> str:
+        """Name of this process among all workers of its service and pipeline."""
+        return f"{self.names.pipeline}-{self.settings.slot}" if self.names.pipeline else self.settings.slot
+
+
+def no_jobs(job: object) -> object:
+    """For logics that start none."""
+    raise TypeError(f"this service runs no jobs, but was asked for {type(job).__name__}.")
+
+
+@dataclass(frozen=True, slots=True)
+class DataService:
+    """A service that answers a pipeline's records: one loop per pipeline."""
+
+    name: str
+    logic: Callable[[Context], Logic]
+    traces: tuple[Trace, ...]
+    runner: Callable[[Context], Runner] = lambda _: no_jobs
+    transaction_timeout_ms: int | None = None
+    """Overrides the setting where a service must not hide others' rows for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlService:
+    """A service that decides for all pipelines: one owner at a time."""
+
+    name: str
+    decider: Callable[[Context], Decider]
+    runner: Callable[[Context], Runner] = lambda _: no_jobs
+
+
+Service = DataService | ControlService

@@ -1,0 +1,64 @@
+"""Turns the effects of a batch into one transaction."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.control import encode
+from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Mark, Publish, Start
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Committed, Place, Send
+from freshet.runtime.dead_letters import dead_letters
+
+
+class Work:
+    """What a logic wants done about the batches of one poll."""
+
+    def __init__(self, names: TopicNames, service: str, version: str) -> None:
+        self._names, self._service, self._version = names, service, version
+        self.sends: list[Send] = []
+        self.holds: list[Hold] = []
+        self.jobs: list[object] = []
+        self.abort: str | None = None
+        self.rows = 0
+        self.dead: dict[str, int] = {}
+        self._ends: dict[Place, int] = {}
+        self._marks: dict[Place, str] = {}
+
+    def add(self, batch: Batch, effects: Iterable[Effect]) -> None:
+        """Take in one batch with all that was answered to it."""
+        self.rows += len(batch)
+        for partition in np.unique(batch.partitions).tolist():
+            self._ends[Place(batch.role, partition)] = int(batch.offsets[batch.partitions == partition].max()) + 1
+        for effect in effects:
+            match effect:
+                case Publish():
+                    self.sends.append(Send(effect.role, effect.keys, effect.values, effect.partitions))
+                case Announce():
+                    self.sends.append(announcement(effect))
+                case DeadLetter():
+                    self.dead[effect.reason] = self.dead.get(effect.reason, 0) + len(effect.rows)
+                    self.sends.append(dead_letters(batch, effect, self._names, self._service, self._version))
+                case Mark():
+                    self._marks[Place(effect.role, effect.partition)] = effect.metadata
+                case Hold():
+                    self.holds.append(effect)
+                    self._ends.pop(Place(effect.role, effect.partition), None)
+                case Abort():
+                    self.abort = effect.reason
+                case Start():
+                    self.jobs.append(effect.job)
+                case _:
+                    raise TypeError(f"{type(effect).__name__} is not an answer to a batch.")
+
+    def offsets(self, metadata: Mapping[Place, str]) -> dict[Place, Committed]:
+        """What to commit: the next offset of each partition answered, with its new metadata or the last known."""
+        return {
+            place: Committed(end, self._marks.get(place, metadata.get(place, ""))) for place, end in self._ends.items()
+        }
+
+
+def announcement(effect: Announce) -> Send:
+    """The record of one control message."""
+    return Send(effect.role, [effect.key.encode()], [encode(effect.message)])
