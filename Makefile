@@ -1,0 +1,51 @@
+# Freshet. `make` alone prints the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo stream check test bench faults lock clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+
+setup: $(STAMP)  ## a virtual environment with the pinned packages
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## the main job, end to end, on a real Kafka: about a minute (ARGS=--stay keeps it running)
+	$(BIN)/freshet demo $(ARGS)
+
+stream: setup  ## your own data: make stream CSV=file.csv LABEL=column
+	$(BIN)/freshet stream "$(CSV)" --label "$(LABEL)" $(ARGS)
+
+check: setup  ## style, types, import contracts and all tests that need no broker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/freshet schemas check
+	$(BIN)/pytest -q -m "not kafka and not e2e"
+
+test: check  ## everything, with a real Kafka
+	$(BIN)/pytest -q -m "kafka or e2e"
+
+bench: setup  ## CPU per event, against the do-nothing loop in the same run
+	$(BIN)/python tests/bench/bench_services.py
+
+faults: setup  ## the fault run: kills of every service and of the broker, then verify
+	$(BIN)/pytest -q tests/faults
+
+lock: setup  ## pin the newest packages that pyproject.toml allows
+	$(BIN)/pip-compile --quiet --generate-hashes --upgrade --extra inference --extra registry --extra pack --extra demo --extra schemas --extra dev --strip-extras --allow-unsafe \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--output-file requirements.lock pyproject.toml
+
+clean:  ## remove the environment and everything under .local
+	-$(BIN)/freshet local wipe --yes
+	rm -rf $(VENV) .local
