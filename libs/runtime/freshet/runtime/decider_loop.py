@@ -43,6 +43,7 @@ class DeciderLoop:
         self._feed = Feed(bus.reader(roles_of(decider.follows, decider.owns)))
         self._owner = False
         self._caught_up = False
+        self._busy = False
         self.beat_s = time.monotonic()
 
     def step(self, timeout_s: float) -> int:
@@ -53,14 +54,17 @@ class DeciderLoop:
                 self._producer.open()
                 self._feed.mark_ends()
                 self._owner = True
-            for fact in self._feed.facts(timeout_s):
+            # one decision often makes the next one due: do not wait for news then
+            for fact in self._feed.facts(0.0 if self._busy else timeout_s):
                 self._take(fact)
             if not self._caught_up:
                 self._caught_up = self._feed.caught_up()
                 return 0
             for outcome in self._jobs.outcomes():
                 self.decider.on_job(outcome)
-            return self._decide()
+            decided = self._decide()
+            self._busy = decided > 0
+            return decided
         except RetriableError as error:
             self._log.warning("retrying", error=str(error))
             self._clock.sleep(_BACK_OFF_S)

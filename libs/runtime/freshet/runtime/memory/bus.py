@@ -1,0 +1,48 @@
+"""Makes clients of a cluster in memory for one namespace and pipeline."""
+
+from collections.abc import Mapping, Sequence
+
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Place, Span
+from freshet.runtime.memory.cluster import MemoryCluster
+from freshet.runtime.memory.consumer import MemoryGroupConsumer
+from freshet.runtime.memory.producer import MemoryProducer, MemoryTransactionalProducer
+from freshet.runtime.memory.reader import MemoryLogReader
+
+
+class MemoryBus:
+    """Implements `bus.Bus`. Several buses may share a cluster, as processes share a broker."""
+
+    def __init__(self, cluster: MemoryCluster, names: TopicNames) -> None:
+        self.cluster = cluster
+        self.names = names
+
+    def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> MemoryGroupConsumer:
+        """See `bus.Bus`."""
+        return MemoryGroupConsumer(self.cluster, self.names.group(service), self._topics(roles), instance)
+
+    def transactional_producer(self, service: str, slot: str) -> MemoryTransactionalProducer:
+        """See `bus.Bus`."""
+        transactional_id = self.names.transactional_id(service, slot)
+        return MemoryTransactionalProducer(self.cluster, transactional_id, self.names.topic)
+
+    def producer(self) -> MemoryProducer:
+        """See `bus.Bus`."""
+        return MemoryProducer(self.cluster, self.names.topic)
+
+    def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> MemoryLogReader:
+        """See `bus.Bus`."""
+        return MemoryLogReader(self.cluster, self._topics(roles), starts)
+
+    def spans(self, role: str) -> dict[int, Span]:
+        """See `bus.Bus`."""
+        topic = self.cluster.find_topic(self.names.topic(role))
+        return {log.at.partition: log.span() for log in topic.logs} if topic is not None else {}
+
+    def topic_id(self, role: str) -> str:
+        """See `bus.Bus`."""
+        topic = self.cluster.find_topic(self.names.topic(role))
+        return topic.topic_id if topic is not None else ""
+
+    def _topics(self, roles: Sequence[str]) -> dict[str, str]:
+        return {role: self.names.topic(role) for role in roles}

@@ -1,0 +1,134 @@
+"""The broker's side of the bus in memory, and the doors through which a test makes things go wrong."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from freshet.contracts.topics import TopicNames, topic_table
+from freshet.runtime.bus import RetriableError
+from freshet.runtime.memory.group import Group
+from freshet.runtime.memory.log import At, PartitionLog
+from freshet.runtime.memory.topic import DEFAULT_MAX_MESSAGE_BYTES, Topic
+from freshet.runtime.memory.transaction import Step, TransactionCoordinator
+
+Failpoint = Callable[[Step, str], None]
+
+_EPOCH_START_MS: Final = 1_700_000_000_000  # some moment that looks like one
+
+
+class MemoryCluster:
+    """Topics, groups and transactions of one simulated Kafka cluster. For one thread: determinism ends with two.
+
+    `failpoint(step, transactional_id)` is called at each step of every commit. It may raise SimulatedCrash, which
+    leaves the transaction open as a SIGKILL would, or, before `committed`, a RefusedError, which aborts it. It may
+    also do something else in between, such as opening a successor.
+    """
+
+    def __init__(self, now_ms: int = _EPOCH_START_MS, transaction_timeout_ms: int = 15_000) -> None:
+        self.now_ms = now_ms
+        self.failpoint: Failpoint | None = None
+        self.transactions = TransactionCoordinator(transaction_timeout_ms)
+        self._topics: dict[str, Topic] = {}
+        self._topics_created = 0
+        self._groups: dict[str, Group] = {}
+        self._members_joined = 0
+        self._interruptions: dict[str, Callable[[], object]] = {}
+
+    # Time and topics
+
+    def advance(self, elapsed_ms: int) -> None:
+        """Let time pass; transactions that are open too long are aborted."""
+        self.now_ms += elapsed_ms
+        self.transactions.expire(self.now_ms)
+
+    def ensure(self, names: TopicNames, partitions: int, roles: Sequence[str] | None = None) -> None:
+        """Create what is missing of these roles' topics (by default all), as `schemas/topics.yaml` describes them."""
+        for role in topic_table() if roles is None else roles:
+            stanza = topic_table()[role]
+            if names.topic(role) not in self._topics:
+                self.create_topic(
+                    names.topic(role),
+                    partitions if stanza.partitions == "pipeline" else stanza.partitions,
+                    stanza.max_message_bytes or DEFAULT_MAX_MESSAGE_BYTES,
+                )
+
+    def create_topic(self, name: str, partitions: int, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
+        """A new topic with a new id; subscribed groups rebalance."""
+        assert name not in self._topics, f"topic {name} exists"
+        self._topics_created += 1
+        self._topics[name] = Topic(name, f"topic-{self._topics_created}", partitions, max_message_bytes)
+        self._rebalance_readers(name)
+
+    def delete_topic(self, name: str) -> None:
+        """Drop the topic with its records and everybody's committed offsets; subscribed groups rebalance."""
+        del self._topics[name]
+        self.transactions.forget(name)
+        for group in self._groups.values():
+            group.forget(name)
+        self._rebalance_readers(name)
+
+    def truncate(self, topic: str, partition: int, low: int) -> None:
+        """Forget a partition's records below an offset, as retention does."""
+        self.topic(topic).log(partition).truncate(low)
+
+    def compact(self, topic: str) -> None:
+        """Run the log cleaner over the topic now."""
+        for log in self.topic(topic).logs:
+            log.compact()
+
+    # Members
+
+    def expire(self, member: str) -> None:
+        """End the member's session, as when its process was killed or hangs. Polling again, it finds itself outside."""
+        next(group for group in self._groups.values() if member in group).leave(member)
+
+    def rebalance_during_next_collect(self, member: str, cause: Callable[[], object] | None = None) -> None:
+        """Tear the member's next batch: after its first record the group rebalances, and the member is told at once.
+
+        The cause may be anything that makes a group rebalance, such as another member joining; by default the
+        group just does.
+        """
+        group = next(group for group in self._groups.values() if member in group)
+        self._interruptions[member] = cause or group.rebalance
+
+    # What the clients call
+
+    def find_topic(self, name: str) -> Topic | None:
+        """The topic, None if there is none."""
+        return self._topics.get(name)
+
+    def topic(self, name: str) -> Topic:
+        """The topic; raises RetriableError while there is none."""
+        if name not in self._topics:
+            raise RetriableError(f"topic {name} does not exist: create it with `freshet topics apply`.")
+        return self._topics[name]
+
+    def log(self, at: At) -> PartitionLog:
+        """The partition's log; raises RetriableError while there is none."""
+        return self.topic(at.topic).log(at.partition)
+
+    def group(self, name: str) -> Group:
+        """The group of that name; there is always one."""
+        return self._groups.setdefault(name, Group(name, self._count_partitions))
+
+    def new_member_id(self, instance: str | None) -> str:
+        """A member id that was never used; ids order by age."""
+        self._members_joined += 1
+        return f"{instance or 'member'}-{self._members_joined:04}"
+
+    def take_interruption(self, member: str) -> Callable[[], object] | None:
+        """What is scheduled to happen inside this member's collect, once."""
+        return self._interruptions.pop(member, None)
+
+    def reached(self, step: Step, transactional_id: str) -> None:
+        """A commit has come to this step."""
+        if self.failpoint is not None:
+            self.failpoint(step, transactional_id)
+
+    def _count_partitions(self, topic: str) -> int:
+        found = self._topics.get(topic)
+        return len(found.logs) if found is not None else 0
+
+    def _rebalance_readers(self, topic: str) -> None:
+        for group in self._groups.values():
+            if group.reads(topic):
+                group.rebalance()

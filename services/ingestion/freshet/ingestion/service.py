@@ -1,0 +1,22 @@
+"""Ingestion as a service: `freshet run ingestion`."""
+
+from freshet.contracts.logic import Logic
+from freshet.ingestion.core.logic import IngestionLogic
+from freshet.runtime.recovery import Trace
+from freshet.runtime.service import Context, DataService
+
+
+def _logic(context: Context) -> Logic:
+    return IngestionLogic(context.names.pipeline)
+
+
+SERVICE = DataService(
+    name="ingestion",
+    logic=_logic,
+    traces=(
+        Trace("features", "FeatureVector", "events", "source_partition", "source_offset"),
+        Trace("labels", "Label", "feedback", "source_partition", "source_offset"),
+    ),
+    # Re-keying writes to every partition: a killed worker's open transaction would hide everybody's rows for as long.
+    transaction_timeout_ms=5000,
+)
