@@ -1,0 +1,74 @@
+"""Avro types as a tree in which every name is resolved."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastavro.schema import parse_schema
+
+NO_DEFAULT: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record; `default` is NO_DEFAULT or the value that fastavro would read."""
+
+    name: str
+    type: "Node"
+    default: Any = NO_DEFAULT
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One type. `smallest` is the length in bytes of its shortest encoding, `parts` how many types it is made of,
+    itself included and each counted wherever it is used.
+
+    Logical types are dropped: every value is its underlying integer, bytes or text. `attributes` are a named type's
+    aliases and an enum's default, which only schema resolution needs.
+    """
+
+    kind: str
+    smallest: int
+    parts: int = 1
+    name: str = ""
+    fields: tuple[Field, ...] = ()
+    branches: tuple["Node", ...] = ()
+    item: "Node | None" = None
+    symbols: tuple[str, ...] = ()
+    size: int = 0
+    attributes: tuple[tuple[str, Any], ...] = ()
+
+
+def fastavro_schema(node: Node) -> Any:
+    """The tree as fastavro wants it; raises fastavro's exceptions for what is no valid Avro.
+
+    Our defaults are checked when they are read, and bytes are bytes already, which fastavro's own check would refuse.
+    """
+    return parse_schema(wire_schema(node), _ignore_default_error=True)
+
+
+def wire_schema(node: Node, seen: set[str] | None = None) -> Any:
+    """The tree as a plain Avro schema again, each named type defined where it comes first."""
+    seen = set() if seen is None else seen
+    if node.kind == "union":
+        return [wire_schema(branch, seen) for branch in node.branches]
+    if node.item is not None:
+        return {"type": node.kind, "items" if node.kind == "array" else "values": wire_schema(node.item, seen)}
+    if not node.name or node.name in seen:
+        return node.name or node.kind
+    seen.add(node.name)
+    own: dict[str, Any] = {"type": node.kind, "name": node.name, **dict(node.attributes)}
+    if node.kind == "record":
+        own["fields"] = [_wire_field(field, seen) for field in node.fields]
+    elif node.kind == "enum":
+        own["symbols"] = list(node.symbols)
+    else:
+        own["size"] = node.size
+    return own
+
+
+def _wire_field(field: Field, seen: set[str]) -> dict[str, Any]:
+    written: dict[str, Any] = {"name": field.name, "type": wire_schema(field.type, seen)}
+    if field.default is not NO_DEFAULT:
+        written["default"] = field.default
+    return written | ({"aliases": list(field.aliases)} if field.aliases else {})

@@ -1,0 +1,172 @@
+"""A pipeline on the memory bus with a logic that answers each feature vector, for tests of the loop."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.codec import Decoder, Encoder, Ragged, Strings
+from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish, Release
+from freshet.contracts.position import Position
+from freshet.contracts.schemas import current_schema, schema_id
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Place, Send
+from freshet.runtime.clock import ManualClock
+from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.loop import Loop, LoopOptions
+from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.recovery import Trace
+from freshet.runtime.telemetry import Metrics
+
+NAMES = TopicNames("", "p")
+TRACE = Trace("predictions", "Prediction", "features", "features_partition", "features_offset", with_position=True)
+
+
+class Answerer(Logic):
+    """Answers each row with one prediction at position (1, 0); holds the partitions it is told to."""
+
+    reads = ("features",)
+    follows = ("rollouts",)
+    origin = "e=0 f=0"
+
+    def __init__(self) -> None:
+        self.assigned: list[tuple[int, str]] = []
+        self.hold: set[int] = set()
+        self.release: set[int] = set()
+        self.facts: list[Fact] = []
+        self.left = False
+
+    def fold(self, fact: Fact) -> None:
+        """Remember what was folded."""
+        self.facts.append(fact)
+
+    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:
+        """Remember what was assigned."""
+        self.assigned.append((partition, metadata))
+        return [Hold(role, partition, "told to")] if partition in self.hold else []
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        """One prediction a row; rows of held partitions count as unread."""
+        held = sorted(self.hold & set(batch.partitions.tolist()))
+        rows = np.flatnonzero(~np.isin(batch.partitions, held))
+        values = predictions(batch.partitions[rows], batch.offsets[rows])
+        yield Publish("predictions", [batch.keys[row] for row in rows], values, batch.partitions[rows].tolist())
+        for partition in held:
+            yield Hold("features", partition, "told to")
+        for partition in np.unique(batch.partitions[rows]).tolist():
+            yield Mark("features", partition, Position(1, 0).metadata())
+
+    def on_tick(self, now_ms: int) -> Iterable[Effect]:
+        """Release what was asked for."""
+        released, self.release = self.release, set()
+        return [Release("features", partition) for partition in sorted(released)]
+
+    def on_leave(self) -> Iterable[Effect]:
+        """Remember that it was asked to leave."""
+        self.left = True
+        return ()
+
+
+def predictions(partitions: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int32]], offsets: object) -> list[bytes]:
+    """Prediction records for these feature vectors."""
+    n = len(partitions)
+    places = np.asarray(partitions, dtype=np.int32)
+    at = np.asarray(offsets, dtype=np.int64)
+    text = Strings.repeat("x", n)
+    return Encoder(current_schema("Prediction"), schema_id("Prediction")).encode(
+        {
+            "event_id": text,
+            "entity": text,
+            "event_time": np.zeros(n, np.int64),
+            "label": text,
+            "scores": Ragged.from_matrix(np.zeros((n, 2), np.float32)),
+            "version": text,
+            "epoch": np.ones(n, np.int64),
+            "fallback": np.zeros(n, np.int32),
+            "arm": np.zeros(n, np.int32),
+            "features_partition": places,
+            "features_offset": at,
+            "source_partition": places,
+            "source_offset": at,
+        }
+    )
+
+
+@dataclass
+class Stand:
+    """A cluster with the pipeline's topics, and loops on it."""
+
+    partitions: int = 2
+    cluster: MemoryCluster = field(default_factory=MemoryCluster)
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    def __post_init__(self) -> None:
+        self.cluster.ensure(NAMES, self.partitions)
+        self.bus = MemoryBus(self.cluster, NAMES)
+        self._producer = self.bus.producer()
+
+    def feed(self, count: int, partition: int = 0) -> None:
+        """Append that many feature vectors (their bytes do not matter here)."""
+        self._producer.send(Send("features", [b"k"] * count, [b"v"] * count, [partition] * count))
+
+    def loop(self, logic: Logic, slot: str = "0", *, fixed: bool = True, skip_expired: bool = False) -> Loop:
+        """A loop that has not joined yet."""
+        return Loop(
+            logic,
+            self.bus,
+            NAMES,
+            service="inference",
+            slot=slot,
+            fixed_slot=fixed,
+            jobs=InlineJobs(lambda job: job),
+            clock=self.clock,
+            metrics=Metrics(),
+            traces=[TRACE],
+            options=LoopOptions(batch_rows=8, skip_expired=skip_expired),
+        )
+
+    def turn(self, loop: Loop, times: int = 12) -> None:
+        """Let the loop turn; control work gets its time in between."""
+        for _ in range(times):
+            self.clock.advance(60)
+            self.cluster.now_ms = self.clock.now_ms()
+            loop.step(0.0)
+
+    def answers(self) -> list[tuple[int, int]]:
+        """(partition, offset) of every feature vector that a read_committed reader sees answered."""
+        decoder = Decoder(current_schema("Prediction"))
+        found: list[tuple[int, int]] = []
+        for batch in self._read("predictions"):
+            columns = decoder.decode(batch.values).columns
+            partitions, offsets = np.asarray(columns["features_partition"]), np.asarray(columns["features_offset"])
+            found += zip(partitions.tolist(), offsets.tolist(), strict=True)
+        return sorted(found)
+
+    def dead(self) -> list[dict[str, str]]:
+        """The headers of every dead letter."""
+        return [
+            {name: value.decode() for name, value in record.headers() or ()}
+            for batch in self._read("dead-letters")
+            for record in batch.records
+        ]
+
+    def inputs(self) -> list[tuple[int, int]]:
+        """(partition, offset) of every feature vector there is."""
+        return sorted(
+            (record.partition(), record.offset()) for batch in self._read("features") for record in batch.records
+        )
+
+    def committed(self, partition: int) -> tuple[int, str] | None:
+        """The group's committed offset and metadata."""
+        consumer = self.bus.consumer("inference", ["features"], None)
+        found = consumer.committed([Place("features", partition)], 1.0)[Place("features", partition)]
+        consumer.close()
+        return tuple(found) if found is not None else None
+
+    def _read(self, role: str) -> list[Batch]:
+        reader = self.bus.reader([role])
+        batches: list[Batch] = []
+        while not reader.caught_up():
+            batches += reader.read(1000, 0.0)
+        return batches

@@ -1,0 +1,161 @@
+"""The loop on the memory bus: whatever goes wrong, every input is answered exactly once."""
+
+import pytest
+from support.loops import NAMES, Answerer, Stand
+
+from freshet.runtime.bus import FatalError, Place, Transaction
+from freshet.runtime.bus import Committed as At
+from freshet.runtime.memory import STEPS, SimulatedCrash, Step
+
+
+def test_first_start_is_committed_before_the_first_record_is_read() -> None:
+    """A crash right after joining must not move the start: offset and origin are committed with nothing answered."""
+    stand = Stand()
+    logic = Answerer()
+    stand.turn(stand.loop(logic))
+    assert stand.committed(0) == (0, "e=0 f=0")
+    assert logic.assigned == [(0, "e=0 f=0"), (1, "e=0 f=0")]
+
+
+def test_every_input_is_answered_once_and_offsets_carry_the_mark() -> None:
+    """The plain case: answers, committed offsets and metadata agree."""
+    stand = Stand()
+    stand.feed(20, 0)
+    stand.feed(5, 1)
+    stand.turn(stand.loop(Answerer()))
+    assert stand.answers() == stand.inputs()
+    assert stand.committed(0) == (20, "e=1 f=0")
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("at_commit", [1, 2, 3])
+def test_a_crash_at_any_step_of_any_commit_loses_nothing_and_repeats_nothing(step: Step, at_commit: int) -> None:
+    """[e…, CRASH at step, e…] and a restart in the same slot: the same answers as without the crash."""
+    stand = Stand()
+    stand.feed(20, 0)
+    seen = 0
+
+    def crash(reached: Step, transactional_id: str) -> None:
+        nonlocal seen
+        seen += reached == step
+        if reached == step and seen == at_commit:
+            raise SimulatedCrash
+
+    stand.cluster.failpoint = crash
+    with pytest.raises(SimulatedCrash):
+        stand.turn(stand.loop(Answerer()))
+    stand.cluster.failpoint = None
+    stand.feed(3, 1)
+    stand.turn(stand.loop(Answerer()), 30)
+    assert stand.answers() == stand.inputs()
+
+
+def test_a_torn_batch_is_dropped_whole() -> None:
+    """A rebalance while the batch is collected (traces B1): rows that moved and rows that stayed are answered once."""
+    stand = Stand()
+    first, logic = stand.loop(Answerer(), "0", fixed=False), Answerer()
+    stand.turn(first, 4)
+    stand.feed(20, 0)
+    stand.feed(20, 1)
+    second = stand.loop(logic, "1", fixed=False)
+    member = first._group.membership().member  # type: ignore[union-attr, attr-defined]
+    stand.cluster.rebalance_during_next_collect(member, lambda: stand.turn(second, 3))
+    for _ in range(20):
+        stand.turn(first, 1)
+        stand.turn(second, 1)
+    assert stand.answers() == stand.inputs()
+    assert logic.assigned, "the second member never got a partition: the test was too weak"
+
+
+def test_a_predecessor_that_wakes_up_is_refused() -> None:
+    """A zombie with the same slot is fenced, and says so instead of going on."""
+    stand = Stand()
+    zombie = stand.loop(Answerer())
+    stand.turn(zombie, 4)
+    stand.feed(10, 0)
+    stand.turn(stand.loop(Answerer()))
+    with pytest.raises(FatalError):
+        stand.turn(zombie)
+    assert stand.answers() == stand.inputs()
+
+
+def test_lost_offsets_are_recovered_from_our_own_answers() -> None:
+    """Offsets forgotten by the broker (traces A2): position and metadata come from the tail of the predictions."""
+    stand = Stand()
+    stand.feed(10, 0)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    loop.close()
+    stand.cluster.group(NAMES.group("inference")).forget(NAMES.topic("features"))
+    stand.feed(4, 0)
+    logic = Answerer()
+    stand.turn(stand.loop(logic))
+    assert (0, "e=1 f=0") in logic.assigned
+    assert stand.answers() == stand.inputs()
+
+
+def test_offsets_reset_below_our_answers_stop_the_service() -> None:
+    """An operator's reset would answer a range twice: the loop refuses and says which offset to set."""
+    stand = Stand()
+    stand.feed(10, 0)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    loop.close()
+    producer = stand.bus.transactional_producer("inference", "reset")
+    producer.open()
+    consumer = stand.bus.consumer("inference", ["features"], None)
+    consumer.collect(1, 1, 0.0)
+    producer.commit(Transaction(offsets={Place("features", 0): At(3)}, membership=consumer.membership()))
+    consumer.close()
+    with pytest.raises(FatalError, match="reset to 3, but is answered up to 10"):
+        stand.turn(stand.loop(Answerer()))
+
+
+def test_a_held_partition_waits_and_nothing_of_it_is_lost() -> None:
+    """Hold stops one partition, the other flows; Release reads it again from its committed offset."""
+    stand = Stand()
+    logic = Answerer()
+    loop = stand.loop(logic)
+    stand.turn(loop, 4)
+    logic.hold = {1}
+    stand.feed(5, 0)
+    stand.feed(5, 1)
+    stand.turn(loop)
+    assert stand.answers() == [(0, offset) for offset in range(5)]
+    logic.hold = set()
+    logic.release = {1}
+    stand.turn(loop)
+    assert stand.answers() == stand.inputs()
+
+
+def test_expired_records_stop_the_service_or_leave_a_dead_letter() -> None:
+    """Retention overtook the group: stop by default; with skip, jump and say what was skipped."""
+    for skip in (False, True):
+        stand = Stand()
+        loop = stand.loop(Answerer(), skip_expired=skip)
+        stand.turn(loop, 4)
+        loop.close()
+        stand.feed(20, 0)
+        stand.cluster.truncate(NAMES.topic("features"), 0, 12)
+        again = stand.loop(Answerer(), skip_expired=skip)
+        if not skip:
+            with pytest.raises(FatalError, match="retention"):
+                stand.turn(again)
+            continue
+        stand.turn(again)
+        assert stand.answers() == [(0, offset) for offset in range(12, 20)]
+        assert [letter["freshet.reason"] for letter in stand.dead()] == ["input_expired"]
+
+
+def test_leaving_tells_the_logic_and_frees_the_partitions() -> None:
+    """close() lets the logic say goodbye; the next worker goes on at the committed offset."""
+    stand = Stand()
+    logic = Answerer()
+    loop = stand.loop(logic, fixed=False)
+    stand.feed(5, 0)
+    stand.turn(loop)
+    loop.close()
+    stand.feed(5, 0)
+    stand.turn(stand.loop(Answerer(), "1", fixed=False))
+    assert logic.left
+    assert stand.answers() == stand.inputs()
