@@ -1,0 +1,89 @@
+"""What the control topics say about one pipeline, kept current for whoever watches."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from freshet.contracts.logic import Fact
+from freshet.contracts.messages import Command, Cutover, Decision, ModelVersion, Rollout, WorkerState
+from freshet.local.errors import LocalError
+from freshet.runtime.bus import Bus
+from freshet.runtime.feed import Feed
+
+T = TypeVar("T")
+
+_ROLES = ("models", "rollouts", "cutovers", "workers", "decisions")
+_POLL_S = 0.1
+
+
+class View:
+    """The newest record of every key, by kind. Not thread-safe."""
+
+    def __init__(self, bus: Bus, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self._feed = Feed(bus.reader(_ROLES))
+        self.models: dict[str, ModelVersion] = {}
+        """By artifact digest."""
+        self.rollouts: dict[int, Rollout] = {}
+        self.cutovers: list[Cutover] = []
+        self.workers: dict[str, WorkerState] = {}
+        self.decisions: list[Decision] = []
+
+    def refresh(self, timeout_s: float = 0.0) -> None:
+        """Fold what has arrived; waits at most that long for the first record."""
+        for fact in self._feed.facts(timeout_s):
+            self._fold(fact)
+
+    def wait(self, what: str, found: Callable[["View"], T | None], timeout_s: float = 60.0) -> T:
+        """Fold until `found` finds something; raises LocalError naming what did not happen in time. Blocks."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self.refresh(_POLL_S)
+            result = found(self)
+            if result is not None and result is not False:
+                return result
+            if time.monotonic() > deadline:
+                raise LocalError(f"waited {timeout_s:.0f} s in vain for {what}; the services' logs may say why.")
+
+    @property
+    def live(self) -> Rollout | None:
+        """The live epoch: the highest in phase live."""
+        live = [rollout for rollout in self.rollouts.values() if rollout.phase == "live"]
+        return max(live, key=lambda rollout: rollout.epoch, default=None)
+
+    @property
+    def serving(self) -> str | None:
+        """The version that the live epoch names."""
+        return self.live.table[0].version if self.live is not None and self.live.table else None
+
+    def verdict(self, digest: str) -> ModelVersion | None:
+        """The registry's word on an artifact, once there is one."""
+        return self.models.get(digest)
+
+    def decision(self, command: Command) -> Decision | None:
+        """The answer to a command, once there is one."""
+        return next((decision for decision in self.decisions if decision.subject == command.command_id), None)
+
+    def cuts(self, epoch: int) -> dict[int, Cutover]:
+        """The cut-overs to an epoch, by partition."""
+        return {cut.partition: cut for cut in self.cutovers if cut.epoch == epoch and not cut.fallback}
+
+    def close(self) -> None:
+        """Free the reader."""
+        self._feed.close()
+
+    def _fold(self, fact: Fact) -> None:
+        message = fact.message
+        if message is None or getattr(message, "pipeline", None) != self._pipeline:
+            return
+        match message:
+            case ModelVersion():
+                self.models[message.manifest.digest] = message
+            case Rollout():
+                self.rollouts[message.epoch] = message
+            case Cutover():
+                self.cutovers.append(message)
+            case WorkerState():
+                self.workers[fact.key] = message
+            case Decision():
+                self.decisions.append(message)

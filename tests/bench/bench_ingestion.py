@@ -1,0 +1,91 @@
+"""How much of a core ingestion costs per event, Kafka left out: python tests/bench/bench_ingestion.py"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.codec import Column, Encoder, Strings
+from freshet.contracts.logic import Fact
+from freshet.contracts.messages import PipelineRecord
+from freshet.contracts.schemas import event_schema_id
+from freshet.ingestion.core.logic import IngestionLogic
+from freshet.runtime.memory.log import At, MemoryRecord, Payload
+
+ROWS, REPEATS = 5000, 60
+NOW_MS = 1_750_000_000_000
+NUMBERS = [f"x{index}" for index in range(8)]
+SCHEMA = {
+    "type": "record",
+    "name": "Event",
+    "fields": [
+        {"name": "event_id", "type": "string"},
+        {"name": "card", "type": "string"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        *({"name": name, "type": "double"} for name in NUMBERS),
+    ],
+}
+SPEC = f"""
+pipeline: bench
+entity: card
+event_id: event_id
+event_time: at
+rules: [{", ".join(f"{{field: {name}, min: -10, max: 10}}" for name in NUMBERS)}]
+features: {{version: 1, columns: [{", ".join(f"{{kind: field, of: {name}}}" for name in NUMBERS)}]}}
+target: {{classes: [legit, fraud]}}
+"""
+
+
+def values(rows: int) -> list[bytes]:
+    """Framed events as a producer writes them."""
+    draw = np.random.default_rng(1)
+    columns: dict[str, Column] = {
+        "event_id": Strings.from_list([f"event-{row:09d}" for row in range(rows)]),
+        "card": Strings.from_list([f"card-{number}" for number in draw.integers(0, 10_000, rows)]),
+        "at": np.full(rows, NOW_MS),
+        **{name: draw.normal(size=rows) for name in NUMBERS},
+    }
+    return Encoder(SCHEMA, event_schema_id(SCHEMA)).encode(columns)
+
+
+def fresh_batch(framed: list[bytes]) -> Batch:
+    """A batch whose columns have yet to be made, as the loop hands it over."""
+    at = At("bench.events", 0)
+    return Batch("events", [MemoryRecord(at, row, NOW_MS, Payload(b"k", value)) for row, value in enumerate(framed)])
+
+
+def us_per_event(work: Callable[[Batch], object], framed: list[bytes]) -> float:
+    """Median over repeats."""
+    batches = [fresh_batch(framed) for _ in range(REPEATS)]
+    times = []
+    for batch in batches:
+        began = time.process_time()
+        work(batch)
+        times.append(time.process_time() - began)
+    return float(np.median(times)) / len(framed) * 1e6
+
+
+def main() -> None:
+    """Print µs per event, for the whole and for making the columns that every logic pays for."""
+    logic = IngestionLogic("bench")
+    record = PipelineRecord(
+        pipeline="bench", number=1, spec=SPEC, event_schema=json.dumps(SCHEMA), event_schema_id=event_schema_id(SCHEMA)
+    )
+    logic.fold(Fact("pipelines", "bench", record))
+    for rows in (50, 500, ROWS):
+        framed = values(rows)
+        whole = us_per_event(logic.on_batch, framed)
+        columns = us_per_event(
+            lambda batch: (batch.values, batch.partitions, batch.offsets, batch.timestamps_ms), framed
+        )
+        print(f"{rows:5d} rows, 8 numbers: {whole:.2f} µs per event, of which {columns:.2f} to take records apart")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
