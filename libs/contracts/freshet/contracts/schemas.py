@@ -77,4 +77,6 @@ def schema_by_id(identifier: int) -> LockEntry:
     for entry in schema_lock():
         if entry.id == identifier:
             return entry
-    raise SchemaError(f"schema id {identifier} is not in schemas/registry.lock.json: was it written by a newer Freshet?")
+    raise SchemaError(
+        f"schema id {identifier} is not in schemas/registry.lock.json: was it written by a newer Freshet?"
+    )

@@ -4,24 +4,25 @@ import getpass
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from freshet.contracts.control import encode
-from freshet.contracts.messages import Command, Decision, Manifest, ModelVersion, Rollout
 from freshet.contracts.messages import Action as Asked
+from freshet.contracts.messages import Command, Decision, Manifest, ModelVersion, Rollout
 from freshet.contracts.pipeline import load_folder
 from freshet.contracts.topics import TopicNames
+from freshet.local.corruption import Corrupter
 from freshet.local.load import Load
 from freshet.local.supervisor import Supervisor
 from freshet.local.view import View
-from freshet.runtime.bus import Place, Send
+from freshet.runtime.artifacts import publish_model
+from freshet.runtime.bus import Committed, Place, Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.kafka.admin import KafkaAdmin
-from freshet.runtime.model_publishing import publish_model
 from freshet.runtime.provision import provision
 from freshet.runtime.publishing import publish_pipeline
 
@@ -84,6 +85,14 @@ class Stage:
         """Names of all service processes."""
         return ("registry", "ingestion-0", *self.inference)
 
+    def corruptions(self) -> tuple[str, ...]:
+        """The ways in which events of this pipeline can be spoiled without holding it up.
+
+        An unknown schema id is left out: it rightly stops a partition for a minute, as `freshet apply` may be on its way.
+        """
+        kinds = Corrupter(self.spec, self.schema, self.event_schema_id).kinds
+        return tuple(kind for kind in kinds if kind != "unknown_schema")
+
     def load(self, **options: object) -> Load:
         """A source of load on this pipeline; options as for `Load`."""
         return Load(
@@ -119,6 +128,18 @@ class Stage:
         )
         return {partition: cut.first_offset for partition, cut in sorted(cuts.items())}
 
+    def wait_answering(self, name: str, since_ms: int, timeout_s: float = 60.0) -> None:
+        """Wait until an inference worker has reported, after that moment, that it holds partitions and none of them waits."""
+        instance = f"{self.spec.pipeline}-{name.rpartition('-')[2]}"
+
+        def answering(view: View) -> bool | None:
+            worker = view.workers.get(instance)
+            fresh = worker is not None and view.beats_ms[instance] > since_ms
+            flows = fresh and worker is not None and worker.partitions and not any(at.held for at in worker.partitions)
+            return True if flows else None
+
+        self.view.wait(f"{name} to answer", answering, timeout_s)
+
     def ask(self, action: Asked, version: str = "", text: str = "", timeout_s: float = 60.0) -> Decision:
         """Publish a command and wait for its decision."""
         command = Command(
@@ -141,9 +162,13 @@ class Stage:
     def _drained(self, service: str, role: str, _view: View) -> bool | None:
         return self.unread(service, role) == 0 or None
 
+    def committed(self, service: str, role: str) -> Mapping[int, Committed]:
+        """Committed offsets of a service's group, by partition."""
+        return self.admin.committed(self.names.group(service), self.names.topic(role))
+
     def unread(self, service: str, role: str) -> int:
-        """Records that the service has not committed past yet. Reads them: end offsets would count transaction markers too."""
-        committed = self.admin.committed(self.names.group(service), self.names.topic(role))
+        """Records that the service has not committed past yet. Reads them: ends would count transaction markers too."""
+        committed = self.committed(service, role)
         starts = {
             Place(role, partition): committed[partition].offset if partition in committed else span.low
             for partition, span in self.bus.spans(role).items()

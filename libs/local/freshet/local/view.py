@@ -27,6 +27,8 @@ class View:
         self.rollouts: dict[int, Rollout] = {}
         self.cutovers: list[Cutover] = []
         self.workers: dict[str, WorkerState] = {}
+        self.beats_ms: dict[str, int] = {}
+        """When each worker last reported, by the broker's clock."""
         self.decisions: list[Decision] = []
 
     def refresh(self, timeout_s: float = 0.0) -> None:
@@ -85,5 +87,6 @@ class View:
                 self.cutovers.append(message)
             case WorkerState():
                 self.workers[fact.key] = message
+                self.beats_ms[fact.key] = fact.timestamp_ms
             case Decision():
                 self.decisions.append(message)

@@ -13,6 +13,9 @@ from freshet.contracts.codec.ragged import pack, split, starts_of
 NumericColumn: TypeAlias = NDArray[Any]
 """bool for boolean, int32 for int, int64 for long, float32 for float, float64 for double; one dimension."""
 
+Rows: TypeAlias = Ints | Bools
+"""Which rows to take: their indexes, in any order and as often as wanted, or a mask of all."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strings:
@@ -51,7 +54,7 @@ class Strings:
     def __len__(self) -> int:
         return self.lengths.size
 
-    def take(self, rows: Ints) -> "Strings":
+    def take(self, rows: Rows) -> "Strings":
         """These rows in this order, sharing the data."""
         return Strings(self.data, self.starts[rows], self.lengths[rows])
 
@@ -96,7 +99,7 @@ class Ragged:
             raise ValueError(f"row {wrong[0]} holds {self.lengths[wrong[0]]} values, not {width}.")
         return self.flat.reshape(-1, width) if width else self.flat.reshape(len(self), 0)
 
-    def take(self, rows: Ints) -> "Ragged":
+    def take(self, rows: Rows) -> "Ragged":
         """These rows in this order, copied."""
         item = self.flat.itemsize
         data = np.ascontiguousarray(self.flat).view(np.uint8)
@@ -115,7 +118,7 @@ class Enum:
     def __len__(self) -> int:
         return self.codes.size
 
-    def take(self, rows: Ints) -> "Enum":
+    def take(self, rows: Rows) -> "Enum":
         """These rows in this order."""
         return Enum(self.codes[rows], self.symbols)
 
@@ -131,10 +134,14 @@ class Nullable:
     values: "Column"
     valid: Bools
 
+    def __post_init__(self) -> None:
+        if self.valid.dtype != np.bool_ or self.valid.shape != (len(self.values),):
+            raise ValueError(f"valid must be bool ({len(self.values)},), one for each value.")
+
     def __len__(self) -> int:
         return self.valid.size
 
-    def take(self, rows: Ints) -> "Nullable":
+    def take(self, rows: Rows) -> "Nullable":
         """These rows in this order."""
         return Nullable(take(self.values, rows), self.valid[rows])
 
@@ -148,9 +155,9 @@ class Objects:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, rows: Ints) -> "Objects":
+    def take(self, rows: Rows) -> "Objects":
         """These rows in this order."""
-        return Objects([self.values[row] for row in rows.tolist()])
+        return Objects([self.values[row] for row in np.arange(len(self))[rows].tolist()])
 
 
 Column: TypeAlias = NumericColumn | Strings | Ragged | Enum | Nullable | Objects
@@ -160,7 +167,7 @@ Columns: TypeAlias = Mapping[str, Column]
 C = TypeVar("C", bound=Column)
 
 
-def take(column: C, rows: Ints) -> C:
+def take(column: C, rows: Rows) -> C:
     """These rows of any column, in this order."""
     return cast(C, column[rows] if isinstance(column, np.ndarray) else column.take(rows))
 

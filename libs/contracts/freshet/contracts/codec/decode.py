@@ -16,6 +16,9 @@ from freshet.contracts.codec.reasons import BadRow, DecodeReason, Refused
 from freshet.contracts.codec.referee import Referee
 from freshet.contracts.codec.schema import parse
 
+_FEW_BYTES = 512
+"""Up to so many bytes in a batch the referee is quicker: 43 µs for one feature vector, numpy's overhead is 117 µs."""
+
 _REFEREE_ROWS = 256
 """Rows that the referee reads before they become columns, so that few Python objects live at a time."""
 
@@ -59,6 +62,7 @@ class Decoder:
         self._referee = Referee(writer, reader if resolved else None)
         columnar = not any(leaf.objects for leaf in self._plan)
         self._fast = FastReader(self._plan) if columnar and not resolved else None
+        self._few_bytes = _FEW_BYTES
 
     def decode(self, bodies: Sequence[bytes | None], *, offset: int = HEADER_BYTES) -> Decoded:
         """Decode whole Kafka values, skipping `offset` bytes of framing that the caller has checked. Never raises."""
@@ -70,7 +74,7 @@ class Decoder:
             rows = np.flatnonzero(fitting)
         values = cast(Sequence[bytes], [bodies[row] for row in rows.tolist()] if bad else bodies)
         parts: list[tuple[Ints, dict[str, Column]]] = []
-        if self._fast is not None and values:
+        if self._fast is not None and int(lengths[rows].sum()) > self._few_bytes:
             columns, clean = self._fast.read(values, lengths[rows], offset)
             if clean.all():
                 return self._decoded([(rows, columns)], bad)

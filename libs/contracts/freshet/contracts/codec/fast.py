@@ -14,7 +14,7 @@ import numpy as np
 from freshet.contracts.arrays import Bools, Bytes, Ints
 from freshet.contracts.codec.columns import Column, Enum, NumericColumn, Ragged, Strings
 from freshet.contracts.codec.nodes import Node
-from freshet.contracts.codec.plan import DTYPES, Leaf, Plan, column_of, with_nulls
+from freshet.contracts.codec.plan import DTYPES, Leaf, Plan, column_of, nulls, with_nulls
 from freshet.contracts.codec.ragged import invalid_utf8, pack, ranges, starts_of, windows
 from freshet.contracts.codec.varints import LONGEST, Unsigned, read_varints, unzigzag
 
@@ -28,10 +28,8 @@ class FastReader:
     """Reads whole batches of one schema; every leaf must be columnar."""
 
     def __init__(self, plan: Plan) -> None:
-        self._steps = [
-            (list(leaves), _layout(list(leaves)) if fixed else None)
-            for fixed, leaves in ((fixed, list(group)) for fixed, group in groupby(plan, key=_is_fixed))
-        ]
+        runs = [list(leaves) for _, leaves in groupby(plan, key=_is_fixed)]
+        self._steps = [(leaves, _layout(leaves) if _is_fixed(leaves[0]) else None) for leaves in runs]
         # How far a cursor can run past the end of its record, which is only checked after the last field.
         slack = sum(2 * LONGEST + leaf.node.smallest for leaf in plan)
         self._padding = bytes(slack + 2 * LONGEST)
@@ -159,7 +157,7 @@ def _column(cursor: Cursor, leaf: Leaf) -> Column:
     valid = (branches == 2 * (1 - leaf.null_branch)) & ~cursor.suspect
     rows = np.flatnonzero(valid)
     if rows.size == 0:
-        return column_of(leaf, [None] * valid.size)
+        return with_nulls(column_of(Leaf("", (), leaf.node), []), valid)
     inner = Cursor(cursor.source, cursor.at[rows], cursor.ends[rows])
     present = _READERS[leaf.node.kind](inner, leaf.node)
     cursor.at[rows] = inner.at
@@ -167,8 +165,8 @@ def _column(cursor: Cursor, leaf: Leaf) -> Column:
     return with_nulls(present, valid)
 
 
-def _null(cursor: Cursor, node: Node) -> Column:
-    return column_of(Leaf("", (), node), [None] * cursor.at.size)
+def _null(cursor: Cursor, node: Node) -> Column:  # noqa: ARG001
+    return nulls(cursor.at.size)
 
 
 def _boolean(cursor: Cursor, node: Node) -> Column:  # noqa: ARG001

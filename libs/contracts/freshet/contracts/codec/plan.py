@@ -87,6 +87,11 @@ def column_of(leaf: Leaf, values: Sequence[Any]) -> Column:
     return with_nulls(_BUILDERS[leaf.node.kind](leaf.node, present), valid)
 
 
+def nulls(n: int) -> Nullable:
+    """A column of the type null: it holds nothing but its length."""
+    return Nullable(np.zeros(n, np.bool_), np.zeros(n, np.bool_))
+
+
 def with_nulls(present: Column, valid: Any) -> Nullable:
     """The present values of an optional column spread over all rows, with fillers where there is none."""
     n, rows = valid.size, np.flatnonzero(valid)
@@ -116,10 +121,6 @@ def _numbers(node: Node, values: Sequence[Any]) -> NumericColumn:
     return np.array(values, dtype)
 
 
-def _nulls(node: Node, values: Sequence[Any]) -> Column:  # noqa: ARG001
-    return Nullable(np.zeros(len(values), np.bool_), np.zeros(len(values), np.bool_))
-
-
 def _texts(node: Node, values: Sequence[Any]) -> Column:  # noqa: ARG001
     return Strings.from_list(values)
 
@@ -138,7 +139,7 @@ def _lists(node: Node, values: Sequence[Any]) -> Column:
 _BUILDERS: dict[str, Callable[[Node, Sequence[Any]], Column]] = {
     **dict.fromkeys(DTYPES, _numbers),
     **dict.fromkeys(("string", "bytes", "fixed"), _texts),
-    "null": _nulls,
+    "null": lambda node, values: nulls(len(values)),  # noqa: ARG005
     "enum": _symbols,
     "array": _lists,
 }

@@ -135,8 +135,11 @@ class _Reader:
         if full in self._named or name in _PRIMITIVES:
             return self.problem(path, f"{full} is defined twice")
         self._named[full] = None
-        build = {"record": self._record, "enum": self._enum, "fixed": self._fixed}[schema["type"]]
-        self._named[full] = node = build(schema, full, path, namespace, depth)
+        if schema["type"] == "record":
+            node = self._record(schema, full, path, namespace, depth)
+        else:
+            node = self._enum(schema, full, path) if schema["type"] == "enum" else self._fixed(schema, full, path)
+        self._named[full] = node
         return node
 
     def _record(self, schema: Mapping[str, Any], full: str, path: str, namespace: str, depth: int) -> Node:
@@ -159,14 +162,14 @@ class _Reader:
         smallest = sum(field.type.smallest for field in fields)
         return Node("record", smallest, parts, full, tuple(fields), attributes=_attributes(schema, "aliases"))
 
-    def _enum(self, schema: Mapping[str, Any], full: str, path: str, namespace: str, depth: int) -> Node:  # noqa: ARG002
+    def _enum(self, schema: Mapping[str, Any], full: str, path: str) -> Node:
         symbols = schema.get("symbols")
         if not isinstance(symbols, list) or not symbols or not all(isinstance(s, str) for s in symbols):
             return self.problem(path, "an enum needs symbols")
         attributes = _attributes(schema, "aliases", "default")
         return Node("enum", 1, name=full, symbols=tuple(symbols), attributes=attributes)
 
-    def _fixed(self, schema: Mapping[str, Any], full: str, path: str, namespace: str, depth: int) -> Node:  # noqa: ARG002
+    def _fixed(self, schema: Mapping[str, Any], full: str, path: str) -> Node:
         size = schema.get("size")
         if type(size) is not int or not 0 < size <= MAX_FIXED_BYTES:
             return self.problem(path, f"a fixed of {size!r} bytes is outside 1 to {MAX_FIXED_BYTES}")

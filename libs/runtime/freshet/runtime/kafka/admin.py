@@ -1,9 +1,9 @@
 """Looks after a cluster: topics and their settings, and how far groups have come."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
@@ -23,15 +23,17 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from freshet.contracts.errors import FreshetError
-from freshet.contracts.topic_plan import Step, TopicState
+from freshet.contracts.topic_plan import TopicState
 from freshet.runtime.bus import BusError, Committed, RetriableError
 from freshet.runtime.kafka import config
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
-from freshet.runtime.kafka.errors import bus_error, kafka_error
+from freshet.runtime.kafka.errors import kafka_error
 
 BROKER_DEFAULT: Final = -1
 
+_POLL_S: Final = 0.01
+
+_ABSENT: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
 _UNREACHABLE: Final = frozenset(
     {
         KafkaError._TRANSPORT,
@@ -41,15 +43,13 @@ _UNREACHABLE: Final = frozenset(
         KafkaError._RESOLVE,
     }
 )
-_ABSENT: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
-_FORBIDDEN: Final = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    }
-)
-_NO_OFFSET: Final = 0  # a partition for which a group has committed nothing comes back below it
+_WHAT_TO_DO: Final = {
+    KafkaError.TOPIC_ALREADY_EXISTS: "Somebody has just created it; run the command again, it will then look at it.",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "Grant it CREATE, ALTER_CONFIGS and DESCRIBE_CONFIGS on these topics.",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "Grant it DESCRIBE on these groups.",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "Grant it CREATE on the cluster, or on a prefix of topics.",
+    KafkaError.INVALID_REPLICATION_FACTOR: "Give a replication factor that this cluster's brokers can hold.",
+}
 
 
 class UnreachableError(RetriableError):
@@ -57,43 +57,49 @@ class UnreachableError(RetriableError):
 
 
 class AdminError(BusError):
-    """The cluster refused; the message says what it was asked, and what to do."""
+    """The cluster refused; the message says what it was asked, why, and what to do."""
 
 
 class KafkaAdmin:
-    """An administrator's view of one cluster. Every call blocks for at most about `timeout_s` per request.
+    """An administrator's view of one cluster. Each call blocks for at most about twice `timeout_s`.
 
-    Raises UnreachableError when nobody answers, RetriableError when a later try may succeed, AdminError otherwise.
+    Raises UnreachableError when nobody answers, RetriableError when the same call may succeed later, else AdminError.
     """
 
     def __init__(
-        self,
-        bootstrap_servers: str,
-        *,
-        extra: ClientConfig | None = None,
-        timeout_s: float = REQUEST_TIMEOUT_S,
+        self, bootstrap_servers: str, *, extra: ClientConfig | None = None, timeout_s: float = REQUEST_TIMEOUT_S
     ) -> None:
         """`extra` are further client settings, such as TLS and SASL; they win over ours."""
         self._bootstrap_servers = bootstrap_servers
         self._timeout_s = timeout_s
-        self._last_error = ""
+        self._connection_error = ""
+        # a wrong password or certificate is told to this callback alone: the call itself just times out
         self._client = AdminClient(config.common(bootstrap_servers, extra or {}) | {"error_cb": self._on_error})
 
-    def topics(self, names: Collection[str] | None = None) -> dict[str, TopicState]:
-        """These topics, or all that this principal may see, by name; absent ones are left out."""
-        found = self._partitions(names)
+    def names(self) -> list[str]:
+        """All topics that this principal may see, sorted."""
+        with self._explained("listing topics"):
+            return sorted(self._client.list_topics(timeout=self._timeout_s).topics)
+
+    def describe(self, topics: Collection[str]) -> dict[str, TopicState]:
+        """These topics as they are now, by name; absent ones are left out."""
+        if not topics:
+            return {}
+        found: dict[str, TopicState] = {}
+        resources = {topic: ConfigResource(ResourceType.TOPIC, topic) for topic in topics}
         with self._explained("describing topics"):
-            described = self._client.describe_topics(TopicCollection(list(found)), request_timeout=self._timeout_s)
-            asked = {name: ConfigResource(ResourceType.TOPIC, name) for name in found}
-            entries = self._client.describe_configs(list(asked.values()), request_timeout=self._timeout_s)
-            return {
-                name: TopicState(
-                    partitions,
-                    {entry.name: entry.value for entry in entries[asked[name]].result().values()},
-                    str(described[name].result().topic_id),
-                )
-                for name, partitions in sorted(found.items())
-            }
+            states = self._client.describe_topics(TopicCollection([*topics]), request_timeout=self._timeout_s)
+            settings = self._client.describe_configs([*resources.values()], request_timeout=self._timeout_s)
+            for topic, resource in resources.items():
+                try:
+                    described, entries = states[topic].result(), settings[resource].result()
+                except KafkaException as error:
+                    if kafka_error(error).code() not in _ABSENT:
+                        raise
+                    continue
+                configs = {entry.name: entry.value for entry in entries.values() if entry.value is not None}
+                found[topic] = TopicState(len(described.partitions), configs, str(described.topic_id))
+        return found
 
     def create(
         self,
@@ -106,12 +112,14 @@ class KafkaAdmin:
         """Create a topic and wait until the cluster knows it; AdminError if it exists already."""
         new = NewTopic(topic, partitions, replication_factor, config=dict(configs or {}))
         with self._explained(f"creating topic {topic}"):
-            self._client.create_topics(
-                [new], operation_timeout=self._timeout_s, request_timeout=self._timeout_s + self._timeout_s
-            )[topic].result()
+            answers = self._client.create_topics(
+                [new], operation_timeout=self._timeout_s, request_timeout=2 * self._timeout_s
+            )
+            answers[topic].result()
+        self._wait(lambda: self.describe([topic]), f"creating topic {topic}")
 
     def alter(self, topic: str, configs: Mapping[str, str]) -> None:
-        """Set these settings of a topic; all others stay as they are."""
+        """Set these settings of a topic, and wait until they are in force; all others stay as they are. Idempotent."""
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in configs.items()
         ]
@@ -119,45 +127,78 @@ class KafkaAdmin:
         with self._explained(f"altering topic {topic}"):
             self._client.incremental_alter_configs([resource], request_timeout=self._timeout_s)[resource].result()
 
-    def carry_out(
-        self,
-        steps: Sequence[Step],
-        *,
-        replication_factor: int = BROKER_DEFAULT,
-        say: Callable[[str], object] = lambda _: None,
-    ) -> None:
-        """Create and alter as planned; `say` is told of each step that changes something. Idempotent by way of the plan.
+        def in_force() -> bool:
+            found = self.describe([topic])[topic].configs
+            return all(found.get(name) == value for name, value in configs.items())
 
-        Raises ContractError, before anything is changed, if the plan refuses a topic.
-        """
-        refused = [f"{step.topic} {step.details}" for step in steps if step.action == "refuse"]
-        if refused:
-            raise TopicConflictError("\n".join(refused))
-        for step in steps:
-            if step.action == "create":
-                say(f"creating {step.topic} ({step.partitions} partitions)")
-                self.create(step.topic, step.partitions, step.configs, replication_factor=replication_factor)
-            elif step.action == "alter":
-                say(f"altering {step.topic}: {step.details}")
-                self.alter(step.topic, step.configs)
+        self._wait(in_force, f"altering topic {topic}")
 
     def delete(self, topics: Collection[str]) -> None:
-        """Delete topics with all they hold. For tests and `wipe`: nothing that serves ever calls it."""
+        """Delete topics with all that they hold. For tests and demonstrations; no service ever calls it."""
         with self._explained("deleting topics"):
-            futures = self._client.delete_topics(list(topics), operation_timeout=self._timeout_s)
-            for future in futures.values():
-                future.result()
+            for answer in self._client.delete_topics([*topics], operation_timeout=self._timeout_s).values():
+                answer.result()
 
     def committed(self, group: str, topic: str) -> dict[int, Committed]:
-        """A group's committed offsets on a topic by partition, with metadata; partitions without one are left out.
+        """A group's committed offsets on a topic, by partition; those without one are left out.
 
-        Waits for open transactions on them, as far as the broker says that there are any.
+        What an open transaction is about to commit does not count yet.
         """
-        asked = [
-            ConsumerGroupTopicPartitions(group, [TopicPartition(topic, number) for number in self._partitions([topic])])
-        ]
-        raise NotImplementedError(asked)
+        asked = [TopicPartition(topic, partition) for partition in self._partitions(topic)]
+        if not asked:
+            return {}
+        with self._explained(f"reading the offsets of group {group}"):
+            answers = self._client.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group, asked)], request_timeout=self._timeout_s
+            )
+            found = answers[group].result().topic_partitions or []
+        # where nothing was committed the client answers with a negative offset
+        return {at.partition: Committed(at.offset, at.metadata or "") for at in found if at.offset >= 0}
 
     def end_offsets(self, topic: str) -> dict[int, int]:
-        """The end of each partition as a read_committed reader sees it: the offset of the next record it could get."""
-        raise NotImplementedError
+        """The end of each partition for a read_committed reader; an absent topic gives {}."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, partition): latest for partition in self._partitions(topic)}
+        if not asked:
+            return {}
+        with self._explained(f"reading the ends of {topic}"):
+            answers = self._client.list_offsets(
+                asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self._timeout_s
+            )
+            return {at.partition: answer.result().offset for at, answer in answers.items()}
+
+    def _partitions(self, topic: str) -> range:
+        state = self.describe([topic]).get(topic)
+        return range(state.partitions if state is not None else 0)
+
+    def _wait(self, condition: Callable[[], object], doing: str) -> None:
+        """Brokers learn what the controller has already acknowledged a little later."""
+        deadline = time.monotonic() + self._timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise RetriableError(f"{doing}: done, but not seen by the brokers after {self._timeout_s:.0f} s.")
+            time.sleep(_POLL_S)
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._connection_error = error.str()
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise self._explanation(kafka_error(error), doing) from error
+
+    def _explanation(self, error: KafkaError, doing: str) -> BusError:
+        if error.code() in _UNREACHABLE:
+            self._client.poll(0)  # callbacks run only here
+            why = self._connection_error or error.str()
+            return UnreachableError(
+                f"{doing}: Kafka at {self._bootstrap_servers} did not answer within {self._timeout_s:.0f} s ({why}). "
+                "Is it running, and are the address, the user and the certificate right?"
+            )
+        if error.code() in _WHAT_TO_DO:
+            return AdminError(f"{doing}: {error.str()} {_WHAT_TO_DO[error.code()]}")
+        if error.retriable():
+            return RetriableError(f"{doing}: {error.str()} ({error.name()}). Try again in a moment.")
+        return AdminError(f"{doing}: {error.str()} ({error.name()}). The broker's log says more.")

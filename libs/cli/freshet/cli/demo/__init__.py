@@ -1,0 +1,1 @@
+"""`freshet demo` and `freshet stream`: the main job, end to end, on a real Kafka."""

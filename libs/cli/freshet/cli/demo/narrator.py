@@ -1,0 +1,39 @@
+"""Tells a person what happens, line by line, with the time since the start."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+
+class Narrator:
+    """Numbered chapters, and lines under them. On a terminal a spinner shows what is being waited for."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self._began = time.monotonic()
+        self._chapters = 0
+
+    def chapter(self, title: str) -> None:
+        """Begin a new step of the story."""
+        self._chapters += 1
+        self.console.print(f"\n[bold]{self._chapters}. {title}[/bold]")
+
+    def line(self, text: str) -> None:
+        """One thing that happened."""
+        self.console.print(f"  [dim]{time.monotonic() - self._began:5.1f} s[/dim]  {text}")
+
+    def table(self, table: Table) -> None:
+        """Something with rows."""
+        self.console.print(table)
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Show that something is being waited for; prints nothing where nobody watches."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with self.console.status(f"[dim]{what}[/dim]"):
+            yield

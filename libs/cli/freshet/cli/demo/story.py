@@ -1,0 +1,161 @@
+"""The demo's story: a stream is served by models that arrive as data, and nothing is lost on the way."""
+
+import time
+from dataclasses import replace
+from typing import Any, Final
+
+from freshet.models.bundle import Bundle
+from freshet.models.pack import pack
+
+from freshet.cli.demo import loans
+from freshet.cli.demo.narrator import Narrator
+from freshet.cli.demo.traffic import Traffic
+from freshet.cli.demo.training import accuracy, feature_rows, train
+from freshet.cli.verify.collect import collect
+from freshet.cli.verify.judge import Judgement, judge
+from freshet.cli.verify.report import as_table
+from freshet.contracts.messages import ModelVersion
+from freshet.local.stage import Stage
+
+RATE: Final = 2000.0
+CORRUPT_SHARE: Final = 0.05
+TRAINING_ROWS: Final = 4000
+_BREATH_S: Final = 2.0
+
+
+class Story:
+    """One telling. Each step is a method; the stage's services are running when it begins."""
+
+    def __init__(self, stage: Stage, narrator: Narrator) -> None:
+        self._stage, self._say = stage, narrator
+        events = loans.sample(stage.schema, TRAINING_ROWS, seed=1)
+        self._rows, self._labels = feature_rows(stage.spec, stage.schema, events)
+        self._traffic: Traffic | None = None
+
+    def begin_load(self) -> None:
+        """Applications arrive, some of them broken; no model is there yet, so they wait."""
+        say, stage = self._say, self._stage
+        say.chapter("Loan applications arrive; there is no model yet")
+        load = stage.load(
+            rate=RATE, corrupt_share=CORRUPT_SHARE, corrupt_kinds=stage.corruptions(), labels_after=500, seed=3
+        )
+        self._traffic = Traffic(load, loans.applications(stage.schema, seed=42))
+        say.line(
+            f"{RATE:,.0f} events/s, {CORRUPT_SHARE:.0%} of them damaged on purpose; labels follow 500 events later"
+        )
+        with say.waiting("features"):
+            stage.view.wait(
+                "features to be computed",
+                lambda _: any(span.end for span in stage.bus.spans("features").values()) or None,
+            )
+        say.line("ingestion turns them into feature vectors; inference holds them: records wait, none is dropped")
+
+    def first_model(self) -> ModelVersion:
+        """A model is trained, packed and published; the stream starts to be answered."""
+        self._say.chapter("A first model is published to a topic")
+        return self._publish("linear", "logistic regression")
+
+    def second_model(self) -> ModelVersion:
+        """A better model takes over under load, at a recorded offset of each partition."""
+        self._say.chapter("A better model takes over under load")
+        time.sleep(_BREATH_S)
+        return self._publish("trees", "gradient-boosted trees")
+
+    def kill_a_worker(self) -> None:
+        """A worker dies by SIGKILL in the middle of its work."""
+        say, stage = self._say, self._stage
+        say.chapter("A worker is killed in the middle of its work")
+        victim = stage.inference[0]
+        began, since_ms = time.monotonic(), time.time_ns() // 1_000_000
+        pid = stage.supervisor.kill(victim)
+        say.line(f"SIGKILL to {victim} (pid {pid}): no goodbye, its open transaction is left behind")
+        with say.waiting(f"{victim} to serve again"):
+            stage.wait_answering(victim, since_ms)
+        say.line(
+            f"back in its slot and answering {time.monotonic() - began:.1f} s later; the broker aborted what was half done, and "
+            "it is answered again, once"
+        )
+
+    def bad_model(self) -> None:
+        """A model that answers NaN is refused, and nobody ever asks it."""
+        self._say.chapter("Somebody publishes a broken model")
+        bundle = _damaged(self._pack("linear")[0])
+        verdict = self._stage.offer(bundle.data, bundle.manifest)
+        self._say.line(f"[yellow]{verdict.state}[/yellow]: {verdict.reason}")
+        self._say.line(f"version {self._stage.view.serving} keeps answering")
+
+    def roll_back(self, to: ModelVersion) -> None:
+        """An operator goes back to the first model."""
+        say, stage = self._say, self._stage
+        say.chapter("An operator rolls back")
+        before = stage.view.serving
+        decision = stage.ask("rollback", text="the demo wants to see it")
+        say.line(f"rollback: {decision.verdict} ({decision.reason})")
+        rollout = stage.wait_live(to.version)
+        self._show_cut(rollout.epoch)
+        say.line(f"{before} → {rollout.table[0].version}: a rollback is a new epoch that names an old version")
+
+    def judge(self) -> Judgement:
+        """The load stops; what is on the topics is judged."""
+        say, stage = self._say, self._stage
+        say.chapter("The load stops, and the topics are judged: freshet verify")
+        assert self._traffic is not None
+        sent = self._traffic.stop()
+        corrupted = sum(sent.corrupted.values())
+        say.line(f"{sent.events:,} events were sent ({corrupted:,} of them damaged) and {sent.labels:,} labels")
+        with say.waiting("the rest to be answered"):
+            stage.wait_drained()
+        judgement = judge(collect(stage.bus, stage.spec.pipeline, stage.committed))
+        say.table(as_table(judgement))
+        return judgement
+
+    def _publish(self, kind: str, title: str) -> ModelVersion:
+        say, stage = self._say, self._stage
+        bundle, share = self._pack(kind)
+        size_kib = bundle.manifest.size_bytes / 1024
+        say.line(
+            f"{title}, {share:.1%} right on {len(self._labels):,} applications; ONNX, {size_kib:,.0f} KiB, published"
+        )
+        with say.waiting("admission and rollout"):
+            verdict = stage.offer(bundle.data, bundle.manifest)
+            say.line(f"[green]{verdict.state}[/green] as version [bold]{verdict.version}[/bold]: {verdict.reason}")
+            rollout = stage.wait_live(verdict.version)
+        prepared = [worker for worker in stage.view.workers.values() if worker.live_epoch <= rollout.epoch]
+        say.line(f"epoch {rollout.epoch}: prepared by {len(prepared)} workers, then live")
+        self._show_cut(rollout.epoch)
+        return verdict
+
+    def _pack(self, kind: str) -> tuple[Bundle, float]:
+        model = train(kind, self._rows, self._labels)
+        bundle, _ = pack(model, self._rows[:1000], self._stage.spec)
+        return bundle, accuracy(model, self._rows, self._labels)
+
+    def _show_cut(self, epoch: int) -> None:
+        with self._say.waiting("the cut-over"):
+            cuts = self._stage.wait_cut(epoch)
+        places = ", ".join(f"{partition}@{offset:,}" for partition, offset in cuts.items())
+        self._say.line(f"cut over at partition@offset {places}")
+
+
+def _damaged(bundle: Bundle) -> Bundle:
+    """The same model with one weight that is not a number, and an honest manifest of those bytes."""
+    import onnx  # noqa: PLC0415 - only here, and heavy
+
+    graph = onnx.load_from_string(bundle.data)
+    for node in graph.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "coefficients":
+                attribute.floats[0] = float("nan")
+    return rebuilt(bundle, graph.SerializeToString())
+
+
+def rebuilt(bundle: Bundle, data: bytes) -> Bundle:
+    """A bundle with other bytes and a manifest that fits them."""
+    from freshet.models.artifact import digest_of, split  # noqa: PLC0415
+
+    changed: dict[str, Any] = {
+        "digest": digest_of(data),
+        "size_bytes": len(data),
+        "chunk_digests": tuple(map(digest_of, split(data))),
+    }
+    return replace(bundle, data=data, manifest=bundle.manifest.model_copy(update=changed))

@@ -1,0 +1,94 @@
+"""Reads framed values of one record whose writers used several versions of its schema."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from freshet.contracts.arrays import Ints
+from freshet.contracts.codec import Columns, Decoder, concat, frame_ids, take
+from freshet.contracts.schemas import Schema
+
+UNKNOWN = "input_schema_unknown"
+
+
+class RefusedRow(NamedTuple):
+    """A row that is not answered with data: its index, reason code, a sentence, and its schema id where it has one."""
+
+    row: int
+    reason: str
+    detail: str
+    schema_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """What a batch of values holds: `columns` of the rows `at`, ascending; every other row is in `refused`."""
+
+    at: Ints
+    columns: Columns
+    refused: list[RefusedRow]
+    schema_ids: Ints | None = None
+    """The id that framed each row of `at`; None where values are not framed."""
+
+
+class FramedReader:
+    """Decodes values by the id in their frame, as the reader's schema sees them."""
+
+    def __init__(self, writers: dict[int, Schema], reader: Schema, *, max_bytes: int) -> None:
+        self._reader = reader
+        self._max_bytes = max_bytes
+        self._decoders = {
+            schema_id: Decoder(schema, reader_schema=None if schema == reader else reader, max_bytes=max_bytes)
+            for schema_id, schema in writers.items()
+        }
+
+    def read(self, values: Sequence[bytes | None]) -> Rows:
+        """Decode at least one value. Never raises: what cannot be read is refused, a strange id with UNKNOWN."""
+        ids, lengths = frame_ids(values)
+        present = [schema_id for schema_id in np.unique(ids).tolist() if schema_id in self._decoders]
+        parts: list[Rows] = []
+        refused = self._unreadable(ids, lengths)
+        for schema_id in present or list(self._decoders)[-1:]:  # with no good row at all, the columns are empty ones
+            whole = ids.size > 0 and bool((ids == schema_id).all())
+            rows = np.arange(ids.size) if whole else np.flatnonzero(ids == schema_id)
+            decoded = self._decoders[schema_id].decode(values if whole else [values[row] for row in rows.tolist()])
+            refused += [
+                RefusedRow(int(rows[bad.row]), f"input_{bad.reason}", bad.detail, schema_id) for bad in decoded.bad
+            ]
+            parts.append(Rows(rows[decoded.good], decoded.columns, []))
+        at, columns = _joined(parts)
+        return Rows(at, columns, refused, ids[at])
+
+    def _unreadable(self, ids: Ints, lengths: Ints) -> list[RefusedRow]:
+        strange = np.flatnonzero(~np.isin(ids, list(self._decoders)))
+        return [
+            self._refusal(row, schema_id, length)
+            for row, schema_id, length in zip(
+                strange.tolist(), ids[strange].tolist(), lengths[strange].tolist(), strict=True
+            )
+        ]
+
+    def _refusal(self, row: int, schema_id: int, length: int) -> RefusedRow:
+        if length <= 0:
+            return RefusedRow(row, "input_empty", "the value is null." if length < 0 else "the value has no bytes.")
+        if schema_id < 0:
+            return RefusedRow(
+                row,
+                "input_framing",
+                "the value does not begin with byte 00 and a schema id of four bytes (Confluent's framing).",
+            )
+        if length > self._max_bytes:
+            return RefusedRow(row, "input_too_large", f"{length} bytes, but the cap is {self._max_bytes}.", schema_id)
+        known = ", ".join(map(str, self._decoders))
+        return RefusedRow(row, UNKNOWN, f"nobody has published schema id {schema_id}; known are {known}.", schema_id)
+
+
+def _joined(parts: list[Rows]) -> tuple[Ints, Columns]:
+    if len(parts) == 1:
+        return parts[0].at, parts[0].columns
+    at = np.concatenate([part.at for part in parts])
+    order = np.argsort(at)
+    columns = {name: concat([part.columns[name] for part in parts]) for name in parts[0].columns}
+    return at[order], {name: take(column, order) for name, column in columns.items()}

@@ -1,0 +1,1 @@
+"""Arithmetic that rooms share: features from events."""

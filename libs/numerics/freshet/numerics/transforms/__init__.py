@@ -1,0 +1,1 @@
+"""The feature transforms, one file each; a new file here is found by its `kind`."""

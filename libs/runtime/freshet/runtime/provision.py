@@ -1,0 +1,49 @@
+"""Brings a cluster's topics to what `schemas/topics.yaml` says."""
+
+from collections.abc import Callable, Sequence
+
+from freshet.contracts.errors import ContractError
+from freshet.contracts.topic_plan import Step, plan_topics, topic_names
+from freshet.runtime.kafka.admin import BROKER_DEFAULT, KafkaAdmin
+
+
+class TopicConflictError(ContractError):
+    """Topics that are there already, and that must not be changed into what is wanted."""
+
+
+def plan(admin: KafkaAdmin, namespace: str, pipelines: Sequence[tuple[str, int]]) -> list[Step]:
+    """What has to be done for the control topics and the topics of these (pipeline, partitions). Changes nothing."""
+    return plan_topics(namespace, pipelines, admin.describe(topic_names(namespace, pipelines)))
+
+
+def provision(
+    admin: KafkaAdmin,
+    namespace: str,
+    pipelines: Sequence[tuple[str, int]],
+    *,
+    replication_factor: int = BROKER_DEFAULT,
+    say: Callable[[str], object] = lambda _: None,
+) -> list[Step]:
+    """Carry the plan out; returns it. Idempotent: what is as it should be is not touched.
+
+    `say` is told each change first. Raises TopicConflictError, having changed nothing, if a topic is refused.
+    """
+    steps = plan(admin, namespace, pipelines)
+    _refuse_conflicts(steps)
+    for step in steps:
+        if step.action == "create":
+            say(f"creating {step.topic} with {step.partitions} partition{'s' if step.partitions > 1 else ''}")
+            admin.create(step.topic, step.partitions, step.configs, replication_factor=replication_factor)
+        elif step.action == "alter":
+            say(f"altering {step.topic}: {step.details}")
+            admin.alter(step.topic, step.configs)
+    return steps
+
+
+def _refuse_conflicts(steps: Sequence[Step]) -> None:
+    by_reason: dict[str, list[str]] = {}
+    for step in steps:
+        if step.action == "refuse":
+            by_reason.setdefault(step.details, []).append(step.topic)
+    if by_reason:
+        raise TopicConflictError("\n".join(f"{', '.join(topics)}: {why}" for why, topics in by_reason.items()))

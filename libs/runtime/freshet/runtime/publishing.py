@@ -1,0 +1,146 @@
+"""Publishes schemas and pipelines, as the single writer of their topics: fence, read everything, decide, commit once.
+
+Two people who publish at the same time cannot both win: opening the transactional id fences whoever came first, who
+then commits nothing.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.control import decode, encode
+from freshet.contracts.messages import PipelineRecord
+from freshet.contracts.pipeline import PipelineSpec
+from freshet.contracts.pipeline_record import next_record
+from freshet.contracts.schema_records import (
+    Key,
+    SchemaRecord,
+    event_record,
+    fold_schemas,
+    missing,
+    released_records,
+    value_subject,
+)
+from freshet.contracts.schemas import Schema
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Bus, RetriableError, Send, Transaction
+
+T = TypeVar("T")
+
+_SERVICE: Final = "cli"
+_SLOT: Final = "publish"
+_READ_ROWS: Final = 1000
+_READ_S: Final = 1.0
+_PATIENCE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What publishing a pipeline writes: its record if that is `changed`, and schemas that are not there yet."""
+
+    record: PipelineRecord
+    changed: bool
+    schemas: tuple[SchemaRecord, ...]
+
+
+def pipeline_records(bus: Bus) -> dict[str, PipelineRecord]:
+    """The newest record of every pipeline, by name. Raises ContractError on a record that cannot be read here."""
+    newest: dict[str, PipelineRecord] = {}
+    for batch in _everything(bus, "pipelines"):
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            name = (key or b"").decode()
+            newest.pop(name, None)
+            if value is not None:
+                record = decode("pipelines", value)
+                assert isinstance(record, PipelineRecord)
+                newest[name] = record
+    return newest
+
+
+def published_schemas(bus: Bus) -> dict[Key, SchemaRecord]:
+    """All schemas on the schemas topic, by subject and version. Raises ContractError on what no registry writes."""
+    rows = (row for batch in _everything(bus, "schemas") for row in zip(batch.keys, batch.values, strict=True))
+    return fold_schemas(rows)
+
+
+def publish_schemas(bus: Bus, namespace: str) -> list[SchemaRecord]:
+    """Publish all released schemas, and the event schemas of published pipelines; what was missing. Idempotent.
+
+    Raises ContractError, having written nothing, if an id or a version is taken by another schema.
+    """
+
+    def decide() -> tuple[list[SchemaRecord], list[Send]]:
+        published, pipelines = published_schemas(bus), pipeline_records(bus)
+        events = [
+            event_record(
+                TopicNames(namespace, name), record.event_schema_id, json.loads(record.event_schema), published
+            )
+            for name, record in pipelines.items()
+        ]
+        new = missing([*released_records(namespace, list(pipelines)), *events], published)
+        return new, _schema_sends(new)
+
+    return _as_single_writer(bus, decide)
+
+
+def review_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, event_schema: Schema) -> Publication:
+    """What `publish_pipeline` would write now. Writes nothing; raises as it does."""
+    names = TopicNames(namespace, spec.pipeline)
+    published = published_schemas(bus)
+    subject = value_subject(names, "events")
+    earlier = [json.loads(record.schema) for (of, _), record in published.items() if of == subject]
+    previous = pipeline_records(bus).get(spec.pipeline)
+    record = next_record(previous, spec, text, event_schema, earlier)
+    event = event_record(names, record.event_schema_id, json.loads(record.event_schema), published)
+    new = missing([*released_records(namespace, [spec.pipeline]), event], published)
+    return Publication(record, record is not previous, tuple(new))
+
+
+def publish_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, event_schema: Schema) -> Publication:
+    """Publish a pipeline that has passed `pipeline.check`, with its schemas, in one transaction. Idempotent.
+
+    Its topics must exist. Raises PipelineConflictError or ContractError, having written nothing.
+    """
+
+    def decide() -> tuple[Publication, list[Send]]:
+        found = review_pipeline(bus, namespace, spec, text, event_schema)
+        record = Send("pipelines", [spec.pipeline.encode()], [encode(found.record)])
+        return found, [*_schema_sends(found.schemas), *([record] if found.changed else [])]
+
+    return _as_single_writer(bus, decide)
+
+
+def _as_single_writer(bus: Bus, decide: Callable[[], tuple[T, list[Send]]]) -> T:
+    """Read and decide only once nobody else can commit any more, then write all of it or nothing."""
+    producer = bus.transactional_producer(_SERVICE, _SLOT)
+    try:
+        producer.open()
+        decided, sends = decide()
+        if sends:
+            producer.commit(Transaction(sends))
+        return decided
+    finally:
+        producer.close()
+
+
+def _schema_sends(records: Sequence[SchemaRecord]) -> list[Send]:
+    if not records:
+        return []
+    return [Send("schemas", [record.key() for record in records], [record.value() for record in records])]
+
+
+def _everything(bus: Bus, role: str) -> Iterator[Batch]:
+    """All records of a topic up to its end as of now; none if it does not exist. Raises RetriableError if it stalls."""
+    reader = bus.reader([role])
+    silent_s = 0.0
+    try:
+        while not reader.caught_up():
+            batches = reader.read(_READ_ROWS, _READ_S)
+            silent_s = 0.0 if batches else silent_s + _READ_S
+            if silent_s > _PATIENCE_S:
+                raise RetriableError(f"the {role} topic gave nothing for {_PATIENCE_S:.0f} s. Is the broker well?")
+            yield from batches
+    finally:
+        reader.close()

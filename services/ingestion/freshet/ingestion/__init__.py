@@ -1,0 +1,1 @@
+"""Ingestion: turns raw events into feature vectors and feedback into labels; what breaks the contract is set aside."""

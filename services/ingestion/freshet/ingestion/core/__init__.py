@@ -1,0 +1,1 @@
+"""The logic of ingestion: deterministic and without IO."""

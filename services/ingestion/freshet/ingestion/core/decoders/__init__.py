@@ -1,0 +1,1 @@
+"""The event decoders, one file each; a new file here is found by its `kind`."""

@@ -1,0 +1,394 @@
+"""A small world around inference's core: feature vectors, models with simple minds, and a loop in miniature."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import numpy as np
+
+from freshet.contracts.arrays import Floats32
+from freshet.contracts.batch import Batch, Headers
+from freshet.contracts.codec import Column, Decoder, Encoder, Ragged, Strings
+from freshet.contracts.control import encode
+from freshet.contracts.logic import (
+    Announce,
+    DeadLetter,
+    Effect,
+    Fact,
+    Hold,
+    Mark,
+    Outcome,
+    Publish,
+    Release,
+    Start,
+)
+from freshet.contracts.messages import (
+    Cutover,
+    Golden,
+    Manifest,
+    Message,
+    ModelVersion,
+    Phase,
+    PipelineRecord,
+    Rollout,
+    Share,
+    WorkerState,
+)
+from freshet.contracts.schemas import current_schema, schema_id
+from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
+from freshet.inference.core.logic import InferenceLogic
+
+PIPELINE = "fraud"
+TOPIC_ID = "T1"
+FEATURES = ("amount", "hour", "country")
+CLASSES = ("legit", "fraud")
+
+E = TypeVar("E", bound=Effect)
+
+_SPEC = """
+pipeline: {pipeline}
+entity: card_id
+event_id: event_id
+event_time: event_time
+features:
+  version: {version}
+  columns: [{columns}]
+target: {{classes: [{classes}]}}
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record as a Kafka client would hand it out."""
+
+    partition_: int
+    offset_: int
+    value_: bytes | None
+    key_: bytes | None = b"card"
+
+    def topic(self) -> str:
+        return f"{PIPELINE}.features"
+
+    def partition(self) -> int:
+        return self.partition_
+
+    def offset(self) -> int:
+        return self.offset_
+
+    def timestamp(self) -> tuple[int, int]:
+        return (1, 1_000 + self.offset_)
+
+    def key(self) -> bytes | None:
+        return self.key_
+
+    def value(self) -> bytes | None:
+        return self.value_
+
+    def headers(self) -> Headers | None:
+        return None
+
+
+def vector(partition: int, offset: int, values: Sequence[float] | None = None, spec_version: int = 1) -> Row:
+    """One feature vector; by default its values follow from its place."""
+    chosen = values if values is not None else _values(partition, offset)
+    columns: dict[str, Column] = {
+        "event_id": Strings.from_list([f"e{partition}-{offset}"]),
+        "entity": Strings.from_list([f"card{offset % 7}"]),
+        "event_time": np.array([1_000 + offset]),
+        "spec_version": np.array([spec_version], np.int32),
+        "values": Ragged(np.array(chosen, np.float32), np.array([len(chosen)])),
+        "source_partition": np.array([partition + 10], np.int32),
+        "source_offset": np.array([offset + 1_000]),
+    }
+    value = Encoder(current_schema("FeatureVector"), schema_id("FeatureVector")).encode(columns)[0]
+    return Row(partition, offset, value, f"card{offset % 7}".encode())
+
+
+def _values(partition: int, offset: int) -> list[float]:
+    return [((offset * 7 + partition) % 13) / 3 + place for place in range(len(FEATURES))]
+
+
+def batch(*rows: Row) -> Batch:
+    """A batch of feature vectors."""
+    return Batch("features", rows)
+
+
+def vectors(partition: int, first: int, count: int) -> list[Row]:
+    """Good rows of one partition, at consecutive offsets."""
+    return [vector(partition, offset) for offset in range(first, first + count)]
+
+
+def specification(names: Sequence[str] = FEATURES, number: int = 1, classes: Sequence[str] = CLASSES) -> PipelineRecord:
+    """The pipeline with these features; each number of it appended some."""
+    columns = ", ".join(f"{{kind: field, of: {name}}}" for name in names)
+    spec = _SPEC.format(pipeline=PIPELINE, version=number, columns=columns, classes=", ".join(classes))
+    return PipelineRecord(pipeline=PIPELINE, number=number, spec=spec, event_schema="{}", event_schema_id=1)
+
+
+def manifest(version: str, inputs: Sequence[str] = FEATURES, classes: Sequence[str] = CLASSES) -> Manifest:
+    """The manifest of a version; the digest follows from its name."""
+    digest = sha256(version.encode()).hexdigest()
+    return Manifest(
+        pipeline=PIPELINE,
+        digest=digest,
+        size_bytes=4,
+        chunk_bytes=4,
+        chunk_digests=(digest,),
+        inputs=tuple(inputs),
+        classes=tuple(classes),
+        input_name="x",
+        output_name="y",
+        opset=17,
+        golden=Golden(rows=1, features=b"", scores=b""),
+        trainer="test",
+    )
+
+
+def model(version: str, inputs: Sequence[str] = FEATURES, digest_of: str = "") -> ModelVersion:
+    """An admitted version."""
+    made_from = manifest(digest_of or version, inputs)
+    return ModelVersion(pipeline=PIPELINE, version=version, state="admitted", reason="good", manifest=made_from)
+
+
+def rollout(
+    epoch: int,
+    version: str | Sequence[str] = (),
+    *,
+    phase: Phase = "live",
+    understudy: str = "",
+    resident: Sequence[str] = (),
+    revoked: Sequence[str] = (),
+) -> Rollout:
+    """An epoch in which `version` answers (several share; none wait)."""
+    versions = [version] if isinstance(version, str) else list(version)
+    share = 10_000 // max(len(versions), 1)
+    return Rollout(
+        pipeline=PIPELINE,
+        epoch=epoch,
+        phase=phase,
+        table=tuple(Share(version=name, share=share) for name in versions),
+        salt="s",
+        understudies=dict.fromkeys(versions, understudy) if understudy else {},
+        resident=tuple(resident),
+        revoked=tuple(sha256(name.encode()).hexdigest() for name in revoked),
+        cause="test",
+    )
+
+
+Mind = Callable[[Floats32], Floats32]
+
+
+def sound(version: str) -> Mind:
+    """Scores that depend on the version and on each row alone, to the bit."""
+    weight = np.float32(1 + int(sha256(version.encode()).hexdigest()[:4], 16) / 1_000)
+
+    def think(rows: Floats32) -> Floats32:
+        first = (rows[:, 0] * weight) % np.float32(1)
+        return np.stack([np.float32(1) - first, first], axis=1)
+
+    return think
+
+
+@dataclass
+class FakeScorer:
+    """A model that thinks as it is told, and remembers what it was asked."""
+
+    manifest: Manifest
+    mind: Mind
+    asked: list[Floats32] = field(default_factory=list)
+    closed: bool = False
+
+    def score(self, rows: Floats32) -> Floats32:
+        """See `Scorer`."""
+        assert not self.closed
+        self.asked.append(rows)
+        return self.mind(rows)
+
+    def close(self) -> None:
+        """See `Scorer`."""
+        self.closed = True
+
+
+@dataclass
+class Worker:
+    """An inference logic with its jobs: loads what it starts, unless `broken` gives the error of that version."""
+
+    instance: str = "w1"
+    minds: dict[str, Mind] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    slow: set[str] = field(default_factory=set)
+    now_ms: int = 0
+    started: list[object] = field(default_factory=list)
+    announced: list[WorkerState] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.logic = InferenceLogic(PIPELINE, self.instance, topic_id=TOPIC_ID, memory=lambda: 7)
+        self.scorers: dict[str, FakeScorer] = {}
+
+    def learn(self, *messages: Message) -> "Worker":
+        """Fold control records, in order."""
+        for message in messages:
+            self.logic.fold(Fact(role="", key="", message=message))
+        return self
+
+    def tick(self, after_ms: int = 50) -> list[Effect]:
+        """One tick; jobs that it starts are done at once. Gives the effects that are neither job nor report."""
+        self.now_ms += after_ms
+        left: list[Effect] = []
+        for effect in list(self.logic.on_tick(self.now_ms)):
+            match effect:
+                case Start(job):
+                    self.started.append(job)
+                    self._do(job)
+                case Announce(role="workers", message=WorkerState() as state):
+                    self.announced.append(state)
+                case _:
+                    left.append(effect)
+        return left
+
+    def settle(self) -> list[Effect]:
+        """Tick until nothing more is started; all releases on the way."""
+        released: list[Effect] = []
+        before = -1
+        while len(self.started) != before:
+            before = len(self.started)
+            released += self.tick()
+        return released
+
+    def finish(self) -> None:
+        """The load that hung comes to its end, well."""
+        self.slow.clear()
+        self._do(self.started[-1])
+
+    def _do(self, job: object) -> None:
+        if isinstance(job, RetireModel):
+            job.scorer.close()
+        if not isinstance(job, LoadModel) or job.version in self.slow:
+            return
+        if job.version in self.broken:
+            self.logic.on_job(Outcome(job, error=self.broken[job.version]))
+            return
+        mind = self.minds.get(job.version, sound(job.version))
+        self.scorers[job.version] = FakeScorer(job.manifest, mind)
+        self.logic.on_job(Outcome(job, result=Loaded(self.scorers[job.version], load_ms=3, p99_us=40)))
+
+    def assign(self, **metadata: str) -> list[Effect]:
+        """Hand partitions over: `assign(p0="e=0 f=0")`."""
+        return [
+            effect
+            for name, text in metadata.items()
+            for effect in self.logic.on_assign("features", int(name[1:]), text)
+        ]
+
+    def answer(self, *rows: Row) -> list[Effect]:
+        """What the logic does about a batch of these rows."""
+        return list(self.logic.on_batch(batch(*rows)))
+
+    @property
+    def loads(self) -> list[str]:
+        """Versions that were asked for, in order."""
+        return [job.version for job in self.started if isinstance(job, LoadModel)]
+
+    @property
+    def state(self) -> WorkerState:
+        """The last record announced."""
+        return self.announced[-1]
+
+
+def serving(
+    *messages: Message,
+    minds: Mapping[str, Mind] | None = None,
+    broken: Mapping[str, str] | None = None,
+    slow: Iterable[str] = (),
+) -> Worker:
+    """A worker that knows the specification and these records, and has loaded all it can; p0 and p1 are its own."""
+    worker = Worker(minds=dict(minds or {}), broken=dict(broken or {}), slow=set(slow))
+    worker.learn(specification(), *messages)
+    worker.settle()
+    worker.assign(p0="e=0 f=0", p1="e=0 f=0")
+    return worker
+
+
+def of_kind(effects: Iterable[Effect], kind: type[E]) -> list[E]:
+    """The effects of one kind, in order."""
+    return [effect for effect in effects if isinstance(effect, kind)]
+
+
+def cuts(effects: Iterable[Effect]) -> list[tuple[int, int, int, int, str]]:
+    """Cut-overs as (partition, first offset, epoch, fallback, cause)."""
+    found = [effect.message for effect in of_kind(effects, Announce)]
+    return [(c.partition, c.first_offset, c.epoch, c.fallback, c.cause) for c in found if isinstance(c, Cutover)]
+
+
+def marks(effects: Iterable[Effect]) -> dict[int, str]:
+    """Metadata to commit, by partition."""
+    return {mark.partition: mark.metadata for mark in of_kind(effects, Mark)}
+
+
+def held(effects: Iterable[Effect]) -> list[int]:
+    """Partitions that are held."""
+    return [hold.partition for hold in of_kind(effects, Hold)]
+
+
+def released(effects: Iterable[Effect]) -> list[int]:
+    """Partitions that are released."""
+    return [release.partition for release in of_kind(effects, Release)]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A published prediction, as far as tests look at it."""
+
+    partition: int
+    offset: int
+    version: str
+    epoch: int
+    fallback: int
+    label: str
+    scores: tuple[float, ...]
+
+
+def answers(effects: Iterable[Effect]) -> list[Answer]:
+    """All predictions, in the order of publication."""
+    found = []
+    for publish in of_kind(effects, Publish):
+        columns = Decoder(current_schema("Prediction")).decode(list(publish.values)).columns
+        names = ("features_partition", "features_offset", "version", "epoch", "fallback", "label", "scores")
+        lists = [plain(columns[name]) for name in names]
+        assert publish.partitions == lists[0]
+        found += [Answer(*row) for row in zip(*lists, strict=True)]
+    return found
+
+
+def plain(column: Column) -> list[Any]:
+    """A column of a prediction as Python values."""
+    if isinstance(column, Ragged):
+        return [tuple(row.tolist()) for row in np.split(column.flat, np.cumsum(column.lengths)[:-1])]
+    assert isinstance(column, np.ndarray | Strings)
+    return column.tolist()
+
+
+def dead(effects: Iterable[Effect]) -> dict[str, list[int]]:
+    """Rows set aside, by reason."""
+    letters: dict[str, list[int]] = {}
+    for letter in of_kind(effects, DeadLetter):
+        assert len(letter.details) == len(letter.rows)
+        letters.setdefault(letter.reason, []).extend(letter.rows.tolist())
+    return letters
+
+
+def as_bytes(effects: Iterable[Effect]) -> list[object]:
+    """The effects in a form that compares: two logics that did the same give the same."""
+    found: list[object] = []
+    for effect in effects:
+        match effect:
+            case Publish():
+                found.append((effect.role, list(effect.keys), list(effect.values), list(effect.partitions or ())))
+            case DeadLetter():
+                found.append((effect.rows.tolist(), effect.reason, list(effect.details), effect.schema_id))
+            case Announce():
+                found.append((effect.role, effect.key, encode(effect.message)))
+            case _:
+                found.append(effect)
+    return found

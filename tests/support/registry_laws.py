@@ -1,0 +1,102 @@
+"""What must hold of all the registry ever commits. Checked on the log alone: it trusts no state of the registry."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from freshet.contracts.control import encode
+from freshet.contracts.logic import Fact
+from freshet.contracts.messages import Command, Decision, ModelVersion, Rollout
+
+
+@dataclass
+class Laws:
+    """Follows one pipeline's log record by record and fails on the first one that breaks a promise."""
+
+    rollouts: dict[int, Rollout] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    answers: dict[str, str] = field(default_factory=dict)
+    seen: int = 0
+
+    def read(self, log: Sequence[Fact]) -> None:
+        """Take in what is new in the log, up to the end of a committed batch."""
+        for fact in log[self.seen :]:
+            match fact.message:
+                case Rollout() as rollout:
+                    self._rollout(rollout)
+                case ModelVersion() as model:
+                    self._model(model)
+                case Command() as command:
+                    self.asked.add(command.command_id)
+                case Decision() as decision if decision.about == "command":
+                    assert decision.subject in self.asked, f"{decision.subject} was never asked"
+                    assert decision.subject not in self.answers, f"{decision.subject} is answered twice"
+                    self.answers[decision.subject] = decision.verdict
+        self.seen = len(log)
+        self._at_rest()
+
+    def _rollout(self, rollout: Rollout) -> None:
+        before = self.rollouts.get(rollout.epoch)
+        if before is None:
+            assert rollout.epoch > max(self.rollouts, default=0), "a number was issued out of order"
+            assert rollout.phase != "aborted", "an epoch was aborted that never was"
+            assert rollout.expected_previous == (self.live.epoch if self.live else 0)
+            assert rollout.previous_digest == (sha256(encode(self.live)).hexdigest() if self.live else "")
+        else:
+            assert before.phase == "prepare", f"epoch {rollout.epoch} changed after it was {before.phase}"
+            assert rollout == before.model_copy(update={"phase": rollout.phase}), "the table changed under one number"
+        if rollout.phase != "aborted":
+            assert rollout.epoch > (self.live.epoch if self.live else 0), "an epoch went live below the one in force"
+            answering = [share.version for share in rollout.table]
+            assert sum(share.share for share in rollout.table) in {0, 10_000}
+            assert {*answering, *rollout.understudies.values()} <= set(rollout.resident)
+            for version in rollout.resident:
+                assert self.states.get(version) == "admitted", f"{version} may not serve"
+            assert not set(rollout.revoked) & {self.digests[version] for version in rollout.resident}
+        assert not (before is None and rollout.phase == "prepare" and rollout.paused), "prepared while paused"
+        self.rollouts[rollout.epoch] = rollout
+
+    def _model(self, model: ModelVersion) -> None:
+        key = model.version or model.manifest.digest
+        assert self.digests.setdefault(key, model.manifest.digest) == model.manifest.digest, "a number was used twice"
+        assert list(self.digests.values()).count(model.manifest.digest) == 1, "a digest has two records"
+        self.states[key] = model.state
+        self.aliases[key] = model.aliases
+
+    def _at_rest(self) -> None:
+        """Holds between batches, where readers may stop."""
+        opened = [rollout for rollout in self.rollouts.values() if rollout.phase == "prepare"]
+        assert len(opened) <= 1, "two prepares are open"
+        assert self._called("champion") == ([self.serving] if self.serving else [])
+        for version in (*self._called("champion"), *self._called("previous")):
+            assert self.states[version] == "admitted"
+            assert self.live is not None
+            assert version in self.live.resident, f"{version} is not loaded, but one command away from serving"
+
+    def _called(self, alias: str) -> list[str]:
+        return [version for version, aliases in self.aliases.items() if alias in aliases]
+
+    @property
+    def live(self) -> Rollout | None:
+        """The epoch in force."""
+        live = [rollout for rollout in self.rollouts.values() if rollout.phase == "live"]
+        return max(live, key=lambda rollout: rollout.epoch, default=None)
+
+    @property
+    def serving(self) -> str:
+        """The version that answers, '' if none."""
+        return self.live.table[0].version if self.live and self.live.table else ""
+
+    def previous(self) -> list[str]:
+        """Versions that have served, still may, and do not now."""
+        served = {
+            rollout.table[0].version for rollout in self.rollouts.values() if rollout.phase == "live" and rollout.table
+        }
+        return sorted(version for version in served - {self.serving} if self.states[version] == "admitted")
+
+    def unanswered(self) -> set[str]:
+        """Commands without a decision."""
+        return self.asked - set(self.answers)

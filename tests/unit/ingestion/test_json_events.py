@@ -1,0 +1,141 @@
+"""JSON events, held to event.avsc without guessing."""
+
+import json
+from typing import Any
+
+import pytest
+
+from support.ingestion import SPEC_TEXT, batch, dead, framed, loan, serving, written
+
+JSON_TEXT = SPEC_TEXT.replace("entity: applicant", "entity: applicant\ndecoder: json")
+
+
+def as_json(**but: Any) -> bytes:
+    """An application as a JSON producer writes it."""
+    return json.dumps(loan(**but), ensure_ascii=False).encode()
+
+
+def test_json_and_avro_give_the_same_features() -> None:
+    """The wire format is the producer's affair: nothing after the decoder can tell."""
+    facts = [loan(event_id=f"é{row}", salary=row / 7, loan=float(row), age=20 + row) for row in range(50)]
+    from_json = serving(JSON_TEXT).on_batch(batch([as_json(**row) for row in facts]))
+    from_avro = serving().on_batch(batch([framed(row) for row in facts]))
+    assert written(from_json) == written(from_avro)
+
+
+def without(name: str) -> bytes:
+    """An application that lacks a field."""
+    return json.dumps({key: value for key, value in loan().items() if key != name}).encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "said"),
+    [
+        (None, "input_empty", "null"),
+        (b"", "input_empty", "no bytes"),
+        (b" " * 70_000, "input_too_large", "the cap is 65536"),
+        (framed(loan()), "input_malformed", "not JSON"),
+        (b"[1]", "input_malformed", "must be an object, not [1]"),
+        (as_json()[:-1], "input_malformed", "not JSON"),
+        (as_json() + b"{}", "input_malformed", "not JSON"),
+        ("\ufeff{}".encode(), "input_malformed", "not JSON"),
+        (json.dumps(loan()).encode("utf-16"), "input_malformed", "not JSON"),
+        (as_json(salary=float("nan")), "input_malformed", "NaN is no JSON number"),
+        (
+            as_json().replace(b"50000.0", b"1e400"),
+            "input_malformed",
+            "salary: must be a number within the range of double",
+        ),
+        (as_json(age=2**31), "input_malformed", "age: must be a whole number of 32 bits, not 2147483648."),
+        (as_json(age=40.0), "input_malformed", "age: must be a whole number of 32 bits, not 40.0."),
+        (as_json(age=True), "input_malformed", "age: must be a whole number of 32 bits, not True."),
+        (as_json(salary="1"), "input_malformed", "salary: must be a number within the range of double, not '1'."),
+        (as_json(applicant=None), "input_malformed", "applicant: must be text, not None."),
+        (
+            as_json(applicant="x").replace(b'"x"', b'"\\ud800"'),
+            "input_malformed",
+            "applicant: must be text that utf-8 can",
+        ),
+        (without("car"), "input_malformed", "key 'car' is missing."),
+        (as_json(extra=1), "input_malformed", "key 'extra' is not a field of freshet.loans.LoanApplication."),
+        (as_json().replace(b'"age"', b'"car": 1, "age"'), "input_malformed", "a key is written twice"),
+        (b'{"a":' * 5000, "input_malformed", "not JSON"),
+        (b'{"age": ' + b"9" * 5000 + b"}", "input_malformed", "not JSON"),
+        (as_json(age=17), "input_range", "age is 17"),
+    ],
+)
+def test_bad_json_is_set_aside(value: bytes | None, reason: str, said: str) -> None:
+    """One dead letter that names the field; the neighbours are answered."""
+    effects = list(serving(JSON_TEXT).on_batch(batch([as_json(event_id="a"), value, as_json(event_id="b")])))
+    assert [row.record["event_id"] for row in written(effects)] == ["a", "b"]
+    assert dead(effects)[1].reason == reason
+    assert said in dead(effects)[1].detail
+
+
+RICH: dict[str, Any] = {
+    "type": "record",
+    "name": "Rich",
+    "fields": [
+        {"name": "id", "type": "string"},
+        {"name": "at", "type": "long"},
+        {"name": "size", "type": ["null", "float"], "default": None},
+        {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["A", "B"]}, "default": "B"},
+        {"name": "place", "type": {"type": "record", "name": "Place", "fields": [{"name": "x", "type": "double"}]}},
+        {"name": "tag", "type": {"type": "fixed", "name": "Tag", "size": 2}, "default": "\u00ff\u0000"},
+        {"name": "either", "type": ["null", "long", "string", {"type": "map", "values": "int"}], "default": None},
+        {"name": "many", "type": {"type": "array", "items": "boolean"}, "default": []},
+    ],
+}
+RICH_SPEC = """
+pipeline: loans
+entity: id
+event_id: id
+event_time: at
+decoder: json
+max_event_age: 3650d
+features:
+  version: 1
+  columns:
+    - {kind: field, of: size}
+    - {kind: field, of: place.x}
+    - {kind: one_hot, of: kind, vocabulary: [A, B]}
+target: {kind: value}
+"""
+
+
+def rich(**but: Any) -> bytes:
+    """A small event of every type."""
+    return json.dumps({"id": "r", "at": 1_740_000_000_000, "place": {"x": 2}, **but}).encode()
+
+
+@pytest.mark.parametrize("either", [None, 3, "three", {"a": 1}])
+def test_missing_fields_take_their_defaults(either: object) -> None:
+    """Avro's defaults, also for enums and bytes; a union's value is written as it is."""
+    logic = serving(RICH_SPEC, RICH)
+    effects = list(logic.on_batch(batch([rich(), rich(kind="A", size=0.5, either=either, many=[True])])))
+    assert dead(effects) == {}
+    first, second = (row.record["values"] for row in written(effects))
+    assert str(first[0]) == "nan"
+    assert (first[1:], second) == ([2.0, 0.0, 1.0], [0.5, 2.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("but", "said"),
+    [
+        (
+            {"size": 3.5e38},
+            "size: fits no branch: must be null, not 3.5e+38. must be a number within the range of float",
+        ),
+        ({"place": {"x": 1, "y": 2}}, "place: key 'y' is not a field of Place."),
+        ({"place": {"x": "1"}}, "place.x: must be a number"),
+        ({"kind": "C"}, "kind: must be one of A, B, not 'C'."),
+        ({"tag": "abc"}, "tag: must be 2 bytes, not 'abc'."),
+        ({"tag": "€x"}, "tag: must be text that latin-1 can hold"),
+        ({"either": 1.5}, "either: fits no branch"),
+        ({"many": [True, 1]}, "many.1: must be true or false, not 1."),
+    ],
+)
+def test_nested_faults_are_named_where_they_are(but: dict[str, Any], said: str) -> None:
+    """The path leads to the value that is wrong."""
+    effects = list(serving(RICH_SPEC, RICH).on_batch(batch([rich(**but)])))
+    assert said in dead(effects)[0].detail
