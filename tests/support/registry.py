@@ -194,13 +194,6 @@ class World:
         self.jobs = []
         self.decider = refold(self.log)
 
-    def fork(self) -> "World":
-        """A world with the same topics and a registry just started, to try things out."""
-        other = World()
-        other.now_ms, other.log, other.judgements = self.now_ms, list(self.log), self.judgements
-        other.crash()
-        return other
-
     def models(self) -> dict[str, ModelVersion]:
         """Newest models record by version, refused ones by digest."""
         records = [fact.message for fact in self.log if isinstance(fact.message, ModelVersion)]

@@ -76,7 +76,7 @@ class Stage:
     def run(self, name: str) -> None:
         """Start one service process, named `service` or `service-slot`."""
         service, _, slot = name.partition("-")
-        command = [sys.executable, "-m", "freshet.cli.main", "run", service, "--slot", slot or "0"]
+        command = [sys.executable, "-m", "freshet.cli", "run", service, "--slot", slot or "0"]
         pipelines = [] if service == "registry" else ["--pipelines", self.spec.pipeline]
         self.supervisor.start(name, [*command, *pipelines], self._env)
 

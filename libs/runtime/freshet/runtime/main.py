@@ -67,6 +67,10 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     except FatalError as error:
         log.error("fatal", error=str(error))
         return EXIT_FATAL
+    except Exception:
+        # Unknown is fatal: nothing of an open batch was committed, and the supervisor starts us again.
+        log.exception("unexpected")
+        return EXIT_FATAL
     finally:
         with _shutdown_budget(settings.shutdown_s):
             for loop in loops:

@@ -49,13 +49,11 @@ def pipeline_records(bus: Bus) -> dict[str, PipelineRecord]:
     """The newest record of every pipeline, by name. Raises ContractError on a record that cannot be read here."""
     newest: dict[str, PipelineRecord] = {}
     for batch in _everything(bus, "pipelines"):
-        for key, value in zip(batch.keys, batch.values, strict=True):
-            name = (key or b"").decode()
-            newest.pop(name, None)
+        for value in batch.values:
             if value is not None:
                 record = decode("pipelines", value)
                 assert isinstance(record, PipelineRecord)
-                newest[name] = record
+                newest[record.pipeline] = record
     return newest
 
 
@@ -106,7 +104,8 @@ def publish_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, ev
 
     def decide() -> tuple[Publication, list[Send]]:
         found = review_pipeline(bus, namespace, spec, text, event_schema)
-        record = Send("pipelines", [spec.pipeline.encode()], [encode(found.record)])
+        key = f"{spec.pipeline}/{found.record.number}".encode()
+        record = Send("pipelines", [key], [encode(found.record)])
         return found, [*_schema_sends(found.schemas), *([record] if found.changed else [])]
 
     return _as_single_writer(bus, decide)
@@ -120,6 +119,8 @@ def _as_single_writer(bus: Bus, decide: Callable[[], tuple[T, list[Send]]]) -> T
         decided, sends = decide()
         if sends:
             producer.commit(Transaction(sends))
+            # the broker lets this id begin anew only once the commit can be read: whoever looks next finds it
+            producer.open()
         return decided
     finally:
         producer.close()

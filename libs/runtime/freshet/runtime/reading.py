@@ -14,7 +14,7 @@ _PATIENCE_S: Final = 30.0
 def everything(bus: Bus, role: str, starts: Mapping[Place, int] | None = None) -> Iterator[Batch]:
     """All records up to the ends as of now, each partition's in order; nothing if the topic does not exist.
 
-    With `starts`, only those partitions, from there on. Raises RetriableError if the broker falls silent for half a minute.
+    With `starts`, only those partitions, from there on. Raises RetriableError if the broker falls silent.
     """
     reader = bus.reader([role], starts)
     silent_s = 0.0

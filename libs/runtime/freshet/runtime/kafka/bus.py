@@ -75,7 +75,8 @@ class KafkaBus:
         topic = self.names.topic(role)
         answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT_S)[topic]
         try:
-            return str(answer.result().topic_id)
+            # URL-safe, because it becomes a part of keys that are joined by a slash
+            return str(answer.result().topic_id).replace("/", "_").replace("+", "-")
         except KafkaException as error:
             if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return ""

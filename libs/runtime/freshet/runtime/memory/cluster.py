@@ -79,7 +79,7 @@ class MemoryCluster:
 
     def expire(self, member: str) -> None:
         """End the member's session, as when its process was killed or hangs. Polling again, it finds itself outside."""
-        next(group for group in self._groups.values() if member in group).leave(member)
+        self._group_of(member).leave(member)
 
     def rebalance_during_next_collect(self, member: str, cause: Callable[[], object] | None = None) -> None:
         """Tear the member's next batch: after its first record the group rebalances, and the member is told at once.
@@ -87,8 +87,7 @@ class MemoryCluster:
         The cause may be anything that makes a group rebalance, such as another member joining; by default the
         group just does.
         """
-        group = next(group for group in self._groups.values() if member in group)
-        self._interruptions[member] = cause or group.rebalance
+        self._interruptions[member] = cause or self._group_of(member).rebalance
 
     # What the clients call
 
@@ -123,6 +122,12 @@ class MemoryCluster:
         """A commit has come to this step."""
         if self.failpoint is not None:
             self.failpoint(step, transactional_id)
+
+    def _group_of(self, member: str) -> Group:
+        for group in self._groups.values():
+            if member in group:
+                return group
+        raise LookupError(f"no group has a member {member}: did it leave, or expire before?")
 
     def _count_partitions(self, topic: str) -> int:
         found = self._topics.get(topic)

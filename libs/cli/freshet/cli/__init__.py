@@ -1,0 +1,1 @@
+"""The `freshet` command: one thin file for each noun or verb."""

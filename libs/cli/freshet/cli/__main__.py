@@ -1,0 +1,5 @@
+"""`python -m freshet.cli`, where the `freshet` script is not on the path."""
+
+from freshet.cli.main import main
+
+main()

@@ -1,0 +1,198 @@
+"""The checks of `freshet doctor`: each says how something is and, where it is not well, what to do."""
+
+import json
+import os
+import platform
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final, Literal
+
+from freshet.cli.output import BOOTSTRAP_VARIABLE, Connection
+from freshet.contracts.errors import FreshetError
+from freshet.contracts.messages import PipelineRecord
+from freshet.contracts.pipeline import PipelineSpec
+from freshet.contracts.position import Position
+from freshet.contracts.schema_records import missing, released_records
+from freshet.runtime.bus import Place, Send, Transaction
+from freshet.runtime.provision import plan
+from freshet.runtime.publishing import pipeline_records, published_schemas
+
+Health = Literal["ok", "warn", "bad"]
+
+_PACKAGES: Final = ("freshet", "confluent-kafka", "fastavro", "numpy", "pydantic")
+_EXTRAS: Final = {"onnxruntime": "inference", "onnx": "registry", "skl2onnx": "pack", "river": "demo"}
+_READS: Final = (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features"))
+_SECRET: Final = re.compile(r"password|secret|token|jaas|credential|\.key|key\.", re.IGNORECASE)
+_READ_BACK_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One finding: what was looked at, how it is, what was seen, and what to do about it."""
+
+    about: str
+    health: Health
+    seen: str
+    do: str = ""
+
+
+def installed() -> Iterator[Line]:
+    """Versions of what runs, and which extras are there."""
+    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    yield Line("versions", "ok", f"Python {platform.python_version()}, {versions}")
+    for package, extra in _EXTRAS.items():
+        try:
+            yield Line(f"extra {extra}", "ok", f"{package} {version(package)}")
+        except PackageNotFoundError:
+            yield Line(f"extra {extra}", "warn", f"{package} is not installed", f"pip install 'freshet[{extra}]'")
+
+
+def settings(environ: Mapping[str, str] = os.environ) -> Iterator[Line]:
+    """What the environment sets, secrets masked."""
+    given = {
+        name: value for name, value in environ.items() if name == BOOTSTRAP_VARIABLE or name.startswith("FRESHET_")
+    }
+    for name, value in sorted(given.items()):
+        yield Line("setting", "ok", f"{name}={masked(name, value)}")
+    if not given:
+        yield Line("setting", "ok", "no variable is set; defaults and options hold")
+
+
+def masked(name: str, value: str) -> str:
+    """A setting's value as it may be shown: secrets, also those inside the JSON of FRESHET_KAFKA, as stars."""
+    try:
+        inner = json.loads(value)
+    except ValueError:
+        inner = None
+    if isinstance(inner, dict):
+        return json.dumps({key: "***" if _SECRET.search(key) else text for key, text in inner.items()})
+    if _SECRET.search(name) or (name == "FRESHET_KAFKA" and _SECRET.search(value)):
+        return "***"
+    return value
+
+
+def cluster(connection: Connection, *, deep: bool) -> Iterator[Line]:
+    """Everything that can be said of a Kafka that answers; `deep` also commits a transaction and reads it back."""
+    yield Line("kafka", "ok", f"{connection.bootstrap_servers} answers")
+    records: dict[str, PipelineRecord] = {}
+    try:
+        records = pipeline_records(connection.bus())
+    except FreshetError as error:
+        yield Line("pipelines", "bad", str(error))
+    for about, check in _CHECKS.items():
+        try:
+            if deep or about != "transactions":
+                yield from check(connection, records)
+        except FreshetError as error:
+            yield Line(about, "bad", str(error))
+
+
+Records = Mapping[str, PipelineRecord]
+
+
+def _pipelines(connection: Connection, records: Records) -> Iterator[Line]:  # noqa: ARG001
+    for name, record in sorted(records.items()):
+        PipelineSpec.parse(record.spec)
+        yield Line(f"pipeline {name}", "ok", f"number {record.number}, events framed with {record.event_schema_id}")
+    if not records:
+        yield Line("pipelines", "warn", "none is published", "freshet apply -f FOLDER")
+
+
+def _topics(connection: Connection, records: Records) -> Iterator[Line]:
+    counts = [(name, PipelineSpec.parse(record.spec).partitions) for name, record in sorted(records.items())]
+    steps = plan(connection.admin, connection.namespace, counts)
+    for step in steps:
+        if step.action == "create":
+            yield Line(f"topic {step.topic}", "bad", "is missing", "freshet topics apply")
+        elif step.action == "alter":
+            yield Line(f"topic {step.topic}", "warn", f"has other settings: {step.details}", "freshet topics apply")
+        elif step.action == "refuse":
+            yield Line(f"topic {step.topic}", "bad", step.details)
+    if all(step.action == "ok" for step in steps):
+        yield Line("topics", "ok", f"all {len(steps)} are as they should be")
+
+
+def _schemas(connection: Connection, records: Records) -> Iterator[Line]:
+    there = published_schemas(connection.bus())
+    wanted = released_records(connection.namespace, list(records))
+    absent = missing(wanted, there)
+    if absent:
+        seen = f"{len(absent)} of {len(wanted)} are not published, such as id {absent[0].id} of {absent[0].subject}"
+        yield Line("schemas", "warn", f"{seen}: consoles cannot decode those topics", "freshet schemas publish")
+    else:
+        yield Line("schemas", "ok", f"all {len(wanted)} are published, and {len(there)} records are on the topic")
+
+
+def _groups(connection: Connection, records: Records) -> Iterator[Line]:
+    for pipeline in sorted(records):
+        for service, role in _READS:
+            yield _group(connection, pipeline, service, role)
+
+
+def _group(connection: Connection, pipeline: str, service: str, role: str) -> Line:
+    names = connection.names(pipeline)
+    about = f"group {names.group(service)}"
+    ends = connection.admin.end_offsets(names.topic(role))
+    committed = connection.admin.committed(names.group(service), names.topic(role))
+    if not committed:
+        run = f"freshet run {service} --pipelines {pipeline}"
+        return Line(about, "warn", f"has never committed on {role}", run)
+    lag = sum(max(0, end - committed[at].offset) for at, end in ends.items() if at in committed)
+    strange = [f"{at}: {one.metadata!r}" for at, one in committed.items() if not _understood(service, one.metadata)]
+    if strange:
+        seen = f"its offsets on {role} carry no position in history ({strange[0]}): another program has written them"
+        return Line(about, "bad", seen, "stop that program; do not start inference before you know what it did")
+    never = len(ends) - len(committed)
+    return Line(
+        about, "ok", f"{lag:,} records behind on {role}" + (f"; {never} partitions never read" if never else "")
+    )
+
+
+def _understood(service: str, metadata: str) -> bool:
+    if service != "inference":
+        return True
+    try:
+        Position.parse(metadata)
+    except FreshetError:
+        return False
+    return True
+
+
+def _transaction(connection: Connection, records: Records) -> Iterator[Line]:  # noqa: ARG001
+    """A tombstone of a key that never had a value: visible to a reader, and nothing to anybody else."""
+    bus, key = connection.bus(), f"doctor/{uuid.uuid4()}".encode()
+    starts = {Place("artifacts", at): span.end for at, span in bus.spans("artifacts").items()}
+    producer = bus.transactional_producer("cli", "doctor")
+    try:
+        producer.open()
+        producer.commit(Transaction([Send("artifacts", [key], [None])]))
+    finally:
+        producer.close()
+    reader = bus.reader(["artifacts"], starts)
+    deadline = time.monotonic() + _READ_BACK_S
+    try:
+        while time.monotonic() < deadline:
+            if any(key in batch.keys for batch in reader.read(100, 0.5)):
+                yield Line("transactions", "ok", "one was committed and read back as committed")
+                return
+    finally:
+        reader.close()
+    yield Line(
+        "transactions",
+        "bad",
+        f"one was committed, but not to be read within {_READ_BACK_S:.0f} s: its marker was not written",
+        "look for its coordinator's errors in the broker's log; is the certificate valid for its own address?",
+    )
+
+
+_CHECKS: Final = {
+    "pipelines": _pipelines,
+    "topics": _topics,
+    "schemas": _schemas,
+    "groups": _groups,
+    "transactions": _transaction,
+}

@@ -1,0 +1,43 @@
+"""`freshet doctor`: what is installed, set, reachable and published, and what to do about it."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+from rich.text import Text
+
+from freshet.cli.checkup import Health, Line, cluster, installed, settings
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, exit_code, reporting, table
+from freshet.contracts.errors import FreshetError
+
+_STYLES: Final[dict[Health, str]] = {"ok": "green", "warn": "yellow", "bad": "bold red"}
+
+
+@reporting
+def doctor(
+    deep: Annotated[bool, typer.Option("--deep", help="Also commit a transaction and read it back.")] = False,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Look at everything that Freshet needs. Exits with 4 if something is bad, with 3 if no Kafka answers."""
+    lines = [*installed(), *settings()]
+    code = Exit.OK
+    try:
+        lines += cluster(connect(bootstrap, namespace), deep=deep)
+    except FreshetError as error:
+        lines.append(Line("kafka", "bad", str(error)))
+        code = exit_code(error)
+    if code == Exit.OK and any(line.health == "bad" for line in lines):
+        code = Exit.CHECK
+    shown = table("", "about", "seen", "to do")
+    for cells in _cells(lines):
+        shown.add_row(*cells)
+    emit([asdict(line) for line in lines], shown, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _cells(lines: list[Line]) -> Iterator[list[Text]]:
+    for line in lines:
+        yield [Text(line.health, style=_STYLES[line.health]), Text(line.about), Text(line.seen), Text(line.do)]

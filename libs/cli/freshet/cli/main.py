@@ -1,0 +1,80 @@
+"""`freshet`: the one command, with a noun or a verb for each thing that can be done."""
+
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import typer
+
+from freshet.cli.lazy import lazy_app
+
+_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "demo": ("freshet.cli.demo.command:demo", "The main job end to end on a real Kafka, told step by step."),
+    "stream": ("freshet.cli.demo.stream:stream", "Serve a table of yours end to end."),
+    "local": ("freshet.cli.local:app", "A Kafka of this folder, for trying things out."),
+    "topics": ("freshet.cli.topics:app", "Topics as code: what schemas/topics.yaml says, on a cluster."),
+    "schemas": ("freshet.cli.schemas:app", "Avro schemas: what services agree on."),
+    "pipeline": ("freshet.cli.pipeline:app", "Pipelines: one folder per use case."),
+    "apply": ("freshet.cli.apply:apply", "Publish a pipeline: a folder becomes a use case that runs."),
+    "run": ("freshet.cli.run:run", "Run a service."),
+    "replay": ("freshet.cli.replay:replay", "Publish the rows of a CSV file as events, and their labels later."),
+    "topic": ("freshet.cli.topic:app", "Look at the records of a topic."),
+    "dead-letters": ("freshet.cli.dead_letters:app", "Events that were set aside: look at them, send them again."),
+    "model": ("freshet.cli.model.group:app", "Models: pack, publish, promote, roll back."),
+    "verify": ("freshet.cli.verify.command:verify", "Judge from the topics alone whether the promises were kept."),
+    "doctor": (
+        "freshet.cli.doctor:doctor",
+        "What is installed, set, reachable and published, and what to do about it.",
+    ),
+}
+
+_EXTRAS: Final[Mapping[str, str]] = {
+    "avro": "schemas",
+    "lightgbm": "pack",
+    "onnx": "registry",
+    "onnxmltools": "pack",
+    "onnxruntime": "inference",
+    "river": "demo",
+    "skl2onnx": "pack",
+    "sklearn": "pack",
+}
+"""Which extra brings a package that a plain installation leaves out."""
+
+app = lazy_app(
+    "Streaming machine learning on Kafka: models arrive as data, every event is answered exactly once.",
+    _COMMANDS,
+    completion=True,
+)
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """What holds for every command; `main` looks for --debug in any place, before anything can go wrong."""
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 ok, 1 failure, 2 usage, 3 no broker, 4 a check failed, 5 conflict, 130 interrupted."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        typer.main.get_command(app)(prog_name="freshet")
+    except SystemExit as end:
+        if debug and end.code:
+            traceback.print_exception(end)
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {_unexpected(error)}", file=sys.stderr)  # noqa: T201 (rich itself may be what is broken)
+        sys.exit(1)
+
+
+def _unexpected(error: Exception) -> str:
+    missing = error.name.partition(".")[0] if isinstance(error, ModuleNotFoundError) and error.name else ""
+    if missing in _EXTRAS:
+        return f"this needs {missing}, which is not installed: pip install 'freshet[{_EXTRAS[missing]}]'."
+    return (
+        f"{type(error).__name__}: {error}. Freshet did not expect this, so it is probably a bug in it: run the command "
+        "again with --debug, and report the traceback."
+    )

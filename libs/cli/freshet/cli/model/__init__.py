@@ -1,0 +1,1 @@
+"""`freshet model`: models as data, packed, published, promoted and looked at."""

@@ -1,0 +1,40 @@
+"""`freshet model check`: the registry's admission, on this machine."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freshet.cli.model.target import target
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, emit, reporting
+from freshet.models.admission import Contract, Limits, Report, admit
+from freshet.models.bundle import Bundle
+
+
+@reporting
+def check(
+    bundle: Annotated[Path, typer.Argument(metavar="DIR", help="What `model pack` wrote.")],
+    pipeline: Annotated[str, typer.Option(metavar="FOLDER|NAME", help="Its folder, or its name if it is published.")],
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Judge a bundle in a sandbox as the registry would. Exits with 4 if it would be refused."""
+    spec, _ = target(pipeline, bootstrap, namespace)
+    found = Bundle.load(bundle)
+    report = admit(
+        found.data, found.manifest, Contract(spec.feature_names, spec.target.classes, Limits.of(spec.limits))
+    )
+    emit(asdict(report), _sentence(report), as_json=as_json)
+    raise typer.Exit(Exit.OK if report.admitted else Exit.CHECK)
+
+
+def _sentence(report: Report) -> str:
+    if not report.admitted:
+        return f"it would be refused: {report.reason}: {report.detail}"
+    unguarded = f" The sandbox here could not guard {', '.join(report.unguarded)}." if report.unguarded else ""
+    return (
+        f"it would be admitted: {report.memory_bytes / 1e6:.0f} MB in memory, 99 % of full batches within "
+        f"{report.p99_us / 1000:.1f} ms.{unguarded}"
+    )

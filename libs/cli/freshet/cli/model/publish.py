@@ -1,0 +1,66 @@
+"""`freshet model publish`: a bundle goes onto the topics, and the registry says what it makes of it."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from freshet.cli.control import published
+from freshet.cli.output import Bootstrap, CommandError, Connection, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.contracts.messages import Manifest, ModelVersion
+from freshet.local.errors import LocalError
+from freshet.local.view import View
+from freshet.models.bundle import Bundle
+from freshet.runtime.artifacts import publish_model
+
+_VERDICT_S: Final = 150.0  # admission fetches within one minute and judges within another
+
+
+@reporting
+def publish(
+    bundle: Annotated[Path, typer.Argument(metavar="DIR", help="What `model pack` wrote.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the registry's verdict.")] = True,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Publish a model's bytes and its manifest. Idempotent. Exits with 4 if the registry refuses it.
+
+    Whether it then answers is the pipeline's rollout policy; with `manual`, `freshet model promote` decides.
+    """
+    found = Bundle.load(bundle)
+    connection = connect(bootstrap, namespace)
+    published(connection.bus(), found.manifest.pipeline)
+    view = View(connection.bus(), found.manifest.pipeline)
+    try:
+        _send(connection, found)
+        if not wait:
+            digest = found.manifest.digest
+            emit({"digest": digest}, f"published {digest[:12]}.", as_json=as_json)
+            return
+        verdict = _verdict(view, found.manifest)
+    finally:
+        view.close()
+    document: dict[str, Any] = {"digest": found.manifest.digest, "state": verdict.state, "version": verdict.version}
+    emit({**document, "reason": verdict.reason}, f"{verdict.state}: {verdict.reason}", as_json=as_json)
+    raise typer.Exit(Exit.CHECK if verdict.state == "refused" else Exit.OK)
+
+
+def _send(connection: Connection, bundle: Bundle) -> None:
+    producer = connection.bus().producer()
+    try:
+        publish_model(producer, bundle.data, bundle.manifest)
+    finally:
+        producer.close()
+
+
+def _verdict(view: View, manifest: Manifest) -> ModelVersion:
+    say(f"published {manifest.digest[:12]}; waiting for the registry's verdict …")
+    try:
+        return view.wait("the verdict", lambda seen: seen.verdict(manifest.digest), _VERDICT_S)
+    except LocalError as error:
+        raise CommandError(
+            f"no verdict on {manifest.digest[:12]} came within {_VERDICT_S:.0f} s. Is the registry running? "
+            "`freshet run registry` starts it; the model is published and will be judged then.",
+            Exit.FAILURE,
+        ) from error

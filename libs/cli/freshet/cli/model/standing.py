@@ -1,0 +1,112 @@
+"""How a pipeline's models stand, folded from the control topics: pure, for `freshet model` to print."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from freshet.cli.control import Newest, newest
+from freshet.contracts.logic import Fact
+from freshet.contracts.messages import Cutover, ModelVersion, Rollout, WorkerState
+
+ROLES: Final = ("models", "rollouts", "workers", "cutovers")
+"""What `Standing` is folded from."""
+
+_MISSED_BEATS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker's newest state, and whether it still beats."""
+
+    state: WorkerState
+    beat_ms: int
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Where a partition of the features topic is in history, by the worker that holds it and by its last cut-over."""
+
+    partition: int
+    worker: str
+    epoch: int
+    fallback: int
+    held: str
+    since_offset: int | None
+    """First offset answered at the last position it moved to; None before its first answer."""
+
+
+class Standing:
+    """One pipeline's models, rollouts, workers and partitions as of `now_ms`."""
+
+    def __init__(self, pipeline: str, facts: Iterable[Fact], now_ms: int) -> None:
+        facts = list(facts)
+        models = (found.message for found in newest(facts, ModelVersion).values())
+        rollouts = (found.message for found in newest(facts, Rollout).values())
+        self.models = [model for model in models if model.pipeline == pipeline]
+        self.rollouts = sorted(
+            (rollout for rollout in rollouts if rollout.pipeline == pipeline), key=lambda rollout: rollout.epoch
+        )
+        beats = newest(facts, WorkerState).values()
+        self.workers = sorted(
+            (_worker(found, now_ms) for found in beats if found.message.pipeline == pipeline),
+            key=lambda worker: worker.state.instance,
+        )
+        self._cutovers = [found for found in newest(facts, Cutover).values() if found.message.pipeline == pipeline]
+
+    @property
+    def live(self) -> Rollout | None:
+        """The epoch in force."""
+        return next((rollout for rollout in reversed(self.rollouts) if rollout.phase == "live"), None)
+
+    @property
+    def preparing(self) -> list[Rollout]:
+        """Epochs that workers are asked to load."""
+        return [rollout for rollout in self.rollouts if rollout.phase == "prepare"]
+
+    def part_of(self, version: str) -> str:
+        """What a version does now: `answers`, `understudy`, `prepared`, or nothing."""
+        live = self.live
+        if live and version in [share.version for share in live.table]:
+            return "answers"
+        if live and version in live.understudies.values():
+            return "understudy"
+        if any(version in [share.version for share in rollout.table] for rollout in self.preparing):
+            return "prepared"
+        return ""
+
+    def partitions(self) -> list[Partition]:
+        """Partitions in the hands of living workers, in order."""
+        return sorted(self._partitions(), key=lambda found: (found.partition, found.worker))
+
+    def _partitions(self) -> Iterator[Partition]:
+        since = self._since()
+        for worker in self.workers:
+            for held in worker.state.partitions if worker.alive else ():
+                yield Partition(
+                    held.partition,
+                    worker.state.instance,
+                    held.epoch,
+                    held.fallback,
+                    held.held,
+                    since.get((worker.state.lane, held.partition)),
+                )
+
+    def _since(self) -> dict[tuple[str, int], int]:
+        """Offset of the last cut-over by lane and partition, of the topic as it is now: the one last written to."""
+        if not self._cutovers:
+            return {}
+        topic_id = max(self._cutovers, key=lambda found: found.offset).message.topic_id
+        since: dict[tuple[str, int], int] = {}
+        for found in self._cutovers:
+            cutover = found.message
+            if cutover.topic_id == topic_id:
+                at = (cutover.lane, cutover.partition)
+                since[at] = max(since.get(at, 0), cutover.first_offset)
+        return since
+
+
+def _worker(found: Newest[WorkerState], now_ms: int) -> Worker:
+    late_ms = now_ms - found.timestamp_ms
+    alive = not found.message.leaving and late_ms <= _MISSED_BEATS * found.message.interval_ms
+    return Worker(found.message, found.timestamp_ms, alive)

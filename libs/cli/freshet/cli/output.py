@@ -1,0 +1,183 @@
+"""What every command shares: where Kafka is, what goes to stdout and stderr, and how an error ends the process.
+
+Data go to stdout, as a table or with `--json` as one document; progress and errors go to stderr.
+"""
+
+import functools
+import json
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
+
+import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from freshet.contracts.errors import FreshetError
+from freshet.contracts.pipeline import PipelineError
+from freshet.contracts.pipeline_record import PipelineConflictError
+from freshet.contracts.topics import TopicNames
+from freshet.local.endpoint import load
+from freshet.local.server_files import StateFolder
+from freshet.runtime.bus import RetriableError
+from freshet.runtime.kafka import KafkaBus
+from freshet.runtime.kafka.admin import KafkaAdmin
+from freshet.runtime.provision import TopicConflictError
+from freshet.runtime.settings import Settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BOOTSTRAP_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
+
+_NAMESPACE: Final = re.compile(r"[a-zA-Z0-9._-]*")
+_PIPED_WIDTH: Final = 240  # a file or pipe has no width; cut no cell there
+_TIMEOUT_S: Final = 5.0  # a person waits
+
+
+class Exit(IntEnum):
+    """What a command's exit code means; stable, for scripts."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    CHECK = 4
+    CONFLICT = 5
+
+
+class CommandError(FreshetError):
+    """An error that names its exit code."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+Bootstrap = Annotated[
+    str | None,
+    typer.Option(
+        "--bootstrap",
+        envvar=BOOTSTRAP_VARIABLE,
+        metavar="HOST:PORT,…",
+        help="Kafka's address. By default the local broker of this folder.",
+    ),
+]
+Namespace = Annotated[
+    str, typer.Option(envvar="FRESHET_NAMESPACE", metavar="PREFIX", help="Prefix of all names, such as `dev.`.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A Kafka cluster and the namespace on it."""
+
+    bootstrap_servers: str
+    namespace: str
+    client: dict[str, str] = field(repr=False)
+    """Further client settings, such as TLS and SASL."""
+    admin: KafkaAdmin
+
+    def names(self, pipeline: str = "") -> TopicNames:
+        """Physical names, for one pipeline or for control topics only."""
+        return TopicNames(self.namespace, pipeline)
+
+    def bus(self, pipeline: str = "") -> KafkaBus:
+        """A bus for one pipeline, or for control topics only."""
+        return KafkaBus(self.bootstrap_servers, self.names(pipeline), extra=self.client)
+
+
+def connect(bootstrap: str | None, namespace: str = "") -> Connection:
+    """The cluster that the options, the environment or this folder's local broker name; raises UnreachableError.
+
+    Security settings come from FRESHET_KAFKA, as for the services.
+    """
+    if not _NAMESPACE.fullmatch(namespace):
+        raise CommandError(f"namespace {namespace!r} may hold letters, digits, '.', '_' and '-' only.", Exit.USAGE)
+    servers = bootstrap or _local_broker()
+    try:
+        values: dict[str, Any] = {BOOTSTRAP_VARIABLE: servers}
+        client = Settings(**values).kafka
+    except (SettingsError, ValidationError) as error:
+        raise CommandError(f"the settings in the FRESHET_ variables cannot be read: {error}", Exit.USAGE) from error
+    # the client repeats ten times a second what an error will say once
+    logging.getLogger("freshet.kafka").setLevel(logging.CRITICAL)
+    admin = KafkaAdmin(servers, extra=client, timeout_s=_TIMEOUT_S)
+    admin.names()
+    return Connection(servers, namespace, client, admin)
+
+
+def _local_broker() -> str:
+    known = load(StateFolder.of(Path.cwd()).endpoint)
+    if known is None:
+        raise CommandError(
+            f"no Kafka is named, and this folder has no local broker. Give --bootstrap or set {BOOTSTRAP_VARIABLE}; "
+            "or start a broker here with `freshet local up`.",
+            Exit.USAGE,
+        )
+    if not known.alive:
+        raise CommandError(
+            "the local broker of this folder is not running. Start it with `freshet local up`.", Exit.UNREACHABLE
+        )
+    return known.bootstrap_servers
+
+
+def emit(document: Any, shown: RenderableType, *, as_json: bool) -> None:
+    """Print the command's result: the document as JSON, or else what a person reads."""
+    if as_json:
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PIPED_WIDTH)
+    console.print(shown, markup=False, soft_wrap=not isinstance(shown, Table))
+
+
+def table(*columns: str) -> Table:
+    """An empty table in the house style."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column)
+    return made
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True, style="dim")
+
+
+def fail(error: FreshetError | str, code: Exit = Exit.FAILURE) -> NoReturn:
+    """Print an error on stderr and end the command with this code."""
+    Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True, style="red")
+    raise typer.Exit(code)
+
+
+def exit_code(error: FreshetError) -> Exit:
+    """The exit code of an error."""
+    if isinstance(error, CommandError):
+        return error.code
+    if isinstance(error, RetriableError):
+        return Exit.UNREACHABLE
+    if isinstance(error, PipelineConflictError | TopicConflictError):
+        return Exit.CONFLICT
+    return Exit.CHECK if isinstance(error, PipelineError) else Exit.FAILURE
+
+
+def reporting(command: Callable[P, R]) -> Callable[P, R]:
+    """Decorates a command: what goes wrong is told in sentences, without a traceback, and gives the right exit code."""
+
+    @functools.wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return command(*arguments, **options)
+        except FreshetError as error:
+            fail(error, exit_code(error))
+
+    return run

@@ -1,0 +1,118 @@
+"""`freshet pipeline`: begin, check and list pipelines."""
+
+import csv
+import itertools
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, table
+from freshet.contracts.pipeline import PipelineError, PipelineSpec, Problem, load_folder
+from freshet.contracts.pipeline import check as check_pipeline
+from freshet.contracts.scaffold import infer_pipeline, template
+from freshet.runtime.publishing import pipeline_records
+
+app = typer.Typer(help="Pipelines: one folder per use case.", no_args_is_help=True)
+
+_SAMPLE_ROWS: Final = 10_000
+"""Rows of a table that decide what its columns are: enough to meet most rare categories, read in a blink."""
+
+
+@app.command()
+@reporting
+def check(
+    folder: Annotated[Path, typer.Argument(help="Holds pipeline.yaml and event.avsc.")], as_json: Json = False
+) -> None:
+    """Find everything that is wrong with a pipeline's folder, as `file:line: message`; exits with 4 if something is."""
+    problems = _problems(folder)
+    document = [{"file": problem.file, "line": problem.line, "message": problem.message} for problem in problems]
+    shown = "\n".join(str(problem) for problem in problems) or f"{folder} is in order."
+    emit(document, shown, as_json=as_json)
+    if problems:
+        raise typer.Exit(Exit.CHECK)
+
+
+@app.command()
+@reporting
+def new(
+    name: Annotated[str, typer.Argument(help="Small letters, digits and dashes.")],
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Guess the pipeline from this table.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="What is to be predicted.")] = None,
+    entity: Annotated[str | None, typer.Option(metavar="COLUMN", help="What an event is about.")] = None,
+    event_id: Annotated[str | None, typer.Option(metavar="COLUMN", help="The event's unique id.")] = None,
+    event_time: Annotated[str | None, typer.Option(metavar="COLUMN", help="When it happened.")] = None,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", metavar="FOLDER", help="Where to write; by default NAME.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a first pipeline.yaml and event.avsc: a commented example, or guessed from a table. Overwrites nothing."""
+    folder = directory or Path(name)
+    if csv_file is None:
+        texts = template(name)
+    elif label is None:
+        raise CommandError("--csv needs --label, the column that is to be predicted.", Exit.USAGE)
+    else:
+        header, rows = _sample(csv_file)
+        texts = infer_pipeline(name, header, rows, label, entity=entity, event_id=event_id, event_time=event_time)
+    written = [folder / file for file in ("pipeline.yaml", "event.avsc")]
+    if there := [path for path in written if path.exists()]:
+        raise CommandError(f"{there[0]} exists already. Choose another --dir, or move it away.", Exit.CONFLICT)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in zip(written, texts, strict=True):
+        path.write_text(text)
+    shown = f"wrote {written[0]} and {written[1]}; next: freshet apply -f {folder}"
+    emit([str(path) for path in written], shown, as_json=as_json)
+
+
+@app.command("list")
+@reporting
+def list_command(bootstrap: Bootstrap = None, namespace: Namespace = "", as_json: Json = False) -> None:
+    """List published pipelines with the number of their newest specification."""
+    connection = connect(bootstrap, namespace)
+    records = pipeline_records(connection.bus())
+    shown = table("pipeline", "number", "partitions", "features", "predicts", "event schema")
+    document = []
+    for name, record in sorted(records.items()):
+        spec = PipelineSpec.parse(record.spec)
+        row = {
+            "pipeline": name,
+            "number": record.number,
+            "partitions": spec.partitions,
+            "features": len(spec.feature_names),
+            "predicts": list(spec.target.classes) or spec.target.kind,
+            "event_schema_id": record.event_schema_id,
+        }
+        document.append(row)
+        predicts = ", ".join(spec.target.classes) or "a value"
+        shown.add_row(
+            name,
+            str(record.number),
+            str(spec.partitions),
+            str(len(spec.feature_names)),
+            predicts,
+            str(record.event_schema_id),
+        )
+    empty = "No pipeline is published here. Publish one with `freshet apply -f FOLDER`."
+    emit(document, shown if records else empty, as_json=as_json)
+
+
+def _problems(folder: Path) -> list[Problem]:
+    try:
+        spec, _, event_schema = load_folder(folder)
+    except PipelineError as error:
+        return error.problems
+    return check_pipeline(spec, event_schema)
+
+
+def _sample(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.reader(file)
+            header = next(rows, [])
+            return header, list(itertools.islice(rows, _SAMPLE_ROWS))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CommandError(f"{path} cannot be read as a table: {error}", Exit.USAGE) from error

@@ -1,0 +1,133 @@
+"""`freshet replay`: the rows of a CSV file as live events, some of them spoiled, and their labels later."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from freshet.cli.control import Published, published
+from freshet.cli.csv_events import CsvEvents
+from freshet.cli.output import Bootstrap, CommandError, Connection, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.local.corruption import KINDS
+from freshet.local.load import Events, Load, Sent
+from freshet.runtime.clock import SystemClock
+
+
+@reporting
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv[.gz]", help="Its first line names the columns.")],
+    pipeline: Annotated[str, typer.Option(help="Columns go to this pipeline's event fields by name.")],
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="Events per second; as fast as possible by default.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Stop after so many; all by default.")] = None,
+    corrupt: Annotated[str, typer.Option(metavar="5%", help="Spoil this share of the events.")] = "0%",
+    corrupt_kind: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help=f"Spoil in these ways only; of {', '.join(KINDS)}.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column with the truth, sent as feedback.")
+    ] = None,
+    labels_after: Annotated[int, typer.Option(min=0, help="Send a label after so many more events.")] = 0,
+    entities: Annotated[int, typer.Option(min=1, help="Different entities, where the file has none.")] = 100,
+    seed: Annotated[int, typer.Option(help="Spoils the same events in the same way.")] = 0,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Publish each row as an event; where the file has no event id, entity or event time, they are filled in."""
+    share = _share(corrupt)
+    connection = connect(bootstrap, namespace)
+    found = published(connection.bus(), pipeline)
+    source = CsvEvents(file, found.spec, found.schema, label=label, entities=entities)
+    if source.unused:
+        say(f"columns that no event field is named after: {', '.join(source.unused)}")
+    with _load(connection, found, rate, share, corrupt_kind, labels_after if label is not None else None, seed) as load:
+        sent = _publish(load, _first(source, rows), rows)
+    emit(_document(sent), _sentence(sent), as_json=as_json)
+
+
+@contextmanager
+def _load(
+    connection: Connection,
+    found: Published,
+    rate: float | None,
+    share: float,
+    kinds: list[str] | None,
+    labels_after: int | None,
+    seed: int,
+) -> Iterator[Load]:
+    producer = connection.bus(found.spec.pipeline).producer()
+    try:
+        yield Load(
+            producer,
+            found.spec,
+            found.schema,
+            found.record.event_schema_id,
+            SystemClock(),
+            rate=rate,
+            corrupt_share=share,
+            corrupt_kinds=kinds or None,
+            labels_after=labels_after,
+            seed=seed,
+        )
+    finally:
+        producer.close()
+
+
+def _publish(load: Load, source: Iterator[Events], rows: int | None) -> Sent:
+    """Send everything with a bar on stderr; an interruption ends it early, and what was sent is still told."""
+    sent = Sent()
+    columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:,.0f}/s"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("events", total=rows, rate=0.0)
+        try:
+            for sent in load.publish(source):
+                bar.update(task, completed=sent.events, rate=sent.per_s)
+        except KeyboardInterrupt:
+            say("interrupted; labels that were still to come are not sent.")
+    return sent
+
+
+def _first(source: CsvEvents, rows: int | None) -> Iterator[Events]:
+    """The first so many events."""
+    left = rows
+    for events in source:
+        if left is not None and left < len(events):
+            yield events.part(np.arange(left))
+            return
+        left = None if left is None else left - len(events)
+        yield events
+        if left == 0:
+            return
+
+
+def _share(text: str) -> float:
+    number = text.removesuffix("%")
+    try:
+        share = float(number) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise CommandError(f"--corrupt {text!r} is not a share; write 5% or 0.05.", Exit.USAGE)
+    return share
+
+
+def _document(sent: Sent) -> dict[str, Any]:
+    return {
+        "events": sent.events,
+        "corrupted": dict(sorted(sent.corrupted.items())),
+        "labels": sent.labels,
+        "events_per_s": round(sent.per_s, 1),
+    }
+
+
+def _sentence(sent: Sent) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(sent.corrupted.items()))
+    spoiled = f", {sum(sent.corrupted.values())} of them spoiled ({kinds})" if kinds else ""
+    return f"{sent.events:,} events sent{spoiled}; {sent.labels:,} labels; {sent.per_s:,.0f} events/s."

@@ -1,0 +1,73 @@
+"""`freshet run`: one service as a process, until it is told to stop."""
+
+import logging
+from importlib import import_module
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from freshet.cli.output import BOOTSTRAP_VARIABLE, Bootstrap, CommandError, Exit, Namespace, connect, reporting
+from freshet.runtime.main import run as run_service
+from freshet.runtime.service import ControlService, Service
+from freshet.runtime.settings import Settings
+
+Name = Literal["ingestion", "inference", "registry"]
+
+_MODULES: Final[dict[Name, str]] = {
+    "ingestion": "freshet.ingestion.service",
+    "inference": "freshet.inference.service",
+    "registry": "freshet.registry.service",
+}
+
+
+@reporting
+def run(
+    service: Annotated[Name, typer.Argument(help="Which service.")],
+    pipelines: Annotated[
+        str,
+        typer.Option(
+            metavar="P,Q", help="The pipelines it serves, each in a loop of its own. The registry serves all."
+        ),
+    ] = "",
+    slot: Annotated[str | None, typer.Option(help="This process among its equals, such as 0. [FRESHET_SLOT]")] = None,
+    slots: Annotated[
+        Literal["fixed", "elastic"] | None,
+        typer.Option(help="fixed: restarted in place under its slot; elastic: comes and goes. [FRESHET_SLOTS]"),
+    ] = None,
+    http_port: Annotated[
+        int | None, typer.Option(help="For /live, /ready and /metrics; 0 takes a free one. [FRESHET_HTTP_PORT]")
+    ] = None,
+    on_expired: Annotated[
+        Literal["stop", "skip"] | None,
+        typer.Option(
+            help="When retention has overtaken us: stop, or skip and leave a dead letter. [FRESHET_ON_EXPIRED]"
+        ),
+    ] = None,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+) -> None:
+    """Run a service until SIGTERM or Ctrl-C; its log goes to stderr as JSON lines."""
+    given = {"slot": slot, "slots": slots, "http_port": http_port, "on_expired": on_expired}
+    settings = _settings(bootstrap, namespace, {name: value for name, value in given.items() if value is not None})
+    found: Service = import_module(_MODULES[service]).SERVICE
+    raise typer.Exit(run_service(found, _pipelines(found, pipelines), settings))
+
+
+def _settings(bootstrap: str | None, namespace: str, given: dict[str, Any]) -> Settings:
+    servers = connect(bootstrap, namespace).bootstrap_servers
+    logging.getLogger("freshet.kafka").setLevel(
+        logging.NOTSET
+    )  # a service's log wants what a command keeps quiet about
+    return Settings(**{BOOTSTRAP_VARIABLE: servers, "namespace": namespace, **given})
+
+
+def _pipelines(service: Service, text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if isinstance(service, ControlService) and names:
+        raise CommandError(f"{service.name} decides for all pipelines: leave --pipelines out.", Exit.USAGE)
+    if not isinstance(service, ControlService) and not names:
+        raise CommandError(
+            f"{service.name} serves pipelines: name them, as in `freshet run {service.name} --pipelines loans`.",
+            Exit.USAGE,
+        )
+    return names

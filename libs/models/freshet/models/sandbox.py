@@ -1,0 +1,74 @@
+"""Runs one of our modules in a child process that knows nothing, and comes back in bounded time."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from freshet.contracts.errors import FreshetError
+
+_ENVIRONMENT: Final = {  # the whole of it: no credentials, and no thread that a namespace or a limit would trip over
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
+_ERROR_CHARS: Final = 800
+
+
+class SandboxError(FreshetError):
+    """The sandbox did not start, so nothing was judged: try again, or look at the installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the child ended: the lines that it wrote, and its exit code: negative for a signal, None if we killed it."""
+
+    lines: tuple[Mapping[str, Any], ...]
+    code: int | None
+
+    @property
+    def by_signal(self) -> str:
+        """Name of the signal that ended it, '' if none did."""
+        return signal.Signals(-self.code).name if self.code is not None and self.code < 0 else ""
+
+
+def run_child(module: str, request: Mapping[str, Any], data: bytes, wall_s: float) -> Ending:
+    """Run `python -I -m module` with the request (one line of JSON) and the data on its standard input.
+
+    Blocks for at most `wall_s`, then kills the child. It writes lines of JSON, the first of which says that it is
+    ready: from then on, however it ends is a finding. Raises SandboxError if it never came to that.
+    """
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_ENVIRONMENT,
+            cwd="/",
+        )
+    except OSError as error:
+        raise SandboxError(
+            f"the sandbox cannot be started: {error}. Free memory or processes, then try again."
+        ) from error
+    with child:
+        try:
+            out, errors = child.communicate(json.dumps(request).encode() + b"\n" + data, timeout=wall_s)
+            code: int | None = child.returncode
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, errors = child.communicate()
+            code = None
+    lines = tuple(_lines(out))
+    if not lines:
+        why = errors.decode(errors="replace")[-_ERROR_CHARS:].strip() or f"exit code {code}, no message"
+        raise SandboxError(f"the sandbox did not start, is the extra [registry] installed? It says: {why}")
+    return Ending(lines, code)
+
+
+def _lines(out: bytes) -> list[Mapping[str, Any]]:
+    """The whole lines; a child that was killed may leave a part of one."""
+    return [json.loads(line) for line in out.splitlines(keepends=True) if line.endswith(b"\n")]

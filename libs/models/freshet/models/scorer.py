@@ -1,0 +1,142 @@
+"""A model in memory that answers rows."""
+
+import time
+from typing import Any, Final
+
+import numpy as np
+
+from freshet.contracts.arrays import Floats32
+from freshet.contracts.messages import Manifest
+from freshet.models.artifact import check_bytes
+from freshet.models.contract import BATCH_ROWS, TOLERANCE
+from freshet.models.errors import ModelError
+from freshet.models.manifest import golden_rows, outputs_of
+from freshet.models.memory import give_back
+from freshet.models.model_file import ModelFile
+from freshet.models.session import open_session, run_options
+
+_PAD_ROWS: Final = 8  # a batch of one takes other kernels and differs in the last bits; from 7 rows on all agree
+_WARM_UP_RUNS: Final = 20
+_WARM_UP_S: Final = 2.0
+
+
+class Scorer:
+    """One onnxruntime session on one thread, with the manifest that it was loaded from.
+
+    The same row gives the same bits in every batch, whatever its size and order. Use it from one thread at a time; only
+    `interrupt` may be called from another.
+    """
+
+    def __init__(self, session: Any, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._session = session
+        self._running: Any = None
+
+    @classmethod
+    def load(cls, data: bytes | ModelFile, manifest: Manifest) -> "Scorer":
+        """Check the bytes against the manifest and load them; a file is closed, whatever comes of it.
+
+        Blocks; memory is that of the session. Raises ModelError: `artifact_*` if these are other bytes, else
+        `model_load` or `model_memory`. A file that loads is not thereby a good model: `check_golden` says.
+        """
+        with ModelFile.of(data) if isinstance(data, bytes) else data as model:
+            check_bytes(model, manifest)
+            try:
+                session = open_session(model.source())
+            except Exception as error:  # onnxruntime's exceptions have no common base but this
+                raise _failure("model_load", error) from error
+        return cls(session, manifest)
+
+    def score(self, rows: Floats32) -> Floats32:
+        """Scores, float32 (n, outputs), of rows, float32 (n, inputs); they may be NaN or infinite: the caller judges.
+
+        Raises ModelError: `model_exception`, `model_memory`, `model_interrupted`, or `model_shape` if the model answers
+        something else than one row of float scores for each row.
+        """
+        width = len(self.manifest.inputs)
+        assert rows.ndim == 2, rows.shape
+        assert rows.shape[1] == width, (rows.shape, width)
+        count = len(rows)
+        if not count:
+            return np.empty((0, outputs_of(self.manifest)), np.float32)
+        if count < _PAD_ROWS:
+            rows = np.concatenate([rows, np.zeros((_PAD_ROWS - count, width), np.float32)])
+        return self._checked(self._run(np.ascontiguousarray(rows, np.float32)), len(rows))[:count]
+
+    def check_golden(self, tolerance: float = TOLERANCE) -> None:
+        """Raise ModelError unless the golden rows are answered as their trainer saw it.
+
+        `tolerance` is absolute for scores up to 1 and relative above.
+        """
+        features, expected = golden_rows(self.manifest)
+        scores = self.score(features)
+        if not np.isfinite(scores).all():
+            raise ModelError("model_not_finite", "it answers golden rows with scores that are not finite.")
+        gap = float((np.abs(scores - expected) / np.maximum(1, np.abs(expected))).max(initial=0))
+        if not gap <= tolerance:
+            raise ModelError(
+                "model_golden",
+                f"its golden scores are {gap:.2g} away from what its trainer saw, more than {tolerance:g}: was it "
+                "packed with other rows, or another version of onnxruntime?",
+            )
+
+    def warm_up(self, batch_rows: int = BATCH_ROWS) -> int:
+        """Score full batches of golden rows, at most 20 or for 2 s; the 99th percentile of their time in µs.
+
+        The first batch counts only if there is no time for another. Raises what `score` raises.
+        """
+        features, _ = golden_rows(self.manifest)
+        rows = np.resize(features, (batch_rows, features.shape[1]))
+        times_us: list[float] = []
+        began = time.perf_counter()
+        while len(times_us) <= _WARM_UP_RUNS and time.perf_counter() - began < _WARM_UP_S:
+            before = time.perf_counter()
+            self.score(rows)
+            times_us.append((time.perf_counter() - before) * 1e6)
+        return int(np.percentile(times_us[1:] or times_us, 99))
+
+    def interrupt(self) -> None:
+        """End the run that is under way in another thread, if any: its `score` raises `model_interrupted` at once."""
+        running = self._running
+        if running is not None:
+            running.terminate = True
+
+    def close(self) -> None:
+        """Drop the session and give its memory back to the system. Holds the interpreter lock for up to 30 ms."""
+        self._session = None
+        give_back()
+
+    def _run(self, rows: Floats32) -> Any:
+        assert self._session is not None, "the scorer is closed"
+        options = self._running = run_options()
+        try:
+            return self._session.run([self.manifest.output_name], {self.manifest.input_name: rows}, options)[0]
+        except Exception as error:  # onnxruntime's exceptions have no common base but this
+            raise _failure("model_interrupted" if options.terminate else "model_exception", error) from error
+        finally:
+            self._running = None
+
+    def _checked(self, scores: Any, count: int) -> Floats32:
+        expected = (count, outputs_of(self.manifest))
+        if not isinstance(scores, np.ndarray) or scores.dtype not in (np.float32, np.float64):
+            kind = scores.dtype if isinstance(scores, np.ndarray) else type(scores).__name__
+            raise ModelError("model_shape", f"its scores are {kind}, not float32.")
+        if scores.shape != expected:
+            raise ModelError(
+                "model_shape", f"it answers {count} rows with scores of shape {scores.shape}, not {expected}."
+            )
+        with np.errstate(over="ignore"):
+            return scores.astype(np.float32, copy=False)
+
+
+def _failure(reason: str, error: Exception) -> ModelError:
+    """The error of the runtime as ours, in at most 300 characters."""
+    text = " ".join(str(error).split())
+    if (
+        isinstance(error, MemoryError)
+        or "bad_alloc" in text
+        or "bad allocation" in text
+        or "Failed to allocate" in text
+    ):
+        reason = "model_memory"
+    return ModelError(reason, f"onnxruntime says {type(error).__name__}: {text[:300]}")

@@ -1,0 +1,1 @@
+"""The logic of inference: deterministic and without IO."""

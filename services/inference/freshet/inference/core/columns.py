@@ -1,0 +1,57 @@
+"""A model's input columns, picked out of feature vectors by name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from freshet.contracts.arrays import Floats32, Ints
+from freshet.contracts.codec.columns import Ragged
+from freshet.contracts.messages import Manifest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selected:
+    """The inputs, float32 (rows, inputs), of the `rows` that have all of them; `lacking` are the other rows."""
+
+    matrix: Floats32
+    rows: Ints
+    lacking: Ints
+
+
+class FeatureSpace:
+    """The names of a pipeline's features, in the order of the newest specification.
+
+    Specifications only append, so a name has one place in all of them, and a vector of an older one is a prefix of a
+    newer: whether a row has a column depends on the row's width alone, not on what this worker knows.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._places = {name: place for place, name in enumerate(names)}
+
+    def knows(self, manifest: Manifest) -> bool:
+        """Whether every input of the model is a feature of this space."""
+        return all(name in self._places for name in manifest.inputs)
+
+    def select(self, values: Ragged, manifest: Manifest) -> Selected:
+        """The model's inputs of each row. Costs nothing where the rows are exactly the inputs."""
+        places = np.array([self._places[name] for name in manifest.inputs], dtype=np.int64)
+        needed = int(places.max(initial=-1)) + 1
+        everything, nothing = np.arange(len(values)), np.empty(0, np.int64)
+        width = int(values.lengths[0]) if len(values) else needed
+        if width >= needed and (values.lengths == width).all():
+            return Selected(_pick(values, width, places), everything, nothing)
+        matrix = np.empty((len(values), len(places)), np.float32)
+        for width in np.unique(values.lengths[values.lengths >= needed]).tolist():
+            rows = np.flatnonzero(values.lengths == width)
+            matrix[rows] = _pick(values.take(rows), width, places)
+        enough = values.lengths >= needed
+        rows = np.flatnonzero(enough)
+        return Selected(matrix[rows], rows, np.flatnonzero(~enough))
+
+
+def _pick(values: Ragged, width: int, places: Ints) -> Floats32:
+    matrix: Floats32 = values.matrix(width)
+    if np.array_equal(places, np.arange(width)):
+        return matrix
+    return np.ascontiguousarray(matrix[:, places])

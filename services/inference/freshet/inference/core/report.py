@@ -1,0 +1,74 @@
+"""What a worker tells of itself: why partitions wait, and how it fared with the epochs it was asked to prepare."""
+
+from freshet.contracts.messages import Prepared, Rollout
+from freshet.contracts.position import Position
+from freshet.inference.core.history import History, versions_of
+from freshet.inference.core.standing import Standing, servable, understudy_of
+from freshet.inference.core.stock import Failure, Stock
+
+_UNSERVABLE = "its table names several versions, and this release serves one."
+
+
+class Report:
+    """Sentences and verdicts about the state of the other parts; changes nothing."""
+
+    def __init__(self, history: History, stock: Stock, standing: Standing) -> None:
+        self._history = history
+        self._stock = stock
+        self._standing = standing
+
+    def prepared(self) -> tuple[Prepared, ...]:
+        """A verdict for the live epoch and each open prepare, once there is one."""
+        verdicts = (self._verdict(rollout) for rollout in self._history.asked())
+        return tuple(verdict for verdict in verdicts if verdict)
+
+    def why_waiting(self, position: Position) -> str:
+        """A sentence for a partition that cannot be answered at `position` nor later."""
+        live = self._history.live
+        if live is None:
+            return "no model yet: no epoch is live."
+        if position.epoch > live.epoch:
+            return f"it was answered under epoch {position.epoch}, which is not known here yet."
+        if not servable(live):
+            return f"epoch {live.epoch}: {_UNSERVABLE if live.table else 'its table names no version.'}"
+        missing = [understudy_of(live)]
+        if position < (live.epoch, 1):
+            champion = live.table[0].version
+            missing = [champion, *missing] if self._standing.struck(champion) else [champion]
+        return f"epoch {live.epoch}: {'; '.join(map(self._why_not, missing))}"
+
+    def _why_not(self, version: str | None) -> str:
+        if version is None:
+            return "it names no understudy."
+        found = self._trouble(version)
+        return f"{version}: {found.reason}: {found.detail}" if found else f"{version} is not loaded yet."
+
+    def _verdict(self, rollout: Rollout) -> Prepared | None:
+        if rollout.table and not servable(rollout):
+            return Prepared(epoch=rollout.epoch, verdict="table_unsupported", detail=_UNSERVABLE)
+        versions = versions_of(rollout)
+        for version in versions:
+            found = self._trouble(version)
+            if found:
+                return Prepared(epoch=rollout.epoch, verdict=found.reason, detail=f"{version}: {found.detail}")
+        loaded = [self._stock.get(version) for version in versions]
+        here = [model for model in loaded if model]
+        if len(here) < len(versions):
+            return None
+        load_ms = max((model.load_ms for model in here), default=0)
+        p99_us = max((model.p99_us for model in here), default=0)
+        return Prepared(epoch=rollout.epoch, verdict="ok", load_ms=load_ms, p99_us=p99_us)
+
+    def _trouble(self, version: str) -> Failure | None:
+        """Why a version cannot answer here; None if it can, or if it is only not loaded yet."""
+        if self._history.is_revoked(version):
+            return Failure("revoked", "the live epoch forbids this artifact.")
+        quarantined = self._stock.quarantine_of(version)
+        if quarantined:
+            return Failure("quarantined", f"{quarantined.reason}: {quarantined.detail}")
+        model = self._stock.get(version)
+        if model is None:
+            return self._stock.failure_of(version)
+        if self._standing.usable(version):
+            return None
+        return Failure("spec_unknown", "it reads features that no pipeline specification here names yet.")

@@ -1,0 +1,149 @@
+"""Answers rows with one version, and judges the answer before anything of it is published."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from freshet.models.errors import ModelError
+
+from freshet.contracts.arrays import Floats32, Ints
+from freshet.contracts.codec import Ragged
+from freshet.contracts.logic import DeadLetter
+from freshet.contracts.position import Position
+from freshet.inference.core.columns import Selected
+from freshet.inference.core.predictions import Answers
+from freshet.inference.core.standing import Standing
+from freshet.inference.core.stock import Stock
+from freshet.inference.core.vectors import Vectors
+
+FAILED_ROWS: Final = 5
+FAILED_SHARE: Final = 0.01
+WINDOW_ROWS: Final = int(FAILED_ROWS / FAILED_SHARE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """Every row has its end: an answer, or a dead letter."""
+
+    position: Position
+    answers: Sequence[Answers] = ()
+    dead: Sequence[DeadLetter] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blocked:
+    """These rows of the batch need a version that is not loaded yet; nothing was answered."""
+
+    rows: Ints
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The version failed and is quarantined from now on; nothing was answered."""
+
+    version: str
+
+
+@dataclass(slots=True)
+class _Conduct:
+    """Rows and failed rows of a version, over at least WINDOW_ROWS rows: a trickle of rows is judged like one batch."""
+
+    rows: int = 0
+    failed: int = 0
+
+    def is_too_bad(self, rows: int, failed: int) -> bool:
+        if self.rows >= WINDOW_ROWS:
+            self.rows = self.failed = 0
+        self.rows += rows
+        self.failed += failed
+        return _exceeds(failed, rows) or _exceeds(self.failed, self.rows)
+
+
+def _exceeds(failed: int, rows: int) -> bool:
+    return failed >= FAILED_ROWS and failed > FAILED_SHARE * rows
+
+
+@dataclass(slots=True)
+class Serving:
+    """Scores rows. A version is quarantined if it cannot answer at all, or if over 1 % of its rows (and five) fail."""
+
+    stock: Stock
+    standing: Standing
+    _conduct: dict[str, _Conduct] = field(default_factory=dict)
+
+    def answer(self, position: Position, vectors: Vectors) -> Answered | Blocked | Broken:
+        """Answer all rows under one position. Rows that lack a column of the version go to the epoch's understudy."""
+        if not len(vectors):
+            return Answered(position)
+        version, spare = self.standing.version_at(position), self.standing.spare_at(position)
+        selected = self._select(version, vectors)
+        old = vectors.take(selected.lacking)
+        if len(old) and spare and not (self.standing.usable(spare) or self.standing.has_given_up(position.epoch)):
+            return Blocked(old.at, spare)
+        scored = self._score(version, vectors.take(selected.rows), selected.matrix)
+        if isinstance(scored, Broken):
+            return scored
+        answers, dead = scored
+        if len(old):
+            more, more_dead = self._answer_old(version, spare, old)
+            answers, dead = answers + more, dead + more_dead
+        return Answered(position, answers, dead)
+
+    def forget(self) -> None:
+        """Rows are read again, so their failures must not count twice. Quarantines stay."""
+        self._conduct.clear()
+
+    def _answer_old(self, version: str, spare: str | None, old: Vectors) -> tuple[list[Answers], list[DeadLetter]]:
+        answers: list[Answers] = []
+        dead: list[DeadLetter] = []
+        if spare and self.standing.usable(spare):
+            selected = self._select(spare, old)
+            scored = self._score(spare, old.take(selected.rows), selected.matrix)
+            if not isinstance(scored, Broken):
+                answers, dead = scored
+                old = old.take(selected.lacking)
+        if len(old):
+            detail = f"its specification lacks an input of {version}, and no understudy can answer it."
+            dead = [*dead, DeadLetter(old.at, "input_spec_too_old", [detail] * len(old))]
+        return answers, dead
+
+    def _select(self, version: str, vectors: Vectors) -> Selected:
+        loaded, space = self.stock.get(version), self.standing.space
+        values = vectors.columns["values"]
+        assert loaded is not None
+        assert space is not None
+        assert isinstance(values, Ragged)
+        return space.select(values, loaded.scorer.manifest)
+
+    def _score(
+        self, version: str, vectors: Vectors, matrix: Floats32
+    ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
+        loaded = self.stock.get(version)
+        assert loaded is not None
+        if not len(vectors):
+            return [], []
+        manifest = loaded.scorer.manifest
+        try:
+            scores = loaded.scorer.score(matrix)
+        except ModelError as error:
+            return self._quarantine(version, error.reason, error.detail)
+        expected = (len(vectors), len(manifest.classes) or 1)
+        if scores.shape != expected:
+            return self._quarantine(version, "model_shape", f"it answered {scores.shape}, not {expected}.")
+        finite = np.isfinite(scores)
+        failed = np.empty(0, np.int64) if finite.all() else np.flatnonzero(~finite.all(axis=1))
+        if self._conduct.setdefault(version, _Conduct()).is_too_bad(len(vectors), failed.size):
+            detail = f"{failed.size} of {len(vectors)} rows had scores that are not finite."
+            return self._quarantine(version, "model_not_finite", detail)
+        if not failed.size:
+            return [Answers(vectors, scores, version, manifest)], []
+        details = [f"{version} gave scores that are not finite: {row}." for row in scores[failed].tolist()]
+        dead = DeadLetter(vectors.at[failed], "model_not_finite", details)
+        good = np.flatnonzero(finite.all(axis=1))
+        return ([Answers(vectors.take(good), scores[good], version, manifest)] if good.size else []), [dead]
+
+    def _quarantine(self, version: str, reason: str, detail: str) -> Broken:
+        self.stock.quarantine(version, reason, detail)
+        return Broken(version)

@@ -1,0 +1,113 @@
+"""Which position in history answers a partition next: the epoch rules, and nothing else."""
+
+from freshet.contracts.messages import Rollout
+from freshet.contracts.position import Position
+from freshet.inference.core.columns import FeatureSpace
+from freshet.inference.core.history import History
+from freshet.inference.core.stock import Stock
+
+
+class Standing:
+    """Finds the position under which a partition goes on, from what is live and what is in memory here.
+
+    A partition moves forward only: to the newest live epoch once that can be answered, else to the newest one that this
+    worker had reached, else it stays where it is. An epoch that was superseded before this worker could answer it is
+    never entered: it may have been withdrawn for a reason.
+    """
+
+    def __init__(self, history: History, stock: Stock) -> None:
+        self._history = history
+        self._stock = stock
+        self._given_up: set[int] = set()
+        self.space: FeatureSpace | None = None
+        self.reached = 0
+
+    def advance(self) -> None:
+        """Note it if the newest live epoch can be answered by now."""
+        live = self._history.live
+        if live and servable(live) and self._stand(live, 0, give_up=False):
+            self.reached = live.epoch
+
+    def next(self, position: Position) -> Position | None:
+        """Where a partition at `position` is answered from its next row on; None if it must wait.
+
+        Never before `position`. An understudy is taken when its champion is quarantined or revoked, or was given up.
+        """
+        for give_up in (False, True):
+            for rollout in self._candidates(position):
+                fallback = position.fallback if rollout.epoch == position.epoch else 0
+                found = self._stand(rollout, fallback, give_up=give_up and self.has_given_up(rollout.epoch))
+                if found:
+                    return found
+        return None
+
+    def version_at(self, position: Position) -> str:
+        """Who answers at a position that `next` returned."""
+        rollout = self._history.was_live(position.epoch)
+        assert rollout is not None
+        version = understudy_of(rollout) if position.fallback else rollout.table[0].version
+        assert version is not None
+        return version
+
+    def spare_at(self, position: Position) -> str | None:
+        """Who answers rows that the version at this position lacks columns of; None if nobody may."""
+        rollout = self._history.was_live(position.epoch)
+        spare = understudy_of(rollout) if rollout and not position.fallback else None
+        return spare if spare and not self.struck(spare) else None
+
+    def usable(self, version: str) -> bool:
+        """Whether this version may answer now: in memory, its inputs known, neither quarantined nor revoked."""
+        loaded = self._stock.get(version)
+        if loaded is None or self.space is None or self.struck(version):
+            return False
+        return self.space.knows(loaded.scorer.manifest)
+
+    def struck(self, version: str) -> bool:
+        """Whether this version may never answer here again, loaded or not."""
+        return self._stock.quarantine_of(version) is not None or self._history.is_revoked(version)
+
+    def give_up(self, position: Position) -> None:
+        """Stop waiting for what a partition at `position` waits for, whichever partition asks."""
+        self._given_up.update(rollout.epoch for rollout in self._candidates(position))
+
+    def has_given_up(self, epoch: int) -> bool:
+        """Whether a partition has waited too long for a model of this epoch."""
+        return epoch in self._given_up
+
+    def hopeless(self, position: Position) -> bool:
+        """Whether a waiting partition waits for loads that failed, and for no other: another worker may fare better."""
+        hoped = {_hoped_for(rollout, position) for rollout in self._candidates(position)}
+        awaited = [version for version in self._history.wanted() if version in hoped]
+        return bool(awaited) and all(map(self._stock.failure_of, awaited))
+
+    def _candidates(self, position: Position) -> list[Rollout]:
+        live = self._history.live
+        if live is None or not live.table:
+            return []
+        epochs = sorted({live.epoch, self.reached, position.epoch}, reverse=True)
+        known = [self._history.was_live(epoch) for epoch in epochs if epoch >= position.epoch]
+        return [rollout for rollout in known if rollout and servable(rollout)]
+
+    def _stand(self, rollout: Rollout, fallback: int, *, give_up: bool) -> Position | None:
+        champion, understudy = rollout.table[0].version, understudy_of(rollout)
+        if fallback == 0:
+            if self.usable(champion):
+                return Position(rollout.epoch, 0)
+            if not self.struck(champion) and not give_up:
+                return None
+        return Position(rollout.epoch, 1) if understudy and self.usable(understudy) else None
+
+
+def servable(rollout: Rollout) -> bool:
+    """Whether this release can answer under the epoch: several versions would need arms, which it does not have."""
+    return len(rollout.table) == 1
+
+
+def understudy_of(rollout: Rollout) -> str | None:
+    """Who stands in for the epoch's only version."""
+    return rollout.understudies.get(rollout.table[0].version) if rollout.table else None
+
+
+def _hoped_for(rollout: Rollout, position: Position) -> str | None:
+    """The version that a partition at `position` waits for under this epoch."""
+    return understudy_of(rollout) if position == (rollout.epoch, 1) else rollout.table[0].version

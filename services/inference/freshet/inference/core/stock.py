@@ -1,0 +1,96 @@
+"""The models of this process: loaded, being loaded, failed to load, or quarantined."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from freshet.contracts.logic import Outcome
+from freshet.contracts.messages import ModelVersion
+from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
+
+FIRST_RETRY_MS: Final = 1_000
+LONGEST_RETRY_MS: Final = 60_000
+
+_CODE = re.compile(r"([a-z]\w*): (.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a version is not here: a code, a sentence, and when it is tried again."""
+
+    reason: str
+    detail: str
+    attempts: int = 0
+    retry_at_ms: int = 0
+
+
+class Stock:
+    """Which versions this process holds. At most one is being loaded at a time, so that memory peaks once."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Loaded] = {}
+        self._failures: dict[str, Failure] = {}
+        self._quarantined: dict[str, Failure] = {}
+        self._loading: str | None = None
+
+    def get(self, version: str) -> Loaded | None:
+        """The model if it is in memory, quarantined or not."""
+        return self._loaded.get(version)
+
+    def loaded(self) -> list[str]:
+        """Versions in memory, sorted."""
+        return sorted(self._loaded)
+
+    def quarantined(self) -> list[str]:
+        """Versions that failed in service here, sorted. They never answer in this process again."""
+        return sorted(self._quarantined)
+
+    def quarantine(self, version: str, reason: str, detail: str) -> None:
+        """This version answers no more in this process, whatever is rewound."""
+        self._quarantined.setdefault(version, Failure(reason, detail))
+
+    def quarantine_of(self, version: str) -> Failure | None:
+        """Why this version is quarantined here, or None."""
+        return self._quarantined.get(version)
+
+    def failure_of(self, version: str) -> Failure | None:
+        """Why this version could not be loaded when last tried, or None."""
+        return self._failures.get(version)
+
+    def next_load(self, wanted: Iterable[ModelVersion], batch_rows: int, now_ms: int) -> LoadModel | None:
+        """The most urgent version that is not here and due for an attempt; None while another is being loaded."""
+        if self._loading is not None:
+            return None
+        for model in wanted:
+            version = model.version
+            failed = self._failures.get(version)
+            if version in self._loaded or version in self._quarantined or (failed and now_ms < failed.retry_at_ms):
+                continue
+            self._loading = version
+            return LoadModel(version, model.manifest, model.chunk_offsets, batch_rows)
+        return None
+
+    def take_in(self, outcome: Outcome, now_ms: int) -> None:
+        """Note how a load ended; after a failure the pause before the next attempt doubles."""
+        assert isinstance(outcome.job, LoadModel)
+        version, self._loading = outcome.job.version, None
+        if isinstance(outcome.result, Loaded):
+            self._loaded[version] = outcome.result
+            self._failures.pop(version, None)
+            return
+        found = _CODE.fullmatch(outcome.error or "")
+        reason, detail = (found[1], found[2]) if found else ("load_failed", outcome.error or "the load gave no model.")
+        attempts = self._failures[version].attempts + 1 if version in self._failures else 1
+        pause_ms = min(FIRST_RETRY_MS * 2 ** min(attempts - 1, 30), LONGEST_RETRY_MS)
+        self._failures[version] = Failure(reason, detail, attempts, now_ms + pause_ms)
+
+    def forget_failures(self, wanted: Iterable[str]) -> None:
+        """A version that is not wanted now starts anew when it is wanted again: its artifact may have been repaired."""
+        kept = set(wanted)
+        self._failures = {version: failure for version, failure in self._failures.items() if version in kept}
+
+    def evict(self, listed: set[str]) -> list[RetireModel]:
+        """Forget the models that no record lists; each is closed by its job, away from the loop."""
+        unlisted = [version for version in self.loaded() if version not in listed]
+        return [RetireModel(version, self._loaded.pop(version).scorer) for version in unlisted]

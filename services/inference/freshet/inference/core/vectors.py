@@ -1,0 +1,55 @@
+"""Feature vectors of a batch as columns, and dead letters for the rows that are none."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from freshet.contracts.arrays import Ints
+from freshet.contracts.batch import Batch
+from freshet.contracts.codec import Columns, take
+from freshet.contracts.framed import FramedReader, RefusedRow
+from freshet.contracts.logic import DeadLetter
+from freshet.contracts.schemas import current_schema, schema_lock
+
+RECORD: Final = "FeatureVector"
+MAX_BYTES: Final = 1 << 20
+"""Kafka's own default cap of a record: a vector of 250,000 features still fits."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vectors:
+    """Decoded rows: `at` are their indexes in the batch, ascending; `columns` are FeatureVector's fields."""
+
+    at: Ints
+    columns: Columns
+
+    def __len__(self) -> int:
+        return self.at.size
+
+    def take(self, rows: Ints) -> "Vectors":
+        """These rows; ascending, so that as many rows as there are means all of them."""
+        if rows.size == self.at.size:
+            return self
+        return Vectors(self.at[rows], {name: take(column, rows) for name, column in self.columns.items()})
+
+
+class VectorReader:
+    """Decodes feature vectors, each as its own writer's schema says."""
+
+    def __init__(self) -> None:
+        released = {entry.id: entry.schema for entry in schema_lock() if entry.record == RECORD}
+        self._reader = FramedReader(released, current_schema(RECORD), max_bytes=MAX_BYTES)
+
+    def read(self, batch: Batch, at: Ints) -> tuple[Vectors, list[DeadLetter]]:
+        """The rows `at` of the batch, ascending, and dead letters for those that cannot be read, by reason."""
+        values = batch.values if at.size == len(batch) else [batch.values[row] for row in at.tolist()]
+        rows = self._reader.read(values)
+        return Vectors(at[rows.at], rows.columns), list(_dead_letters(rows.refused, at))
+
+
+def _dead_letters(refused: Iterable[RefusedRow], at: Ints) -> Iterator[DeadLetter]:
+    by_cause: dict[tuple[str, int], list[RefusedRow]] = {}
+    for row in sorted(refused):
+        by_cause.setdefault((row.reason, row.schema_id or 0), []).append(row)
+    for (reason, schema_id), rows in sorted(by_cause.items()):
+        yield DeadLetter(at[[row.row for row in rows]], reason, [row.detail for row in rows], schema_id or None)

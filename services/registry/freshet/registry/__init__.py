@@ -1,0 +1,1 @@
+"""The registry: admits models, and alone decides which version answers."""

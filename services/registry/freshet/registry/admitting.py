@@ -1,0 +1,26 @@
+"""The registry's one job: fetch a candidate's bytes and have them judged in the sandbox. Runs beside the loop."""
+
+from typing import Final
+
+from freshet.models.admission import Contract, Limits, Report, admit
+from freshet.models.errors import ModelError
+from freshet.registry.core.jobs import Admit
+from freshet.runtime.artifacts import fetch_model
+from freshet.runtime.bus import Bus
+
+_NOT_THE_MODELS_FAULT: Final = "artifact_unreachable"
+
+
+def admit_candidate(job: Admit, bus: Bus) -> Report:
+    """The verdict on a candidate. Blocks for up to about two minutes; a repeat judges the same again.
+
+    Missing chunks are a verdict. Raises ModelError if the broker cannot be read, and SandboxError if nobody can judge.
+    """
+    manifest = job.candidate.manifest
+    try:
+        data = fetch_model(manifest, job.candidate.chunk_offsets, bus).bytes()
+    except ModelError as error:
+        if error.reason == _NOT_THE_MODELS_FAULT:
+            raise
+        return Report(False, error.reason, error.detail)
+    return admit(data, manifest, Contract(job.feature_names, job.classes, Limits.of(job.limits)))

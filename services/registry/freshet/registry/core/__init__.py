@@ -1,0 +1,1 @@
+"""The registry's pure core: facts in, decisions out."""

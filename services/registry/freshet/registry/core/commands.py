@@ -1,0 +1,151 @@
+"""Operators' commands: each is answered by exactly one decision, in the batch of what it changes.
+
+A promote that has begun to prepare is answered when its epoch ends; until then the epoch's cause carries the command.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from freshet.contracts.logic import Announce
+from freshet.contracts.messages import Action, Command, ModelVersion, Verdict
+from freshet.registry.core import announce
+from freshet.registry.core.rollouts import go_live, prepare, promotion, repeat_live
+from freshet.registry.core.state import PipelineState
+
+
+def answer_command(state: PipelineState, now_ms: int) -> list[Announce]:
+    """The first command in the topic's order that can be answered or begun now; nothing if all must wait."""
+    under_way = {opened.cause for opened in state.prepares}
+    for asked in sorted(state.commands.values(), key=lambda asked: (asked.offset, asked.command.command_id)):
+        if promotion(asked.command.command_id) not in under_way:
+            effects = _consider(state, asked.command, now_ms)
+            if effects:
+                return effects
+    return []
+
+
+def _consider(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+    """Answer or begin one command; nothing if it must wait, for its pipeline to be known or for a prepare to end."""
+    if now_ms > command.expires_at_ms:
+        unknown = " No pipeline of this name has been applied." if state.rules is None else ""
+        return [_decide(state, command, "expired", f"it was not carried out in time.{unknown}")]
+    if state.rules is None:
+        return []
+    if command.expected_epoch is not None and command.expected_epoch != state.live_epoch:
+        expected = (
+            f"epoch {command.expected_epoch} was expected, but {state.live_epoch} is live: look again, then ask again."
+        )
+        return [_decide(state, command, "stale", expected)]
+    return _ACTIONS[command.action](state, command, now_ms)
+
+
+def _promote(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+    version = command.version
+    if not state.admitted(version):
+        return [_decide(state, command, "refused", _standing(state, version))]
+    if state.paused:
+        return [_decide(state, command, "refused", "rollouts are paused: resume first.")]
+    if state.prepares:
+        return []
+    if version == state.serving:
+        return [_decide(state, command, "done", f"{version} already answers.", state.live_epoch)]
+    rules = state.rules
+    assert rules is not None, "a command waits until its pipeline is known"
+    if rules.spec is None:
+        return [_decide(state, command, "refused", f"the pipeline's specification cannot be read: {rules.trouble}")]
+    return prepare(state, version, promotion(command.command_id), now_ms + rules.spec.rollout.prepare_timeout.ms)
+
+
+def _rollback(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+    version = command.version or state.rollback_target()
+    if state.live is None or not version:
+        return [_decide(state, command, "refused", "nothing has served before: promote a version instead.")]
+    if not state.admitted(version):
+        return [_decide(state, command, "refused", _standing(state, version))]
+    effects = go_live(state, version, f"rollback {command.command_id}", now_ms, left=state.serving)
+    return [*effects, _decide(state, command, "done", f"{version} answers.", state.next_epoch)]
+
+
+def _pause(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:  # noqa: ARG001
+    return _set_paused(state, command, paused=True)
+
+
+def _resume(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:  # noqa: ARG001
+    return _set_paused(state, command, paused=False)
+
+
+def _set_paused(state: PipelineState, command: Command, *, paused: bool) -> list[Announce]:
+    word = "paused" if paused else "not paused"
+    if state.paused == paused:
+        return [_decide(state, command, "done", f"rollouts are {word} already.", state.live_epoch)]
+    effects = repeat_live(state, f"{command.action} {command.command_id}", paused=paused)
+    return [*effects, _decide(state, command, "done", f"rollouts are {word}.", state.next_epoch)]
+
+
+def _retire(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+    version = command.version
+    record = _numbered(state, version)
+    if record is None:
+        return [_decide(state, command, "refused", _standing(state, version))]
+    use = _use(state, version)
+    if use:
+        return [_decide(state, command, "refused", f"{version} {use}: move to another version first.")]
+    if record.state == "retired":
+        return [_decide(state, command, "done", f"{version} is retired already.")]
+    retired = announce.revised(record, now_ms, _note(command), state="retired", reason=_note(command))
+    return [announce.model(retired), _decide(state, command, "done", f"{version} is retired.")]
+
+
+def _annotate(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+    record = _numbered(state, command.version)
+    if record is None:
+        return [_decide(state, command, "refused", _standing(state, command.version))]
+    noted = announce.revised(record, now_ms, _note(command))
+    return [announce.model(noted), _decide(state, command, "done", f"noted on {command.version}.")]
+
+
+_ACTIONS: Final[Mapping[Action, Callable[[PipelineState, Command, int], list[Announce]]]] = {
+    "promote": _promote,
+    "rollback": _rollback,
+    "pause": _pause,
+    "resume": _resume,
+    "retire": _retire,
+    "annotate": _annotate,
+}
+
+
+def _use(state: PipelineState, version: str) -> str:
+    """What the version is needed for; empty if nothing."""
+    if version == state.serving:
+        return "is serving"
+    if state.live and version in state.live.understudies.values():
+        return "is the understudy"
+    if version == state.rollback_target():
+        return "is where a rollback goes"
+    if any(version in opened.resident for opened in state.prepares):
+        return f"belongs to epoch {state.prepares[0].epoch}, which is being prepared"
+    return ""
+
+
+def _numbered(state: PipelineState, version: str) -> ModelVersion | None:
+    record = state.models.get(version)
+    return record if record and record.version else None
+
+
+def _standing(state: PipelineState, version: str) -> str:
+    record = _numbered(state, version)
+    if not version:
+        return "it names no version."
+    if record is None:
+        return f"there is no version {version!r}; see `freshet models`."
+    return f"{version} is {record.state}: {record.reason}"
+
+
+def _note(command: Command) -> str:
+    return f"{command.action} by {command.by}: {command.text}"
+
+
+def _decide(state: PipelineState, command: Command, verdict: Verdict, reason: str, epoch: int = 0) -> Announce:
+    inputs = {"action": command.action, "by": command.by, "live_epoch": str(state.live_epoch)}
+    inputs |= {"version": command.version} if command.version else {}
+    return announce.decision(state.name, "command", command.command_id, verdict, reason, epoch=epoch, inputs=inputs)

@@ -1,0 +1,86 @@
+"""The registry: admits models, gives them numbers, and alone decides which version answers."""
+
+from functools import cache
+from typing import ClassVar
+
+from freshet.contracts.catalogue import Catalogue
+from freshet.contracts.errors import ContractError
+from freshet.contracts.logic import Announce, Decider, Fact, Outcome, Start
+from freshet.registry.core import policies
+from freshet.registry.core.admissions import Admissions
+from freshet.registry.core.commands import answer_command
+from freshet.registry.core.fold import Pipelines
+from freshet.registry.core.policy import Policy, Standing, View
+from freshet.registry.core.quarantine import answer_quarantines
+from freshet.registry.core.rollouts import advance, prepare
+from freshet.registry.core.state import PipelineState, named
+
+
+class RegistryDecider(Decider):
+    """Follows what others ask and report; owns models, rollouts and decisions.
+
+    `decide` takes at most one step for each pipeline, so that every step sees what the last one made: commit and fold
+    what it returns, then ask again until it returns nothing. Without a fold in between it repeats its announcements;
+    a job is handed out only once.
+    """
+
+    follows: ClassVar[tuple[str, ...]] = ("pipelines", "candidates", "workers", "commands")
+    owns: ClassVar[tuple[str, ...]] = ("models", "rollouts", "decisions")
+
+    def __init__(self) -> None:
+        self._pipelines = Pipelines(_known_policies())
+        self._admissions = Admissions()
+
+    def fold(self, fact: Fact) -> None:
+        """See `Decider`; facts of different roles may come in any order."""
+        self._pipelines.fold(fact)
+
+    def decide(self, now_ms: int) -> list[Announce | Start]:
+        """See `Decider`. The most urgent step of each pipeline, and admissions to start."""
+        effects: list[Announce | Start] = []
+        for state in self._pipelines:
+            effects += self._step(state, now_ms)
+            job = self._admissions.next(state, now_ms)
+            if job is not None:
+                effects.append(Start(job))
+        return effects
+
+    def on_job(self, outcome: Outcome) -> None:
+        """An admission has ended."""
+        self._admissions.end(outcome)
+
+    def _step(self, state: PipelineState, now_ms: int) -> list[Announce]:
+        """A failing model first, then people, then what is under way, then what is new."""
+        return (
+            answer_quarantines(state, now_ms)
+            or answer_command(state, now_ms)
+            or advance(state, now_ms)
+            or self._admissions.verdict(state, now_ms)
+            or _follow_policy(state, now_ms)
+        )
+
+
+def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
+    """The rollout that the pipeline's policy asks for, unless one is open or rollouts are paused."""
+    rules = state.rules
+    if rules is None or rules.spec is None or rules.policy is None or state.prepares or state.paused:
+        return []
+    view = View(
+        versions=tuple(Standing(record.version, record.state) for record in state.versions),
+        serving=state.serving,
+        tried=frozenset(named(rollout) for rollout in state.rollouts.values()),
+    )
+    version = rules.policy.choose(view)
+    if version is None:
+        return []
+    if not state.admitted(version) or version == state.serving:
+        raise ContractError(
+            f"policy {rules.policy.kind!r} of pipeline {state.name!r} chose {version!r}, which cannot be rolled out: "
+            "a policy may only choose an admitted version that does not serve. Mend it, or set another policy."
+        )
+    return prepare(state, version, f"policy {rules.policy.kind}", now_ms + rules.spec.rollout.prepare_timeout.ms)
+
+
+@cache
+def _known_policies() -> Catalogue[Policy]:
+    return Catalogue(Policy, policies)

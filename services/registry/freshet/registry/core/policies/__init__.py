@@ -1,0 +1,1 @@
+"""Rollout policies, one file each; found by their `kind`."""

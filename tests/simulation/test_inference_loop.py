@@ -1,0 +1,180 @@
+"""Inference in its loop, on a bus in memory, with real models: what its effects become on topics."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.codec import Decoder
+from freshet.contracts.control import decode, encode
+from freshet.contracts.messages import Cutover, Message, ModelVersion, WorkerState
+from freshet.contracts.schemas import current_schema
+from freshet.contracts.topics import TopicNames
+from freshet.inference.core.jobs import LoadModel, RetireModel
+from freshet.inference.core.logic import InferenceLogic
+from freshet.inference.loading import load_model, retire_model
+from freshet.runtime.artifacts import publish_model
+from freshet.runtime.bus import Place, Send
+from freshet.runtime.clock import ManualClock
+from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.loop import Loop, LoopOptions
+from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.recovery import Trace
+from freshet.runtime.telemetry import Metrics
+from support.inference import CLASSES, FEATURES, PIPELINE, plain, rollout, specification, vector
+from support.inference_models import softmax_manifest, softmax_model
+
+NAMES = TopicNames("", PIPELINE)
+TRACE = Trace("predictions", "Prediction", "features", "features_partition", "features_offset", with_position=True)
+PARTITIONS = 2
+
+
+class Stage:
+    """A pipeline in memory, and workers on it."""
+
+    def __init__(self) -> None:
+        self.cluster, self.clock = MemoryCluster(), ManualClock()
+        self.cluster.ensure(NAMES, PARTITIONS)
+        self.bus = MemoryBus(self.cluster, NAMES)
+        self._producer = self.bus.producer()
+        self._fed = [0] * PARTITIONS
+        self.say("pipelines", specification())
+
+    def say(self, role: str, message: Message) -> None:
+        """Write a control record."""
+        key = f"{PIPELINE}/{getattr(message, 'epoch', '')}{getattr(message, 'version', '')}"
+        self._producer.send(Send(role, [key.encode()], [encode(message)]))
+
+    def admit(self, version: str) -> None:
+        """Publish a model of its own weights, and let the registry know it under this version."""
+        weights = np.random.default_rng(len(version)).normal(size=(len(FEATURES), len(CLASSES))).astype(np.float32)
+        data = softmax_model(weights)
+        asked = publish_model(self._producer, data, softmax_manifest(data, weights, FEATURES, CLASSES, PIPELINE))
+        self.say(
+            "models",
+            ModelVersion(
+                pipeline=PIPELINE,
+                version=version,
+                state="admitted",
+                reason="good",
+                manifest=asked.manifest,
+                chunk_offsets=asked.chunk_offsets,
+            ),
+        )
+
+    def feed(self, count: int) -> None:
+        """Append that many feature vectors to each partition."""
+        for partition, first in enumerate(self._fed):
+            rows = [vector(partition, offset) for offset in range(first, first + count)]
+            keys, values = [row.key() for row in rows], [row.value() for row in rows]
+            self._producer.send(Send("features", keys, values, [partition] * count))
+            self._fed[partition] += count
+
+    def worker(self, slot: str) -> Loop:
+        """A loop with its own models."""
+
+        def run(job: object) -> object:
+            if isinstance(job, LoadModel):
+                return load_model(job, self.bus)
+            assert isinstance(job, RetireModel)
+            retire_model(job)
+            return None
+
+        return Loop(
+            InferenceLogic(PIPELINE, slot, topic_id=self.bus.topic_id("features"), memory=lambda: 0),
+            self.bus,
+            NAMES,
+            service="inference",
+            slot=slot,
+            fixed_slot=True,
+            jobs=InlineJobs(run),
+            clock=self.clock,
+            metrics=Metrics(),
+            traces=[TRACE],
+            options=LoopOptions(batch_rows=7),
+        )
+
+    def turn(self, *loops: Loop, times: int = 20) -> None:
+        """Let the loops turn; control work gets its time in between."""
+        for _ in range(times):
+            self.clock.advance(60)
+            self.cluster.now_ms = self.clock.now_ms()
+            for loop in loops:
+                loop.step(0.0)
+
+    def answers(self) -> list[tuple[int, int, str, int]]:
+        """(partition, offset, version, epoch) of every committed prediction."""
+        names = ("features_partition", "features_offset", "version", "epoch")
+        decoder = Decoder(current_schema("Prediction"))
+        found = [decoder.decode(batch.values).columns for batch in self._read("predictions")]
+        return sorted(row for columns in found for row in zip(*(plain(columns[name]) for name in names), strict=True))
+
+    def cuts(self) -> list[tuple[int, int, int, int]]:
+        """(partition, first offset, epoch, fallback) of every committed cut-over."""
+        told = [cut for cut in self._messages("cutovers") if isinstance(cut, Cutover)]
+        return sorted((cut.partition, cut.first_offset, cut.epoch, cut.fallback) for cut in told)
+
+    def states(self) -> list[WorkerState]:
+        """Every worker's record, oldest first."""
+        return [state for state in self._messages("workers") if isinstance(state, WorkerState)]
+
+    def _messages(self, role: str) -> Iterator[Message]:
+        for batch in self._read(role):
+            yield from (decode(role, value) for value in batch.values if value)
+
+    def _read(self, role: str) -> list[Batch]:
+        reader = self.bus.reader([role])
+        batches: list[Batch] = []
+        while not reader.caught_up():
+            batches += reader.read(1000, 0.0)
+        return batches
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """A pipeline without a model."""
+    return Stage()
+
+
+def test_records_wait_for_the_first_model_and_are_then_answered(stage: Stage) -> None:
+    """Nothing is consumed before; the registry can follow all of it in the worker's records."""
+    worker = stage.worker("0")
+    stage.feed(10)
+    stage.turn(worker)
+    assert stage.answers() == []
+    assert all(partition.held for partition in stage.states()[-1].partitions)
+    stage.admit("v1")
+    stage.say("rollouts", rollout(1, "v1", phase="prepare"))
+    stage.turn(worker)
+    assert stage.states()[-1].prepared[0].verdict == "ok"
+    stage.say("rollouts", rollout(1, "v1"))
+    stage.turn(worker)
+    assert stage.answers() == [(partition, offset, "v1", 1) for partition in (0, 1) for offset in range(10)]
+    assert stage.cuts() == [(0, 0, 1, 0), (1, 0, 1, 0)]
+    assert worker.unready() is None
+    worker.close()
+    assert stage.states()[-1].leaving
+
+
+def test_a_successor_goes_on_where_the_log_says(stage: Stage) -> None:
+    """The worker dies between two epochs: the next one reads position and offset, and cuts where it begins."""
+    stage.admit("v1")
+    stage.admit("v22")
+    stage.say("rollouts", rollout(1, "v1"))
+    first = stage.worker("0")
+    stage.feed(10)
+    stage.turn(first)
+    stage.say("rollouts", rollout(2, "v22", understudy="v1", resident=["v1", "v22"]))
+    second = stage.worker("0")
+    stage.feed(5)
+    stage.turn(second)
+    assert stage.answers() == [
+        (partition, offset, "v1" if offset < 10 else "v22", 1 if offset < 10 else 2)
+        for partition in (0, 1)
+        for offset in range(15)
+    ]
+    assert stage.cuts() == [(0, 0, 1, 0), (0, 10, 2, 0), (1, 0, 1, 0), (1, 10, 2, 0)]
+    committed = second._group.committed([Place("features", 0)], 1.0)[Place("features", 0)]
+    assert committed is not None
+    assert committed.metadata == "e=2 f=0"

@@ -1,0 +1,123 @@
+"""`freshet pipeline check|new` and `freshet schemas check|lock`, which need no Kafka, and how commands end."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from freshet.cli import pipeline, schemas, topics
+from freshet.cli.output import Exit
+from freshet.contracts.pipeline import check, load_folder
+from freshet.contracts.resources import pipelines_dir, schemas_dir
+
+TABLE = "card,amount,country,fraud\n" + "".join(
+    f"c{n % 3},{n}.5,{'DE' if n % 2 else 'FR'},{n % 2}\n" for n in range(40)
+)
+
+
+def freshet(*arguments: str | Path, **environment: str) -> Result:
+    """Run a command without any Kafka in the environment."""
+    app = typer.Typer()
+    app.add_typer(pipeline.app, name="pipeline")
+    app.add_typer(schemas.app, name="schemas")
+    app.add_typer(topics.app, name="topics")
+    unset = dict.fromkeys(("KAFKA_BOOTSTRAP_SERVERS", "FRESHET_NAMESPACE", "FRESHET_KAFKA"))
+    return CliRunner().invoke(app, list(map(str, arguments)), env={**unset, **environment})
+
+
+def test_a_good_folder_passes_and_a_bad_one_exits_with_4(tmp_path: Path) -> None:
+    """Each problem is one line with file, line and sentence; with --json the same as a document."""
+    folder = Path(shutil.copytree(pipelines_dir() / "loans", tmp_path / "loans"))
+    assert freshet("pipeline", "check", folder).exit_code == Exit.OK
+    text = (folder / "pipeline.yaml").read_text()
+    (folder / "pipeline.yaml").write_text(
+        text.replace("of: hyears", "of: hyeers").replace("entity: applicant", "entity: nobody")
+    )
+    found = freshet("pipeline", "check", folder)
+    assert found.exit_code == Exit.CHECK
+    lines = found.stdout.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("pipeline.yaml:") for line in lines)
+    document = json.loads(freshet("pipeline", "check", folder, "--json").stdout)
+    assert [f"{problem['file']}:{problem['line']}: {problem['message']}" for problem in document] == lines
+
+
+def test_a_missing_folder_is_a_problem_not_a_traceback(tmp_path: Path) -> None:
+    """A path that holds no pipeline is told as one problem."""
+    found = freshet("pipeline", "check", tmp_path / "none")
+    assert found.exit_code == Exit.CHECK
+    assert "cannot be read" in found.stdout
+    assert isinstance(found.exception, SystemExit)
+
+
+@pytest.mark.parametrize("from_table", [False, True])
+def test_a_new_pipeline_passes_its_own_check(tmp_path: Path, from_table: bool) -> None:
+    """What `new` writes, as an example or from a table, can be applied as it is; and nothing is overwritten."""
+    (tmp_path / "t.csv").write_text(TABLE)
+    options = ["--csv", str(tmp_path / "t.csv"), "--label", "fraud", "--entity", "card"] if from_table else []
+    folder = tmp_path / "cards"
+    made = freshet("pipeline", "new", "cards", *options, "--dir", folder)
+    assert made.exit_code == Exit.OK, made.stderr
+    spec, _, event_schema = load_folder(folder)
+    assert check(spec, event_schema) == []
+    assert spec.pipeline == "cards"
+    assert not from_table or spec.target.classes == ("0", "1")
+    (folder / "pipeline.yaml").write_text("mine")
+    again = freshet("pipeline", "new", "cards", "--dir", folder)
+    assert again.exit_code == Exit.CONFLICT
+    assert (folder / "pipeline.yaml").read_text() == "mine"
+
+
+def test_a_table_needs_a_label(tmp_path: Path) -> None:
+    """Without the column to predict nothing is guessed; a column that is not there is named."""
+    (tmp_path / "t.csv").write_text(TABLE)
+    assert freshet("pipeline", "new", "x", "--csv", tmp_path / "t.csv", "--dir", tmp_path / "x").exit_code == Exit.USAGE
+    wrong = freshet("pipeline", "new", "x", "--csv", tmp_path / "t.csv", "--label", "fraude", "--dir", tmp_path / "x")
+    assert wrong.exit_code == Exit.FAILURE
+    assert "fraude" in wrong.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_schemas_are_checked_and_released(tmp_path: Path) -> None:
+    """A changed schema fails the check with 4; `lock` writes its release, and the check asks for its golden record."""
+    folder = Path(shutil.copytree(schemas_dir(), tmp_path / "schemas"))
+    assert freshet("schemas", "check", "--dir", folder).exit_code == Exit.OK
+    assert json.loads(freshet("schemas", "lock", "--dir", folder, "--json").stdout) == []
+    label = json.loads((folder / "data/Label.avsc").read_text())
+    label["fields"].append({"name": "source", "type": "string", "doc": "Who said so.", "default": ""})
+    (folder / "data/Label.avsc").write_text(json.dumps(label))
+    assert freshet("schemas", "check", "--dir", folder).exit_code == Exit.CHECK
+    written = json.loads(freshet("schemas", "lock", "--dir", folder, "--json").stdout)
+    assert written == ["history/Label/2.avsc", "registry.lock.json"]
+    left = freshet("schemas", "check", "--dir", folder)
+    assert left.exit_code == Exit.CHECK
+    assert left.stdout.startswith("examples/Label: no golden record")
+
+
+def test_without_a_kafka_the_error_says_how_to_name_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder without a local broker, with nothing in the environment, a command says both ways out."""
+    monkeypatch.chdir(tmp_path)
+    ended = freshet("topics", "plan")
+    assert ended.exit_code == Exit.USAGE
+    assert "--bootstrap" in ended.stderr
+    assert "freshet local up" in ended.stderr
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("environment", "code", "said"),
+    [
+        pytest.param({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, Exit.UNREACHABLE, "did not answer", id="unreachable"),
+        pytest.param({"FRESHET_NAMESPACE": "a b"}, Exit.USAGE, "namespace 'a b'", id="namespace"),
+        pytest.param({"FRESHET_KAFKA": "{"}, Exit.USAGE, "FRESHET_", id="settings"),
+    ],
+)
+def test_errors_have_their_codes(environment: dict[str, str], code: Exit, said: str) -> None:
+    """Nobody at the address, a namespace that Kafka refuses, broken settings: a sentence and a stable code."""
+    ended = freshet("topics", "plan", **{"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", **environment})
+    assert ended.exit_code == code
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr

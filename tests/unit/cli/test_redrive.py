@@ -1,0 +1,111 @@
+"""Redriving dead letters on a bus in memory."""
+
+import numpy as np
+
+from freshet.cli.redrive import REDRIVE_OF, Wanted, dead_records, groups, redrive
+from freshet.contracts.batch import Batch
+from freshet.contracts.logic import DeadLetter
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Send
+from freshet.runtime.dead_letters import dead_letters
+from freshet.runtime.memory import MemoryBus, MemoryCluster
+
+NAMES = TopicNames("dev.", "loans")
+
+
+class World:
+    """A pipeline's topics, a producer of events, and somebody who sets them aside."""
+
+    def __init__(self) -> None:
+        self.cluster = MemoryCluster()
+        self.cluster.ensure(NAMES, 2, ["events", "feedback", "dead-letters"])
+        self.bus = MemoryBus(self.cluster, NAMES)
+
+    def produce(self, role: str, *values: bytes, partition: int = 0) -> None:
+        n = len(values)
+        self.bus.producer().send(Send(role, [b"key"] * n, list(values), [partition] * n))
+
+    def batch(self, role: str) -> Batch:
+        batches = self.bus.reader([role]).read(1000, 0.0)
+        return batches[0] if batches else Batch(role, [])
+
+    def set_aside(self, role: str, reason: str, *rows: int) -> None:
+        effect = DeadLetter(np.array(rows), reason, [f"row {row} is bad." for row in rows])
+        self.bus.producer().send(dead_letters(self.batch(role), effect, NAMES, "ingestion", "1"))
+
+    def redrive(self, reason: str = "", since_ms: int = 0) -> tuple[int, int, int, int]:
+        done = redrive(self.bus, Wanted(reason, since_ms), self.bus.producer())
+        return done.sent, done.already, done.not_whole, done.others
+
+
+def test_an_event_is_redriven_once_with_its_bytes_and_origin() -> None:
+    """The copy has the same key, value and partition, and names the original; a second redrive sends nothing."""
+    world = World()
+    world.produce("events", b"good", b"bad", partition=1)
+    world.set_aside("events", "input_trailing", 1)
+    assert world.redrive() == (1, 0, 0, 0)
+    copy = world.batch("events").records[-1]
+    assert (copy.key(), copy.value(), copy.partition()) == (b"key", b"bad", 1)
+    assert copy.headers() == [(REDRIVE_OF, b"dev.loans.events/1/1")]
+    assert world.redrive() == (0, 1, 0, 0)
+    assert len(world.batch("events")) == 3
+
+
+def test_a_copy_that_fails_again_can_be_redriven_again() -> None:
+    """The copy is an event of its own: only the original counts as redriven."""
+    world = World()
+    world.produce("events", b"bad")
+    world.set_aside("events", "input_range", 0)
+    world.redrive()
+    world.set_aside("events", "input_range", 1)
+    assert world.redrive() == (1, 1, 0, 0)
+    assert world.batch("events").records[-1].headers() == [(REDRIVE_OF, b"dev.loans.events/0/1")]
+
+
+def test_a_dry_run_counts_and_sends_nothing() -> None:
+    """Without a producer the same is counted, and the topic stays as it is."""
+    world = World()
+    world.produce("events", b"a", b"b")
+    world.set_aside("events", "input_range", 0, 1)
+    done = redrive(world.bus, Wanted(), None)
+    assert (done.sent, done.places) == (2, ["dev.loans.events/0/0", "dev.loans.events/0/1"])
+    assert len(world.batch("events")) == 2
+
+
+def test_what_cannot_be_sent_again_is_counted_and_left() -> None:
+    """Cut values would be other events, notes of expired records are none, and feedback does not belong on events."""
+    world = World()
+    world.produce("events", b"a")
+    world.produce("feedback", b"f")
+    world.set_aside("feedback", "input_missing", 0)
+    dead = world.bus.producer()
+    cut = [("freshet.role", b"events"), ("freshet.topic", b"dev.loans.events"), ("freshet.truncated", b"9999999")]
+    expired = [("freshet.role", b"events"), ("freshet.reason", b"input_expired"), ("freshet.offset", b"7")]
+    dead.send(Send("dead-letters", [b"k", None], [b"cut", b""], [0, 0], [cut, expired]))
+    assert world.redrive() == (0, 0, 2, 1)
+    assert len(world.batch("events")) == 1
+
+
+def test_reason_and_time_choose_what_is_redriven() -> None:
+    """Only dead letters of that reason, and from that time on, are touched."""
+    world = World()
+    world.produce("events", b"a", b"b", b"c")
+    world.set_aside("events", "input_range", 0)
+    world.cluster.advance(60_000)
+    world.set_aside("events", "input_enum", 1)
+    world.set_aside("events", "input_range", 2)
+    assert world.redrive("input_range", world.cluster.now_ms) == (1, 0, 0, 0)
+    assert world.batch("events").records[-1].value() == b"c"
+
+
+def test_groups_count_by_reason_and_show_the_newest() -> None:
+    """The most frequent reason comes first, with its newest sentence and where to find it."""
+    world = World()
+    world.produce("events", b"a", b"b", b"c")
+    world.set_aside("events", "input_enum", 0)
+    world.set_aside("events", "input_range", 1, 2)
+    found = groups(dead_records(world.bus, Wanted()))
+    assert [(group.reason, group.count, group.example, group.place) for group in found] == [
+        ("input_range", 2, "row 2 is bad.", "0/2"),
+        ("input_enum", 1, "row 0 is bad.", "0/0"),
+    ]

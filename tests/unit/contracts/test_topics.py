@@ -1,0 +1,133 @@
+"""The topic table, physical names, and the plan that brings a cluster to what the table says."""
+
+import pytest
+
+from freshet.contracts.errors import ContractError
+from freshet.contracts.pipeline import Duration
+from freshet.contracts.topic_plan import Step, TopicState, plan_topics, topic_configs, topic_names
+from freshet.contracts.topics import TopicNames, topic_table
+
+PIPELINES = [("loans", 3), ("cards", 6)]
+
+
+def as_planned(namespace: str = "") -> dict[str, TopicState]:
+    """A cluster on which the plan for PIPELINES was carried out."""
+    return {step.topic: TopicState(step.partitions, step.configs) for step in plan_topics(namespace, PIPELINES, {})}
+
+
+def by_topic(steps: list[Step]) -> dict[str, Step]:
+    """Steps by physical topic."""
+    return {step.topic: step for step in steps}
+
+
+@pytest.mark.parametrize("role", topic_table())
+def test_every_stanza_can_be_created(role: str) -> None:
+    """A stanza's retention is a length of time, control topics are one log, and a topic without end is compacted."""
+    topic = topic_table()[role]
+    if topic.retention is not None:
+        assert "delete" in topic.cleanup
+        assert Duration.parse(topic.retention).ms > 0
+    else:
+        assert topic.cleanup == "compact", "a topic that only grows needs a retention"
+    if topic.per_pipeline:
+        assert topic.partitions == "pipeline", "a pipeline's topics share its partitions"
+    else:
+        assert topic.partitions == 1, "a control topic is one log with one order"
+    assert "_" not in topic.name, "metrics write '.' as '_': such names collide"
+
+
+def test_names_carry_namespace_and_pipeline() -> None:
+    """Topics, groups and transactional ids of two namespaces or pipelines never meet."""
+    names = TopicNames("dev.", "loans")
+    assert names.topic("features") == "dev.loans.features"
+    assert names.topic("rollouts") == "dev.freshet.rollouts"
+    assert names.group("inference") == "dev.freshet.inference.loans"
+    assert names.transactional_id("inference", "0") == "dev.freshet.inference.loans.0"
+    assert TopicNames("dev.").transactional_id("registry", "owner") == "dev.freshet.registry.owner"
+
+
+def test_unknown_names_are_errors() -> None:
+    """A misspelt role, or a data topic without its pipeline, is refused before anything is created under it."""
+    with pytest.raises(ContractError, match="featurs"):
+        TopicNames("", "loans").topic("featurs")
+    with pytest.raises(ContractError, match="name the pipeline"):
+        TopicNames().topic("features")
+
+
+def test_an_empty_cluster_gets_every_topic_once() -> None:
+    """Control topics are created once, data topics once per pipeline with its partitions."""
+    steps = plan_topics("dev.", PIPELINES, {})
+    assert {step.action for step in steps} == {"create"}
+    assert [step.topic for step in steps] == topic_names("dev.", PIPELINES)
+    assert len({step.topic for step in steps}) == len(steps)
+    found = by_topic(steps)
+    assert found["dev.loans.events"].partitions == 3
+    assert found["dev.cards.events"].partitions == 6
+    assert found["dev.freshet.rollouts"].partitions == 1
+
+
+def test_settings_follow_the_table() -> None:
+    """What the table says of cleaning, keeping, timestamps and size reaches Kafka in Kafka's words."""
+    table = topic_table()
+    events = topic_configs(table["events"])
+    assert events == {
+        "cleanup.policy": "delete",
+        "retention.ms": str(7 * 86_400_000),
+        "message.timestamp.type": "LogAppendTime",
+    }
+    assert topic_configs(table["dead-letters"])["max.message.bytes"] == "1114112"
+    rollouts = topic_configs(table["rollouts"])
+    assert rollouts["cleanup.policy"] == "compact"
+    assert "retention.ms" not in rollouts
+    assert int(rollouts["max.compaction.lag.ms"]) > 0, "a retired model's chunks must go some day"
+
+
+def test_a_second_run_finds_nothing_to_do() -> None:
+    """The plan is idempotent: carried out once, everything is ok; strangers' topics and settings do not matter."""
+    existing = {
+        name: TopicState(state.partitions, {**state.configs, "segment.ms": "1"}) for name, state in as_planned().items()
+    }
+    existing["somebody.elses"] = TopicState(9, {})
+    assert {step.action for step in plan_topics("", PIPELINES, existing)} == {"ok"}
+
+
+def test_the_order_of_cleanup_policies_is_not_drift() -> None:
+    """Kafka may answer `delete,compact` to `compact,delete`; altering it for ever would never end."""
+    existing = as_planned()
+    workers = existing["freshet.workers"]
+    existing["freshet.workers"] = TopicState(1, {**workers.configs, "cleanup.policy": "delete,compact"})
+    assert by_topic(plan_topics("", PIPELINES, existing))["freshet.workers"].action == "ok"
+
+
+def test_drift_is_altered_back() -> None:
+    """Only the drifted setting is altered, and the details say what it was."""
+    existing = as_planned()
+    rollouts = existing["freshet.rollouts"]
+    existing["freshet.rollouts"] = TopicState(1, {**rollouts.configs, "cleanup.policy": "delete"})
+    step = by_topic(plan_topics("", PIPELINES, existing))["freshet.rollouts"]
+    assert step.action == "alter"
+    assert step.configs == {"cleanup.policy": "compact"}
+    assert "was cleanup.policy=delete" in step.details
+
+
+@pytest.mark.parametrize("has", [2, 12])
+def test_partitions_never_change_in_place(has: int) -> None:
+    """Other partitions than the pipeline has are refused in a sentence, and nothing of that topic is altered."""
+    existing = as_planned() | {"loans.features": TopicState(has, {"cleanup.policy": "compact"})}
+    step = by_topic(plan_topics("", PIPELINES, existing))["loans.features"]
+    assert step.action == "refuse"
+    assert step.configs == {}
+    assert f"has {has} partitions, not 3" in step.details
+    assert "fixed at birth" in step.details
+
+
+def test_a_grown_control_topic_is_refused() -> None:
+    """A control topic with two partitions has no one order: it is somebody else's."""
+    existing = as_planned() | {"freshet.commands": TopicState(2, {})}
+    assert by_topic(plan_topics("", PIPELINES, existing))["freshet.commands"].action == "refuse"
+
+
+def test_names_that_kafka_refuses_are_refused_first() -> None:
+    """A namespace that makes a name too long or illegal is told before half of the topics exist."""
+    assert {step.action for step in plan_topics("a" * 240, [("loans", 1)], {})} == {"refuse"}
+    assert {step.action for step in plan_topics("a b.", [], {})} == {"refuse"}

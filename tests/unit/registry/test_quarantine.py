@@ -1,0 +1,117 @@
+"""Versions that failed in service."""
+
+from support.registry import World, candidate, ready, served, worker
+
+
+def test_quarantine_goes_live_with_the_understudy_at_once() -> None:
+    """One batch: the model's state, the new epoch with its revoked digest, and the decision that names the worker."""
+    world = served("a", "b")
+    world.beat(worker("w1", quarantined=("1.1.0",)))
+    world.beat(worker("w2"))
+    world.decide()
+    live, failed = world.live(), world.models()["1.1.0"]
+    assert live is not None
+    assert (live.epoch, world.serving(), live.understudies) == (3, "1.0.0", {})
+    assert live.resident == ("1.0.0",)
+    assert live.revoked == (failed.manifest.digest,)
+    assert (failed.state, failed.aliases) == ("quarantined", ())
+    (decision,) = world.decisions("3")
+    assert (decision.about, decision.inputs["cause"], decision.inputs["workers"]) == ("rollout", "quarantine", "w1")
+    assert world.settle() == []
+
+
+def test_quarantine_comes_before_commands_and_aborts_the_open_prepare() -> None:
+    """Nothing is more urgent; the promotion under way is answered."""
+    world = served("a", "b")
+    world.publish(candidate("c"))
+    world.beat(worker())
+    world.settle()
+    asked = world.command("promote", "1.2.0")
+    world.settle()
+    world.command("annotate", "1.0.0")
+    world.beat(worker(prepared=ready(3), quarantined=("1.1.0",)))
+    roles = [announced.role for announced in world.decide()]
+    assert roles.count("rollouts") == 2
+    assert (world.serving(), world.verdict(asked)) == ("1.0.0", "refused")
+
+
+def test_dead_workers_report_still_counts() -> None:
+    """The worker may have died of it; partitions wait in fallback for the new epoch."""
+    world = served("a", "b")
+    world.beat(worker(quarantined=("1.1.0",)))
+    world.now_ms += 1_000_000
+    world.crash()
+    world.settle()
+    assert world.serving() == "1.0.0"
+
+
+def test_last_model_quarantined_leaves_an_empty_table() -> None:
+    """A bad model never answers: with nobody to stand in, records wait for the next promotion."""
+    world = served("a")
+    world.beat(worker(quarantined=("1.0.0",)))
+    world.settle()
+    live = world.live()
+    assert live is not None
+    assert live.table == ()
+    world.publish(candidate("b"))
+    world.settle()
+    world.beat(worker(quarantined=("1.0.0",), prepared=ready(3)))
+    world.command("promote", "1.1.0")
+    world.settle()
+    assert world.serving() == "1.1.0"
+
+
+def test_quarantined_understudy_is_replaced() -> None:
+    """The serving version stays, and a new epoch names somebody else to stand in."""
+    world = served("a", "b", "c")
+    world.beat(worker(quarantined=("1.1.0",)))
+    world.settle()
+    live = world.live()
+    assert live is not None
+    assert (world.serving(), live.understudies, live.epoch) == ("1.2.0", {"1.2.0": "1.0.0"}, 4)
+    assert world.models()["1.0.0"].aliases == ("previous",)
+
+
+def test_quarantined_version_that_only_stays_loaded_leaves_memory() -> None:
+    """Where a rollback would go counts as in use: the table stays, but a new epoch drops and revokes the version."""
+    world = served("a", "b", "c")
+    world.command("rollback")
+    world.settle()
+    world.beat(worker(quarantined=("1.2.0",)))
+    world.settle()
+    live = world.live()
+    assert live is not None
+    assert (world.serving(), live.resident) == ("1.1.0", ("1.0.0", "1.1.0"))
+    assert live.revoked == (world.models()["1.2.0"].manifest.digest,)
+
+
+def test_revoked_digest_stays_revoked() -> None:
+    """Retiring a quarantined version does not let it be loaded again."""
+    world = served("a", "b")
+    world.beat(worker(quarantined=("1.1.0",)))
+    world.settle()
+    world.command("retire", "1.1.0")
+    world.command("pause")
+    world.settle()
+    live = world.live()
+    assert live is not None
+    assert (live.epoch, live.revoked) == (4, (world.models()["1.1.0"].manifest.digest,))
+
+
+def test_policy_does_not_fill_the_gap_with_a_version_that_was_passed_over() -> None:
+    """Immediate tries the newest version only, and only once: after its quarantine the understudy serves on."""
+    world = World()
+    world.apply("immediate")
+    world.publish(candidate("a"))
+    world.settle()
+    world.command("pause")
+    world.settle()
+    for name in ("b", "c"):
+        world.publish(candidate(name))
+        world.settle()
+    world.command("resume")
+    world.settle()
+    assert world.serving() == "1.2.0"
+    world.beat(worker(quarantined=("1.2.0",)))
+    world.settle()
+    assert world.serving() == "1.0.0"

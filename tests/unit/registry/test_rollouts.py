@@ -1,0 +1,151 @@
+"""Epochs from prepare to live or aborted."""
+
+from hashlib import sha256
+
+import pytest
+
+from freshet.contracts.control import encode
+from freshet.contracts.logic import Announce, Fact
+from freshet.contracts.messages import Decision, Rollout, WorkerState
+from support.registry import BEAT_MS, PREPARE_MS, World, candidate, ready, refold, served, worker
+
+
+def preparing(*workers: WorkerState) -> tuple[World, str]:
+    """1.0.0 serves, these workers are alive, and a command has begun to prepare 1.1.0 as epoch 2."""
+    world = served("a")
+    world.publish(candidate("b"))
+    world.settle()
+    for state in workers:
+        world.beat(state)
+    command = world.command("promote", "1.1.0")
+    world.settle()
+    return world, command
+
+
+def test_epoch_goes_live_when_every_live_worker_has_prepared_it() -> None:
+    """Not before the last one; then the same key moves to live, with the command's decision and the aliases."""
+    world, command = preparing(worker("w1"), worker("w2"))
+    world.beat(worker("w1", prepared=ready(2)))
+    assert world.settle() == []
+    assert (world.rollouts()[2].phase, world.serving(), world.verdict(command)) == ("prepare", "1.0.0", "")
+    world.beat(worker("w2", prepared=ready(1, 2)))
+    batch = world.decide()
+    assert [(announced.role, announced.key) for announced in batch] == [
+        ("rollouts", "fraud/2"),
+        ("decisions", "fraud"),
+        ("models", "fraud/1.0.0"),
+        ("models", "fraud/1.1.0"),
+    ]
+    assert (world.serving(), world.verdict(command)) == ("1.1.0", "done")
+    assert world.models()["1.1.0"].aliases == ("champion",)
+    assert world.models()["1.0.0"].aliases == ("previous",)
+
+
+def test_epoch_record_names_what_it_follows_and_who_stands_in() -> None:
+    """The previous epoch by number and digest, the previously serving version as understudy and resident."""
+    world, _ = preparing(worker())
+    opened, before = world.rollouts()[2], world.rollouts()[1]
+    assert opened.expected_previous == 1
+    assert opened.previous_digest == sha256(encode(before)).hexdigest()
+    assert opened.understudies == {"1.1.0": "1.0.0"}
+    assert opened.resident == ("1.0.0", "1.1.0")
+    assert opened.salt == before.salt
+    assert opened.deadline_ms == world.now_ms + PREPARE_MS
+
+
+def test_one_worker_that_cannot_aborts_the_epoch() -> None:
+    """The fleet never left the old version, the command is refused with the worker's reason, the number is spent."""
+    world, command = preparing(worker("w1"), worker("w2"))
+    world.beat(worker("w1", prepared=ready(2)))
+    world.beat(worker("w2", prepared=ready(2, verdict="no_memory")))
+    world.settle()
+    assert (world.rollouts()[2].phase, world.serving()) == ("aborted", "1.0.0")
+    (decision,) = world.decisions(command)
+    assert decision.verdict == "refused"
+    assert "w2 answered no_memory" in decision.reason
+    world.command("promote", "1.1.0")
+    world.settle()
+    assert world.rollouts()[3].phase == "prepare"
+
+
+def test_deadline_aborts_and_names_who_was_silent() -> None:
+    """Exactly at the deadline it may still go live; after it, not even if all are ready by then."""
+    world, command = preparing(worker("w1", interval_ms=PREPARE_MS))
+    world.now_ms += PREPARE_MS
+    assert world.settle() == []
+    world.now_ms += 1
+    world.settle()
+    assert world.rollouts()[2].phase == "aborted"
+    assert "w1" in world.decisions(command)[0].reason
+
+
+@pytest.mark.parametrize(
+    "absent",
+    [
+        worker("w2", leaving=True),
+        worker("w2", partitions=()),
+        worker("w2", lane="shadow:1.1.0"),
+        worker("w2", pipeline="other"),
+    ],
+    ids=["leaving", "without-partitions", "other-lane", "other-pipeline"],
+)
+def test_workers_that_serve_nothing_are_not_waited_for(absent: WorkerState) -> None:
+    """Only workers that own partitions of the serving lane count."""
+    world, _ = preparing(worker("w1"), absent)
+    world.beat(worker("w1", prepared=ready(2)))
+    world.settle()
+    assert world.serving() == "1.1.0"
+
+
+def test_dead_worker_is_not_waited_for() -> None:
+    """It counts for three intervals after its last beat; then the rollout goes on without it."""
+    world, _ = preparing(worker("w1", prepared=ready(2)), worker("w2"))
+    world.now_ms += 3 * BEAT_MS
+    world.beat(worker("w1", prepared=ready(2)))
+    assert world.settle() == []
+    world.now_ms += 1
+    world.settle()
+    assert world.serving() == "1.1.0"
+
+
+def test_joining_worker_is_waited_for() -> None:
+    """The set of workers is looked at anew each time: one that joins during the prepare must load the model too."""
+    world, _ = preparing(worker("w1"))
+    world.beat(worker("w2"))
+    world.beat(worker("w1", prepared=ready(2)))
+    assert world.settle() == []
+    world.beat(worker("w2", prepared=ready(2)))
+    world.settle()
+    assert world.serving() == "1.1.0"
+
+
+def test_successor_finishes_an_open_prepare() -> None:
+    """The acknowledgements are state, and the epoch's cause names the command: a restart loses neither."""
+    world, command = preparing(worker("w1"))
+    world.beat(worker("w1", prepared=ready(2)))
+    world.crash()
+    world.settle()
+    assert (world.serving(), world.verdict(command)) == ("1.1.0", "done")
+
+
+def test_prepare_that_another_epoch_has_overtaken_is_aborted() -> None:
+    """Even if no record says so: a registry that finds such topics never lets it go live below the epoch in force."""
+    world, command = preparing(worker("w1"))
+    overtaking = world.rollouts()[1].model_copy(update={"epoch": 3})
+    decider = refold([*world.log, Fact("rollouts", "fraud/3", overtaking, world.now_ms, len(world.log))])
+    aborted, decision = (effect.message for effect in decider.decide(world.now_ms) if isinstance(effect, Announce))
+    assert isinstance(aborted, Rollout)
+    assert isinstance(decision, Decision)
+    assert (aborted.epoch, aborted.phase) == (2, "aborted")
+    assert (decision.subject, decision.verdict) == (command, "refused")
+
+
+def test_second_record_under_a_finished_number_is_not_believed() -> None:
+    """The first final phase of an epoch stands, whatever else claims its number."""
+    world = served("a", "b")
+    asked = world.command("pause", expected=2)
+    decider = refold(world.log)
+    forged = world.rollouts()[2].model_copy(update={"phase": "aborted"})
+    decider.fold(Fact("rollouts", "fraud/2", forged, world.now_ms, len(world.log)))
+    assert list(decider.decide(world.now_ms)) == world.decide()
+    assert world.verdict(asked) == "done"

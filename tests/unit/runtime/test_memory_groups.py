@@ -1,0 +1,145 @@
+"""Groups of the bus in memory: what real brokers do only after long waits, and the assignor's arithmetic."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freshet.runtime.bus import Committed, FatalError, Place, RefusedError, Transaction
+from freshet.runtime.memory.consumer import MemoryGroupConsumer
+from freshet.runtime.memory.group import sticky_assignment
+from freshet.runtime.memory.log import At
+from support.buses import MemoryWorld, collect, member, opened, settle, settled, write
+
+PLACES = frozenset(Place("events", partition) for partition in range(4))
+
+
+@pytest.fixture
+def world() -> MemoryWorld:
+    """A cluster with one topic of four partitions."""
+    world = MemoryWorld()
+    world.make_topics("events", partitions=4)
+    return world
+
+
+def joined(world: MemoryWorld, instance: str | None = None) -> MemoryGroupConsumer:
+    """A new member, as yet without partitions."""
+    return world.bus.consumer("inference", ["events"], instance)
+
+
+def test_an_expired_member_loses_everything_and_joins_anew(world: MemoryWorld) -> None:
+    """A hung member's partitions go to the others; when it polls again it has lost them, and gets its share anew."""
+    hung, other = joined(world), joined(world)
+    settle(lambda: len(hung.owned()) == len(other.owned()) == 2, hung, other)
+    lost, membership = hung.owned(), hung.membership()
+    hung.take_changes()
+    world.cluster.expire(hung.member)
+    settle(lambda: other.owned() == PLACES, other)
+    with pytest.raises(RefusedError, match="UNKNOWN_MEMBER_ID"):
+        opened(world.bus).commit(Transaction(offsets={min(lost): Committed(1)}, membership=membership))
+
+    collect(hung)
+    changes = hung.take_changes()
+    assert set(changes.revoked) == lost
+    assert hung.owned() == frozenset(changes.assigned) == frozenset(), "the other has not given anything up yet"
+    settle(lambda: len(hung.owned()) == 2, other, hung)
+    assert hung.owned() | other.owned() == PLACES
+
+
+def test_a_fixed_slot_that_expired_and_was_replaced_must_exit(world: MemoryWorld) -> None:
+    """Two processes never hold one slot: the older one hears it at its next poll."""
+    old = joined(world, "0")
+    collect(old)
+    world.cluster.expire(old.member)
+    settle(lambda: True, joined(world, "0"))
+    with pytest.raises(FatalError, match="taken the place"):
+        collect(old)
+
+
+def test_a_rebalance_that_moves_nothing_still_tears(world: MemoryWorld) -> None:
+    """The generation has changed, so the batch's membership is void, although every partition is kept."""
+    write(world.bus, "events", b"a", b"b")
+    consumer = joined(world)
+    settle(lambda: consumer.owned() == PLACES, consumer)
+    consumer.start(Place("events", 0), 0)
+    consumer.take_changes()
+    world.cluster.rebalance_during_next_collect(consumer.member)
+    collected = collect(consumer)
+    assert collected is not None
+    assert collected.torn
+    assert collected.membership != consumer.membership()
+    assert consumer.take_changes().revoked == ()
+    consumer.start(Place("events", 0), 0)
+    again = collect(consumer)
+    assert again is not None
+    assert not again.torn
+
+
+def test_a_partition_waits_until_its_old_owner_lets_go(world: MemoryWorld) -> None:
+    """Cooperative hand-over: as long as the old owner has not polled, nobody else has the partition."""
+    old = settled(world.bus, "events", owns=4)
+    new = joined(world)
+    for _ in range(3):
+        collect(new)
+    assert new.owned() == frozenset()
+    assert old.owned() == PLACES
+    collect(old)
+    collect(new)
+    assert old.owned() | new.owned() == PLACES
+    assert not old.owned() & new.owned()
+
+
+def test_gained_and_lost_between_two_looks_is_no_change(world: MemoryWorld) -> None:
+    """Changes are net: a partition that came and went is not mentioned."""
+    first = joined(world)
+    collect(first)
+    second = joined(world)
+    settle(lambda: len(second.owned()) == 2, first, second)
+    changes = first.take_changes()
+    assert frozenset(changes.assigned) == first.owned()
+    assert changes.revoked == ()
+
+
+def test_a_topic_made_anew_arrives_anew(world: MemoryWorld) -> None:
+    """Partitions of a deleted topic are revoked; of the new one they arrive paused, without committed offsets."""
+    consumer = settled(world.bus, "events", owns=4)
+    write(world.bus, "events", b"old")
+    consumer.start(Place("events", 0), 0)
+    consumer.take_changes()
+    world.delete_topic("events")
+    world.make_topics("events", partitions=4)
+    write(world.bus, "events", b"new")
+    assert collect(consumer) is None
+    changes = consumer.take_changes()
+    assert frozenset(changes.revoked) == frozenset(changes.assigned) == PLACES
+
+
+def test_members_of_a_group_read_alike(world: MemoryWorld) -> None:
+    """Two services under one group name are a mistake, and are told so."""
+    world.make_topics("feedback")
+    joined(world)
+    with pytest.raises(ValueError, match="so must"):
+        member(world.bus, "feedback")
+
+
+@given(
+    before=st.dictionaries(
+        st.text("abcdef", min_size=1, max_size=2), st.sets(st.integers(0, 9), max_size=10), min_size=1, max_size=5
+    ),
+    count=st.integers(0, 10),
+)
+def test_the_assignment_is_complete_balanced_and_sticky(before: dict[str, set[int]], count: int) -> None:
+    """Every partition has one owner, shares differ by one at most, and nobody loses one while below their share."""
+    taken: set[int] = set()
+    previous: dict[str, set[At]] = {}
+    for name, numbers in before.items():
+        previous[name] = {At("t", number) for number in numbers - taken}
+        taken |= numbers
+    partitions = [At("t", number) for number in range(count)]
+    assigned = sticky_assignment(previous, partitions)
+    assert sorted(at for share in assigned.values() for at in share) == partitions
+    sizes = [len(share) for share in assigned.values()]
+    assert max(sizes) - min(sizes) <= 1
+    for name, share in assigned.items():
+        kept = previous[name] & set(partitions)
+        assert share <= kept or kept <= share
+    assert assigned == sticky_assignment(assigned, partitions)

@@ -1,0 +1,170 @@
+"""Schemas and pipelines are published once, whole, and by one writer at a time."""
+
+import json
+from typing import Any
+
+import pytest
+
+from freshet.contracts.control import encode
+from freshet.contracts.errors import ContractError
+from freshet.contracts.pipeline import PipelineSpec, load_folder
+from freshet.contracts.pipeline_record import PipelineConflictError
+from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.schema_records import SchemaRecord
+from freshet.contracts.schemas import Schema, schema_id, schema_lock
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import FatalError, Send
+from freshet.runtime.memory import MemoryBus, MemoryCluster, SimulatedCrash
+from freshet.runtime.publishing import (
+    pipeline_records,
+    publish_pipeline,
+    publish_schemas,
+    published_schemas,
+    review_pipeline,
+)
+
+NAMESPACE = "dev."
+
+Folder = tuple[PipelineSpec, str, Schema]
+
+
+@pytest.fixture
+def bus() -> MemoryBus:
+    """A bus in memory with all topics of the pipeline `loans`."""
+    cluster, names = MemoryCluster(), TopicNames(NAMESPACE, "loans")
+    cluster.ensure(names, 2)
+    return MemoryBus(cluster, names)
+
+
+@pytest.fixture
+def loans() -> Folder:
+    """The shipped pipeline `loans`."""
+    return load_folder(pipelines_dir() / "loans")
+
+
+def with_field(folder: Folder, field: dict[str, Any]) -> Folder:
+    """The same pipeline with another field in its events."""
+    spec, text, schema = folder
+    return spec, text, {**schema, "fields": [*schema["fields"], field]}
+
+
+def records(bus: MemoryBus, role: str) -> int:
+    """How many records a topic holds."""
+    return sum(span.end - span.low for span in bus.spans(role).values())
+
+
+def test_the_first_apply_publishes_everything(bus: MemoryBus, loans: Folder) -> None:
+    """After one apply, pipeline and schemas are there, each framed id with its schema under the topic's subject."""
+    published = publish_pipeline(bus, NAMESPACE, *loans)
+    assert published.changed
+    assert pipeline_records(bus) == {"loans": published.record}
+    schemas = published_schemas(bus)
+    event = schemas["dev.loans.events-value", 1]
+    assert event.id == published.record.event_schema_id
+    assert json.loads(event.schema) == loans[2]
+    assert {entry.id for entry in schema_lock()} < {record.id for record in schemas.values()}
+
+
+def test_the_second_apply_writes_nothing(bus: MemoryBus, loans: Folder) -> None:
+    """Applying what is published is a question, not a change: no record is written anywhere."""
+    first = publish_pipeline(bus, NAMESPACE, *loans)
+    before = {role: records(bus, role) for role in ("pipelines", "schemas")}
+    again = publish_pipeline(bus, NAMESPACE, *loans)
+    assert not again.changed
+    assert again.record == first.record
+    assert again.schemas == ()
+    assert publish_schemas(bus, NAMESPACE) == []
+    assert {role: records(bus, role) for role in before} == before
+
+
+def test_a_review_writes_nothing(bus: MemoryBus, loans: Folder) -> None:
+    """Asking what would be published leaves the topics empty."""
+    assert review_pipeline(bus, NAMESPACE, *loans).changed
+    assert records(bus, "pipelines") == records(bus, "schemas") == 0
+
+
+def test_a_new_event_schema_is_a_new_version(bus: MemoryBus, loans: Folder) -> None:
+    """A compatible change gives the next number and version; the old version stays for old events."""
+    publish_pipeline(bus, NAMESPACE, *loans)
+    changed = with_field(loans, {"name": "branch", "type": "string", "default": "", "doc": "Where."})
+    published = publish_pipeline(bus, NAMESPACE, *changed)
+    assert published.record.number == 2
+    assert [record.version for record in published.schemas] == [2]
+    assert {("dev.loans.events-value", 1), ("dev.loans.events-value", 2)} <= published_schemas(bus).keys()
+
+
+def test_a_conflict_leaves_everything_as_it_was(bus: MemoryBus, loans: Folder) -> None:
+    """A refused pipeline leaves no half of itself behind: neither its schema nor its record."""
+    first = publish_pipeline(bus, NAMESPACE, *loans)
+    before = published_schemas(bus)
+    with pytest.raises(PipelineConflictError, match=r"event\.avsc"):
+        publish_pipeline(bus, NAMESPACE, *with_field(loans, {"name": "branch", "type": "string"}))
+    assert pipeline_records(bus) == {"loans": first.record}
+    assert published_schemas(bus) == before
+
+
+@pytest.mark.parametrize("step", ["begun", "produced", "offsets_sent"])
+def test_a_crash_publishes_all_or_nothing(bus: MemoryBus, loans: Folder, step: str) -> None:
+    """Whoever applies again after a crash in mid-commit finds nothing published, and publishes number 1."""
+
+    def strike(reached: str, _transactional_id: str) -> None:
+        if reached == step:
+            raise SimulatedCrash
+
+    bus.cluster.failpoint = strike
+    with pytest.raises(SimulatedCrash):
+        publish_pipeline(bus, NAMESPACE, *loans)
+    bus.cluster.failpoint = None
+    assert publish_pipeline(bus, NAMESPACE, *loans).record.number == 1
+    assert pipeline_records(bus)["loans"].number == 1
+
+
+def test_of_two_who_apply_at_once_one_wins(bus: MemoryBus, loans: Folder) -> None:
+    """The first is fenced when the second begins, so no number is published twice with different content."""
+    rival = with_field(loans, {"name": "rival", "type": "string", "default": "", "doc": "The other's."})
+
+    def interleave(reached: str, _transactional_id: str) -> None:
+        if reached == "begun":
+            bus.cluster.failpoint = None
+            publish_pipeline(bus, NAMESPACE, *rival)
+
+    bus.cluster.failpoint = interleave
+    with pytest.raises(FatalError):
+        publish_pipeline(bus, NAMESPACE, *loans)
+    assert pipeline_records(bus)["loans"].number == 1
+    assert "rival" in pipeline_records(bus)["loans"].event_schema
+
+
+def test_schemas_publish_includes_applied_pipelines(bus: MemoryBus, loans: Folder) -> None:
+    """`schemas publish` restores a wiped schemas topic wholly: ours, and the events' of every applied pipeline."""
+    publish_pipeline(bus, NAMESPACE, *loans)
+    before = published_schemas(bus)
+    bus.cluster.delete_topic(bus.names.topic("schemas"))
+    bus.cluster.ensure(bus.names, 2)
+    assert set(publish_schemas(bus, NAMESPACE)) == set(before.values())
+    assert published_schemas(bus) == before
+
+
+def test_a_strangers_schema_is_not_overwritten(bus: MemoryBus) -> None:
+    """If somebody else uses our ids on this topic, nothing at all is published."""
+    theirs = SchemaRecord.of("theirs-value", 1, schema_id("Rollout"), {"type": "record", "name": "X", "fields": []})
+    bus.producer().send(Send("schemas", [theirs.key()], [theirs.value()]))
+    with pytest.raises(ContractError, match="theirs-value"):
+        publish_schemas(bus, NAMESPACE)
+    assert records(bus, "schemas") == 1
+
+
+def test_a_removed_pipeline_is_gone(bus: MemoryBus, loans: Folder) -> None:
+    """A tombstone takes a pipeline off the list; applying it again begins anew."""
+    record = publish_pipeline(bus, NAMESPACE, *loans).record
+    bus.producer().send(Send("pipelines", [b"loans"], [None]))
+    assert pipeline_records(bus) == {}
+    bus.producer().send(Send("pipelines", [b"loans"], [encode(record)]))
+    assert pipeline_records(bus) == {"loans": record}
+
+
+def test_topics_that_do_not_exist_hold_nothing() -> None:
+    """On a new cluster there is nothing published, which is no error."""
+    bus = MemoryBus(MemoryCluster(), TopicNames(NAMESPACE))
+    assert pipeline_records(bus) == {}
+    assert published_schemas(bus) == {}
