@@ -170,9 +170,13 @@ def test_a_revoked_artifact_stops_answering_at_once() -> None:
 
 @pytest.mark.parametrize("metadata", ["e=0 f=0", "e=1 f=0", "e=2 f=0"])
 def test_leaves_a_partition_that_no_model_here_can_answer(metadata: str) -> None:
-    """No understudy, and the load failed: after the wait another worker should try (traces A7)."""
-    worker = Worker(broken={"v2": "no_memory: 4 GB"})
-    worker.learn(specification(), model("v1"), model("v2"), rollout(1, "v1"), rollout(2, "v2"))
+    """No understudy, and the load failed: after the wait another worker should try (traces A7).
+
+    What is being prepared meanwhile is no reason to stay.
+    """
+    worker = Worker(broken={"v2": "no_memory: 4 GB"}, slow={"v3"})
+    worker.learn(specification(), *map(model, ("v1", "v2", "v3")), rollout(1, "v1"), rollout(2, "v2"))
+    worker.learn(rollout(3, "v3", phase="prepare"))
     worker.settle()
     worker.assign(p0=metadata)
     worker.tick()

@@ -4,7 +4,6 @@ import time
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from freshet.cli.output import (
     Bootstrap,
@@ -64,7 +63,7 @@ def list_command(
     ]
     shown = table("reason", "count", "newest", "place", "its sentence")
     for group in found:
-        shown.add_row(group.reason, f"{group.count:,}", ago(group.last_ms, now_ms), group.place, Text(group.example))
+        shown.add_row(group.reason, f"{group.count:,}", ago(group.last_ms, now_ms), group.place, group.example)
     emit(document, shown if found else "No dead letters.", as_json=as_json)
 
 

@@ -5,12 +5,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from freshet.models.bundle import Bundle
-from freshet.models.pack import pack
 
 from freshet.cli.demo import loans
 from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.traffic import Traffic
-from freshet.cli.demo.training import accuracy, feature_rows, train
+from freshet.cli.demo.training import Trained, feature_rows, train_and_pack
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
 from freshet.cli.verify.report import as_table
@@ -72,14 +71,14 @@ class Story:
         with say.waiting(f"{victim} to serve again"):
             stage.wait_answering(victim, since_ms)
         say.line(
-            f"back in its slot and answering {time.monotonic() - began:.1f} s later; the broker aborted what was half done, and "
-            "it is answered again, once"
+            f"back in its slot and answering {time.monotonic() - began:.1f} s later; what was half done was aborted, and is "
+            "answered again, once"
         )
 
     def bad_model(self) -> None:
         """A model that answers NaN is refused, and nobody ever asks it."""
         self._say.chapter("Somebody publishes a broken model")
-        bundle = _damaged(self._pack("linear")[0])
+        bundle = _damaged(self._train("linear").bundle)
         verdict = self._stage.offer(bundle.data, bundle.manifest)
         self._say.line(f"[yellow]{verdict.state}[/yellow]: {verdict.reason}")
         self._say.line(f"version {self._stage.view.serving} keeps answering")
@@ -111,11 +110,10 @@ class Story:
 
     def _publish(self, kind: str, title: str) -> ModelVersion:
         say, stage = self._say, self._stage
-        bundle, share = self._pack(kind)
-        size_kib = bundle.manifest.size_bytes / 1024
-        say.line(
-            f"{title}, {share:.1%} right on {len(self._labels):,} applications; ONNX, {size_kib:,.0f} KiB, published"
-        )
+        trained = self._train(kind)
+        bundle, size_kib = trained.bundle, trained.bundle.manifest.size_bytes / 1024
+        right = f"{trained.accuracy:.1%} right on {len(self._labels):,} applications"
+        say.line(f"{title}, {right}; {size_kib:,.0f} KiB of ONNX, published")
         with say.waiting("admission and rollout"):
             verdict = stage.offer(bundle.data, bundle.manifest)
             say.line(f"[green]{verdict.state}[/green] as version [bold]{verdict.version}[/bold]: {verdict.reason}")
@@ -125,10 +123,8 @@ class Story:
         self._show_cut(rollout.epoch)
         return verdict
 
-    def _pack(self, kind: str) -> tuple[Bundle, float]:
-        model = train(kind, self._rows, self._labels)
-        bundle, _ = pack(model, self._rows[:1000], self._stage.spec)
-        return bundle, accuracy(model, self._rows, self._labels)
+    def _train(self, kind: str) -> Trained:
+        return train_and_pack(kind, self._rows, self._labels, self._stage.spec)
 
     def _show_cut(self, epoch: int) -> None:
         with self._say.waiting("the cut-over"):

@@ -13,21 +13,20 @@ import typer
 from freshet.cli.csv_events import CsvEvents, sample_rows
 from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.traffic import Traffic
-from freshet.cli.demo.training import accuracy, feature_rows, train
+from freshet.cli.demo.training import feature_rows, train_and_pack
 from freshet.cli.output import Exit, reporting
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
 from freshet.cli.verify.report import as_table, sentence
+from freshet.contracts.arrays import Floats32
+from freshet.contracts.codec import concat
 from freshet.contracts.scaffold import infer_pipeline
 from freshet.local import broker
 from freshet.local.load import Events
 from freshet.local.stage import Stage
-from freshet.models.bundle import Bundle
-from freshet.models.pack import pack
 
 _WARM_UP_SHARE: Final = 0.1
 _SAMPLE_ROWS: Final = 10_000
-_GOLDEN_ROWS: Final = 1000
 
 
 @reporting
@@ -89,7 +88,7 @@ def _serve(
 
 
 def _plan(
-    stage: Stage, narrator: Narrator, rows: object, labels: list[str], faults: bool
+    stage: Stage, narrator: Narrator, rows: Floats32, labels: list[str], faults: bool
 ) -> Iterator[tuple[float, Callable[[], None]]]:
     """What happens at which share of the stream."""
 
@@ -115,16 +114,15 @@ def _plan(
     return iter(sorted(events, key=lambda event: event[0]))
 
 
-def _publish(stage: Stage, narrator: Narrator, kind: str, rows: object, labels: list[str]) -> None:
-    model = train(kind, rows, labels)
-    bundle: Bundle = pack(model, rows[:_GOLDEN_ROWS], stage.spec)[0]  # type: ignore[index]
+def _publish(stage: Stage, narrator: Narrator, kind: str, rows: Floats32, labels: list[str]) -> None:
+    trained = train_and_pack(kind, rows, labels, stage.spec)
     with narrator.waiting("admission and rollout"):
-        verdict = stage.offer(bundle.data, bundle.manifest)
+        verdict = stage.offer(trained.bundle.data, trained.bundle.manifest)
         if stage.spec.rollout.policy == "manual":
             stage.ask("promote", verdict.version)
         rollout = stage.wait_live(verdict.version)
     narrator.line(
-        f"{kind} model, {accuracy(model, rows, labels):.1%} right on what it was trained on: {verdict.state} as "
+        f"{kind} model, {trained.accuracy:.1%} right on what it was trained on: {verdict.state} as "
         f"{verdict.version}, live in epoch {rollout.epoch}"
     )
 
@@ -136,8 +134,6 @@ def _wait_for(traffic: Traffic, events: int) -> None:
 
 def _first(batches: list[Events], rows: int) -> Events:
     """The first rows of a stream, as one."""
-    from freshet.contracts.codec import concat  # noqa: PLC0415
-
     counts = list(itertools.accumulate(map(len, batches)))
     needed = batches[: next((index for index, count in enumerate(counts, 1) if count >= rows), len(batches))]
     merged = Events(

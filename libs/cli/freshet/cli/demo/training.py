@@ -1,16 +1,23 @@
 """Trains a model on events with the very features that ingestion computes, and packs it as a bundle."""
 
+import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from freshet.contracts.arrays import Floats32
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.schemas import Schema
 from freshet.local.load import Events
+from freshet.models.bundle import Bundle
+from freshet.models.pack import pack
 from freshet.numerics.features import FeatureRow
 
+_SAMPLE_ROWS = 1000
 
-def feature_rows(spec: PipelineSpec, schema: Schema, events: Events) -> tuple[Any, list[str]]:
+
+def feature_rows(spec: PipelineSpec, schema: Schema, events: Events) -> tuple[Floats32, list[str]]:
     """Features (float32, rows × features) and labels of the events whose features are finite or NaN.
 
     The event time need not be there yet: features of time are those of now.
@@ -23,7 +30,23 @@ def feature_rows(spec: PipelineSpec, schema: Schema, events: Events) -> tuple[An
     return values[kept], [labels[row] for row in kept.tolist()]
 
 
-def train(kind: str, rows: Any, labels: list[str], seed: int = 0) -> Any:
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A packed model, and the share of its training rows that it gets right."""
+
+    bundle: Bundle
+    accuracy: float
+
+
+def train_and_pack(kind: str, rows: Floats32, labels: list[str], spec: PipelineSpec) -> Trained:
+    """Train a classifier of that kind and pack it, with the digest of what it was trained on."""
+    model = train(kind, rows, labels)
+    digest = hashlib.sha256(rows.tobytes() + "\0".join(labels).encode()).hexdigest()
+    packed = pack(model, rows[:_SAMPLE_ROWS], spec, lineage={"training_set": digest})
+    return Trained(packed.bundle, float(np.mean(model.predict(rows) == np.array(labels))))
+
+
+def train(kind: str, rows: Floats32, labels: list[str], seed: int = 0) -> Any:
     """Fit a scikit-learn classifier: `linear` (scaled logistic regression) or `trees` (histogram gradient boosting)."""
     from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - heavy, and an extra of its own
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
@@ -33,8 +56,3 @@ def train(kind: str, rows: Any, labels: list[str], seed: int = 0) -> Any:
     if kind == "linear":
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(rows, labels)
     return HistGradientBoostingClassifier(max_iter=60, random_state=seed).fit(rows, labels)
-
-
-def accuracy(model: Any, rows: Any, labels: list[str]) -> float:
-    """Share of rows that the model gets right."""
-    return float(np.mean(model.predict(rows) == np.array(labels)))

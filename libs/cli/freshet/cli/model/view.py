@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from freshet.cli.control import newest, read
 from freshet.cli.model.standing import ROLES, Standing
@@ -36,7 +35,7 @@ def list_command(
         at = clock_time(row["since_ms"]) if row["since_ms"] else ""
         size = f"{row['size_bytes'] / 1e6:.1f} MB"
         cells = (row["pipeline"], row["version"], row["state"], row["now"], size, row["sha256"][:12], at, row["reason"])
-        shown.add_row(*(Text(cell) for cell in cells))
+        shown.add_row(*cells)
     emit(document, shown if found else "No model was ever judged here.", as_json=as_json)
 
 
@@ -138,14 +137,14 @@ def _status_shown(standing: Standing, now_ms: int) -> RenderableType:
         beat = ago(worker.beat_ms, now_ms) if worker.alive else f"left or dead, {ago(worker.beat_ms, now_ms)}"
         memory = f"{state.memory_bytes / 1e6:.0f} MB"
         cells = (state.instance, state.lane, beat, str(state.live_epoch), ", ".join(state.resident))
-        workers.add_row(*(Text(cell) for cell in (*cells, ", ".join(state.quarantined), memory)))
+        workers.add_row(*cells, ", ".join(state.quarantined), memory)
     partitions = table("partition", "worker", "epoch", "fallback", "since offset", "waits because")
     for at in standing.partitions():
         since = "" if at.since_offset is None else str(at.since_offset)
         row = (str(at.partition), at.worker, str(at.epoch), "yes" if at.fallback else "", since, at.held)
-        partitions.add_row(*(Text(cell) for cell in row))
+        partitions.add_row(*row)
     tables = [shown for shown in (workers, partitions) if shown.row_count]
-    return Group(Text("\n".join(lines)), *(part for shown in tables for part in ("", shown)))
+    return Group("\n".join(lines), *(part for shown in tables for part in ("", shown)))
 
 
 def _epoch(rollout: Rollout) -> str:
