@@ -1,7 +1,8 @@
-"""CPU per event of each service, against the do-nothing loop, on one broker in one run. Prints a table; writes .local/bench.json.
+"""CPU per event of each service, against the do-nothing loop, on one broker in one run.
 
-A worker joins an empty topic and is stopped (SIGSTOP) while the topic is filled; then it goes on, and its own CPU time (user + system, all
-threads) is read when it has committed everything. Wall time belongs to all processes on the machine together and is not reported.
+Prints a table; writes .local/bench.json. A worker joins an empty topic and is stopped (SIGSTOP) while the topic is
+filled; then it goes on, and its own CPU time (user + system, all threads) is read when it has committed everything.
+Wall time belongs to all processes on the machine together and is not reported.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from freshet.contracts.codec import Encoder, Ragged, Strings
+from freshet.contracts.codec import Column, Encoder, Ragged, Strings
 from freshet.contracts.schemas import current_schema, schema_id
 from freshet.local import broker
 from freshet.local.load import BATCH_ROWS, Events
@@ -49,8 +50,11 @@ def main() -> None:
     for round_ in range(arguments.rounds):
         for name, variant in variants.items():
             namespace = f"bench{int(time.time()) % 1_000_000}.{round_}."
-            with Bench(endpoint.bootstrap_servers, namespace, arguments.events) as bench:
+            bench = Bench(endpoint.bootstrap_servers, namespace, arguments.events)
+            try:
                 cpu_us = variant(bench)
+            finally:
+                bench.close()
             measured[name].append(cpu_us)
             print(f"round {round_ + 1}: {name:26} {cpu_us:6.2f} µs", flush=True)  # noqa: T201
     report(measured, arguments.events)
@@ -61,7 +65,9 @@ def report(measured: dict[str, list[float]], events: int) -> None:
     cpu_us = {name: round(statistics.median(values), 3) for name, values in measured.items()}
     base = cpu_us["do_nothing_transactions"]
     ratio = {name: round(base / cpu_us[name], 3) for name in ("inference_logreg", "ingestion")}
-    print(f"\n{events} events, {WIDTH} features, batches up to 5,000, median of {len(measured['ingestion'])}; {platform.processor() or platform.machine()}, {os.cpu_count()} cores")  # noqa: T201,E501
+    rounds, machine = len(measured["ingestion"]), platform.processor() or platform.machine()
+    print(f"\n{events} events, {WIDTH} features, batches up to 5,000, median of {rounds}")  # noqa: T201
+    print(f"{machine}, {os.cpu_count()} cores")  # noqa: T201
     print(f"{'':28}{'µs CPU/event':>14}{'min':>8}{'max':>8}{'of do-nothing':>15}")  # noqa: T201
     for name, values in measured.items():
         share = base / cpu_us[name]
@@ -84,7 +90,8 @@ class Bench(Stage):
         """Copy feature vectors to the predictions topic."""
         command = [sys.executable, str(HERE / "do_nothing.py"), "--bootstrap", self._bootstrap_servers]
         command += ["--namespace", self.names.namespace, "--group", "copy", "--source", "features"]
-        command += ["--target", "predictions", "--total", str(self._events), *(["--transactions"] if transactions else [])]
+        command += ["--target", "predictions", "--total", str(self._events)]
+        command += ["--transactions"] if transactions else []
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
@@ -121,7 +128,7 @@ class Bench(Stage):
         self.run("registry")
         rows = self._random.normal(size=(1000, WIDTH)).astype(np.float32)
         model = LogisticRegression().fit(rows, np.where(rows[:, 0] > 0, "yes", "no"))
-        bundle, _ = pack(model, rows, self.spec)
+        bundle = pack(model, rows, self.spec).bundle
         self.offer(bundle.data, bundle.manifest)
 
     def fill_events(self) -> None:
@@ -140,7 +147,7 @@ class Bench(Stage):
         encoder = Encoder(current_schema("FeatureVector"), schema_id("FeatureVector"))
         for first in range(0, self._events, BATCH_ROWS):
             ids = _ids(first)
-            columns = {
+            columns: dict[str, Column] = {
                 **ids,
                 "event_time": np.arange(first, first + BATCH_ROWS),
                 "spec_version": np.ones(BATCH_ROWS, np.int32),

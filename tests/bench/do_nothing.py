@@ -1,4 +1,4 @@
-"""The baseline: consumes a topic and produces the same bytes, with the client settings of the services. Run by bench_services."""
+"""The baseline: copies a topic with the client settings of the services. Run by bench_services."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.kafka import config
-from freshet.runtime.loop import LoopOptions
+from freshet.runtime.options import LoopOptions
 
 
 def batches(consumer: Consumer, rows: int, total: int) -> Iterator[list[Message]]:

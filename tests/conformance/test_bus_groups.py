@@ -131,11 +131,11 @@ def test_a_rebalance_inside_a_collect_tears_the_batch(bus_world: BusWorld) -> No
 
 
 def test_a_fixed_slot_takes_its_predecessors_place(bus_world: BusWorld) -> None:
-    """With the same instance: same partitions, nobody else is disturbed; the predecessor is refused and must exit."""
+    """With the same instance: same partitions, same generation; only the predecessor is refused, and must exit."""
     bus_world.make_topics("events", partitions=4)
     old, other = (member(bus_world.bus, "events", instance=slot) for slot in ("0", "1"))
     settle(lambda: len(old.owned()) == len(other.owned()) == 2, old, other)
-    owned, membership = old.owned(), old.membership()
+    owned, membership, undisturbed = old.owned(), old.membership(), other.membership()
     other.take_changes()
 
     successor = member(bus_world.bus, "events", instance="0")
@@ -149,6 +149,8 @@ def test_a_fixed_slot_takes_its_predecessors_place(bus_world: BusWorld) -> None:
         until(lambda: collect(old))
     opened(bus_world.bus, "0").commit(Transaction(offsets={place: Committed(1)}, membership=successor.membership()))
     assert committed(successor, place) == Committed(1)
+    opened(bus_world.bus, "1").commit(Transaction(offsets={max(other.owned()): Committed(2)}, membership=undisturbed))
+    assert committed(other, max(other.owned())) == Committed(2)
 
 
 def test_closing_a_fixed_slot_keeps_its_place(bus_world: BusWorld) -> None:

@@ -18,8 +18,9 @@ from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus import Place, Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop, LoopOptions
+from freshet.runtime.loop import Loop
 from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.options import LoopOptions
 from freshet.runtime.recovery import Trace
 from freshet.runtime.telemetry import Metrics
 from support.inference import CLASSES, FEATURES, PIPELINE, plain, rollout, specification, vector
@@ -175,6 +176,7 @@ def test_a_successor_goes_on_where_the_log_says(stage: Stage) -> None:
         for offset in range(15)
     ]
     assert stage.cuts() == [(0, 0, 1, 0), (0, 10, 2, 0), (1, 0, 1, 0), (1, 10, 2, 0)]
-    committed = second._group.committed([Place("features", 0)], 1.0)[Place("features", 0)]
+    reader = stage.bus.consumer("inference", ["features"], None)
+    committed = reader.committed([Place("features", 0)], 1.0)[Place("features", 0)]
     assert committed is not None
     assert committed.metadata == "e=2 f=0"

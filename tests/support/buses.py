@@ -106,6 +106,7 @@ class KafkaWorld:
         self.names = TopicNames(namespace, "fraud")
         self.bus = _ClosingBus(bootstrap_servers, self.names)
         self._topics = KafkaAdmin(bootstrap_servers)
+        self._created: set[str] = set()
         self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
 
     def make_topics(self, *roles: str, partitions: int = 2) -> None:
@@ -114,10 +115,12 @@ class KafkaWorld:
             stanza = topic_table()[role]
             count = partitions if stanza.partitions == "pipeline" else stanza.partitions
             self._topics.create(self.names.topic(role), count, topic_configs(stanza))
+            self._created.add(self.names.topic(role))
 
     def delete_topic(self, role: str) -> None:
         """See BusWorld."""
         self._topics.delete([self.names.topic(role)])
+        self._created.remove(self.names.topic(role))
         until(lambda: self.bus.spans(role) == {})
 
     def truncate(self, place: Place, low: int) -> None:
@@ -143,6 +146,11 @@ class KafkaWorld:
         """See BusWorld."""
         assert isinstance(consumer, KafkaGroupConsumer)
         consumer._consumer = _SlowClient(consumer, cause)  # type: ignore[assignment]
+
+    def close(self) -> None:
+        """Leave nothing behind on the broker, which may be a user's own."""
+        self.bus.close()
+        self._topics.delete(self._created)
 
 
 class _ClosingBus(KafkaBus):
@@ -197,7 +205,7 @@ def bus_world(request: pytest.FixtureRequest) -> Iterator[BusWorld]:
     else:
         world = KafkaWorld(request.getfixturevalue("kafka"), request.getfixturevalue("namespace"))
         yield world
-        world.bus.close()
+        world.close()
 
 
 def until(answer: Callable[[], T | None]) -> T:

@@ -14,8 +14,9 @@ from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Place, Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop, LoopOptions
+from freshet.runtime.loop import Loop
 from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.options import LoopOptions
 from freshet.runtime.recovery import Trace
 from freshet.runtime.telemetry import Metrics
 
@@ -162,7 +163,7 @@ class Stand:
         consumer = self.bus.consumer("inference", ["features"], None)
         found = consumer.committed([Place("features", partition)], 1.0)[Place("features", partition)]
         consumer.close()
-        return tuple(found) if found is not None else None
+        return (found.offset, found.metadata) if found is not None else None
 
     def _read(self, role: str) -> list[Batch]:
         reader = self.bus.reader([role])

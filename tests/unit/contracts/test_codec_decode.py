@@ -182,6 +182,15 @@ def test_rows_keep_their_order_whoever_reads_them(decoder_of: Callable[..., Deco
     assert [bad.row for bad in decoded.bad] == [1, 3, 5, 7]
 
 
+@pytest.mark.parametrize(("items", "one"), [("long", b"\x02"), ("float", b"\x00\x00\x80\x3f")])
+def test_array_goes_on_until_its_empty_block(decoder_of: Callable[..., Decoder], items: str, one: bytes) -> None:
+    """What follows a block is the next block's count, never taken for the end: the field behind it stays its own."""
+    ended, unended = FRAME + b"\x02" + one + b"\x02" + one + b"\x00\x08", FRAME + b"\x02" + one + b"\x04\x08"
+    decoded = decoder_of(record(array(items), "long")).decode([ended, unended])
+    assert [listed(column) for column in decoded.columns.values()] == [[[1, 1]], [4]]
+    assert [(bad.row, bad.reason) for bad in decoded.bad] == [(1, DecodeReason.TRUNCATED)]
+
+
 def test_bad_item_is_found_in_a_later_chunk() -> None:
     """Of 200 rows with 1,000 integers each, the one with an int over 32 bits near the end is refused, no other."""
     good = FRAME + b"\xd0\x0f" + b"\x02" * 1000 + b"\x00"

@@ -78,6 +78,12 @@ class World:
         return found
 
 
+def turn(owner: DeciderLoop) -> None:
+    """Let the owner turn until all is settled."""
+    for _ in range(10):
+        owner.step(0.0)
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_crash_between_any_two_steps_leads_to_the_same_decision_once(step: Step) -> None:
     """Commands a, b, CRASH, c: each gets one decision, numbered without gap."""
@@ -91,13 +97,10 @@ def test_a_crash_between_any_two_steps_leads_to_the_same_decision_once(step: Ste
     owner = world.owner()
     world.cluster.failpoint = crash
     with pytest.raises(SimulatedCrash):
-        for _ in range(5):
-            owner.step(0.0)
+        turn(owner)
     world.cluster.failpoint = None
     world.ask("c")
-    owner = world.owner()
-    for _ in range(8):
-        owner.step(0.0)
+    turn(world.owner())
     assert world.decisions() == [("a", 0), ("b", 1), ("c", 2)]
 
 
@@ -110,10 +113,8 @@ def test_a_new_owner_fences_before_it_folds() -> None:
     new.step(0.0)  # fences here, and reads the ends only after that
     world.ask("b")
     with pytest.raises(FatalError):
-        for _ in range(5):
-            old.step(0.0)
-    for _ in range(8):
-        new.step(0.0)
+        turn(old)
+    turn(new)
     assert world.decisions() == [("a", 0), ("b", 1)]
 
 
@@ -121,7 +122,5 @@ def test_an_owner_does_not_read_its_own_decisions_back() -> None:
     """Folding an old record of one's own after a newer one would turn the state back."""
     world = World()
     world.ask("a", "b", "c")
-    owner = world.owner()
-    for _ in range(10):
-        owner.step(0.0)
+    turn(world.owner())
     assert world.decisions() == [("a", 0), ("b", 1), ("c", 2)]

@@ -1,11 +1,11 @@
 """The loop on the memory bus: whatever goes wrong, every input is answered exactly once."""
 
 import pytest
-from support.loops import NAMES, Answerer, Stand
 
-from freshet.runtime.bus import FatalError, Place, Transaction
 from freshet.runtime.bus import Committed as At
+from freshet.runtime.bus import FatalError, Place, Transaction
 from freshet.runtime.memory import STEPS, SimulatedCrash, Step
+from support.loops import NAMES, Answerer, Stand
 
 
 def test_first_start_is_committed_before_the_first_record_is_read() -> None:
@@ -58,7 +58,7 @@ def test_a_torn_batch_is_dropped_whole() -> None:
     stand.feed(20, 0)
     stand.feed(20, 1)
     second = stand.loop(logic, "1", fixed=False)
-    member = first._group.membership().member  # type: ignore[union-attr, attr-defined]
+    (member,) = stand.cluster.group(NAMES.group("inference")).members
     stand.cluster.rebalance_during_next_collect(member, lambda: stand.turn(second, 3))
     for _ in range(20):
         stand.turn(first, 1)

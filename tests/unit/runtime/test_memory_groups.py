@@ -75,14 +75,17 @@ def test_a_rebalance_that_moves_nothing_still_tears(world: MemoryWorld) -> None:
 
 
 def test_a_partition_waits_until_its_old_owner_lets_go(world: MemoryWorld) -> None:
-    """Cooperative hand-over: as long as the old owner has not polled, nobody else has the partition."""
+    """Cooperative hand-over takes two generations: until the old owner has polled, nobody else has the partition."""
     old = settled(world.bus, "events", owns=4)
     new = joined(world)
+    generation = new.membership().generation
     for _ in range(3):
         collect(new)
     assert new.owned() == frozenset()
     assert old.owned() == PLACES
+    assert new.membership().generation == generation
     collect(old)
+    assert new.membership().generation == generation + 1
     collect(new)
     assert old.owned() | new.owned() == PLACES
     assert not old.owned() & new.owned()

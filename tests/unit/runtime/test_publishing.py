@@ -157,9 +157,9 @@ def test_a_strangers_schema_is_not_overwritten(bus: MemoryBus) -> None:
 def test_a_removed_pipeline_is_gone(bus: MemoryBus, loans: Folder) -> None:
     """A tombstone takes a pipeline off the list; applying it again begins anew."""
     record = publish_pipeline(bus, NAMESPACE, *loans).record
-    bus.producer().send(Send("pipelines", [b"loans"], [None]))
+    bus.producer().send(Send("pipelines", [b"loans/1"], [None]))
     assert pipeline_records(bus) == {}
-    bus.producer().send(Send("pipelines", [b"loans"], [encode(record)]))
+    bus.producer().send(Send("pipelines", [b"loans/1"], [encode(record)]))
     assert pipeline_records(bus) == {"loans": record}
 
 

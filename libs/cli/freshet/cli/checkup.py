@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal
 
-from freshet.cli.output import BOOTSTRAP_VARIABLE, Connection
+from freshet.cli.output import Connection
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.pipeline import PipelineSpec
@@ -20,6 +20,7 @@ from freshet.contracts.schema_records import missing, released_records
 from freshet.runtime.bus import Place, Send, Transaction
 from freshet.runtime.provision import plan
 from freshet.runtime.publishing import pipeline_records, published_schemas
+from freshet.runtime.settings import BOOTSTRAP_VARIABLE
 
 Health = Literal["ok", "warn", "bad"]
 
@@ -148,7 +149,7 @@ def _group(connection: Connection, pipeline: str, service: str, role: str) -> Li
         return Line(about, "bad", seen, "stop that program; do not start inference before you know what it did")
     never = len(ends) - len(committed)
     return Line(
-        about, "ok", f"{lag:,} records behind on {role}" + (f"; {never} partitions never read" if never else "")
+        about, "ok", f"at most {lag:,} records behind on {role}" + (f"; {never} partitions never read" if never else "")
     )
 
 

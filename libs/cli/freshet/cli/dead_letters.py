@@ -1,5 +1,6 @@
 """`freshet dead-letters`: events that were set aside."""
 
+import json
 import time
 from typing import Annotated, Any
 
@@ -94,7 +95,7 @@ def show(
         f"set aside {clock_time(record.timestamp_ms)} UTC, from {record.original}",
         *(f"  {name} = {text}" for name, text in sorted(record.headers.items())),
         f"key: {document['key']}",
-        f"value: {value}",
+        f"value: {json.dumps(value, ensure_ascii=False)}",
         *hexdump(record.value or b""),
     ]
     emit(document, "\n".join(lines), as_json=as_json)

@@ -48,9 +48,9 @@ def status(as_json: Json = False) -> None:
         "answers": found.answers,
         "data_bytes": found.data_bytes,
     }
-    where = f" on {servers}" if servers else ""
     answers = "it answers" if found.answers else "it does not answer"
-    emit(document, f"{found.state}{where}: {answers}; {found.data_bytes / 1e6:.1f} MB of data.", as_json=as_json)
+    shown = f"{found.state} on {servers}: {answers}; {found.data_bytes / 1e6:.1f} MB of data."
+    emit(document, shown if servers else "this folder has no broker; `freshet local up` starts one.", as_json=as_json)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from freshet.cli.lazy import lazy_app
 
-_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "demo": ("freshet.cli.demo.command:demo", "The main job end to end on a real Kafka, told step by step."),
     "stream": ("freshet.cli.demo.stream:stream", "Serve a table of yours end to end."),
     "local": ("freshet.cli.local:app", "A Kafka of this folder, for trying things out."),
@@ -43,14 +43,19 @@ _EXTRAS: Final[Mapping[str, str]] = {
 
 app = lazy_app(
     "Streaming machine learning on Kafka: models arrive as data, every event is answered exactly once.",
-    _COMMANDS,
+    COMMANDS,
     completion=True,
 )
 
 
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
-    """What holds for every command; `main` looks for --debug in any place, before anything can go wrong."""
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+) -> None:
+    """What holds for every command. `main` has already looked for --debug, in any place, and taken it away."""
+    import structlog  # noqa: PLC0415 (help does without)
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for data
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ Data go to stdout, as a table or with `--json` as one document; progress and err
 import functools
 import json
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
 
 import typer
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 from rich.console import Console, RenderableType
 from rich.table import Table
 
@@ -29,14 +26,11 @@ from freshet.runtime.bus import RetriableError
 from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.provision import TopicConflictError
-from freshet.runtime.settings import Settings
+from freshet.runtime.settings import BOOTSTRAP_VARIABLE, Settings, SettingsError, load_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-BOOTSTRAP_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
-
-_NAMESPACE: Final = re.compile(r"[a-zA-Z0-9._-]*")
 _PIPED_WIDTH: Final = 240  # a file or pipe has no width; cut no cell there
 _TIMEOUT_S: Final = 5.0  # a person waits
 
@@ -99,19 +93,20 @@ def connect(bootstrap: str | None, namespace: str = "") -> Connection:
 
     Security settings come from FRESHET_KAFKA, as for the services.
     """
-    if not _NAMESPACE.fullmatch(namespace):
-        raise CommandError(f"namespace {namespace!r} may hold letters, digits, '.', '_' and '-' only.", Exit.USAGE)
-    servers = bootstrap or _local_broker()
-    try:
-        values: dict[str, Any] = {BOOTSTRAP_VARIABLE: servers}
-        client = Settings(**values).kafka
-    except (SettingsError, ValidationError) as error:
-        raise CommandError(f"the settings in the FRESHET_ variables cannot be read: {error}", Exit.USAGE) from error
+    found = settings(bootstrap, namespace=namespace)
     # the client repeats ten times a second what an error will say once
     logging.getLogger("freshet.kafka").setLevel(logging.CRITICAL)
-    admin = KafkaAdmin(servers, extra=client, timeout_s=_TIMEOUT_S)
+    admin = KafkaAdmin(found.bootstrap_servers, extra=found.kafka, timeout_s=_TIMEOUT_S)
     admin.names()
-    return Connection(servers, namespace, client, admin)
+    return Connection(found.bootstrap_servers, namespace, found.kafka, admin)
+
+
+def settings(bootstrap: str | None, **given: object) -> Settings:
+    """What options, environment and this folder's local broker say, without asking any broker."""
+    try:
+        return load_settings(bootstrap or _local_broker(), **given)
+    except SettingsError as error:
+        raise CommandError(str(error), Exit.USAGE) from error
 
 
 def _local_broker() -> str:

@@ -1,21 +1,22 @@
 """`freshet replay`: the rows of a CSV file as live events, some of them spoiled, and their labels later."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from freshet.cli.control import Published, published
+from freshet.cli.control import published
 from freshet.cli.csv_events import CsvEvents
-from freshet.cli.output import Bootstrap, CommandError, Connection, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
 from freshet.local.corruption import KINDS
 from freshet.local.load import Events, Load, Sent
 from freshet.runtime.clock import SystemClock
+
+_INTERRUPTED: Final = 130
 
 
 @reporting
@@ -47,24 +48,9 @@ def replay(
     source = CsvEvents(file, found.spec, found.schema, label=label, entities=entities)
     if source.unused:
         say(f"columns that no event field is named after: {', '.join(source.unused)}")
-    with _load(connection, found, rate, share, corrupt_kind, labels_after if label is not None else None, seed) as load:
-        sent = _publish(load, _first(source, rows), rows)
-    emit(_document(sent), _sentence(sent), as_json=as_json)
-
-
-@contextmanager
-def _load(
-    connection: Connection,
-    found: Published,
-    rate: float | None,
-    share: float,
-    kinds: list[str] | None,
-    labels_after: int | None,
-    seed: int,
-) -> Iterator[Load]:
-    producer = connection.bus(found.spec.pipeline).producer()
+    producer = connection.bus(pipeline).producer()
     try:
-        yield Load(
+        load = Load(
             producer,
             found.spec,
             found.schema,
@@ -72,16 +58,22 @@ def _load(
             SystemClock(),
             rate=rate,
             corrupt_share=share,
-            corrupt_kinds=kinds or None,
-            labels_after=labels_after,
+            corrupt_kinds=corrupt_kind or None,
+            labels_after=None if label is None else labels_after,
             seed=seed,
         )
+        if share and "unknown_schema" in load.corrupt_kinds:
+            say("events with an unknown schema id hold their partition for a minute: `freshet apply` may be on its way")
+        sent, interrupted = _publish(load, _first(source, rows), rows)
     finally:
         producer.close()
+    emit(_document(sent), _sentence(sent), as_json=as_json)
+    if interrupted:
+        raise typer.Exit(_INTERRUPTED)
 
 
-def _publish(load: Load, source: Iterator[Events], rows: int | None) -> Sent:
-    """Send everything with a bar on stderr; an interruption ends it early, and what was sent is still told."""
+def _publish(load: Load, source: Iterator[Events], rows: int | None) -> tuple[Sent, bool]:
+    """Send everything with a bar on stderr; whether Ctrl-C ended it early."""
     sent = Sent()
     columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:,.0f}/s"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
@@ -91,7 +83,8 @@ def _publish(load: Load, source: Iterator[Events], rows: int | None) -> Sent:
                 bar.update(task, completed=sent.events, rate=sent.per_s)
         except KeyboardInterrupt:
             say("interrupted; labels that were still to come are not sent.")
-    return sent
+            return sent, True
+    return sent, False
 
 
 def _first(source: CsvEvents, rows: int | None) -> Iterator[Events]:

@@ -1,15 +1,13 @@
 """`freshet run`: one service as a process, until it is told to stop."""
 
-import logging
 from importlib import import_module
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
-from freshet.cli.output import BOOTSTRAP_VARIABLE, Bootstrap, CommandError, Exit, Namespace, connect, reporting
+from freshet.cli.output import Bootstrap, CommandError, Exit, Namespace, reporting, settings
 from freshet.runtime.main import run as run_service
 from freshet.runtime.service import ControlService, Service
-from freshet.runtime.settings import Settings
 
 Name = Literal["ingestion", "inference", "registry"]
 
@@ -48,17 +46,9 @@ def run(
 ) -> None:
     """Run a service until SIGTERM or Ctrl-C; its log goes to stderr as JSON lines."""
     given = {"slot": slot, "slots": slots, "http_port": http_port, "on_expired": on_expired}
-    settings = _settings(bootstrap, namespace, {name: value for name, value in given.items() if value is not None})
     found: Service = import_module(_MODULES[service]).SERVICE
-    raise typer.Exit(run_service(found, _pipelines(found, pipelines), settings))
-
-
-def _settings(bootstrap: str | None, namespace: str, given: dict[str, Any]) -> Settings:
-    servers = connect(bootstrap, namespace).bootstrap_servers
-    logging.getLogger("freshet.kafka").setLevel(
-        logging.NOTSET
-    )  # a service's log wants what a command keeps quiet about
-    return Settings(**{BOOTSTRAP_VARIABLE: servers, "namespace": namespace, **given})
+    where = settings(bootstrap, namespace=namespace, **given)
+    raise typer.Exit(run_service(found, _pipelines(found, pipelines), where))
 
 
 def _pipelines(service: Service, text: str) -> list[str]:

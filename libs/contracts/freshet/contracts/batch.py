@@ -62,6 +62,14 @@ class Batch:
         """The broker's timestamp of each row, milliseconds since the epoch, int64 (n,)."""
         return np.array([record.timestamp()[1] for record in self.records], dtype=np.int64)
 
+    @cached_property
+    def spans(self) -> dict[int, tuple[int, int]]:
+        """First and last offset of each partition's rows, by partition number, ascending."""
+        numbers, firsts = np.unique(self.partitions, return_index=True)
+        lasts = len(self) - 1 - np.unique(self.partitions[::-1], return_index=True)[1]
+        ends = zip(self.offsets[firsts].tolist(), self.offsets[lasts].tolist(), strict=True)
+        return dict(zip(numbers.tolist(), ends, strict=True))
+
     @property
     def now_ms(self) -> int:
         """The largest broker timestamp in the batch: the only clock that a data-plane output may depend on."""

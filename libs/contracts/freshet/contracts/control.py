@@ -40,7 +40,8 @@ def encode(message: Message) -> bytes:
 def decode(role: str, value: bytes) -> Message:
     """The message in a control record of that role.
 
-    Raises ContractError on bytes that are not exactly one valid message: whoever wrote them was not Freshet, or a newer one.
+    Raises ContractError on bytes that are not exactly one valid message: whoever wrote them was not Freshet, or a newer
+    one.
     """
     kind = CONTROL_ROLES[role]
     try:

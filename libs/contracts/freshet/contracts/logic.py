@@ -1,7 +1,7 @@
 """All that a core and the shell say to each other.
 
-A logic is deterministic and without IO: the same batches, messages and times give the same effects. It may own state. The
-shell (`freshet.runtime`) reads topics, hands columns over, and turns the effects into one transaction.
+A logic is deterministic and without IO: the same batches, messages and times give the same effects. It may own state.
+The shell (`freshet.runtime`) reads topics, hands columns over, and turns the effects into one transaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,8 +17,8 @@ from freshet.contracts.messages import Message
 class Publish:
     """Write these records to the data topic `role`, in order.
 
-    `partitions=None` lets the key decide (murmur2, as Java does); a number or a column fixes it. From `on_batch` they ride in
-    the batch's transaction.
+    `partitions=None` lets the key decide (murmur2, as Java does); a column fixes it. From `on_batch` they ride in the
+    batch's transaction.
     """
 
     role: str
@@ -112,9 +112,9 @@ class Fact:
 class Logic:
     """The core of a data-plane service. Override what you need; the defaults do nothing.
 
-    Order of calls: facts are folded up to the end seen at start before the first `on_assign`; `on_assign` comes before the first
-    row of a partition **and again after every rewind**, with the committed metadata, and replaces whatever the logic
-    remembered of that partition.
+    Order of calls: facts are folded up to the end seen at start before the first `on_assign`; `on_assign` comes before
+    the first row of a partition **and again after every rewind**, with the committed metadata, and replaces whatever
+    the logic remembered of that partition.
     """
 
     reads: ClassVar[tuple[str, ...]] = ()
@@ -158,9 +158,9 @@ class Logic:
 class Decider:
     """The core of a control-plane service with a single owner (registry, retraining).
 
-    The shell fences, folds every followed topic to the end, then asks `decide` again and again. State is a fold of topics
-    alone: what `decide` announces is committed in one transaction and folded only afterwards, so a decision lost in a crash
-    is simply made again.
+    The shell fences, folds every followed topic to the end, then asks `decide` again and again. State is a fold of
+    topics alone: what `decide` announces is committed in one transaction and folded only afterwards, so a decision lost
+    in a crash is simply made again.
     """
 
     follows: ClassVar[tuple[str, ...]] = ()

@@ -1,4 +1,4 @@
-"""The control plane's messages: one frozen object each. `schemas/control/*.avsc` is the source; a test holds both together."""
+"""The control plane's messages: one frozen object each. Source: `schemas/control/*.avsc`; a test compares both."""
 
 from typing import Literal
 
@@ -35,7 +35,7 @@ class Golden(Message):
 
 
 class Manifest(Message):
-    """Everything about a trained model but its bytes. Holds no time, so that the same training gives the same manifest."""
+    """Everything about a trained model but its bytes. Holds no time: the same training gives the same manifest."""
 
     pipeline: str
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -89,7 +89,7 @@ class Share(Message):
 
 
 class Rollout(Message):
-    """One epoch of a pipeline. The same key moves from prepare to live or aborted; the live epoch is the highest live one."""
+    """One epoch of a pipeline. The same key moves from prepare to live or aborted; the highest live one is in force."""
 
     pipeline: str
     epoch: int = Field(ge=1)

@@ -27,8 +27,8 @@ class Position(NamedTuple):
         found = _METADATA.fullmatch(metadata)
         if found is None:
             raise ContractError(
-                f"offset metadata {metadata!r} is not of the form 'e=7 f=0': the group's offsets were reset or written by "
-                "another program. See `freshet doctor` before serving on."
+                f"offset metadata {metadata!r} is not of the form 'e=7 f=0': the group's offsets were reset or written "
+                "by another program. See `freshet doctor` before serving on."
             )
         return cls(int(found[1]), int(found[2]))
 

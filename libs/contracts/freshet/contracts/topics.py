@@ -46,8 +46,8 @@ def topic_table() -> Mapping[str, Topic]:
 class TopicNames:
     """Physical names of topics, groups and transactional ids, as one pipeline in one namespace sees them.
 
-    `namespace` prefixes everything (a tenant or an environment, such as `dev.`); `pipeline` may be empty where only control
-    topics are named.
+    `namespace` prefixes everything (a tenant or an environment, such as `dev.`); `pipeline` may be empty where only
+    control topics are named.
     """
 
     namespace: str = ""

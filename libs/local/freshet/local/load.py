@@ -97,6 +97,11 @@ class Load:
         self._unlabelled: deque[tuple[int, dict[str, Strings]]] = deque()
         self._due_ms = self._last_ms = 0.0
 
+    @property
+    def corrupt_kinds(self) -> tuple[str, ...]:
+        """The ways in which events are spoiled."""
+        return self._corrupter.kinds
+
     def publish(self, source: Iterable[Events]) -> Iterator[Sent]:
         """Send all events of the source, then the labels that are left; yields after each send, always the same object.
 

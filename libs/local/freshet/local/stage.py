@@ -1,6 +1,7 @@
 """A whole Freshet for one pipeline on this machine: topics, services as supervised processes, and a view of them."""
 
 import getpass
+import logging
 import sys
 import time
 import uuid
@@ -25,15 +26,17 @@ from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.provision import provision
 from freshet.runtime.publishing import publish_pipeline
+from freshet.runtime.reading import everything
 
 _EXPIRY_MS = 120_000
-_READ_ROWS = 5000
 
 
 class Stage:
     """Applies a pipeline folder, starts its services, and talks to them as any user would: over the topics."""
 
     def __init__(self, bootstrap_servers: str, namespace: str, folder: Path, logs: Path, *, workers: int = 2) -> None:
+        # the client repeats ten times a second what `wait` will say once
+        logging.getLogger("freshet.kafka").setLevel(logging.CRITICAL)
         self.spec, self._text, self.schema = load_folder(folder)
         self.names = TopicNames(namespace, self.spec.pipeline)
         self.bus = KafkaBus(bootstrap_servers, self.names)
@@ -88,7 +91,7 @@ class Stage:
     def corruptions(self) -> tuple[str, ...]:
         """The ways in which events of this pipeline can be spoiled without holding it up.
 
-        An unknown schema id is left out: it rightly stops a partition for a minute, as `freshet apply` may be on its way.
+        An unknown schema id is left out: it rightly stops a partition for a minute, as an `apply` may be under way.
         """
         kinds = Corrupter(self.spec, self.schema, self.event_schema_id).kinds
         return tuple(kind for kind in kinds if kind != "unknown_schema")
@@ -120,7 +123,7 @@ class Stage:
         )
 
     def wait_cut(self, epoch: int, timeout_s: float = 60.0) -> dict[int, int]:
-        """Wait until every partition was cut over to the epoch; needs load on all. The first offset of each partition."""
+        """Wait until every partition was cut over to the epoch; needs load on all. Each partition's first offset."""
         cuts = self.view.wait(
             f"every partition to be cut over to epoch {epoch}",
             lambda view: found if len(found := view.cuts(epoch)) == self.spec.partitions else None,
@@ -129,7 +132,7 @@ class Stage:
         return {partition: cut.first_offset for partition, cut in sorted(cuts.items())}
 
     def wait_answering(self, name: str, since_ms: int, timeout_s: float = 60.0) -> None:
-        """Wait until an inference worker has reported, after that moment, that it holds partitions and none of them waits."""
+        """Wait until an inference worker has reported, after that moment, that it has partitions and none waits."""
         instance = f"{self.spec.pipeline}-{name.rpartition('-')[2]}"
 
         def answering(view: View) -> bool | None:
@@ -173,14 +176,7 @@ class Stage:
             Place(role, partition): committed[partition].offset if partition in committed else span.low
             for partition, span in self.bus.spans(role).items()
         }
-        reader = self.bus.reader([role], starts)
-        found = 0
-        try:
-            while not reader.caught_up():
-                found += sum(map(len, reader.read(_READ_ROWS, 1.0)))
-        finally:
-            reader.close()
-        return found
+        return sum(map(len, everything(self.bus, role, starts)))
 
     def close(self) -> None:
         """Stop all services, in order, and free the clients."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from freshet.contracts.messages import Manifest
 from freshet.models.artifact import digest_of
 from freshet.models.contract import Contract, Limits
@@ -49,24 +51,26 @@ def admit(data: bytes, manifest: Manifest, contract: Contract) -> Report:
             "artifact_digest",
             "its sha256 is not the manifest's: the bytes were damaged, or are another model's.",
         )
-    request = {"manifest": manifest_to_json(manifest), "limits": asdict(contract.limits), "size_bytes": len(data)}
-    ending = run_child("freshet.models.admission_child", request, data, contract.limits.wall_s)
-    return _report(ending, contract.limits)
+    request = {"manifest": manifest_to_json(manifest), "limits": asdict(contract.limits)}
+    return _report(run_child("freshet.models.admission_child", request, data, contract.limits.wall_s), contract.limits)
 
 
 def _report(ending: Ending, limits: Limits) -> Report:
     last = ending.lines[-1]
     if "verdict" in last:
-        return _from_verdict(last["verdict"])
-    step = last["step"]
-    unguarded = tuple(ending.lines[0].get("unguarded", ()))
+        return _verdict(last["verdict"])
+    step = last.get("step", "nonsense")
     if ending.code is None:
-        return Report(False, "model_timeout", f"{step} took longer than {limits.wall_s} s.", unguarded=unguarded)
+        return Report(False, "model_timeout", f"{step} took longer than {limits.wall_s} s.")
     if ending.by_signal == "SIGXCPU":
-        return Report(False, "model_timeout", f"{step} used more than {limits.cpu_s} s of CPU.", unguarded=unguarded)
+        return Report(False, "model_timeout", f"{step} used more than {limits.cpu_s} s of CPU.")
     how = ending.by_signal or f"exit code {ending.code}"
-    return Report(False, "model_crashed", f"{step} ended the sandbox with {how}.", unguarded=unguarded)
+    return Report(False, "model_crashed", f"{step} ended the sandbox with {how}.")
 
 
-def _from_verdict(fields: Mapping[str, Any]) -> Report:
-    return Report(**{**fields, "unguarded": tuple(fields["unguarded"])})
+def _verdict(fields: Mapping[str, Any]) -> Report:
+    """The child's own words; it may be under a stranger's control by now, so that they are checked."""
+    try:
+        return TypeAdapter(Report).validate_python(fields)
+    except ValidationError:
+        return Report(False, "model_crashed", "the sandbox ended with nonsense for a verdict.")

@@ -35,7 +35,7 @@ def main() -> None:
     judge = _Judge(data, manifest, limits)
     del data
     out = _keep_stdout()
-    space = judge.memory.address_space_bytes() + 4 * request["size_bytes"] + limits.max_memory_mb * MIB
+    space = judge.memory.address_space_bytes() + 4 * manifest.size_bytes + limits.max_memory_mb * MIB
     unguarded = confine(space, limits.cpu_s)
     _write(out, {"step": "the start", "unguarded": unguarded})
     report = judge.report(out)

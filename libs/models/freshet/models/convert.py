@@ -11,6 +11,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
+from sklearn.preprocessing import MaxAbsScaler, RobustScaler, StandardScaler
 
 from freshet.models.errors import ModelError
 from freshet.models.missing_routes import restore_missing_routes
@@ -19,6 +20,8 @@ from freshet.models.original import Original, is_booster, last_step
 INPUT_NAME: Final = "features"
 OUTPUT_NAME: Final = "scores"
 _OPSET: Final = {"": 17, "ai.onnx.ml": 3}
+# the converter's default multiplies by 1/scale: off by one bit, which sends rows down other branches of later trees
+_EXACT: Final = {scaler: {"div": "div"} for scaler in (MaxAbsScaler, RobustScaler, StandardScaler)}
 
 
 def to_onnx(original: Original, width: int, columns: Sequence[int | None]) -> bytes:
@@ -53,7 +56,7 @@ def _converted(estimator: Any, width: int, *, classifier: bool) -> ModelProto:
         estimator,
         initial_types=[(INPUT_NAME, FloatTensorType([None, width]))],
         target_opset=_OPSET,
-        options={id(last_step(estimator)): {"zipmap": False}} if classifier else None,
+        options={**_EXACT, **({id(last_step(estimator)): {"zipmap": False}} if classifier else {})},
     )
     return cast(ModelProto, model)
 

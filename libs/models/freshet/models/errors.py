@@ -5,10 +5,10 @@
 - `graph_unreadable`, `graph_opset`, `graph_domain`, `graph_operator`, `graph_control_flow`, `graph_function`,
   `graph_sparse`, `graph_external_data`, `graph_nodes`, `graph_tensor_size`, `graph_input`, `graph_output`: it is not
   a graph that we run.
-- `model_load`, `model_exception`, `model_shape`, `model_not_finite`, `model_golden`, `model_slow`, `model_memory`,
-  `model_interrupted`, `model_timeout`, `model_crashed`: it was tried, and failed.
+- `model_load`, `model_exception`, `model_shape`, `model_not_finite`, `model_golden`, `model_mixes_rows`, `model_slow`,
+  `model_memory`, `model_interrupted`, `model_timeout`, `model_crashed`: it was tried, and failed.
 - `bundle_unreadable`: a folder does not hold a packed model.
-- `pack_input`, `pack_classes`, `pack_convert`, `pack_not_finite`, `pack_parity`: an estimator could not be packed.
+- `pack_input`, `pack_classes`, `pack_convert`, `pack_parity`: an estimator could not be packed.
 """
 
 from freshet.contracts.errors import FreshetError

@@ -143,6 +143,8 @@ def manifest_from_json(text: str | bytes) -> Manifest:
         fields = json.loads(text)
         for name in ("features", "scores"):
             fields["golden"][name] = base64.b64decode(fields["golden"][name], validate=True)
-        return Manifest.model_validate(fields)
+        manifest = Manifest.model_validate(fields)
+        manifest_to_json(manifest).encode()  # JSON can spell text that no record can carry
+        return manifest
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
         raise ModelError("manifest_invalid", f"this is not a manifest: {error}. Pack the model again.") from error

@@ -1,6 +1,5 @@
 """Where trees send a missing value: scikit-learn knows it, its ONNX converter forgets it (sklearn-onnx #1253)."""
 
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,27 +11,27 @@ _ROUTES = "nodes_missing_value_tracks_true"
 
 
 def restore_missing_routes(model: ModelProto, estimator: Any) -> None:
-    """Write the routes of a scikit-learn decision tree or forest, alone or at the end of a Pipeline, into its graph.
+    """Write the routes of scikit-learn's decision trees into their graph: alone, in forests, in ensembles of these.
 
     Changes nothing for other estimators, or if graph and trees do not have the same nodes: the parity check judges.
     """
-    trees = _trees(last_step(estimator))
-    ensembles = [
-        node for node in model.graph.node if node.op_type in {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}
-    ]
-    if not trees or len(ensembles) != 1:
+    routes = [np.asarray(tree.missing_go_to_left).tolist() for tree in _trees(last_step(estimator))]
+    nodes = [node for node in model.graph.node if node.op_type in {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}]
+    ensembles = [{attribute.name: attribute for attribute in node.attribute} for node in nodes]
+    trees = [max(ensemble["nodes_treeids"].ints) + 1 for ensemble in ensembles]
+    sizes = [len(ensemble["nodes_nodeids"].ints) for ensemble in ensembles]
+    if sum(trees) != len(routes) or sum(sizes) != sum(map(len, routes)):
         return
-    attributes = {attribute.name: attribute for attribute in ensembles[0].attribute}
-    routes = [np.asarray(tree.missing_go_to_left, np.int64) for tree in trees]
-    places = list(zip(attributes["nodes_treeids"].ints, attributes["nodes_nodeids"].ints, strict=True))
-    if len(places) != sum(map(len, routes)):
-        return
-    attributes[_ROUTES].ints[:] = [int(routes[tree][node]) for tree, node in places]
+    for ensemble, count in zip(ensembles, trees, strict=True):
+        mine, routes = routes[:count], routes[count:]
+        places = zip(ensemble["nodes_treeids"].ints, ensemble["nodes_nodeids"].ints, strict=True)
+        ensemble[_ROUTES].ints[:] = [mine[tree][node] for tree, node in places]
 
 
 def _trees(estimator: Any) -> list[Any]:
-    """scikit-learn's low-level trees, in the converter's order; empty unless each has routes for missing values."""
-    members = getattr(estimator, "estimators_", [estimator])
-    flat = chain.from_iterable(np.asarray(members, dtype=object).reshape(-1, 1))
-    trees = [getattr(member, "tree_", None) for member in flat]
-    return trees if all(hasattr(tree, "missing_go_to_left") for tree in trees) else []
+    """scikit-learn's low-level trees, in the converter's order."""
+    if hasattr(estimator, "tree_"):
+        return [estimator.tree_]
+    members = getattr(estimator, "estimators_", [])
+    flat = members.ravel() if isinstance(members, np.ndarray) else members  # boosting keeps a matrix of them
+    return [tree for member in flat for tree in _trees(member)]

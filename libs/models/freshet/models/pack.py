@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from freshet.contracts.arrays import Floats32
+from freshet.contracts.arrays import Floats, Floats32, Ints
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.models.bundle import Bundle
 from freshet.models.contract import TOLERANCE, Contract, Limits
@@ -15,7 +15,7 @@ from freshet.models.errors import ModelError
 from freshet.models.export import Export, converted, ready
 from freshet.models.graph import check_graph
 from freshet.models.manifest import check_manifest, make_manifest
-from freshet.models.parity import Parity, compare, compare_scores
+from freshet.models.parity import Parity, compare, compare_scores, row_gaps
 from freshet.models.scorer import Scorer
 
 GOLDEN_ROWS: Final = 64
@@ -103,35 +103,40 @@ def _input_names(model: object, inputs: Sequence[str] | None, spec: PipelineSpec
 
 def _proven(export: Export, rows: Floats32, expected: Floats32 | None, about: dict[str, Any], limits: Limits) -> Packed:
     """Load what was exported, compare it with the original, and write down golden rows as the original answers them."""
-    places = _golden_places(*rows.shape)
     outputs = len(about["classes"]) or 1
     draft = make_manifest(
-        export.data, golden_features=rows[places], golden_scores=np.zeros((len(places), outputs), np.float32), **about
+        export.data, golden_features=rows[:1], golden_scores=np.zeros((1, outputs), np.float32), **about
     )
     check_graph(export.data, draft, limits)
     with closing(Scorer.load(export.data, draft)) as scorer:
-        scores = scorer.score(rows)
+        answered = trainers = scorer.score(rows)
         parity = None
         if export.original is not None:
-            parity, scores = compare(export.original, scorer.score, rows), export.original(rows)
+            parity, trainers = compare(export.original, scorer.score, rows), export.original(rows)
         elif expected is not None:
-            trainers = np.asarray(expected, np.float32).reshape(scores.shape)
-            parity, scores = compare_scores(trainers, scores), trainers
-    manifest = make_manifest(export.data, golden_features=rows[places], golden_scores=scores[places], **about)
+            trainers = np.asarray(expected, np.float32).reshape(answered.shape)
+            parity = compare_scores(trainers, answered)
+    places = _golden_places(row_gaps(trainers, answered), rows.shape[1])
+    manifest = make_manifest(export.data, golden_features=rows[places], golden_scores=trainers[places], **about)
     return Packed(Bundle(manifest, export.data), parity)
 
 
-def _golden_places(count: int, width: int) -> list[int]:
-    """Evenly spread rows of the sample."""
-    wanted = max(1, min(GOLDEN_ROWS, count, _GOLDEN_BYTES // (4 * width)))
-    return [int(place) for place in np.linspace(0, count - 1, wanted)]
+def _golden_places(gaps: Floats, width: int) -> Ints:
+    """Evenly spread rows of those that agree: a golden row that does not would have every admission refused."""
+    agreeing = np.flatnonzero(gaps <= TOLERANCE)
+    if not agreeing.size:
+        raise ModelError("pack_parity", f"no row of the sample is answered within {TOLERANCE:g} of the original.")
+    wanted = max(1, min(GOLDEN_ROWS, agreeing.size, _GOLDEN_BYTES // (4 * width)))
+    return agreeing[np.linspace(0, agreeing.size - 1, wanted).astype(np.int64)]
 
 
 def _disagreement(parity: Parity, max_gap: float) -> str:
     gaps = ", ".join(f"{name} {gap:.2g}" for name, gap in parity.gaps.items())
-    worst = max(parity.gaps, key=lambda name: parity.gaps[name])
+    # where missing values disagree, rows of the sample may do so because they have some
+    worst = next(name for name in ("missing", "sample", "edges") if not parity.gaps.get(name, 0) <= max_gap)
     advice = {
-        "sample": "Train it on float32 features, as they are served: rows.astype('float32')",
+        "sample": "Train it on float32 features, as they are served, and put no scaler before trees: it moves rows "
+        "that lie on a threshold",
         "edges": "Its arithmetic leaves float32 at the edges: scale or clip the features in a Pipeline step",
         "missing": "Its ONNX form treats missing values otherwise: fill them in a Pipeline step, as SimpleImputer does",
     }[worst]

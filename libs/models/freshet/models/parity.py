@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from freshet.contracts.arrays import Bools, Floats, Floats32
+from freshet.models.errors import ModelError
 
 Score = Callable[[Floats32], Floats32]
 
@@ -35,16 +36,17 @@ class Parity:
 def compare(original: Score, packed: Score, rows: Floats32) -> Parity:
     """Score the sample and edge rows made from it both ways.
 
-    `rows` is float32 (n, inputs), n ≥ 1. Missing values are left out if the original raises ValueError on them.
+    `rows` is float32 (n, inputs), n ≥ 1. Missing values are left out if the original raises ValueError on them; on
+    other rows that is a ModelError.
     """
     groups = {"sample": rows, "edges": edge_rows(rows), "missing": missing_rows(rows)}
     pairs = {}
     for name, group in groups.items():
         try:
             pairs[name] = original(group), packed(group)
-        except ValueError:
+        except ValueError as error:
             if name != "missing":
-                raise
+                raise ModelError("pack_input", f"the original refuses rows of the {name}: {error}") from error
     return _parity(pairs)
 
 
@@ -56,7 +58,7 @@ def compare_scores(expected: Floats32, answered: Floats32) -> Parity:
 def _parity(pairs: Mapping[str, tuple[Floats32, Floats32]]) -> Parity:
     total = sum(len(expected) for expected, _ in pairs.values())
     same = sum(int(_same_label(*pair).sum()) for pair in pairs.values())
-    return Parity(total, {name: _gap(*pair) for name, pair in pairs.items()}, same / total)
+    return Parity(total, {name: float(row_gaps(*pair).max()) for name, pair in pairs.items()}, same / total)
 
 
 def edge_rows(rows: Floats32) -> Floats32:
@@ -80,13 +82,15 @@ def missing_rows(rows: Floats32) -> Floats32:
     return np.concatenate([holed, np.full((1, width), np.nan, np.float32)])
 
 
-def _gap(expected: Floats32, answered: Floats32) -> float:
+def row_gaps(expected: Floats32, answered: Floats32) -> Floats:
+    """The largest gap of each row, float64 (n,): absolute up to 1, relative above, infinite if only one is finite."""
     want, have = expected.astype(np.float64), answered.astype(np.float64)
-    if not (np.isfinite(want) == np.isfinite(have)).all():
-        return float("inf")
-    both = np.isfinite(want)
-    gaps: Floats = np.abs(want[both] - have[both]) / np.maximum(1, np.abs(want[both]))
-    return float(gaps.max(initial=0))
+    with np.errstate(invalid="ignore"):
+        gaps = np.abs(want - have) / np.maximum(1, np.abs(want))
+    gaps[~np.isfinite(want) & ~np.isfinite(have)] = 0
+    gaps[np.isfinite(want) != np.isfinite(have)] = np.inf
+    largest: Floats = gaps.max(axis=1, initial=0)
+    return largest
 
 
 def _same_label(expected: Floats32, answered: Floats32) -> Bools:

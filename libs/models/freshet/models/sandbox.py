@@ -70,5 +70,12 @@ def run_child(module: str, request: Mapping[str, Any], data: bytes, wall_s: floa
 
 
 def _lines(out: bytes) -> list[Mapping[str, Any]]:
-    """The whole lines; a child that was killed may leave a part of one."""
-    return [json.loads(line) for line in out.splitlines(keepends=True) if line.endswith(b"\n")]
+    """The lines that are JSON objects; a child that was killed leaves a part of one, a hostile one anything."""
+    lines = []
+    for line in out.splitlines():
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        lines.append(found if isinstance(found, dict) else {})
+    return lines

@@ -17,8 +17,8 @@ _CHUNKS_AT_ONCE: Final = 16  # 8 MiB in flight
 def publish_model(producer: Producer, data: bytes, manifest: Manifest) -> Candidate:
     """Write the chunks, wait until all are acknowledged, then write the candidate; returns what was written.
 
-    No transaction is needed: nobody looks for chunks that no candidate names, and whoever is stopped half-way may simply
-    publish again, since every key and value follows from the model alone. Raises FatalError or RetriableError.
+    No transaction is needed: nobody looks for chunks that no candidate names, and whoever is stopped half-way may
+    simply publish again, since every key and value follows from the model alone. Raises FatalError or RetriableError.
     """
     chunks = split(data)
     offsets: list[int] = []
@@ -32,10 +32,10 @@ def publish_model(producer: Producer, data: bytes, manifest: Manifest) -> Candid
 
 
 def fetch_model(manifest: Manifest, offsets: tuple[int, ...], bus: Bus) -> Assembly:
-    """A model's chunks, complete. Looks where the hint says; what is not found there is looked for in the whole topic.
+    """A model's chunks, complete. Looks where the hint says; what is not there is looked for in the whole topic.
 
-    A record counts only if its key names a missing chunk and its bytes have that chunk's digest. Blocks; raises ModelError
-    `artifact_missing`, or `artifact_unreachable` when the broker does not answer in time.
+    A record counts only if its key names a missing chunk and its bytes have that chunk's digest. Blocks; raises
+    ModelError `artifact_missing`, or `artifact_unreachable` when the broker does not answer in time.
     """
     assembly = Assembly(manifest)
     deadline_s = time.monotonic() + _FETCH_TIMEOUT_S

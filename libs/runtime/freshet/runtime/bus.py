@@ -1,6 +1,7 @@
-"""What the loops ask of a message bus. `kafka` is the real one, `memory` a deterministic one; one conformance suite holds both.
+"""What the loops ask of a message bus.
 
-Partitions are addressed by (role, partition); only the bus knows physical topic names.
+`kafka` is the real one, `memory` a deterministic one; one conformance suite holds both. Partitions are addressed by
+(role, partition); only the bus knows physical topic names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,8 +45,9 @@ class Changes:
 class Collected:
     """One poll's worth of records, at most one batch a role.
 
-    `membership` is the group metadata read right after the poll that opened the batch: with it the broker refuses a commit
-    that a rebalance has overtaken. `torn` says that a rebalance callback ran since: the whole batch must be dropped.
+    `membership` is the group metadata read right after the poll that opened the batch: with it the broker refuses a
+    commit that a rebalance has overtaken. `torn` says that a rebalance callback ran since: the whole batch must be
+    dropped.
     """
 
     batches: tuple[Batch, ...]
@@ -94,7 +96,7 @@ class FatalError(BusError):
 
 
 class ExpiredError(BusError):
-    """A partition's position is outside what the topic still holds; the partition delivers nothing until it is started anew."""
+    """A partition's position is outside what the topic still holds; it delivers nothing until it is started anew."""
 
     def __init__(self, place: Place, position: int) -> None:
         super().__init__(f"{place.role}/{place.partition}: offset {position} is no longer (or not yet) in the topic.")
@@ -106,9 +108,9 @@ class GroupConsumer(Protocol):
     """A member of a consumer group. New partitions arrive paused: `start` sets them flowing."""
 
     def collect(self, limit: int, limit_bytes: int, timeout_s: float) -> Collected | None:
-        """The next batch: what has already arrived, at most limit records and about limit_bytes; None when nothing came in time.
+        """The next batch: what has already arrived, at most limit records and about limit_bytes.
 
-        Raises ExpiredError, FatalError, RetriableError.
+        None when nothing came in time. Raises ExpiredError, FatalError, RetriableError.
         """
 
     def take_changes(self) -> Changes:
@@ -121,7 +123,7 @@ class GroupConsumer(Protocol):
         """Group metadata as of now, for a transaction that carries offsets but no batch."""
 
     def committed(self, places: Sequence[Place], timeout_s: float) -> dict[Place, Committed | None]:
-        """Committed offsets; None where the group has none. Raises RetriableError while a transaction on them is open."""
+        """Committed offsets; None where the group has none. RetriableError while a transaction on them is open."""
 
     def start(self, place: Place, offset: int) -> None:
         """Deliver this owned partition from that offset on."""
@@ -166,7 +168,7 @@ class LogReader(Protocol):
         """The next records, at most one batch a role; [] when nothing came in time."""
 
     def caught_up(self) -> bool:
-        """True once everything up to the ends seen when the reader was made (or `mark_ends` last called) was returned."""
+        """True once everything up to the ends seen when the reader was made (or `mark_ends` called) was returned."""
 
     def mark_ends(self) -> None:
         """Look at the ends anew: `caught_up` now means up to here. Blocks for one request."""
@@ -179,7 +181,7 @@ class Bus(Protocol):
     """Makes clients that see one namespace and, for data topics, one pipeline."""
 
     def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> GroupConsumer:
-        """A member of the service's group. With an instance, a fixed slot (static membership); without, an elastic one."""
+        """A member of the service's group: with an instance, a fixed slot (static membership); else an elastic one."""
 
     def transactional_producer(self, service: str, slot: str) -> TransactionalProducer:
         """A transactional producer for that slot; call `open` before the first commit."""

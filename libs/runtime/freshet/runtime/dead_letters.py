@@ -6,7 +6,7 @@ from typing import Final
 from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames, topic_table
-from freshet.runtime.bus import Send
+from freshet.runtime.bus import Place, Send
 
 ROLE: Final = "dead-letters"
 _DETAIL_BYTES: Final = 512
@@ -18,7 +18,8 @@ _CONTEXT_BYTES: Final = 4096
 def dead_letters(batch: Batch, effect: DeadLetter, names: TopicNames, service: str, version: str) -> Send:
     """The records that set these rows of the batch aside.
 
-    A record too large for the dead-letter topic keeps its first 4 KiB, its length and its sha256, so that it can always be written.
+    A record too large for the dead-letter topic keeps its first 4 KiB, its length and its sha256, so that it can always
+    be written.
     """
     cap = (topic_table()[ROLE].max_message_bytes or 0) - _CONTEXT_BYTES
     keys, values, partitions, headers = [], [], [], []
@@ -50,6 +51,18 @@ def dead_letters(batch: Batch, effect: DeadLetter, names: TopicNames, service: s
         partitions.append(record.partition())
         headers.append(context)
     return Send(ROLE, keys, values, partitions, headers)
+
+
+def expired_letter(place: Place, low: int, detail: str) -> Send:
+    """The record that stands for all that retention deleted below `low` before it was read."""
+    context = [
+        ("freshet.reason", b"input_expired"),
+        ("freshet.role", place.role.encode()),
+        ("freshet.partition", str(place.partition).encode()),
+        ("freshet.offset", str(low - 1).encode()),
+        ("freshet.detail", detail.encode()),
+    ]
+    return Send(ROLE, [None], [b""], [place.partition], [context])
 
 
 def origin(headers: Headers | None) -> tuple[str, int, int] | None:

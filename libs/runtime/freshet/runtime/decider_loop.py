@@ -1,7 +1,7 @@
 """The loop of a service that decides alone (registry, retraining): fence, fold, decide.
 
-The order matters: a new owner first fences its predecessor, then folds every topic to the end read *after* that, then decides. Folding
-first let two owners issue one epoch number (research: traces A1).
+The order matters: a new owner first fences its predecessor, then folds every topic to the end read *after* that, then
+decides. Folding first let two owners issue one epoch number.
 """
 
 import time
@@ -14,7 +14,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Bus, RefusedError, RetriableError, Transaction
 from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed, roles_of
-from freshet.runtime.loop import JobRunner
+from freshet.runtime.jobs import JobRunner
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.work import announcement
 
@@ -47,7 +47,7 @@ class DeciderLoop:
         self.beat_s = time.monotonic()
 
     def step(self, timeout_s: float) -> int:
-        """One turn: facts, outcomes, decisions. Returns how many records were decided; raises FatalError when fenced."""
+        """One turn: facts, outcomes, decisions. Returns how many records were decided; FatalError when fenced."""
         self.beat_s = time.monotonic()
         try:
             if not self._owner:
@@ -89,9 +89,8 @@ class DeciderLoop:
         try:
             self._producer.commit(Transaction([announcement(effect) for effect in announced]))
         except RefusedError as error:
-            self._log.warning(
-                "refused", error=str(error)
-            )  # nothing became visible: the next turn decides the same again
+            # Nothing became visible: the next turn decides the same again.
+            self._log.warning("refused", error=str(error))
             return 0
         self._metrics.transactions.labels(*self._labels).inc()
         for effect in announced:

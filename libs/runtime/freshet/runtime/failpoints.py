@@ -1,4 +1,4 @@
-"""Places where a test may kill this very process, by environment: `FRESHET_FAILPOINT=offsets_sent:3` dies at the third."""
+"""Places where a test may kill this very process: `FRESHET_FAILPOINT=offsets_sent:3` dies at the third."""
 
 import os
 import signal

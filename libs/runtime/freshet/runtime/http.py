@@ -9,6 +9,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from freshet.contracts.errors import FreshetError
+
 Check = Callable[[], str | None]
 """Returns why the answer is no, or None."""
 
@@ -26,9 +28,16 @@ class HealthServer:
     """Serves /live, /ready and /metrics. Liveness never asks the broker: an outage must not restart the fleet."""
 
     def __init__(self, host: str, port: int, *, live: Check, ready: Check, registry: CollectorRegistry) -> None:
+        """Listens at once; `port` then holds the real number. Raises FreshetError if the address cannot be had."""
         self._checks = {"/live": live, "/ready": ready}
         self._metrics = make_wsgi_app(registry)
-        self._server = make_server(host, port, self._answer, _Server, _Quiet)
+        try:
+            self._server = make_server(host, port, self._answer, _Server, _Quiet)
+        except OSError as error:
+            raise FreshetError(
+                f"cannot listen on {host}:{port}: {error.strerror}. Set FRESHET_HTTP_HOST and FRESHET_HTTP_PORT to an "
+                "address of this machine that is free; port 0 takes any."
+            ) from error
         self.port: int = self._server.server_port
         threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()
 

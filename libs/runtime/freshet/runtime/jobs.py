@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Outcome
@@ -10,10 +11,21 @@ from freshet.contracts.logic import Outcome
 Runner = Callable[[object], object]
 
 
+class JobRunner(Protocol):
+    """Runs what a logic starts, and hands the outcomes back."""
+
+    def start(self, job: object) -> None:
+        """Take the job on."""
+
+    def outcomes(self) -> list[Outcome]:
+        """Outcomes since the last call. Never blocks."""
+
+
 class Jobs:
     """One background thread that runs what a logic starts, in order.
 
-    An expected failure (FreshetError) becomes the outcome's error; anything else is a bug and is raised in the owner thread.
+    An expected failure (FreshetError) becomes the outcome's error; anything else is a bug and is raised in the owner
+    thread.
     """
 
     def __init__(self, run: Runner) -> None:
@@ -23,11 +35,11 @@ class Jobs:
         threading.Thread(target=self._work, name="jobs", daemon=True).start()
 
     def start(self, job: object) -> None:
-        """Queue a job. Never blocks."""
+        """See `JobRunner`. Never blocks."""
         self._todo.put(job)
 
     def outcomes(self) -> list[Outcome]:
-        """Outcomes since the last call. Never blocks."""
+        """See `JobRunner`. Raises what a job raised that is no FreshetError."""
         found: list[Outcome] = []
         while True:
             try:
@@ -57,13 +69,13 @@ class InlineJobs:
         self._outcomes: list[Outcome] = []
 
     def start(self, job: object) -> None:
-        """See `Jobs`."""
+        """See `JobRunner`."""
         try:
             self._outcomes.append(Outcome(job, result=self._run(job)))
         except FreshetError as error:
             self._outcomes.append(Outcome(job, error=str(error)))
 
     def outcomes(self) -> list[Outcome]:
-        """See `Jobs`."""
+        """See `JobRunner`."""
         found, self._outcomes = self._outcomes, []
         return found

@@ -1,6 +1,7 @@
 """Runs a service process: builds its loops, turns them until told to stop, and ends within one time budget."""
 
 import contextlib
+import faulthandler
 import gc
 import os
 import signal
@@ -11,14 +12,16 @@ from typing import Final, Protocol
 
 import structlog
 
+from freshet.contracts.errors import FreshetError
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import FatalError
+from freshet.runtime.bus import Bus, RetriableError
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.http import HealthServer
 from freshet.runtime.jobs import Jobs
 from freshet.runtime.kafka import KafkaBus
-from freshet.runtime.loop import Loop, LoopOptions
+from freshet.runtime.loop import Loop
+from freshet.runtime.options import LoopOptions
 from freshet.runtime.service import Context, ControlService, Service
 from freshet.runtime.settings import Settings
 from freshet.runtime.telemetry import Metrics, configure_logs
@@ -26,6 +29,7 @@ from freshet.runtime.telemetry import Metrics, configure_logs
 _POLL_S: Final = 0.1
 _TURN_ROWS: Final = 2000  # several pipelines share one thread: nobody waits for more than this many rows of another
 _IDLE_S: Final = 0.005
+_BACK_OFF_S: Final = 1.0
 _STUCK_S: Final = 120.0  # twice max.poll.interval.ms: by then the group has given our partitions away
 EXIT_FATAL: Final = 70
 EXIT_LATE: Final = 71
@@ -45,6 +49,7 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     """Run until SIGTERM or SIGINT, or until something is fatal. Returns the process's exit code."""
     configure_logs(settings.log_level, service=service.name, slot=settings.slot)
     log = structlog.get_logger("main")
+    faulthandler.register(signal.SIGUSR1)  # kill -USR1 shows where every thread stands
     stop = threading.Event()
     _stop_on_signals(stop, settings.shutdown_s)
     metrics = Metrics()
@@ -58,13 +63,15 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     )
     log.info("started", pipelines=list(pipelines), http_port=health.port, pid=os.getpid())
     try:
-        loops += _build(service, pipelines, settings, metrics)
+        _await_broker(_context(settings, "", settings.transaction_timeout_ms).bus, stop)
+        if not stop.is_set():
+            loops += _build(service, pipelines, settings, metrics)
         # What is there now stays: collections need not look at it again, and then rarely at the rest.
         gc.freeze()
         gc.set_threshold(100_000)
         while not stop.is_set():
             _turn(loops)
-    except FatalError as error:
+    except FreshetError as error:
         log.error("fatal", error=str(error))
         return EXIT_FATAL
     except Exception:
@@ -78,6 +85,17 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
             health.close()
     log.info("stopped")
     return 0
+
+
+def _await_broker(bus: Bus, stop: threading.Event) -> None:
+    """Wait until Kafka answers: one that is away when we start is not different from one that goes away later."""
+    while not stop.is_set():
+        try:
+            bus.spans("pipelines")
+            return
+        except RetriableError as error:
+            structlog.get_logger("main").warning("waiting_for_kafka", error=str(error))
+            stop.wait(_BACK_OFF_S)
 
 
 def _build(service: Service, pipelines: Sequence[str], settings: Settings, metrics: Metrics) -> list[Turning]:

@@ -5,11 +5,10 @@ then commits nothing.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from freshet.contracts.batch import Batch
 from freshet.contracts.control import decode, encode
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.pipeline import PipelineSpec
@@ -25,15 +24,13 @@ from freshet.contracts.schema_records import (
 )
 from freshet.contracts.schemas import Schema
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Bus, RetriableError, Send, Transaction
+from freshet.runtime.bus import Bus, Send, Transaction
+from freshet.runtime.reading import everything
 
 T = TypeVar("T")
 
 _SERVICE: Final = "cli"
 _SLOT: Final = "publish"
-_READ_ROWS: Final = 1000
-_READ_S: Final = 1.0
-_PATIENCE_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +44,20 @@ class Publication:
 
 def pipeline_records(bus: Bus) -> dict[str, PipelineRecord]:
     """The newest record of every pipeline, by name. Raises ContractError on a record that cannot be read here."""
-    newest: dict[str, PipelineRecord] = {}
-    for batch in _everything(bus, "pipelines"):
-        for value in batch.values:
+    by_key: dict[bytes | None, PipelineRecord] = {}
+    for batch in everything(bus, "pipelines"):
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            by_key.pop(key, None)
             if value is not None:
                 record = decode("pipelines", value)
                 assert isinstance(record, PipelineRecord)
-                newest[record.pipeline] = record
-    return newest
+                by_key[key] = record
+    return {record.pipeline: record for record in sorted(by_key.values(), key=lambda record: record.number)}
 
 
 def published_schemas(bus: Bus) -> dict[Key, SchemaRecord]:
     """All schemas on the schemas topic, by subject and version. Raises ContractError on what no registry writes."""
-    rows = (row for batch in _everything(bus, "schemas") for row in zip(batch.keys, batch.values, strict=True))
+    rows = (row for batch in everything(bus, "schemas") for row in zip(batch.keys, batch.values, strict=True))
     return fold_schemas(rows)
 
 
@@ -130,18 +128,3 @@ def _schema_sends(records: Sequence[SchemaRecord]) -> list[Send]:
     if not records:
         return []
     return [Send("schemas", [record.key() for record in records], [record.value() for record in records])]
-
-
-def _everything(bus: Bus, role: str) -> Iterator[Batch]:
-    """All records of a topic up to its end as of now; none if it does not exist. Raises RetriableError if it stalls."""
-    reader = bus.reader([role])
-    silent_s = 0.0
-    try:
-        while not reader.caught_up():
-            batches = reader.read(_READ_ROWS, _READ_S)
-            silent_s = 0.0 if batches else silent_s + _READ_S
-            if silent_s > _PATIENCE_S:
-                raise RetriableError(f"the {role} topic gave nothing for {_PATIENCE_S:.0f} s. Is the broker well?")
-            yield from batches
-    finally:
-        reader.close()

@@ -6,7 +6,7 @@ from typing import Final
 from freshet.contracts.batch import Batch
 from freshet.runtime.bus import Bus, Place, RetriableError
 
-_READ_ROWS: Final = 1000
+_READ_ROWS: Final = 10_000
 _READ_S: Final = 1.0
 _PATIENCE_S: Final = 30.0
 

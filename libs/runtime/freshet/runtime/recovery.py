@@ -1,11 +1,13 @@
 """Where a partition without a usable committed offset starts: recovered from what we answered, or at the beginning.
 
-Committed offsets get lost: the broker forgets idle groups, operators reset them, topics are made anew. Starting over then
-would answer the whole retention twice. Our own outputs name the input position of each answer, so their tail tells the truth.
+Committed offsets get lost: the broker forgets idle groups, operators reset them, topics are made anew. Starting over
+then would answer the whole retention twice. Our own outputs name the input position of each answer, so their tail tells
+the truth.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -14,9 +16,8 @@ from freshet.contracts.codec import Decoder
 from freshet.contracts.position import Position
 from freshet.contracts.schemas import current_schema
 from freshet.runtime import dead_letters
-from freshet.runtime.bus import Bus, Committed, FatalError, LogReader, Place, Span
-
-_READ_LIMIT = 10_000
+from freshet.runtime.bus import Bus, Committed, FatalError, Place, Span
+from freshet.runtime.reading import everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def recover(bus: Bus, traces: Sequence[Trace], place: Place) -> Committed | None
     if all(span.low == span.end for output in outputs for span in bus.spans(output).values()):
         return None
     best: Committed | None = None
-    for batch in _all(bus.reader(outputs)):
+    for batch in chain.from_iterable(everything(bus, output) for output in outputs):
         trace = traced.get(batch.role)
         found = _last_dead(batch, place) if trace is None else _last(batch, trace, place)
         if found is not None and (best is None or found.offset > best.offset):
@@ -58,23 +59,17 @@ def checked(
         return committed or Committed(span.low, origin)
     if recovered.offset > span.end:
         raise FatalError(
-            f"{place.role}/{place.partition} ends at {span.end}, but we have answered it up to {recovered.offset}: the topic was "
-            "made anew under outputs of the old one. Publish the pipeline under a new name, or delete its output topics."
+            f"{place.role}/{place.partition} ends at {span.end}, but we have answered it up to {recovered.offset}: the "
+            "topic was made anew under outputs of the old one. Publish the pipeline under a new name, or delete its "
+            "output topics."
         )
     if committed is not None and committed.offset < recovered.offset:
         raise FatalError(
-            f"{place.role}/{place.partition} was reset to {committed.offset}, but is answered up to {recovered.offset}: "
-            f"reading again would answer it twice. Set the group's offset to {recovered.offset}, or replay into another pipeline."
+            f"{place.role}/{place.partition} was reset to {committed.offset}, but is answered up to {recovered.offset}"
+            f": reading again would answer it twice. Set the group's offset to {recovered.offset}, or replay into "
+            "another pipeline."
         )
     return Committed(max(recovered.offset, span.low), recovered.metadata or origin)
-
-
-def _all(reader: LogReader) -> Iterator[Batch]:
-    try:
-        while not reader.caught_up():
-            yield from reader.read(_READ_LIMIT, 1.0)
-    finally:
-        reader.close()
 
 
 def _last(batch: Batch, trace: Trace, place: Place) -> Committed | None:

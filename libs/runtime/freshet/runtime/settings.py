@@ -1,33 +1,75 @@
-"""Where and how a process runs: from the environment, overridden by flags. What a pipeline means is in pipeline.yaml."""
+"""Where and how a process runs: from the environment, overridden by flags. Pipelines are data: `pipeline.yaml`."""
 
-from typing import Literal
+import re
+from typing import Any, Final, Literal
 
-from pydantic import Field
+import pydantic_settings
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from freshet.contracts.errors import FreshetError
+
+BOOTSTRAP_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
+_PREFIX: Final = "FRESHET_"
+_NAME: Final = re.compile(r"[a-zA-Z0-9._-]*")
 
 
 class Settings(BaseSettings):
     """Settings of a service process. Variables start with `FRESHET_`, such as `FRESHET_HTTP_PORT`."""
 
-    model_config = SettingsConfigDict(env_prefix="FRESHET_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
 
-    bootstrap_servers: str = Field(validation_alias="KAFKA_BOOTSTRAP_SERVERS")
+    bootstrap_servers: str = Field(validation_alias=BOOTSTRAP_VARIABLE, min_length=1)
     """Kafka's address."""
-    kafka: dict[str, str] = {}
+    kafka: dict[str, str] = Field(default={}, repr=False)
     """Further client settings as JSON, such as TLS and SASL: {"security.protocol": "SASL_SSL", …}."""
     namespace: str = ""
     """Prefix of every topic, group and transactional id: a tenant or an environment, such as `dev.`."""
-    slot: str = "0"
+    slot: str = Field(default="0", min_length=1)
     """This process among its equals. A fixed slot keeps its partitions over a restart."""
     slots: Literal["fixed", "elastic"] = "fixed"
     """fixed: restarted in place under the same slot. elastic: comes and goes, for autoscaling."""
     http_host: str = "127.0.0.1"
-    http_port: int = 0
+    http_port: int = Field(default=0, ge=0, le=65_535)
     """For /live, /ready and /metrics; 0 takes a free port and logs it."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     on_expired: Literal["stop", "skip"] = "stop"
     """When retention has overtaken us: stop, or jump ahead and leave a dead letter that says what was skipped."""
-    shutdown_s: float = 25.0
+    shutdown_s: float = Field(default=25.0, gt=0, allow_inf_nan=False)
     """One budget for everything between SIGTERM and exit; the process ends itself after it."""
-    transaction_timeout_ms: int = 15_000
+    transaction_timeout_ms: int = Field(default=15_000, ge=1000)
     """How long a killed worker's open transaction may hide the rows behind it, unless it is restarted in place."""
+
+    @field_validator("namespace", "slot")
+    @classmethod
+    def _part_of_names(cls, value: str, info: ValidationInfo) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError(f"{info.field_name} {value!r} may hold letters, digits, '.', '_' and '-' only")
+        return value
+
+
+class SettingsError(FreshetError):
+    """Settings that cannot be used; the message holds a sentence for each."""
+
+
+def load_settings(bootstrap_servers: str | None = None, **given: object) -> Settings:
+    """The settings that are given, else the environment's, else the defaults.
+
+    Raises SettingsError. It names variables and what they may hold, but repeats no value: some are secrets.
+    """
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if bootstrap_servers is not None:
+        values[BOOTSTRAP_VARIABLE] = bootstrap_servers
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_sentence, error.errors(include_input=False)))) from None
+    except pydantic_settings.SettingsError:
+        raise SettingsError(f'{_PREFIX}KAFKA: it must be a JSON object, such as {{"sasl.mechanism": "…"}}.') from None
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    name, *within = map(str, problem["loc"])
+    variable = name if name == BOOTSTRAP_VARIABLE else f"{_PREFIX}{name.upper()}"
+    return ": ".join([variable, *within, problem["msg"].removeprefix("Value error, ")]) + "."

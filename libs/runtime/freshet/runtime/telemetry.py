@@ -11,7 +11,10 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Metrics:
-    """The metrics of one process, labelled by service and pipeline. Names follow Prometheus: base units, `_total` on counters."""
+    """The metrics of one process, labelled by service and pipeline.
+
+    Names follow Prometheus: base units, `_total` on counters.
+    """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()

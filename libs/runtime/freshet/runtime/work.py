@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
-
 from freshet.contracts.batch import Batch
 from freshet.contracts.control import encode
 from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Mark, Publish, Start
@@ -29,8 +27,8 @@ class Work:
     def add(self, batch: Batch, effects: Iterable[Effect]) -> None:
         """Take in one batch with all that was answered to it."""
         self.rows += len(batch)
-        for partition in np.unique(batch.partitions).tolist():
-            self._ends[Place(batch.role, partition)] = int(batch.offsets[batch.partitions == partition].max()) + 1
+        for partition, (_, last) in batch.spans.items():
+            self._ends[Place(batch.role, partition)] = last + 1
         for effect in effects:
             match effect:
                 case Publish():

@@ -4,8 +4,6 @@ import time
 from dataclasses import replace
 from typing import Any, Final
 
-from freshet.models.bundle import Bundle
-
 from freshet.cli.demo import loans
 from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.traffic import Traffic
@@ -15,6 +13,7 @@ from freshet.cli.verify.judge import Judgement, judge
 from freshet.cli.verify.report import as_table
 from freshet.contracts.messages import ModelVersion
 from freshet.local.stage import Stage
+from freshet.models.bundle import Bundle
 
 RATE: Final = 2000.0
 CORRUPT_SHARE: Final = 0.05
@@ -71,8 +70,8 @@ class Story:
         with say.waiting(f"{victim} to serve again"):
             stage.wait_answering(victim, since_ms)
         say.line(
-            f"back in its slot and answering {time.monotonic() - began:.1f} s later; what was half done was aborted, and is "
-            "answered again, once"
+            f"back in its slot and answering {time.monotonic() - began:.1f} s later; what was half done was aborted, "
+            "and is answered again, once"
         )
 
     def bad_model(self) -> None:

@@ -1,4 +1,4 @@
-"""`freshet stream`: your own CSV served end to end, with a swap in the middle and, if you like, a kill of everything."""
+"""`freshet stream`: your own CSV served end to end, with a swap in the middle and, if you like, kills."""
 
 import itertools
 import re

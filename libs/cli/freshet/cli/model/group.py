@@ -1,21 +1,23 @@
 """`freshet model` and its commands."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from freshet.cli.lazy import lazy_app
 
-app = lazy_app(
-    "Models: pack, publish, promote, roll back.",
-    {
-        "pack": ("freshet.cli.model.pack:pack", "Turn a trained estimator into a bundle that can be published."),
-        "check": ("freshet.cli.model.check:check", "Judge a bundle as the registry would, without publishing it."),
-        "publish": ("freshet.cli.model.publish:publish", "Publish a bundle, and wait for the registry's verdict."),
-        "list": ("freshet.cli.model.view:list_command", "All versions and what became of them."),
-        "show": ("freshet.cli.model.view:show", "Everything about one version."),
-        "status": ("freshet.cli.model.view:status", "What answers now, and how far each worker and partition is."),
-        "promote": ("freshet.cli.model.operate:promote", "Let a version answer."),
-        "rollback": ("freshet.cli.model.operate:rollback", "Go back to the version that answered before, at once."),
-        "pause": ("freshet.cli.model.operate:pause", "Start no rollouts until resumed; what answers goes on."),
-        "resume": ("freshet.cli.model.operate:resume", "Allow rollouts again."),
-        "retire": ("freshet.cli.model.operate:retire", "Never let a version answer again."),
-        "annotate": ("freshet.cli.model.operate:annotate", "Note something in a version's history."),
-    },
-)
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "pack": ("freshet.cli.model.pack:pack", "Turn a trained estimator into a bundle that can be published."),
+    "check": ("freshet.cli.model.check:check", "Judge a bundle as the registry would, without publishing it."),
+    "publish": ("freshet.cli.model.publish:publish", "Publish a bundle, and wait for the registry's verdict."),
+    "list": ("freshet.cli.model.view:list_command", "All versions and what became of them."),
+    "show": ("freshet.cli.model.view:show", "Everything about one version."),
+    "status": ("freshet.cli.model.view:status", "What answers now, and how far each worker and partition is."),
+    "promote": ("freshet.cli.model.operate:promote", "Let a version answer."),
+    "rollback": ("freshet.cli.model.operate:rollback", "Go back to the version that answered before, at once."),
+    "pause": ("freshet.cli.model.operate:pause", "Start no rollouts until resumed; what answers goes on."),
+    "resume": ("freshet.cli.model.operate:resume", "Allow rollouts again."),
+    "retire": ("freshet.cli.model.operate:retire", "Never let a version answer again."),
+    "annotate": ("freshet.cli.model.operate:annotate", "Note something in a version's history."),
+}
+
+app = lazy_app("Models: pack, publish, promote, roll back.", COMMANDS)

@@ -1,6 +1,5 @@
 """`freshet model pack`: a trained estimator becomes a bundle."""
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -64,11 +63,10 @@ def _load(file: Path) -> object:
             return lightgbm.Booster(model_file=str(file))
         say(f"unpickling {file}: this runs code that the file names, so it must be yours")
         return joblib.load(file)
-    except (OSError, EOFError, ValueError, pickle.UnpicklingError, lightgbm.basic.LightGBMError) as error:
-        raise CommandError(f"{file} cannot be read as a model: {error}.", Exit.USAGE) from error
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a damaged pickle, or code that is not here, raises whatever it likes
         raise CommandError(
-            f"{file} names code that is not installed here: {error}. Pack it where it was trained, or install that.",
+            f"{file} cannot be read as a model: {type(error).__name__}: {error}. It must be a .onnx file, LightGBM's "
+            ".txt, or a pickled estimator whose libraries are installed here.",
             Exit.USAGE,
         ) from error
 

@@ -1,7 +1,8 @@
 """Reads the evidence off the topics, as any read_committed consumer sees them.
 
-The order of reading makes a running pipeline judgeable: committed offsets first, then outputs, then what explains them, then
-inputs. So whatever was committed past must be among the outputs, and whatever was answered must be explained and asked.
+The order of reading makes a running pipeline judgeable: committed offsets first, then outputs, then what explains them,
+then inputs. So whatever was committed past must be among the outputs, and whatever was answered must be explained and
+asked.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,15 +14,14 @@ from numpy.typing import NDArray
 from freshet.cli.verify.evidence import Answers, Evidence, Inputs, Predictions, identity
 from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Columns, Decoder
+from freshet.contracts.codec import Columns, Decoder, Strings
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Cutover, Message, Rollout
+from freshet.contracts.messages import Cutover, Rollout
 from freshet.contracts.schemas import current_schema
 from freshet.runtime import dead_letters
 from freshet.runtime.bus import Bus, Committed
 from freshet.runtime.feed import Feed
-
-_READ_LIMIT = 10_000
+from freshet.runtime.reading import everything
 
 GroupOffsets = Callable[[str, str], Mapping[int, Committed]]
 """Committed offsets of a service's group on a role's topic, by partition."""
@@ -35,7 +35,7 @@ def collect(bus: Bus, pipeline: str, committed: GroupOffsets) -> Evidence:
     }
     predictions, features, labels = _predictions(bus), _features(bus), _labels(bus)
     dead = _dead(bus)
-    control = _control(bus, pipeline)
+    cutovers, rollouts = _control(bus, pipeline)
     topic_id = bus.topic_id("features")
     for role in ("features", "events", "feedback"):
         inputs[role].lows = {partition: span.low for partition, span in bus.spans(role).items()}
@@ -48,10 +48,8 @@ def collect(bus: Bus, pipeline: str, committed: GroupOffsets) -> Evidence:
         labels=labels,
         predictions=predictions,
         dead=dead,
-        cutovers=[
-            fact for fact in control if isinstance(fact, Cutover) and fact.lane == "serve" and fact.topic_id == topic_id
-        ],
-        rollouts=[fact for fact in control if isinstance(fact, Rollout)],
+        cutovers=[cutover for cutover in cutovers if cutover.lane == "serve" and cutover.topic_id == topic_id],
+        rollouts=rollouts,
     )
 
 
@@ -62,23 +60,14 @@ def _group(offsets: Mapping[int, Committed]) -> Inputs:
     )
 
 
-def _batches(bus: Bus, role: str) -> Iterator[Batch]:
-    reader = bus.reader([role])
-    try:
-        while not reader.caught_up():
-            yield from reader.read(_READ_LIMIT, 1.0)
-    finally:
-        reader.close()
-
-
 def _ids(bus: Bus, role: str) -> Ints:
-    return _joined([identity(batch.partitions, batch.offsets) for batch in _batches(bus, role)])
+    return _joined([identity(batch.partitions, batch.offsets) for batch in everything(bus, role)])
 
 
 def _answers(bus: Bus, role: str, record: str) -> Iterator[tuple[Batch, Columns]]:
     """An output topic, decoded. What Freshet itself wrote must be readable: anything else is a finding of its own."""
     decoder = Decoder(current_schema(record))
-    for batch in _batches(bus, role):
+    for batch in everything(bus, role):
         decoded = decoder.decode(batch.values)
         if decoded.bad:
             bad = decoded.bad[0]
@@ -110,14 +99,15 @@ def _with_sources(answers: Answers, found: Iterator[tuple[Batch, Columns]]) -> A
 def _predictions(bus: Bus) -> Predictions:
     found = Predictions("predictions")
     ids, inputs, sources, epochs, fallbacks = [], [], [], [], []
-    versions, entities = [], []
+    versions: list[str] = []
+    entities: list[bytes] = []
     for batch, columns in _answers(bus, "predictions", "Prediction"):
         ids.append(identity(batch.partitions, batch.offsets))
         inputs.append(identity(_number(columns, "features_partition"), _number(columns, "features_offset")))
         sources.append(identity(_number(columns, "source_partition"), _number(columns, "source_offset")))
         epochs.append(_number(columns, "epoch"))
         fallbacks.append(_number(columns, "fallback").astype(np.int64))
-        versions += columns["version"].tolist()
+        versions += _text(columns, "version")
         entities += [key or b"" for key in batch.keys]
     found.ids, found.inputs, found.sources = _joined(ids), _joined(inputs), _joined(sources)
     found.epochs, found.fallbacks = _joined(epochs), _joined(fallbacks)
@@ -127,7 +117,7 @@ def _predictions(bus: Bus) -> Predictions:
 
 def _dead(bus: Bus) -> dict[str, Ints]:
     found: dict[str, list[tuple[int, int]]] = {}
-    for batch in _batches(bus, dead_letters.ROLE):
+    for batch in everything(bus, dead_letters.ROLE):
         for record in batch.records:
             origin = dead_letters.origin(record.headers())
             if origin is not None:
@@ -135,21 +125,32 @@ def _dead(bus: Bus) -> dict[str, Ints]:
     return {role: identity(*np.array(places, dtype=np.int64).T) for role, places in found.items()}
 
 
-def _control(bus: Bus, pipeline: str) -> list[Message]:
+def _control(bus: Bus, pipeline: str) -> tuple[list[Cutover], list[Rollout]]:
+    """All cut-overs that the topic still holds, since two under one key are a breach; and each epoch as it is now."""
     feed = Feed(bus.reader(["cutovers", "rollouts"]))
+    cutovers: list[Cutover] = []
+    rollouts: dict[str, Rollout] = {}
     try:
-        latest: dict[tuple[str, str], Message] = {}
         while not feed.caught_up():
             for fact in feed.facts(timeout_s=1.0):
-                if isinstance(fact.message, Cutover | Rollout) and fact.message.pipeline == pipeline:
-                    latest[fact.role, fact.key] = fact.message
-        return list(latest.values())
+                match fact.message:
+                    case Cutover(pipeline=name) if name == pipeline:
+                        cutovers.append(fact.message)
+                    case Rollout(pipeline=name) if name == pipeline:
+                        rollouts[fact.key] = fact.message
     finally:
         feed.close()
+    return cutovers, list(rollouts.values())
 
 
 def _number(columns: Columns, name: str) -> NDArray[Any]:
     return np.asarray(columns[name])
+
+
+def _text(columns: Columns, name: str) -> list[str]:
+    column = columns[name]
+    assert isinstance(column, Strings)
+    return column.tolist()
 
 
 def _joined(parts: list[Ints]) -> Ints:

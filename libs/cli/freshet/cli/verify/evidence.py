@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from freshet.contracts.arrays import Ints
+from freshet.contracts.arrays import Ints, Ints32
 from freshet.contracts.messages import Cutover, Rollout
 from freshet.contracts.position import Position
 
@@ -14,7 +14,7 @@ _OFFSET_BITS: Final = 44  # 2^44 records in a partition, 2^19 partitions
 _OFFSET_MASK: Final = (1 << _OFFSET_BITS) - 1
 
 
-def identity(partitions: Ints, offsets: Ints) -> Ints:
+def identity(partitions: Ints | Ints32, offsets: Ints) -> Ints:
     """One number for each (partition, offset): sorts by partition, then offset."""
     return (partitions.astype(np.int64) << _OFFSET_BITS) | offsets.astype(np.int64)
 

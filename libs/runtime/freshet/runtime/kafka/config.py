@@ -27,7 +27,7 @@ def common(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
 
 def consumer(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
     """A consumer that reads committed records only, with bounded prefetch, and never commits by itself."""
-    return common(bootstrap_servers, extra) | {
+    return common(bootstrap_servers, {}) | {
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -37,12 +37,13 @@ def consumer(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
         "fetch.wait.max.ms": 10,
         "queued.min.messages": 20_000,
         "queued.max.messages.kbytes": 16_384,
+        **extra,
     }
 
 
 def group_consumer(bootstrap_servers: str, extra: ClientConfig, group: str, instance: str | None) -> dict[str, Any]:
     """A group member. Cooperative, so that one hung worker does not stop the healthy ones."""
-    return consumer(bootstrap_servers, extra) | {
+    return consumer(bootstrap_servers, {}) | {
         "group.id": group,
         "group.protocol": "classic",
         "partition.assignment.strategy": "cooperative-sticky",
@@ -51,12 +52,13 @@ def group_consumer(bootstrap_servers: str, extra: ClientConfig, group: str, inst
         "heartbeat.interval.ms": 3000,
         "max.poll.interval.ms": 60_000,
         **({"group.instance.id": instance} if instance is not None else {}),
+        **extra,
     }
 
 
 def producer(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
     """An idempotent producer that places keys as Java does."""
-    return common(bootstrap_servers, extra) | {
+    return common(bootstrap_servers, {}) | {
         "enable.idempotence": True,
         "partitioner": "murmur2_random",
         "linger.ms": 5,
@@ -64,6 +66,7 @@ def producer(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
         "message.max.bytes": 1_200_000,
         "queue.buffering.max.messages": 100_000,
         "queue.buffering.max.kbytes": 131_072,
+        **extra,
     }
 
 
@@ -71,10 +74,11 @@ def transactional_producer(
     bootstrap_servers: str, extra: ClientConfig, transactional_id: str, timeout_ms: int
 ) -> dict[str, Any]:
     """A transactional producer."""
-    return producer(bootstrap_servers, extra) | {
+    return producer(bootstrap_servers, {}) | {
         "transactional.id": transactional_id,
         "transaction.timeout.ms": timeout_ms,
         # with the default of 100 ms every small transaction waits 77 to 94 ms for its offsets
         "retry.backoff.ms": 1,
         "delivery.report.only.error": True,
+        **extra,
     }

@@ -1,22 +1,20 @@
 """A member of a consumer group on Kafka."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from freshet.contracts.batch import Batch
 from freshet.runtime.bus import Changes, Collected, Committed, ExpiredError, Place, Span
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S
-from freshet.runtime.kafka.errors import bus_error, kafka_error, translated
+from freshet.runtime.kafka.errors import bus_error, translated
 
 _DRAIN: Final = 1000  # records per inner consume: the byte limit is looked at this often
-_SEEK_DEADLINE_S: Final = 5.0
 
 
 class KafkaGroupConsumer:
-    """Implements `bus.GroupConsumer`. Rebalance callbacks only note what happened: the owner thread acts on it later."""
+    """Implements `bus.GroupConsumer`. Rebalance callbacks only note what happened: the owner acts on it later."""
 
     def __init__(self, config: dict[str, Any], topics: Mapping[str, str]) -> None:
         """`topics` maps role to physical name."""
@@ -27,6 +25,7 @@ class KafkaGroupConsumer:
         self._revoked: list[Place] = []
         self._assigned: list[Place] = []
         self._errors: list[Message] = []
+        self._started: dict[Place, int] = {}
         self._consumer = Consumer(config)
         self._consumer.subscribe(list(self._roles), on_assign=self._on_assign, on_revoke=self._on_revoke)
 
@@ -71,8 +70,14 @@ class KafkaGroupConsumer:
         if error.code() == KafkaError._MAX_POLL_EXCEEDED:
             return  # the rebalance that follows says all there is to say
         if error.code() == KafkaError._AUTO_OFFSET_RESET and topic is not None and partition is not None:
-            raise ExpiredError(Place(self._roles[topic], partition), message.offset() or 0)
+            place = Place(self._roles[topic], partition)
+            raise ExpiredError(place, self._position(place))
         raise bus_error(error, f"reading {topic}/{partition}")
+
+    def _position(self, place: Place) -> int:
+        """The next offset to be read: after the last record read, or where the partition was started."""
+        read = self._consumer.position([self._at(place)])[0].offset
+        return max(read, self._started.get(place, 0))
 
     def take_changes(self) -> Changes:
         """See `bus.GroupConsumer`."""
@@ -101,19 +106,16 @@ class KafkaGroupConsumer:
         return found
 
     def start(self, place: Place, offset: int) -> None:
-        """See `bus.GroupConsumer`."""
+        """See `bus.GroupConsumer`.
+
+        Assigns the partition anew: a seek is refused after an expired offset, and waits without bound for its reply.
+        """
         at = self._at(place, offset)
-        deadline = time.monotonic() + _SEEK_DEADLINE_S
-        while True:
-            try:
-                self._consumer.seek(at)
-                break
-            except KafkaException as error:
-                # just assigned: the client's own thread has not begun with this partition yet
-                if kafka_error(error).code() != KafkaError._STATE or time.monotonic() > deadline:
-                    raise bus_error(kafka_error(error), f"seeking {at.topic}/{at.partition} to {offset}") from error
-                time.sleep(0.002)
-        self._consumer.resume([at])
+        self._started[place] = offset
+        with translated(f"starting {at.topic}/{at.partition} at {offset}"):
+            self._consumer.incremental_unassign([at])
+            self._consumer.incremental_assign([at])
+            self._consumer.resume([at])
 
     def pause(self, place: Place) -> None:
         """See `bus.GroupConsumer`."""
@@ -137,7 +139,7 @@ class KafkaGroupConsumer:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._rebalances += 1
         places = [Place(self._roles[at.topic], at.partition) for at in partitions]
-        # Any concrete offset will do: paused, nothing is fetched before `start` has sought the right one.
+        # Any concrete offset will do: paused, nothing is fetched before `start` gives the right one.
         arriving = [self._at(place) for place in places]
         consumer.incremental_assign(arriving)
         consumer.pause(arriving)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from freshet.contracts.topics import topic_table
 from freshet.runtime import failpoints
 from freshet.runtime.bus import FatalError, RefusedError, RetriableError, Send, TooLargeError, Transaction
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S
@@ -13,15 +14,17 @@ from freshet.runtime.kafka.errors import bus_error, kafka_error
 
 _COMMIT_DEADLINE_S: Final = 30.0
 _SUSPECT_S: Final = 2.0
+_DEFAULT_MAX_MESSAGE_BYTES: Final = 1_048_588  # Kafka's own, for topics whose stanza does not say
+_RECORD_OVERHEAD_BYTES: Final = 128  # batch header and varints, rounded up
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
 
 
 class KafkaTransactionalProducer:
     """Implements `bus.TransactionalProducer`.
 
-    Suspect rule (Jepsen's client-side defence): librdkafka resends EndTxn under the same epoch, so a delayed copy could hit the
-    next transaction. After a slow or retried commit the client is replaced before the next begin: the new epoch fences
-    any copy still on its way.
+    Suspect rule (Jepsen's client-side defence): librdkafka resends EndTxn under the same epoch, so a delayed copy could
+    hit the next transaction. After a slow or retried commit the client is replaced before the next begin: the new epoch
+    fences any copy still on its way.
     """
 
     def __init__(self, config: dict[str, Any], topic: Callable[[str], str]) -> None:
@@ -63,7 +66,7 @@ class KafkaTransactionalProducer:
             failpoints.reached("offsets_sent")
             self._retried(lambda: self._client.commit_transaction(REQUEST_TIMEOUT_S), "committing")
         except (KafkaException, SystemError) as error:
-            self._abort(kafka_error(error))
+            self._abort(kafka_error(error), transaction)
         failpoints.reached("committed")
         if time.monotonic() - began > _SUSPECT_S:
             self._suspect = True
@@ -85,10 +88,10 @@ class KafkaTransactionalProducer:
                     ) from error
                 self._suspect = True
 
-    def _abort(self, cause: KafkaError) -> None:
+    def _abort(self, cause: KafkaError, transaction: Transaction) -> None:
         """Undo the open transaction and say so, or say that this client is finished."""
-        codes = {error.code() for error in self._undelivered} | {cause.code()}
-        too_large = bool(codes & _TOO_LARGE)
+        # Asked only now: the broker's answer to an oversize record may reach us as any other error.
+        too_large = cause.code() in _TOO_LARGE or any(map(_oversize, transaction.sends))
         if cause.fatal() or not (cause.txn_requires_abort() or too_large):
             raise FatalError(
                 f"committing a transaction: {cause.str()} ({cause.name()}). This producer cannot go on; the supervisor "
@@ -98,6 +101,9 @@ class KafkaTransactionalProducer:
             self._retried(lambda: self._client.abort_transaction(REQUEST_TIMEOUT_S), "aborting")
         except (KafkaException, SystemError) as error:
             raise FatalError(f"an abort failed: {kafka_error(error).str()}. The process must be restarted.") from error
+        self._suspect = (
+            self._suspect or too_large
+        )  # its sequence numbers are out of step: the next transaction would fail
         reasons = "; ".join(dict.fromkeys(error.str() for error in (*self._undelivered, cause)))
         raise (TooLargeError if too_large else RefusedError)(f"the transaction was aborted: {reasons}.")
 
@@ -153,6 +159,13 @@ class KafkaProducer:
     def close(self) -> None:
         """See `bus.Producer`."""
         self._producer.purge()
+
+
+def _oversize(send: Send) -> bool:
+    """Whether a record is larger than its topic takes."""
+    limit = topic_table()[send.role].max_message_bytes or _DEFAULT_MAX_MESSAGE_BYTES
+    rows = zip(send.keys, send.values, strict=True)
+    return any(len(key or b"") + len(value or b"") + _RECORD_OVERHEAD_BYTES > limit for key, value in rows)
 
 
 def enqueue(

@@ -35,20 +35,23 @@ class KafkaLogReader:
                 "auto.offset.reset": "earliest",
             }
         )
+        self._topics = dict(topics)
         self.mark_ends()
-        self._consumer.assign(
-            [TopicPartition(topics[place.role], place.partition, at) for place, at in self._reached.items()]
-        )
 
     def mark_ends(self) -> None:
         """See `bus.LogReader`."""
-        for role in self._roles.values():
+        known = len(self._reached)
+        for role in self._topics:
             for partition, span in self._spans(role).items():
                 place = Place(role, partition)
                 if self._starts is not None and place not in self._starts:
                     continue
                 self._ends[place] = span.end
                 self._reached.setdefault(place, max(span.low, (self._starts or {}).get(place, span.low)))
+        if len(self._reached) > known:  # at first, and when a topic was created since
+            self._consumer.assign(
+                [TopicPartition(self._topics[at.role], at.partition, offset) for at, offset in self._reached.items()]
+            )
 
     def read(self, limit: int, timeout_s: float) -> list[Batch]:
         """See `bus.LogReader`."""

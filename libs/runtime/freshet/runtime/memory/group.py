@@ -42,6 +42,11 @@ class Group:
     def __contains__(self, member: str) -> bool:
         return member in self._members
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of all members, the eldest first."""
+        return tuple(self._members)
+
     def join(self, member: str, topics: Sequence[str], instance: str | None) -> None:
         """A new member. With a known instance it silently takes that one's place: same partitions, same generation."""
         if not self._members:

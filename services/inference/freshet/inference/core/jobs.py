@@ -17,6 +17,9 @@ class Scorer(Protocol):
     def score(self, rows: Floats32) -> Floats32:
         """Scores (n, outputs) of rows (n, inputs), finite or not; raises ModelError when it cannot answer at all."""
 
+    def interrupt(self) -> None:
+        """From another thread: the `score` under way, if any, raises ModelError as soon as it can."""
+
     def close(self) -> None:
         """Free its memory; never called while it scores."""
 

@@ -1,6 +1,6 @@
 """Inference: answers each feature vector with the model version that its offset calls for."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord, Ro
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.position import ORIGIN, Position
 from freshet.inference.core.answering import answer, without
+from freshet.inference.core.calls import Calls, Guard, unguarded
 from freshet.inference.core.columns import FeatureSpace
+from freshet.inference.core.deaths import Death, Deaths
 from freshet.inference.core.history import History
 from freshet.inference.core.jobs import LoadModel
 from freshet.inference.core.partitions import ROLE, Partitions
@@ -42,19 +44,24 @@ class InferenceLogic(Logic):
         *,
         topic_id: str,
         memory: Callable[[], int],
+        deaths: Sequence[Death] = (),
+        guard: Guard = unguarded,
         lane: str = "serve",
         interval_ms: int = 3_000,
         model_wait_ms: int = 30_000,
     ) -> None:
         """`topic_id` is the broker's id of the features topic; `memory` gives the resident bytes of this process.
 
-        A partition that waits longer than `model_wait_ms` for a model is answered by the epoch's understudy, if any.
+        `deaths` are those of our predecessors in a row, each while a version scored; `guard` goes around each score
+        call. A partition that waits longer than `model_wait_ms` for a model is answered by the epoch's understudy, if any.
         """
         self._pipeline, self._instance, self._lane = pipeline, instance, lane
         self._topic_id, self._memory, self._interval_ms = topic_id, memory, interval_ms
         self._history, self._stock = History(pipeline), Stock()
         self._standing = Standing(self._history, self._stock)
-        self._serving = Serving(self._stock, self._standing)
+        past = Deaths(deaths)
+        self._calls = Calls(past, guard)
+        self._serving = Serving(self._stock, self._standing, past, self._calls)
         self._report = Report(self._history, self._stock, self._standing)
         self._partitions = Partitions(self._standing, self._report, model_wait_ms)
         self._reader, self._writer = VectorReader(), PredictionWriter()
@@ -63,11 +70,12 @@ class InferenceLogic(Logic):
         self._now_ms = 0
         self._announced: WorkerState | None = None
         self._announced_ms = 0
+        for version, why in past.to_blame().items():
+            self._stock.quarantine(version, "model_crashed", why)
 
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
         """See `Logic`. First holds, then dead letters, cut-overs, predictions, marks; each kind in ascending order."""
-        numbers, firsts = np.unique(batch.partitions, return_index=True)
-        first_offsets = dict(zip(numbers.tolist(), batch.offsets[firsts].tolist(), strict=True))
+        first_offsets = {number: first for number, (first, _) in batch.spans.items()}
         flowing = [number for number in first_offsets if not self._partitions.held(number)]
         holds = [Hold(ROLE, n, self._partitions.held(n)) for n in first_offsets if n not in flowing]
         everything = np.arange(len(batch))
@@ -150,7 +158,7 @@ class InferenceLogic(Logic):
         except ContractError as error:
             self._spec_error = f"specification {record.number} of {self._pipeline} cannot be read here: {error}"
             return
-        self._batch_rows = spec.limits.max_batch_rows
+        self._batch_rows, self._calls.batch_p99_ms = spec.limits.max_batch_rows, spec.limits.batch_p99_ms
         self._standing.space = FeatureSpace(spec.feature_names)
 
     def on_job(self, outcome: Outcome) -> None:

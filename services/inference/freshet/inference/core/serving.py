@@ -11,7 +11,9 @@ from freshet.contracts.arrays import Floats32, Ints
 from freshet.contracts.codec import Ragged
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.position import Position
+from freshet.inference.core.calls import Calls
 from freshet.inference.core.columns import Selected
+from freshet.inference.core.deaths import Deaths
 from freshet.inference.core.predictions import Answers
 from freshet.inference.core.standing import Standing
 from freshet.inference.core.stock import Stock
@@ -71,6 +73,8 @@ class Serving:
 
     stock: Stock
     standing: Standing
+    deaths: Deaths
+    calls: Calls
     _conduct: dict[str, _Conduct] = field(default_factory=dict)
 
     def answer(self, position: Position, vectors: Vectors) -> Answered | Blocked | Broken:
@@ -124,9 +128,12 @@ class Serving:
         assert loaded is not None
         if not len(vectors):
             return [], []
+        killers = self.deaths.killers(version, vectors)
+        if killers.size:
+            return self._score_without(killers, version, vectors, matrix)
         manifest = loaded.scorer.manifest
         try:
-            scores = loaded.scorer.score(matrix)
+            scores = self.calls.score(loaded.scorer, version, vectors, matrix)
         except ModelError as error:
             return self._quarantine(version, error.reason, error.detail)
         expected = (len(vectors), len(manifest.classes) or 1)
@@ -143,6 +150,18 @@ class Serving:
         dead = DeadLetter(vectors.at[failed], "model_not_finite", details)
         good = np.flatnonzero(finite.all(axis=1))
         return ([Answers(vectors.take(good), scores[good], version, manifest)] if good.size else []), [dead]
+
+    def _score_without(
+        self, killers: Ints, version: str, vectors: Vectors, matrix: Floats32
+    ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
+        """Set rows aside that would kill this process, and score the others."""
+        others = np.setdiff1d(np.arange(len(vectors)), killers)
+        scored = self._score(version, vectors.take(others), matrix[others])
+        if isinstance(scored, Broken):
+            return scored
+        answers, dead = scored
+        detail = f"{version} crashed or hung the worker each time it scored this row, the last times alone."
+        return answers, [DeadLetter(vectors.at[killers], "model_crashed", [detail] * killers.size), *dead]
 
     def _quarantine(self, version: str, reason: str, detail: str) -> Broken:
         self.stock.quarantine(version, reason, detail)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from freshet.contracts.arrays import Ints
+from freshet.contracts.arrays import Ints, Ints32
 from freshet.contracts.batch import Batch
 from freshet.contracts.codec import Columns, take
 from freshet.contracts.framed import FramedReader, RefusedRow
@@ -20,6 +20,7 @@ MAX_BYTES: Final = 1 << 20
 class Vectors:
     """Decoded rows: `at` are their indexes in the batch, ascending; `columns` are FeatureVector's fields."""
 
+    batch: Batch
     at: Ints
     columns: Columns
 
@@ -30,7 +31,11 @@ class Vectors:
         """These rows; ascending, so that as many rows as there are means all of them."""
         if rows.size == self.at.size:
             return self
-        return Vectors(self.at[rows], {name: take(column, rows) for name, column in self.columns.items()})
+        return Vectors(self.batch, self.at[rows], {name: take(column, rows) for name, column in self.columns.items()})
+
+    def places(self) -> tuple[Ints32, Ints]:
+        """Partition and offset of each row."""
+        return self.batch.partitions[self.at], self.batch.offsets[self.at]
 
 
 class VectorReader:
@@ -44,7 +49,7 @@ class VectorReader:
         """The rows `at` of the batch, ascending, and dead letters for those that cannot be read, by reason."""
         values = batch.values if at.size == len(batch) else [batch.values[row] for row in at.tolist()]
         rows = self._reader.read(values)
-        return Vectors(at[rows.at], rows.columns), list(_dead_letters(rows.refused, at))
+        return Vectors(batch, at[rows.at], rows.columns), list(_dead_letters(rows.refused, at))
 
 
 def _dead_letters(refused: Iterable[RefusedRow], at: Ints) -> Iterator[DeadLetter]:

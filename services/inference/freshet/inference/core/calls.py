@@ -1,0 +1,48 @@
+"""Calls of models: each under guard, and one row at a time where a row may kill the process."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+
+from freshet.contracts.arrays import Floats32
+from freshet.inference.core.deaths import Deaths, Flight, Span
+from freshet.inference.core.jobs import Scorer
+from freshet.inference.core.vectors import Vectors
+
+Guard = Callable[[Flight, Scorer, int], AbstractContextManager[object]]
+"""What the shell puts around a score call: it notes the flight for a successor, and interrupts a call that takes far
+longer than the milliseconds given, the pipeline's limit of a batch. It changes no answer."""
+
+
+def unguarded(flight: Flight, scorer: Scorer, batch_p99_ms: int) -> AbstractContextManager[object]:  # noqa: ARG001
+    """A guard that does nothing: where nothing can hang or crash."""
+    return nullcontext()
+
+
+class Calls:
+    """Scores rows under guard. Rows that were in flight at a death of the version are scored one at a time."""
+
+    def __init__(self, deaths: Deaths, guard: Guard) -> None:
+        self._deaths, self._guard = deaths, guard
+        self.batch_p99_ms = 0
+        """The pipeline's limit for its largest batch."""
+
+    def score(self, scorer: Scorer, version: str, vectors: Vectors, matrix: Floats32) -> Floats32:
+        """Scores (n, outputs) of the rows' inputs (n, inputs); a row's scores do not depend on its company.
+
+        Raises what the scorer raises.
+        """
+        spans = vectors.batch.spans
+        if not self._deaths.is_suspect(version, spans):
+            return self._call(scorer, Flight(version, tuple(Span(at, *ends) for at, ends in spans.items())), matrix)
+        partitions, offsets = vectors.places()
+        alone = [
+            self._call(scorer, Flight(version, (Span(partition, offset, offset),)), matrix[row : row + 1])
+            for row, (partition, offset) in enumerate(zip(partitions.tolist(), offsets.tolist(), strict=True))
+        ]
+        return np.concatenate(alone)
+
+    def _call(self, scorer: Scorer, flight: Flight, matrix: Floats32) -> Floats32:
+        with self._guard(flight, scorer, self.batch_p99_ms):
+            return scorer.score(matrix)

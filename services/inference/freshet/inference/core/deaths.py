@@ -1,0 +1,95 @@
+"""What the deaths of this worker's predecessors say about rows and versions.
+
+A model that crashes leaves no exception. But the shell notes each score call before it begins, so that a process learns
+on its start what was in flight when its predecessors died: those that died in a row, each while a version scored.
+
+A row that kills is found by scoring what was in flight at a death one row at a time: two more deaths name it. So one
+bad row explains three deaths, and a version with a fourth is itself to blame. Nothing less than that would do: a
+process that is killed from outside while it scores leaves the same note, and such kills come in series.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from freshet.contracts.arrays import Ints
+from freshet.inference.core.vectors import Vectors
+
+ROW_DEATHS: Final = 2
+VERSION_DEATHS: Final = 4
+VERSION_HANGS: Final = 2
+
+
+class Span(NamedTuple):
+    """Offsets first to last, both included, of one partition of the features topic."""
+
+    partition: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A score call: the version, and the rows of the batch (or more: whatever else the batch holds between them)."""
+
+    version: str
+    spans: tuple[Span, ...]
+
+    @property
+    def only_row(self) -> tuple[int, int] | None:
+        """Partition and offset if it is a single row, else None."""
+        if len(self.spans) != 1 or self.spans[0].first != self.spans[0].last:
+            return None
+        return self.spans[0].partition, self.spans[0].first
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A process ended in this call; `hung` if it ended itself because the call did not return."""
+
+    flight: Flight
+    hung: bool = False
+
+
+class Deaths:
+    """Judges rows and versions by the deaths since the last process that ended otherwise. Pure; never changes."""
+
+    def __init__(self, deaths: Sequence[Death] = ()) -> None:
+        self._spans: dict[str, list[Span]] = {}
+        for death in deaths:
+            self._spans.setdefault(death.flight.version, []).extend(death.flight.spans)
+        lone = Counter((death.flight.version, death.flight.only_row) for death in deaths)
+        self._killers = [
+            (version, row) for (version, row), count in lone.items() if row is not None and count >= ROW_DEATHS
+        ]
+        self._counts = Counter(death.flight.version for death in deaths)
+        self._hangs = Counter(death.flight.version for death in deaths if death.hung)
+
+    def to_blame(self) -> dict[str, str]:
+        """Versions that may not answer here any more, each with a sentence that says why."""
+        return {
+            version: f"{count} processes in a row died while it scored, {self._hangs[version]} of them because it hung."
+            for version, count in self._counts.items()
+            if count >= VERSION_DEATHS or self._hangs[version] >= VERSION_HANGS
+        }
+
+    def is_suspect(self, version: str, spans: Mapping[int, tuple[int, int]]) -> bool:
+        """Whether any row within these first and last offsets, by partition, was in flight when the version died."""
+        nowhere = (0, -1)
+        return any(
+            death.first <= spans.get(death.partition, nowhere)[1]
+            and spans.get(death.partition, nowhere)[0] <= death.last
+            for death in self._spans.get(version, ())
+        )
+
+    def killers(self, version: str, vectors: Vectors) -> Ints:
+        """Which of these rows must not reach this version again: each was alone in flight at two deaths."""
+        rows = [row for killed, row in self._killers if killed == version]
+        if not rows:
+            return np.empty(0, np.int64)
+        partitions, offsets = vectors.places()
+        found = [(partitions == partition) & (offsets == offset) for partition, offset in rows]
+        return np.flatnonzero(np.logical_or.reduce(found))

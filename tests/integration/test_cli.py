@@ -1,0 +1,186 @@
+"""The command on a real Kafka with real services: replay, tail, dead letters, models, verify, doctor."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import joblib  # type: ignore[import-untyped]
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from typer.testing import CliRunner, Result
+
+from freshet.cli.main import app
+from freshet.cli.output import Exit
+from freshet.contracts.batch import Record
+from freshet.contracts.resources import pipelines_dir
+from freshet.local.stage import Stage
+from freshet.runtime.bus import Place, Send
+from freshet.runtime.reading import everything
+
+pytestmark = pytest.mark.kafka
+
+ROWS = 1500
+FIELDS = ("salary", "commission", "age", "elevel", "car", "zipcode", "hvalue", "hyears", "loan")
+Freshet = Callable[..., Result]
+
+
+@pytest.fixture
+def freshet(kafka: str, namespace: str) -> Freshet:
+    """Runs a command on the session's broker, in this test's namespace."""
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "FRESHET_NAMESPACE": namespace}
+    return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)), env=environment)
+
+
+@pytest.fixture
+def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[Stage]:
+    """The loans pipeline, applied; services are started by the test."""
+    with Stage(kafka, namespace, pipelines_dir() / "loans", tmp_path / "logs", workers=1) as made:
+        made.apply()
+        yield made
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Loan applications with their outcomes."""
+    path = tmp_path / "loans.csv"
+    rng = np.random.default_rng(5)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*FIELDS, "outcome"])
+        for _ in range(ROWS):
+            salary, loan = int(rng.integers(20_000, 150_000)), int(rng.integers(1000, 500_000))
+            about = [salary, 0, int(rng.integers(20, 80)), int(rng.integers(5)), 3, 4, 90_000, 5, loan]
+            writer.writerow([*about, "declined" if loan > 2 * salary else "approved"])
+    return path
+
+
+def document(result: Result, code: Exit = Exit.OK) -> Any:
+    """The JSON document on stdout, of a command that ended with this code."""
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def lines(result: Result) -> list[Any]:
+    """The JSON lines on stdout."""
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def replayed(freshet: Freshet, table: Path, *more: str) -> Any:
+    """Replay the table with its labels."""
+    options = ("--pipeline", "loans", "--label", "outcome", "--labels-after", "100", "--json", *more)
+    return document(freshet("replay", table, *options))
+
+
+def ingested(stage: Stage) -> None:
+    """Wait until ingestion has answered all events."""
+    stage.view.wait("ingestion", lambda _: stage.unread("ingestion", "events") == 0 or None)
+
+
+def first_of(stage: Stage, role: str, starts: Mapping[Place, int] | None = None) -> Record:
+    """The first record of a topic, or the one at a place."""
+    return next(record for batch in everything(stage.bus, role, starts) for record in batch.records)
+
+
+def packed(freshet: Freshet, table: Path, folder: Path, seed: int) -> Path:
+    """A bundle, packed by the command from a pickled classifier of the pipeline's features."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(200, 12)).astype(np.float32)
+    model = LogisticRegression().fit(rows, ["declined" if row[4] > 0 else "approved" for row in rows])
+    file, bundle = folder / f"{seed}.joblib", folder / f"bundle-{seed}"
+    joblib.dump(model, file)
+    folder_of_loans = str(pipelines_dir() / "loans")
+    document(freshet("model", "pack", file, "--pipeline", folder_of_loans, "--sample", table, "-o", bundle, "--json"))
+    return bundle
+
+
+def forge(stage: Stage) -> None:
+    """Somebody writes an answer that was given already."""
+    answer = first_of(stage, "predictions")
+    stage.producer.send(Send("predictions", [answer.key()], [answer.value()], [answer.partition()]))
+
+
+def test_a_replay_is_what_the_topics_hold(freshet: Freshet, stage: Stage, table: Path) -> None:
+    """As many events and labels as were counted, ids that can be repeated, and labels for good events only."""
+    sent = replayed(freshet, table, "--corrupt", "20%", "--corrupt-kind", "truncated", "--seed", "3")
+    assert sent["events"] == ROWS
+    assert sent["labels"] == ROWS - sent["corrupted"]["truncated"]
+    events = lines(freshet("topic", "tail", "events", "--pipeline", "loans", "--from", "beginning", "--json"))
+    good = {row["value"]["event_id"] for row in events if "undecodable" not in row["value"]}
+    feedback = lines(freshet("topic", "tail", f"{stage.names.topic('feedback')}", "--from", "beginning", "--json"))
+    assert len(events) == ROWS
+    assert {row["value"]["event_id"] for row in feedback} == good
+    assert document(freshet("replay", table, "--pipeline", "loans", "--rows", 700, "--json"))["events"] == 700
+    again = lines(freshet("topic", "tail", "events", "--pipeline", "loans", "-n", 700, "--json"))
+    assert len(good & {row["value"]["event_id"] for row in again}) > 500
+
+
+def test_dead_letters_are_listed_shown_and_redriven_once(freshet: Freshet, stage: Stage, table: Path) -> None:
+    """Spoiled events are set aside by the real ingestion with bytes untouched, and redriven exactly once."""
+    sent = replayed(freshet, table, "--rows", "300", "--corrupt", "10%", "--corrupt-kind", "out_of_range")
+    stage.run("ingestion-0")
+    ingested(stage)
+    (group,) = document(freshet("dead-letters", "list", "--pipeline", "loans", "--json"))
+    assert (group["reason"], group["count"]) == ("input_range", sent["corrupted"]["out_of_range"])
+    shown = document(freshet("dead-letters", "show", group["place"], "--pipeline", "loans", "--json"))
+    partition, offset = (int(shown["headers"][f"freshet.{name}"]) for name in ("partition", "offset"))
+    assert shown["value_hex"] == (first_of(stage, "events", {Place("events", partition): offset}).value() or b"").hex()
+    dry = document(freshet("dead-letters", "redrive", "--pipeline", "loans", "--dry-run", "--json"))
+    first = document(freshet("dead-letters", "redrive", "--pipeline", "loans", "--json"))
+    assert dry["sent"] == first["sent"] == group["count"]
+    ingested(stage)
+    second = document(freshet("dead-letters", "redrive", "--pipeline", "loans", "--json"))
+    assert second["already_redriven"] == group["count"]
+
+
+def test_a_model_goes_from_a_file_to_answering_and_is_verified(
+    freshet: Freshet, stage: Stage, table: Path, tmp_path: Path
+) -> None:
+    """Pack, check, publish, promote and roll back through the command alone; then verify finds a forged answer."""
+    stage.start()
+    replayed(freshet, table)
+    for seed in (1, 2):
+        bundle = packed(freshet, table, tmp_path, seed)
+        report = document(freshet("model", "check", bundle, "--pipeline", "loans", "--json"))
+        assert report["admitted"]
+        verdict = document(freshet("model", "publish", bundle, "--json"))
+        assert verdict["state"] == "admitted"
+        stage.wait_live(verdict["version"])
+    versions = {row["version"]: row["now"] for row in document(freshet("model", "list", "--json"))}
+    assert versions[verdict["version"]] == "answers"
+    refused = document(freshet("model", "promote", "9.9.9", "--pipeline", "loans", "--json"), Exit.CONFLICT)
+    assert refused["verdict"] == "refused"
+    stale = freshet("model", "rollback", "--pipeline", "loans", "--expect-epoch", "77", "--json")
+    assert document(stale, Exit.CONFLICT)["verdict"] == "stale"
+    back = document(freshet("model", "rollback", "--pipeline", "loans", "--json"))
+    assert back["verdict"] == "done"
+    stage.wait_drained()
+    status = document(freshet("model", "status", "--pipeline", "loans", "--json"))
+    assert status["live"]["epoch"] == back["epoch"]
+    assert [worker["alive"] for worker in status["workers"]] == [True]
+    assert len(status["partitions"]) == stage.spec.partitions
+    judged = document(freshet("verify", "--pipeline", "loans", "--wait", "30", "--json"))
+    assert (judged["ok"], judged["answered"], judged["pending"]) == (True, ROWS, 0)
+    forge(stage)
+    broken = document(freshet("verify", "--pipeline", "loans", "--json"), Exit.CHECK)
+    assert "no feature vector is answered twice" in [one["check"] for one in broken["findings"] if not one["ok"]]
+
+
+def test_the_doctor_tells_a_sound_installation_from_one_that_lacks_topics(freshet: Freshet, stage: Stage) -> None:
+    """With everything there nothing is bad, and a transaction goes through; a strange namespace lacks its topics."""
+    sound = document(freshet("doctor", "--deep", "--json"))
+    health = {line["about"]: line["health"] for line in sound}
+    assert {health["topics"], health["schemas"], health["transactions"]} == {"ok"}
+    assert "bad" not in health.values()
+    lacking = document(freshet("doctor", "--namespace", f"no-{stage.names.namespace}", "--json"), Exit.CHECK)
+    assert any(line["do"] == "freshet topics apply" for line in lacking if line["health"] == "bad")
+
+
+def test_a_pipeline_that_is_not_there_keeps_no_promise(freshet: Freshet) -> None:
+    """A misspelt name is an error, not a judgement over nothing."""
+    found = freshet("verify", "--pipeline", "lones")
+    assert found.exit_code == Exit.FAILURE
+    assert "lones" in found.stderr

@@ -1,0 +1,50 @@
+"""`freshet local` deletes nothing that nobody agreed to."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from freshet.cli.main import app
+from freshet.local import broker
+from freshet.local.endpoint import Endpoint
+
+STOPPED = broker.Status("stopped", Endpoint(kind="java", bootstrap_servers="127.0.0.1:20000"), False, 5_000_000)
+
+
+@pytest.fixture
+def wiped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
+    """A folder with a stopped broker, and which folders were wiped."""
+    folders: list[Path] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(broker, "status", lambda _: STOPPED)
+    monkeypatch.setattr(broker, "wipe", folders.append)
+    return folders
+
+
+def test_wipe_asks_first_and_a_no_deletes_nothing(wiped: list[Path]) -> None:
+    """The question says how much would be lost; without a yes, and without anybody to ask, all stays."""
+    refused = CliRunner().invoke(app, ["local", "wipe"], input="n\n")
+    nobody = CliRunner().invoke(app, ["local", "wipe"], input="")
+    assert (refused.exit_code, nobody.exit_code) == (1, 1)
+    assert "Delete 5.0 MB" in refused.stderr
+    assert wiped == []
+
+
+@pytest.mark.parametrize(("arguments", "answer"), [(["--yes"], None), ([], "y\n")])
+def test_wipe_does_it_once_it_was_agreed_to(wiped: list[Path], arguments: list[str], answer: str | None) -> None:
+    """A yes to the question, or --yes for scripts."""
+    found = CliRunner().invoke(app, ["local", "wipe", *arguments], input=answer)
+    assert found.exit_code == 0
+    assert wiped == [Path.cwd()]
+
+
+def test_an_empty_folder_has_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking changes nothing, and says how to begin."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    found = CliRunner().invoke(app, ["local", "status", "--json"])
+    assert json.loads(found.stdout)["state"] == "absent"
+    assert "freshet local up" in CliRunner().invoke(app, ["local", "status"]).stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,129 @@
+"""The command as a whole: its start-up, its parts, and how it ends."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import structlog
+from typer.testing import CliRunner
+
+from freshet.cli import main as entry
+from freshet.cli.model import group
+from freshet.cli.output import Exit
+
+HEAVY = ("numpy", "confluent_kafka", "pydantic", "fastavro", "onnxruntime", "sklearn", "river", "lightgbm")
+RUNNER = CliRunner()
+
+
+def commands(*path: str) -> Iterator[list[str]]:
+    """Every command and group under a path, by asking for its help as a person would."""
+    yield list(path)
+    shown = RUNNER.invoke(entry.app, [*path, "--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0, f"{path}: {shown.output}"
+    box = shown.output.partition("─ Commands ─")[2]
+    for name in re.findall(r"^│ ([a-z-]+) ", box, re.MULTILINE):
+        yield from commands(*path, name)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`freshet --help` and completion stay instant: no array, Kafka or model library is loaded for them."""
+    script = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom freshet.cli.main import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_every_command_there_is_can_be_asked_for_help() -> None:
+    """No entry of a table points at a module or function that is gone, and none is without its help."""
+    found = [" ".join(path) for path in commands()]
+    assert {"run", "replay", "topic tail", "dead-letters redrive", "model promote", "verify"} <= set(found)
+    assert len(found) > 30
+
+
+@pytest.mark.parametrize("table", [entry.COMMANDS, group.COMMANDS])
+def test_the_help_of_a_stand_in_is_never_empty(table: Mapping[str, tuple[str, str]]) -> None:
+    """The list of commands says of each what it is for, in a sentence."""
+    assert all(line.endswith(".") for _, line in table.values())
+
+
+def test_a_bug_is_told_in_a_sentence_and_with_debug_in_full(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody expected exits with 1 and says what to do; with --debug, wherever it stands, it is not hidden."""
+
+    def broken(**_: object) -> None:
+        raise ValueError("no such thing.")
+
+    monkeypatch.setattr("typer.main.get_command", lambda _: broken)
+    monkeypatch.setattr(sys, "argv", ["freshet", "topic"])
+    with pytest.raises(SystemExit) as end:
+        entry.main()
+    assert end.value.code == 1
+    assert re.match(r"error: ValueError: no such thing\..* --debug", capsys.readouterr().err)
+    monkeypatch.setattr(sys, "argv", ["freshet", "topic", "--debug"])
+    with pytest.raises(ValueError, match="no such thing"):
+        entry.main()
+
+
+def test_a_missing_extra_is_named_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plain installation without ONNX Runtime says what to install, not which module is not found."""
+
+    def missing(**_: object) -> object:
+        raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime.capi")
+
+    monkeypatch.setattr("typer.main.get_command", lambda _: missing)
+    monkeypatch.setattr(sys, "argv", ["freshet"])
+    with pytest.raises(SystemExit):
+        entry.main()
+    assert "pip install 'freshet[inference]'" in capsys.readouterr().err
+
+
+def test_no_kafka_anywhere_is_a_usage_error_that_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an empty folder without settings the answer is what to give or start, and nothing is printed on stdout."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    found = RUNNER.invoke(entry.app, ["verify", "--pipeline", "loans"])
+    assert found.exit_code == Exit.USAGE
+    assert found.stdout == ""
+    assert "freshet local up" in found.stderr
+
+
+def test_an_unreachable_kafka_has_an_exit_code_of_its_own() -> None:
+    """Scripts can tell "nobody answers" from "something is wrong"."""
+    found = RUNNER.invoke(entry.app, ["topic", "tail", "models", "--bootstrap", "127.0.0.1:1"])
+    assert found.exit_code == Exit.UNREACHABLE
+    assert "did not answer" in found.stderr
+
+
+@pytest.mark.parametrize(("service", "pipelines"), [("inference", " , "), ("registry", "loans")])
+def test_a_service_gets_pipelines_exactly_if_it_serves_some(service: str, pipelines: str) -> None:
+    """Inference without a pipeline would do nothing for ever; the registry cannot be limited to one."""
+    found = RUNNER.invoke(entry.app, ["run", service, "--pipelines", pipelines, "--bootstrap", "127.0.0.1:1"])
+    assert found.exit_code == Exit.USAGE
+    assert "pipelines" in found.stderr
+
+
+@pytest.mark.parametrize("share", ["120%", "-1", "some"])
+def test_a_share_that_is_none_is_refused_before_anything_is_sent(share: str, tmp_path: Path) -> None:
+    """5% and 0.05 are shares; whatever is not between nothing and all of it is a usage error."""
+    arguments = ["replay", str(tmp_path / "x.csv"), "--pipeline", "p", "--corrupt", share]
+    found = RUNNER.invoke(entry.app, [*arguments, "--bootstrap", "127.0.0.1:1"])
+    assert found.exit_code == Exit.USAGE
+    assert "5% or 0.05" in found.stderr
+
+
+def test_what_is_logged_on_the_way_does_not_mix_with_the_data(capsys: pytest.CaptureFixture[str]) -> None:
+    """A control record that cannot be read is logged to stderr: stdout stays the document that was asked for."""
+    entry.options()
+    structlog.get_logger("feed").error("control_record_refused")
+    assert capsys.readouterr().out == ""

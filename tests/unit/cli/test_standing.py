@@ -1,0 +1,84 @@
+"""How a pipeline's models stand, from the records on the control topics."""
+
+from freshet.cli.model.standing import Partition, Standing
+from freshet.contracts.logic import Fact
+from freshet.contracts.messages import Cutover, Message, PartitionState, Rollout, Share, WorkerState
+
+NOW_MS = 1_000_000
+
+
+def rollout(epoch: int, phase: str, version: str, **but: object) -> Fact:
+    message = Rollout(
+        pipeline="p",
+        epoch=epoch,
+        phase=phase,  # type: ignore[arg-type]
+        table=(Share(version=version, share=10_000),),
+        salt="s",
+        cause="test",
+    ).model_copy(update=but)
+    return Fact("rollouts", f"p/{epoch}", message)
+
+
+def worker(instance: str, beat_ms: int, *partitions: PartitionState, **but: object) -> Fact:
+    message = WorkerState(
+        instance=instance, service="inference", pipeline="p", interval_ms=1000, partitions=partitions
+    ).model_copy(update=but)
+    return Fact("workers", instance, message, beat_ms)
+
+
+def cutover(topic_id: str, partition: int, first_offset: int, offset: int) -> Fact:
+    message: Message = Cutover(
+        pipeline="p",
+        lane="serve",
+        topic_id=topic_id,
+        partition=partition,
+        first_offset=first_offset,
+        epoch=1,
+        fallback=0,
+        cause="t",
+    )
+    return Fact("cutovers", f"{topic_id}/{partition}/{first_offset}", message, 0, offset)
+
+
+def test_the_highest_live_epoch_answers_and_aborted_ones_do_not_count() -> None:
+    """A key that moved from prepare to live or aborted counts as what it became."""
+    facts = [
+        rollout(1, "live", "1.0.0"),
+        rollout(2, "prepare", "1.1.0"),
+        rollout(2, "aborted", "1.1.0"),
+        rollout(3, "prepare", "1.2.0"),
+        rollout(4, "prepare", "1.3.0"),
+        rollout(3, "live", "1.2.0", understudies={"1.2.0": "1.0.0"}),
+    ]
+    standing = Standing("p", facts, NOW_MS)
+    assert standing.live is not None
+    assert standing.live.epoch == 3
+    parts = {version: standing.part_of(version) for version in ("1.0.0", "1.1.0", "1.2.0", "1.3.0")}
+    assert parts == {"1.0.0": "understudy", "1.1.0": "", "1.2.0": "answers", "1.3.0": "prepared"}
+
+
+def test_partitions_are_those_of_workers_that_beat() -> None:
+    """A worker that is silent for three beats, or has said goodbye, holds nothing any more."""
+    held = PartitionState(partition=0, epoch=1, fallback=0, held="waits")
+    facts = [
+        worker("a", NOW_MS - 3000, held),
+        worker("b", NOW_MS - 3001, held),
+        worker("c", NOW_MS, held, leaving=True),
+        worker("d", NOW_MS, held, pipeline="other"),
+    ]
+    standing = Standing("p", facts, NOW_MS)
+    assert [(one.state.instance, one.alive) for one in standing.workers] == [("a", True), ("b", False), ("c", False)]
+    assert standing.partitions() == [Partition(0, "a", 1, 0, "waits", None)]
+
+
+def test_the_offset_is_that_of_the_last_cut_of_the_topic_as_it_is_now() -> None:
+    """Cut-overs of a topic that was deleted and made anew say nothing about the new one's offsets."""
+    at = PartitionState(partition=0, epoch=1, fallback=0)
+    facts = [
+        cutover("old", 0, 900, 0),
+        cutover("new", 0, 0, 1),
+        cutover("new", 0, 40, 2),
+        worker("a", NOW_MS, at),
+    ]
+    (found,) = Standing("p", facts, NOW_MS).partitions()
+    assert found.since_offset == 40

@@ -1,0 +1,113 @@
+"""Partitions are set to their committed offsets while others flow: what goes wrong there costs no row of either."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from freshet.contracts.logic import Announce, Effect
+from freshet.contracts.messages import WorkerState
+from freshet.runtime.bus import Committed, Place, RetriableError, Send, Transaction
+from freshet.runtime.memory import SimulatedCrash
+from support.loops import NAMES, Answerer, Stand
+
+
+class Reporter(Answerer):
+    """Reports each partition that it is given."""
+
+    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:
+        """Note it, and say so on the workers topic."""
+        yield from super().on_assign(role, partition, metadata)
+        state = WorkerState(instance=f"p-{partition}", service="inference", pipeline="p", interval_ms=1)
+        yield Announce("workers", state.instance, state)
+
+
+class Unreliable:
+    """A producer that cannot write records of one key."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key: bytes | None = key
+
+    def send(self, send: Send) -> list[int]:
+        """Acknowledge, or do not."""
+        if self.key in send.keys:
+            raise RetriableError("the broker is away.")
+        return [0] * len(send.values)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def leave_a_transaction_open(stand: Stand, place: Place) -> None:
+    """A stranger's transaction on this partition's offset, open until it times out."""
+    producer = stand.bus.transactional_producer("inference", "stranger")
+    producer.open()
+
+    def crash(step: str, _: str) -> None:
+        if step == "offsets_sent":
+            raise SimulatedCrash
+
+    group = stand.cluster.group(NAMES.group("inference"))
+    member = stand.bus.consumer("inference", ["features"], None)
+    membership = member.membership()
+    stand.cluster.failpoint = crash
+    with pytest.raises(SimulatedCrash):
+        producer.commit(Transaction(offsets={place: Committed(0, "e=0 f=0")}, membership=membership))
+    stand.cluster.failpoint = None
+    group.leave(member.member)
+
+
+def test_a_batch_at_hand_outlives_a_partition_that_cannot_be_placed_yet() -> None:
+    """A killed neighbour's partition waits for its open transaction to end, while rows of our own arrive."""
+    stand = Stand()
+    ours, neighbour = stand.loop(Answerer(), "0", fixed=False), stand.loop(Answerer(), "1", fixed=False)
+    for _ in range(6):
+        stand.turn(ours, 1)
+        stand.turn(neighbour, 1)
+    stand.feed(5, 0)
+    stand.feed(5, 1)
+
+    def crash(step: str, transactional_id: str) -> None:
+        if step == "offsets_sent" and transactional_id.endswith(".1"):
+            raise SimulatedCrash
+
+    stand.cluster.failpoint = crash
+    with pytest.raises(SimulatedCrash):
+        stand.turn(neighbour, 3)
+    stand.cluster.failpoint = None
+    stand.cluster.expire(stand.cluster.group(NAMES.group("inference")).members[1])
+    stand.turn(ours, 3)
+    assert ours.unready() == "1 partitions wait for their committed offsets"
+    stand.feed(5, 0)
+    stand.turn(ours, 3)
+    stand.feed(5, 0)
+    stand.turn(ours, 3)
+    stand.cluster.advance(20_000)
+    stand.turn(ours)
+    assert stand.answers() == stand.inputs()
+
+
+def test_partitions_that_flow_already_are_not_placed_again() -> None:
+    """Placing two partitions fails at the second: rows of the first that have arrived since must not be read again."""
+    stand = Stand()
+    loop, reports = stand.loop(Reporter()), Unreliable(b"p-1")
+    loop._reports = reports
+    stand.feed(5, 0)
+    stand.turn(loop, 3)
+    reports.key = None
+    stand.feed(5, 1)
+    stand.turn(loop)
+    assert stand.answers() == stand.inputs()
+
+
+def test_a_first_start_goes_on_after_a_rebalance_that_changed_nothing() -> None:
+    """The generation moved on while the start had to wait: it is committed under the new one, not refused for ever."""
+    stand = Stand()
+    loop = stand.loop(Answerer())
+    leave_a_transaction_open(stand, Place("features", 0))
+    stand.turn(loop, 3)
+    stand.cluster.group(NAMES.group("inference")).rebalance()
+    stand.cluster.advance(20_000)
+    stand.feed(5, 0)
+    stand.turn(loop)
+    assert stand.answers() == stand.inputs()
+    assert loop.unready() is None
