@@ -179,8 +179,9 @@ def test_the_doctor_tells_a_sound_installation_from_one_that_lacks_topics(freshe
     assert any(line["do"] == "freshet topics apply" for line in lacking if line["health"] == "bad")
 
 
-def test_a_pipeline_that_is_not_there_keeps_no_promise(freshet: Freshet) -> None:
-    """A misspelt name is an error, not a judgement over nothing."""
-    found = freshet("verify", "--pipeline", "lones")
+@pytest.mark.parametrize("command", [("verify",), ("dead-letters", "list"), ("model", "status"), ("model", "pause")])
+def test_a_misspelt_pipeline_is_an_error(freshet: Freshet, command: tuple[str, ...]) -> None:
+    """It is no judgement over nothing, has no empty list of dead letters, and is not waited for."""
+    found = freshet(*command, "--pipeline", "lones")
     assert found.exit_code == Exit.FAILURE
     assert "lones" in found.stderr

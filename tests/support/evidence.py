@@ -62,8 +62,8 @@ def rollout(epoch: int, version: str, understudy: str = "") -> Rollout:
 def good() -> Evidence:
     """Twelve events, eleven vectors, ten predictions, three labels; every record ends as an answer or a dead letter.
 
-    Vectors of partition 0 are answered under epoch 1, from offset 4 on under 2; those of partition 1 under 2 from 1 on, and
-    from 3 on by its understudy. Committed is everything.
+    Vectors of partition 0 are answered under epoch 1, from offset 4 on under 2; those of partition 1 under 2 from 1 on,
+    and from 3 on by its understudy. Committed is everything.
     """
     features = _features()
     cutovers = [cutover(0, 0, 1), cutover(0, 4, 2), cutover(1, 0, 1), cutover(1, 1, 2), cutover(1, 3, 2, 1)]
@@ -132,7 +132,7 @@ def row_of(answers: Answers, partition: int, offset: int) -> int:
 
 
 def choose(answers: Answers, rows: Iterable[int]) -> None:
-    """Keep these rows of an output topic, in this order; one may be named twice, which writes it again."""
+    """Let an output topic hold these rows, each partition's in this order; a row named twice is there twice."""
     chosen = list(rows)
     for column in fields(answers):
         values = getattr(answers, column.name)
@@ -140,3 +140,22 @@ def choose(answers: Answers, rows: Iterable[int]) -> None:
             setattr(answers, column.name, values[chosen])
         elif isinstance(values, list):
             setattr(answers, column.name, [values[row] for row in chosen])
+    partitions = partitions_of(answers.ids)
+    offsets = [int((partitions[:row] == partition).sum()) for row, partition in enumerate(partitions.tolist())]
+    answers.ids = identity(partitions, np.array(offsets, dtype=np.int64))
+
+
+def swap(answers: Answers, one: int, other: int) -> None:
+    """Let two rows change places."""
+    rows = list(range(len(answers.ids)))
+    rows[one], rows[other] = other, one
+    choose(answers, rows)
+
+
+def claim(predictions: Predictions, row: int, **values: object) -> None:
+    """Let one prediction say something else: epochs, fallbacks, versions, inputs or sources."""
+    for name, value in values.items():
+        column = getattr(predictions, name)
+        changed = column.copy() if isinstance(column, np.ndarray) else list(column)
+        changed[row] = value
+        setattr(predictions, name, changed)

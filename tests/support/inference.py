@@ -36,6 +36,8 @@ from freshet.contracts.messages import (
     WorkerState,
 )
 from freshet.contracts.schemas import current_schema, schema_id
+from freshet.inference.core.calls import Guard, unguarded
+from freshet.inference.core.deaths import Death
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
 
@@ -205,6 +207,9 @@ class FakeScorer:
         self.asked.append(rows)
         return self.mind(rows)
 
+    def interrupt(self) -> None:
+        """See `Scorer`."""
+
     def close(self) -> None:
         """See `Scorer`."""
         self.closed = True
@@ -218,12 +223,16 @@ class Worker:
     minds: dict[str, Mind] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
+    deaths: Sequence[Death] = ()
+    guard: Guard = unguarded
     now_ms: int = 0
     started: list[object] = field(default_factory=list)
     announced: list[WorkerState] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.logic = InferenceLogic(PIPELINE, self.instance, topic_id=TOPIC_ID, memory=lambda: 7)
+        self.logic = InferenceLogic(
+            PIPELINE, self.instance, topic_id=TOPIC_ID, memory=lambda: 7, deaths=self.deaths, guard=self.guard
+        )
         self.scorers: dict[str, FakeScorer] = {}
 
     def learn(self, *messages: Message) -> "Worker":

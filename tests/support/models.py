@@ -26,7 +26,11 @@ event_id: event_id
 event_time: event_time
 features:
   version: 1
-  columns: [{{kind: field, of: amount}}, {{kind: field, of: age}}, {{kind: field, of: hour}}, {{kind: field, of: distance}}]
+  columns:
+    - {{kind: field, of: amount}}
+    - {{kind: field, of: age}}
+    - {{kind: field, of: hour}}
+    - {{kind: field, of: distance}}
 target: {target}
 """
 
@@ -60,9 +64,9 @@ def graph(
 
 def linear() -> bytes:
     """rows × WEIGHTS: a good model."""
-    return graph(
-        [helper.make_node("MatMul", ["rows", "weights"], ["scores"])], {"weights": WEIGHTS}
-    ).SerializeToString()
+    node = helper.make_node("MatMul", ["rows", "weights"], ["scores"])
+    data: bytes = graph([node], {"weights": WEIGHTS}).SerializeToString()
+    return data
 
 
 def linear_scores(rows: Floats32) -> Floats32:

@@ -1,12 +1,18 @@
 """A model's bytes outside the Python heap."""
 
 import os
+from pathlib import Path
 
 import pytest
 
+from freshet.models.artifact import Assembly
 from freshet.models.model_file import ModelFile
 from freshet.models.scorer import Scorer
 from support.models import ROWS, linear, manifest_of
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.mark.parametrize("memfd", [True, False])
@@ -25,3 +31,14 @@ def test_both_kinds_of_memory_behave_alike(memfd: bool, monkeypatch: pytest.Monk
     assert file.size_bytes == 0, "the session has its own copy, the file is closed"
     assert scorer.score(ROWS).shape == (16, 2)
     scorer.close()
+
+
+def test_what_is_dropped_is_freed() -> None:
+    """An assembly that nobody asked for its file leaves none open: a worker loads models for months."""
+    before = _open_files()
+    for _ in range(10):
+        assembly = Assembly(manifest_of(linear()))
+        assembly.add(0, linear())
+        assert assembly.bytes() == linear()
+    del assembly
+    assert _open_files() == before

@@ -19,7 +19,8 @@ def test_scores_are_the_models() -> None:
     scorer = Scorer.load(linear(), manifest_of(linear()))
     for count in (0, 1, 7, 8, 16):
         scores = scorer.score(ROWS[:count])
-        assert (scores.dtype, scores.shape) == (np.float32, (count, 2))
+        assert scores.dtype == np.float32
+        assert scores.shape == (count, 2)
         np.testing.assert_allclose(scores, linear_scores(ROWS[:count]), atol=1e-6)
 
 
@@ -124,7 +125,7 @@ def test_a_run_can_be_interrupted_from_another_thread() -> None:
 
 
 def test_the_runtime_sends_nothing_home(tmp_path: Path) -> None:
-    """Loading the runtime leaves no file in the user's home and starts no thread: its usage reports are switched off."""
+    """Loading the runtime leaves no file in the home and starts no thread: its usage reports are switched off."""
     script = "import freshet.models.session, os; print(len(os.listdir('/proc/self/task')))"
     environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
     told = subprocess.run([sys.executable, "-I", "-c", script], env=environment, capture_output=True, check=True)

@@ -111,3 +111,20 @@ def test_a_first_start_goes_on_after_a_rebalance_that_changed_nothing() -> None:
     stand.turn(loop)
     assert stand.answers() == stand.inputs()
     assert loop.unready() is None
+
+
+def test_an_offset_that_an_operator_set_before_the_first_answer_is_a_start() -> None:
+    """Kafka's own tools leave an offset without metadata: with nothing answered yet, serving begins there."""
+    stand = Stand()
+    stand.feed(5, 0)
+    operator = stand.bus.consumer("inference", ["features"], None)
+    operator.collect(1, 1, 0.0)
+    producer = stand.bus.transactional_producer("inference", "operator")
+    producer.open()
+    at = {Place("features", 0): Committed(2)}
+    producer.commit(Transaction(offsets=at, membership=operator.membership()))
+    operator.close()
+    logic = Answerer()
+    stand.turn(stand.loop(logic))
+    assert (0, "e=0 f=0") in logic.assigned
+    assert stand.answers() == [(0, 2), (0, 3), (0, 4)]

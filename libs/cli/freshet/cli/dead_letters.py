@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from freshet.cli.control import published
 from freshet.cli.output import (
     Bootstrap,
     CommandError,
-    Connection,
     Exit,
     Json,
     Namespace,
@@ -24,7 +24,7 @@ from freshet.cli.redrive import DeadRecord, Redriven, Wanted, dead_records, grou
 from freshet.cli.redrive import redrive as send_again
 from freshet.cli.times import ago, clock_time, since_ms
 from freshet.runtime import dead_letters
-from freshet.runtime.bus import Place
+from freshet.runtime.bus import Bus, Place
 
 app = typer.Typer(help="Events that were set aside: look at them, send them again.", no_args_is_help=True)
 
@@ -50,7 +50,7 @@ def list_command(
     """Count dead letters by reason, with the newest one's sentence and place."""
     now_ms = _now_ms()
     wanted = Wanted(reason, since_ms(since, now_ms))
-    found = groups(dead_records(connect(bootstrap, namespace).bus(pipeline), wanted))
+    found = groups(dead_records(_bus(pipeline, bootstrap, namespace), wanted))
     document = [
         {
             "reason": group.reason,
@@ -78,9 +78,9 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print one dead letter: why it was set aside, where it came from, and its value decoded and as bytes."""
-    connection = connect(bootstrap, namespace)
-    record = _at(connection, pipeline, place)
-    (value,) = readable(connection.bus()).values(record.role or "events", [record.value])
+    bus = _bus(pipeline, bootstrap, namespace)
+    record = _at(bus, place)
+    (value,) = readable(bus).values(record.role or "events", [record.value])
     document: dict[str, Any] = {
         "partition": record.partition,
         "offset": record.offset,
@@ -117,7 +117,7 @@ def redrive(
     None is sent twice: earlier redrives are found by reading the headers of later events, which may take a while.
     """
     wanted = Wanted(reason, since_ms(since, _now_ms()))
-    bus = connect(bootstrap, namespace).bus(pipeline)
+    bus = _bus(pipeline, bootstrap, namespace)
     say("reading dead letters, and the headers of the events behind them …")
     if dry_run:
         done = send_again(bus, wanted, None)
@@ -152,11 +152,16 @@ def _sentences(done: Redriven, *, dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-def _at(connection: Connection, pipeline: str, text: str) -> DeadRecord:
+def _bus(pipeline: str, bootstrap: str | None, namespace: str) -> Bus:
+    connection = connect(bootstrap, namespace)
+    published(connection.bus(), pipeline)  # a misspelt name would have no dead letters
+    return connection.bus(pipeline)
+
+
+def _at(bus: Bus, text: str) -> DeadRecord:
     partition, _, offset = text.partition("/")
     if not (partition.isdecimal() and offset.isdecimal()):
         raise CommandError(f"{text!r} is not a place; write partition/offset, such as 3/120.", Exit.USAGE)
-    bus = connection.bus(pipeline)
     place = Place(dead_letters.ROLE, int(partition))
     span = bus.spans(place.role).get(place.partition)
     if span is not None and span.low <= int(offset) < span.end:
@@ -164,9 +169,7 @@ def _at(connection: Connection, pipeline: str, text: str) -> DeadRecord:
             if record.offset == int(offset):
                 return record
             break
-    raise CommandError(
-        f"pipeline {pipeline!r} has no dead letter at {text}; `freshet dead-letters list`.", Exit.FAILURE
-    )
+    raise CommandError(f"there is no dead letter at {text}; `freshet dead-letters list` shows places.", Exit.FAILURE)
 
 
 def _now_ms() -> int:

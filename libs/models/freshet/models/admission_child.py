@@ -31,7 +31,7 @@ def main() -> None:
     data = sys.stdin.buffer.read()
     limits = Limits(**request["limits"])
     manifest = manifest_from_json(request["manifest"])
-    rehearse(limits)
+    rehearse()
     judge = _Judge(data, manifest, limits)
     del data
     out = _keep_stdout()
@@ -84,7 +84,7 @@ class _Judge:
         return Report(True, memory_bytes=taken, p99_us=p99_us)
 
 
-def rehearse(limits: Limits) -> None:
+def rehearse() -> None:
     """Do every step once with a model of our own: imports what is imported late, and pays the runtime's own memory."""
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["rows", "weights"], ["scores"])],
@@ -108,7 +108,7 @@ def rehearse(limits: Limits) -> None:
         golden_scores=rows,
         trainer="",
     )
-    report = _Judge(data, manifest, limits).report(io.StringIO())
+    report = _Judge(data, manifest, Limits(max_batch_rows=8, batch_p99_ms=60_000)).report(io.StringIO())
     if not report.admitted:
         raise RuntimeError(f"the sandbox cannot score even its own model: {report.detail}")
 

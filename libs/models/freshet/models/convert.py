@@ -4,6 +4,7 @@ Needs the extra [pack].
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
@@ -32,7 +33,9 @@ def to_onnx(original: Original, width: int, columns: Sequence[int | None]) -> by
     """
     estimator = getattr(original.estimator, "best_estimator_", original.estimator)  # a search is its winner
     try:
-        model = _converted(estimator, width, classifier=original.labels is not None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # what the converters should write otherwise
+            model = _converted(estimator, width, classifier=original.labels is not None)
     except Exception as error:  # each converter fails in its own way
         raise ModelError(
             "pack_convert",

@@ -57,6 +57,8 @@ def converted(model: object, width: int, classes: Sequence[str], labels: Mapping
     from freshet.models.convert import INPUT_NAME, OUTPUT_NAME, to_onnx  # noqa: PLC0415  (ready ONNX needs no converters)
 
     original = Original.of(model)
+    if original.width not in {0, width}:
+        raise ModelError("pack_input", f"it was fitted on {original.width} features, the sample has {width} columns.")
     columns = class_columns(original.labels, classes, labels)
 
     def scores(rows: Floats32) -> Floats32:

@@ -29,12 +29,6 @@ class ResidentMemory:
         """Mapped bytes now; 0 where unknown."""
         return 0 if self._statm is None else int(os.pread(self._statm, 256, 0).split()[0]) * resource.getpagesize()
 
-    def close(self) -> None:
-        """Close the file behind it."""
-        if self._statm is not None:
-            os.close(self._statm)
-            self._statm = None
-
 
 def give_back() -> None:
     """Hand freed pages back to the system (glibc's `malloc_trim`; elsewhere nothing).

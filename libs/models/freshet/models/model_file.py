@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import weakref
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Self
@@ -13,11 +14,12 @@ class ModelFile:
     """An anonymous file in memory (`memfd_create`); plain memory where the system has none (not Linux).
 
     Reading a session from a path holds the interpreter lock for a fifth of the time that reading it from bytes does.
-    Close it, or use it as a context manager; the memory is freed then.
+    Close it, or use it as a context manager; the memory is freed then, at the latest when nobody holds it any more.
     """
 
     def __init__(self) -> None:
         self._fd = os.memfd_create("freshet-model") if hasattr(os, "memfd_create") else None
+        self._release = weakref.finalize(self, os.close, self._fd) if self._fd is not None else None
         self._memory = bytearray()
         self.size_bytes = 0
         """End of the last byte written."""
@@ -58,11 +60,9 @@ class ModelFile:
 
     def close(self) -> None:
         """Free the memory. A session that was made from it keeps its own copy."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-        self._memory = bytearray()
-        self.size_bytes = 0
+        if self._release is not None:
+            self._release()
+        self._fd, self._memory, self.size_bytes = None, bytearray(), 0
 
     def __enter__(self) -> Self:
         return self

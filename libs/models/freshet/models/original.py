@@ -40,6 +40,13 @@ class Original:
             )
         return cls(estimator, tuple(np.asarray(estimator.classes_).tolist()))
 
+    @property
+    def width(self) -> int:
+        """Number of features that it was fitted on; 0 if it does not say."""
+        if is_booster(self.estimator):
+            return int(self.estimator.num_feature())
+        return int(getattr(self.estimator, "n_features_in_", 0))
+
     def scores(self, rows: Floats32) -> Floats:
         """Probabilities (n, labels), or values (n, 1); raises what the estimator raises."""
         if self.labels is None or is_booster(self.estimator):

@@ -77,7 +77,7 @@ def pack(
     }
     contract = Contract(spec.feature_names, classes, Limits.of(spec.limits))
     packed = _proven(export, rows, expected, about, contract.limits)
-    if packed.parity and not packed.parity.max_gap <= max_gap:
+    if packed.parity and packed.parity.max_gap > max_gap:
         raise ModelError("pack_parity", _disagreement(packed.parity, max_gap))
     problems = check_manifest(packed.bundle.manifest, contract)
     if problems:
@@ -130,17 +130,18 @@ def _golden_places(gaps: Floats, width: int) -> Ints:
     return agreeing[np.linspace(0, agreeing.size - 1, wanted).astype(np.int64)]
 
 
+_ADVICE: Final = {
+    "sample": "Train it on float32 features, as they are served, and put no scaler before trees: it moves rows that "
+    "lie on a threshold.",
+    "edges": "Its arithmetic leaves float32 at the edges: scale or clip the features in a Pipeline step.",
+    "missing": "Its ONNX form may treat missing values otherwise: fill them in a Pipeline step, as SimpleImputer does.",
+}
+
+
 def _disagreement(parity: Parity, max_gap: float) -> str:
     gaps = ", ".join(f"{name} {gap:.2g}" for name, gap in parity.gaps.items())
-    # where missing values disagree, rows of the sample may do so because they have some
-    worst = next(name for name in ("missing", "sample", "edges") if not parity.gaps.get(name, 0) <= max_gap)
-    advice = {
-        "sample": "Train it on float32 features, as they are served, and put no scaler before trees: it moves rows "
-        "that lie on a threshold",
-        "edges": "Its arithmetic leaves float32 at the edges: scale or clip the features in a Pipeline step",
-        "missing": "Its ONNX form treats missing values otherwise: fill them in a Pipeline step, as SimpleImputer does",
-    }[worst]
+    advice = " ".join(_ADVICE[name] for name, gap in parity.gaps.items() if gap > max_gap)
     return (
         f"the ONNX graph and the original lie {parity.max_gap:.2g} apart, more than {max_gap:g} ({gaps}; "
-        f"{parity.agreement:.2%} of labels agree). {advice}; or accept the gap with max_gap."
+        f"{parity.agreement:.2%} of labels agree). {advice} Or accept the gap with max_gap."
     )

@@ -70,12 +70,11 @@ def run_child(module: str, request: Mapping[str, Any], data: bytes, wall_s: floa
 
 
 def _lines(out: bytes) -> list[Mapping[str, Any]]:
-    """The lines that are JSON objects; a child that was killed leaves a part of one, a hostile one anything."""
-    lines = []
+    """The lines that are JSON objects; a child that was killed may leave a part of one, a hostile one anything."""
+    found = []
     for line in out.splitlines():
         try:
-            found = json.loads(line)
+            found.append(json.loads(line))
         except (ValueError, RecursionError):
-            found = None
-        lines.append(found if isinstance(found, dict) else {})
-    return lines
+            continue
+    return [line for line in found if isinstance(line, dict)]

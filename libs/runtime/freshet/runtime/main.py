@@ -14,7 +14,7 @@ import structlog
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Bus, RetriableError
+from freshet.runtime.bus import RetriableError
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.http import HealthServer
@@ -63,7 +63,7 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     )
     log.info("started", pipelines=list(pipelines), http_port=health.port, pid=os.getpid())
     try:
-        _await_broker(_context(settings, "", settings.transaction_timeout_ms).bus, stop)
+        _await_broker(settings, stop)
         if not stop.is_set():
             loops += _build(service, pipelines, settings, metrics)
         # What is there now stays: collections need not look at it again, and then rarely at the rest.
@@ -87,14 +87,16 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     return 0
 
 
-def _await_broker(bus: Bus, stop: threading.Event) -> None:
+def _await_broker(settings: Settings, stop: threading.Event) -> None:
     """Wait until Kafka answers: one that is away when we start is not different from one that goes away later."""
+    bus = _context(settings, "", settings.transaction_timeout_ms).bus
+    log = structlog.get_logger("main").bind(bootstrap_servers=settings.bootstrap_servers)
     while not stop.is_set():
         try:
             bus.spans("pipelines")
             return
         except RetriableError as error:
-            structlog.get_logger("main").warning("waiting_for_kafka", error=str(error))
+            log.warning("waiting_for_kafka", error=str(error))
             stop.wait(_BACK_OFF_S)
 
 

@@ -141,6 +141,8 @@ class Placing:
 
     def expired(self, error: ExpiredError, *, skip: bool) -> None:
         """Records were deleted before we read them: stop, or leave a dead letter that says which and go on."""
+        if error.place not in self._group.owned():
+            return  # it was taken from us in the same poll: its next owner will find out
         place, span = error.place, self._group.span(error.place)
         if not skip:
             raise FatalError(
@@ -151,7 +153,10 @@ class Placing:
         at = Committed(span.low, self._metadata.get(place, self._logic.origin))
         self._log.error("expired", place=place, detail=detail)
         letter = expired_letter(place, span.low, detail)
-        self._producer.commit(Transaction([letter], {place: at}, self._group.membership()))
+        try:
+            self._producer.commit(Transaction([letter], {place: at}, self._group.membership()))
+        except RefusedError as refused:
+            self._log.warning("refused", error=str(refused))  # rewound, it finds out again
         self.rewind("expired")
 
     def close(self) -> None:

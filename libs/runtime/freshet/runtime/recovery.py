@@ -56,7 +56,7 @@ def checked(
 ) -> Committed:
     """The position to go on from; raises FatalError where going on would answer something twice or skip it unseen."""
     if recovered is None:
-        return committed or Committed(span.low, origin)
+        return Committed(committed.offset if committed else span.low, origin)
     if recovered.offset > span.end:
         raise FatalError(
             f"{place.role}/{place.partition} ends at {span.end}, but we have answered it up to {recovered.offset}: the "

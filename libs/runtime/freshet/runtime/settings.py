@@ -1,6 +1,7 @@
 """Where and how a process runs: from the environment, overridden by flags. Pipelines are data: `pipeline.yaml`."""
 
 import re
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import pydantic_settings
@@ -38,6 +39,8 @@ class Settings(BaseSettings):
     """When retention has overtaken us: stop, or jump ahead and leave a dead letter that says what was skipped."""
     shutdown_s: float = Field(default=25.0, gt=0, allow_inf_nan=False)
     """One budget for everything between SIGTERM and exit; the process ends itself after it."""
+    state_dir: Path = Path(".local/state")
+    """Folder of small caches that outlive a process but need not outlive the machine; everything works without."""
     transaction_timeout_ms: int = Field(default=15_000, ge=1000)
     """How long a killed worker's open transaction may hide the rows behind it, unless it is restarted in place."""
 

@@ -2,10 +2,10 @@
 
 import logging
 import sys
-from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from structlog.typing import EventDict, Processor
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -51,11 +51,16 @@ class Metrics:
 
 def configure_logs(level: str, **context: object) -> None:
     """JSON lines on stderr from structlog and from the standard library alike; `context` goes into every line."""
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+
+    def add_context(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {**context, **event}
+
+    shared: list[Processor] = [
+        add_context,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        # a frame's variables may hold passwords
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
@@ -63,7 +68,6 @@ def configure_logs(level: str, **context: object) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(**context)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

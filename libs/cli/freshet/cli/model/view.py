@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group, RenderableType
 
-from freshet.cli.control import newest, read
+from freshet.cli.control import newest, published, read
 from freshet.cli.model.standing import ROLES, Standing
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, table
 from freshet.cli.records import finite
@@ -75,7 +75,9 @@ def status(
 ) -> None:
     """Print the live epoch, open prepares, workers, and where each partition is in history."""
     now_ms = time.time_ns() // 1_000_000
-    standing = Standing(pipeline, read(connect(bootstrap, namespace).bus(), *ROLES), now_ms)
+    bus = connect(bootstrap, namespace).bus()
+    published(bus, pipeline)  # a misspelt name would have no model
+    standing = Standing(pipeline, read(bus, *ROLES), now_ms)
     emit(_status_document(standing), _status_shown(standing, now_ms), as_json=as_json)
 
 

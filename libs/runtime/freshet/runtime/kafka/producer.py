@@ -11,9 +11,11 @@ from freshet.runtime import failpoints
 from freshet.runtime.bus import FatalError, RefusedError, RetriableError, Send, TooLargeError, Transaction
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S
 from freshet.runtime.kafka.errors import bus_error, kafka_error
+from freshet.runtime.watchdog import Watchdog
 
 _COMMIT_DEADLINE_S: Final = 30.0
 _SUSPECT_S: Final = 2.0
+_HUNG_S: Final = REQUEST_TIMEOUT_S + 5.0  # each call is bounded by the request timeout: beyond, it never comes back
 _DEFAULT_MAX_MESSAGE_BYTES: Final = 1_048_588  # Kafka's own, for topics whose stanza does not say
 _RECORD_OVERHEAD_BYTES: Final = 128  # batch header and varints, rounded up
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
@@ -33,6 +35,7 @@ class KafkaTransactionalProducer:
         self._producer: Producer | None = None
         self._undelivered: list[KafkaError] = []
         self._suspect = False
+        self._watchdog = Watchdog()
 
     def open(self) -> None:
         """See `bus.TransactionalProducer`."""
@@ -76,7 +79,8 @@ class KafkaTransactionalProducer:
         deadline = time.monotonic() + _COMMIT_DEADLINE_S
         while True:
             try:
-                call()
+                with self._watchdog.limit(_HUNG_S, doing):
+                    call()
                 return
             except KafkaException as error:
                 cause = kafka_error(error)

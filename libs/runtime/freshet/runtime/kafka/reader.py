@@ -6,7 +6,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from freshet.contracts.batch import Batch
-from freshet.runtime.bus import Place, Span
+from freshet.runtime.bus import BusError, Place, Span
 from freshet.runtime.kafka.errors import bus_error, translated
 
 
@@ -26,6 +26,7 @@ class KafkaLogReader:
         self._starts = dict(starts) if starts is not None else None
         self._ends: dict[Place, int] = {}
         self._reached: dict[Place, int] = {}
+        self._failure: BusError | None = None
         self._consumer = Consumer(
             config
             | {
@@ -54,7 +55,10 @@ class KafkaLogReader:
             )
 
     def read(self, limit: int, timeout_s: float) -> list[Batch]:
-        """See `bus.LogReader`."""
+        """See `bus.LogReader`. Records that came with an error are returned first; it is raised by the next call."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
         with translated("reading"):
             first = self._consumer.poll(timeout_s)
             if first is None:
@@ -65,7 +69,8 @@ class KafkaLogReader:
             topic, partition, offset = message.topic(), message.partition(), message.offset()
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise bus_error(error, f"reading {topic}/{partition}")
+                self._failure = bus_error(error, f"reading {topic}/{partition}")
+                continue
             assert topic is not None
             assert partition is not None
             assert offset is not None

@@ -53,7 +53,8 @@ class InferenceLogic(Logic):
         """`topic_id` is the broker's id of the features topic; `memory` gives the resident bytes of this process.
 
         `deaths` are those of our predecessors in a row, each while a version scored; `guard` goes around each score
-        call. A partition that waits longer than `model_wait_ms` for a model is answered by the epoch's understudy, if any.
+        call. A partition that waits longer than `model_wait_ms` for a model is answered by the epoch's understudy, if
+        any.
         """
         self._pipeline, self._instance, self._lane = pipeline, instance, lane
         self._topic_id, self._memory, self._interval_ms = topic_id, memory, interval_ms

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from freshet.models.errors import ModelError
 
 from freshet.contracts.arrays import Floats32, Ints
 from freshet.contracts.codec import Ragged
@@ -18,6 +17,7 @@ from freshet.inference.core.predictions import Answers
 from freshet.inference.core.standing import Standing
 from freshet.inference.core.stock import Stock
 from freshet.inference.core.vectors import Vectors
+from freshet.models.errors import ModelError
 
 FAILED_ROWS: Final = 5
 FAILED_SHARE: Final = 0.01
@@ -124,13 +124,22 @@ class Serving:
     def _score(
         self, version: str, vectors: Vectors, matrix: Floats32
     ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
+        killers = self.deaths.killers(version, vectors)
+        if not killers.size:
+            return self._score_all(version, vectors, matrix) if len(vectors) else ([], [])
+        others = np.setdiff1d(np.arange(len(vectors)), killers)
+        scored = self._score(version, vectors.take(others), matrix[others])
+        if isinstance(scored, Broken):
+            return scored
+        answers, dead = scored
+        detail = f"each time {version} scored this row, the worker died or hung; at last with this row alone."
+        return answers, [DeadLetter(vectors.at[killers], "model_crashed", [detail] * killers.size), *dead]
+
+    def _score_all(
+        self, version: str, vectors: Vectors, matrix: Floats32
+    ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
         loaded = self.stock.get(version)
         assert loaded is not None
-        if not len(vectors):
-            return [], []
-        killers = self.deaths.killers(version, vectors)
-        if killers.size:
-            return self._score_without(killers, version, vectors, matrix)
         manifest = loaded.scorer.manifest
         try:
             scores = self.calls.score(loaded.scorer, version, vectors, matrix)
@@ -150,18 +159,6 @@ class Serving:
         dead = DeadLetter(vectors.at[failed], "model_not_finite", details)
         good = np.flatnonzero(finite.all(axis=1))
         return ([Answers(vectors.take(good), scores[good], version, manifest)] if good.size else []), [dead]
-
-    def _score_without(
-        self, killers: Ints, version: str, vectors: Vectors, matrix: Floats32
-    ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
-        """Set rows aside that would kill this process, and score the others."""
-        others = np.setdiff1d(np.arange(len(vectors)), killers)
-        scored = self._score(version, vectors.take(others), matrix[others])
-        if isinstance(scored, Broken):
-            return scored
-        answers, dead = scored
-        detail = f"{version} crashed or hung the worker each time it scored this row, the last times alone."
-        return answers, [DeadLetter(vectors.at[killers], "model_crashed", [detail] * killers.size), *dead]
 
     def _quarantine(self, version: str, reason: str, detail: str) -> Broken:
         self.stock.quarantine(version, reason, detail)

@@ -1,0 +1,226 @@
+"""Models that kill their worker, on a bus in memory: it dies and comes back, until every row has its one end."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from freshet.contracts.arrays import Floats32
+from freshet.contracts.batch import Batch
+from freshet.contracts.codec import Decoder
+from freshet.contracts.control import decode, encode
+from freshet.contracts.messages import Message, WorkerState
+from freshet.contracts.schemas import current_schema
+from freshet.contracts.topics import TopicNames
+from freshet.inference.core.deaths import ROW_DEATHS, VERSION_DEATHS, Death, Flight
+from freshet.inference.core.jobs import Loaded, LoadModel, Scorer
+from freshet.inference.core.logic import InferenceLogic
+from freshet.runtime.bus import Send
+from freshet.runtime.clock import ManualClock
+from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.loop import Loop
+from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.options import LoopOptions
+from freshet.runtime.telemetry import Metrics
+from support.inference import PIPELINE, FakeScorer, Mind, model, plain, rollout, sound, specification, vector
+
+NAMES = TopicNames("", PIPELINE)
+PARTITIONS = 2
+ROWS = 60
+ONE_ROW_DEATHS = 1 + ROW_DEATHS
+
+
+class Died(BaseException):
+    """The process is gone: no code of it runs after this."""
+
+
+def deadly(*numbers: int) -> Mind:
+    """Sound, but a row whose first feature is one of these kills."""
+
+    def think(rows: Floats32) -> Floats32:
+        if np.isin(rows[:, 0], numbers).any():
+            raise Died
+        return sound("v2")(rows)
+
+    return think
+
+
+def fatal(rows: Floats32) -> Floats32:
+    """Kills whatever the row."""
+    raise Died
+
+
+@dataclass
+class World:
+    """v2 answers with a mind of its own, v1 stands in. One worker, restarted in place whenever it dies.
+
+    Row n of partition p has the first feature n + p/2.
+    """
+
+    mind: Mind
+    deaths: list[Death] = field(default_factory=list)
+    died: int = 0
+
+    def __post_init__(self) -> None:
+        self.cluster, self.clock = MemoryCluster(), ManualClock()
+        self.cluster.ensure(NAMES, PARTITIONS)
+        self.bus = MemoryBus(self.cluster, NAMES)
+        self._producer = self.bus.producer()
+        self._say("pipelines", specification())
+        self._say("models", model("v1"))
+        self._say("models", model("v2"))
+        self._say("rollouts", rollout(1, "v1"))
+        self._say("rollouts", rollout(2, "v2", understudy="v1", resident=["v1", "v2"]))
+        self.worker = self._start()
+
+    def feed(self, first: int, count: int) -> None:
+        """Append rows to each partition."""
+        for partition in range(PARTITIONS):
+            rows = [vector(partition, at, [at + partition / 2, 1, 2]) for at in range(first, first + count)]
+            values = [row.value() for row in rows]
+            self._producer.send(Send("features", [b"k"] * count, values, [partition] * count))
+
+    def turn(self, times: int) -> None:
+        """Let the worker turn; when it dies, another takes its place with what the note says."""
+        for _ in range(times):
+            self.clock.advance(60)
+            self.cluster.now_ms = self.clock.now_ms()
+            try:
+                self.worker.step(0.0)
+            except Died:
+                self.died += 1
+                self.worker = self._start()
+
+    def kill(self) -> None:
+        """From outside, while nothing is scored: the note says so."""
+        self.deaths = []
+        self.worker = self._start()
+
+    def answers(self) -> list[tuple[int, int, str, int]]:
+        """(partition, offset, version, fallback) of every prediction."""
+        names = ("features_partition", "features_offset", "version", "fallback")
+        decoder = Decoder(current_schema("Prediction"))
+        found = [decoder.decode(batch.values).columns for batch in self._read("predictions")]
+        return sorted(row for columns in found for row in zip(*(plain(columns[name]) for name in names), strict=True))
+
+    def dead(self) -> list[tuple[str, int, int]]:
+        """(reason, partition, offset) of every dead letter."""
+        headers = [dict(record.headers() or ()) for batch in self._read("dead-letters") for record in batch.records]
+        return sorted(
+            (context["freshet.reason"].decode(), int(context["freshet.partition"]), int(context["freshet.offset"]))
+            for context in headers
+        )
+
+    def quarantined(self) -> Sequence[str]:
+        """What the worker's last record says."""
+        states = [decode("workers", value) for batch in self._read("workers") for value in batch.values if value]
+        return [state.quarantined for state in states if isinstance(state, WorkerState)][-1]
+
+    @contextmanager
+    def _guard(self, flight: Flight, scorer: Scorer, batch_p99_ms: int) -> Iterator[None]:
+        try:
+            yield
+        except Died:
+            self.deaths.append(Death(flight))
+            raise
+
+    def _start(self) -> Loop:
+        logic = InferenceLogic(
+            PIPELINE,
+            "w",
+            topic_id=self.bus.topic_id("features"),
+            memory=lambda: 0,
+            deaths=tuple(self.deaths),
+            guard=self._guard,
+        )
+        minds = {"v1": sound("v1"), "v2": self.mind}
+
+        def load(job: object) -> object:
+            if isinstance(job, LoadModel):
+                return Loaded(FakeScorer(job.manifest, minds[job.version]), load_ms=1, p99_us=1)
+            return None
+
+        return Loop(
+            logic,
+            self.bus,
+            NAMES,
+            service="inference",
+            slot="0",
+            fixed_slot=True,
+            jobs=InlineJobs(load),
+            clock=self.clock,
+            metrics=Metrics(),
+            options=LoopOptions(batch_rows=16),
+        )
+
+    def _say(self, role: str, message: Message) -> None:
+        key = f"{PIPELINE}/{getattr(message, 'epoch', '')}{getattr(message, 'version', '')}"
+        self._producer.send(Send(role, [key.encode()], [encode(message)]))
+
+    def _read(self, role: str) -> list[Batch]:
+        reader = self.bus.reader([role])
+        batches: list[Batch] = []
+        while not reader.caught_up():
+            batches += reader.read(1000, 0.0)
+        return batches
+
+
+def places(count: int = ROWS) -> set[tuple[int, int]]:
+    """All rows that were fed."""
+    return {(partition, at) for partition in range(PARTITIONS) for at in range(count)}
+
+
+@pytest.mark.parametrize("row", [0, 7, ROWS - 1])
+def test_a_row_that_kills_is_set_aside_and_everything_else_is_answered_by_the_same_version(row: int) -> None:
+    """Three deaths, one dead letter, no quarantine."""
+    world = World(deadly(row))
+    world.feed(0, ROWS)
+    world.turn(80)
+    assert world.died == ONE_ROW_DEATHS
+    assert world.dead() == [("model_crashed", 0, row)]
+    assert world.answers() == sorted((*place, "v2", 0) for place in places() - {(0, row)})
+    assert world.quarantined() == ()
+
+
+@pytest.mark.parametrize("mind", [deadly(9, 9.5, 40), deadly(9, 10), deadly(9, 40.5)])
+def test_a_version_that_kills_on_different_rows_is_quarantined(mind: Mind) -> None:
+    """One row is set aside on the way; the others that would kill are answered by the understudy."""
+    world = World(mind)
+    world.feed(0, ROWS)
+    world.turn(80)
+    assert world.died == VERSION_DEATHS
+    assert [reason for reason, *_ in world.dead()] == ["model_crashed"]
+    assert {(partition, at) for partition, at, *_ in world.answers()} == places() - {world.dead()[0][1:]}
+    assert len(world.answers()) == PARTITIONS * ROWS - 1
+    assert world.quarantined() == ("v2",)
+    assert {row[2:] for row in world.answers()} <= {("v2", 0), ("v1", 1)}
+
+
+def test_a_version_that_always_kills_answers_nothing_and_loses_nothing() -> None:
+    """The understudy answers every row but the one that was blamed before the version was."""
+    world = World(fatal)
+    world.feed(0, ROWS)
+    world.turn(80)
+    assert world.died == VERSION_DEATHS
+    assert len(world.dead()) <= 1
+    assert len(world.answers()) + len(world.dead()) == PARTITIONS * ROWS
+    assert {row[2:] for row in world.answers()} == {("v1", 1)}
+
+
+def test_a_process_that_is_killed_from_outside_blames_nobody() -> None:
+    """However often that happens between deaths in a score call: those may have been kills as well."""
+    world = World(sound("v2"))
+    for turn in range(20):
+        world.feed(turn * 3, 3)
+        world.turn(3)
+        if turn % 4 == 3:
+            world.kill()
+        else:
+            world.deaths.append(Death(Flight("v2", ())))
+            world.worker = world._start()
+    world.turn(20)
+    assert world.quarantined() == ()
+    assert {row[2:] for row in world.answers()} == {("v2", 0)}
+    assert len(world.answers()) == PARTITIONS * ROWS

@@ -1,0 +1,93 @@
+"""The watchdog: first it ends the run, then the process, and it touches no call that returns in time."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from freshet.inference.core.deaths import Death, Flight, Span
+from freshet.inference.inflight import InFlightNote
+from freshet.inference.watchdog import EXIT_HUNG, Watchdog, limit_s
+from freshet.models.errors import ModelError
+from freshet.runtime.clock import ManualClock
+from support.inference import FakeScorer, manifest, sound
+
+FLIGHT = Flight("v1", (Span(0, 5, 9),))
+
+
+@dataclass
+class Interruptible(FakeScorer):
+    """A model that counts how often it was interrupted."""
+
+    interrupts: int = 0
+
+    def interrupt(self) -> None:
+        """See `Scorer`."""
+        self.interrupts += 1
+
+
+@dataclass
+class Watched:
+    """A watchdog on a clock that is turned by hand, and the exits that it asked for."""
+
+    path: Path
+    clock: ManualClock = field(default_factory=ManualClock)
+    exits: list[int] = field(default_factory=list)
+    scorer: Interruptible = field(default_factory=lambda: Interruptible(manifest("v1"), sound("v1")))
+
+    def __post_init__(self) -> None:
+        self.dog = Watchdog(
+            InFlightNote.open(self.path, "T1"), now_s=lambda: self.clock.now_ms() / 1000, leave=self.exits.append
+        )
+
+    def after(self, seconds: float) -> None:
+        """The watchdog looks when that much more time has passed."""
+        self.clock.sleep(seconds)
+        self.dog.check()
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Watched:
+    """A watchdog; the pipeline allows 250 ms a batch, so a call may take 5 s."""
+    return Watched(tmp_path / "note")
+
+
+def test_a_call_in_time_is_left_alone(watched: Watched) -> None:
+    """However many there are, and however long there is none."""
+    for _ in range(3):
+        with watched.dog.guard(FLIGHT, watched.scorer, 250):
+            watched.after(4.9)
+        watched.after(60)
+    assert (watched.scorer.interrupts, watched.exits) == (0, [])
+    assert InFlightNote.open(watched.path, "T1").deaths == ()
+
+
+def test_a_call_that_overruns_is_interrupted_until_it_returns(watched: Watched) -> None:
+    """It may be between two runs, so once is not enough; one that then fails is over, and is no death."""
+
+    def overrun() -> None:
+        with watched.dog.guard(FLIGHT, watched.scorer, 250):
+            watched.after(5.1)
+            watched.after(0.25)
+            raise ModelError("model_interrupted", "it was told to.")
+
+    with pytest.raises(ModelError, match="model_interrupted"):
+        overrun()
+    watched.after(60)
+    assert (watched.scorer.interrupts, watched.exits) == (2, [])
+    assert InFlightNote.open(watched.path, "T1").deaths == ()
+
+
+def test_a_call_that_ignores_it_costs_the_process(watched: Watched) -> None:
+    """A second limit later; the successor learns that it hung, and with which rows."""
+    with watched.dog.guard(FLIGHT, watched.scorer, 250):
+        watched.after(5.1)
+        watched.after(5.0)
+        assert watched.exits == [EXIT_HUNG]
+        assert InFlightNote.open(watched.path, "T1").deaths == (Death(FLIGHT, hung=True),)
+
+
+@pytest.mark.parametrize(("allowed_ms", "expected_s"), [(1, 5.0), (250, 5.0), (1_000, 20.0), (60_000, 25.0)])
+def test_the_limit_is_generous_but_ends_before_the_group_loses_patience(allowed_ms: int, expected_s: float) -> None:
+    """Twice the limit is always below max.poll.interval.ms, 60 s."""
+    assert limit_s(allowed_ms) == expected_s

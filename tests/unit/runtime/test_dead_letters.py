@@ -1,0 +1,99 @@
+"""Dead letters can always be written, and always say where they come from."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from freshet.contracts.logic import DeadLetter
+from freshet.contracts.topics import TopicNames, topic_table
+from freshet.runtime.bus import Place, Send
+from freshet.runtime.dead_letters import dead_letters, expired_letter, origin
+from freshet.runtime.memory.log import MemoryRecord, Payload
+from support.rows import NOW_MS, batch, row
+
+NAMES = TopicNames("dev.", "p")
+CAP_BYTES = topic_table()["dead-letters"].max_message_bytes or 0
+
+
+def letters(record: MemoryRecord, detail: str = "age is 900", schema_id: int | None = None) -> Send:
+    """The dead letter of one record."""
+    effect = DeadLetter(np.array([0]), "input_range", [detail], schema_id)
+    return dead_letters(batch([record]), effect, NAMES, "ingestion", "1.2.3")
+
+
+def context(send: Send) -> dict[str, bytes]:
+    """The headers of its only record."""
+    assert send.headers is not None
+    return dict(send.headers[0])
+
+
+def size_bytes(send: Send) -> int:
+    """What its only record weighs."""
+    assert send.headers is not None
+    return Payload(send.keys[0], send.values[0], send.headers[0]).size_bytes()
+
+
+def test_the_bytes_stay_untouched_and_the_headers_tell_the_rest() -> None:
+    """Key, value and partition are the input's own; every coordinate and the reason are in the headers."""
+    send = letters(row(3, 41, b"\x00broken", b"ada"), schema_id=100_007)
+    assert (send.role, send.keys, send.values, send.partitions) == ("dead-letters", [b"ada"], [b"\x00broken"], [3])
+    assert context(send) == {
+        "freshet.reason": b"input_range",
+        "freshet.detail": b"age is 900",
+        "freshet.role": b"features",
+        "freshet.topic": b"dev.p.features",
+        "freshet.partition": b"3",
+        "freshet.offset": b"41",
+        "freshet.timestamp_ms": str(NOW_MS + 41).encode(),
+        "freshet.service": b"ingestion",
+        "freshet.version": b"1.2.3",
+        "freshet.schema_id": b"100007",
+    }
+
+
+def test_the_origin_can_be_read_back() -> None:
+    """Verify, recovery and redrive find the input by the headers alone."""
+    assert origin(list(context(letters(row(3, 41))).items())) == ("features", 3, 41)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None,
+        [],
+        [("freshet.role", b"features"), ("freshet.partition", b"3")],
+        [("freshet.role", b"features"), ("freshet.partition", b"x"), ("freshet.offset", b"1")],
+        [("freshet.role", b"\xff"), ("freshet.partition", b"3"), ("freshet.offset", b"1")],
+    ],
+)
+def test_a_strangers_record_has_no_origin(headers: list[tuple[str, bytes]] | None) -> None:
+    """Anybody may write to this topic: incomplete or damaged headers are no error."""
+    assert origin(headers) is None
+
+
+@pytest.mark.parametrize(
+    "value", [b"x" * 1_048_576, b"x" * 2_000_000, None], ids=["largest legal", "too large", "none"]
+)
+@pytest.mark.parametrize("key", [b"k", b"k" * 600_000, None], ids=["key", "huge key", "no key"])
+def test_a_dead_letter_always_fits_its_topic(value: bytes | None, key: bytes | None) -> None:
+    """However large the record and however long the explanation, nothing stops the stream."""
+    assert size_bytes(letters(row(0, 1, value, key), detail="é" * 5000)) < CAP_BYTES
+
+
+def test_what_does_not_fit_keeps_its_beginning_its_length_and_its_fingerprint() -> None:
+    """Enough to find the sender and to recognise the bytes; what fits is not cut."""
+    value = bytes(range(256)) * 8000
+    send = letters(row(0, 1, value))
+    assert send.values == [value[:4096]]
+    assert context(send)["freshet.truncated"] == str(len(value)).encode()
+    assert context(send)["freshet.sha256"] == hashlib.sha256(value).hexdigest().encode()
+    assert "freshet.truncated" not in context(letters(row(0, 1, value[:1_000_000])))
+
+
+def test_expired_records_leave_one_letter_with_the_last_of_them_as_origin() -> None:
+    """Recovery then starts behind it."""
+    send = expired_letter(Place("features", 2), 12, "offsets 3 to 12 expired unread")
+    assert send.partitions == [2]
+    assert origin(list(context(send).items())) == ("features", 2, 11)
+    assert context(send)["freshet.reason"] == b"input_expired"

@@ -1,0 +1,87 @@
+"""Control facts: decoded and in log order; what cannot be read is counted, logged and left out."""
+
+import pytest
+
+from freshet.contracts.control import encode
+from freshet.contracts.messages import Command, Rollout, Share
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Send
+from freshet.runtime.feed import Feed, roles_of
+from freshet.runtime.memory import MemoryBus, MemoryCluster
+
+NAMES = TopicNames("", "p")
+
+
+@pytest.fixture
+def bus() -> MemoryBus:
+    """A cluster with two control topics."""
+    cluster = MemoryCluster()
+    cluster.ensure(NAMES, 1, ["rollouts", "commands"])
+    return MemoryBus(cluster, NAMES)
+
+
+def write(bus: MemoryBus, role: str, key: bytes | None, value: bytes | None) -> None:
+    """Append one record."""
+    bus.producer().send(Send(role, [key], [value]))
+
+
+def live(epoch: int) -> Rollout:
+    """An epoch."""
+    return Rollout(
+        pipeline="p", epoch=epoch, phase="live", table=(Share(version="1.0.0", share=10_000),), salt="s", cause="test"
+    )
+
+
+def test_facts_carry_what_was_written_and_where(bus: MemoryBus) -> None:
+    """Key, message, offset and the broker's time; a tombstone is a fact without a message."""
+    bus.cluster.now_ms = 1234
+    write(bus, "rollouts", b"p/1", encode(live(1)))
+    write(bus, "rollouts", b"p/1", None)
+    first, second = Feed(bus.reader(["rollouts"])).facts()
+    assert (first.role, first.key, first.message, first.offset) == ("rollouts", "p/1", live(1), 0)
+    assert (second.key, second.message, second.offset) == ("p/1", None, 1)
+    assert first.timestamp_ms == 1234
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"\x00",
+        b"not avro at all",
+        encode(live(1))[:-1],
+        encode(live(1)) + b"\x00",
+        encode(Command(command_id="c", pipeline="p", action="pause", expires_at_ms=1, by="t")),
+        b"\x00\x7f\xff\xff\xff" + encode(live(1))[5:],
+    ],
+    ids=["empty", "one byte", "noise", "cut", "longer", "another message", "unknown schema"],
+)
+def test_a_record_that_cannot_be_read_is_counted_and_skipped(bus: MemoryBus, damaged: bytes) -> None:
+    """A stranger or a newer Freshet wrote it: the facts around it still arrive, and the feed still catches up."""
+    write(bus, "rollouts", b"p/1", encode(live(1)))
+    write(bus, "rollouts", b"p/2", damaged)
+    write(bus, "rollouts", b"p/3", encode(live(3)))
+    feed = Feed(bus.reader(["rollouts"]))
+    assert [fact.key for fact in feed.facts()] == ["p/1", "p/3"]
+    assert feed.refused == {"rollouts": 1}
+    assert feed.caught_up()
+
+
+def test_caught_up_means_the_ends_last_marked(bus: MemoryBus) -> None:
+    """A new owner marks the ends once it has fenced the old one, and folds up to there."""
+    write(bus, "rollouts", b"p/1", encode(live(1)))
+    feed = Feed(bus.reader(["rollouts", "commands"]))
+    assert not feed.caught_up()
+    assert len(list(feed.facts())) == 1
+    assert feed.caught_up()
+    write(bus, "commands", b"p", encode(Command(command_id="c", pipeline="p", action="pause", expires_at_ms=1, by="t")))
+    assert feed.caught_up()
+    feed.mark_ends()
+    assert not feed.caught_up()
+    assert [fact.role for fact in feed.facts()] == ["commands"]
+    assert feed.caught_up()
+
+
+def test_roles_of_several_groups_appear_once() -> None:
+    """A role that is followed and owned is read once."""
+    assert roles_of(("a", "b"), ("b", "c")) == ("a", "b", "c")

@@ -1,0 +1,71 @@
+"""What a process answers to probes and to Prometheus."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from freshet.contracts.errors import FreshetError
+from freshet.runtime.http import HealthServer
+
+
+class Health:
+    """A server whose answers the test sets."""
+
+    def __init__(self) -> None:
+        self.live: str | None = None
+        self.ready: str | None = None
+        registry = CollectorRegistry()
+        Counter("freshet_events_total", "Events.", registry=registry).inc(3)
+        self.server = HealthServer("127.0.0.1", 0, live=lambda: self.live, ready=lambda: self.ready, registry=registry)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.server.port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+
+@pytest.fixture
+def health() -> Iterator[Health]:
+    """A server on a free port."""
+    served = Health()
+    yield served
+    served.server.close()
+
+
+def test_probes_say_yes_or_why_not(health: Health) -> None:
+    """200 while there is nothing to say, 503 with the reason otherwise; the two do not mix."""
+    assert health.get("/live") == (200, "yes\n")
+    assert health.get("/ready") == (200, "yes\n")
+    health.ready = "reading control topics"
+    assert health.get("/ready") == (503, "reading control topics\n")
+    assert health.get("/live") == (200, "yes\n")
+    health.ready, health.live = None, "the loop has not turned for 200 s"
+    assert health.get("/live") == (503, "the loop has not turned for 200 s\n")
+
+
+def test_metrics_are_served_as_prometheus_reads_them(health: Health) -> None:
+    """Only this process's own registry, in the text format."""
+    status, text = health.get("/metrics")
+    assert status == 200
+    assert "# HELP freshet_events_total Events." in text
+    assert "freshet_events_total 3.0" in text
+
+
+def test_another_path_is_not_found(health: Health) -> None:
+    """The answer names what there is."""
+    status, text = health.get("/metricz")
+    assert status == 404
+    assert "/metrics" in text
+
+
+def test_a_taken_port_is_told_in_a_sentence(health: Health) -> None:
+    """Two processes configured alike: the second says which variable to change."""
+    with pytest.raises(FreshetError, match="FRESHET_HTTP_PORT"):
+        HealthServer("127.0.0.1", health.server.port, live=str, ready=str, registry=CollectorRegistry())

@@ -1,0 +1,76 @@
+"""From the effects of a batch to one transaction: what is sent, and which offsets are committed with which metadata."""
+
+import numpy as np
+import pytest
+
+from freshet.contracts.control import decode
+from freshet.contracts.logic import Abort, Announce, DeadLetter, Hold, Mark, Publish, Release, Start
+from freshet.contracts.messages import Cutover
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Committed, Place
+from freshet.runtime.work import Work
+from support.rows import features
+
+NAMES = TopicNames("", "p")
+CUT = Cutover(
+    pipeline="p", lane="serve", topic_id="T", partition=0, first_offset=3, epoch=2, fallback=0, cause="rollout"
+)
+
+
+def work() -> Work:
+    """Nothing done yet."""
+    return Work(NAMES, "inference", "1.0")
+
+
+def test_the_next_offset_of_every_partition_is_committed() -> None:
+    """One past the last row, whatever order partitions come in; a second batch of the role goes on from there."""
+    done = work()
+    done.add(features((1, 7), (0, 3), (1, 8)), [])
+    done.add(features((1, 9)), [])
+    assert done.offsets({}) == {Place("features", 0): Committed(4), Place("features", 1): Committed(10)}
+    assert done.rows == 4
+
+
+def test_a_mark_is_committed_and_where_there_is_none_the_last_one_stays() -> None:
+    """Losing the metadata of a partition that only moved on would lose its position in history."""
+    done = work()
+    done.add(features((0, 3), (1, 7)), [Mark("features", 0, "e=2 f=0")])
+    known = {Place("features", 0): "e=1 f=0", Place("features", 1): "e=1 f=0"}
+    assert done.offsets(known) == {
+        Place("features", 0): Committed(4, "e=2 f=0"),
+        Place("features", 1): Committed(8, "e=1 f=0"),
+    }
+
+
+def test_a_held_partition_is_not_committed() -> None:
+    """Its rows count as unread; the others of the batch go their way."""
+    done = work()
+    done.add(features((0, 3), (1, 7)), [Hold("features", 1, "no model yet")])
+    assert done.offsets({}) == {Place("features", 0): Committed(4)}
+    assert [hold.reason for hold in done.holds] == ["no model yet"]
+
+
+def test_what_is_to_be_written_keeps_its_order() -> None:
+    """A cut-over goes before the answers it explains; a dead letter names its row; jobs wait for the commit."""
+    done = work()
+    dead = DeadLetter(np.array([1]), "input_range", ["age is 900"])
+    publish = Publish("predictions", [b"k"], [b"v"], [0])
+    done.add(features((0, 3), (0, 4)), [Announce("cutovers", "p/serve/T/0/3", CUT), dead, publish, Start("load")])
+    assert [send.role for send in done.sends] == ["cutovers", "dead-letters", "predictions"]
+    assert done.sends[0].values[0] is not None
+    assert decode("cutovers", done.sends[0].values[0]) == CUT
+    assert done.dead == {"input_range": 1}
+    assert done.jobs == ["load"]
+
+
+def test_an_abort_is_remembered_with_its_reason() -> None:
+    """The loop looks at nothing else then."""
+    done = work()
+    done.add(features((0, 3)), [Abort("model_not_finite")])
+    assert done.abort == "model_not_finite"
+
+
+def test_an_effect_that_belongs_elsewhere_is_a_bug() -> None:
+    """Release is no answer to a batch; ignoring it would leave a partition held for ever."""
+    with pytest.raises(TypeError, match="Release"):
+        work().add(features((0, 3)), [Release("features", 0)])
