@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
 from freshet.models import admission
 from freshet.models.admission import Contract, admit
@@ -119,6 +119,13 @@ def _endless_loop() -> ModelProto:
     )
     nodes = [node("Loop", ["times", "", "rows"], ["far"], body=body), node("MatMul", ["far", "weights"], ["scores"])]
     return graph(nodes, {"times": np.array(2**62), "weights": WEIGHTS})
+
+
+def _disguised_loop() -> ModelProto:
+    """A loop whose body is said to be a number."""
+    model = _endless_loop()
+    model.graph.node[0].attribute[0].type = AttributeProto.INT
+    return model
 
 
 def _external_data() -> ModelProto:
@@ -268,6 +275,7 @@ CASES = [
     Case("model_memory", _hidden_bomb),
     Case("graph_nodes", _long_chain),
     Case("graph_control_flow", _endless_loop),
+    Case("graph_control_flow", _disguised_loop),
     Case("graph_external_data", _external_data),
     Case("graph_external_data", _external_attribute),
     Case("graph_domain", _custom_domain),

@@ -24,6 +24,7 @@ class Breach(NamedTuple):
 def _lost_event(evidence: Evidence) -> None:
     """Committed past, yet neither a vector nor a dead letter."""
     evidence.events.ids = np.sort(np.append(evidence.events.ids, at(0, 6)))
+    evidence.events.times_ms = np.append(evidence.events.times_ms, 20_000)
     evidence.events.committed[0] = 7
 
 

@@ -68,10 +68,13 @@ def good() -> Evidence:
     features = _features()
     cutovers = [cutover(0, 0, 1), cutover(0, 4, 2), cutover(1, 0, 1), cutover(1, 1, 2), cutover(1, 3, 2, 1)]
     return Evidence(
-        events=Inputs(ids=np.sort(ids(*_EVENTS)), lows={0: 0, 1: 0}, committed={0: 6, 1: 6}),
-        feedback=Inputs(ids=ids((0, 0), (0, 1), (1, 0)), lows={0: 0, 1: 0}, committed={0: 2, 1: 1}),
+        events=Inputs(
+            ids=np.sort(ids(*_EVENTS)), times_ms=_times(len(_EVENTS)), lows={0: 0, 1: 0}, committed={0: 6, 1: 6}
+        ),
+        feedback=Inputs(ids=ids((0, 0), (0, 1), (1, 0)), times_ms=_times(3), lows={0: 0, 1: 0}, committed={0: 2, 1: 1}),
         features_read=Inputs(
             ids=features.ids,
+            times_ms=_times(len(features.ids)),
             lows={0: 0, 1: 0},
             committed={0: 7, 1: 4},
             metadata={0: "e=2 f=0", 1: "e=2 f=1"},
@@ -79,10 +82,15 @@ def good() -> Evidence:
         features=features,
         labels=Answers("labels", ids((0, 0), (1, 0)), ids((0, 1), (1, 0)), [b"a", b"b"]),
         predictions=_predictions(features, cutovers),
+        kept_since_ms={},
         dead={"events": ids(_SPOILED), "features": ids(_UNANSWERABLE), "feedback": ids((0, 0))},
         cutovers=cutovers,
         rollouts=[rollout(1, OLD), rollout(2, NEW, understudy=OLD)],
     )
+
+
+def _times(records: int) -> Ints:
+    return 1000 * np.arange(records)
 
 
 def _features() -> Answers:

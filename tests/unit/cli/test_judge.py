@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from freshet.cli.verify.evidence import Evidence
+from freshet.cli.verify.evidence import Evidence, Inputs
 from freshet.cli.verify.judge import judge
+from freshet.contracts.arrays import Bools
 from support.breaches import BREACHES
-from support.evidence import choose, good, ids, row_of, swap
+from support.evidence import at, choose, good, ids, row_of, swap
 
 
 def broken(evidence: Evidence) -> dict[str, tuple[str, ...]]:
@@ -14,6 +15,11 @@ def broken(evidence: Evidence) -> dict[str, tuple[str, ...]]:
     judgement = judge(evidence)
     assert judgement.ok is not any(finding.breaches for finding in judgement.findings)
     return {finding.check: finding.examples for finding in judgement.findings if not finding.ok}
+
+
+def keep(inputs: Inputs, rows: Bools) -> None:
+    """Let an input topic hold these records only."""
+    inputs.ids, inputs.times_ms = inputs.ids[rows], inputs.times_ms[rows]
 
 
 @pytest.mark.parametrize("name", BREACHES)
@@ -36,7 +42,7 @@ def test_an_empty_pipeline_is_found_good() -> None:
     """Before the first event there is nothing to break."""
     evidence = good()
     for inputs in (evidence.events, evidence.feedback, evidence.features_read):
-        inputs.ids, inputs.committed, inputs.metadata = ids(), {}, {}
+        inputs.ids, inputs.times_ms, inputs.committed, inputs.metadata = ids(), ids(), {}, {}
     for answers in (evidence.features, evidence.labels, evidence.predictions):
         choose(answers, [])
     evidence.dead, evidence.cutovers, evidence.rollouts = {}, [], []
@@ -46,8 +52,8 @@ def test_an_empty_pipeline_is_found_good() -> None:
 def test_inputs_under_way_are_pending_and_no_breach() -> None:
     """Two events and a vector that their groups have not committed past, one on a partition without any commit."""
     evidence = good()
-    evidence.events.ids = np.append(evidence.events.ids, ids((0, 6), (2, 0)))
-    evidence.features_read.ids = np.append(evidence.features_read.ids, ids((1, 4)))
+    for inputs, new in ((evidence.events, ids((0, 6), (2, 0))), (evidence.features_read, ids((1, 4)))):
+        inputs.ids, inputs.times_ms = np.append(inputs.ids, new), np.append(inputs.times_ms, new)
     judgement = judge(evidence)
     assert judgement.ok
     assert judgement.pending == 3
@@ -70,12 +76,22 @@ def test_entities_may_overtake_each_other() -> None:
     assert broken(evidence) == {}
 
 
-def test_retention_is_no_breach() -> None:
-    """Inputs below the low end are gone: their answers are not phantoms, and answers gone with them are not lost."""
+def test_inputs_that_expired_are_no_breach() -> None:
+    """Those below the low end are gone: their answers are not phantoms, and answers gone with them are not lost."""
     evidence = good()
-    evidence.events.ids = evidence.events.ids[evidence.events.ids >= ids((1, 0))[0]]
+    keep(evidence.events, evidence.events.ids >= at(1, 0))
     evidence.events.lows = {0: 6, 1: 0}
-    evidence.features_read.ids = np.setdiff1d(evidence.features_read.ids, ids((0, 0), (0, 1)))
+    keep(evidence.features_read, ~np.isin(evidence.features_read.ids, ids((0, 0), (0, 1))))
     evidence.features_read.lows = {0: 2, 1: 0}
     choose(evidence.predictions, [row for row in range(10) if row != row_of(evidence.predictions, 0, 0)])
     assert broken(evidence) == {}
+
+
+@pytest.mark.parametrize("topic", ["predictions", "dead-letters"])
+def test_answers_that_expired_before_their_inputs_are_no_breach(topic: str) -> None:
+    """Retention takes whole segments, so answers may go first; what came after the first one left is judged on."""
+    evidence = good()
+    old, new = row_of(evidence.predictions, 0, 1), row_of(evidence.predictions, 1, 2)
+    choose(evidence.predictions, [row for row in range(10) if row not in {old, new}])
+    evidence.kept_since_ms = {topic: 1000}  # vector 0/1 came at that moment, 1/2 later
+    assert broken(evidence) == {"no feature vector is lost": ("1/2",)}

@@ -1,12 +1,11 @@
 """`freshet pipeline`: begin, check and list pipelines."""
 
-import csv
-import itertools
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from freshet.cli.csv_events import sample_rows
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, table
 from freshet.contracts.pipeline import PipelineError, PipelineSpec, Problem, load_folder
 from freshet.contracts.pipeline import check as check_pipeline
@@ -56,7 +55,7 @@ def new(
     elif label is None:
         raise CommandError("--csv needs --label, the column that is to be predicted.", Exit.USAGE)
     else:
-        header, rows = _sample(csv_file)
+        header, rows = sample_rows(csv_file, _SAMPLE_ROWS)
         texts = infer_pipeline(name, header, rows, label, entity=entity, event_id=event_id, event_time=event_time)
     written = [folder / file for file in ("pipeline.yaml", "event.avsc")]
     if there := [path for path in written if path.exists()]:
@@ -106,13 +105,3 @@ def _problems(folder: Path) -> list[Problem]:
     except PipelineError as error:
         return error.problems
     return check_pipeline(spec, event_schema)
-
-
-def _sample(path: Path) -> tuple[list[str], list[list[str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
-            header = next(rows, [])
-            return header, list(itertools.islice(rows, _SAMPLE_ROWS))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CommandError(f"{path} cannot be read as a table: {error}", Exit.USAGE) from error

@@ -83,6 +83,10 @@ class Assembly:
         self._check()
         return self._file
 
+    def close(self) -> None:
+        """Free the memory of a model that will not be complete, or that was copied by `bytes`."""
+        self._file.close()
+
     def _check(self) -> None:
         if self._needs:
             raise ModelError(

@@ -56,7 +56,7 @@ def read_model(data: bytes) -> ModelProto:
     try:
         model = ModelProto()
         model.ParseFromString(data)
-    except (DecodeError, RecursionError, MemoryError) as error:
+    except (DecodeError, RecursionError) as error:
         raise ModelError("graph_unreadable", f"it is not an ONNX file: {error}.") from error
     if not model.graph.node:
         raise ModelError("graph_unreadable", "it is not an ONNX file, or its graph has no node.")
@@ -119,12 +119,12 @@ def _check_node(node: NodeProto) -> None:
     domain = _domain(node.domain)
     if domain not in ALLOWED:
         raise ModelError("graph_domain", f"node {node.name!r} is of {domain!r}; allowed are {_listed(ALLOWED)}.")
-    for attribute in node.attribute:
-        if attribute.type in {AttributeProto.GRAPH, AttributeProto.GRAPHS}:
+    for attribute in node.attribute:  # by content, because the type that an attribute states may be a lie
+        if attribute.HasField("g") or attribute.graphs:
             raise ModelError(
                 "graph_control_flow", f"{node.op_type} holds a graph of its own: loops and branches are not allowed."
             )
-        if attribute.type in {AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS}:
+        if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
             raise ModelError("graph_sparse", f"{node.op_type} holds a sparse constant; export it dense.")
         if attribute.type not in _FLAT_ATTRIBUTES or attribute.ref_attr_name:
             raise ModelError("graph_operator", f"attribute {attribute.name!r} of {node.op_type} is not a plain value.")

@@ -112,8 +112,10 @@ class Answering:
         work.add(got.batches[0], [letter])
         try:
             self._producer.commit(Transaction(work.sends, work.offsets(self._placing.metadata), got.membership))
-        except RefusedError:
-            self._placing.rewind("refused")
+        except RefusedError as refusal:
+            self._log.warning("refused", error=str(refusal))
+        # In either case: the logic believes in an answer that was not published.
+        self._placing.rewind("too_large")
 
     def _work(self) -> Work:
         return Work(self._names, self._service, self._version)

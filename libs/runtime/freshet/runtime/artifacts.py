@@ -20,7 +20,7 @@ def publish_model(producer: Producer, data: bytes, manifest: Manifest) -> Candid
     No transaction is needed: nobody looks for chunks that no candidate names, and whoever is stopped half-way may
     simply publish again, since every key and value follows from the model alone. Raises FatalError or RetriableError.
     """
-    chunks = split(data)
+    chunks = split(data, manifest.chunk_bytes)
     offsets: list[int] = []
     for first in range(0, len(chunks), _CHUNKS_AT_ONCE):
         some = chunks[first : first + _CHUNKS_AT_ONCE]
@@ -38,6 +38,15 @@ def fetch_model(manifest: Manifest, offsets: tuple[int, ...], bus: Bus) -> Assem
     ModelError `artifact_missing`, or `artifact_unreachable` when the broker does not answer in time.
     """
     assembly = Assembly(manifest)
+    try:
+        _fill(assembly, manifest, offsets, bus)
+    except ModelError:
+        assembly.close()
+        raise
+    return assembly
+
+
+def _fill(assembly: Assembly, manifest: Manifest, offsets: tuple[int, ...], bus: Bus) -> None:
     deadline_s = time.monotonic() + _FETCH_TIMEOUT_S
     try:
         for start in ([min(offsets)] if offsets else []) + [0]:
@@ -47,7 +56,7 @@ def fetch_model(manifest: Manifest, offsets: tuple[int, ...], bus: Bus) -> Assem
             finally:
                 reader.close()
             if assembly.complete():
-                return assembly
+                return
     except RetriableError as error:
         raise ModelError("artifact_unreachable", f"the artifacts topic cannot be read now: {error}") from error
     missing = sorted(assembly.needs())

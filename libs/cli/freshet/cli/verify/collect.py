@@ -19,7 +19,7 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Cutover, Rollout
 from freshet.contracts.schemas import current_schema
 from freshet.runtime import dead_letters
-from freshet.runtime.bus import Bus, Committed
+from freshet.runtime.bus import Bus, Committed, Place
 from freshet.runtime.feed import Feed
 from freshet.runtime.reading import everything
 
@@ -39,7 +39,7 @@ def collect(bus: Bus, pipeline: str, committed: GroupOffsets) -> Evidence:
     topic_id = bus.topic_id("features")
     for role in ("features", "events", "feedback"):
         inputs[role].lows = {partition: span.low for partition, span in bus.spans(role).items()}
-        inputs[role].ids = _ids(bus, role)
+        inputs[role].ids, inputs[role].times_ms = _records(bus, role)
     return Evidence(
         events=inputs["events"],
         feedback=inputs["feedback"],
@@ -48,6 +48,9 @@ def collect(bus: Bus, pipeline: str, committed: GroupOffsets) -> Evidence:
         labels=labels,
         predictions=predictions,
         dead=dead,
+        kept_since_ms={
+            role: _kept_since_ms(bus, role) for role in ("predictions", "features", "labels", dead_letters.ROLE)
+        },
         cutovers=[cutover for cutover in cutovers if cutover.lane == "serve" and cutover.topic_id == topic_id],
         rollouts=rollouts,
     )
@@ -60,8 +63,27 @@ def _group(offsets: Mapping[int, Committed]) -> Inputs:
     )
 
 
-def _ids(bus: Bus, role: str) -> Ints:
-    return _joined([identity(batch.partitions, batch.offsets) for batch in everything(bus, role)])
+def _records(bus: Bus, role: str) -> tuple[Ints, Ints]:
+    """Identities and times of an input topic's records."""
+    batches = list(everything(bus, role))
+    ids = [identity(batch.partitions, batch.offsets) for batch in batches]
+    return _joined(ids), _joined([batch.timestamps_ms for batch in batches])
+
+
+def _kept_since_ms(bus: Bus, role: str) -> int:
+    """See `Evidence`: the latest time of the first records of those partitions of which retention has taken some.
+
+    Looked up after the outputs were read, so that what expires in between counts as expired. A partition that is empty
+    by now tells nothing.
+    """
+    starts = {Place(role, partition): span.low for partition, span in bus.spans(role).items() if span.low > 0}
+    firsts_ms: dict[int, int] = {}
+    for batch in everything(bus, role, starts) if starts else ():
+        for partition in batch.spans:
+            firsts_ms.setdefault(partition, int(batch.timestamps_ms[batch.rows(partition)[0]]))
+        if len(firsts_ms) == len(starts):
+            break
+    return max(firsts_ms.values(), default=-1)
 
 
 def _answers(bus: Bus, role: str, record: str) -> Iterator[tuple[Batch, Columns]]:

@@ -40,9 +40,11 @@ def _none() -> Ints:
 
 @dataclass(slots=True)
 class Inputs:
-    """Records of an input topic: identity of each, and how far its group has committed (and with which metadata)."""
+    """Records of an input topic: identity and time of each, and how far its group has committed (with which metadata)."""
 
     ids: Ints = field(default_factory=_none)
+    times_ms: Ints = field(default_factory=_none)
+    """When the broker got each: like the ids, in any order."""
     lows: dict[int, int] = field(default_factory=dict)
     committed: dict[int, int] = field(default_factory=dict)
     metadata: dict[int, str] = field(default_factory=dict)
@@ -80,6 +82,8 @@ class Evidence:
     predictions: Predictions
     dead: Mapping[str, Ints]
     """Identities of dead-lettered records by the role of their input topic."""
+    kept_since_ms: Mapping[str, int]
+    """By the role of an output topic: all that was written after this is still there. -1: all that was ever written."""
     cutovers: Sequence[Cutover]
     rollouts: Sequence[Rollout]
 

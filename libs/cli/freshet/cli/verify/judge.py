@@ -11,6 +11,7 @@ from freshet.contracts.arrays import Bools, Ints
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Cutover, Rollout
 from freshet.contracts.position import Position
+from freshet.runtime import dead_letters
 
 _EXAMPLES = 5
 
@@ -55,7 +56,8 @@ def judge(evidence: Evidence) -> Judgement:
     )
     findings: list[Finding] = []
     for noun, inputs, answers, role in stages:
-        findings += _answered_once(noun, inputs, answers, evidence.dead.get(role, _NOTHING))
+        since_ms = max(evidence.kept_since_ms.get(output, -1) for output in (answers.role, dead_letters.ROLE))
+        findings += _answered_once(noun, inputs, answers, evidence.dead.get(role, _NOTHING), since_ms)
     findings.append(_order(evidence.features))
     findings.append(_order(evidence.predictions))
     findings.append(_chain(evidence))
@@ -70,11 +72,14 @@ def judge(evidence: Evidence) -> Judgement:
 _NOTHING: Ints = np.empty(0, dtype=np.int64)
 
 
-def _answered_once(noun: str, inputs: Inputs, answers: Answers, dead: Ints) -> Iterator[Finding]:
-    """Exactly one answer or dead letter for every input that the group has committed past, and none out of nowhere."""
+def _answered_once(noun: str, inputs: Inputs, answers: Answers, dead: Ints, since_ms: int) -> Iterator[Finding]:
+    """Exactly one answer or dead letter for every input that the group has committed past, and none out of nowhere.
+
+    An input that came before `since_ms` may have had an answer that has expired: nothing says that it is lost.
+    """
     given = np.concatenate([answers.inputs, dead])
     unique, counts = np.unique(given, return_counts=True)
-    lost = inputs.ids[~np.isin(inputs.ids, unique) & _settled(inputs, inputs.ids)]
+    lost = inputs.ids[~np.isin(inputs.ids, unique) & _settled(inputs, inputs.ids) & (inputs.times_ms > since_ms)]
     twice = unique[counts > 1]
     phantom = unique[~np.isin(unique, inputs.ids) & _kept(inputs, unique)]
     yield _finding("P1", f"no {noun} is lost", len(inputs.ids), lost)

@@ -4,20 +4,27 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from freshet.cli.verify.judge import Judgement
 
 
 def as_table(judgement: Judgement) -> Table:
     """One row a check."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2))
-    for column, right in (("", False), ("check", False), ("looked at", True), ("breaches", True), ("examples", False)):
-        table.add_column(column, justify="right" if right else "left")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for title in ("", "", "check"):
+        table.add_column(title, no_wrap=True)
+    for title in ("looked at", "breaches"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("examples")
     for finding in judgement.findings:
-        mark = "[green]✓[/green]" if finding.ok else "[red]✗[/red]"
-        examples = ", ".join(finding.examples)
         table.add_row(
-            f"  {mark} {finding.promise}", finding.check, f"{finding.looked_at:,}", f"{finding.breaches:,}", examples
+            Text("  ✓", style="green") if finding.ok else Text("  ✗", style="red"),
+            finding.promise,
+            finding.check,
+            f"{finding.looked_at:,}",
+            f"{finding.breaches:,}",
+            Text(", ".join(finding.examples)),
         )
     return table
 

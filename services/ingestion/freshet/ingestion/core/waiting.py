@@ -1,8 +1,11 @@
 """Partitions that wait: for their pipeline's record, or for a schema id that a producer uses ahead of time."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from freshet.contracts.logic import Hold, Release
+
+_VAIN_WAITS_MAX: Final = 3
 
 Place = tuple[str, int]
 """Role and partition."""
@@ -19,8 +22,9 @@ class WaitingRoom:
         self._given_up: set[int] = set()
 
     def worth_waiting(self, schema_id: int) -> bool:
-        """Whether somebody may still publish this id in time."""
-        return schema_id not in self._given_up
+        """Whether somebody may still publish this id in time. After three vain waits nothing is waited for until a record comes:
+        a producer of random ids must not hold its partitions for ever."""
+        return schema_id not in self._given_up and len(self._given_up) < _VAIN_WAITS_MAX
 
     def hold(self, role: str, partition: int, reason: str, schema_ids: Iterable[int] = ()) -> Hold:
         """The partition waits for all of these ids at once, or for anything new if there are none."""
@@ -37,6 +41,7 @@ class WaitingRoom:
 
     def try_again(self) -> None:
         """Something changed: every partition is released at the next tick. The clock of a strange id runs on."""
+        self._given_up.clear()
         self._due |= self._held.keys()
 
     def tick(self, now_ms: int) -> Iterator[Release]:

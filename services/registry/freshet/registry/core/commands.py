@@ -137,7 +137,7 @@ def _standing(state: PipelineState, version: str) -> str:
     if not version:
         return "it names no version."
     if record is None:
-        return f"there is no version {version!r}; see `freshet models`."
+        return f"there is no version {version!r}; see `freshet model list`."
     return f"{version} is {record.state}: {record.reason}"
 
 

@@ -1,0 +1,99 @@
+"""A service as a process: what it tells its surroundings, and how it ends."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from freshet.contracts.resources import pipelines_dir
+from freshet.local.stage import Stage
+from freshet.runtime.bus import Send
+from freshet.runtime.main import EXIT_FATAL
+from support.ingestion import framed, loan
+from support.services import Process, forward, free_port, until
+
+pytestmark = pytest.mark.kafka
+
+LOANS = ("ingestion", "--pipelines", "loans")
+
+
+@pytest.fixture
+def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[Stage]:
+    """The loans pipeline, applied; no service runs."""
+    with Stage(kafka, namespace, pipelines_dir() / "loans", tmp_path) as applied:
+        applied.apply()
+        yield applied
+
+
+def members(kafka: str, stage: Stage) -> int:
+    """How many members ingestion's group has."""
+    group, admin = stage.names.group("ingestion"), AdminClient({"bootstrap.servers": kafka})
+    return len(admin.describe_consumer_groups([group])[group].result(30).members)
+
+
+def consumed_events(process: Process) -> float:
+    """How many events its metrics have counted."""
+    _, metrics = process.get("/metrics")
+    sample = re.search(r'^freshet_records_consumed_total{.*topic="events"} (.*)$', metrics, re.MULTILINE)
+    return float(sample[1]) if sample else 0
+
+
+def ready(process: Process) -> None:
+    """Wait until it says so."""
+    until(lambda: process.get("/ready") == (200, "yes\n"), "/ready")
+
+
+def test_it_says_how_it_is_and_what_it_did_and_leaves_when_told(kafka: str, stage: Stage, tmp_path: Path) -> None:
+    """Live and ready turn 200, the metrics count its records, SIGTERM ends it in order: exit 0, its group is empty."""
+    with Process(kafka, stage.names.namespace, tmp_path / "log", *LOANS, "--slots", "elastic") as process:
+        ready(process)
+        assert process.get("/live") == (200, "yes\n")
+        until(lambda: members(kafka, stage) == 1, "its membership")
+        stage.producer.send(Send("events", [b"ada"] * 7, [framed(loan())] * 7))
+        until(lambda: stage.unread("ingestion", "events") == 0, "its answers")
+        assert consumed_events(process) == 7
+        assert process.terminate() == 0
+        assert process.log("stopped")
+    assert members(kafka, stage) == 0
+
+
+def test_a_second_process_in_the_same_slot_takes_over(kafka: str, stage: Stage, tmp_path: Path) -> None:
+    """Two that believe to be slot 0: the first is fenced, says so and exits with an error; the second serves."""
+    with (
+        Process(kafka, stage.names.namespace, tmp_path / "first", *LOANS) as first,
+        Process(kafka, stage.names.namespace, tmp_path / "second", *LOANS, "--slot", "1") as other,
+    ):
+        ready(first)
+        ready(other)
+        with Process(kafka, stage.names.namespace, tmp_path / "third", *LOANS) as second:
+            assert first.ended() == EXIT_FATAL
+            assert "fenced" in first.logged("fatal")["error"].lower()
+            ready(second)
+            assert second.terminate() == 0
+        assert other.get("/live") == (200, "yes\n"), "another slot has nothing to do with it"
+
+
+def test_it_waits_for_a_kafka_that_is_away_and_says_so(kafka: str, stage: Stage, tmp_path: Path) -> None:
+    """A cold start of everything at once: it is alive, not ready, and begins by itself when Kafka answers."""
+    port = free_port()
+    with Process(f"127.0.0.1:{port}", stage.names.namespace, tmp_path / "log", *LOANS) as process:
+        assert process.logged("waiting_for_kafka")["bootstrap_servers"] == f"127.0.0.1:{port}"
+        assert process.get("/live") == (200, "yes\n")
+        assert process.get("/ready") == (503, "starting\n")
+        with closing(forward(port, kafka)):
+            ready(process)
+            assert process.terminate() == 0
+
+
+def test_a_pipeline_that_nobody_has_published_is_named(kafka: str, stage: Stage, tmp_path: Path) -> None:
+    """Ingestion waits for it, not ready, with a sentence that says how to publish it."""
+    with Process(kafka, stage.names.namespace, tmp_path / "log", "ingestion", "--pipelines", "lones") as process:
+        process.logged("joining")
+        status, reason = process.get("/ready")
+        assert status == 503
+        assert "'lones' is not published" in reason
+        assert "freshet apply" in reason
+        assert process.terminate() == 0
