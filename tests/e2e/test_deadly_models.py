@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from freshet.cli.demo import loans
-from freshet.cli.demo.training import feature_rows, train_and_pack
+from freshet.cli.demo.training import train_and_pack
+from freshet.cli.features import feature_rows
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
 from freshet.contracts.codec import Columns, Decoder, Strings
@@ -45,11 +46,19 @@ class Deadly(Stage):
         self.features, self.labels = feature_rows(self.spec, self.schema, self.events)
 
     def roll_out(self, kind: str) -> ModelVersion:
-        """Train a model of that kind and wait until it answers."""
+        """Train a model of that kind and wait until the worker answers with it."""
         bundle = train_and_pack(kind, self.features, self.labels, self.spec).bundle
         admitted = self.offer(bundle.data, bundle.manifest)
-        self.wait_live(admitted.version)
+        self.wait_served(admitted.version)
         return admitted
+
+    def wait_served(self, version: str) -> None:
+        """Wait until the next row is answered under the epoch in which this version is live."""
+        epoch = self.wait_live(version).epoch
+        self.view.wait(
+            f"the worker to reach epoch {epoch}",
+            lambda view: any(worker.live_epoch >= epoch for worker in view.workers.values()),
+        )
 
     def send(self, name: str, salaries: dict[int, float]) -> None:
         """Publish the events under ids of their own, some with these salaries, and wait until all are answered."""
@@ -119,7 +128,7 @@ def test_a_model_that_hangs_is_replaced_without_a_restart(deadly: Deadly) -> Non
     trees = deadly.roll_out("trees").version
     deadly.send("second", {300: HANGS})
     assert deadly.answered_by("second-300") == [(linear, 1)]
-    deadly.wait_live(linear)
+    deadly.wait_served(linear)
     deadly.send("third", {300: HANGS})
     assert deadly.answered_by("third-300") == [(linear, 0)]
     assert [model.state for model in deadly.view.models.values() if model.version == trees] == ["quarantined"]

@@ -5,7 +5,16 @@ from dataclasses import fields
 
 import numpy as np
 
-from freshet.cli.verify.evidence import Answers, Evidence, Inputs, Predictions, identity, offsets_of, partitions_of
+from freshet.cli.verify.evidence import (
+    Answers,
+    Evidence,
+    Inputs,
+    Predictions,
+    Vectors,
+    identity,
+    offsets_of,
+    partitions_of,
+)
 from freshet.contracts.arrays import Ints
 from freshet.contracts.messages import Cutover, Rollout, Share
 from freshet.contracts.position import Position
@@ -86,6 +95,7 @@ def good() -> Evidence:
         dead={"events": ids(_SPOILED), "features": ids(_UNANSWERABLE), "feedback": ids((0, 0))},
         cutovers=cutovers,
         rollouts=[rollout(1, OLD), rollout(2, NEW, understudy=OLD)],
+        first_specs={OLD: 1, NEW: 1},
     )
 
 
@@ -93,7 +103,7 @@ def _times(records: int) -> Ints:
     return 1000 * np.arange(records)
 
 
-def _features() -> Answers:
+def _features() -> Vectors:
     """Keyed by entity, in the order of arrival."""
     written: dict[int, list[tuple[int, int]]] = {0: [], 1: []}
     names = list(_ENTITIES)
@@ -102,14 +112,15 @@ def _features() -> Answers:
             written[_ENTITIES[_entity(event, names)]].append(event)
     places = [(home, offset) for home, events in written.items() for offset in range(len(events))]
     events = [event for some in written.values() for event in some]
-    return Answers("features", ids(*places), ids(*events), [_entity(event, names) for event in events])
+    entities = [_entity(event, names) for event in events]
+    return Vectors("features", ids(*places), ids(*events), entities, np.ones(len(events), np.int64))
 
 
 def _entity(event: tuple[int, int], names: list[bytes]) -> bytes:
     return names[event[1] % len(names)]
 
 
-def _predictions(features: Answers, cutovers: list[Cutover]) -> Predictions:
+def _predictions(features: Vectors, cutovers: list[Cutover]) -> Predictions:
     rows = np.flatnonzero(features.ids != at(*_UNANSWERABLE)).tolist()
     inputs = features.ids[rows]
     places = zip(partitions_of(inputs).tolist(), offsets_of(inputs).tolist(), strict=True)

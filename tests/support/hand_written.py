@@ -15,19 +15,33 @@ from freshet.runtime.bus import Bus, Committed, Place, Send, Transaction
 from freshet.runtime.dead_letters import dead_letters
 from freshet.runtime.reading import everything
 from support.buses import until
+from support.inference import model, specification
 
-ROLES = ("events", "feedback", "features", "labels", "predictions", "dead-letters", "cutovers", "rollouts")
+ROLES = (
+    "events",
+    "feedback",
+    "features",
+    "labels",
+    "predictions",
+    "dead-letters",
+    "pipelines",
+    "models",
+    "cutovers",
+    "rollouts",
+)
 
 
 def write(evidence: Evidence, bus: Bus, names: TopicNames) -> None:
-    """Write records, dead letters, cut-overs, rollouts and committed offsets; the topics are there and empty.
+    """Write records, dead letters, control records and committed offsets; the topics are there and empty.
 
-    Offsets come out as the evidence has them, if its identities count up from 0 in each partition.
+    Offsets come out as the evidence has them, if its identities count up from 0 in each partition. Each specification
+    appends a feature, and a version reads all features of the first specification that it needs.
     """
     topic_id = bus.topic_id("features")
     for role, inputs in (("events", evidence.events), ("feedback", evidence.feedback)):
         _send(bus, role, inputs.ids, [b"k"] * len(inputs.ids), [b"whatever"] * len(inputs.ids))
-    _answers(bus, evidence.features, "FeatureVector", _sources(evidence.features.inputs))
+    specs: dict[str, Column] = {"spec_version": evidence.features.spec_versions.astype(np.int32)}
+    _answers(bus, evidence.features, "FeatureVector", _sources(evidence.features.inputs) | specs)
     _answers(bus, evidence.labels, "Label", _sources(evidence.labels.inputs))
     predictions = evidence.predictions
     named: dict[str, Column] = {
@@ -48,6 +62,13 @@ def write(evidence: Evidence, bus: Bus, names: TopicNames) -> None:
     for rollout in evidence.rollouts:
         here_too = rollout.model_copy(update={"pipeline": names.pipeline})
         producer.send(Send("rollouts", [f"{names.pipeline}/{rollout.epoch}".encode()], [encode(here_too)]))
+    features = [f"feature_{number}" for number in range(1, max(evidence.first_specs.values(), default=0) + 1)]
+    for number in range(1, len(features) + 1):
+        record = specification(features[:number], number).model_copy(update={"pipeline": names.pipeline})
+        producer.send(Send("pipelines", [f"{names.pipeline}/{number}".encode()], [encode(record)]))
+    for version, first in evidence.first_specs.items():
+        admitted = model(version, features[:first]).model_copy(update={"pipeline": names.pipeline})
+        producer.send(Send("models", [f"{names.pipeline}/{version}".encode()], [encode(admitted)]))
     producer.close()
     _commit(bus, "ingestion", {"events": evidence.events, "feedback": evidence.feedback})
     _commit(bus, "inference", {"features": evidence.features_read})

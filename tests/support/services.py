@@ -49,7 +49,7 @@ class Process:
 
     def log(self, event: str) -> list[dict[str, Any]]:
         """All lines of its log that report this event."""
-        lines = self._log.read_text().splitlines()
+        lines = self._log.read_text().rpartition("\n")[0].splitlines()  # the last one may be half written
         return [line for line in map(json.loads, lines) if line["event"] == event]
 
     def logged(self, event: str) -> dict[str, Any]:
@@ -59,7 +59,8 @@ class Process:
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of its answer over HTTP."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.logged('started')['http_port']}{path}") as answer:
+            address = f"http://127.0.0.1:{self.logged('started')['http_port']}{path}"
+            with urllib.request.urlopen(address, timeout=_PATIENCE_S) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -25,7 +25,7 @@ def parsed(made: tuple[str, str]) -> tuple[PipelineSpec, dict[str, object]]:
 
 
 def test_template_runs_as_it_is() -> None:
-    """A newcomer's first `freshet check` must not fail on our own example."""
+    """A newcomer's first `freshet pipeline check` must not fail on our own example."""
     spec, _ = parsed(template("my-case"))
     assert spec.pipeline == "my-case"
 

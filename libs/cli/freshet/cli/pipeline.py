@@ -5,8 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
-from freshet.cli.csv_events import sample_rows
+from freshet.cli.csv_events import CsvEvents, sample_rows
+from freshet.cli.features import write_features
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, table
+from freshet.cli.target import target
 from freshet.contracts.pipeline import PipelineError, PipelineSpec, Problem, load_folder
 from freshet.contracts.pipeline import check as check_pipeline
 from freshet.contracts.scaffold import infer_pipeline, template
@@ -65,6 +67,29 @@ def new(
         path.write_text(text)
     shown = f"wrote {written[0]} and {written[1]}; next: freshet apply -f {folder}"
     emit([str(path) for path in written], shown, as_json=as_json)
+
+
+@app.command()
+@reporting
+def features(
+    pipeline: Annotated[str, typer.Argument(metavar="FOLDER|NAME", help="Its folder, or its name if it is published.")],
+    csv_file: Annotated[Path, typer.Option("--csv", metavar="FILE", help="A table of events, as `replay` takes it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.csv", help="Where to write the features.")],
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="The truth, copied as the last column.")] = None,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Compute a table's features exactly as ingestion will, for you to train a model on.
+
+    Train on all columns in this order, or on some of them by name. A feature without a value is an empty cell.
+    """
+    spec, schema = target(pipeline, bootstrap, namespace)
+    source = CsvEvents(csv_file, spec, schema, label=label)
+    rows, left_out = write_features(output, spec, schema, source, label)
+    document = {"file": str(output), "rows": rows, "left_out": left_out, "features": list(spec.feature_names)}
+    shown = f"wrote {rows:,} rows of {len(spec.feature_names)} features to {output}"
+    emit(document, f"{shown}; {left_out:,} with an infinite one are left out." if left_out else shown, as_json=as_json)
 
 
 @app.command("list")

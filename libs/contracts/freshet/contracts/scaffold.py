@@ -177,7 +177,7 @@ def _checked(text: str, schema: Schema) -> tuple[str, str]:
 
 
 _PIPELINE: Final = """\
-# Guessed from a table. Every line is yours to change; `freshet check` says what does not fit.
+# Guessed from a table. Every line is yours to change; `freshet pipeline check` says what does not fit.
 pipeline: {name}
 entity: {entity}          # what events are about: its events keep their order
 event_id: {event_id}
@@ -192,11 +192,11 @@ target:
   {target}
 
 rollout:
-  policy: immediate       # a model that passes admission answers at once; `manual` waits for `freshet promote`
+  policy: immediate       # a model that passes admission answers at once; `manual` waits for `freshet model promote`
 """
 
 _TEMPLATE: Final = """\
-# What this use case means: the same on a laptop and in production. `freshet check` says what does not fit.
+# What this use case means: the same on a laptop and in production. `freshet pipeline check` says what does not fit.
 pipeline: {name}
 
 # Which fields of event.avsc say what an event is about, which one it is, and when it happened.
@@ -221,7 +221,7 @@ features:
 target:
   classes: [legit, fraud]
 
-# How an admitted model becomes the one that answers: `immediate`, or `manual` to wait for `freshet promote`.
+# How an admitted model becomes the one that answers: `immediate`, or `manual` to wait for `freshet model promote`.
 rollout:
   policy: immediate
 """

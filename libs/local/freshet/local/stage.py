@@ -15,7 +15,6 @@ from freshet.contracts.messages import Action as Asked
 from freshet.contracts.messages import Command, Decision, Manifest, ModelVersion, Rollout
 from freshet.contracts.pipeline import load_folder
 from freshet.contracts.topics import TopicNames
-from freshet.local.corruption import Corrupter
 from freshet.local.load import Load
 from freshet.local.supervisor import Supervisor
 from freshet.local.view import View
@@ -87,14 +86,6 @@ class Stage:
     def services(self) -> tuple[str, ...]:
         """Names of all service processes."""
         return ("registry", "ingestion-0", *self.inference)
-
-    def corruptions(self) -> tuple[str, ...]:
-        """The ways in which events of this pipeline can be spoiled without holding it up.
-
-        An unknown schema id is left out: it rightly stops a partition for a minute, as an `apply` may be under way.
-        """
-        kinds = Corrupter(self.spec, self.schema, self.event_schema_id).kinds
-        return tuple(kind for kind in kinds if kind != "unknown_schema")
 
     def load(self, **options: object) -> Load:
         """A source of load on this pipeline; options as for `Load`."""

@@ -58,7 +58,12 @@ def converted(model: object, width: int, classes: Sequence[str], labels: Mapping
 
     original = Original.of(model)
     if original.width not in {0, width}:
-        raise ModelError("pack_input", f"it was fitted on {original.width} features, the sample has {width} columns.")
+        raise ModelError(
+            "pack_input",
+            f"it was fitted on {original.width} features, but would be asked with {width}. Fit it on all features of "
+            "the pipeline in their order, as `freshet pipeline features` writes them; or on some of them in a table "
+            "that names its columns, for the estimator to remember.",
+        )
     columns = class_columns(original.labels, classes, labels)
 
     def scores(rows: Floats32) -> Floats32:

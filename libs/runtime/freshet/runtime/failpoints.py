@@ -1,20 +1,30 @@
-"""Places where a test may kill this very process: `FRESHET_FAILPOINT=offsets_sent:3` dies at the third."""
+"""Places where a test may strike this very process, by environment.
+
+`FRESHET_FAILPOINT=offsets_sent:3` kills it when it gets there for the third time; with `=SIGSTOP` after that, it sleeps.
+"""
 
 import os
 import signal
+import time
 from collections import Counter
 from typing import Final
 
 VARIABLE: Final = "FRESHET_FAILPOINT"
 
-_armed: Final = os.environ.get(VARIABLE, "")  # read once: an unarmed process pays one comparison
+# The client's own thread sends what it was given a few milliseconds later. Struck at once, a process would leave nothing
+# with the broker, and the open transaction is what makes it hard.
+_SENDING_S: Final = 0.1
+
+# read once: an unarmed process pays one comparison
+_armed, _, _signal = os.environ.get(VARIABLE, "").partition("=")
 _seen: Final = Counter[str]()
 
 
 def reached(step: str) -> None:
-    """Die by SIGKILL if this is the armed step at its armed count; otherwise nothing."""
+    """Strike if this is the armed step at its armed count; otherwise nothing."""
     if not _armed:
         return
     _seen[step] += 1
     if _armed == f"{step}:{_seen[step]}":
-        os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(_SENDING_S)
+        os.kill(os.getpid(), signal.Signals[_signal or "SIGKILL"])

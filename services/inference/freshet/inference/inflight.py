@@ -31,7 +31,7 @@ class InFlightNote:
     """Notes the score call under way, in about 2 µs; `deaths` is what was found.
 
     Those are the predecessors in a row that each ended in a score call. One that ended elsewhere was no victim of a
-    model, and the counts start anew after it. One thread notes; `hung` may come from another.
+    model, and the counts start anew after it.
     """
 
     def __init__(self, mapping: mmap.mmap, deaths: tuple[Death, ...]) -> None:
@@ -71,7 +71,7 @@ class InFlightNote:
         self._mapping[self._slot + _STATE] = _IDLE
 
     def hung(self) -> None:
-        """The call does not return, and this process is about to end for it."""
+        """The call does not return in time. If it never does, this stays; from another thread."""
         self._mapping[self._slot + _STATE] = _HUNG
 
 

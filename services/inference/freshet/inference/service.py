@@ -5,14 +5,15 @@ import structlog
 from freshet.contracts.logic import Logic
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
+from freshet.inference.guard import ScoreGuard
 from freshet.inference.inflight import InFlightNote
 from freshet.inference.loading import load_model, retire_model
-from freshet.inference.watchdog import Watchdog
 from freshet.runtime.bus import FatalError
 from freshet.runtime.jobs import Runner
 from freshet.runtime.process import resident_bytes
 from freshet.runtime.recovery import Trace
 from freshet.runtime.service import Context, DataService
+from freshet.runtime.watchdog import Watchdog
 
 
 def _logic(context: Context) -> Logic:
@@ -22,15 +23,13 @@ def _logic(context: Context) -> Logic:
             f"topic {context.names.topic('features')} does not exist: publish the pipeline with `freshet apply` first."
         )
     note = _note(context, topic_id)
-    watchdog = Watchdog(note)
-    watchdog.start()
     return InferenceLogic(
         context.names.pipeline,
         context.instance,
         topic_id=topic_id,
         memory=resident_bytes,
         deaths=note.deaths,
-        guard=watchdog.guard,
+        guard=ScoreGuard(note, Watchdog().start()),
     )
 
 

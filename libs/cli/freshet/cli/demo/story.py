@@ -7,7 +7,8 @@ from typing import Any, Final
 from freshet.cli.demo import loans
 from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.traffic import Traffic
-from freshet.cli.demo.training import Trained, feature_rows, train_and_pack
+from freshet.cli.demo.training import Trained, train_and_pack
+from freshet.cli.features import feature_rows
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
 from freshet.cli.verify.report import as_table
@@ -34,9 +35,7 @@ class Story:
         """Applications arrive, some of them broken; no model is there yet, so they wait."""
         say, stage = self._say, self._stage
         say.chapter("Loan applications arrive; there is no model yet")
-        load = stage.load(
-            rate=RATE, corrupt_share=CORRUPT_SHARE, corrupt_kinds=stage.corruptions(), labels_after=500, seed=3
-        )
+        load = stage.load(rate=RATE, corrupt_share=CORRUPT_SHARE, labels_after=500, seed=3)
         self._traffic = Traffic(load, loans.applications(stage.schema, seed=42))
         say.line(
             f"{RATE:,.0f} events/s, {CORRUPT_SHARE:.0%} of them damaged on purpose; labels follow 500 events later"
@@ -111,11 +110,11 @@ class Story:
         say, stage = self._say, self._stage
         trained = self._train(kind)
         bundle, size_kib = trained.bundle, trained.bundle.manifest.size_bytes / 1024
-        right = f"{trained.accuracy:.1%} right on {len(self._labels):,} applications"
+        right = f"{trained.merit} on {len(self._labels):,} applications"
         say.line(f"{title}, {right}; {size_kib:,.0f} KiB of ONNX, published")
         with say.waiting("admission and rollout"):
             verdict = stage.offer(bundle.data, bundle.manifest)
-            say.line(f"[green]{verdict.state}[/green] as version [bold]{verdict.version}[/bold]: {verdict.reason}")
+            say.line(f"[green]{verdict.reason}[/green]")
             rollout = stage.wait_live(verdict.version)
         prepared = [worker for worker in stage.view.workers.values() if worker.live_epoch <= rollout.epoch]
         say.line(f"epoch {rollout.epoch}: prepared by {len(prepared)} workers, then live")

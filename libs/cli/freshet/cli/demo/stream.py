@@ -13,7 +13,8 @@ import typer
 from freshet.cli.csv_events import CsvEvents, sample_rows
 from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.traffic import Traffic
-from freshet.cli.demo.training import feature_rows, train_and_pack
+from freshet.cli.demo.training import train_and_pack
+from freshet.cli.features import feature_rows
 from freshet.cli.output import Exit, reporting
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
@@ -122,8 +123,8 @@ def _publish(stage: Stage, narrator: Narrator, kind: str, rows: Floats32, labels
             stage.ask("promote", verdict.version)
         rollout = stage.wait_live(verdict.version)
     narrator.line(
-        f"{kind} model, {trained.accuracy:.1%} right on what it was trained on: {verdict.state} as "
-        f"{verdict.version}, live in epoch {rollout.epoch}"
+        f"{kind} model, {trained.merit} on what it was trained on: {verdict.state} as {verdict.version}, "
+        f"live in epoch {rollout.epoch}"
     )
 
 

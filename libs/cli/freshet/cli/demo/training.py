@@ -1,58 +1,70 @@
-"""Trains a model on events with the very features that ingestion computes, and packs it as a bundle."""
+"""Trains a model on the very features that ingestion computes, and packs it as a bundle."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from freshet.cli.output import CommandError, Exit
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.pipeline import PipelineSpec
-from freshet.contracts.schemas import Schema
-from freshet.local.load import Events
 from freshet.models.bundle import Bundle
 from freshet.models.pack import pack
-from freshet.numerics.features import FeatureRow
 
 _SAMPLE_ROWS = 1000
 
 
-def feature_rows(spec: PipelineSpec, schema: Schema, events: Events) -> tuple[Floats32, list[str]]:
-    """Features (float32, rows × features) and labels of the events whose features are finite or NaN.
-
-    The event time need not be there yet: features of time are those of now.
-    """
-    columns = dict(events.columns)
-    columns.setdefault(spec.event_time, np.zeros(len(events), dtype=np.int64))
-    values, refused = FeatureRow(spec, schema).compute(columns)
-    kept = np.setdiff1d(np.arange(len(values)), [refusal.row for refusal in refused])
-    labels = events.labels or []
-    return values[kept], [labels[row] for row in kept.tolist()]
-
-
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A packed model, and the share of its training rows that it gets right."""
+    """A packed model, and how well it answers the rows that it was trained on, in words."""
 
     bundle: Bundle
-    accuracy: float
+    merit: str
 
 
 def train_and_pack(kind: str, rows: Floats32, labels: list[str], spec: PipelineSpec) -> Trained:
-    """Train a classifier of that kind and pack it, with the digest of what it was trained on."""
-    model = train(kind, rows, labels)
+    """Train a model of that kind for the pipeline's target and pack it, with the digest of what it was trained on.
+
+    Raises CommandError if these labels give nothing to learn.
+    """
+    truths = labels if spec.target.classes else _numbers(labels)
+    if len(set(truths)) < 2:
+        raise CommandError(
+            f"all {len(labels):,} rows to train on have the same label: there is nothing to learn. Shuffle the table, "
+            "or give it more rows.",
+            Exit.USAGE,
+        )
+    model = train(kind, rows, truths)
     digest = hashlib.sha256(rows.tobytes() + "\0".join(labels).encode()).hexdigest()
     packed = pack(model, rows[:_SAMPLE_ROWS], spec, lineage={"training_set": digest})
-    return Trained(packed.bundle, float(np.mean(model.predict(rows) == np.array(labels))))
+    score = float(model.score(rows, truths))
+    return Trained(packed.bundle, f"{score:.1%} right" if spec.target.classes else f"R² {score:.2f}")
 
 
-def train(kind: str, rows: Floats32, labels: list[str], seed: int = 0) -> Any:
-    """Fit a scikit-learn classifier: `linear` (scaled logistic regression) or `trees` (histogram gradient boosting)."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - heavy, and an extra of its own
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+def train(kind: str, rows: Floats32, truths: Sequence[str] | Sequence[float], seed: int = 0) -> Any:
+    """Fit a scikit-learn estimator, a classifier if the truths are text, else a regression; rows may have NaN.
+
+    `linear` is a logistic or ridge regression on scaled features, `trees` histogram gradient boosting.
+    """
+    from sklearn.ensemble import (  # noqa: PLC0415 - heavy, and an extra of its own
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+    )
+    from sklearn.impute import SimpleImputer  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
+    classes = isinstance(truths[0], str)
     if kind == "linear":
-        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(rows, labels)
-    return HistGradientBoostingClassifier(max_iter=60, random_state=seed).fit(rows, labels)
+        last = LogisticRegression(max_iter=500) if classes else Ridge()
+        return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), last).fit(rows, truths)
+    trees = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+    return trees(max_iter=60, random_state=seed).fit(rows, truths)
+
+
+def _numbers(labels: Sequence[str]) -> list[float]:
+    try:
+        return [float(label) for label in labels]
+    except ValueError as error:
+        raise CommandError(f"a label is no number, but the pipeline predicts one: {error}.", Exit.USAGE) from error

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.model.target import target
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, emit, reporting
+from freshet.cli.target import target
 from freshet.models.admission import Contract, Limits, Report, admit
 from freshet.models.bundle import Bundle
 
@@ -15,14 +15,16 @@ from freshet.models.bundle import Bundle
 @reporting
 def check(
     bundle: Annotated[Path, typer.Argument(metavar="DIR", help="What `model pack` wrote.")],
-    pipeline: Annotated[str, typer.Option(metavar="FOLDER|NAME", help="Its folder, or its name if it is published.")],
+    pipeline: Annotated[
+        str, typer.Option(metavar="FOLDER|NAME", help="For this one; by default that which the bundle was packed for.")
+    ] = "",
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
     """Judge a bundle in a sandbox as the registry would. Exits with 4 if it would be refused."""
-    spec, _ = target(pipeline, bootstrap, namespace)
     found = Bundle.load(bundle)
+    spec, _ = target(pipeline or found.manifest.pipeline, bootstrap, namespace)
     report = admit(
         found.data, found.manifest, Contract(spec.feature_names, spec.target.classes, Limits.of(spec.limits))
     )

@@ -10,14 +10,14 @@ import numpy as np
 import typer
 
 from freshet.cli.csv_events import CsvEvents, sample_rows
-from freshet.cli.model.target import target
+from freshet.cli.features import feature_rows
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, emit, reporting, say
+from freshet.cli.target import target
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.schemas import Schema
 from freshet.models.pack import Packed
 from freshet.models.pack import pack as pack_model
-from freshet.numerics.features import FeatureRow
 
 _SAMPLE_ROWS: Final = 10_000
 
@@ -90,9 +90,7 @@ def _rows(path: Path, spec: PipelineSpec, schema: Schema, inputs: Sequence[str])
             raise CommandError(f"{path}: a feature is not a number: {error}.", Exit.USAGE) from error
     some: list[Floats32] = []
     for events in CsvEvents(path, spec, schema):
-        columns = {spec.event_time: np.zeros(len(events), np.int64), **events.columns}
-        values, refused = FeatureRow(spec, schema).compute(columns)
-        some.append(np.delete(values, [refusal.row for refusal in refused], axis=0))
+        some.append(feature_rows(spec, schema, events)[0])
         if sum(map(len, some)) >= _SAMPLE_ROWS:
             break
     features = np.concatenate(some) if some else np.empty((0, len(spec.feature_names)), np.float32)

@@ -42,7 +42,9 @@ def publish(
     finally:
         view.close()
     document: dict[str, Any] = {"digest": found.manifest.digest, "state": verdict.state, "version": verdict.version}
-    emit({**document, "reason": verdict.reason}, f"{verdict.state}: {verdict.reason}", as_json=as_json)
+    # the reason of an admission begins with "admitted as …"
+    shown = verdict.reason if verdict.state == "admitted" else f"{verdict.state}: {verdict.reason}"
+    emit({**document, "reason": verdict.reason}, shown, as_json=as_json)
     raise typer.Exit(Exit.CHECK if verdict.state == "refused" else Exit.OK)
 
 

@@ -5,23 +5,27 @@ then inputs. So whatever was committed past must be among the outputs, and whate
 asked.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from freshet.cli.verify.evidence import Answers, Evidence, Inputs, Predictions, identity
+from freshet.cli.control import read
+from freshet.cli.verify.evidence import Answers, Evidence, Inputs, Predictions, Vectors, identity
 from freshet.contracts.arrays import Ints
-from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Columns, Decoder, Strings
+from freshet.contracts.codec import Decoder, Strings
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Cutover, Rollout
+from freshet.contracts.messages import Cutover, Manifest, ModelVersion, PipelineRecord, Rollout
+from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.schemas import current_schema
 from freshet.runtime import dead_letters
 from freshet.runtime.bus import Bus, Committed, Place
-from freshet.runtime.feed import Feed
 from freshet.runtime.reading import everything
+
+_SOURCE: Final = ("source_partition", "source_offset")
+_NEVER: Final = 2**31
+"""No specification has this number, which is an int on the wire."""
 
 GroupOffsets = Callable[[str, str], Mapping[int, Committed]]
 """Committed offsets of a service's group on a role's topic, by partition."""
@@ -35,7 +39,7 @@ def collect(bus: Bus, pipeline: str, committed: GroupOffsets) -> Evidence:
     }
     predictions, features, labels = _predictions(bus), _features(bus), _labels(bus)
     dead = _dead(bus)
-    cutovers, rollouts = _control(bus, pipeline)
+    control = _control(bus, pipeline)
     topic_id = bus.topic_id("features")
     for role in ("features", "events", "feedback"):
         inputs[role].lows = {partition: span.low for partition, span in bus.spans(role).items()}
@@ -51,8 +55,9 @@ def collect(bus: Bus, pipeline: str, committed: GroupOffsets) -> Evidence:
         kept_since_ms={
             role: _kept_since_ms(bus, role) for role in ("predictions", "features", "labels", dead_letters.ROLE)
         },
-        cutovers=[cutover for cutover in cutovers if cutover.lane == "serve" and cutover.topic_id == topic_id],
-        rollouts=rollouts,
+        cutovers=[cutover for cutover in control.cutovers if cutover.lane == "serve" and cutover.topic_id == topic_id],
+        rollouts=list(control.rollouts.values()),
+        first_specs=_first_specs(control.pipelines, control.manifests),
     )
 
 
@@ -86,9 +91,27 @@ def _kept_since_ms(bus: Bus, role: str) -> int:
     return max(firsts_ms.values(), default=-1)
 
 
-def _answers(bus: Bus, role: str, record: str) -> Iterator[tuple[Batch, Columns]]:
-    """An output topic, decoded. What Freshet itself wrote must be readable: anything else is a finding of its own."""
+@dataclass(slots=True)
+class _Read:
+    """An output topic's records: where they are, their keys, and the columns that were asked for."""
+
+    ids: Ints
+    entities: list[bytes]
+    numbers: dict[str, Ints]
+    texts: dict[str, list[str]]
+
+    def place(self, of: str) -> Ints:
+        """Identities of the records that `{of}_partition` and `{of}_offset` name."""
+        return identity(self.numbers[f"{of}_partition"], self.numbers[f"{of}_offset"])
+
+
+def _answers(bus: Bus, role: str, record: str, numbers: Sequence[str], texts: Sequence[str] = ()) -> _Read:
+    """Decode an output topic. What Freshet itself wrote must be readable: anything else is a finding of its own."""
     decoder = Decoder(current_schema(record))
+    ids: list[Ints] = []
+    entities: list[bytes] = []
+    found: dict[str, list[Ints]] = {name: [] for name in numbers}
+    found_texts: dict[str, list[str]] = {name: [] for name in texts}
     for batch in everything(bus, role):
         decoded = decoder.decode(batch.values)
         if decoded.bad:
@@ -97,44 +120,40 @@ def _answers(bus: Bus, role: str, record: str) -> Iterator[tuple[Batch, Columns]
                 f"{role} {batch.partitions[bad.row]}/{batch.offsets[bad.row]} is not a {record}: {bad.detail} "
                 "Somebody else writes to this topic; `freshet topic tail` shows it."
             )
-        yield batch, decoded.columns
+        ids.append(identity(batch.partitions, batch.offsets))
+        entities += [key or b"" for key in batch.keys]
+        for name in numbers:
+            found[name].append(np.asarray(decoded.columns[name]).astype(np.int64))
+        for name in texts:
+            column = decoded.columns[name]
+            assert isinstance(column, Strings)
+            found_texts[name] += column.tolist()
+    return _Read(_joined(ids), entities, {name: _joined(parts) for name, parts in found.items()}, found_texts)
 
 
-def _features(bus: Bus) -> Answers:
-    return _with_sources(Answers("features"), _answers(bus, "features", "FeatureVector"))
+def _features(bus: Bus) -> Vectors:
+    found = _answers(bus, "features", "FeatureVector", (*_SOURCE, "spec_version"))
+    return Vectors("features", found.ids, found.place("source"), found.entities, found.numbers["spec_version"])
 
 
 def _labels(bus: Bus) -> Answers:
-    return _with_sources(Answers("labels"), _answers(bus, "labels", "Label"))
-
-
-def _with_sources(answers: Answers, found: Iterator[tuple[Batch, Columns]]) -> Answers:
-    ids, inputs, entities = [], [], []
-    for batch, columns in found:
-        ids.append(identity(batch.partitions, batch.offsets))
-        inputs.append(identity(_number(columns, "source_partition"), _number(columns, "source_offset")))
-        entities += [key or b"" for key in batch.keys]
-    answers.ids, answers.inputs, answers.entities = _joined(ids), _joined(inputs), entities
-    return answers
+    found = _answers(bus, "labels", "Label", _SOURCE)
+    return Answers("labels", found.ids, found.place("source"), found.entities)
 
 
 def _predictions(bus: Bus) -> Predictions:
-    found = Predictions("predictions")
-    ids, inputs, sources, epochs, fallbacks = [], [], [], [], []
-    versions: list[str] = []
-    entities: list[bytes] = []
-    for batch, columns in _answers(bus, "predictions", "Prediction"):
-        ids.append(identity(batch.partitions, batch.offsets))
-        inputs.append(identity(_number(columns, "features_partition"), _number(columns, "features_offset")))
-        sources.append(identity(_number(columns, "source_partition"), _number(columns, "source_offset")))
-        epochs.append(_number(columns, "epoch"))
-        fallbacks.append(_number(columns, "fallback").astype(np.int64))
-        versions += _text(columns, "version")
-        entities += [key or b"" for key in batch.keys]
-    found.ids, found.inputs, found.sources = _joined(ids), _joined(inputs), _joined(sources)
-    found.epochs, found.fallbacks = _joined(epochs), _joined(fallbacks)
-    found.versions, found.entities = versions, entities
-    return found
+    asked = (*_SOURCE, "features_partition", "features_offset", "epoch", "fallback")
+    found = _answers(bus, "predictions", "Prediction", asked, ["version"])
+    return Predictions(
+        "predictions",
+        found.ids,
+        found.place("features"),
+        found.entities,
+        epochs=found.numbers["epoch"],
+        fallbacks=found.numbers["fallback"],
+        versions=found.texts["version"],
+        sources=found.place("source"),
+    )
 
 
 def _dead(bus: Bus) -> dict[str, Ints]:
@@ -147,32 +166,45 @@ def _dead(bus: Bus) -> dict[str, Ints]:
     return {role: identity(*np.array(places, dtype=np.int64).T) for role, places in found.items()}
 
 
-def _control(bus: Bus, pipeline: str) -> tuple[list[Cutover], list[Rollout]]:
-    """All cut-overs that the topic still holds, since two under one key are a breach; and each epoch as it is now."""
-    feed = Feed(bus.reader(["cutovers", "rollouts"]))
-    cutovers: list[Cutover] = []
-    rollouts: dict[str, Rollout] = {}
-    try:
-        while not feed.caught_up():
-            for fact in feed.facts(timeout_s=1.0):
-                match fact.message:
-                    case Cutover(pipeline=name) if name == pipeline:
-                        cutovers.append(fact.message)
-                    case Rollout(pipeline=name) if name == pipeline:
-                        rollouts[fact.key] = fact.message
-    finally:
-        feed.close()
-    return cutovers, list(rollouts.values())
+@dataclass(slots=True)
+class _Control:
+    """What the control topics say about one pipeline."""
+
+    cutovers: list[Cutover] = field(default_factory=list)
+    """All that the topic still holds, since two under one key are a breach."""
+    rollouts: dict[str, Rollout] = field(default_factory=dict)
+    """Each epoch as it is now."""
+    pipelines: list[PipelineRecord] = field(default_factory=list)
+    manifests: dict[str, Manifest] = field(default_factory=dict)
+    """By version; the first that was given to it, as inference takes it."""
 
 
-def _number(columns: Columns, name: str) -> NDArray[Any]:
-    return np.asarray(columns[name])
+def _control(bus: Bus, pipeline: str) -> _Control:
+    found = _Control()
+    for fact in read(bus, "cutovers", "rollouts", "pipelines", "models"):
+        match fact.message:
+            case Cutover(pipeline=name) if name == pipeline:
+                found.cutovers.append(fact.message)
+            case Rollout(pipeline=name) if name == pipeline:
+                found.rollouts[fact.key] = fact.message
+            case PipelineRecord(pipeline=name) if name == pipeline:
+                found.pipelines.append(fact.message)
+            case ModelVersion(pipeline=name, version=version) if name == pipeline and version:
+                found.manifests.setdefault(version, fact.message.manifest)
+    return found
 
 
-def _text(columns: Columns, name: str) -> list[str]:
-    column = columns[name]
-    assert isinstance(column, Strings)
-    return column.tolist()
+def _first_specs(pipelines: Iterable[PipelineRecord], manifests: Mapping[str, Manifest]) -> dict[str, int]:
+    """See `Evidence`. Specifications only append, so a later one has what an earlier one had."""
+    firsts: dict[str, int] = {}
+    for record in pipelines:
+        spec = PipelineSpec.parse(record.spec)
+        for name in spec.feature_names:
+            firsts[name] = min(spec.features.version, firsts.get(name, _NEVER))
+    return {
+        version: max((firsts.get(name, _NEVER) for name in manifest.inputs), default=0)
+        for version, manifest in manifests.items()
+    }
 
 
 def _joined(parts: list[Ints]) -> Ints:

@@ -40,11 +40,11 @@ def _none() -> Ints:
 
 @dataclass(slots=True)
 class Inputs:
-    """Records of an input topic: identity and time of each, and how far its group has committed (with which metadata)."""
+    """Records of an input topic: identity and time of each; how far its group has committed, with which metadata."""
 
     ids: Ints = field(default_factory=_none)
     times_ms: Ints = field(default_factory=_none)
-    """When the broker got each: like the ids, in any order."""
+    """When the broker got each, in the order of the ids."""
     lows: dict[int, int] = field(default_factory=dict)
     committed: dict[int, int] = field(default_factory=dict)
     metadata: dict[int, str] = field(default_factory=dict)
@@ -58,6 +58,13 @@ class Answers:
     ids: Ints = field(default_factory=_none)
     inputs: Ints = field(default_factory=_none)
     entities: Sequence[bytes] = ()
+
+
+@dataclass(slots=True)
+class Vectors(Answers):
+    """Answers of ingestion to events, with the feature specification that made each."""
+
+    spec_versions: Ints = field(default_factory=_none)
 
 
 @dataclass(slots=True)
@@ -77,7 +84,7 @@ class Evidence:
     events: Inputs
     feedback: Inputs
     features_read: Inputs
-    features: Answers
+    features: Vectors
     labels: Answers
     predictions: Predictions
     dead: Mapping[str, Ints]
@@ -86,6 +93,8 @@ class Evidence:
     """By the role of an output topic: all that was written after this is still there. -1: all that was ever written."""
     cutovers: Sequence[Cutover]
     rollouts: Sequence[Rollout]
+    first_specs: Mapping[str, int]
+    """By model version: the first feature specification that has all its inputs. One that is not here needs none."""
 
 
 def position(cutover: Cutover) -> Position:

@@ -1,15 +1,16 @@
 """The judge: pure functions from evidence to findings. Knows nothing of how the evidence was made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
+from freshet.cli.verify.answering import UNKNOWN_SPEC, Answering
 from freshet.cli.verify.evidence import Answers, Evidence, Inputs, offsets_of, partitions_of, place, position
 from freshet.contracts.arrays import Bools, Ints
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Cutover, Rollout
+from freshet.contracts.messages import Cutover
 from freshet.contracts.position import Position
 from freshet.runtime import dead_letters
 
@@ -135,15 +136,20 @@ def _order(answers: Answers) -> Finding:
 
 def _chain(evidence: Evidence) -> Finding:
     """A prediction names the very event that its feature vector was made from."""
-    predictions, features = evidence.predictions, evidence.features
-    by_id = np.argsort(features.ids)
-    at = np.searchsorted(features.ids[by_id], predictions.inputs)
-    known = np.zeros(len(predictions.inputs), dtype=bool)
-    inside = at < len(by_id)
-    known[inside] = features.ids[by_id][at[inside]] == predictions.inputs[inside]
-    rows = np.flatnonzero(known)
-    wrong = rows[features.inputs[by_id][at[rows]] != predictions.sources[rows]]
+    predictions = evidence.predictions
+    rows, vectors = _read_vectors(evidence)
+    wrong = rows[evidence.features.inputs[vectors] != predictions.sources[rows]]
     return _finding("P1", "predictions name their features' event", len(rows), predictions.ids[wrong])
+
+
+def _read_vectors(evidence: Evidence) -> tuple[Ints, Ints]:
+    """Predictions whose feature vector is still there, and the row of that vector for each."""
+    inputs, ids = evidence.predictions.inputs, evidence.features.ids
+    by_id = np.argsort(ids)
+    at = np.searchsorted(ids[by_id], inputs)
+    rows = np.flatnonzero(at < len(ids))
+    rows = rows[ids[by_id[at[rows]]] == inputs[rows]]
+    return rows, by_id[at[rows]]
 
 
 def _history(evidence: Evidence) -> Iterator[Finding]:
@@ -184,29 +190,19 @@ def _explained(evidence: Evidence, by_partition: dict[int, list[Cutover]]) -> Fi
 
 def _versions(evidence: Evidence) -> Finding:
     predictions = evidence.predictions
-    expected = expected_versions(evidence.rollouts)
-    keys = zip(predictions.epochs.tolist(), predictions.fallbacks.tolist(), predictions.versions, strict=True)
-    known: dict[tuple[int, int, str], bool] = {}
+    answering = Answering(evidence.rollouts, evidence.first_specs)
+    specs = np.full(len(predictions.ids), UNKNOWN_SPEC, dtype=np.int64)
+    rows, vectors = _read_vectors(evidence)
+    specs[rows] = evidence.features.spec_versions[vectors]
+    permitted: dict[tuple[int, int, int], set[str]] = {}
     wrong = []
-    for row, key in enumerate(keys):
-        if key not in known:
-            known[key] = expected.get(Position(key[0], key[1])) == key[2]
-        if not known[key]:
+    keys = zip(predictions.epochs.tolist(), predictions.fallbacks.tolist(), specs.tolist(), strict=True)
+    for row, (key, version) in enumerate(zip(keys, predictions.versions, strict=True)):
+        if key not in permitted:
+            permitted[key] = answering.permitted(Position(key[0], key[1]), key[2])
+        if version not in permitted[key]:
             wrong.append(row)
     return _finding("P2", "each answer's version is what its epoch names", len(predictions.ids), predictions.ids[wrong])
-
-
-def expected_versions(rollouts: Sequence[Rollout]) -> dict[Position, str]:
-    """The version that answers at each position in history that ever went live."""
-    versions: dict[Position, str] = {}
-    for rollout in rollouts:
-        if rollout.phase != "live" or len(rollout.table) != 1:
-            continue
-        version = rollout.table[0].version
-        versions[Position(rollout.epoch, 0)] = version
-        if version in rollout.understudies:
-            versions[Position(rollout.epoch, 1)] = rollout.understudies[version]
-    return versions
 
 
 def _committed_positions(evidence: Evidence, by_partition: dict[int, list[Cutover]]) -> Finding:

@@ -35,7 +35,7 @@ class KafkaTransactionalProducer:
         self._producer: Producer | None = None
         self._undelivered: list[KafkaError] = []
         self._suspect = False
-        self._watchdog = Watchdog()
+        self._watchdog = Watchdog().start()
 
     def open(self) -> None:
         """See `bus.TransactionalProducer`."""

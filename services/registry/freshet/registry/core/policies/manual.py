@@ -6,7 +6,7 @@ from freshet.registry.core.policy import Policy, View
 
 
 class Manual(Policy):
-    """Waits for `freshet promote`."""
+    """Waits for `freshet model promote`."""
 
     kind: ClassVar[str] = "manual"
 

@@ -1,4 +1,4 @@
-"""The watchdog: first it ends the run, then the process, and it touches no call that returns in time."""
+"""The guard around score calls: it ends the run, then the process, and touches no call that returns in time."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from freshet.inference.core.deaths import Death, Flight, Span
+from freshet.inference.guard import ScoreGuard, limit_s
 from freshet.inference.inflight import InFlightNote
-from freshet.inference.watchdog import EXIT_HUNG, Watchdog, limit_s
 from freshet.models.errors import ModelError
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.watchdog import EXIT_STUCK, Watchdog
 from support.inference import FakeScorer, manifest, sound
 
 FLIGHT = Flight("v1", (Span(0, 5, 9),))
@@ -27,8 +28,8 @@ class Interruptible(FakeScorer):
 
 
 @dataclass
-class Watched:
-    """A watchdog on a clock that is turned by hand, and the exits that it asked for."""
+class Guarded:
+    """A guard whose clock is turned by hand, and the exits that were asked for."""
 
     path: Path
     clock: ManualClock = field(default_factory=ManualClock)
@@ -36,55 +37,56 @@ class Watched:
     scorer: Interruptible = field(default_factory=lambda: Interruptible(manifest("v1"), sound("v1")))
 
     def __post_init__(self) -> None:
-        self.dog = Watchdog(
-            InFlightNote.open(self.path, "T1"), now_s=lambda: self.clock.now_ms() / 1000, leave=self.exits.append
-        )
+        self.watchdog = Watchdog(now_s=lambda: self.clock.now_ms() / 1000, leave=self.exits.append)
+        self.guard = ScoreGuard(InFlightNote.open(self.path, "T1"), self.watchdog)
 
     def after(self, seconds: float) -> None:
         """The watchdog looks when that much more time has passed."""
         self.clock.sleep(seconds)
-        self.dog.check()
+        self.watchdog.check()
+
+    def left(self) -> tuple[Death, ...]:
+        """What a successor would find now."""
+        return InFlightNote.open(self.path, "T1").deaths
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Watched:
-    """A watchdog; the pipeline allows 250 ms a batch, so a call may take 5 s."""
-    return Watched(tmp_path / "note")
+def guarded(tmp_path: Path) -> Guarded:
+    """The pipeline allows 250 ms a batch, so a call may take 5 s."""
+    return Guarded(tmp_path / "note")
 
 
-def test_a_call_in_time_is_left_alone(watched: Watched) -> None:
+def test_a_call_in_time_is_left_alone(guarded: Guarded) -> None:
     """However many there are, and however long there is none."""
     for _ in range(3):
-        with watched.dog.guard(FLIGHT, watched.scorer, 250):
-            watched.after(4.9)
-        watched.after(60)
-    assert (watched.scorer.interrupts, watched.exits) == (0, [])
-    assert InFlightNote.open(watched.path, "T1").deaths == ()
+        with guarded.guard(FLIGHT, guarded.scorer, 250):
+            guarded.after(4.9)
+        guarded.after(60)
+    assert (guarded.scorer.interrupts, guarded.exits, guarded.left()) == (0, [], ())
 
 
-def test_a_call_that_overruns_is_interrupted_until_it_returns(watched: Watched) -> None:
+def test_a_call_that_overruns_is_interrupted_until_it_returns(guarded: Guarded) -> None:
     """It may be between two runs, so once is not enough; one that then fails is over, and is no death."""
 
     def overrun() -> None:
-        with watched.dog.guard(FLIGHT, watched.scorer, 250):
-            watched.after(5.1)
-            watched.after(0.25)
+        with guarded.guard(FLIGHT, guarded.scorer, 250):
+            guarded.after(5.1)
+            guarded.after(0.5)
             raise ModelError("model_interrupted", "it was told to.")
 
     with pytest.raises(ModelError, match="model_interrupted"):
         overrun()
-    watched.after(60)
-    assert (watched.scorer.interrupts, watched.exits) == (2, [])
-    assert InFlightNote.open(watched.path, "T1").deaths == ()
+    guarded.after(60)
+    assert (guarded.scorer.interrupts, guarded.exits, guarded.left()) == (2, [], ())
 
 
-def test_a_call_that_ignores_it_costs_the_process(watched: Watched) -> None:
+def test_a_call_that_ignores_it_costs_the_process(guarded: Guarded) -> None:
     """A second limit later; the successor learns that it hung, and with which rows."""
-    with watched.dog.guard(FLIGHT, watched.scorer, 250):
-        watched.after(5.1)
-        watched.after(5.0)
-        assert watched.exits == [EXIT_HUNG]
-        assert InFlightNote.open(watched.path, "T1").deaths == (Death(FLIGHT, hung=True),)
+    with guarded.guard(FLIGHT, guarded.scorer, 250):
+        guarded.after(5.1)
+        guarded.after(5.0)
+        assert guarded.exits == [EXIT_STUCK]
+        assert guarded.left() == (Death(FLIGHT, hung=True),)
 
 
 @pytest.mark.parametrize(("allowed_ms", "expected_s"), [(1, 5.0), (250, 5.0), (1_000, 20.0), (60_000, 25.0)])

@@ -1,4 +1,4 @@
-"""Which pipeline a model is for: a folder on this machine, or one that is published."""
+"""Which pipeline is meant: a folder on this machine, or one that is published."""
 
 from pathlib import Path
 

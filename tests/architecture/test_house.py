@@ -1,0 +1,136 @@
+"""The house rules that a machine can check: who may import what, how long things are, what a core may not do."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+SOURCES: Final = sorted(path for room in ("libs", "services") for path in (ROOT / room).rglob("*.py"))
+CORES: Final = [
+    path
+    for path in SOURCES
+    if path.is_relative_to(ROOT / "libs/contracts")
+    or path.is_relative_to(ROOT / "libs/numerics")
+    or "core" in path.parts
+]
+LINES_OF_A_FILE: Final = 300
+LINES_OF_A_FUNCTION: Final = 70
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+AMBIENT_MODULES: Final = frozenset(
+    {
+        "asyncio",
+        "logging",
+        "multiprocessing",
+        "random",
+        "secrets",
+        "socket",
+        "structlog",
+        "subprocess",
+        "threading",
+        "time",
+    }
+)
+"""What would bring time, chance or the outside world into a core."""
+AMBIENT_CALLS: Final = frozenset(
+    {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "input", "print"}
+    | {"uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4", "os.environ", "os.getenv", "os.urandom", "np.random"}
+)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The file, parsed."""
+    return ast.parse(path.read_text())
+
+
+def name_of(path: Path) -> str:
+    """The path as people say it."""
+    return str(path.relative_to(ROOT))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that the file imports, anywhere in it."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize(
+    ("package", "room"),
+    [("confluent_kafka", "libs/runtime/freshet/runtime/kafka"), ("onnxruntime", "libs/models/freshet/models")],
+)
+def test_a_client_library_is_known_in_one_room(package: str, room: str) -> None:
+    """Elsewhere its types and errors would leak: replacing or upgrading it stays a change in one place."""
+    importers = {path for path in SOURCES if any(name.split(".")[0] == package for name in imports(path))}
+    assert importers, f"nobody imports {package}: this check looks at the wrong files"
+    assert {name_of(path) for path in importers if not path.is_relative_to(ROOT / room)} == set()
+
+
+def test_files_and_functions_can_be_taken_in() -> None:
+    """A file is read in one sitting, a function on one screen."""
+    long = [f"{name_of(path)}: {lines} lines" for path in SOURCES if (lines := _lines(path)) > LINES_OF_A_FILE]
+    long += [
+        f"{name_of(path)}:{node.lineno} {node.name}: {lines} lines"
+        for path in SOURCES
+        for node in ast.walk(tree(path))
+        if isinstance(node, Function) and (lines := (node.end_lineno or 0) - node.lineno + 1) > LINES_OF_A_FUNCTION
+    ]
+    assert long == []
+
+
+def test_everything_public_says_what_it_is_for() -> None:
+    """Modules, classes and functions; a method's contract may stand in its class or its protocol."""
+    silent = [name_of(path) for path in SOURCES if ast.get_docstring(tree(path)) is None]
+    silent += [
+        f"{name_of(path)}:{node.lineno} {node.name}"
+        for path in SOURCES
+        for node in tree(path).body
+        if isinstance(node, ast.ClassDef | Function)
+        and not node.name.startswith("_")
+        and ast.get_docstring(node) is None
+    ]
+    assert silent == []
+
+
+def test_cores_are_deterministic() -> None:
+    """Time, chance, ids and the outside world come in as values: the same batches always give the same effects."""
+    assert CORES
+    found = [
+        f"{name_of(path)}: import {name}"
+        for path in CORES
+        for name in imports(path)
+        if name.split(".")[0] in AMBIENT_MODULES
+    ]
+    found += [
+        f"{name_of(path)}:{node.lineno} {ast.unparse(node)}"
+        for path in CORES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute | ast.Name) and _is_ambient(ast.unparse(node))
+    ]
+    assert found == []
+
+
+def test_a_lock_file_records_no_download_address() -> None:
+    """A pinned hash says which file; where to get it is the business of whoever installs."""
+    locks = [path for path in ROOT.glob("*.lock") if path.is_file()]
+    assert locks
+    for lock in locks:
+        text = lock.read_text()
+        assert "://" not in text, f"{lock.name} names an address"
+        assert "--hash=sha256:" in text, f"{lock.name} is not pinned by hash"
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def _is_ambient(expression: str) -> bool:
+    return any(expression == call or expression.endswith(f".{call}") for call in AMBIENT_CALLS)

@@ -1,0 +1,103 @@
+"""`schemas/topics.yaml` says who writes and reads each topic; the services' own declarations must say the same.
+
+Rights are given from that table: a reader that it leaves out would be refused at its first start in production.
+"""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from freshet.contracts.topics import topic_table
+from freshet.inference.core.logic import InferenceLogic
+from freshet.inference.service import SERVICE as INFERENCE
+from freshet.ingestion.core.logic import IngestionLogic
+from freshet.ingestion.service import SERVICE as INGESTION
+from freshet.registry.core.decider import RegistryDecider
+from freshet.runtime.recovery import Trace
+
+ROOT: Final = Path(__file__).parents[2]
+SERVICES: Final = sorted(path.name for path in (ROOT / "services").iterdir() if path.is_dir())
+DEAD_LETTERS: Final = "dead-letters"
+ARTIFACTS: Final = "artifacts"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a service says that it consumes, follows, owns, and answers with."""
+
+    reads: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
+    owns: tuple[str, ...] = ()
+    traces: tuple[Trace, ...] = ()
+
+    @property
+    def outputs(self) -> set[str]:
+        """Topics of a data service's answers, whose tail it reads again when its offsets are lost."""
+        return {trace.output for trace in self.traces} | ({DEAD_LETTERS} if self.traces else set())
+
+
+DECLARED: Final[Mapping[str, Declared]] = {
+    "ingestion": Declared(IngestionLogic.reads, IngestionLogic.follows, traces=INGESTION.traces),
+    "inference": Declared(InferenceLogic.reads, InferenceLogic.follows, traces=INFERENCE.traces),
+    "registry": Declared(follows=RegistryDecider.follows, owns=RegistryDecider.owns),
+}
+
+
+def announced(service: str) -> set[str]:
+    """Control roles that the service's core announces to, as written in its code."""
+    calls = (node for tree in _trees(service, "core") for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {
+        str(call.args[0].value)
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "Announce" and isinstance(call.args[0], ast.Constant)
+    }
+
+
+def fetches_models(service: str) -> bool:
+    """Whether the service reads artifacts."""
+    return any(
+        isinstance(node, ast.Name) and node.id == "fetch_model" for tree in _trees(service) for node in ast.walk(tree)
+    )
+
+
+def _trees(service: str, *within: str) -> list[ast.Module]:
+    folder = ROOT.joinpath("services", service, "freshet", service, *within)
+    return [ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))]
+
+
+def test_every_service_is_looked_at() -> None:
+    """A new service must be declared here, or nothing below would notice it."""
+    assert sorted(DECLARED) == SERVICES
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_table_names_exactly_the_topics_that_a_service_reads(service: str) -> None:
+    """What it consumes and follows, its own tail for recovery, its state if it decides, and models if it fetches."""
+    declared = DECLARED[service]
+    reads = {*declared.reads, *declared.follows, *declared.owns} | declared.outputs
+    reads |= {ARTIFACTS} if fetches_models(service) else set()
+    assert {role for role, topic in topic_table().items() if service in topic.readers} == reads
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_table_names_exactly_the_topics_that_a_service_writes(service: str) -> None:
+    """What it answers with, what it owns, and what it announces."""
+    declared = DECLARED[service]
+    writes = declared.outputs | {*declared.owns} | announced(service)
+    assert {role for role, topic in topic_table().items() if service in topic.writers} == writes
+
+
+def test_a_decider_announces_to_its_own_topics_only() -> None:
+    """Each state topic has one writing role."""
+    assert announced("registry") == {*RegistryDecider.owns}
+
+
+def test_each_topic_has_one_writing_role() -> None:
+    """Dead letters alone come from several: each names its origin, and nobody decides anything from them."""
+    assert {role: topic.writers for role, topic in topic_table().items() if len(topic.writers) != 1} == {
+        DEAD_LETTERS: ("ingestion", "inference")
+    }

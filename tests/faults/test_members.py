@@ -1,0 +1,58 @@
+"""Workers come, go, and fall asleep under load; whoever owns a partition, each of its rows is answered once."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from freshet.models.bundle import Bundle
+from support.faults import Trial
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.faults]
+
+_CHURN_S = 20.0
+
+
+def test_elastic_workers_that_join_and_leave(trial: Callable[..., Trial], models: list[Bundle]) -> None:
+    """Every few seconds a worker joins and another one leaves (traces B1): nothing is lost, nothing answered twice."""
+    here = trial(workers=("inference-a",), env={"FRESHET_SLOTS": "elastic"})
+    here.start(models[0])
+    deadline, visitors = time.monotonic() + _CHURN_S, ["inference-a"]
+    while time.monotonic() < deadline:
+        visitors.append(f"inference-v{len(visitors)}")
+        here.run(visitors[-1])
+        here.wait_owned(visitors[-1], 2)
+        if len(visitors) > 2:
+            here.stage.supervisor.stop(visitors[-3])
+    here.roll_out(models[1])
+    outcome = here.end()
+    assert len(visitors) >= 5, "too few joined: the test was too weak"
+    assert outcome.logged["rebalanced"] > 2 * len(visitors)
+
+
+def test_workers_that_wake_up_after_others_took_their_place(trial: Callable[..., Trial], models: list[Bundle]) -> None:
+    """Asleep in the middle of a transaction for longer than their sessions, then awake: what they hold is refused."""
+    here = trial(
+        workers=("inference-0", "inference-1", "inference-2"),
+        env={
+            "FRESHET_KAFKA": json.dumps({"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}),
+            "FRESHET_TRANSACTION_TIMEOUT_MS": "6000",
+        },
+    )
+    here.start(models[0])
+    sleepers = {"inference-1": "begun:3=SIGSTOP", "inference-2": "offsets_sent:3=SIGSTOP"}
+    for name, failpoint in sleepers.items():
+        here.stage.supervisor.stop(name)
+        here.run(name, *(["--slots", "elastic"] if name == "inference-1" else []), failpoint=failpoint)
+    here.wait_owned("inference-0", 6)
+    here.wait_progress("inference")
+    for name in sleepers:
+        here.send_signal(name, signal.SIGCONT)
+    for name in sleepers:
+        here.wait_owned(name, 1)
+    outcome = here.end()
+    assert here.logged("inference-1")["refused"] == 1, "the sleeper had nothing at hand: the test was too weak"
+    assert here.stage.supervisor.restarts("inference-2") == 1, "a producer whose transaction expired went on"
+    assert outcome.aborted

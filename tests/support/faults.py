@@ -1,0 +1,215 @@
+"""A whole Freshet under load on a real Kafka, what is done to it, and what must be true in the end."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from freshet.cli.demo import loans
+from freshet.cli.demo.traffic import Traffic
+from freshet.cli.verify.collect import collect
+from freshet.cli.verify.judge import Judgement, judge
+from freshet.contracts.messages import ModelVersion
+from freshet.contracts.resources import pipelines_dir
+from freshet.local.load import Sent
+from freshet.local.stage import Stage
+from freshet.local.view import View
+from freshet.models.bundle import Bundle
+from freshet.runtime.kafka import KafkaBus
+from freshet.runtime.reading import everything
+
+STEPS: Final = ("begun", "produced", "offsets_sent", "committed")
+_OUTPUTS: Final = ("features", "labels", "predictions", "dead-letters")
+_PATIENCE_S: Final = 60.0
+_POLL_S: Final = 0.1
+
+# The first start is armed; the supervisor starts the process again without.
+_ARMED: Final = 'test -e "$1" || { : > "$1"; export FRESHET_FAILPOINT="$2"; }; shift 2; exec "$@"'
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a trial ended: what was judged, and how hard it was."""
+
+    judgement: Judgement
+    sent: Sent
+    aborted: int
+    """Records of transactions that never became visible, over all output topics."""
+    logged: Mapping[str, int]
+    """How often each thing was logged, over all services."""
+
+
+class Trial:
+    """One pipeline with its services as supervised processes, under load from `start` on."""
+
+    def __init__(
+        self,
+        kafka: str,
+        namespace: str,
+        folder: Path,
+        *,
+        workers: Sequence[str] = ("inference-0", "inference-1"),
+        rate: float = 600.0,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """`env` is added to the environment of all services."""
+        self._kafka, self._folder, self._rate = kafka, folder, rate
+        self.workers = tuple(workers)
+        self.stage = Stage(kafka, namespace, pipelines_dir() / "loans", folder / "logs")
+        self._env = {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "FRESHET_NAMESPACE": namespace,
+            "FRESHET_STATE_DIR": str(folder / "state"),
+            **(env or {}),
+        }
+        self._traffic: Traffic | None = None
+        self.kills = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._traffic is not None and self._traffic.running:
+            self._traffic.stop()
+        self.stage.close()
+
+    def start(self, model: Bundle) -> None:
+        """Topics, services, a model that answers, and load on all partitions."""
+        self.stage.apply()
+        for name in ("registry", "ingestion-0", *self.workers):
+            self.run(name)
+        load = self.stage.load(
+            rate=self._rate,
+            corrupt_share=0.02,
+            labels_after=200,
+            seed=7,
+        )
+        self._traffic = Traffic(load, loans.applications(self.stage.schema, seed=11))
+        self.roll_out(model)
+
+    def roll_out(self, model: Bundle) -> ModelVersion:
+        """Offer a model and wait until it answers on every partition."""
+        verdict = self.stage.offer(model.data, model.manifest)
+        rollout = self.stage.wait_live(verdict.version)
+        self.stage.wait_cut(rollout.epoch)
+        return verdict
+
+    # What is done to it
+
+    def run(self, name: str, *flags: str, failpoint: str = "") -> None:
+        """Start a service, named `service` or `service-slot`; with a failpoint, it is struck there once."""
+        service, _, slot = name.partition("-")
+        pipelines = [] if service == "registry" else ["--pipelines", self.stage.spec.pipeline]
+        command = [sys.executable, "-m", "freshet.cli", "run", service, "--slot", slot or "0", *pipelines, *flags]
+        if failpoint:
+            flag = self._folder / f"{name}.{failpoint}"
+            command = ["sh", "-c", _ARMED, "sh", str(flag), failpoint, *command]
+        self.stage.supervisor.start(name, command, self._env)
+
+    def die_at(self, name: str, failpoint: str) -> None:
+        """Let a service die by SIGKILL at a step such as `offsets_sent:3` under load, and come back in its slot."""
+        supervisor = self.stage.supervisor
+        supervisor.stop(name)
+        self.run(name, failpoint=failpoint)
+        until(f"{name} to die at {failpoint}", lambda: supervisor.restarts(name) == 1)
+        self.kills += 1
+        self.wait_progress(name.partition("-")[0])
+
+    def kill(self, name: str) -> None:
+        """SIGKILL; the supervisor starts it again at once."""
+        self.stage.supervisor.kill(name)
+        self.kills += 1
+
+    def send_signal(self, name: str, what: signal.Signals) -> None:
+        """Send a signal to the process that runs now."""
+        pid = self.stage.supervisor.pid(name)
+        assert pid is not None, f"{name} does not run"
+        os.kill(pid, what)
+
+    def wipe(self) -> None:
+        """Kill all services and delete whatever they have on this machine, then start them again."""
+        services = ("registry", "ingestion-0", *self.workers)
+        for name in services:
+            self.send_signal(name, signal.SIGKILL)
+            self.kills += 1
+            self.stage.supervisor.stop(name)
+        for folder in ("state", "logs"):
+            shutil.rmtree(self._folder / folder)
+        for name in services:
+            self.run(name)
+
+    # What is waited for
+
+    def wait_progress(self, service: str) -> None:
+        """Wait until a service has committed something new on every partition."""
+        role = {"ingestion": "events", "inference": "features"}[service]
+
+        def offsets() -> dict[int, int]:
+            return {partition: at.offset for partition, at in self.stage.committed(service, role).items()}
+
+        before = offsets()
+        until(
+            f"{service} to go on",
+            lambda: all(now > before.get(partition, 0) for partition, now in offsets().items()),
+        )
+
+    def wait_owned(self, name: str, partitions: int) -> None:
+        """Wait until a worker has reported, from now on, that it owns at least so many partitions."""
+        instance = f"{self.stage.spec.pipeline}-{name.partition('-')[2]}"
+        now_ms = time.time_ns() // 1_000_000
+
+        def owned(view: View) -> bool:
+            worker = view.workers.get(instance)
+            return worker is not None and view.beats_ms[instance] > now_ms and len(worker.partitions) >= partitions
+
+        self.stage.view.wait(f"{name} to own {partitions} partitions", owned)
+
+    def logged(self, name: str = "*") -> dict[str, int]:
+        """How often the services, or one of them, have logged each event."""
+        found: dict[str, int] = {}
+        for log in (self._folder / "logs").glob(f"{name}.log"):
+            for line in log.read_text(errors="replace").splitlines():
+                if line.startswith("{"):
+                    event = str(json.loads(line).get("event"))
+                    found[event] = found.get(event, 0) + 1
+        return found
+
+    def end(self) -> Outcome:
+        """Stop the load, let the rest be answered, and judge: no breach, nothing pending, nothing unsent."""
+        assert self._traffic is not None
+        sent = self._traffic.stop()
+        self.stage.wait_drained()
+        found = judge(collect(self.stage.bus, self.stage.spec.pipeline, self.stage.committed))
+        broken = [finding for finding in found.findings if not finding.ok]
+        assert not broken, broken
+        assert found.pending == 0
+        looked_at = {finding.check: finding.looked_at for finding in found.findings}
+        assert looked_at["no event is lost"] == sent.events
+        assert looked_at["no feedback record is lost"] == sent.labels
+        outcome = Outcome(found, sent, self._aborted(), self.logged())
+        print(
+            f"{sent.events} events, {found.answered} predictions, {found.dead} dead letters, {outcome.aborted} aborted "
+            f"records, {self.kills} kills, logged {outcome.logged}, 0 breaches"
+        )
+        return outcome
+
+    def _aborted(self) -> int:
+        """What a read_uncommitted consumer sees of the outputs beyond what a read_committed one does."""
+        raw = KafkaBus(self._kafka, self.stage.names, extra={"isolation.level": "read_uncommitted"})
+        return sum(
+            sum(map(len, everything(raw, role))) - sum(map(len, everything(self.stage.bus, role))) for role in _OUTPUTS
+        )
+
+
+def until(what: str, holds: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
+    """Ask again until it holds."""
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {patience_s:.0f} s in vain for {what}"
+        time.sleep(_POLL_S)
