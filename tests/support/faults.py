@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -21,6 +22,7 @@ from freshet.local.load import Sent
 from freshet.local.stage import Stage
 from freshet.local.view import View
 from freshet.models.bundle import Bundle
+from freshet.runtime.bus import RetriableError
 from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.reading import everything
 
@@ -153,11 +155,13 @@ class Trial:
         def offsets() -> dict[int, int]:
             return {partition: at.offset for partition, at in self.stage.committed(service, role).items()}
 
-        before = offsets()
-        until(
-            f"{service} to go on",
-            lambda: all(now > before.get(partition, 0) for partition, now in offsets().items()),
-        )
+        before: dict[int, int] = {}
+
+        def gone_on() -> bool:
+            before.update(before or offsets())
+            return all(now > before[partition] for partition, now in offsets().items())
+
+        until(f"{service} to go on", gone_on)
 
     def wait_owned(self, name: str, partitions: int) -> None:
         """Wait until a worker has reported, from now on, that it owns at least so many partitions."""
@@ -193,7 +197,7 @@ class Trial:
         assert looked_at["no event is lost"] == sent.events
         assert looked_at["no feedback record is lost"] == sent.labels
         outcome = Outcome(found, sent, self._aborted(), self.logged())
-        print(
+        print(  # noqa: T201 - what a run was made of is its result
             f"{sent.events} events, {found.answered} predictions, {found.dead} dead letters, {outcome.aborted} aborted "
             f"records, {self.kills} kills, logged {outcome.logged}, 0 breaches"
         )
@@ -208,8 +212,11 @@ class Trial:
 
 
 def until(what: str, holds: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
-    """Ask again until it holds."""
+    """Ask again until it holds; a broker that does not answer is asked again, too."""
     deadline = time.monotonic() + patience_s
-    while not holds():
+    while True:
+        with suppress(RetriableError):
+            if holds():
+                return
         assert time.monotonic() < deadline, f"waited {patience_s:.0f} s in vain for {what}"
         time.sleep(_POLL_S)

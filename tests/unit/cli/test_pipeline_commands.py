@@ -81,6 +81,23 @@ def test_a_table_needs_a_label(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+def test_features_to_train_on_are_those_that_models_will_see(tmp_path: Path) -> None:
+    """To the bit, under their names, with the label beside them; a missing value is empty, an infinite row left out."""
+    table = tmp_path / "t.csv"
+    table.write_text("amount,country,fraud\n0.1,DE,0\n,FR,1\n1e300,DE,0\n7,,1\n")
+    folder, out = tmp_path / "cards", tmp_path / "features.csv"
+    assert freshet("pipeline", "new", "cards", "--csv", table, "--label", "fraud", "--dir", folder).exit_code == 0
+    done = freshet("pipeline", "features", folder, "--csv", table, "--label", "fraud", "-o", out, "--json")
+    assert done.exit_code == Exit.OK, done.stderr
+    assert json.loads(done.stdout)["left_out"] == 1
+    assert out.read_text().splitlines() == [
+        "amount,country=DE,country=FR,country=other,fraud",
+        "0.1,1.0,0.0,0.0,0",
+        ",0.0,1.0,0.0,1",
+        "7.0,0.0,0.0,0.0,1",
+    ]
+
+
 def test_schemas_are_checked_and_released(tmp_path: Path) -> None:
     """A changed schema fails the check with 4; `lock` writes its release, and the check asks for its golden record."""
     folder = Path(shutil.copytree(schemas_dir(), tmp_path / "schemas"))

@@ -109,7 +109,7 @@ def test_every_spoiled_event_is_refused_and_no_other(name: str) -> None:
     spec, text, schema, columns = case(name)
     values = event_encoder(spec, schema, event_schema_id(schema))(columns)
     assert refused_rows(text, schema, list(values)) == set()
-    for kind in Corrupter(spec, schema, event_schema_id(schema)).kinds:
+    for kind in Corrupter(spec, schema, event_schema_id(schema)).fitting:
         corrupter = Corrupter(spec, schema, event_schema_id(schema), only=[kind])
         spoiled, kinds = corrupter.corrupt_some(np.random.default_rng(7), 0.2, values, columns)
         assert set(kinds.values()) == {kind}
@@ -121,7 +121,7 @@ def test_every_kind_is_tried_above() -> None:
     tried: set[str] = set()
     for name in ("loans", "avro", "json"):
         spec, _, schema, _ = case(name)
-        tried |= set(Corrupter(spec, schema, 1).kinds)
+        tried |= set(Corrupter(spec, schema, 1).fitting)
     assert tried == set(KINDS)
 
 

@@ -89,6 +89,7 @@ def test_damaged_chunks_do_not_count(bus: MemoryBus) -> None:
     candidate = publish_model(bus.producer(), MODEL, manifest())
     write(bus, 5, b"damaged")
     assert fetch_model(manifest(), candidate.chunk_offsets, bus).bytes() == MODEL
+    assert fetch_model(manifest(), (), bus).bytes() == MODEL, "without a hint, the damaged one comes first"
 
 
 def test_a_missing_chunk_is_named_and_publishing_it_again_repairs(bus: MemoryBus) -> None:

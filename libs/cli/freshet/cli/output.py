@@ -129,10 +129,13 @@ def emit(document: Any, shown: RenderableType, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
+    stdout().print(shown, markup=False, soft_wrap=not isinstance(shown, Table))
+
+
+def stdout() -> Console:
+    """Where results are printed: as wide as the terminal, or else wide enough for every table."""
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_PIPED_WIDTH)
-    console.print(shown, markup=False, soft_wrap=not isinstance(shown, Table))
+    return console if console.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
 
 
 def table(*columns: str) -> Table:

@@ -49,19 +49,22 @@ class Corrupter:
     """Spoils events of one pipeline. The same generator state and events give the same bytes."""
 
     def __init__(self, spec: PipelineSpec, schema: Schema, schema_id: int, only: Collection[str] | None = None) -> None:
-        """`only` leaves out all other kinds; by default all that fit but the one that holds partitions up. Raises ContractError for a kind that does not fit, or does not exist."""
+        """`only` leaves out all other kinds; by default all that fit, but for the one that holds partitions up.
+
+        Raises ContractError for a kind that does not fit, or does not exist.
+        """
         self.spec = spec
         self.fields: Mapping[str, EventField] = event_fields(schema)
         self.encode: Encode = event_encoder(spec, schema, schema_id)
         self.encode_widened: Encode = event_encoder(spec, with_impossible_symbol(schema), schema_id)
-        fitting = tuple(name for name, kind in KINDS.items() if kind.fits(self))
+        self.fitting = tuple(name for name, kind in KINDS.items() if kind.fits(self))
         self.kinds: tuple[str, ...] = tuple(
-            only if only is not None else (kind for kind in fitting if kind != HOLDS_UP)
+            only if only is not None else (kind for kind in self.fitting if kind != HOLDS_UP)
         )
-        strange = [name for name in self.kinds if name not in fitting]
+        strange = [name for name in self.kinds if name not in self.fitting]
         if strange:
             raise ContractError(
-                f"events of {spec.pipeline!r} cannot be spoiled as {strange[0]!r}; they can as {', '.join(fitting)}."
+                f"events of {spec.pipeline!r} cannot be spoiled as {strange[0]!r}; they can as {', '.join(self.fitting)}."
             )
 
     def corrupt(self, kind: str, rng: np.random.Generator, victim: Victim) -> bytes | None:

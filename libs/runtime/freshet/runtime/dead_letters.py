@@ -35,7 +35,7 @@ def dead_letters(batch: Batch, effect: DeadLetter, names: TopicNames, service: s
         key, value = record.key(), record.value()
         context: list[tuple[str, bytes]] = [
             *common,
-            ("freshet.detail", detail.encode()[:_DETAIL_BYTES]),
+            ("freshet.detail", _clipped(detail)),
             ("freshet.partition", str(record.partition()).encode()),
             ("freshet.offset", str(record.offset()).encode()),
             ("freshet.timestamp_ms", str(record.timestamp()[1]).encode()),
@@ -76,6 +76,10 @@ def origin(headers: Headers | None) -> tuple[str, int, int] | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def _clipped(detail: str) -> bytes:
+    return detail.encode()[:_DETAIL_BYTES].decode(errors="ignore").encode()
 
 
 def _fingerprint(value: bytes) -> list[tuple[str, bytes]]:

@@ -1,6 +1,7 @@
 """Places where a test may strike this very process, by environment.
 
-`FRESHET_FAILPOINT=offsets_sent:3` kills it when it gets there for the third time; with `=SIGSTOP` after that, it sleeps.
+`FRESHET_FAILPOINT=offsets_sent:3` kills it when it gets there for the third time; with `=SIGSTOP` after that, it
+sleeps.
 """
 
 import os
@@ -11,8 +12,8 @@ from typing import Final
 
 VARIABLE: Final = "FRESHET_FAILPOINT"
 
-# The client's own thread sends what it was given a few milliseconds later. Struck at once, a process would leave nothing
-# with the broker, and the open transaction is what makes it hard.
+# The client's own thread sends what it was given a few milliseconds later. Struck at once, a process would leave
+# nothing with the broker, and the open transaction is what makes it hard.
 _SENDING_S: Final = 0.1
 
 # read once: an unarmed process pays one comparison

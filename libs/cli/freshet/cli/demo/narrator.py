@@ -4,15 +4,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.table import Table
+
+from freshet.cli.output import stdout
 
 
 class Narrator:
     """Numbered chapters, and lines under them. On a terminal a spinner shows what is being waited for."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+    def __init__(self) -> None:
+        self.console = stdout()
+        self.console.soft_wrap = True
         self._began = time.monotonic()
         self._chapters = 0
 

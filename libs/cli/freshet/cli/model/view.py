@@ -33,7 +33,7 @@ def list_command(
         row = _row(model, standings[model.pipeline].part_of(model.version))
         document.append(row)
         at = clock_time(row["since_ms"]) if row["since_ms"] else ""
-        size = f"{row['size_bytes'] / 1e6:.1f} MB"
+        size = f"{row['size_bytes'] / 1024:,.0f} KiB"
         cells = (row["pipeline"], row["version"], row["state"], row["now"], size, row["sha256"][:12], at, row["reason"])
         shown.add_row(*cells)
     emit(document, shown if found else "No model was ever judged here.", as_json=as_json)

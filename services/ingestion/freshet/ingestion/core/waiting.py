@@ -22,8 +22,11 @@ class WaitingRoom:
         self._given_up: set[int] = set()
 
     def worth_waiting(self, schema_id: int) -> bool:
-        """Whether somebody may still publish this id in time. After three vain waits nothing is waited for until a record comes:
-        a producer of random ids must not hold its partitions for ever."""
+        """Whether somebody may still publish this id in time.
+
+        After three vain waits nothing is waited for until a record comes: a producer of random ids must not hold its
+        partitions for ever.
+        """
         return schema_id not in self._given_up and len(self._given_up) < _VAIN_WAITS_MAX
 
     def hold(self, role: str, partition: int, reason: str, schema_ids: Iterable[int] = ()) -> Hold:

@@ -1,0 +1,35 @@
+"""`freshet demo`: the whole story on a real Kafka, as a newcomer sees it."""
+
+import re
+
+import pytest
+
+from support.shell import Shell, shell
+
+__all__ = ["shell"]
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+
+PARTITIONS = 6
+
+
+def cuts(told: str) -> list[dict[int, int]]:
+    """The offsets of each cut-over that the story shows, by partition."""
+    shown = [re.findall(r"(\d+)@([\d,]*\d)", line) for line in re.findall(r"cut over at partition@offset (.+)", told)]
+    return [{int(partition): int(offset.replace(",", "")) for partition, offset in places} for places in shown]
+
+
+def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: Shell) -> None:
+    """Every check holds; the offsets of all three cut-overs, the kill, the refusal and the rollback are told."""
+    for told in (shell.freshet("demo"), shell.freshet("demo")):
+        assert set(re.findall(r"^ +(\S) +P[12] ", told, re.MULTILINE)) == {"✓"}
+        assert "Both promises were kept" in told
+        assert "; 0 inputs are still on their way" in told
+        first, second, third = cuts(told)
+        assert len(first) == len(second) == len(third) == PARTITIONS
+        assert all(first[at] < second[at] < third[at] for at in first)
+        assert re.search(r"SIGKILL to inference-0 \(pid \d+\)", told)
+        assert "back in its slot" in told
+        assert "refused: model_not_finite" in told
+        assert re.search(r"rollback: done.*\n.*cut over at", told)
+        assert "1.0.1 → 1.0.0" in told

@@ -1,0 +1,101 @@
+"""A table of one's own: in one command, and step by step with a model of one's own."""
+
+import csv
+import json
+import math
+from collections import Counter
+from pathlib import Path
+
+import joblib  # type: ignore[import-untyped]
+import numpy as np
+import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from support.shell import Shell, shell
+
+__all__ = ["shell"]
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+
+ROWS = 3000
+PIPELINE = ["--pipeline", "orders"]
+
+
+def write_table(path: Path) -> None:
+    """Numbers with gaps, a category, and a label that follows from them; the same each time."""
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["amount", "hour", "channel", "balance", "y"])
+        for row in range(ROWS):
+            amount, hour = round(50 + 40 * math.sin(row * 0.7) + row * 7919 % 97, 2), row * 31 % 24
+            channel = ("web", "shop", "phone")[row * 17 % 5 % 3]
+            balance = "" if row % 50 == 7 else round(math.cos(row), 3)
+            label = "yes" if amount > 90 or (channel == "phone" and hour < 8) else "no"
+            out.writerow([amount, hour, channel, balance, label])
+
+
+def train(features: Path, model: Path, strength: float) -> None:
+    """A script such as anybody would write: fit on the columns of a file, save with joblib."""
+    with features.open() as file:
+        _, *rows = csv.reader(file)
+    values = np.array([[float(cell or "nan") for cell in row[:-1]] for row in rows], np.float32)
+    estimator = make_pipeline(SimpleImputer(), LogisticRegression(C=strength, max_iter=500))
+    joblib.dump(estimator.fit(values, [row[-1] for row in rows]), model)
+
+
+def test_a_table_is_served_end_to_end_by_one_command(shell: Shell) -> None:
+    """Pipeline, training, a swap on the way, and the verdict; a column with gaps is no obstacle."""
+    write_table(shell.folder / "orders.csv")
+    told = shell.freshet("stream", "orders.csv", "--label", "y", "--rate", "3000")
+    assert "live in epoch 1" in told
+    assert "live in epoch 2" in told
+    assert f"{ROWS:,} predictions and 0 dead letters were read; 0 inputs are still on their way" in told
+    assert "✗" not in told
+
+
+def publish(shell: Shell, name: str, strength: float) -> str:
+    """Train, pack, check, publish and promote a model; its version."""
+    train(shell.folder / "features.csv", shell.folder / f"{name}.joblib", strength)
+    shell.freshet("model", "pack", f"{name}.joblib", *PIPELINE, "--sample", "orders.csv", "-o", name)
+    shell.freshet("model", "check", name)
+    version: str = shell.document("model", "publish", name)["version"]
+    shell.freshet("model", "promote", version, *PIPELINE)
+    return version
+
+
+def test_step_by_step_with_a_model_of_ones_own(shell: Shell) -> None:
+    """From a table to verified predictions, a second model and back: nothing but commands and a training script."""
+    write_table(shell.folder / "orders.csv")
+    shell.freshet("pipeline", "new", "orders", "--csv", "orders.csv", "--label", "y")
+    yaml = shell.folder / "orders" / "pipeline.yaml"
+    yaml.write_text(yaml.read_text().replace("policy: immediate", "policy: manual"))
+    shell.freshet("pipeline", "check", "orders")
+    shell.freshet("local", "up")
+    shell.freshet("apply", "-f", "orders")
+    shell.begin("run", "registry")
+    shell.begin("run", "ingestion", "--pipelines", "orders")
+    shell.begin("run", "inference", "--pipelines", "orders")
+    shell.freshet("pipeline", "features", "orders", "--csv", "orders.csv", "--label", "y", "-o", "features.csv")
+
+    replay = ["replay", "orders.csv", *PIPELINE, "--label", "y", "--labels-after", "100", "--rate", "3000"]
+    first = publish(shell, "first", 1.0)
+    sent = shell.document(*replay, "--corrupt", "5%")
+    spoiled = sum(sent["corrupted"].values())
+    found = shell.document("verify", *PIPELINE, "--wait", "30")
+    assert (found["pending"], found["answered"], found["dead"]) == (0, ROWS - spoiled, spoiled)
+    letters = shell.document("dead-letters", "list", *PIPELINE)
+    assert sum(letter["count"] for letter in letters) == spoiled > 0
+    assert {letter["reason"].partition("_")[0] for letter in letters} == {"input"}
+
+    second = publish(shell, "second", 1e-4)
+    shell.freshet(*replay)
+    shell.freshet("model", "rollback", *PIPELINE)
+    shell.freshet(*replay, "--rows", "1500")
+    found = shell.document("verify", *PIPELINE, "--wait", "30")
+    assert (found["pending"], found["answered"]) == (0, ROWS - spoiled + ROWS + 1500)
+    tail = shell.freshet("topic", "tail", "predictions", *PIPELINE, "--from", "beginning", "--json").splitlines()
+    answers = Counter((row["value"]["epoch"], row["value"]["version"]) for row in map(json.loads, tail))
+    assert set(answers) == {(1, first), (2, second), (3, first)}
+    assert set(shell.end().values()) == {0}
