@@ -2,9 +2,11 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from freshet.cli.demo import loans
+from freshet.cli.demo.gaps import longest_gap_ms
 from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.traffic import Traffic
 from freshet.cli.demo.training import Trained, train_and_pack
@@ -12,14 +14,16 @@ from freshet.cli.features import feature_rows
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
 from freshet.cli.verify.report import as_table
-from freshet.contracts.messages import ModelVersion
+from freshet.contracts.messages import Decision, ModelVersion
 from freshet.local.stage import Stage
+from freshet.local.view import View
 from freshet.models.bundle import Bundle
 
 RATE: Final = 2000.0
 CORRUPT_SHARE: Final = 0.05
 TRAINING_ROWS: Final = 4000
 _BREATH_S: Final = 2.0
+_SWITCH_EPOCH: Final = 2  # the second model's
 
 
 class Story:
@@ -102,6 +106,8 @@ class Story:
         say.line(f"{sent.events:,} events were sent ({corrupted:,} of them damaged) and {sent.labels:,} labels")
         with say.waiting("the rest to be answered"):
             stage.wait_drained()
+        gap_ms = longest_gap_ms(stage.bus, _SWITCH_EPOCH)
+        say.line(f"when the second model took over, no partition waited longer than {gap_ms} ms between two answers")
         judgement = judge(collect(stage.bus, stage.spec.pipeline, stage.committed))
         say.table(as_table(judgement))
         return judgement
@@ -116,8 +122,8 @@ class Story:
             verdict = stage.offer(bundle.data, bundle.manifest)
             say.line(f"[green]{verdict.reason}[/green]")
             rollout = stage.wait_live(verdict.version)
-        prepared = [worker for worker in stage.view.workers.values() if worker.live_epoch <= rollout.epoch]
-        say.line(f"epoch {rollout.epoch}: prepared by {len(prepared)} workers, then live")
+            decided = stage.view.wait("the registry's decision", partial(_decision_on, rollout.epoch))
+        say.line(decided.reason)
         self._show_cut(rollout.epoch)
         return verdict
 
@@ -129,6 +135,10 @@ class Story:
             cuts = self._stage.wait_cut(epoch)
         places = ", ".join(f"{partition}@{offset:,}" for partition, offset in cuts.items())
         self._say.line(f"cut over at partition@offset {places}")
+
+
+def _decision_on(epoch: int, view: View) -> Decision | None:
+    return next((found for found in view.decisions if found.epoch == epoch), None)
 
 
 def _damaged(bundle: Bundle) -> Bundle:
