@@ -33,13 +33,13 @@ check: setup  ## style, types, import contracts and all tests that need no broke
 	$(BIN)/pytest -q -m "not kafka and not e2e"
 
 test: check  ## everything, with a real Kafka
-	$(BIN)/pytest -q -m "kafka or e2e"
+	$(BIN)/pytest -q -m "(kafka or e2e) and not faults"
 
 bench: setup  ## CPU per event, against the do-nothing loop in the same run
 	$(BIN)/python tests/bench/bench_services.py
 
-faults: setup  ## the fault run: kills of every service and of the broker, then verify
-	$(BIN)/pytest -q tests/faults
+faults: setup  ## the long fault runs: every service and the broker are killed in every way, then verify
+	$(BIN)/pytest -q -s tests/faults
 
 lock: setup  ## pin the newest packages that pyproject.toml allows
 	$(BIN)/pip-compile --quiet --generate-hashes --upgrade --extra inference --extra registry --extra pack --extra demo --extra schemas --extra dev --strip-extras --allow-unsafe \
