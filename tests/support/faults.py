@@ -179,9 +179,9 @@ class Trial:
         found: dict[str, int] = {}
         for log in (self._folder / "logs").glob(f"{name}.log"):
             for line in log.read_text(errors="replace").splitlines():
-                if line.startswith("{"):
-                    event = str(json.loads(line).get("event"))
-                    found[event] = found.get(event, 0) + 1
+                entry = json.loads(line) if line.startswith("{") else {}
+                if entry and entry.get("logger") != "freshet.kafka":
+                    found[entry["event"]] = found.get(entry["event"], 0) + 1
         return found
 
     def end(self) -> Outcome:

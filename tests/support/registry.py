@@ -131,7 +131,7 @@ class World:
 
     def apply(self, policy: str = "manual", number: int = 1) -> None:
         """`freshet apply`."""
-        self.tell("pipelines", PIPELINE, specification(policy, number))
+        self.tell("pipelines", f"{PIPELINE}/{number}", specification(policy, number))
 
     def publish(self, asked: Candidate) -> None:
         """`freshet model publish`."""

@@ -7,7 +7,7 @@ import typer
 
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
 from freshet.cli.topics import Replication
-from freshet.contracts.pipeline import PipelineError, check, load_folder
+from freshet.contracts.pipeline import load_checked
 from freshet.runtime.kafka.admin import BROKER_DEFAULT
 from freshet.runtime.provision import provision
 from freshet.runtime.publishing import publish_pipeline, review_pipeline
@@ -25,10 +25,7 @@ def apply(
 
     Exits with 4 if the folder has problems, with 5 if the published pipeline must not be replaced by this one.
     """
-    spec, text, event_schema = load_folder(folder)
-    problems = check(spec, event_schema)
-    if problems:
-        raise PipelineError(problems)
+    spec, text, event_schema = load_checked(folder)
     connection = connect(bootstrap, namespace)
     bus = connection.bus(spec.pipeline)
     review_pipeline(bus, namespace, spec, text, event_schema)  # refuses before any topic is made

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -13,7 +12,7 @@ from freshet.cli.control import published
 from freshet.cli.csv_events import CsvEvents
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
 from freshet.local.corruption import KINDS
-from freshet.local.load import Events, Load, Sent
+from freshet.local.load import Events, Load, Sent, first
 from freshet.runtime.clock import SystemClock
 
 _INTERRUPTED: Final = 130
@@ -64,7 +63,7 @@ def replay(
         )
         if share and "unknown_schema" in load.corrupt_kinds:
             say("events with an unknown schema id hold their partition for a minute: `freshet apply` may be on its way")
-        sent, interrupted = _publish(load, _first(source, rows), rows)
+        sent, interrupted = _publish(load, first(source, rows), rows)
     finally:
         producer.close()
     emit(_document(sent), _sentence(sent), as_json=as_json)
@@ -85,19 +84,6 @@ def _publish(load: Load, source: Iterator[Events], rows: int | None) -> tuple[Se
             say("interrupted; labels that were still to come are not sent.")
             return sent, True
     return sent, False
-
-
-def _first(source: CsvEvents, rows: int | None) -> Iterator[Events]:
-    """The first so many events."""
-    left = rows
-    for events in source:
-        if left is not None and left < len(events):
-            yield events.part(np.arange(left))
-            return
-        left = None if left is None else left - len(events)
-        yield events
-        if left == 0:
-            return
 
 
 def _share(text: str) -> float:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from freshet.cli.control import published
 from freshet.cli.output import connect
-from freshet.contracts.pipeline import PipelineError, PipelineSpec, check, load_folder
+from freshet.contracts.pipeline import PipelineSpec, load_checked
 from freshet.contracts.schemas import Schema
 
 
@@ -17,8 +17,5 @@ def target(name: str, bootstrap: str | None, namespace: str) -> tuple[PipelineSp
     if not (folder / "pipeline.yaml").is_file():
         found = published(connect(bootstrap, namespace).bus(), name)
         return found.spec, found.schema
-    spec, _, schema = load_folder(folder)
-    problems = check(spec, schema)
-    if problems:
-        raise PipelineError(problems)
+    spec, _, schema = load_checked(folder)
     return spec, schema

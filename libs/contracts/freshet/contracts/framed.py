@@ -1,14 +1,15 @@
 """Reads framed values of one record whose writers used several versions of its schema."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from freshet.contracts.arrays import Ints
 from freshet.contracts.codec import Columns, Decoder, concat, frame_ids, take
-from freshet.contracts.schemas import Schema
+from freshet.contracts.logic import DeadLetter
+from freshet.contracts.schemas import Schema, current_schema, schema_lock
 
 UNKNOWN = "input_schema_unknown"
 
@@ -33,10 +34,26 @@ class Rows:
     """The id that framed each row of `at`; None where values are not framed."""
 
 
+def dead_letters(refused: Iterable[RefusedRow]) -> Iterator[DeadLetter]:
+    """One effect for each reason and schema id, in a fixed order; rows ascend within each."""
+    groups: dict[tuple[str, int], list[RefusedRow]] = {}
+    for row in sorted(refused):
+        groups.setdefault((row.reason, -1 if row.schema_id is None else row.schema_id), []).append(row)
+    for (reason, _), rows in sorted(groups.items()):
+        at = np.array([row.row for row in rows], np.int64)
+        yield DeadLetter(at, reason, [row.detail for row in rows], rows[0].schema_id)
+
+
 class FramedReader:
     """Decodes values by the id in their frame, as the reader's schema sees them."""
 
-    def __init__(self, writers: dict[int, Schema], reader: Schema, *, max_bytes: int) -> None:
+    @classmethod
+    def of(cls, record: str, *, max_bytes: int) -> Self:
+        """A reader of one of our own records, whichever of its releases wrote a value."""
+        released = {entry.id: entry.schema for entry in schema_lock() if entry.record == record}
+        return cls(released, current_schema(record), max_bytes=max_bytes)
+
+    def __init__(self, writers: Mapping[int, Schema], reader: Schema, *, max_bytes: int) -> None:
         self._reader = reader
         self._max_bytes = max_bytes
         self._decoders = {

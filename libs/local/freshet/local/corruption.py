@@ -64,7 +64,8 @@ class Corrupter:
         strange = [name for name in self.kinds if name not in self.fitting]
         if strange:
             raise ContractError(
-                f"events of {spec.pipeline!r} cannot be spoiled as {strange[0]!r}; they can as {', '.join(self.fitting)}."
+                f"events of {spec.pipeline!r} cannot be spoiled as {strange[0]!r}; they can as "
+                f"{', '.join(self.fitting)}."
             )
 
     def corrupt(self, kind: str, rng: np.random.Generator, victim: Victim) -> bytes | None:

@@ -1,14 +1,15 @@
 """Publishes events at a steady rate, spoils some on the way, and sends their labels later."""
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import numpy as np
 
 from freshet.contracts.arrays import Ints
-from freshet.contracts.codec import Column, Columns, Encoder, Strings, take
+from freshet.contracts.codec import Column, Columns, Encoder, Strings, concat, take
 from freshet.contracts.event_fields import event_fields
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.schemas import Schema, current_schema, schema_id
@@ -39,6 +40,28 @@ class Events:
         """These rows."""
         labels = None if self.labels is None else [self.labels[row] for row in rows.tolist()]
         return Events({name: take(column, rows) for name, column in self.columns.items()}, labels)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Events"]) -> "Events":
+        """At least one part, one after the other; labels if all have them."""
+        labels = [part.labels for part in parts if part.labels is not None]
+        return cls(
+            {name: concat([part.columns[name] for part in parts]) for name in parts[0].columns},
+            list(chain.from_iterable(labels)) if len(labels) == len(parts) else None,
+        )
+
+
+def first(source: Iterable[Events], rows: int | None) -> Iterator[Events]:
+    """The first so many events of a source; all for None."""
+    left = rows
+    for events in source:
+        if left is not None and left < len(events):
+            yield events.part(np.arange(left))
+            return
+        left = None if left is None else left - len(events)
+        yield events
+        if left == 0:
+            return
 
 
 @dataclass(slots=True)

@@ -1,25 +1,22 @@
 """A whole Freshet for one pipeline on this machine: topics, services as supervised processes, and a view of them."""
 
-import getpass
 import logging
 import sys
-import time
-import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from freshet.contracts.control import encode
 from freshet.contracts.messages import Action as Asked
-from freshet.contracts.messages import Command, Decision, Manifest, ModelVersion, Rollout
+from freshet.contracts.messages import Decision, Manifest, ModelVersion, Rollout
 from freshet.contracts.pipeline import load_folder
 from freshet.contracts.topics import TopicNames
+from freshet.local import commands
 from freshet.local.load import Load
 from freshet.local.supervisor import Supervisor
 from freshet.local.view import View
 from freshet.runtime.artifacts import publish_model
-from freshet.runtime.bus import Committed, Place, Send
+from freshet.runtime.bus import Committed, Place
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.kafka.admin import KafkaAdmin
@@ -136,17 +133,8 @@ class Stage:
 
     def ask(self, action: Asked, version: str = "", text: str = "", timeout_s: float = 60.0) -> Decision:
         """Publish a command and wait for its decision."""
-        command = Command(
-            command_id=str(uuid.uuid4()),
-            pipeline=self.spec.pipeline,
-            action=action,
-            version=version,
-            text=text,
-            expires_at_ms=time.time_ns() // 1_000_000 + _EXPIRY_MS,
-            by=getpass.getuser(),
-        )
-        self.producer.send(Send("commands", [self.spec.pipeline.encode()], [encode(command)]))
-        return self.view.wait(f"the answer to {action}", lambda view: view.decision(command), timeout_s)
+        asked = commands.command(self.spec.pipeline, action, expires_ms=_EXPIRY_MS, version=version, text=text)
+        return commands.ask(self.producer, self.view, asked, timeout_s)
 
     def wait_drained(self, timeout_s: float = 120.0) -> None:
         """Wait until ingestion and inference have answered all that is there now."""

@@ -1,8 +1,7 @@
 """The registry as a service: `freshet run registry`. One for all pipelines of a namespace."""
 
-from freshet.registry.admitting import admit_candidate
-
 from freshet.contracts.logic import Decider
+from freshet.registry.admitting import admit_candidate
 from freshet.registry.core.decider import RegistryDecider
 from freshet.registry.core.jobs import Admit, Report
 from freshet.runtime.jobs import Runner

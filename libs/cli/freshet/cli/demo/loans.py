@@ -8,7 +8,7 @@ import numpy as np
 
 from freshet.contracts.codec import Column, Strings
 from freshet.contracts.schemas import Schema
-from freshet.local.load import Events
+from freshet.local.load import Events, first
 
 _APPLICANTS = 500
 _ROWS = 200
@@ -30,10 +30,7 @@ def applications(schema: Schema, seed: int, *, name: str = "live") -> Iterator[E
 
 def sample(schema: Schema, rows: int, seed: int) -> Events:
     """A training set: applications that are not in the live stream."""
-    batches = list(islice(applications(schema, seed, name="training"), -(-rows // _ROWS)))
-    labels = [label for batch in batches for label in batch.labels or ()]
-    merged = {name: _joined([batch.columns[name] for batch in batches]) for name in batches[0].columns}
-    return Events(merged, labels)
+    return Events.joined(list(first(applications(schema, seed, name="training"), rows)))
 
 
 def _columns(
@@ -50,11 +47,3 @@ def _columns(
         "event_id": Strings.from_list([f"{name}-{row:08d}" for row in at]),
         "applicant": Strings.from_list([f"applicant-{row * 7919 % _APPLICANTS:03d}" for row in at]),
     }
-
-
-def _joined(columns: list[Column]) -> Column:
-    if isinstance(columns[0], Strings):
-        return Strings.from_list(
-            [text for column in columns if isinstance(column, Strings) for text in column.tolist()]
-        )
-    return np.concatenate([np.asarray(column) for column in columns])

@@ -1,6 +1,5 @@
 """`freshet stream`: your own CSV served end to end, with a swap in the middle and, if you like, kills."""
 
-import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -15,15 +14,14 @@ from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.traffic import Traffic
 from freshet.cli.demo.training import train_and_pack
 from freshet.cli.features import feature_rows
-from freshet.cli.output import Exit, reporting
+from freshet.cli.output import CommandError, Exit, reporting
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
 from freshet.cli.verify.report import as_table, sentence
 from freshet.contracts.arrays import Floats32
-from freshet.contracts.codec import concat
 from freshet.contracts.scaffold import infer_pipeline
 from freshet.local import broker
-from freshet.local.load import Events
+from freshet.local.load import Events, first
 from freshet.local.stage import Stage
 
 _WARM_UP_SHARE: Final = 0.1
@@ -69,7 +67,9 @@ def _serve(
 ) -> Judgement:
     batches = list(source)
     total = sum(map(len, batches))
-    warm_up = _first(batches, int(total * _WARM_UP_SHARE))
+    if not total:
+        raise CommandError("the table has no rows.", Exit.USAGE)
+    warm_up = Events.joined(list(first(batches, int(total * _WARM_UP_SHARE))))
     rows, labels = feature_rows(stage.spec, stage.schema, warm_up)
     narrator.chapter(f"A model trained on the first {len(labels):,} of {total:,} rows")
     _publish(stage, narrator, "linear", rows, labels)
@@ -131,17 +131,6 @@ def _publish(stage: Stage, narrator: Narrator, kind: str, rows: Floats32, labels
 def _wait_for(traffic: Traffic, events: int) -> None:
     while traffic.running and traffic.sent.events < events:
         time.sleep(0.05)
-
-
-def _first(batches: list[Events], rows: int) -> Events:
-    """The first rows of a stream, as one."""
-    counts = list(itertools.accumulate(map(len, batches)))
-    needed = batches[: next((index for index, count in enumerate(counts, 1) if count >= rows), len(batches))]
-    merged = Events(
-        {field: concat([batch.columns[field] for batch in needed]) for field in needed[0].columns},
-        [text for batch in needed for text in batch.labels or ()],
-    )
-    return merged.part(np.arange(min(rows, len(merged))))
 
 
 def _folder(

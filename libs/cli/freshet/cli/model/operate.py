@@ -1,22 +1,22 @@
-"""The registry's commands: each is published as a record, and gets exactly one decision."""
+"""The registry's commands: each is published as a record, and gets exactly one decision.
 
-import getpass
-import socket
-import time
-import uuid
-from dataclasses import dataclass
-from typing import Annotated, Final
+A function says what is asked for; `_asks` makes the command of it, with the options that all of them have.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Final
 
 import typer
 
 from freshet.cli.control import published
 from freshet.cli.output import Bootstrap, CommandError, Connection, Exit, Json, Namespace, connect, emit, reporting, say
 from freshet.cli.times import duration_ms
-from freshet.contracts.control import encode
 from freshet.contracts.messages import Action, Command, Decision
+from freshet.local import commands
 from freshet.local.errors import LocalError
 from freshet.local.view import View
-from freshet.runtime.bus import Send
 
 Pipeline = Annotated[str, typer.Option(help="Whose models.")]
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="Such as 1.4.0; `freshet model list` shows them.")]
@@ -30,171 +30,113 @@ _GRACE_S: Final = 10.0  # for the registry to say that a command has expired
 
 
 @dataclass(frozen=True, slots=True)
-class How:
-    """What all commands have in common: for whom, until when, and whether to wait for the answer."""
+class Request:
+    """What is asked for; fields as in `Command`."""
 
-    pipeline: str
-    expires: str
-    wait: bool
-    as_json: bool
+    action: Action
+    version: str = ""
+    text: str = ""
+    expected_epoch: int | None = None
 
 
-@reporting
-def promote(
-    version: Version,
-    pipeline: Pipeline,
-    expect_epoch: ExpectEpoch = None,
-    expires: Expires = "5m",
-    wait: Wait = True,
-    bootstrap: Bootstrap = None,
-    namespace: Namespace = "",
-    as_json: Json = False,
-) -> None:
+def _asks(request: Callable[..., Request]) -> Callable[..., None]:
+    """A command that takes the function's parameters, and those of `run`."""
+
+    @reporting
+    def run(
+        *,
+        pipeline: Pipeline,
+        expires: Expires = "5m",
+        wait: Wait = True,
+        bootstrap: Bootstrap = None,
+        namespace: Namespace = "",
+        as_json: Json = False,
+        **own: Any,
+    ) -> None:
+        connection, expires_ms = connect(bootstrap, namespace), duration_ms(expires, "--expires")
+        published(connection.bus(), pipeline)  # a misspelt name would be waited for until it expires
+        asked = commands.command(pipeline, expires_ms=expires_ms, **asdict(request(**own)))
+        if wait:
+            _show(asked, _decided(connection, asked, expires_ms / 1000 + _GRACE_S), as_json=as_json)
+        else:
+            _publish(connection, asked)
+            emit({"command_id": asked.command_id}, f"asked, as command {asked.command_id}.", as_json=as_json)
+
+    shared = [at for at in inspect.signature(run).parameters.values() if at.kind is inspect.Parameter.KEYWORD_ONLY]
+    parameters = [*inspect.signature(request).parameters.values(), *shared]
+    # typer reads these, and not the function itself
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__doc__ = request.__doc__
+    return run
+
+
+@_asks
+def promote(version: Version, expect_epoch: ExpectEpoch = None) -> Request:
     """Let a version answer, once every worker has loaded it. Exits with 5 unless the registry does it."""
-    how = How(pipeline, expires, wait, as_json)
-    _ask(connect(bootstrap, namespace), how, "promote", version=version, expected_epoch=expect_epoch)
+    return Request("promote", version, expected_epoch=expect_epoch)
 
 
-@reporting
+@_asks
 def rollback(
-    pipeline: Pipeline,
     to: Annotated[str, typer.Option(metavar="VERSION", help="By default the one that answered before.")] = "",
     expect_epoch: ExpectEpoch = None,
-    expires: Expires = "5m",
-    wait: Wait = True,
-    bootstrap: Bootstrap = None,
-    namespace: Namespace = "",
-    as_json: Json = False,
-) -> None:
+) -> Request:
     """Let an earlier version answer again, at once. Exits with 5 unless the registry does it."""
-    how = How(pipeline, expires, wait, as_json)
-    _ask(connect(bootstrap, namespace), how, "rollback", version=to, expected_epoch=expect_epoch)
+    return Request("rollback", to, expected_epoch=expect_epoch)
 
 
-@reporting
-def pause(
-    pipeline: Pipeline,
-    expect_epoch: ExpectEpoch = None,
-    expires: Expires = "5m",
-    wait: Wait = True,
-    bootstrap: Bootstrap = None,
-    namespace: Namespace = "",
-    as_json: Json = False,
-) -> None:
+@_asks
+def pause(expect_epoch: ExpectEpoch = None) -> Request:
     """Start no rollouts until resumed; what answers goes on, and a rollback is still done."""
-    how = How(pipeline, expires, wait, as_json)
-    _ask(connect(bootstrap, namespace), how, "pause", expected_epoch=expect_epoch)
+    return Request("pause", expected_epoch=expect_epoch)
 
 
-@reporting
-def resume(
-    pipeline: Pipeline,
-    expect_epoch: ExpectEpoch = None,
-    expires: Expires = "5m",
-    wait: Wait = True,
-    bootstrap: Bootstrap = None,
-    namespace: Namespace = "",
-    as_json: Json = False,
-) -> None:
+@_asks
+def resume(expect_epoch: ExpectEpoch = None) -> Request:
     """Allow rollouts again."""
-    how = How(pipeline, expires, wait, as_json)
-    _ask(connect(bootstrap, namespace), how, "resume", expected_epoch=expect_epoch)
+    return Request("resume", expected_epoch=expect_epoch)
 
 
-@reporting
-def retire(
-    version: Version,
-    pipeline: Pipeline,
-    text: Annotated[str, typer.Option(help="Why, for the history.")] = "",
-    expires: Expires = "5m",
-    wait: Wait = True,
-    bootstrap: Bootstrap = None,
-    namespace: Namespace = "",
-    as_json: Json = False,
-) -> None:
+@_asks
+def retire(version: Version, text: Annotated[str, typer.Option(help="Why, for the history.")] = "") -> Request:
     """Never let a version answer again. Refused while something still needs it."""
-    how = How(pipeline, expires, wait, as_json)
-    _ask(connect(bootstrap, namespace), how, "retire", version=version, text=text)
+    return Request("retire", version, text)
 
 
-@reporting
-def annotate(
-    version: Version,
-    text: Annotated[str, typer.Argument(help="What to note.")],
-    pipeline: Pipeline,
-    expires: Expires = "5m",
-    wait: Wait = True,
-    bootstrap: Bootstrap = None,
-    namespace: Namespace = "",
-    as_json: Json = False,
-) -> None:
+@_asks
+def annotate(version: Version, text: Annotated[str, typer.Argument(help="What to note.")]) -> Request:
     """Note something in a version's history."""
-    how = How(pipeline, expires, wait, as_json)
-    _ask(connect(bootstrap, namespace), how, "annotate", version=version, text=text)
+    return Request("annotate", version, text)
 
 
-def _ask(
-    connection: Connection,
-    how: How,
-    action: Action,
-    *,
-    version: str = "",
-    text: str = "",
-    expected_epoch: int | None = None,
-) -> None:
-    """Publish the command; unless told not to, wait for its decision, print it, and exit with what it says."""
-    expires_ms = duration_ms(how.expires, "--expires")
-    published(connection.bus(), how.pipeline)  # a misspelt name would be waited for until it expires
-    command = Command(
-        command_id=str(uuid.uuid4()),
-        pipeline=how.pipeline,
-        action=action,
-        version=version,
-        text=text,
-        expected_epoch=expected_epoch,
-        expires_at_ms=time.time_ns() // 1_000_000 + expires_ms,
-        by=_operator(),
-    )
-    if not how.wait:
-        publish(connection, command)
-        emit({"command_id": command.command_id}, f"asked, as command {command.command_id}.", as_json=how.as_json)
-        return
-    decision = decided(connection, command, expires_ms / 1000 + _GRACE_S)
-    document = {"command_id": command.command_id, "verdict": decision.verdict, "reason": decision.reason}
-    emit({**document, "epoch": decision.epoch}, f"{decision.verdict}: {decision.reason}", as_json=how.as_json)
-    raise typer.Exit(Exit.OK if decision.verdict == "done" else Exit.CONFLICT)
-
-
-def publish(connection: Connection, command: Command) -> None:
-    """Write the command, and wait until it is acknowledged."""
+def _publish(connection: Connection, asked: Command) -> None:
     producer = connection.bus().producer()
     try:
-        producer.send(Send("commands", [command.pipeline.encode()], [encode(command)]))
+        commands.publish(producer, asked)
     finally:
         producer.close()
 
 
-def decided(connection: Connection, command: Command, timeout_s: float) -> Decision:
+def _decided(connection: Connection, asked: Command, timeout_s: float) -> Decision:
     """Publish the command and wait for its one decision; raises CommandError if none comes in time."""
-    view = View(connection.bus(), command.pipeline)
+    view, producer = View(connection.bus(), asked.pipeline), connection.bus().producer()
     try:
-        publish(connection, command)
-        say(f"waiting for the registry's decision on command {command.command_id} …")
-        return view.wait("a decision", lambda seen: seen.decision(command), timeout_s)
+        say(f"waiting for the registry's decision on command {asked.command_id} …")
+        return commands.ask(producer, view, asked, timeout_s)
     except LocalError as error:
         raise CommandError(
-            f"no decision on command {command.command_id} came within {timeout_s:.0f} s. Is the registry running? "
+            f"no decision on command {asked.command_id} came within {timeout_s:.0f} s. Is the registry running? "
             "`freshet run registry` starts it, and it then says that the command has expired.",
             Exit.FAILURE,
         ) from error
     finally:
+        producer.close()
         view.close()
 
 
-def _operator() -> str:
-    """Who asks, for the audit."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container without a passwd entry
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+def _show(asked: Command, decision: Decision, *, as_json: bool) -> None:
+    """Print the decision, and exit with what it says."""
+    document = {"command_id": asked.command_id, "verdict": decision.verdict, "reason": decision.reason}
+    emit({**document, "epoch": decision.epoch}, f"{decision.verdict}: {decision.reason}", as_json=as_json)
+    raise typer.Exit(Exit.OK if decision.verdict == "done" else Exit.CONFLICT)

@@ -50,6 +50,15 @@ def load_folder(folder: FilePath) -> tuple[PipelineSpec, str, Schema]:
     return spec, texts[0], schema
 
 
+def load_checked(folder: FilePath) -> tuple[PipelineSpec, str, Schema]:
+    """As `load_folder`, but it raises PipelineError with all problems that `check` finds, too."""
+    spec, text, schema = load_folder(folder)
+    problems = check(spec, schema)
+    if problems:
+        raise PipelineError(problems)
+    return spec, text, schema
+
+
 def check(spec: PipelineSpec, event_schema: Schema) -> list[Problem]:
     """All that keeps this pipeline from running on these events, in the order of the file; empty if it can run."""
     problems = [spec.problem(path, message) for path, message in _unknown_parts(spec)]

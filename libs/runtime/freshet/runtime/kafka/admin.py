@@ -43,6 +43,9 @@ _UNREACHABLE: Final = frozenset(
         KafkaError._RESOLVE,
     }
 )
+_MOVING: Final = frozenset(  # a broker has just started, or a group went to another one
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
+)
 _WHAT_TO_DO: Final = {
     KafkaError.TOPIC_ALREADY_EXISTS: "Somebody has just created it; run the command again, it will then look at it.",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "Grant it CREATE, ALTER_CONFIGS and DESCRIBE_CONFIGS on these topics.",
@@ -206,6 +209,6 @@ class KafkaAdmin:
             )
         if error.code() in _WHAT_TO_DO:
             return AdminError(f"{doing}: {error.str()} {_WHAT_TO_DO[error.code()]}")
-        if error.retriable():
+        if error.retriable() or error.code() in _MOVING:
             return RetriableError(f"{doing}: {error.str()} ({error.name()}). Try again in a moment.")
         return AdminError(f"{doing}: {error.str()} ({error.name()}). The broker's log says more.")

@@ -45,6 +45,9 @@ class KafkaTransactionalProducer:
 
     def commit(self, transaction: Transaction) -> None:
         """See `bus.TransactionalProducer`."""
+        # Tells us of lost connections, which nobody asked for while there was nothing to commit. A client that has been
+        # through a broker's restart hangs in its first `send_offsets_to_transaction`; a new one does not.
+        self._client.poll(0)
         if self._suspect:
             self.open()
         self._undelivered.clear()

@@ -1,15 +1,13 @@
 """Feature vectors of a batch as columns, and dead letters for the rows that are none."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from freshet.contracts.arrays import Ints, Ints32
 from freshet.contracts.batch import Batch
 from freshet.contracts.codec import Columns, take
-from freshet.contracts.framed import FramedReader, RefusedRow
+from freshet.contracts.framed import FramedReader, dead_letters
 from freshet.contracts.logic import DeadLetter
-from freshet.contracts.schemas import current_schema, schema_lock
 
 RECORD: Final = "FeatureVector"
 MAX_BYTES: Final = 1 << 20
@@ -42,19 +40,11 @@ class VectorReader:
     """Decodes feature vectors, each as its own writer's schema says."""
 
     def __init__(self) -> None:
-        released = {entry.id: entry.schema for entry in schema_lock() if entry.record == RECORD}
-        self._reader = FramedReader(released, current_schema(RECORD), max_bytes=MAX_BYTES)
+        self._reader = FramedReader.of(RECORD, max_bytes=MAX_BYTES)
 
     def read(self, batch: Batch, at: Ints) -> tuple[Vectors, list[DeadLetter]]:
         """The rows `at` of the batch, ascending, and dead letters for those that cannot be read, by reason."""
         values = batch.values if at.size == len(batch) else [batch.values[row] for row in at.tolist()]
         rows = self._reader.read(values)
-        return Vectors(batch, at[rows.at], rows.columns), list(_dead_letters(rows.refused, at))
-
-
-def _dead_letters(refused: Iterable[RefusedRow], at: Ints) -> Iterator[DeadLetter]:
-    by_cause: dict[tuple[str, int], list[RefusedRow]] = {}
-    for row in sorted(refused):
-        by_cause.setdefault((row.reason, row.schema_id or 0), []).append(row)
-    for (reason, schema_id), rows in sorted(by_cause.items()):
-        yield DeadLetter(at[[row.row for row in rows]], reason, [row.detail for row in rows], schema_id or None)
+        refused = (row._replace(row=int(at[row.row])) for row in rows.refused)
+        return Vectors(batch, at[rows.at], rows.columns), list(dead_letters(refused))

@@ -10,7 +10,7 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.codec import Column, Encoder, Strings, take
 from freshet.contracts.framed import FramedReader, Rows
 from freshet.contracts.pipeline import PipelineSpec
-from freshet.contracts.schemas import current_schema, schema_id, schema_lock
+from freshet.contracts.schemas import current_schema, schema_id
 from freshet.ingestion.core.checks import Check, one_of, present
 from freshet.ingestion.core.records import Answer, filled
 from freshet.ingestion.core.screen import Screen, shown
@@ -27,8 +27,7 @@ class LabelStage:
     publishes = "labels"
 
     def __init__(self, spec: PipelineSpec) -> None:
-        released = {entry.id: entry.schema for entry in schema_lock() if entry.record == READS}
-        self._reader = FramedReader(released, current_schema(READS), max_bytes=spec.max_event_bytes)
+        self._reader = FramedReader.of(READS, max_bytes=spec.max_event_bytes)
         self._checks = (present("event_id"), _label_check(spec), _REVISION)
         self._time = TimeBounds("labelled_at", spec.max_event_skew)
         self._encoder = Encoder(current_schema(WRITES), schema_id(WRITES))

@@ -9,13 +9,12 @@ from freshet.contracts.arrays import Bools, Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.codec import take
 from freshet.contracts.errors import ContractError
-from freshet.contracts.framed import UNKNOWN, Rows
+from freshet.contracts.framed import UNKNOWN, Rows, dead_letters
 from freshet.contracts.logic import Effect, Fact, Hold, Logic, Publish
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.schemas import Schema
 from freshet.ingestion.core.plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema
 from freshet.ingestion.core.records import Answer
-from freshet.ingestion.core.screen import dead_letters
 from freshet.ingestion.core.waiting import WaitingRoom
 
 SCHEMA_WAIT_S = 60

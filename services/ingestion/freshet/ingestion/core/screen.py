@@ -1,13 +1,12 @@
 """Which rows of a batch still pass, and why the others do not: the first check that fails decides."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from freshet.contracts.arrays import Bools, Ints
 from freshet.contracts.codec import Columns
 from freshet.contracts.framed import RefusedRow, Rows
-from freshet.contracts.logic import DeadLetter
 
 SHOWN_CHARACTERS = 60
 """How much of a value a sentence shows; the whole is in the dead letter."""
@@ -36,18 +35,6 @@ class Screen:
     def passed(self) -> Ints:
         """Indexes into the columns of the rows that passed everything, ascending."""
         return np.flatnonzero(self._passing)
-
-
-def dead_letters(refused: Iterable[RefusedRow]) -> Iterator[DeadLetter]:
-    """One effect for each reason and schema id, in a fixed order; rows ascend within each."""
-    groups: dict[tuple[str, int], list[RefusedRow]] = {}
-    for row in refused:
-        groups.setdefault((row.reason, -1 if row.schema_id is None else row.schema_id), []).append(row)
-    for (reason, _), rows in sorted(groups.items()):
-        rows.sort()
-        yield DeadLetter(
-            np.array([row.row for row in rows], np.int64), reason, [row.detail for row in rows], rows[0].schema_id
-        )
 
 
 def shown(value: object) -> str:

@@ -76,7 +76,10 @@ class Pipelines:
             pipeline, _, digest = fact.key.rpartition("/")
             self._state(pipeline).candidates.pop(digest, None)
         elif fact.role == "pipelines":
-            self._state(fact.key).rules = None
+            pipeline, _, number = fact.key.rpartition("/")
+            rules = self._state(pipeline).rules
+            if rules is not None and number == str(rules.number):
+                self._state(pipeline).rules = None
 
 
 def _candidate(state: PipelineState, candidate: Candidate, offset: int) -> None:

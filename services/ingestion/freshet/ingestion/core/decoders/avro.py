@@ -14,7 +14,7 @@ class AvroDecoder(EventDecoder):
     kind: ClassVar[str] = "avro"
 
     def __init__(self, schemas: Mapping[int, Schema], reader: Schema, *, max_bytes: int) -> None:
-        self._reader = FramedReader(dict(schemas), reader, max_bytes=max_bytes)
+        self._reader = FramedReader(schemas, reader, max_bytes=max_bytes)
 
     def read(self, values: Sequence[bytes | None]) -> Rows:
         return self._reader.read(values)
