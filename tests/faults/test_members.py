@@ -29,7 +29,7 @@ def test_elastic_workers_that_join_and_leave(trial: Callable[..., Trial], models
     here.roll_out(models[1])
     outcome = here.end()
     assert len(visitors) >= 5, "too few joined: the test was too weak"
-    assert outcome.logged["rebalanced"] > 2 * len(visitors)
+    assert outcome.logged["rebalanced"] >= len(visitors), "too few rebalances: the test was too weak"
 
 
 def test_workers_that_wake_up_after_others_took_their_place(trial: Callable[..., Trial], models: list[Bundle]) -> None:
