@@ -101,7 +101,7 @@ def test_a_rebalance_inside_a_collect_tears_the_batch(bus_world: BusWorld) -> No
     """The batch says that it is torn, and its own membership is refused.
 
     Only the membership read early protects it: brokers do not check who owns a partition, so with one read later the
-    row that the new owner has answered is answered twice (traces B1). That is why `collect` hands the membership out.
+    row that the new owner has answered is answered twice. That is why `collect` hands the membership out.
     """
     bus_world.make_topics("events", "predictions")
     for partition in (0, 1):

@@ -16,7 +16,7 @@ _CHURN_S = 20.0
 
 
 def test_elastic_workers_that_join_and_leave(trial: Callable[..., Trial], models: list[Bundle]) -> None:
-    """Every few seconds a worker joins and another one leaves (traces B1): nothing is lost, nothing answered twice."""
+    """Every few seconds a worker joins and another one leaves: nothing is lost, nothing answered twice."""
     here = trial(workers=("inference-a",), env={"FRESHET_SLOTS": "elastic"})
     here.start(models[0])
     deadline, visitors = time.monotonic() + _CHURN_S, ["inference-a"]

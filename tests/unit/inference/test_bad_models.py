@@ -111,7 +111,7 @@ def test_rows_read_again_are_not_counted_twice() -> None:
 
 
 def test_a_partition_at_a_quarantined_version_moves_at_its_next_batch() -> None:
-    """The quarantine is this process's; the position is the partition's (traces A3): both survive a rewind."""
+    """The quarantine is this process's; the position is the partition's: both survive a rewind."""
     worker = _worker(failing)
     worker.answer(*vectors(0, 3, 5))
     worker.assign(p5="e=2 f=0")

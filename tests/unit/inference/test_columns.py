@@ -62,7 +62,7 @@ def _worker(understudy: str = "", slow: tuple[str, ...] = ()) -> Worker:
 
 
 def test_an_old_model_serves_from_a_new_specification() -> None:
-    """Specification 2 can flow before any model needs it (traces C4)."""
+    """Specification 2 can flow before any model needs it."""
     worker = _worker()
     worker.learn(rollout(2, "v1"))
     worker.settle()

@@ -32,7 +32,7 @@ def test_the_same_key_moves_from_prepare_to_live() -> None:
 
 
 def test_a_known_epoch_with_another_content_keeps_the_first_and_alarms() -> None:
-    """Two registries under one number (traces A1): the table that was seen first answers, and a person is told."""
+    """Two registries under one number: the table that was seen first answers, and a person is told."""
     history = _history(rollout(7, "v8"), rollout(7, "v5"))
     assert history.live == rollout(7, "v8")
     assert history.alarm is not None

@@ -170,7 +170,7 @@ def test_a_revoked_artifact_stops_answering_at_once() -> None:
 
 @pytest.mark.parametrize("metadata", ["e=0 f=0", "e=1 f=0", "e=2 f=0"])
 def test_leaves_a_partition_that_no_model_here_can_answer(metadata: str) -> None:
-    """No understudy, and the load failed: after the wait another worker should try (traces A7).
+    """No understudy, and the load failed: after the wait another worker should try.
 
     What is being prepared meanwhile is no reason to stay.
     """

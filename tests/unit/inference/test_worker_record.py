@@ -6,7 +6,7 @@ from support.inference import PIPELINE, Worker, model, rollout, serving, specifi
 
 
 def test_the_record_is_the_whole_state() -> None:
-    """There are no acknowledgements: who reads the last record knows all (traces A5)."""
+    """There are no acknowledgements: who reads the last record knows all."""
     worker = serving(model("v1"), model("v2"), rollout(1, "v1", resident=["v1"]), rollout(2, "v2", phase="prepare"))
     worker.answer(*vectors(0, 0, 1))
     worker.assign(p4="e=9 f=0")

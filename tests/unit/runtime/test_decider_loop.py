@@ -105,7 +105,7 @@ def test_a_crash_between_any_two_steps_leads_to_the_same_decision_once(step: Ste
 
 
 def test_a_new_owner_fences_before_it_folds() -> None:
-    """Traces A1: what the old owner commits while the new one takes over is folded, or refused; never decided twice."""
+    """What the old owner commits while the new one takes over is folded, or refused; never decided twice."""
     world = World()
     world.ask("a")
     old, new = world.owner(), world.owner()

@@ -51,7 +51,7 @@ def test_a_crash_at_any_step_of_any_commit_loses_nothing_and_repeats_nothing(ste
 
 
 def test_a_torn_batch_is_dropped_whole() -> None:
-    """A rebalance while the batch is collected (traces B1): rows that moved and rows that stayed are answered once."""
+    """A rebalance while the batch is collected: rows that moved and rows that stayed are answered once."""
     stand = Stand()
     first, logic = stand.loop(Answerer(), "0", fixed=False), Answerer()
     stand.turn(first, 4)
@@ -80,7 +80,7 @@ def test_a_predecessor_that_wakes_up_is_refused() -> None:
 
 
 def test_lost_offsets_are_recovered_from_our_own_answers() -> None:
-    """Offsets forgotten by the broker (traces A2): position and metadata come from the tail of the predictions."""
+    """Offsets forgotten by the broker: position and metadata come from the tail of the predictions."""
     stand = Stand()
     stand.feed(10, 0)
     loop = stand.loop(Answerer())
