@@ -53,6 +53,6 @@ def test_workers_that_wake_up_after_others_took_their_place(trial: Callable[...,
     for name in sleepers:
         here.wait_owned(name, 1)
     outcome = here.end()
-    assert here.logged("inference-1")["refused"] == 1, "the sleeper had nothing at hand: the test was too weak"
+    assert here.logged("inference-1")["refused"] >= 1, "the sleeper had nothing at hand: the test was too weak"
     assert here.stage.supervisor.restarts("inference-2") == 1, "a producer whose transaction expired went on"
     assert outcome.aborted

@@ -20,33 +20,38 @@ def written(trial: Trial, role: str) -> list[Message]:
 
 
 @pytest.mark.parametrize(
-    "failpoint",
+    "failpoints",
     [
-        "committed:2",  # the prepare is visible, nobody has seen the answers
-        pytest.param("offsets_sent:3", marks=pytest.mark.faults),  # live is written, but never becomes visible
-        pytest.param("committed:3", marks=pytest.mark.faults),  # live is visible, the registry does not know it yet
+        ["committed:2"],  # the prepare is visible, nobody has seen the answers
+        pytest.param(
+            [
+                "offsets_sent:3",  # live is written, but never becomes visible
+                "committed:3",  # live is visible, the registry does not know it yet
+            ],
+            marks=pytest.mark.faults,
+        ),
     ],
 )
-def test_a_rollout_outlives_the_registry(failpoint: str, trial: Callable[..., Trial], models: list[Bundle]) -> None:
+def test_a_rollout_outlives_the_registry(
+    failpoints: list[str], trial: Callable[..., Trial], models: list[Bundle]
+) -> None:
     """After a new registry's first transaction (the verdict) come its second (prepare) and third (live)."""
     here = trial()
     here.start(models[0])
-    here.stage.supervisor.stop("registry")
-    here.run("registry", failpoint=failpoint)
-    version = here.roll_out(models[1]).version
-    assert here.stage.supervisor.restarts("registry") == 1, "the registry never died: the test was too weak"
-    here.stage.view.wait("the second epoch", lambda view: view.serving == version)
+    for failpoint, model in zip(failpoints, models[1:], strict=False):
+        here.stage.supervisor.stop("registry")
+        here.run("registry", failpoint=failpoint)
+        version = here.roll_out(model).version
+        assert here.stage.supervisor.restarts("registry") == 1, "the registry never died: the test was too weak"
+        assert here.stage.view.serving == version
 
+    epochs = range(1, len(failpoints) + 2)
     rollouts = [message for message in written(here, "rollouts") if isinstance(message, Rollout)]
     assert [(rollout.epoch, rollout.phase) for rollout in rollouts] == [
-        (1, "prepare"),
-        (1, "live"),
-        (2, "prepare"),
-        (2, "live"),
+        (epoch, phase) for epoch in epochs for phase in ("prepare", "live")
     ]
     decisions = [message for message in written(here, "decisions") if isinstance(message, Decision)]
-    assert [(decision.about, decision.verdict) for decision in decisions] == 2 * [
-        ("candidate", "done"),
-        ("rollout", "done"),
+    assert [(decision.about, decision.verdict) for decision in decisions] == [
+        (about, "done") for _ in epochs for about in ("candidate", "rollout")
     ]
     here.end()
