@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from freshet.ingestion.core.decoders.json import JsonDecoder
 from support.ingestion import SPEC_TEXT, batch, dead, framed, loan, serving, written
 
 JSON_TEXT = SPEC_TEXT.replace("entity: applicant", "entity: applicant\ndecoder: json")
@@ -59,7 +60,7 @@ def without(name: str) -> bytes:
         (without("car"), "input_malformed", "key 'car' is missing."),
         (as_json(extra=1), "input_malformed", "key 'extra' is not a field of freshet.loans.LoanApplication."),
         (as_json().replace(b'"age"', b'"car": 1, "age"'), "input_malformed", "a key is written twice"),
-        (b'{"a":' * 5000, "input_malformed", "not JSON"),
+        (b'{"a":' * 5000, "input_malformed", "nested deeper"),
         (b'{"age": ' + b"9" * 5000 + b"}", "input_malformed", "not JSON"),
         (as_json(age=17), "input_range", "age is 17"),
     ],
@@ -139,3 +140,34 @@ def test_nested_faults_are_named_where_they_are(but: dict[str, Any], said: str) 
     """The path leads to the value that is wrong."""
     effects = list(serving(RICH_SPEC, RICH).on_batch(batch([rich(**but)])))
     assert said in dead(effects)[0].detail
+
+
+@pytest.mark.parametrize("levels", [0, 1, 3])
+def test_no_depth_of_nesting_ends_the_service(levels: int) -> None:
+    """Whatever depth an event has, it becomes one refused row: parsing, checking and quoting it all have their limits.
+
+    The depths cover those at which the parser still manages and the checks, which stand deeper on the stack, do not.
+    """
+    decoder = JsonDecoder({1: nested_schema(levels)}, nested_schema(levels), max_bytes=1 << 20)
+    depths = range(600, 1010, 3)
+    events = [json.dumps({"id": "a"})[:-1].encode() + b', "x": ' + nested(levels, depth) + b"}" for depth in depths]
+    rows = decoder.read(events)
+    assert [row.row for row in rows.refused] == list(range(len(events)))
+    assert all(len(row.detail) < 400 for row in rows.refused)
+
+
+def nested_schema(levels: int) -> dict[str, Any]:
+    """An event whose nullable field holds records within records."""
+    kind: Any = "double"
+    for level in range(levels, 0, -1):
+        kind = {"type": "record", "name": f"R{level}", "fields": [{"name": "x", "type": ["null", kind]}]}
+    fields = [{"name": "id", "type": "string"}, {"name": "x", "type": kind}]
+    return {"type": "record", "name": "E", "fields": fields}
+
+
+def nested(levels: int, depth: int) -> bytes:
+    """Lists within lists, inside the records of the schema."""
+    value = b"[" * depth + b"]" * depth
+    for _ in range(levels):
+        value = b'{"x": ' + value + b"}"
+    return value

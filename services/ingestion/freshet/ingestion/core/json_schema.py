@@ -1,6 +1,7 @@
 """Holds parsed JSON strictly to an Avro schema: no guessing, no conversion, no extra keys."""
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,11 @@ _FLOAT_MAX: Final = 3.4028234663852886e38
 _INTEGERS: Final = {"int": 1 << 31, "long": 1 << 63}
 _LARGEST: Final = {"float": _FLOAT_MAX, "double": math.inf}
 _ABSENT: Final = object()
+
+# A value in a sentence: a few levels and characters of it, however deep or long it is.
+_BRIEFLY: Final = reprlib.Repr()
+_BRIEFLY.maxlevel = 3
+_BRIEFLY.maxstring = _BRIEFLY.maxlong = _BRIEFLY.maxother = 60
 
 
 class Misfit(Exception):  # noqa: N818 (a verdict on a row, not an error of ours)
@@ -53,7 +59,7 @@ def _accept(schema: Any) -> Accept:
 
 
 def _must(what: str, value: Any) -> Misfit:
-    return Misfit(f"must be {what}, not {value!r:.60}.")
+    return Misfit(f"must be {what}, not {_BRIEFLY.repr(value)}.")
 
 
 def _null(schema: Mapping[str, Any]) -> Accept:  # noqa: ARG001

@@ -50,13 +50,20 @@ class JsonDecoder(EventDecoder):
             raise Misfit("the value is null." if value is None else "the value has no bytes.", "input_empty")
         if len(value) > self._max_bytes:
             raise Misfit(f"{len(value)} bytes, but the cap is {self._max_bytes}.", "input_too_large")
-        try:
-            parsed = json.loads(value.decode(), object_pairs_hook=_distinct, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            raise Misfit(f"this is not JSON as RFC 8259 has it: {error}.") from None
         body = BytesIO()
-        schemaless_writer(body, self._schema, self._accept(parsed))
+        # Accepting may stand deeper on the stack than parsing did, so both can find a value too deep.
+        try:
+            schemaless_writer(body, self._schema, self._accept(_parsed(value)))
+        except RecursionError:
+            raise Misfit("it is nested deeper than this reader can follow.") from None
         return body.getvalue()
+
+
+def _parsed(value: bytes) -> Any:
+    try:
+        return json.loads(value.decode(), object_pairs_hook=_distinct, parse_constant=_no_constant)
+    except ValueError as error:
+        raise Misfit(f"this is not JSON as RFC 8259 has it: {error}.") from None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
