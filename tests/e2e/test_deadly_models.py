@@ -91,7 +91,8 @@ class Deadly(Stage):
     def dead(self) -> list[dict[str, bytes]]:
         """The headers of every dead letter."""
         batches = everything(self.bus, "dead-letters")
-        return [dict(record.headers() or ()) for batch in batches for record in batch.records]
+        records = (record for batch in batches for record in batch.records)
+        return [{name: value or b"" for name, value in record.headers() or ()} for record in records]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from freshet.cli.records import headers_of
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.batch import Batch
 from freshet.contracts.codec import Decoder
@@ -107,9 +108,9 @@ class World:
 
     def dead(self) -> list[tuple[str, int, int]]:
         """(reason, partition, offset) of every dead letter."""
-        headers = [dict(record.headers() or ()) for batch in self._read("dead-letters") for record in batch.records]
+        headers = [headers_of(record.headers()) for batch in self._read("dead-letters") for record in batch.records]
         return sorted(
-            (context["freshet.reason"].decode(), int(context["freshet.partition"]), int(context["freshet.offset"]))
+            (context["freshet.reason"], int(context["freshet.partition"]), int(context["freshet.offset"]))
             for context in headers
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from freshet.cli.records import headers_of
 from freshet.contracts.batch import Batch
 from freshet.contracts.codec import Decoder, Encoder, Ragged, Strings
 from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish, Release
@@ -146,11 +147,7 @@ class Stand:
 
     def dead(self) -> list[dict[str, str]]:
         """The headers of every dead letter."""
-        return [
-            {name: value.decode() for name, value in record.headers() or ()}
-            for batch in self._read("dead-letters")
-            for record in batch.records
-        ]
+        return [headers_of(record.headers()) for batch in self._read("dead-letters") for record in batch.records]
 
     def inputs(self) -> list[tuple[int, int]]:
         """(partition, offset) of every feature vector there is."""

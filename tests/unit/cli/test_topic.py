@@ -149,3 +149,13 @@ def _feature_vector() -> bytes:
             "source_offset": np.array([9]),
         }
     )[0]
+
+
+def test_a_header_without_a_value_harms_no_reader() -> None:
+    """Kafka allows it, and one such record may not make a whole topic unreadable."""
+    cluster = MemoryCluster()
+    cluster.ensure(TopicNames("", "shop"), 1, ["events"])
+    bus = MemoryBus(cluster, TopicNames("", "shop"))
+    bus.producer().send(Send("events", [b"k"], [b"{}"], headers=[[("trace", None), ("tenant", b"a")]]))
+    (row,) = Tail(bus, "events", Readable({})).last(1)
+    assert row["headers"] == {"trace": "", "tenant": "a"}

@@ -25,7 +25,7 @@ def letters(record: MemoryRecord, detail: str = "age is 900", schema_id: int | N
 def context(send: Send) -> dict[str, bytes]:
     """The headers of its only record."""
     assert send.headers is not None
-    return dict(send.headers[0])
+    return {name: value or b"" for name, value in send.headers[0]}
 
 
 def size_bytes(send: Send) -> int:
@@ -65,9 +65,11 @@ def test_the_origin_can_be_read_back() -> None:
         [("freshet.role", b"features"), ("freshet.partition", b"3")],
         [("freshet.role", b"features"), ("freshet.partition", b"x"), ("freshet.offset", b"1")],
         [("freshet.role", b"\xff"), ("freshet.partition", b"3"), ("freshet.offset", b"1")],
+        [("freshet.role", None), ("freshet.partition", b"3"), ("freshet.offset", b"1")],
+        [("freshet.role", b"features"), ("freshet.partition", None), ("freshet.offset", b"1")],
     ],
 )
-def test_a_strangers_record_has_no_origin(headers: list[tuple[str, bytes]] | None) -> None:
+def test_a_strangers_record_has_no_origin(headers: list[tuple[str, bytes | None]] | None) -> None:
     """Anybody may write to this topic: incomplete or damaged headers are no error."""
     assert origin(headers) is None
 

@@ -67,8 +67,8 @@ def readable(bus: Bus) -> Readable:
 
 
 def headers_of(headers: Headers | None) -> dict[str, str]:
-    """Headers as text."""
-    return {name: value.decode(errors="replace") for name, value in headers or ()}
+    """Headers as text; a value of null becomes empty."""
+    return {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
 
 
 def finite(value: Any) -> Any:

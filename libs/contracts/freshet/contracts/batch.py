@@ -8,7 +8,8 @@ import numpy as np
 
 from freshet.contracts.arrays import Ints, Ints32
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+"""Names and values in the producer's order; a name may repeat, and Kafka allows a value of null."""
 
 
 class Record(Protocol):

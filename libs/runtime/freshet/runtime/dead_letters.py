@@ -66,8 +66,11 @@ def expired_letter(place: Place, low: int, detail: str) -> Send:
 
 
 def origin(headers: Headers | None) -> tuple[str, int, int] | None:
-    """Role, partition and offset of the record that a dead letter stands for; None if the headers do not say."""
-    found = dict(headers or ())
+    """Role, partition and offset of the record that a dead letter stands for.
+
+    None if the headers do not say, whatever they hold: anybody may write to the topic.
+    """
+    found = {name: value for name, value in headers or () if value is not None}
     try:
         return (
             found["freshet.role"].decode(),

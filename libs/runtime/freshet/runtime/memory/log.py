@@ -27,7 +27,7 @@ class Payload(NamedTuple):
     def size_bytes(self) -> int:
         """Bytes of key, value and headers."""
         size = len(self.key or b"") + len(self.value or b"")
-        return size + sum(len(name.encode()) + len(content) for name, content in self.headers or ())
+        return size + sum(len(name.encode()) + len(content or b"") for name, content in self.headers or ())
 
 
 class MemoryRecord:
