@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import fastavro
 
-from freshet.contracts.batch import Batch
+from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.logic import DeadLetter, Effect, Fact, Publish
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.pipeline import load_folder
@@ -47,13 +47,19 @@ def framed_feedback(**but: Any) -> bytes:
     return framed(feedback(**but), current_schema("Feedback"), schema_id("Feedback"))
 
 
-def batch(values: Sequence[bytes | None], *, role: str = "events", partitions: Sequence[int] | None = None) -> Batch:
+def batch(
+    values: Sequence[bytes | None],
+    *,
+    role: str = "events",
+    partitions: Sequence[int] | None = None,
+    headers: Headers | None = None,
+) -> Batch:
     """These values as records, all in partition 0 unless said otherwise; offsets count up over the whole batch."""
     places = partitions or [0] * len(values)
     return Batch(
         role,
         [
-            MemoryRecord(At(f"loans.{role}", partition), 100 + row, NOW_MS, Payload(b"producer's key", value))
+            MemoryRecord(At(f"loans.{role}", partition), 100 + row, NOW_MS, Payload(b"producer's key", value, headers))
             for row, (value, partition) in enumerate(zip(values, places, strict=True))
         ],
     )

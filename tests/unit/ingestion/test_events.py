@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from freshet.contracts.redriven import ARRIVED_MS
 from freshet.contracts.schemas import event_schema_id
 from support.ingestion import NOW_MS, SCHEMA, SPEC, SPEC_TEXT, Dead, batch, dead, framed, loan, serving, written
 
@@ -172,3 +173,23 @@ def test_feature_of_an_unlisted_float_must_be_finite() -> None:
     unruled = SPEC_TEXT.replace("  - {field: salary, min: 0, max: 10000000}\n", "")
     assert unruled != SPEC_TEXT
     assert dead(serving(unruled).on_batch(batch([framed(loan(salary=math.nan))])))[0].reason == "input_not_finite"
+
+
+@pytest.mark.parametrize(
+    ("at", "arrived_ms", "answered"),
+    [
+        (NOW_MS - 20 * DAY_MS, NOW_MS - 20 * DAY_MS, True),
+        (NOW_MS - 20 * DAY_MS, NOW_MS - 10 * DAY_MS, False),
+        (NOW_MS - 20 * DAY_MS, NOW_MS + DAY_MS, False),
+        (NOW_MS + DAY_MS, NOW_MS + 2 * DAY_MS, False),
+    ],
+    ids=["was-young", "was-old", "arrived-after-itself", "ahead"],
+)
+def test_a_redriven_event_is_as_old_as_it_was(at: int, arrived_ms: int, answered: bool) -> None:
+    """Its age is judged by when it arrived first: letters are kept longer than the age that an event may have.
+
+    A time of arrival that lies behind the record's own proves nothing.
+    """
+    headers = [(ARRIVED_MS, str(arrived_ms).encode())]
+    effects = list(serving().on_batch(batch([framed(loan(at=at))], headers=headers)))
+    assert bool(written(effects)) == answered

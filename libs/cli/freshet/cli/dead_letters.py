@@ -114,19 +114,12 @@ def redrive(
 ) -> None:
     """Publish events that were set aside once more, bytes untouched: after what was wrong has been put right.
 
-    None is sent twice: earlier redrives are found by reading the headers of later events, which may take a while.
+    None is sent twice, however often this is called: each leaves a receipt on the dead-letters topic.
     """
     wanted = Wanted(reason, since_ms(since, _now_ms()))
     bus = _bus(pipeline, bootstrap, namespace)
-    say("reading dead letters, and the headers of the events behind them …")
-    if dry_run:
-        done = send_again(bus, wanted, None)
-    else:
-        producer = bus.producer()
-        try:
-            done = send_again(bus, wanted, producer)
-        finally:
-            producer.close()
+    say("reading dead letters, and which of them were sent again before …")
+    done = send_again(bus, wanted, dry_run=dry_run)
     document = {
         "dry_run": dry_run,
         "sent": done.sent,

@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from freshet.cli.records import headers_of
-from freshet.contracts.batch import Record
+from freshet.contracts.batch import Headers, Record
+from freshet.contracts.redriven import ARRIVED_MS, REDRIVE_OF
 from freshet.runtime import dead_letters
-from freshet.runtime.bus import Bus, Place, Producer, Send
+from freshet.runtime.bus import Bus, Place, Send, Transaction, TransactionalProducer
 from freshet.runtime.reading import everything
 
-REDRIVE_OF: Final = "redrive_of"
-"""Header of a redriven event: topic/partition/offset of the event that was set aside."""
-
 _SEND_ROWS: Final = 1000
+_SLOT: Final = "redrive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,7 @@ class DeadRecord:
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, str]
+    raw_headers: Headers = ()
 
     @property
     def reason(self) -> str:
@@ -46,6 +46,21 @@ class DeadRecord:
     def original(self) -> str:
         """topic/partition/offset of that record."""
         return "/".join(self.headers.get(f"freshet.{name}", "?") for name in ("topic", "partition", "offset"))
+
+    @property
+    def carried(self) -> list[tuple[str, bytes | None]]:
+        """What a copy of the record carries: its producer's headers, which event it repeats, and when that arrived.
+
+        A copy that was set aside again keeps the time at which the first one arrived.
+        """
+        ours = {REDRIVE_OF, ARRIVED_MS}
+        producers = [(name, value) for name, value in self.raw_headers if not dead_letters.is_context(name)]
+        arrived_ms = self.headers.get(ARRIVED_MS) or self.headers.get("freshet.timestamp_ms", "")
+        return [
+            *(header for header in producers if header[0] not in ours),
+            (REDRIVE_OF, self.original.encode()),
+            (ARRIVED_MS, arrived_ms.encode()),
+        ]
 
     @property
     def whole(self) -> bool:
@@ -95,7 +110,8 @@ class Redriven:
 def dead_records(bus: Bus, wanted: Wanted, starts: Mapping[Place, int] | None = None) -> Iterator[DeadRecord]:
     """The wanted dead letters, each partition's in order. Blocks for all that the topic holds now."""
     for batch in everything(bus, dead_letters.ROLE, starts):
-        yield from (record for row in batch.records if (record := _dead_record(row)) in wanted)
+        letters = (_dead_record(row) for row in batch.records if dead_letters.receipt_of(row.headers()) is None)
+        yield from (letter for letter in letters if letter in wanted)
 
 
 def groups(records: Iterator[DeadRecord]) -> list[Group]:
@@ -111,15 +127,27 @@ def groups(records: Iterator[DeadRecord]) -> list[Group]:
     return sorted(found.values(), key=lambda group: (-group.count, group.reason))
 
 
-def redrive(bus: Bus, wanted: Wanted, producer: Producer | None) -> Redriven:
-    """Publish the wanted events again, bytes untouched, each to its own partition; without a producer, only count.
+def redrive(bus: Bus, wanted: Wanted, *, dry_run: bool = False) -> Redriven:
+    """Publish the wanted events again, bytes and headers untouched, each to its own partition.
 
-    An event is never sent twice, however often this is called, though two calls at the same time could: it reads the
-    headers of all events behind the first one that was set aside, which takes a while on a large topic. Raises
-    RetriableError or FatalError; what was sent before stays sent, and is skipped by the next call.
+    An event is never sent twice, however often and by however many this is called: each copy becomes visible in one
+    transaction with a receipt on the dead-letters topic, which is kept as long as the letter itself, and whoever comes
+    second is fenced. With `dry_run` it only counts. Raises RetriableError, RefusedError or FatalError; what was sent
+    before stays sent, and is skipped by the next call.
     """
+    if dry_run:
+        return _send_all(bus, wanted, None)
+    producer = bus.transactional_producer("cli", _SLOT)
+    try:
+        producer.open()  # before the receipts are read: nobody else can write one any more
+        return _send_all(bus, wanted, producer)
+    finally:
+        producer.close()
+
+
+def _send_all(bus: Bus, wanted: Wanted, producer: TransactionalProducer | None) -> Redriven:
     done = Redriven()
-    already = _redriven(bus, _earliest(bus, wanted))
+    already = _receipts(bus)
     some: list[DeadRecord] = []
     for record in dead_records(bus, wanted):
         if record.role != "events":
@@ -138,37 +166,28 @@ def redrive(bus: Bus, wanted: Wanted, producer: Producer | None) -> Redriven:
     return done
 
 
-def _send(producer: Producer | None, records: list[DeadRecord], done: Redriven) -> None:
+def _send(producer: TransactionalProducer | None, records: list[DeadRecord], done: Redriven) -> None:
     if producer is not None and records:
-        producer.send(
-            Send(
-                "events",
-                [record.key for record in records],
-                [record.value for record in records],
-                [record.partition for record in records],  # dead letters keep their event's partition
-                [[(REDRIVE_OF, record.original.encode())] for record in records],
-            )
+        partitions = [record.partition for record in records]  # dead letters keep their event's partition
+        copies = Send(
+            "events",
+            [record.key for record in records],
+            [record.value for record in records],
+            partitions,
+            [record.carried for record in records],
         )
+        receipts = dead_letters.receipts([record.original for record in records], partitions)
+        producer.commit(Transaction([copies, receipts]))
     done.sent += len(records)
     done.places += [record.original for record in records]
 
 
-def _earliest(bus: Bus, wanted: Wanted) -> dict[Place, int]:
-    """Where in the events topic a redriven copy of a wanted event can first be."""
-    starts: dict[Place, int] = {}
-    for record in dead_records(bus, wanted):
-        offset = record.headers.get("freshet.offset", "")
-        if record.role == "events" and offset.isdigit():
-            place = Place("events", record.partition)
-            starts[place] = min(starts.get(place, int(offset) + 1), int(offset) + 1)
-    return starts
-
-
-def _redriven(bus: Bus, starts: Mapping[Place, int]) -> set[str]:
-    """What has been redriven already, by the header of its copies."""
-    batches = everything(bus, "events", starts) if starts else ()
-    headers = (headers_of(record.headers()) for batch in batches for record in batch.records)
-    return {found[REDRIVE_OF] for found in headers if REDRIVE_OF in found}
+def _receipts(bus: Bus) -> set[str]:
+    """What has been redriven already."""
+    found = (
+        dead_letters.receipt_of(row.headers()) for batch in everything(bus, dead_letters.ROLE) for row in batch.records
+    )
+    return {original for original in found if original is not None}
 
 
 def _dead_record(record: Record) -> DeadRecord:
@@ -179,4 +198,5 @@ def _dead_record(record: Record) -> DeadRecord:
         record.key(),
         record.value(),
         headers_of(record.headers()),
+        record.headers() or (),
     )

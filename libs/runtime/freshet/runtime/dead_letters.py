@@ -1,6 +1,7 @@
 """Dead letters: the original bytes untouched, the context in headers, on the input's partition number."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from freshet.contracts.batch import Batch, Headers
@@ -8,6 +9,8 @@ from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus import Place, Send
 
+_CONTEXT: Final = "freshet."
+_REDRIVEN: Final = "freshet.redriven"
 ROLE: Final = "dead-letters"
 _DETAIL_BYTES: Final = 512
 _KEPT_BYTES: Final = 4096
@@ -79,6 +82,25 @@ def origin(headers: Headers | None) -> tuple[str, int, int] | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def is_context(header: str) -> bool:
+    """Whether a header of a dead letter is ours, and not one that the record came with."""
+    return header.startswith(_CONTEXT)
+
+
+def receipts(originals: Sequence[str], partitions: Sequence[int]) -> Send:
+    """Notes on the dead-letters topic that these records, each topic/partition/offset, were published once more."""
+    n = len(originals)
+    return Send(ROLE, [None] * n, [b""] * n, partitions, [[(_REDRIVEN, original.encode())] for original in originals])
+
+
+def receipt_of(headers: Headers | None) -> str | None:
+    """The record whose redrive this record of the dead-letters topic notes; None for a dead letter."""
+    for name, value in headers or ():
+        if name == _REDRIVEN and value is not None:
+            return value.decode(errors="replace")
+    return None
 
 
 def _clipped(detail: str) -> bytes:

@@ -7,6 +7,7 @@ from freshet.contracts.codec import Encoder, Ragged, take
 from freshet.contracts.event_fields import event_fields
 from freshet.contracts.framed import Rows
 from freshet.contracts.pipeline import PipelineSpec
+from freshet.contracts.redriven import arrived_ms
 from freshet.contracts.schemas import Schema, current_schema, schema_id
 from freshet.ingestion.core.checks import checks_of
 from freshet.ingestion.core.decoder import EventDecoder
@@ -42,7 +43,9 @@ class EventStage:
         screen = Screen(rows)
         for check in self._checks:
             check.apply(screen)
-        self._time.apply(screen, batch.timestamps_ms[rows.at])
+        self._time.apply(
+            screen, batch.timestamps_ms[rows.at], lambda row: arrived_ms(batch.records[int(rows.at[row])].headers())
+        )
         values, infinite = self._features.compute(rows.columns)
         if infinite:
             details = {refusal.row: refusal.detail for refusal in infinite}
