@@ -97,7 +97,7 @@ def test_a_decider_announces_to_its_own_topics_only() -> None:
 
 
 def test_each_topic_has_one_writing_role() -> None:
-    """Dead letters alone come from several: each names its origin. The command line leaves receipts of redrives there."""
+    """Dead letters alone come from several: each names its origin. The command line notes redrives there."""
     assert {role: topic.writers for role, topic in topic_table().items() if len(topic.writers) != 1} == {
         DEAD_LETTERS: ("ingestion", "inference", "cli")
     }

@@ -52,7 +52,9 @@ class Client:
 @pytest.fixture
 def reader() -> Iterator[KafkaLogReader]:
     """A reader of one partition with three records; its real client never finds a broker."""
-    made = KafkaLogReader({"bootstrap.servers": "127.0.0.1:1"}, {"rollouts": "t"}, None, lambda _: {0: Span(0, 3)})
+    made = KafkaLogReader(
+        {"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}, {"rollouts": "t"}, None, lambda _: {0: Span(0, 3)}
+    )
     client = made._consumer
     yield made
     client.close()

@@ -75,3 +75,25 @@ def test_secrets_are_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in str(refused.value)
     monkeypatch.setenv("FRESHET_KAFKA", '{"sasl.password": "hunter2"}')
     assert "hunter2" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("isolation.level", "read_uncommitted", "every answer exactly once rests on it"),
+        ("enable.auto.commit", "true", "every answer exactly once rests on it"),
+        ("group.protocol", "consumer", "every answer exactly once rests on it"),
+        ("enable.idempotence", "false", "every answer exactly once rests on it"),
+        ("acks", "1", "every answer exactly once rests on it"),
+        ("auto.offset.reset", "latest", "every answer exactly once rests on it"),
+        ("group.id", "mine", "the namespace and the pipeline give it"),
+        ("transactional.id", "mine", "the slot gives it: set FRESHET_SLOT"),
+        ("bootstrap.servers", "b:1", "set KAFKA_BOOTSTRAP_SERVERS"),
+    ],
+)
+def test_no_setting_can_switch_a_promise_off(key: str, value: str, why: str) -> None:
+    """What the promises rest on is refused by the name of the key, and the sentence says why."""
+    with pytest.raises(SettingsError) as refused:
+        load_settings(kafka={key: value, "sasl.password": "hunter2"})
+    assert f"FRESHET_KAFKA: {key} cannot be set here, since {why}" in str(refused.value)
+    assert "hunter2" not in str(refused.value)

@@ -22,7 +22,7 @@ from freshet.contracts.pipeline_record import PipelineConflictError
 from freshet.contracts.topics import TopicNames
 from freshet.local.endpoint import load
 from freshet.local.server_files import StateFolder
-from freshet.runtime.bus import RetriableError
+from freshet.runtime.bus import RetriableError, RightsError
 from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.provision import TopicConflictError
@@ -161,6 +161,8 @@ def exit_code(error: FreshetError) -> Exit:
     """The exit code of an error."""
     if isinstance(error, CommandError):
         return error.code
+    if isinstance(error, SettingsError | RightsError):
+        return Exit.USAGE
     if isinstance(error, RetriableError):
         return Exit.UNREACHABLE
     if isinstance(error, PipelineConflictError | TopicConflictError):

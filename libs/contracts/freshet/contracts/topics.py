@@ -67,6 +67,11 @@ class TopicNames:
         """Consumer group of a service on this pipeline."""
         return f"{self.namespace}freshet.{service}.{self.pipeline}"
 
+    @property
+    def reader_group(self) -> str:
+        """Group id of whoever reads whole topics without being a member of any group."""
+        return f"{self.namespace}freshet.reader"
+
     def transactional_id(self, service: str, slot: str) -> str:
         """Transactional id of one slot of a service on this pipeline."""
         scope = f".{self.pipeline}" if self.pipeline else ""

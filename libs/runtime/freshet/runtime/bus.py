@@ -95,6 +95,10 @@ class FatalError(BusError):
     """This client can never go on (fenced, no rights, broken invariant): the process must exit."""
 
 
+class RightsError(FatalError):
+    """The cluster does not allow this client what it needs: somebody must grant it, or change the settings."""
+
+
 class ExpiredError(BusError):
     """A partition's position is outside what the topic still holds; it delivers nothing until it is started anew."""
 

@@ -14,7 +14,7 @@ import structlog
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import RetriableError
+from freshet.runtime.bus import RetriableError, RightsError
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.http import HealthServer
@@ -23,7 +23,7 @@ from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.service import Context, ControlService, Service
-from freshet.runtime.settings import Settings
+from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.telemetry import Metrics, configure_logs
 
 _POLL_S: Final = 0.1
@@ -31,6 +31,7 @@ _TURN_ROWS: Final = 2000  # several pipelines share one thread: nobody waits for
 _IDLE_S: Final = 0.005
 _BACK_OFF_S: Final = 1.0
 _STUCK_S: Final = 120.0  # twice max.poll.interval.ms: by then the group has given our partitions away
+EXIT_SETTINGS: Final = 2
 EXIT_FATAL: Final = 70
 EXIT_LATE: Final = 71
 
@@ -71,6 +72,9 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
         gc.set_threshold(100_000)
         while not stop.is_set():
             _turn(loops)
+    except (SettingsError, RightsError) as error:
+        log.error("settings", error=str(error))
+        return EXIT_SETTINGS
     except FreshetError as error:
         log.error("fatal", error=str(error))
         return EXIT_FATAL

@@ -16,6 +16,41 @@ _PREFIX: Final = "FRESHET_"
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]*")
 
 
+_OURS: Final = "every answer exactly once rests on it"
+_NOT_YOURS: Final = {
+    **dict.fromkeys(
+        (
+            "isolation.level",
+            "enable.auto.commit",
+            "enable.auto.offset.store",
+            "auto.offset.reset",
+            "group.protocol",
+            "partition.assignment.strategy",
+            "enable.idempotence",
+            "acks",
+            "request.required.acks",
+            "max.in.flight.requests.per.connection",
+            "max.in.flight",
+            "partitioner",
+            "check.crcs",
+            "enable.partition.eof",
+        ),
+        _OURS,
+    ),
+    "group.id": "the namespace and the pipeline give it",
+    "group.instance.id": "the slot gives it: set FRESHET_SLOT",
+    "transactional.id": "the slot gives it: set FRESHET_SLOT",
+    "transaction.timeout.ms": "set FRESHET_TRANSACTION_TIMEOUT_MS",
+    "bootstrap.servers": f"set {BOOTSTRAP_VARIABLE}",
+    "metadata.broker.list": f"set {BOOTSTRAP_VARIABLE}",
+}
+"""Client settings that nobody may override, and why."""
+
+
+class SettingsError(FreshetError):
+    """Settings that cannot be used; the message holds a sentence for each."""
+
+
 class Settings(BaseSettings):
     """Settings of a service process. Variables start with `FRESHET_`, such as `FRESHET_HTTP_PORT`."""
 
@@ -44,16 +79,20 @@ class Settings(BaseSettings):
     transaction_timeout_ms: int = Field(default=15_000, ge=1000)
     """How long a killed worker's open transaction may hide the rows behind it, unless it is restarted in place."""
 
+    @field_validator("kafka")
+    @classmethod
+    def _keeps_promises(cls, value: dict[str, str]) -> dict[str, str]:
+        refused = [f"{key} cannot be set here, since {_NOT_YOURS[key]}" for key in value if key in _NOT_YOURS]
+        if refused:
+            raise ValueError("; ".join(refused))
+        return value
+
     @field_validator("namespace", "slot")
     @classmethod
     def _part_of_names(cls, value: str, info: ValidationInfo) -> str:
         if not _NAME.fullmatch(value):
             raise ValueError(f"{info.field_name} {value!r} may hold letters, digits, '.', '_' and '-' only")
         return value
-
-
-class SettingsError(FreshetError):
-    """Settings that cannot be used; the message holds a sentence for each."""
 
 
 def load_settings(bootstrap_servers: str | None = None, **given: object) -> Settings:

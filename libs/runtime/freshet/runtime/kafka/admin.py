@@ -27,6 +27,7 @@ from freshet.contracts.topic_plan import TopicState
 from freshet.runtime.bus import BusError, Committed, RetriableError
 from freshet.runtime.kafka import config
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
+from freshet.runtime.kafka.connection import ConnectionErrors
 from freshet.runtime.kafka.errors import kafka_error
 
 BROKER_DEFAULT: Final = -1
@@ -75,9 +76,9 @@ class KafkaAdmin:
         """`extra` are further client settings, such as TLS and SASL; they win over ours."""
         self._bootstrap_servers = bootstrap_servers
         self._timeout_s = timeout_s
-        self._connection_error = ""
-        # a wrong password or certificate is told to this callback alone: the call itself just times out
-        self._settings = config.common(bootstrap_servers, extra or {}) | {"error_cb": self._on_error}
+        config.check(extra or {})
+        self._errors = ConnectionErrors()
+        self._settings = config.common(bootstrap_servers, extra or {}) | {"error_cb": self._errors}
         self._client = AdminClient(self._settings)
 
     def names(self) -> list[str]:
@@ -189,9 +190,6 @@ class KafkaAdmin:
                 raise RetriableError(f"{doing}: done, but not seen by the brokers after {self._timeout_s:.0f} s.")
             time.sleep(_POLL_S)
 
-    def _on_error(self, error: KafkaError) -> None:
-        self._connection_error = error.str()
-
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
         try:
@@ -202,7 +200,7 @@ class KafkaAdmin:
     def _explanation(self, error: KafkaError, doing: str) -> BusError:
         if error.code() in _UNREACHABLE:
             self._client.poll(0)  # callbacks run only here
-            why = self._connection_error or error.str()
+            why = self._errors.cause or error.str()
             return UnreachableError(
                 f"{doing}: Kafka at {self._bootstrap_servers} did not answer within {self._timeout_s:.0f} s ({why}). "
                 "Is it running, and are the address, the user and the certificate right?"

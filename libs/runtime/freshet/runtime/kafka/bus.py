@@ -10,6 +10,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Place, Span
 from freshet.runtime.kafka import config
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
+from freshet.runtime.kafka.connection import ConnectionErrors
 from freshet.runtime.kafka.consumer import KafkaGroupConsumer
 from freshet.runtime.kafka.errors import kafka_error, translated
 from freshet.runtime.kafka.producer import KafkaProducer, KafkaTransactionalProducer
@@ -27,11 +28,13 @@ class KafkaBus:
         extra: ClientConfig | None = None,
         transaction_timeout_ms: int = 15_000,
     ) -> None:
-        """`extra` are further client settings, such as TLS and SASL; they win over ours."""
+        """`extra` are further client settings, such as TLS and SASL; they win over ours. May raise SettingsError."""
+        config.check(extra or {})
         self.names = names
         self._bootstrap_servers = bootstrap_servers
         self._extra = dict(extra or {})
         self._transaction_timeout_ms = transaction_timeout_ms
+        self._errors = ConnectionErrors()
 
     def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> KafkaGroupConsumer:
         """See `bus.Bus`."""
@@ -54,13 +57,13 @@ class KafkaBus:
 
     def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> KafkaLogReader:
         """See `bus.Bus`."""
-        settings = config.consumer(self._bootstrap_servers, self._extra)
+        settings = config.reader(self._bootstrap_servers, self._extra, self.names.reader_group)
         return KafkaLogReader(settings, {role: self.names.topic(role) for role in roles}, starts, self.spans)
 
     def spans(self, role: str) -> dict[int, Span]:
         """See `bus.Bus`."""
         topic = self.names.topic(role)
-        with translated(f"reading the ends of {topic}"):
+        with translated(f"reading the ends of {topic}", self._why):
             metadata = self._admin.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
             if metadata.error is not None:
                 if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -89,6 +92,10 @@ class KafkaBus:
         )
         return {at.partition: answer.result().offset for at, answer in answers.items()}
 
+    def _why(self) -> str:
+        self._admin.poll(0)  # callbacks run only here
+        return self._errors.cause
+
     @cached_property
     def _admin(self) -> AdminClient:
-        return AdminClient(config.common(self._bootstrap_servers, self._extra))
+        return AdminClient(config.common(self._bootstrap_servers, self._extra) | {"error_cb": self._errors})

@@ -2,7 +2,14 @@
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaException, Producer
+
+from freshet.runtime.kafka.connection import ConnectionErrors
+from freshet.runtime.kafka.errors import kafka_error
+from freshet.runtime.settings import SettingsError
 
 ClientConfig = Mapping[str, str]
 
@@ -11,9 +18,27 @@ _LOG: Final = logging.getLogger("freshet.kafka")
 REQUEST_TIMEOUT_S: Final = 10.0
 
 
+def check(extra: ClientConfig) -> None:
+    """Raises SettingsError if no client can be made with these settings: a misspelt key, a value that is none."""
+    _check(tuple(sorted(extra.items())))
+
+
+@cache
+def _check(extra: tuple[tuple[str, str], ...]) -> None:
+    # without an address nothing is connected to; a key that is another kind of client's is only warned of
+    settings: dict[str, Any] = {**dict(extra), "logger": logging.getLogger("freshet.kafka.check")}
+    settings["logger"].disabled = True
+    try:
+        Producer(settings)
+        Consumer({**settings, "group.id": "freshet.check"}).close()
+    except KafkaException as error:
+        raise SettingsError(f"FRESHET_KAFKA: {kafka_error(error).str()}.") from None
+
+
 def common(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
     """What every client needs; `extra` carries the user's security settings."""
     return {
+        "error_cb": ConnectionErrors(),
         "bootstrap.servers": bootstrap_servers,
         "logger": _LOG,
         "client.id": "freshet",
@@ -39,6 +64,11 @@ def consumer(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
         "queued.max.messages.kbytes": 16_384,
         **extra,
     }
+
+
+def reader(bootstrap_servers: str, extra: ClientConfig, group: str) -> dict[str, Any]:
+    """A consumer outside any group. It commits nothing and joins nothing, but the client asks for its group's right."""
+    return consumer(bootstrap_servers, {}) | {"group.id": group, **extra}
 
 
 def group_consumer(bootstrap_servers: str, extra: ClientConfig, group: str, instance: str | None) -> dict[str, Any]:

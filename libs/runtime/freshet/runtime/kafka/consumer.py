@@ -26,6 +26,7 @@ class KafkaGroupConsumer:
         self._assigned: list[Place] = []
         self._errors: list[Message] = []
         self._started: dict[Place, int] = {}
+        self._group = config["group.id"]
         self._consumer = Consumer(config)
         self._consumer.subscribe(list(self._roles), on_assign=self._on_assign, on_revoke=self._on_revoke)
 
@@ -33,7 +34,7 @@ class KafkaGroupConsumer:
         """See `bus.GroupConsumer`."""
         if self._errors:
             self._raise(self._errors.pop(0))
-        with translated("polling"):
+        with translated(f"polling as a member of group {self._group}"):
             first = self._consumer.poll(timeout_s)
             if first is None:
                 return None
@@ -72,7 +73,7 @@ class KafkaGroupConsumer:
         if error.code() == KafkaError._AUTO_OFFSET_RESET and topic is not None and partition is not None:
             place = Place(self._roles[topic], partition)
             raise ExpiredError(place, self._position(place))
-        raise bus_error(error, f"reading {topic}/{partition}")
+        raise bus_error(error, f"reading {topic}/{partition}" if topic else f"as a member of group {self._group}")
 
     def _position(self, place: Place) -> int:
         """The next offset to be read: after the last record read, or where the partition was started."""
@@ -95,7 +96,7 @@ class KafkaGroupConsumer:
 
     def committed(self, places: Sequence[Place], timeout_s: float) -> dict[Place, Committed | None]:
         """See `bus.GroupConsumer`."""
-        with translated("reading committed offsets"):
+        with translated(f"reading the committed offsets of group {self._group}"):
             answers = self._consumer.committed([self._at(place) for place in places], timeout_s)
         found: dict[Place, Committed | None] = {}
         for answer in answers:

@@ -1,12 +1,12 @@
 """Turns Kafka's errors into the few answers that a loop knows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from freshet.runtime.bus import BusError, FatalError, RetriableError
+from freshet.runtime.bus import BusError, FatalError, RetriableError, RightsError
 
 _RETRIABLE: Final = frozenset(
     {
@@ -17,9 +17,6 @@ _RETRIABLE: Final = frozenset(
         KafkaError._MSG_TIMED_OUT,
         KafkaError._WAIT_COORD,
         KafkaError._RESOLVE,
-        # rights may be granted while we run: a consumer got records 1 s after the grant
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
         # topics may be created while we run
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._UNKNOWN_TOPIC,
@@ -36,6 +33,13 @@ _RETRIABLE: Final = frozenset(
     }
 )
 
+_GRANT: Final = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "READ and WRITE on the topics of this namespace",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "READ on this group",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "WRITE on this transactional id",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "WRITE on the topics of this namespace",  # told to an idempotent producer
+}
+
 
 def kafka_error(error: BaseException) -> KafkaError:
     """The KafkaError inside an exception; on a fatal error the client may hide it as the cause of a SystemError."""
@@ -51,6 +55,8 @@ def kafka_error(error: BaseException) -> KafkaError:
 def bus_error(error: KafkaError, doing: str) -> BusError:
     """What a loop should make of a Kafka error met while doing something."""
     sentence = f"{doing}: {error.str()} ({error.name()})"
+    if error.code() in _GRANT:
+        return RightsError(f"{sentence}. Grant the user of FRESHET_KAFKA {_GRANT[error.code()]}.")
     if error.fatal():
         return FatalError(f"{sentence}. This client cannot go on; the supervisor restarts the process.")
     if error.retriable() or error.code() in _RETRIABLE:
@@ -59,9 +65,10 @@ def bus_error(error: KafkaError, doing: str) -> BusError:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Raise Kafka's exceptions as bus errors."""
+def translated(doing: str, why: Callable[[], str] = str) -> Iterator[None]:
+    """Raise Kafka's exceptions as bus errors; `why` tells the cause behind a broker that does not answer, if known."""
     try:
         yield
     except (KafkaException, SystemError) as error:
-        raise bus_error(kafka_error(error), doing) from error
+        cause = why()
+        raise bus_error(kafka_error(error), f"{doing} ({cause})" if cause else doing) from error

@@ -10,7 +10,8 @@ from freshet.contracts.topics import topic_table
 from freshet.runtime import failpoints
 from freshet.runtime.bus import FatalError, RefusedError, RetriableError, Send, TooLargeError, Transaction
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S
-from freshet.runtime.kafka.errors import bus_error, kafka_error
+from freshet.runtime.kafka.connection import ConnectionErrors
+from freshet.runtime.kafka.errors import bus_error, kafka_error, translated
 from freshet.runtime.watchdog import Watchdog
 
 _COMMIT_DEADLINE_S: Final = 30.0
@@ -31,6 +32,7 @@ class KafkaTransactionalProducer:
 
     def __init__(self, config: dict[str, Any], topic: Callable[[str], str]) -> None:
         self._config = config | {"on_delivery": self._on_delivery, "error_cb": self._on_error}
+        self._errors = ConnectionErrors()
         self._topic = topic
         self._producer: Producer | None = None
         self._undelivered: list[KafkaError] = []
@@ -40,7 +42,8 @@ class KafkaTransactionalProducer:
     def open(self) -> None:
         """See `bus.TransactionalProducer`."""
         self._producer = Producer(self._config)
-        self._retried(lambda: self._client.init_transactions(REQUEST_TIMEOUT_S), "taking over the transactional id")
+        with translated(f"taking over transactional id {self._config['transactional.id']}"):
+            self._retried(lambda: self._client.init_transactions(REQUEST_TIMEOUT_S), "taking over the transactional id")
         self._suspect = False
 
     def commit(self, transaction: Transaction) -> None:
@@ -127,8 +130,9 @@ class KafkaTransactionalProducer:
         if error is not None:
             self._undelivered.append(error)
 
-    def _on_error(self, _error: KafkaError) -> None:
+    def _on_error(self, error: KafkaError) -> None:
         self._suspect = True
+        self._errors(error)
 
 
 class KafkaProducer:

@@ -21,6 +21,7 @@ class KafkaLogReader:
         spans: Callable[[str], dict[int, Span]],
     ) -> None:
         """`topics` maps role to physical name; `spans` reads low and committed end of a role's partitions."""
+        self._group = config["group.id"]
         self._roles = {topic: role for role, topic in topics.items()}
         self._spans = spans
         self._starts = dict(starts) if starts is not None else None
@@ -30,7 +31,6 @@ class KafkaLogReader:
         self._consumer = Consumer(
             config
             | {
-                "group.id": "freshet.reader",  # never used: a reader commits nothing and joins nothing
                 "enable.partition.eof": True,
                 # a start that retention has overtaken begins at what is left
                 "auto.offset.reset": "earliest",
@@ -69,7 +69,7 @@ class KafkaLogReader:
             topic, partition, offset = message.topic(), message.partition(), message.offset()
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                self._failure = bus_error(error, f"reading {topic}/{partition}")
+                self._failure = bus_error(error, f"reading {topic}/{partition}" if topic else f"as group {self._group}")
                 continue
             assert topic is not None
             assert partition is not None
