@@ -14,7 +14,7 @@ from freshet.local.errors import LocalError
 from freshet.local.java import Java, installed
 from freshet.local.processes import exclusive
 
-KAFKA: Final = "4.3.1"
+KAFKA: Final = "4.2.1"
 POM: Final = Path(__file__).with_name("kafka-pom.xml")
 LOCK: Final = Path(__file__).with_name("kafka-jars.lock.json")
 
@@ -23,7 +23,7 @@ _FETCH_TIMEOUT_S: Final = 900
 
 
 def _cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where this user's jars live, shared by all clones: `$XDG_CACHE_HOME/freshet/kafka-4.3.1`."""
+    """Where this user's jars live, shared by all clones: `$XDG_CACHE_HOME/freshet/kafka-4.2.1`."""
     base = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "freshet", f"kafka-{KAFKA}")
 
