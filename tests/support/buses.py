@@ -54,6 +54,9 @@ class BusWorld(Protocol):
     def truncate(self, place: Place, low: int) -> None:
         """Forget the partition's records below an offset, as retention does."""
 
+    def pass_time(self, elapsed_ms: int) -> None:
+        """Let the broker's clock go on by that much at least."""
+
     def crash(self, producer: TransactionalProducer, transaction: Transaction, at: Step) -> None:
         """Commit as far as this step, then be dead: what a SIGKILL there leaves behind."""
 
@@ -80,6 +83,10 @@ class MemoryWorld:
     def truncate(self, place: Place, low: int) -> None:
         """See BusWorld."""
         self.cluster.truncate(self.names.topic(place.role), place.partition, low)
+
+    def pass_time(self, elapsed_ms: int) -> None:
+        """See BusWorld."""
+        self.cluster.advance(elapsed_ms)
 
     def crash(self, producer: TransactionalProducer, transaction: Transaction, at: Step) -> None:
         """See BusWorld."""
@@ -127,6 +134,10 @@ class KafkaWorld:
         """See BusWorld."""
         at = TopicPartition(self.names.topic(place.role), place.partition, low)
         self._admin.delete_records([at])[at].result(_PATIENCE_S)
+
+    def pass_time(self, elapsed_ms: int) -> None:
+        """See BusWorld."""
+        time.sleep(elapsed_ms / 1000)
 
     def crash(self, producer: TransactionalProducer, transaction: Transaction, at: Step) -> None:
         """See BusWorld."""

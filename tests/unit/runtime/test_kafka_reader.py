@@ -53,7 +53,7 @@ class Client:
 def reader() -> Iterator[KafkaLogReader]:
     """A reader of one partition with three records; its real client never finds a broker."""
     made = KafkaLogReader(
-        {"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}, {"rollouts": "t"}, None, lambda _: {0: Span(0, 3)}
+        {"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}, {"rollouts": "t"}, None, lambda _: {0: Span(0, 3, 3)}
     )
     client = made._consumer
     yield made

@@ -15,7 +15,7 @@ from support.loops import NAMES, TRACE, predictions
 from support.rows import batch, row
 
 HERE = Place("features", 0)
-WHOLE = Span(0, 100)
+WHOLE = Span(0, 100, 100)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def columns_of_a_feature_vector(partition: int, offset: int) -> bytes:
 def test_nothing_was_ever_answered(bus: MemoryBus) -> None:
     """A first start begins at the start, at the origin of history."""
     assert recover(bus, [TRACE], HERE) is None
-    assert checked(HERE, None, None, Span(7, 100), "e=0 f=0") == Committed(7, "e=0 f=0")
+    assert checked(HERE, None, None, Span(7, 100, 100), "e=0 f=0") == Committed(7, "e=0 f=0")
 
 
 def test_the_tail_of_the_answers_tells_position_and_history(bus: MemoryBus) -> None:
@@ -113,7 +113,7 @@ def test_offsets_that_were_kept_are_believed_where_answers_do_not_contradict() -
 
 def test_what_retention_took_is_not_looked_for() -> None:
     """The answers end below what the topic still holds: start at what is left."""
-    assert checked(HERE, None, Committed(10, "e=2 f=0"), Span(40, 100), "") == Committed(40, "e=2 f=0")
+    assert checked(HERE, None, Committed(10, "e=2 f=0"), Span(40, 100, 100), "") == Committed(40, "e=2 f=0")
 
 
 def test_a_reset_below_our_answers_is_refused() -> None:

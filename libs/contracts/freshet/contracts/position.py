@@ -4,8 +4,10 @@ import re
 from typing import NamedTuple
 
 from freshet.contracts.errors import ContractError
+from freshet.contracts.topic_id import PATTERN
 
 _METADATA = re.compile(r"e=(\d{1,18}) f=([01])")
+_STAMPED = re.compile(rf"(?:(.*) )?t=({PATTERN})", re.DOTALL)
 
 
 class Position(NamedTuple):
@@ -34,3 +36,17 @@ class Position(NamedTuple):
 
 
 ORIGIN = Position(0, 0)
+
+
+def stamped(metadata: str, topic_id: str) -> str:
+    """A logic's metadata as it is committed with an offset, with the id of the topic that the offset is of.
+
+    An offset means nothing in a topic that was made anew, and one without this stamp was not committed by us.
+    """
+    return f"{metadata} t={topic_id}" if metadata else f"t={topic_id}"
+
+
+def unstamped(text: str) -> tuple[str, str]:
+    """The logic's metadata and the topic id in it; the whole text and '' where there is no stamp."""
+    found = _STAMPED.fullmatch(text)
+    return (found[1] or "", found[2]) if found else (text, "")

@@ -27,10 +27,16 @@ class Committed(NamedTuple):
 
 
 class Span(NamedTuple):
-    """What a partition holds now, for a read_committed reader: low ≤ offset < end."""
+    """What a partition holds now: a read_committed reader sees low ≤ offset < end, and `high` is where the log ends."""
 
     low: int
     end: int
+    high: int
+
+    @property
+    def open(self) -> bool:
+        """True while a transaction is open here: what lies behind its first record is not to be seen yet."""
+        return self.end < self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ class GroupConsumer(Protocol):
         """Deliver nothing more of this partition until `start`."""
 
     def span(self, place: Place) -> Span:
-        """Low and end offset of the partition now."""
+        """Low, end and high offset of the partition now."""
 
     def close(self) -> None:
         """Leave the group (a fixed slot keeps its place) and free everything. Bounded in time."""
@@ -197,7 +203,16 @@ class Bus(Protocol):
         """Reads all partitions of these roles, or only those in `starts`, from there on."""
 
     def spans(self, role: str) -> dict[int, Span]:
-        """Low and (read_committed) end offset of every partition. Raises RetriableError; an absent topic gives {}."""
+        """What every partition holds. Raises RetriableError; an absent topic gives {}."""
+
+    def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
+        """Of every partition the first offset whose broker timestamp is not before that time, its end where none is.
+
+        Raises RetriableError; an absent topic gives {}.
+        """
 
     def topic_id(self, role: str) -> str:
-        """The broker's unique id of the topic: a topic made anew has another. '' if the broker does not say."""
+        """The broker's unique id of the topic, in text: a topic made anew has another. '' if there is no such topic.
+
+        Raises RetriableError.
+        """

@@ -39,7 +39,7 @@ class KafkaBus:
     def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> KafkaGroupConsumer:
         """See `bus.Bus`."""
         settings = config.group_consumer(self._bootstrap_servers, self._extra, self.names.group(service), instance)
-        return KafkaGroupConsumer(settings, {role: self.names.topic(role) for role in roles})
+        return KafkaGroupConsumer(settings, {role: self.names.topic(role) for role in roles}, self.spans)
 
     def transactional_producer(self, service: str, slot: str) -> KafkaTransactionalProducer:
         """See `bus.Bus`."""
@@ -64,32 +64,55 @@ class KafkaBus:
         """See `bus.Bus`."""
         topic = self.names.topic(role)
         with translated(f"reading the ends of {topic}", self._why):
-            metadata = self._admin.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
-            if metadata.error is not None:
-                if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    return {}
-                raise KafkaException(metadata.error)
-            lows = self._offsets(topic, list(metadata.partitions), OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-            ends = self._offsets(topic, list(metadata.partitions), OffsetSpec.latest())  # type: ignore[no-untyped-call]
-        return {partition: Span(lows[partition], ends[partition]) for partition in sorted(lows)}
+            partitions = self._partitions(topic)
+            lows = self._offsets(topic, partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+            ends = self._offsets(topic, partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+            # After the ends, so that it is never below them.
+            highs = self._offsets(topic, partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]
+        return {number: Span(lows[number], ends[number], highs[number]) for number in partitions}
+
+    def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
+        """See `bus.Bus`."""
+        topic = self.names.topic(role)
+        with translated(f"looking up a time in {topic}", self._why):
+            partitions = self._partitions(topic)
+            ends = self._offsets(topic, partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+            found = self._offsets(topic, partitions, OffsetSpec.for_timestamp(timestamp_ms))
+        return {number: found[number] if found[number] >= 0 else ends[number] for number in partitions}
 
     def topic_id(self, role: str) -> str:
         """See `bus.Bus`."""
         topic = self.names.topic(role)
-        answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT_S)[topic]
-        try:
-            # URL-safe, because it becomes a part of keys that are joined by a slash
-            return str(answer.result().topic_id).replace("/", "_").replace("+", "-")
-        except KafkaException as error:
-            if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                return ""
-            raise
+        with translated(f"asking for the id of {topic}", self._why):
+            answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT_S)[topic]
+            try:
+                # URL-safe, because it becomes a part of keys that are joined by a slash
+                return str(answer.result().topic_id).replace("/", "_").replace("+", "-")
+            except KafkaException as error:
+                if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    return ""
+                raise
 
-    def _offsets(self, topic: str, partitions: list[int], spec: OffsetSpec) -> dict[int, int]:
+    def _partitions(self, topic: str) -> list[int]:
+        """Numbers of the topic's partitions, ascending; none if it does not exist."""
+        metadata = self._admin.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+        if metadata.error is None:
+            return sorted(metadata.partitions)
+        if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return []
+        raise KafkaException(metadata.error)
+
+    def _offsets(
+        self,
+        topic: str,
+        partitions: list[int],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> dict[int, int]:
+        if not partitions:
+            return {}
         asked = {TopicPartition(topic, partition): spec for partition in partitions}
-        answers = self._admin.list_offsets(
-            asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_TIMEOUT_S
-        )
+        answers = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_S)
         return {at.partition: answer.result().offset for at, answer in answers.items()}
 
     def _why(self) -> str:

@@ -1,13 +1,12 @@
 """A member of a consumer group on Kafka."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from freshet.contracts.batch import Batch
-from freshet.runtime.bus import Changes, Collected, Committed, ExpiredError, Place, Span
-from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S
+from freshet.runtime.bus import Changes, Collected, Committed, ExpiredError, Place, RetriableError, Span
 from freshet.runtime.kafka.errors import bus_error, translated
 
 _DRAIN: Final = 1000  # records per inner consume: the byte limit is looked at this often
@@ -16,8 +15,11 @@ _DRAIN: Final = 1000  # records per inner consume: the byte limit is looked at t
 class KafkaGroupConsumer:
     """Implements `bus.GroupConsumer`. Rebalance callbacks only note what happened: the owner acts on it later."""
 
-    def __init__(self, config: dict[str, Any], topics: Mapping[str, str]) -> None:
-        """`topics` maps role to physical name."""
+    def __init__(
+        self, config: dict[str, Any], topics: Mapping[str, str], spans: Callable[[str], Mapping[int, Span]]
+    ) -> None:
+        """`topics` maps role to physical name; `spans` are those of a role's partitions."""
+        self._spans = spans
         self._topics = dict(topics)
         self._roles = {topic: role for role, topic in topics.items()}
         self._rebalances = 0
@@ -125,9 +127,10 @@ class KafkaGroupConsumer:
 
     def span(self, place: Place) -> Span:
         """See `bus.GroupConsumer`."""
-        with translated("reading the ends of a partition"):
-            low, end = self._consumer.get_watermark_offsets(self._at(place), timeout=REQUEST_TIMEOUT_S)
-        return Span(low, end)
+        spans = self._spans(place.role)
+        if place.partition not in spans:
+            raise RetriableError(f"{place.role}/{place.partition} is not in the topic as it is now.")
+        return spans[place.partition]
 
     def close(self) -> None:
         """See `bus.GroupConsumer`."""

@@ -39,6 +39,11 @@ class MemoryBus:
         topic = self.cluster.find_topic(self.names.topic(role))
         return {log.at.partition: log.span() for log in topic.logs} if topic is not None else {}
 
+    def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
+        """See `bus.Bus`."""
+        topic = self.cluster.find_topic(self.names.topic(role))
+        return {log.at.partition: log.offset_at(timestamp_ms) for log in topic.logs} if topic is not None else {}
+
     def topic_id(self, role: str) -> str:
         """See `bus.Bus`."""
         topic = self.cluster.find_topic(self.names.topic(role))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from freshet.contracts import topic_id
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus import RetriableError
 from freshet.runtime.memory.group import Group
@@ -55,7 +56,8 @@ class MemoryCluster:
         """A new topic with a new id; subscribed groups rebalance."""
         assert name not in self._topics, f"topic {name} exists"
         self._topics_created += 1
-        self._topics[name] = Topic(name, f"topic-{self._topics_created}", partitions, max_message_bytes)
+        made = topic_id.to_text(self._topics_created.to_bytes(topic_id.SIZE))
+        self._topics[name] = Topic(name, made, partitions, max_message_bytes)
         self._rebalance_readers(name)
 
     def delete_topic(self, name: str) -> None:

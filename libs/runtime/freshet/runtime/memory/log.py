@@ -94,8 +94,14 @@ class PartitionLog:
         return min((offsets[0] for offsets in self._open.values()), default=self.high_watermark)
 
     def span(self) -> Span:
-        """What a read_committed reader can have."""
-        return Span(self.low, self.last_stable_offset)
+        """What the partition holds, and how much of it a read_committed reader can have."""
+        return Span(self.low, self.last_stable_offset, self.high_watermark)
+
+    def offset_at(self, timestamp_ms: int) -> int:
+        """The first visible offset whose timestamp is not before that time, or the end."""
+        end = self.last_stable_offset
+        later = (r.offset() for r in self._records if r.offset() < end and r.timestamp()[1] >= timestamp_ms)
+        return next(later, end)
 
     def append(self, timestamp_ms: int, payload: Payload, transaction: Hashable | None = None) -> int:
         """Write one record, as part of the transaction if one is given; its offset."""
