@@ -181,3 +181,45 @@ def test_what_is_not_there_is_said(world: MemoryWorld) -> None:
         producer.send(send("nowhere", b"a"))
     with pytest.raises(FatalError, match="not ours"):
         member(world.bus, "events").start(Place("events", 0), 0)
+
+
+def test_the_world_may_act_before_each_call_of_a_client(world: MemoryWorld) -> None:
+    """The hook hears of every call with its client's name, and what it raises is what the caller gets."""
+    heard: list[tuple[str, str]] = []
+    world.cluster.before = lambda client, operation: heard.append((client, operation))
+    consumer, producer, reader = member(world.bus, "events"), opened(world.bus), world.bus.reader(["models"])
+    collect(consumer)
+    producer.commit(Transaction([send("rollouts", b"1")]))
+    reader.read(1, 0.0)
+    world.bus.spans("events")
+    assert heard == [
+        ("bus", "consumer"),
+        ("test.freshet.inference.fraud.0", "open"),
+        ("bus", "reader"),
+        ("member-0001", "collect"),
+        ("test.freshet.inference.fraud.0", "commit"),
+        ("reader", "read"),
+        ("bus", "spans"),
+    ]
+
+    def strike(_client: str, operation: str) -> None:
+        if operation == "commit":
+            raise SimulatedCrash
+
+    world.cluster.before = strike
+    with pytest.raises(SimulatedCrash):
+        producer.commit(Transaction([send("rollouts", b"2")]))
+    world.cluster.before = None
+    assert values_of(read_all(world.bus, "rollouts")) == [b"1"]
+
+
+def test_a_fetch_may_give_less_than_there_is(world: MemoryWorld) -> None:
+    """A reader that lags behind is not caught up, and misses nothing in the end."""
+    write(world.bus, "rollouts", b"1", b"2", b"3")
+    reader = world.bus.reader(["rollouts"])
+    world.cluster.fetches = lambda _client, _limit: 1
+    assert values_of([record for batch in reader.read(100, 0.0) for record in batch.records]) == [b"1"]
+    assert not reader.caught_up()
+    world.cluster.fetches = None
+    assert values_of([record for batch in reader.read(100, 0.0) for record in batch.records]) == [b"2", b"3"]
+    assert reader.caught_up()

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freshet.runtime.bus import Committed, FatalError, Place, RefusedError, Transaction
+from freshet.runtime.memory.assignors import sticky_assignment
 from freshet.runtime.memory.consumer import MemoryGroupConsumer
-from freshet.runtime.memory.group import sticky_assignment
 from freshet.runtime.memory.log import At
 from support.buses import MemoryWorld, collect, member, opened, settle, settled, write
 
@@ -122,6 +122,85 @@ def test_members_of_a_group_read_alike(world: MemoryWorld) -> None:
     joined(world)
     with pytest.raises(ValueError, match="so must"):
         member(world.bus, "feedback")
+
+
+def range_member(world: MemoryWorld, instance: str | None = None) -> MemoryGroupConsumer:
+    """A new member of a group that divides eagerly."""
+    return world.bus.consumer("inference", ["events", "features"], instance, "range")
+
+
+def numbers(consumer: MemoryGroupConsumer) -> dict[str, set[int]]:
+    """Partition numbers owned, by role."""
+    return {
+        role: {place.partition for place in consumer.owned() if place.role == role} for role in ("events", "features")
+    }
+
+
+def test_range_gives_equal_numbers_of_all_topics_to_one_hand(world: MemoryWorld) -> None:
+    """Runs in the order of the instances, whoever came first."""
+    world.make_topics("features", partitions=4)
+    late, early = range_member(world, "1"), range_member(world, "0")
+    settle(lambda: len(late.owned()) == len(early.owned()) == 4, late, early)
+    assert numbers(early) == {"events": {0, 1}, "features": {0, 1}}
+    assert numbers(late) == {"events": {2, 3}, "features": {2, 3}}
+
+
+def test_an_eager_rebalance_takes_everything_from_everybody_until_all_have_joined_again(world: MemoryWorld) -> None:
+    """Who has joined waits for who has not; commits of the old generation pass until the new one exists."""
+    world.make_topics("features", partitions=4)
+    first, second = range_member(world), range_member(world)
+    settle(lambda: len(first.owned()) == len(second.owned()) == 4, first, second)
+    owned, membership = min(first.owned()), first.membership()
+    third = range_member(world)
+    collect(first)
+    assert first.owned() == frozenset()
+    opened(world.bus).commit(Transaction(offsets={owned: Committed(1)}, membership=membership))
+    collect(third)
+    assert third.owned() == frozenset(), "the second has not joined again"
+    world.cluster.expire(second.member)
+    with pytest.raises(RefusedError, match="ILLEGAL_GENERATION"):
+        opened(world.bus).commit(Transaction(offsets={owned: Committed(2)}, membership=membership))
+    settle(lambda: len(first.owned()) == len(third.owned()) == 4, first, third)
+
+
+def test_a_fixed_slot_that_dies_in_an_eager_rebalance_gets_its_share_of_the_newest_assignment(
+    world: MemoryWorld,
+) -> None:
+    """No partition waits: the rebalance ends with the successor in it, and a later restart moves nothing."""
+    world.make_topics("features", partitions=4)
+    first, second = range_member(world, "0"), range_member(world, "1")
+    settle(lambda: len(first.owned()) == len(second.owned()) == 4, first, second)
+    third = range_member(world, "2")
+    collect(first)  # gives up, joins again, and dies
+    successor = range_member(world, "0")
+    settle(lambda: sum(len(m.owned()) for m in (successor, second, third)) == 8, successor, second, third)
+    generation = successor.membership().generation
+    restarted = range_member(world, "0")
+    collect(restarted)
+    assert restarted.owned() == successor.owned()
+    assert restarted.membership().generation == generation
+
+
+def test_a_fixed_slot_that_dies_in_a_cooperative_rebalance_leaves_partitions_to_nobody(world: MemoryWorld) -> None:
+    """Kafka's gap, which is why fixed slots divide by range: what the dead one was to give up waits for a rebalance."""
+    first = joined(world, "0")
+    settle(lambda: first.owned() == PLACES, first)
+    second = joined(world, "1")
+    collect(second)
+    restarted = joined(world, "0")  # the first was told to give two up, and died before it joined again
+    for _ in range(3):
+        collect(second)
+        collect(restarted)
+    assert len(restarted.owned() | second.owned()) == 2
+    third = joined(world, "2")
+    settle(lambda: restarted.owned() | second.owned() | third.owned() == PLACES, restarted, second, third)
+
+
+def test_a_group_divides_in_one_way(world: MemoryWorld) -> None:
+    """Two assignors in one group are a mistake, and are told so."""
+    joined(world)
+    with pytest.raises(ValueError, match="so must"):
+        world.bus.consumer("inference", ["events"], None, "range")
 
 
 @given(

@@ -6,10 +6,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.errors import FreshetError
+
+Assignor = Literal["cooperative-sticky", "range"]
+"""How a group divides partitions: moving few, with no pause; or topic by topic alike, with everybody paused."""
 
 
 class Place(NamedTuple):

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Place, Span
+from freshet.runtime.bus import Assignor, Place, Span
+from freshet.runtime.memory.calls import client_call
 from freshet.runtime.memory.cluster import MemoryCluster
 from freshet.runtime.memory.consumer import MemoryGroupConsumer
 from freshet.runtime.memory.producer import MemoryProducer, MemoryTransactionalProducer
@@ -13,13 +14,22 @@ from freshet.runtime.memory.reader import MemoryLogReader
 class MemoryBus:
     """Implements `bus.Bus`. Several buses may share a cluster, as processes share a broker."""
 
+    client = "bus"
+
     def __init__(self, cluster: MemoryCluster, names: TopicNames) -> None:
         self.cluster = cluster
         self.names = names
 
-    def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> MemoryGroupConsumer:
+    @client_call
+    def consumer(
+        self,
+        service: str,
+        roles: Sequence[str],
+        instance: str | None,
+        assignor: Assignor = "cooperative-sticky",
+    ) -> MemoryGroupConsumer:
         """See `bus.Bus`."""
-        return MemoryGroupConsumer(self.cluster, self.names.group(service), self._topics(roles), instance)
+        return MemoryGroupConsumer(self.cluster, self.names.group(service), self._topics(roles), instance, assignor)
 
     def transactional_producer(self, service: str, slot: str) -> MemoryTransactionalProducer:
         """See `bus.Bus`."""
@@ -30,20 +40,24 @@ class MemoryBus:
         """See `bus.Bus`."""
         return MemoryProducer(self.cluster, self.names.topic)
 
+    @client_call
     def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> MemoryLogReader:
         """See `bus.Bus`."""
         return MemoryLogReader(self.cluster, self._topics(roles), starts)
 
+    @client_call
     def spans(self, role: str) -> dict[int, Span]:
         """See `bus.Bus`."""
         topic = self.cluster.find_topic(self.names.topic(role))
         return {log.at.partition: log.span() for log in topic.logs} if topic is not None else {}
 
+    @client_call
     def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
         """See `bus.Bus`."""
         topic = self.cluster.find_topic(self.names.topic(role))
         return {log.at.partition: log.offset_at(timestamp_ms) for log in topic.logs} if topic is not None else {}
 
+    @client_call
     def topic_id(self, role: str) -> str:
         """See `bus.Bus`."""
         topic = self.cluster.find_topic(self.names.topic(role))

@@ -12,6 +12,8 @@ from freshet.runtime.memory.topic import DEFAULT_MAX_MESSAGE_BYTES, Topic
 from freshet.runtime.memory.transaction import Step, TransactionCoordinator
 
 Failpoint = Callable[[Step, str], None]
+Before = Callable[[str, str], None]
+Fetched = Callable[[str, int], int]
 
 _EPOCH_START_MS: Final = 1_700_000_000_000  # some moment that looks like one
 
@@ -22,11 +24,20 @@ class MemoryCluster:
     `failpoint(step, transactional_id)` is called at each step of every commit. It may raise SimulatedCrash, which
     leaves the transaction open as a SIGKILL would, or, before `committed`, a RefusedError, which aborts it. It may
     also do something else in between, such as opening a successor.
+
+    `before(client, operation)` is called before each call of a client: what happens to the cluster between two calls of
+    one process happens there. It may raise what the call itself may, or SimulatedCrash. `client` is a group's member, a
+    transactional id, or "producer", "reader", "bus".
+
+    `fetches(client, limit)` says how many records a fetch returns, at most `limit`: brokers may always give fewer, so
+    that a reader lags behind.
     """
 
     def __init__(self, now_ms: int = _EPOCH_START_MS, transaction_timeout_ms: int = 15_000) -> None:
         self.now_ms = now_ms
         self.failpoint: Failpoint | None = None
+        self.before: Before | None = None
+        self.fetches: Fetched | None = None
         self.transactions = TransactionCoordinator(transaction_timeout_ms)
         self._topics: dict[str, Topic] = {}
         self._topics_created = 0
@@ -124,6 +135,10 @@ class MemoryCluster:
         """A commit has come to this step."""
         if self.failpoint is not None:
             self.failpoint(step, transactional_id)
+
+    def fetched(self, client: str, limit: int) -> int:
+        """How many records the next fetch of this client may return."""
+        return limit if self.fetches is None else min(limit, self.fetches(client, limit))
 
     def _group_of(self, member: str) -> Group:
         for group in self._groups.values():

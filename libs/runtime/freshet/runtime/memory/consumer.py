@@ -2,7 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from freshet.runtime.bus import Changes, Collected, Committed, ExpiredError, FatalError, Place, RetriableError, Span
+from freshet.runtime.bus import (
+    Assignor,
+    Changes,
+    Collected,
+    Committed,
+    ExpiredError,
+    FatalError,
+    Place,
+    RetriableError,
+    Span,
+)
+from freshet.runtime.memory.calls import client_call
 from freshet.runtime.memory.cluster import MemoryCluster
 from freshet.runtime.memory.fetch import batches, take
 from freshet.runtime.memory.group import Membership
@@ -12,13 +23,20 @@ from freshet.runtime.memory.log import At, MemoryRecord, PartitionLog
 class MemoryGroupConsumer:
     """Implements `bus.GroupConsumer`. `member` is its name towards the cluster, such as in `cluster.expire`."""
 
-    def __init__(self, cluster: MemoryCluster, group: str, topics: Mapping[str, str], instance: str | None) -> None:
+    def __init__(
+        self,
+        cluster: MemoryCluster,
+        group: str,
+        topics: Mapping[str, str],
+        instance: str | None,
+        assignor: Assignor,
+    ) -> None:
         """`topics` maps role to physical name."""
-        self._cluster = cluster
+        self.cluster = cluster
         self._group = cluster.group(group)
         self._topics = dict(topics)
         self._roles = {topic: role for role, topic in topics.items()}
-        self._instance = instance
+        self._instance, self._assignor = instance, assignor
         self._owned: set[Place] = set()
         self._positions: dict[Place, int] = {}  # of started partitions only
         self._turn = 0
@@ -27,6 +45,7 @@ class MemoryGroupConsumer:
         self._assigned: list[Place] = []
         self.member = self._join()
 
+    @client_call
     def collect(self, limit: int, limit_bytes: int, timeout_s: float) -> Collected | None:  # noqa: ARG002
         """See `bus.GroupConsumer`. Never waits: what is not there now will not come by waiting."""
         self._serve_rebalance()
@@ -35,8 +54,8 @@ class MemoryGroupConsumer:
         records = self._take(1, limit_bytes)
         if not records:
             return None
-        membership = self.membership()
-        interruption = self._cluster.take_interruption(self.member)
+        membership = self._membership()
+        interruption = self.cluster.take_interruption(self.member)
         if interruption is not None:
             interruption()
         torn = self._serve_rebalance()
@@ -44,43 +63,51 @@ class MemoryGroupConsumer:
             records += self._take(limit - 1, limit_bytes - records[0].size_bytes())
         return Collected(batches(records, self._topics), membership, torn)
 
+    @client_call
     def take_changes(self) -> Changes:
         """See `bus.GroupConsumer`."""
         changes = Changes(tuple(self._revoked), tuple(self._assigned))
         self._revoked, self._assigned = [], []
         return changes
 
+    @client_call
     def owned(self) -> frozenset[Place]:
         """See `bus.GroupConsumer`."""
         return frozenset(self._owned)
 
+    @client_call
     def membership(self) -> Membership:
         """See `bus.GroupConsumer`."""
-        return Membership(self._group.name, self.member, self._group.generation)
+        return self._membership()
 
+    @client_call
     def committed(self, places: Sequence[Place], timeout_s: float) -> dict[Place, Committed | None]:  # noqa: ARG002
         """See `bus.GroupConsumer`."""
         for place in places:
-            if self._cluster.transactions.is_pending(self._group, self._at(place)):
+            if self.cluster.transactions.is_pending(self._group, self._at(place)):
                 raise RetriableError(
                     f"reading committed offsets: a transaction on {place.role}/{place.partition} is still open."
                 )
         return {place: self._group.committed(self._at(place)) for place in places}
 
+    @client_call
     def start(self, place: Place, offset: int) -> None:
         """See `bus.GroupConsumer`."""
         if place not in self._owned:
             raise FatalError(f"{place.role}/{place.partition} is not ours: it cannot be started.")
         self._positions[place] = offset
 
+    @client_call
     def pause(self, place: Place) -> None:
         """See `bus.GroupConsumer`."""
         self._positions.pop(place, None)
 
+    @client_call
     def span(self, place: Place) -> Span:
         """See `bus.GroupConsumer`."""
         return self._log(place).span()
 
+    @client_call
     def close(self) -> None:
         """See `bus.GroupConsumer`."""
         if self._instance is None and self.member in self._group:
@@ -88,7 +115,16 @@ class MemoryGroupConsumer:
         self._owned.clear()
         self._positions.clear()
 
+    @property
+    def client(self) -> str:
+        """See `calls.Client`."""
+        return self.member
+
+    def _membership(self) -> Membership:
+        return Membership(self._group.name, self.member, self._group.generation)
+
     def _take(self, limit: int, limit_bytes: int) -> list[MemoryRecord]:
+        limit = self.cluster.fetched(self.member, limit)
         flowing = sorted(self._positions)
         first = self._turn % len(flowing) if flowing else 0  # so that no busy partition starves another
         return take(self._positions, flowing[first:] + flowing[:first], self._log, limit, limit_bytes)
@@ -101,8 +137,8 @@ class MemoryGroupConsumer:
                 raise ExpiredError(place, position)
 
     def _join(self) -> str:
-        member = self._cluster.new_member_id(self._instance)
-        self._group.join(member, list(self._roles), self._instance)
+        member = self.cluster.new_member_id(self._instance)
+        self._group.join(member, list(self._roles), self._instance, self._assignor)
         return member
 
     def _serve_rebalance(self) -> bool:
@@ -137,4 +173,4 @@ class MemoryGroupConsumer:
         return Place(self._roles[at.topic], at.partition)
 
     def _log(self, place: Place) -> PartitionLog:
-        return self._cluster.log(self._at(place))
+        return self.cluster.log(self._at(place))

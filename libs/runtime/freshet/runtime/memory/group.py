@@ -1,9 +1,10 @@
-"""A consumer group: generations, cooperative assignment, static members, committed offsets (KIP-345, 429, 447)."""
+"""A consumer group: generations, assignment, static members, committed offsets (KIP-345, 429, 447)."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from freshet.runtime.bus import Committed, RefusedError
+from freshet.runtime.bus import Assignor, Committed, RefusedError
+from freshet.runtime.memory.assignors import range_assignment, sticky_assignment
 from freshet.runtime.memory.log import At
 
 
@@ -25,8 +26,14 @@ class _Member:
 class Group:
     """The coordinator's side of one group. Members learn of their partitions when they poll, through `sync`.
 
-    A partition changes hands in two steps, as with Kafka's cooperative-sticky assignor: the old member gives it up in
-    its next poll and joins again, only then can the new one have it. Everything else keeps flowing.
+    Cooperative: a partition changes hands in two steps. The old member gives it up in its next poll and joins again,
+    only then is it given to the new one; everything else keeps flowing. A static member that dies in between leaves a
+    gap, as in Kafka: its successor gets the last assignment without a rebalance, which lacks what the dead one was to
+    give up, and nobody has that until the next rebalance.
+
+    Range (eager): in its next poll each member gives up all it has and joins again. Once all have, or were expelled,
+    there is a new generation, and each learns of its share in its next poll. Until then commits of the old generation
+    pass. A static member that restarts gets its share of the newest complete assignment.
     """
 
     def __init__(self, name: str, partitions: Callable[[str], int]) -> None:
@@ -34,10 +41,13 @@ class Group:
         self.name = name
         self.generation = 0
         self._partitions = partitions
+        self._assignor: Assignor = "cooperative-sticky"
         self._topics: tuple[str, ...] = ()
         self._members: dict[str, _Member] = {}
         self._holders: dict[At, str] = {}
         self._committed: dict[At, Committed] = {}
+        self._joining: set[str] | None = None
+        """Who has joined again since an eager rebalance began; None while the group is stable."""
 
     def __contains__(self, member: str) -> bool:
         return member in self._members
@@ -47,12 +57,17 @@ class Group:
         """Names of all members, the eldest first."""
         return tuple(self._members)
 
-    def join(self, member: str, topics: Sequence[str], instance: str | None) -> None:
+    def join(
+        self, member: str, topics: Sequence[str], instance: str | None, assignor: Assignor = "cooperative-sticky"
+    ) -> None:
         """A new member. With a known instance it silently takes that one's place: same partitions, same generation."""
         if not self._members:
-            self._topics = tuple(sorted(topics))
-        if self._topics != tuple(sorted(topics)):
-            raise ValueError(f"group {self.name} reads {self._topics}, and so must {member}, not {topics}.")
+            self._topics, self._assignor, self._joining = tuple(sorted(topics)), assignor, None
+        if (self._topics, self._assignor) != (tuple(sorted(topics)), assignor):
+            raise ValueError(
+                f"group {self.name} reads {self._topics} by {self._assignor}, and so must {member}, not {topics} by "
+                f"{assignor}."
+            )
         predecessor = self._holder_of(instance)
         if predecessor is None:
             self._members[member] = _Member(instance)
@@ -60,6 +75,8 @@ class Group:
         else:
             self._members[member] = self._members.pop(predecessor)
             self._release(predecessor)
+        if self._joining is not None:
+            self._joined(member)
 
     def leave(self, member: str) -> None:
         """The member is gone, by its own will or because its session ended; its partitions are free."""
@@ -76,22 +93,30 @@ class Group:
         return bool(self._members) and topic in self._topics
 
     def rebalance(self) -> None:
-        """A new generation, and a new target for every member."""
+        """A new target for every member, in a new generation: at once, or when all have joined again."""
+        if self._assignor == "range":
+            self._joining = self._joining if self._joining is not None else set()
+            self._complete()
+            return
         self.generation += 1
-        partitions = [At(topic, partition) for topic in self._topics for partition in range(self._partitions(topic))]
-        targets = sticky_assignment({name: member.target for name, member in self._members.items()}, partitions)
-        for name, target in targets.items():
-            self._members[name].target = target
+        shares = sticky_assignment(
+            {name: member.target for name, member in self._members.items()}, self._all_partitions()
+        )
+        for name, share in shares.items():
+            self._members[name].target = {at for at in share if self._holders.get(at, name) == name}
 
     def sync(self, member: str, owned: Collection[At]) -> tuple[list[At], list[At]]:
         """What a polling member must give up, and what it has now been given."""
-        target = self._members[member].target
-        revoked = sorted(at for at in owned if at not in target or self._holders.get(at) != member)
+        revoked = self._revoked(member, owned)
         for at in revoked:
             if self._holders.get(at) == member:
                 del self._holders[at]
-        if revoked:
+        if self._joining is not None:
+            self._joined(member)
+        elif revoked and self._assignor == "cooperative-sticky":
             self.rebalance()
+        if self._joining is not None:
+            return revoked, []
         assigned = sorted(at for at in self._members[member].target if at not in self._holders)
         self._holders.update(dict.fromkeys(assigned, member))
         return revoked, assigned
@@ -122,25 +147,39 @@ class Group:
         self._committed = {at: offset for at, offset in self._committed.items() if at.topic != topic}
         self._holders = {at: holder for at, holder in self._holders.items() if at.topic != topic}
 
+    def lose_offsets(self) -> None:
+        """All committed offsets are gone, as when the group was idle for longer than the broker keeps them."""
+        self._committed.clear()
+
+    def _revoked(self, member: str, owned: Collection[At]) -> list[At]:
+        if self._joining is not None and member not in self._joining:
+            return sorted(owned)
+        target = self._members[member].target
+        return sorted(at for at in owned if at not in target or self._holders.get(at) != member)
+
+    def _joined(self, member: str) -> None:
+        assert self._joining is not None
+        self._joining.add(member)
+        self._complete()
+
+    def _complete(self) -> None:
+        """End an eager rebalance that waits for nobody any more."""
+        assert self._joining is not None
+        if not self._joining.issuperset(self._members):
+            return
+        self._joining = None
+        self.generation += 1
+        self._holders.clear()
+        order = sorted(self._members, key=lambda name: self._members[name].instance or name)
+        for name, target in range_assignment(order, self._all_partitions()).items():
+            self._members[name].target = target
+
+    def _all_partitions(self) -> list[At]:
+        return [At(topic, partition) for topic in self._topics for partition in range(self._partitions(topic))]
+
     def _holder_of(self, instance: str | None) -> str | None:
         same = (name for name, member in self._members.items() if instance is not None and member.instance == instance)
         return next(same, None)
 
     def _release(self, member: str) -> None:
         self._holders = {at: holder for at, holder in self._holders.items() if holder != member}
-
-
-def sticky_assignment(previous: Mapping[str, set[At]], partitions: Sequence[At]) -> dict[str, set[At]]:
-    """Shares that differ by one at most; everybody keeps what they had as far as that allows. Names decide ties."""
-    if not previous:
-        return {}
-    share, larger_shares = divmod(len(partitions), len(previous))
-    exist = set(partitions)
-    # whoever holds most gets the larger shares, so that fewest partitions move
-    ranked = sorted(previous, key=lambda member: (-len(previous[member] & exist), member))
-    sizes = {member: share + (rank < larger_shares) for rank, member in enumerate(ranked)}
-    kept = {member: sorted(previous[member] & exist)[: sizes[member]] for member in ranked}
-    free = iter(sorted(exist.difference(*kept.values())))
-    return {
-        member: set(kept[member]) | {next(free) for _ in range(sizes[member] - len(kept[member]))} for member in ranked
-    }

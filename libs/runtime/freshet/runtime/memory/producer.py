@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from freshet.runtime.bus import FatalError, RefusedError, RetriableError, Send, TooLargeError, Transaction
+from freshet.runtime.memory.calls import client_call
 from freshet.runtime.memory.cluster import MemoryCluster
 from freshet.runtime.memory.group import Membership
 from freshet.runtime.memory.log import At
@@ -14,28 +15,30 @@ class MemoryTransactionalProducer:
 
     def __init__(self, cluster: MemoryCluster, transactional_id: str, topic: Callable[[str], str]) -> None:
         """`topic` gives the physical name of a role's topic."""
-        self._cluster = cluster
-        self._transactional_id = transactional_id
+        self.cluster = cluster
+        self.client = transactional_id
         self._topic = topic
         self._opened: Session | None = None
 
+    @client_call
     def open(self) -> None:
         """See `bus.TransactionalProducer`."""
-        self._opened = self._cluster.transactions.open(self._transactional_id)
+        self._opened = self.cluster.transactions.open(self.client)
 
+    @client_call
     def commit(self, transaction: Transaction) -> None:
         """See `bus.TransactionalProducer`."""
-        transactions = self._cluster.transactions
-        transactions.begin(self._session, self._cluster.now_ms)
+        transactions = self.cluster.transactions
+        transactions.begin(self._session, self.cluster.now_ms)
         try:
-            self._cluster.reached("begun", self._transactional_id)
+            self.cluster.reached("begun", self.client)
             for send in transaction.sends:
-                topic = self._cluster.topic(self._topic(send.role))
-                topic.append(send, self._cluster.now_ms, transactions.current(self._session))
-            self._cluster.reached("produced", self._transactional_id)
+                topic = self.cluster.topic(self._topic(send.role))
+                topic.append(send, self.cluster.now_ms, transactions.current(self._session))
+            self.cluster.reached("produced", self.client)
             if transaction.offsets:
                 self._send_offsets(transaction)
-            self._cluster.reached("offsets_sent", self._transactional_id)
+            self.cluster.reached("offsets_sent", self.client)
         except RefusedError:
             transactions.end(self._session, committed=False)
             raise
@@ -43,8 +46,9 @@ class MemoryTransactionalProducer:
             transactions.end(self._session, committed=False)
             raise RefusedError(f"the transaction was aborted: {error}") from error
         transactions.end(self._session, committed=True)
-        self._cluster.reached("committed", self._transactional_id)
+        self.cluster.reached("committed", self.client)
 
+    @client_call
     def close(self) -> None:
         """See `bus.TransactionalProducer`."""
         self._opened = None
@@ -52,9 +56,9 @@ class MemoryTransactionalProducer:
     def _send_offsets(self, transaction: Transaction) -> None:
         membership = transaction.membership
         assert isinstance(membership, Membership), "offsets are committed with the membership that read them"
-        group = self._cluster.group(membership.group)
+        group = self.cluster.group(membership.group)
         group.check(membership)
-        pending = self._cluster.transactions.current(self._session).offsets
+        pending = self.cluster.transactions.current(self._session).offsets
         for place, offset in transaction.offsets.items():
             pending[group, At(self._topic(place.role), place.partition)] = offset
 
@@ -67,17 +71,21 @@ class MemoryTransactionalProducer:
 class MemoryProducer:
     """Implements `bus.Producer`."""
 
+    client = "producer"
+
     def __init__(self, cluster: MemoryCluster, topic: Callable[[str], str]) -> None:
         """`topic` gives the physical name of a role's topic."""
-        self._cluster = cluster
+        self.cluster = cluster
         self._topic = topic
 
+    @client_call
     def send(self, send: Send) -> list[int]:
         """See `bus.Producer`."""
         try:
-            return self._cluster.topic(self._topic(send.role)).append(send, self._cluster.now_ms)
+            return self.cluster.topic(self._topic(send.role)).append(send, self.cluster.now_ms)
         except TooLargeError as error:
             raise FatalError(f"writing to {self._topic(send.role)}: {error}") from error
 
+    @client_call
     def close(self) -> None:
         """See `bus.Producer`."""

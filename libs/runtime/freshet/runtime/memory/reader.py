@@ -5,6 +5,7 @@ from typing import Final
 
 from freshet.contracts.batch import Batch
 from freshet.runtime.bus import Place
+from freshet.runtime.memory.calls import client_call
 from freshet.runtime.memory.cluster import MemoryCluster
 from freshet.runtime.memory.fetch import batches, take
 from freshet.runtime.memory.log import At, PartitionLog
@@ -15,38 +16,48 @@ _NO_LIMIT_BYTES: Final = 2**62
 class MemoryLogReader:
     """Implements `bus.LogReader`."""
 
+    client = "reader"
+
     def __init__(self, cluster: MemoryCluster, topics: Mapping[str, str], starts: Mapping[Place, int] | None) -> None:
         """`topics` maps role to physical name."""
-        self._cluster = cluster
+        self.cluster = cluster
         self._topics = dict(topics)
         self._starts = starts
         self._positions: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
-        self.mark_ends()
+        self._mark_ends()
 
+    @client_call
     def read(self, limit: int, timeout_s: float) -> list[Batch]:  # noqa: ARG002
         """See `bus.LogReader`. Never waits: what is not there now will not come by waiting."""
         for place, position in self._positions.items():
             self._positions[place] = max(position, self._log(place).low)  # retention may have overtaken us
+        limit = self.cluster.fetched(self.client, limit)
         records = take(self._positions, list(self._positions), self._log, limit, _NO_LIMIT_BYTES)
         return list(batches(records, self._topics))
 
+    @client_call
     def caught_up(self) -> bool:
         """See `bus.LogReader`."""
         return all(self._positions[place] >= end for place, end in self._ends.items())
 
+    @client_call
     def mark_ends(self) -> None:
         """See `bus.LogReader`."""
+        self._mark_ends()
+
+    @client_call
+    def close(self) -> None:
+        """See `bus.LogReader`."""
+
+    def _mark_ends(self) -> None:
         for role, name in self._topics.items():
-            topic = self._cluster.find_topic(name)
+            topic = self.cluster.find_topic(name)
             for log in topic.logs if topic is not None else ():
                 place = Place(role, log.at.partition)
                 if self._starts is None or place in self._starts:
                     self._positions.setdefault(place, (self._starts or {}).get(place, log.low))
                     self._ends[place] = log.last_stable_offset
 
-    def close(self) -> None:
-        """See `bus.LogReader`."""
-
     def _log(self, place: Place) -> PartitionLog:
-        return self._cluster.log(At(self._topics[place.role], place.partition))
+        return self.cluster.log(At(self._topics[place.role], place.partition))
