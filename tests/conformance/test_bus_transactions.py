@@ -138,6 +138,28 @@ def test_open_fences_the_predecessor(bus_world: BusWorld) -> None:
     assert values_of(read_all(bus_world.bus, "rollouts")) == [b"6", b"7", b"other"]
 
 
+def test_a_commit_never_takes_an_id_back(bus_world: BusWorld) -> None:
+    """A suspect client that may not re-open leaves its successor alone: what it read before is out of date."""
+    bus_world.make_topics("rollouts")
+    old = opened(bus_world.bus, reopen=False)
+    bus_world.commit_slowly(old, Transaction([send("rollouts", b"6")]))
+    young = opened(bus_world.bus, reopen=False)
+    young.commit(Transaction([send("rollouts", b"7")]))
+    with pytest.raises(FatalError, match="start anew"):
+        old.commit(Transaction([send("rollouts", b"7, by the old")]))
+    young.commit(Transaction([send("rollouts", b"8")]))
+    assert values_of(read_all(bus_world.bus, "rollouts")) == [b"6", b"7", b"8"]
+
+
+def test_a_suspect_client_that_may_reopen_goes_on(bus_world: BusWorld) -> None:
+    """A data loop's slow commit costs a new client, and nothing else."""
+    bus_world.make_topics("predictions")
+    producer = opened(bus_world.bus)
+    bus_world.commit_slowly(producer, Transaction([send("predictions", b"1")]))
+    producer.commit(Transaction([send("predictions", b"2")]))
+    assert values_of(read_all(bus_world.bus, "predictions")) == [b"1", b"2"]
+
+
 def test_committed_offsets_go_with_their_topic(bus_world: BusWorld) -> None:
     """A topic made anew begins without committed offsets: the old ones would point into other records."""
     bus_world.make_topics("events")

@@ -14,6 +14,7 @@ from freshet.contracts.topic_plan import topic_configs
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime import failpoints
 from freshet.runtime.bus import (
+    SUSPECT_S,
     Bus,
     Collected,
     Committed,
@@ -35,6 +36,7 @@ T = TypeVar("T")
 
 _PATIENCE_S: Final = 30.0  # a bound for real brokers; memory answers at once or never
 _WAIT_S: Final = 0.1
+_STALL_MS: Final = int(SUSPECT_S * 1000) + 100
 _NO_LIMIT_BYTES: Final = 2**30
 
 
@@ -59,6 +61,9 @@ class BusWorld(Protocol):
 
     def crash(self, producer: TransactionalProducer, transaction: Transaction, at: Step) -> None:
         """Commit as far as this step, then be dead: what a SIGKILL there leaves behind."""
+
+    def commit_slowly(self, producer: TransactionalProducer, transaction: Transaction) -> None:
+        """Commit, with a stall in the middle that makes the client suspect."""
 
     def tear_next_collect(self, consumer: GroupConsumer, cause: Callable[[], object]) -> None:
         """Let `cause` start a rebalance inside the consumer's next collect, which is told of it before it returns."""
@@ -98,6 +103,17 @@ class MemoryWorld:
         self.cluster.failpoint = strike
         with pytest.raises(SimulatedCrash):
             producer.commit(transaction)
+        self.cluster.failpoint = None
+
+    def commit_slowly(self, producer: TransactionalProducer, transaction: Transaction) -> None:
+        """See BusWorld."""
+
+        def stall(step: Step, _transactional_id: str) -> None:
+            if step == "produced":
+                self.cluster.advance(_STALL_MS)
+
+        self.cluster.failpoint = stall
+        producer.commit(transaction)
         self.cluster.failpoint = None
 
     def tear_next_collect(self, consumer: GroupConsumer, cause: Callable[[], object]) -> None:
@@ -152,6 +168,17 @@ class KafkaWorld:
             with pytest.raises(SimulatedCrash):
                 producer.commit(transaction)
         producer._client.flush(_PATIENCE_S)  # what is in the client's queue is to be on the broker
+
+    def commit_slowly(self, producer: TransactionalProducer, transaction: Transaction) -> None:
+        """See BusWorld."""
+
+        def stall(step: str) -> None:
+            if step == "produced":
+                time.sleep(_STALL_MS / 1000)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(failpoints, "reached", stall)
+            producer.commit(transaction)
 
     def tear_next_collect(self, consumer: GroupConsumer, cause: Callable[[], object]) -> None:
         """See BusWorld."""
@@ -241,9 +268,9 @@ def write(bus: Bus, role: str, *values: bytes | None, partition: int = 0, key: b
     return offsets
 
 
-def opened(bus: Bus, slot: str = "0") -> TransactionalProducer:
+def opened(bus: Bus, slot: str = "0", *, reopen: bool = True) -> TransactionalProducer:
     """A transactional producer that has fenced its predecessors."""
-    producer = bus.transactional_producer("inference", slot)
+    producer = bus.transactional_producer("inference", slot, reopen=reopen)
     producer.open()
     return producer
 

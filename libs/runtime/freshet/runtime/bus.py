@@ -6,13 +6,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.errors import FreshetError
 
 Assignor = Literal["cooperative-sticky", "range"]
 """How a group divides partitions: moving few, with no pause; or topic by topic alike, with everybody paused."""
+
+SUSPECT_S: Final = 2.0
+"""A transactional client whose commit took longer is suspect: a copy of its EndTxn may still be on its way."""
 
 
 class Place(NamedTuple):
@@ -108,6 +111,16 @@ class RightsError(FatalError):
     """The cluster does not allow this client what it needs: somebody must grant it, or change the settings."""
 
 
+class SuspectError(FatalError):
+    """A suspect client would have to take its transactional id back to commit, and may not."""
+
+    def __init__(self, transactional_id: str) -> None:
+        super().__init__(
+            f"{transactional_id} may not commit any more: a commit before was slow, or its connection was lost, and "
+            "meanwhile another process may have taken over. Nothing was written; start anew: fence, fold, decide."
+        )
+
+
 class ExpiredError(BusError):
     """A partition's position is outside what the topic still holds; it delivers nothing until it is started anew."""
 
@@ -152,7 +165,12 @@ class GroupConsumer(Protocol):
 
 
 class TransactionalProducer(Protocol):
-    """Commits transactions under one transactional id; a second one with the same id fences the first."""
+    """Commits transactions under one transactional id; a second one with the same id fences the first.
+
+    After a slow or retried commit, or a lost connection, a client is suspect. With `reopen` the next commit takes the
+    id anew first, which may fence a successor: right only where the group's membership guards the batch. Without,
+    that commit raises FatalError: whoever decides from what it has read must fence and read again before it decides.
+    """
 
     def open(self) -> None:
         """Fence predecessors, and finish or abort what they left open. Blocks; raises FatalError or RetriableError."""
@@ -196,8 +214,11 @@ class Bus(Protocol):
     def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> GroupConsumer:
         """A member of the service's group: with an instance, a fixed slot (static membership); else an elastic one."""
 
-    def transactional_producer(self, service: str, slot: str) -> TransactionalProducer:
-        """A transactional producer for that slot; call `open` before the first commit."""
+    def transactional_producer(self, service: str, slot: str, *, reopen: bool = True) -> TransactionalProducer:
+        """A transactional producer for that slot; call `open` before the first commit.
+
+        `reopen=False` where the content of a commit follows from what was read since `open` (deciders, publishing).
+        """
 
     def producer(self) -> Producer:
         """An idempotent producer without transactions."""

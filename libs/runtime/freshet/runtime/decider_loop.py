@@ -39,7 +39,7 @@ class DeciderLoop:
         self._jobs, self._clock, self._metrics = jobs, clock, metrics
         self._labels = (service, names.pipeline)
         self._log = structlog.get_logger("decider").bind(service=service)
-        self._producer = bus.transactional_producer(service, "owner")
+        self._producer = bus.transactional_producer(service, "owner", reopen=False)
         self._feed = Feed(bus.reader(roles_of(decider.follows, decider.owns)))
         self._owner = False
         self._caught_up = False

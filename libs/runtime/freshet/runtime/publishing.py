@@ -111,7 +111,7 @@ def publish_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, ev
 
 def _as_single_writer(bus: Bus, decide: Callable[[], tuple[T, list[Send]]]) -> T:
     """Read and decide only once nobody else can commit any more, then write all of it or nothing."""
-    producer = bus.transactional_producer(_SERVICE, _SLOT)
+    producer = bus.transactional_producer(_SERVICE, _SLOT, reopen=False)
     try:
         producer.open()
         decided, sends = decide()

@@ -41,7 +41,7 @@ class KafkaBus:
         settings = config.group_consumer(self._bootstrap_servers, self._extra, self.names.group(service), instance)
         return KafkaGroupConsumer(settings, {role: self.names.topic(role) for role in roles}, self.spans)
 
-    def transactional_producer(self, service: str, slot: str) -> KafkaTransactionalProducer:
+    def transactional_producer(self, service: str, slot: str, *, reopen: bool = True) -> KafkaTransactionalProducer:
         """See `bus.Bus`."""
         settings = config.transactional_producer(
             self._bootstrap_servers,
@@ -49,7 +49,7 @@ class KafkaBus:
             self.names.transactional_id(service, slot),
             self._transaction_timeout_ms,
         )
-        return KafkaTransactionalProducer(settings, self.names.topic)
+        return KafkaTransactionalProducer(settings, self.names.topic, reopen=reopen)
 
     def producer(self) -> KafkaProducer:
         """See `bus.Bus`."""

@@ -8,14 +8,22 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from freshet.contracts.topics import topic_table
 from freshet.runtime import failpoints
-from freshet.runtime.bus import FatalError, RefusedError, RetriableError, Send, TooLargeError, Transaction
+from freshet.runtime.bus import (
+    SUSPECT_S,
+    FatalError,
+    RefusedError,
+    RetriableError,
+    Send,
+    SuspectError,
+    TooLargeError,
+    Transaction,
+)
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S
 from freshet.runtime.kafka.connection import ConnectionErrors
 from freshet.runtime.kafka.errors import bus_error, kafka_error, translated
 from freshet.runtime.watchdog import Watchdog
 
 _COMMIT_DEADLINE_S: Final = 30.0
-_SUSPECT_S: Final = 2.0
 _HUNG_S: Final = REQUEST_TIMEOUT_S + 5.0  # each call is bounded by the request timeout: beyond, it never comes back
 _DEFAULT_MAX_MESSAGE_BYTES: Final = 1_048_588  # Kafka's own, for topics whose stanza does not say
 _RECORD_OVERHEAD_BYTES: Final = 128  # batch header and varints, rounded up
@@ -27,13 +35,14 @@ class KafkaTransactionalProducer:
 
     Suspect rule (Jepsen's client-side defence): librdkafka resends EndTxn under the same epoch, so a delayed copy could
     hit the next transaction. After a slow or retried commit the client is replaced before the next begin: the new epoch
-    fences any copy still on its way.
+    fences any copy still on its way. Who may not take its id back (`reopen=False`) ends instead, and so does the copy.
     """
 
-    def __init__(self, config: dict[str, Any], topic: Callable[[str], str]) -> None:
+    def __init__(self, config: dict[str, Any], topic: Callable[[str], str], *, reopen: bool) -> None:
         self._config = config | {"on_delivery": self._on_delivery, "error_cb": self._on_error}
         self._errors = ConnectionErrors()
         self._topic = topic
+        self._reopen = reopen
         self._producer: Producer | None = None
         self._undelivered: list[KafkaError] = []
         self._suspect = False
@@ -52,6 +61,8 @@ class KafkaTransactionalProducer:
         # through a broker's restart hangs in its first `send_offsets_to_transaction`; a new one does not.
         self._client.poll(0)
         if self._suspect:
+            if not self._reopen:
+                raise SuspectError(self._config["transactional.id"])
             self.open()
         self._undelivered.clear()
         began = time.monotonic()
@@ -77,7 +88,7 @@ class KafkaTransactionalProducer:
         except (KafkaException, SystemError) as error:
             self._abort(kafka_error(error), transaction)
         failpoints.reached("committed")
-        if time.monotonic() - began > _SUSPECT_S:
+        if time.monotonic() - began > SUSPECT_S:
             self._suspect = True
 
     def _retried(self, call: Callable[[], object], doing: str) -> None:

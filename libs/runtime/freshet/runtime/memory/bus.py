@@ -31,10 +31,10 @@ class MemoryBus:
         """See `bus.Bus`."""
         return MemoryGroupConsumer(self.cluster, self.names.group(service), self._topics(roles), instance, assignor)
 
-    def transactional_producer(self, service: str, slot: str) -> MemoryTransactionalProducer:
+    def transactional_producer(self, service: str, slot: str, *, reopen: bool = True) -> MemoryTransactionalProducer:
         """See `bus.Bus`."""
         transactional_id = self.names.transactional_id(service, slot)
-        return MemoryTransactionalProducer(self.cluster, transactional_id, self.names.topic)
+        return MemoryTransactionalProducer(self.cluster, transactional_id, self.names.topic, reopen=reopen)
 
     def producer(self) -> MemoryProducer:
         """See `bus.Bus`."""

@@ -38,6 +38,7 @@ class MemoryCluster:
         self.failpoint: Failpoint | None = None
         self.before: Before | None = None
         self.fetches: Fetched | None = None
+        self.disconnects = 0
         self.transactions = TransactionCoordinator(transaction_timeout_ms)
         self._topics: dict[str, Topic] = {}
         self._topics_created = 0
@@ -51,6 +52,10 @@ class MemoryCluster:
         """Let time pass; transactions that are open too long are aborted."""
         self.now_ms += elapsed_ms
         self.transactions.expire(self.now_ms)
+
+    def disconnect(self) -> None:
+        """All connections break, as when the broker restarts: clients that are open now have noticed."""
+        self.disconnects += 1
 
     def ensure(self, names: TopicNames, partitions: int, roles: Sequence[str] | None = None) -> None:
         """Create what is missing of these roles' topics (by default all), as `schemas/topics.yaml` describes them."""

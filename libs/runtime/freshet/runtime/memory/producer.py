@@ -2,7 +2,16 @@
 
 from collections.abc import Callable
 
-from freshet.runtime.bus import FatalError, RefusedError, RetriableError, Send, TooLargeError, Transaction
+from freshet.runtime.bus import (
+    SUSPECT_S,
+    FatalError,
+    RefusedError,
+    RetriableError,
+    Send,
+    SuspectError,
+    TooLargeError,
+    Transaction,
+)
 from freshet.runtime.memory.calls import client_call
 from freshet.runtime.memory.cluster import MemoryCluster
 from freshet.runtime.memory.group import Membership
@@ -11,25 +20,40 @@ from freshet.runtime.memory.transaction import Session
 
 
 class MemoryTransactionalProducer:
-    """Implements `bus.TransactionalProducer`; at each step the cluster's failpoint may strike."""
+    """Implements `bus.TransactionalProducer`; at each step the cluster's failpoint may strike.
 
-    def __init__(self, cluster: MemoryCluster, transactional_id: str, topic: Callable[[str], str]) -> None:
+    A commit is slow if the cluster's clock went on by more than SUSPECT_S in it.
+    """
+
+    def __init__(
+        self, cluster: MemoryCluster, transactional_id: str, topic: Callable[[str], str], *, reopen: bool
+    ) -> None:
         """`topic` gives the physical name of a role's topic."""
         self.cluster = cluster
         self.client = transactional_id
         self._topic = topic
+        self._reopen = reopen
         self._opened: Session | None = None
+        self._disconnects = 0
+        self._suspect = False
 
     @client_call
     def open(self) -> None:
         """See `bus.TransactionalProducer`."""
+        self._disconnects = self.cluster.disconnects
         self._opened = self.cluster.transactions.open(self.client)
+        self._suspect = False
 
     @client_call
     def commit(self, transaction: Transaction) -> None:
         """See `bus.TransactionalProducer`."""
+        if self._suspect or self._disconnects != self.cluster.disconnects:
+            if not self._reopen:
+                raise SuspectError(self.client)
+            self.open()
+        began_ms = self.cluster.now_ms
         transactions = self.cluster.transactions
-        transactions.begin(self._session, self.cluster.now_ms)
+        transactions.begin(self._session, began_ms)
         try:
             self.cluster.reached("begun", self.client)
             for send in transaction.sends:
@@ -46,6 +70,7 @@ class MemoryTransactionalProducer:
             transactions.end(self._session, committed=False)
             raise RefusedError(f"the transaction was aborted: {error}") from error
         transactions.end(self._session, committed=True)
+        self._suspect = self.cluster.now_ms - began_ms > SUSPECT_S * 1000
         self.cluster.reached("committed", self.client)
 
     @client_call
