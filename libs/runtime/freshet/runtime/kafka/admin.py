@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import (
     Consumer,
@@ -56,6 +56,20 @@ _WHAT_TO_DO: Final = {
 }
 
 
+class Ends(NamedTuple):
+    """Where a partition ends: for a read_committed reader (`stable`), and with what is not decided yet (`high`)."""
+
+    stable: int
+    high: int
+
+
+class Brokers(NamedTuple):
+    """Host and port of a partition's leader, and of all brokers."""
+
+    leader: tuple[str, int]
+    all: tuple[tuple[str, int], ...]
+
+
 class UnreachableError(RetriableError):
     """No broker answered in time."""
 
@@ -80,6 +94,11 @@ class KafkaAdmin:
         self._errors = ConnectionErrors()
         self._settings = config.common(bootstrap_servers, extra or {}) | {"error_cb": self._errors}
         self._client = AdminClient(self._settings)
+
+    @property
+    def address(self) -> str:
+        """Where this cluster is: its bootstrap servers."""
+        return self._bootstrap_servers
 
     def names(self) -> list[str]:
         """All topics that this principal may see, sorted."""
@@ -168,15 +187,50 @@ class KafkaAdmin:
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """The end of each partition for a read_committed reader; an absent topic gives {}."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(topic, partition): latest for partition in self._partitions(topic)}
-        if not asked:
+        asked = [(topic, partition) for partition in self._partitions(topic)]
+        found = self._latest(asked, IsolationLevel.READ_COMMITTED) if asked else {}
+        return {partition: end for (_, partition), end in found.items()}
+
+    def partitions(self, topics: Collection[str]) -> set[tuple[str, int]]:
+        """All (topic, partition) of these topics; absent ones have none."""
+        with self._explained("listing topics"):
+            found = self._client.list_topics(timeout=self._timeout_s).topics
+        return {(topic, partition) for topic in topics if topic in found for partition in found[topic].partitions}
+
+    def ends(self, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], Ends]:
+        """Both ends of each of these (topic, partition)."""
+        if not places:
             return {}
-        with self._explained(f"reading the ends of {topic}"):
-            answers = self._client.list_offsets(
-                asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self._timeout_s
-            )
-            return {at.partition: answer.result().offset for at, answer in answers.items()}
+        stable = self._latest(places, IsolationLevel.READ_COMMITTED)
+        high = self._latest(places, IsolationLevel.READ_UNCOMMITTED)
+        return {place: Ends(stable[place], high[place]) for place in places}
+
+    def timestamp_at(self, topic: str, partition: int, offset: int) -> int | None:
+        """The timestamp of the first record at or after an offset, visible or not; None if none came in time."""
+        reader = Consumer(self._settings | {"group.id": "freshet", "isolation.level": "read_uncommitted"})
+        try:
+            reader.assign([TopicPartition(topic, partition, offset)])
+            message = reader.poll(self._timeout_s)
+            return None if message is None or message.error() is not None else message.timestamp()[1]
+        finally:
+            reader.close()
+
+    def plain_brokers(self, topic: str, partition: int) -> Brokers | None:
+        """Where the brokers listen, should they listen without TLS and login; else None."""
+        if self._settings.get("security.protocol", "plaintext").lower() != "plaintext":
+            return None
+        with self._explained("listing brokers"):
+            found = self._client.list_topics(topic, timeout=self._timeout_s)
+        brokers = {at.id: (str(at.host), at.port) for at in found.brokers.values()}
+        leader = brokers.get(found.topics[topic].partitions[partition].leader)
+        return None if leader is None else Brokers(leader, tuple(brokers.values()))
+
+    def _latest(self, places: Collection[tuple[str, int]], isolation: IsolationLevel) -> dict[tuple[str, int], int]:
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(*place): latest for place in places}
+        with self._explained("reading the ends of partitions"):
+            answers = self._client.list_offsets(asked, isolation_level=isolation, request_timeout=self._timeout_s)
+            return {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
 
     def _partitions(self, topic: str) -> range:
         state = self.describe([topic]).get(topic)
