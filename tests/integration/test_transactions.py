@@ -131,7 +131,7 @@ def test_a_coordinator_that_has_finished_is_told_apart(
 
 
 @pytest.mark.parametrize(
-    "group", ["a", "freshet.inference.loans", "freshet.ingestion.loans", "Grün", "polygenelubricants"]
+    "group", ["a", "freshet.inference.loans", "dev.freshet.inference.loans", "Grün", "polygenelubricants"]
 )
 def test_offsets_are_kept_where_java_puts_them(group: str) -> None:
     """Java's hash of the group's name without its sign; the last one's is the integer that has no opposite."""

@@ -20,6 +20,7 @@ from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.http import HealthServer
 from freshet.runtime.jobs import Jobs
 from freshet.runtime.kafka import KafkaBus
+from freshet.runtime.kafka.releases import warn_if_faulty
 from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.service import Context, ControlService, Service
@@ -66,6 +67,7 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     try:
         _await_broker(settings, stop)
         if not stop.is_set():
+            warn_if_faulty(settings.bootstrap_servers, settings.kafka)
             loops += _build(service, pipelines, settings, metrics)
         # What is there now stays: collections need not look at it again, and then rarely at the rest.
         gc.freeze()
