@@ -126,3 +126,21 @@ def test_the_shared_broker_of_the_session_answers(kafka: str, namespace: str) ->
     topic = f"{namespace}probe"
     create_topic(kafka, topic)
     assert topic in topics(kafka)
+
+
+def test_data_of_another_release_are_refused_in_one_sentence(root: Path) -> None:
+    """Kafka's own words for it are a stack trace; ours say what is in the way and how to go on."""
+    broker.up(root, say=print)
+    broker.down(root)
+    state = root / ".local" / "kafka"
+    for note, by in (("4.3.1\n", "Kafka 4.3.1"), (None, "another Kafka")):
+        (state / "formatted-by").unlink()
+        if note is not None:
+            (state / "formatted-by").write_text(note)
+        (state / "broker.log").write_text("")
+        with pytest.raises(LocalError, match=rf"{by}.*`freshet local wipe --yes`") as refused:
+            broker.up(root, say=print)
+        assert "\n" not in str(refused.value)
+        assert (state / "broker.log").read_text() == ""
+    broker.wipe(root)
+    assert broker.up(root, say=print).answers

@@ -131,6 +131,7 @@ def _start(
     state: StateFolder, known: Endpoint | None, environ: Mapping[str, str], *, say: Callable[[str], None]
 ) -> Endpoint:
     """Start a broker and wait for it; on the ports of `known` if given."""
+    _refuse_data_of_another_release(state)
     engine = choose.engine(environ, say=say)
     launch = Launch(
         state,
@@ -141,6 +142,10 @@ def _start(
     bootstrap_servers = f"{LOOPBACK}:{launch.client_port}"
     say(f"starting Kafka {KAFKA} ({engine.kind}) on {bootstrap_servers}")
     launch.write_settings(engine.listen)
+    if not state.formatted:
+        state.note_release(
+            KAFKA
+        )  # before it is done: a note without data says nothing, data without a note are refused
     pid, mark = _spawn(launch, engine)
     endpoint = Endpoint(
         kind=engine.kind,
@@ -152,6 +157,16 @@ def _start(
     )
     save(state.endpoint, endpoint)  # before it is ready: if we are interrupted now, the next call finds it
     return _wait_ready(state, endpoint)
+
+
+def _refuse_data_of_another_release(state: StateFolder) -> None:
+    by = state.formatted_by
+    if by not in (None, KAFKA):
+        formatter = f"Kafka {by}" if by else "another Kafka (4.3.1 or older)"
+        raise LocalError(
+            f"the data in {state.data} were formatted by {formatter}, and Kafka {KAFKA}, which starts here, may not be "
+            "able to read them: `freshet local wipe --yes` deletes them, and `freshet local up` then begins anew."
+        )
 
 
 def _spawn(launch: Launch, engine: Engine) -> tuple[int, str]:

@@ -106,6 +106,22 @@ class StateFolder:
     def formatted(self) -> bool:
         return (self.data / "meta.properties").exists()
 
+    @property
+    def formatted_by(self) -> str | None:
+        """The Kafka that formatted the data; None if there are none, '' if it left no note."""
+        if not self.formatted:
+            return None
+        note = self._release_note
+        return note.read_text().strip() if note.exists() else ""
+
+    def note_release(self, kafka: str) -> None:
+        """Say which Kafka formats the data. Kafka itself notes only the layout, which has not changed for years."""
+        self._release_note.write_text(f"{kafka}\n")
+
+    @property
+    def _release_note(self) -> Path:
+        return self.path / "formatted-by"
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
