@@ -14,6 +14,7 @@ from freshet.cli import pipeline, schemas, topics
 from freshet.cli.apply import apply
 from freshet.cli.output import Exit
 from freshet.contracts.resources import pipelines_dir
+from freshet.runtime.kafka.admin import KafkaAdmin
 
 pytestmark = pytest.mark.kafka
 
@@ -75,6 +76,22 @@ def test_a_conflict_exits_with_5_and_says_why(freshet: Freshet, loans: Path) -> 
     assert refused.stdout == ""
     assert document(freshet("pipeline", "list", "--json"))[0]["partitions"] == 6
     assert freshet("topics", "plan", "--pipeline", "loans=12").exit_code == Exit.CONFLICT
+
+
+def test_a_topic_of_somebody_elses_is_a_conflict(freshet: Freshet, loans: Path, kafka: str, namespace: str) -> None:
+    """Their settings stay, and nothing is published, until --adopt says that they may be changed."""
+    admin, theirs = KafkaAdmin(kafka), f"{namespace}loans.events"
+    admin.create(theirs, 6, {"cleanup.policy": "compact"})
+    refused = freshet("apply", "-f", loans)
+    assert refused.exit_code == Exit.CONFLICT
+    assert "was cleanup.policy=compact" in refused.stderr
+    assert "--adopt" in refused.stderr
+    assert freshet("topics", "plan", "--pipeline", "loans=6").exit_code == Exit.CONFLICT
+    assert freshet("topics", "apply", "--pipeline", "loans=6").exit_code == Exit.CONFLICT
+    assert admin.describe([theirs])[theirs].configs["cleanup.policy"] == "compact"
+    assert freshet("apply", "-f", loans, "--adopt").exit_code == Exit.OK
+    assert admin.describe([theirs])[theirs].configs["cleanup.policy"] == "delete"
+    assert document(freshet("pipeline", "list", "--json"))[0]["pipeline"] == "loans"
 
 
 def test_problems_of_the_folder_exit_with_4(freshet: Freshet, loans: Path) -> None:

@@ -99,8 +99,8 @@ def test_the_order_of_cleanup_policies_is_not_drift() -> None:
     assert by_topic(plan_topics("", PIPELINES, existing))["freshet.workers"].action == "ok"
 
 
-def test_drift_is_altered_back() -> None:
-    """Only the drifted setting is altered, and the details say what it was."""
+def test_drift_is_named() -> None:
+    """Only the drifted setting is to be altered, and the details say what it was."""
     existing = as_planned()
     rollouts = existing["freshet.rollouts"]
     existing["freshet.rollouts"] = TopicState(1, {**rollouts.configs, "cleanup.policy": "delete"})

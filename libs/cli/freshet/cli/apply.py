@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
-from freshet.cli.topics import Replication
+from freshet.cli.topics import Adopt, Replication
 from freshet.contracts.pipeline import load_checked
 from freshet.runtime.kafka.admin import BROKER_DEFAULT
 from freshet.runtime.provision import provision
@@ -17,13 +17,15 @@ from freshet.runtime.publishing import publish_pipeline, review_pipeline
 def apply(
     folder: Annotated[Path, typer.Option("--file", "-f", metavar="FOLDER", help="Holds pipeline.yaml and event.avsc.")],
     replication_factor: Replication = BROKER_DEFAULT,
+    adopt: Adopt = False,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
     """Publish a pipeline: check it, create its topics, and make its specification the newest. Idempotent.
 
-    Exits with 4 if the folder has problems, with 5 if the published pipeline must not be replaced by this one.
+    Exits with 4 if the folder has problems, with 5 if the published pipeline must not be replaced by this one, or if a
+    topic is in the way.
     """
     spec, text, event_schema = load_checked(folder)
     connection = connect(bootstrap, namespace)
@@ -34,6 +36,7 @@ def apply(
         namespace,
         [(spec.pipeline, spec.partitions)],
         replication_factor=replication_factor,
+        adopt=adopt,
         say=say,
     )
     published = publish_pipeline(bus, namespace, spec, text, event_schema)

@@ -41,7 +41,14 @@ Replication = Annotated[
     typer.Option("--replication-factor", min=BROKER_DEFAULT, help="Of new topics; -1 is the broker's own default."),
 ]
 
-_SHOWN: Final = {"create": "create", "alter": "alter", "ok": "as it should be", "refuse": "refused"}
+Adopt = Annotated[
+    bool,
+    typer.Option(
+        "--adopt", help="Give topics that are there with other settings ours; by default they are a conflict."
+    ),
+]
+
+_SHOWN: Final = {"create": "create", "alter": "has other settings", "ok": "as it should be", "refuse": "refused"}
 
 
 @app.command("plan")
@@ -49,11 +56,11 @@ _SHOWN: Final = {"create": "create", "alter": "alter", "ok": "as it should be", 
 def plan_command(
     pipeline: Pipelines = None, bootstrap: Bootstrap = None, namespace: Namespace = "", as_json: Json = False
 ) -> None:
-    """Say what `topics apply` would do. Changes nothing; exits with 5 if something would be refused."""
+    """Say what `topics apply` would do. Changes nothing; exits with 5 if a topic is in the way of it."""
     connection = connect(bootstrap, namespace)
     steps = plan(connection.admin, namespace, counts(connection, pipeline or []))
     _show(steps, as_json=as_json)
-    if any(step.action == "refuse" for step in steps):
+    if any(step.action in ("refuse", "alter") for step in steps):
         raise typer.Exit(Exit.CONFLICT)
 
 
@@ -62,14 +69,15 @@ def plan_command(
 def apply_command(
     pipeline: Pipelines = None,
     replication_factor: Replication = BROKER_DEFAULT,
+    adopt: Adopt = False,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
-    """Create missing topics and correct settings. Idempotent; never deletes, grows or shrinks a topic."""
+    """Create missing topics. Idempotent; never deletes, grows or shrinks a topic, and alters none without --adopt."""
     connection = connect(bootstrap, namespace)
     wanted = counts(connection, pipeline or [])
-    steps = provision(connection.admin, namespace, wanted, replication_factor=replication_factor, say=say)
+    steps = provision(connection.admin, namespace, wanted, replication_factor=replication_factor, adopt=adopt, say=say)
     _show(steps, as_json=as_json)
 
 

@@ -45,7 +45,8 @@ def plan_topics(namespace: str, pipelines: Sequence[tuple[str, int]], existing: 
     """One step for every control topic and every topic of these (pipeline, partitions), in the table's order.
 
     `existing` is what the broker has, by physical name; other topics in it are not looked at. A topic is never shrunk,
-    grown or deleted: that is refused in a sentence. Settings that the table does not name are left as they are.
+    grown or deleted: that is refused in a sentence. Settings that the table does not name are left as they are. `alter`
+    is for somebody to agree to: nothing on a broker tells whether we made the topic, and settings can delete records.
     """
     return [
         _step(stanza, name, partitions, existing.get(name))
@@ -100,15 +101,16 @@ def _step(stanza: Topic, name: str, partitions: int, state: TopicState | None) -
 
 
 def _other_count(stanza: Topic, has: int, wanted: int) -> str:
-    counts = f"has {has} partitions, not {wanted}"
+    grown = "somebody has grown it or made it" if has > wanted else "somebody else made it"
+    counts = f"has {has} partitions, not {wanted}: {grown}"
     if stanza.per_pipeline:
         return (
-            f"{counts}, and a pipeline's count is fixed at birth: entities would move to other partitions, and lose "
+            f"{counts}, and a pipeline's count is fixed at birth, as entities would move to other partitions, and lose "
             "their order, their labels and their place in a rollout. Start a new pipeline with the count you want."
         )
     return (
-        f"{counts}: a control topic is one log with one order. Somebody else made it; give this installation a "
-        "namespace of its own, or delete the topic if nothing uses it."
+        f"{counts}, and a control topic is one log with one order. Give this installation a namespace of its own, or "
+        "delete the topic if nothing uses it."
     )
 
 

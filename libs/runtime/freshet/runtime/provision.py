@@ -22,14 +22,17 @@ def provision(
     pipelines: Sequence[tuple[str, int]],
     *,
     replication_factor: int = BROKER_DEFAULT,
+    adopt: bool = False,
     say: Callable[[str], object] = lambda _: None,
 ) -> list[Step]:
     """Carry the plan out; returns it. Idempotent: what is as it should be is not touched.
 
-    `say` is told each change first. Raises TopicConflictError, having changed nothing, if a topic is refused.
+    A topic that is there and has other settings is altered only with `adopt`: nobody can tell whether it is ours, and
+    what a shorter retention or another cleanup policy deletes is gone. `say` is told each change first. Raises
+    TopicConflictError, having changed nothing, if a topic is refused or would have to be altered.
     """
     steps = plan(admin, namespace, pipelines)
-    _refuse_conflicts(steps)
+    _refuse_conflicts(steps, adopt=adopt)
     for step in steps:
         if step.action == "create":
             say(f"creating {step.topic} with {step.partitions} partition{'s' if step.partitions > 1 else ''}")
@@ -40,10 +43,19 @@ def provision(
     return steps
 
 
-def _refuse_conflicts(steps: Sequence[Step]) -> None:
+def _refuse_conflicts(steps: Sequence[Step], *, adopt: bool) -> None:
     by_reason: dict[str, list[str]] = {}
     for step in steps:
         if step.action == "refuse":
             by_reason.setdefault(step.details, []).append(step.topic)
-    if by_reason:
-        raise TopicConflictError("\n".join(f"{', '.join(topics)}: {why}" for why, topics in by_reason.items()))
+    refused = [f"{', '.join(topics)}: {why}" for why, topics in by_reason.items()]
+    differing = [f"{step.topic}: {step.details}" for step in steps if step.action == "alter" and not adopt]
+    if differing:
+        refused += [
+            "Topics are there with other settings, which are not changed unasked:",
+            *differing,
+            "If they are meant for this pipeline, --adopt changes them; records that the new settings do not keep are "
+            "then deleted. If they are somebody's, take another name for the pipeline, or a namespace.",
+        ]
+    if refused:
+        raise TopicConflictError("\n".join(refused))
