@@ -3,22 +3,29 @@
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import joblib  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner, Result
 
+from freshet.cli import checkup
 from freshet.cli.main import app
 from freshet.cli.output import Exit
 from freshet.contracts.batch import Record
+from freshet.contracts.position import Position
 from freshet.contracts.resources import pipelines_dir
 from freshet.local.stage import Stage
-from freshet.runtime.bus import Place, Send
+from freshet.runtime.bus import Committed, Place, Send, Transaction
+from freshet.runtime.kafka.transactions import find_hanging
 from freshet.runtime.reading import everything
+from support.buses import opened, settled
 
 pytestmark = pytest.mark.kafka
 
@@ -177,6 +184,62 @@ def test_the_doctor_tells_a_sound_installation_from_one_that_lacks_topics(freshe
     assert "bad" not in health.values()
     lacking = document(freshet("doctor", "--namespace", f"no-{stage.names.namespace}", "--json"), Exit.CHECK)
     assert any(line["do"] == "freshet topics apply" for line in lacking if line["health"] == "bad")
+
+
+def test_the_doctor_sees_what_others_did_to_our_topics(freshet: Freshet, stage: Stage) -> None:
+    """Another cleanup policy, and partitions that were added by hand, are named with what to do."""
+    features, labels = stage.names.topic("features"), stage.names.topic("labels")
+    stage.admin.alter(features, {"cleanup.policy": "compact"})
+    client = AdminClient({"bootstrap.servers": stage.admin.address})
+    client.create_partitions([NewPartitions(labels, 9)])[labels].result(30)
+    lines = {line["about"]: line for line in document(freshet("doctor", "--json"), Exit.CHECK)}
+    policy, count = lines[f"topic {features}"], lines[f"topic {labels}"]
+    assert policy["health"] == "bad"
+    assert "was cleanup.policy=compact" in policy["seen"]
+    assert policy["do"] == "freshet topics apply --adopt"
+    assert count["health"] == "bad"
+    assert "has 9 partitions, not 6" in count["seen"]
+
+
+def test_the_doctor_names_a_transaction_that_hangs(
+    freshet: Freshet, stage: Stage, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction on a pipeline's topic that stays open: whose it is, and where."""
+    monkeypatch.setattr(checkup, "find_hanging", partial(find_hanging, longest_s=1.0))
+    topic, transactional_id = stage.names.topic("features"), stage.names.transactional_id("ingestion", "9")
+    client = Producer(
+        {"bootstrap.servers": kafka, "transactional.id": transactional_id, "transaction.timeout.ms": 600_000}
+    )
+    client.init_transactions(30)
+    client.begin_transaction()
+    client.produce(topic, b"v", partition=4)
+    client.flush(30)
+    lines = {line["about"]: line for line in document(freshet("doctor", "--json"))}
+    found = lines[f"transaction in {topic}/4"]
+    assert found["health"] == "warn"
+    assert f"transactional id {transactional_id}" in found["seen"]
+    client.abort_transaction(30)
+    assert "open transactions" in {line["about"] for line in document(freshet("doctor", "--json"))}
+
+
+def test_an_idle_group_is_not_behind(freshet: Freshet, stage: Stage) -> None:
+    """Behind the last record there is a marker that no group commits past: it is no record to read."""
+    bus, consumer = stage.bus, settled(stage.bus, "features", owns=stage.spec.partitions)
+    producer = opened(bus, "other")
+    producer.commit(Transaction([Send("features", [b"k"] * 3, [b"v"] * 3, [0] * 3)]))
+    place = Place("features", 0)
+
+    def behind() -> str:
+        lines = {line["about"]: line["seen"] for line in document(freshet("doctor", "--json"))}
+        return lines[f"group {stage.names.group('inference')}"].partition(" behind")[0]
+
+    position = Position(0, 0).metadata()
+    producer.commit(Transaction(offsets={place: Committed(1, position)}, membership=consumer.membership()))
+    assert behind() == "2 records"
+    producer.commit(Transaction(offsets={place: Committed(3, position)}, membership=consumer.membership()))
+    assert behind() == "0 records"
+    producer.close()
+    consumer.close()
 
 
 @pytest.mark.parametrize("command", [("verify",), ("dead-letters", "list"), ("model", "status"), ("model", "pause")])

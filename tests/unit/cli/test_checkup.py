@@ -2,7 +2,11 @@
 
 import pytest
 
-from freshet.cli.checkup import masked, settings
+from freshet.cli import checkup
+from freshet.cli.checkup import hanging_line, masked, settings
+from freshet.cli.output import Connection
+from freshet.runtime.kafka.releases import Verdict
+from freshet.runtime.kafka.transactions import HangingTransaction
 
 
 @pytest.mark.parametrize(
@@ -26,3 +30,34 @@ def test_settings_are_shown_and_others_are_not() -> None:
         'FRESHET_KAFKA={"security.protocol": "SASL_SSL"}',
         "KAFKA_BOOTSTRAP_SERVERS=k:9092",
     ]
+
+
+@pytest.mark.parametrize(
+    ("running", "health", "says"),
+    [(True, "warn", "ends it at its timeout"), (False, "bad", "never ends"), (None, "bad", "could not be told")],
+)
+def test_a_hanging_transaction_is_named(running: bool | None, health: str, says: str) -> None:
+    """Where, since when, how far readers get, and whose it is; worse the less can be hoped for."""
+    ids = (None, None) if running is None else ("freshet.inference.loans.0", 7)
+    line = hanging_line(HangingTransaction("loans.features", 2, 5, 9, *ids, 1000, running), 61_000)
+    assert (line.about, line.health) == ("transaction in loans.features/2", health)
+    assert "open for 60 s: readers get no further than offset 5 of 9" in line.seen
+    assert says in line.seen
+    assert running is None or "transactional id freshet.inference.loans.0, producer id 7" in line.seen
+
+
+@pytest.mark.parametrize(
+    ("verdict", "healths"),
+    [
+        (Verdict({}, frozenset()), ["ok"]),
+        (Verdict({}, frozenset({"a:1"})), ["warn"]),
+        (Verdict({"a:1": "4.3"}, frozenset({"b:1"})), ["bad", "warn"]),
+    ],
+)
+def test_a_faulty_kafka_is_named(verdict: Verdict, healths: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which broker, which releases, what happens and what to do; what could not be told is not called well."""
+    monkeypatch.setattr(checkup, "cluster_verdict", lambda *_: verdict)
+    lines = list(checkup._release(Connection("a:1", "", {}, None), {}))  # type: ignore[arg-type]
+    assert [line.health for line in lines] == healths
+    for line in lines:
+        assert line.health == "ok" or ("4.3.0, 4.3.1 and 4.4.0" in line.seen and "KAFKA-20734" in line.do)

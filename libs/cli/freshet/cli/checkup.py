@@ -17,7 +17,10 @@ from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.position import Position
 from freshet.contracts.schema_records import missing, released_records
-from freshet.runtime.bus import Place, Send, Transaction
+from freshet.contracts.topic_plan import topic_names
+from freshet.runtime.bus import Bus, ExpiredError, Place, Send, Transaction
+from freshet.runtime.kafka.releases import FAULT, REMEDY, cluster_verdict
+from freshet.runtime.kafka.transactions import HangingTransaction, find_hanging
 from freshet.runtime.provision import plan
 from freshet.runtime.publishing import pipeline_records, published_schemas
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE
@@ -29,6 +32,7 @@ _EXTRAS: Final = {"onnxruntime": "inference", "onnx": "registry", "skl2onnx": "p
 _READS: Final = (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features"))
 _SECRET: Final = re.compile(r"password|secret|token|jaas|credential|\.key|key\.", re.IGNORECASE)
 _READ_BACK_S: Final = 15.0
+_COUNTED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,43 @@ def cluster(connection: Connection, *, deep: bool) -> Iterator[Line]:
 Records = Mapping[str, PipelineRecord]
 
 
+def _release(connection: Connection, records: Records) -> Iterator[Line]:  # noqa: ARG001
+    verdict = cluster_verdict(connection.bootstrap_servers, connection.client)
+    faulty = ", ".join(f"{broker} is a Kafka {line}" for broker, line in verdict.faulty.items())
+    if faulty:
+        yield Line("kafka release", "bad", f"{faulty} (the last digit is not told). {FAULT}", REMEDY)
+    if verdict.untold:
+        brokers = ", ".join(sorted(verdict.untold))
+        seen = f"of {brokers} the release could not be told. {FAULT}"
+        yield Line("kafka release", "warn", seen, f"look at it yourself; {REMEDY}")
+    if not faulty and not verdict.untold:
+        yield Line("kafka release", "ok", "no broker is one of those that lose transaction markers (4.3, 4.4)")
+
+
+def _hanging(connection: Connection, records: Records) -> Iterator[Line]:
+    topics = topic_names(connection.namespace, _counts(records))
+    groups = [connection.names(pipeline).group(service) for pipeline in records for service, _ in _READS]
+    found = find_hanging(connection.admin, topics, groups=groups)
+    for one in found:
+        yield hanging_line(one, time.time_ns() // 1_000_000)
+    if not found:
+        yield Line("open transactions", "ok", "none has been open for longer than any of ours may")
+
+
+def hanging_line(one: HangingTransaction, now_ms: int) -> Line:
+    """What to say of a transaction that has been open for too long."""
+    since = "" if one.since_ms is None else f" for {max(0, now_ms - one.since_ms) // 1000:,} s"
+    whose = "whose it is could not be told"
+    if one.producer_id is not None:
+        whose = f"transactional id {one.transactional_id or 'unknown'}, producer id {one.producer_id}"
+    about = f"transaction in {one.topic}/{one.partition}"
+    seen = f"open{since}: readers get no further than offset {one.last_stable_offset:,} of {one.end:,} ({whose})"
+    if one.running:
+        return Line(about, "warn", f"{seen}; Kafka ends it at its timeout", "end its producer, should that hang")
+    known = "" if one.running is None else "; its coordinator has finished with it, so it never ends"
+    return Line(about, "bad", f"{seen}{known}", "stop the services; docs/failures.md, 'A transaction that never ends'")
+
+
 def _pipelines(connection: Connection, records: Records) -> Iterator[Line]:  # noqa: ARG001
     for name, record in sorted(records.items()):
         PipelineSpec.parse(record.spec)
@@ -104,17 +145,23 @@ def _pipelines(connection: Connection, records: Records) -> Iterator[Line]:  # n
 
 
 def _topics(connection: Connection, records: Records) -> Iterator[Line]:
-    counts = [(name, PipelineSpec.parse(record.spec).partitions) for name, record in sorted(records.items())]
-    steps = plan(connection.admin, connection.namespace, counts)
+    steps = plan(connection.admin, connection.namespace, _counts(records))
     for step in steps:
         if step.action == "create":
             yield Line(f"topic {step.topic}", "bad", "is missing", "freshet topics apply")
         elif step.action == "alter":
-            yield Line(f"topic {step.topic}", "warn", f"has other settings: {step.details}", "freshet topics apply")
+            # with another policy records vanish that we need, or none ever do
+            health: Health = "bad" if "cleanup.policy" in step.configs else "warn"
+            seen = f"should have {step.details}; another program has changed it, or made it"
+            yield Line(f"topic {step.topic}", health, seen, "freshet topics apply --adopt")
         elif step.action == "refuse":
             yield Line(f"topic {step.topic}", "bad", step.details)
     if all(step.action == "ok" for step in steps):
         yield Line("topics", "ok", f"all {len(steps)} are as they should be")
+
+
+def _counts(records: Records) -> list[tuple[str, int]]:
+    return [(name, PipelineSpec.parse(record.spec).partitions) for name, record in sorted(records.items())]
 
 
 def _schemas(connection: Connection, records: Records) -> Iterator[Line]:
@@ -142,15 +189,38 @@ def _group(connection: Connection, pipeline: str, service: str, role: str) -> Li
     if not committed:
         run = f"freshet run {service} --pipelines {pipeline}"
         return Line(about, "warn", f"has never committed on {role}", run)
-    lag = sum(max(0, end - committed[at].offset) for at, end in ends.items() if at in committed)
+    behind, exact = _behind(connection.bus(pipeline), role, {at: one.offset for at, one in committed.items()}, ends)
     strange = [f"{at}: {one.metadata!r}" for at, one in committed.items() if not _understood(service, one.metadata)]
     if strange:
         seen = f"its offsets on {role} carry no position in history ({strange[0]}): another program has written them"
         return Line(about, "bad", seen, "stop that program; do not start inference before you know what it did")
     never = len(ends) - len(committed)
-    return Line(
-        about, "ok", f"at most {lag:,} records behind on {role}" + (f"; {never} partitions never read" if never else "")
-    )
+    seen = f"{'' if exact else 'at most '}{behind:,} records behind on {role}"
+    return Line(about, "ok", seen + (f"; {never} partitions never read" if never else ""))
+
+
+def _behind(bus: Bus, role: str, committed: Mapping[int, int], ends: Mapping[int, int]) -> tuple[int, bool]:
+    """How many records a group has not read, and whether that is exact.
+
+    Each transaction leaves a marker behind its records, which no group commits past: a short rest is read, to count
+    what there is for a reader.
+    """
+    rest = {at: ends[at] - offset for at, offset in committed.items() if ends.get(at, 0) > offset}
+    total = sum(rest.values())
+    if not 0 < total <= _COUNTED:
+        return total, not total
+    reader = bus.reader([role], {Place(role, at): committed[at] for at in rest})
+    seen, deadline = 0, time.monotonic() + _READ_BACK_S
+    try:
+        while time.monotonic() < deadline:
+            seen += sum(len(batch.keys) for batch in reader.read(_COUNTED, 0.5))
+            if reader.caught_up():
+                return seen, True
+    except ExpiredError:
+        pass  # some of it is gone: what is left is less than the rest
+    finally:
+        reader.close()
+    return total, False
 
 
 def _understood(service: str, metadata: str) -> bool:
@@ -191,9 +261,11 @@ def _transaction(connection: Connection, records: Records) -> Iterator[Line]:  #
 
 
 _CHECKS: Final = {
+    "kafka release": _release,
     "pipelines": _pipelines,
     "topics": _topics,
     "schemas": _schemas,
     "groups": _groups,
+    "open transactions": _hanging,
     "transactions": _transaction,
 }
