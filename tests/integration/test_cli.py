@@ -230,7 +230,7 @@ def test_an_idle_group_is_not_behind(freshet: Freshet, stage: Stage) -> None:
     place = Place("features", 0)
 
     def behind() -> str:
-        lines = {line["about"]: line["seen"] for line in document(freshet("doctor", "--json"))}
+        lines: dict[str, str] = {line["about"]: line["seen"] for line in document(freshet("doctor", "--json"))}
         return lines[f"group {stage.names.group('inference')}"].partition(" behind")[0]
 
     position = Position(0, 0).metadata()

@@ -38,8 +38,9 @@ def test_settings_are_shown_and_others_are_not() -> None:
 )
 def test_a_hanging_transaction_is_named(running: bool | None, health: str, says: str) -> None:
     """Where, since when, how far readers get, and whose it is; worse the less can be hoped for."""
-    ids = (None, None) if running is None else ("freshet.inference.loans.0", 7)
-    line = hanging_line(HangingTransaction("loans.features", 2, 5, 9, *ids, 1000, running), 61_000)
+    transactional_id, producer_id = (None, None) if running is None else ("freshet.inference.loans.0", 7)
+    one = HangingTransaction("loans.features", 2, 5, 9, transactional_id, producer_id, 1000, running)
+    line = hanging_line(one, 61_000)
     assert (line.about, line.health) == ("transaction in loans.features/2", health)
     assert "open for 60 s: readers get no further than offset 5 of 9" in line.seen
     assert says in line.seen
