@@ -22,6 +22,7 @@ from freshet.runtime.publishing import (
     published_schemas,
     review_pipeline,
 )
+from freshet.runtime.reading import everything
 
 NAMESPACE = "dev."
 
@@ -129,10 +130,54 @@ def test_of_two_who_apply_at_once_one_wins(bus: MemoryBus, loans: Folder) -> Non
             publish_pipeline(bus, NAMESPACE, *rival)
 
     bus.cluster.failpoint = interleave
-    with pytest.raises(FatalError):
+    with pytest.raises(FatalError, match="somebody else"):
         publish_pipeline(bus, NAMESPACE, *loans)
     assert pipeline_records(bus)["loans"].number == 1
     assert "rival" in pipeline_records(bus)["loans"].event_schema
+
+
+def test_a_hiccup_between_decision_and_commit_is_no_way_around_the_fence(bus: MemoryBus, loans: Folder) -> None:
+    """The connection breaks once the rival is through: the loser, which is suspect now, does not take the id back."""
+    rival = with_field(loans, {"name": "rival", "type": "string", "default": "", "doc": "The other's."})
+
+    def interleave(client: str, operation: str) -> None:
+        if operation == "commit":
+            bus.cluster.before = None
+            bus.cluster.disconnect()
+            publish_pipeline(bus, NAMESPACE, *rival)
+
+    bus.cluster.before = interleave
+    with pytest.raises(FatalError, match="somebody else"):
+        publish_pipeline(bus, NAMESPACE, *loans)
+    values = [value for batch in everything(bus, "pipelines") for value in batch.values]
+    assert len(values) == 1
+    assert "rival" in pipeline_records(bus)["loans"].event_schema
+
+
+def test_a_hiccup_without_a_rival_is_not_the_users_trouble(bus: MemoryBus, loans: Folder) -> None:
+    """It begins again from the fence, and what was decided is published once."""
+
+    def break_once(_client: str, operation: str) -> None:
+        if operation == "commit":
+            bus.cluster.before = None
+            bus.cluster.disconnect()
+
+    bus.cluster.before = break_once
+    assert publish_pipeline(bus, NAMESPACE, *loans).changed
+    assert records(bus, "pipelines") == 2, "the record and its marker"
+
+
+def test_two_who_publish_the_same_are_both_right(bus: MemoryBus, loans: Folder) -> None:
+    """The one who was fenced finds what he wanted, and writes nothing."""
+
+    def interleave(_client: str, operation: str) -> None:
+        if operation == "commit":
+            bus.cluster.before = None
+            publish_pipeline(bus, NAMESPACE, *loans)
+
+    bus.cluster.before = interleave
+    assert publish_pipeline(bus, NAMESPACE, *loans).record.number == 1
+    assert records(bus, "pipelines") == 2, "the record and its marker"
 
 
 def test_schemas_publish_includes_applied_pipelines(bus: MemoryBus, loans: Folder) -> None:

@@ -1,7 +1,7 @@
 """Publishes schemas and pipelines, as the single writer of their topics: fence, read everything, decide, commit once.
 
 Two people who publish at the same time cannot both win: opening the transactional id fences whoever came first, who
-then commits nothing.
+then commits nothing, looks at what has been published meanwhile, and says so.
 """
 
 import json
@@ -24,13 +24,14 @@ from freshet.contracts.schema_records import (
 )
 from freshet.contracts.schemas import Schema
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Bus, Send, Transaction
+from freshet.runtime.bus import Bus, FatalError, Send, Transaction, TransactionalProducer
 from freshet.runtime.reading import everything
 
 T = TypeVar("T")
 
 _SERVICE: Final = "cli"
 _SLOT: Final = "publish"
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +111,51 @@ def publish_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, ev
 
 
 def _as_single_writer(bus: Bus, decide: Callable[[], tuple[T, list[Send]]]) -> T:
-    """Read and decide only once nobody else can commit any more, then write all of it or nothing."""
+    """Read and decide only once nobody else can commit any more, then write all of it or nothing.
+
+    A commit that fails may have been fenced by another publisher, or it was a hiccup of the broker: so it begins again
+    from the fence. Only what was decided at first is ever written: FatalError if something else follows by now.
+    """
     producer = bus.transactional_producer(_SERVICE, _SLOT, reopen=False)
     try:
         producer.open()
         decided, sends = decide()
-        if sends:
-            producer.commit(Transaction(sends))
-            # the broker lets this id begin anew only once the commit can be read: whoever looks next finds it
+        attempts = 0
+        while sends:
+            attempts += 1
+            failed = _failure(producer, sends)
+            if failed is not None and attempts == _ATTEMPTS:
+                raise failed
+            # The broker lets this id begin anew only once the end of a commit can be read: whoever looks, finds it.
             producer.open()
+            if failed is None:
+                break
+            _, left = decide()
+            if left and not _same(left, sends):
+                raise FatalError(
+                    "somebody else has published at the same time, and nothing of yours was written: look at what is "
+                    "published now, then apply yours again."
+                ) from failed
+            sends = left
         return decided
     finally:
         producer.close()
+
+
+def _failure(producer: TransactionalProducer, sends: Sequence[Send]) -> FatalError | None:
+    """Commit, or say why this client could not: whether it did after all is for the topics to say."""
+    try:
+        producer.commit(Transaction(sends))
+    except FatalError as error:
+        return error
+    return None
+
+
+def _same(some: Sequence[Send], others: Sequence[Send]) -> bool:
+    """Whether the same records would be written."""
+    return [(send.role, send.keys, send.values) for send in some] == [
+        (send.role, send.keys, send.values) for send in others
+    ]
 
 
 def _schema_sends(records: Sequence[SchemaRecord]) -> list[Send]:
