@@ -2,7 +2,16 @@
 
 import pytest
 
-from freshet.runtime.bus import Collected, Committed, FatalError, GroupConsumer, Place, RetriableError, Transaction
+from freshet.runtime.bus import (
+    Collected,
+    Committed,
+    FatalError,
+    GroupConsumer,
+    Place,
+    RetriableError,
+    TooLargeError,
+    Transaction,
+)
 from support.buses import (
     BusWorld,
     as_rows,
@@ -149,6 +158,17 @@ def test_a_commit_never_takes_an_id_back(bus_world: BusWorld) -> None:
         old.commit(Transaction([send("rollouts", b"7, by the old")]))
     young.commit(Transaction([send("rollouts", b"8")]))
     assert values_of(read_all(bus_world.bus, "rollouts")) == [b"6", b"7", b"8"]
+
+
+@pytest.mark.parametrize("reopen", [True, False])
+def test_an_oversize_record_is_refused_and_the_same_client_goes_on(bus_world: BusWorld, reopen: bool) -> None:
+    """Nothing of its transaction is written, and it costs whoever may not re-open neither id nor process."""
+    bus_world.make_topics("rollouts")
+    producer = opened(bus_world.bus, reopen=reopen)
+    with pytest.raises(TooLargeError):
+        producer.commit(Transaction([send("rollouts", b"small"), send("rollouts", b"x" * 1_100_000)]))
+    producer.commit(Transaction([send("rollouts", b"6")]))
+    assert values_of(read_all(bus_world.bus, "rollouts")) == [b"6"]
 
 
 def test_a_suspect_client_that_may_reopen_goes_on(bus_world: BusWorld) -> None:

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Action, Decision
 from freshet.registry.core.decider import RegistryDecider
-from support.registry import BEAT_MS, PREPARE_MS, Judgement, World, candidate, ready, refold, worker
+from support.registry import BEAT_MS, PREPARE_MS, Judgement, World, candidate, decided, ready, refold, worker
 
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
 POLICIES = st.sampled_from(["manual", "immediate"])
@@ -22,7 +22,7 @@ GOOD, BAD = Judgement(), Judgement(admitted=False, reason="golden_rows", detail=
 
 def announced_by(decider: RegistryDecider, now_ms: int) -> list[Announce]:
     """What this registry would commit now."""
-    return [effect for effect in decider.decide(now_ms) if isinstance(effect, Announce)]
+    return [effect for effect in decided(decider, now_ms) if isinstance(effect, Announce)]
 
 
 def is_verdict(batch: list[Announce]) -> bool:
@@ -125,11 +125,11 @@ class Rollouts(RuleBasedStateMachine):
             batch = self.world.decide()
             assert batch == successor or is_verdict(batch), "the registry and its successor differ"
 
-    @rule(decided=st.booleans())
-    def crash(self, decided: bool) -> None:
+    @rule(uncommitted=st.booleans())
+    def crash(self, uncommitted: bool) -> None:
         """The registry dies, perhaps between a decision and its commit."""
-        if decided:
-            self.world.decider.decide(self.world.now_ms)
+        if uncommitted:
+            decided(self.world.decider, self.world.now_ms)
         self.world.crash()
 
     @rule(shuffle=st.randoms(use_true_random=False))

@@ -101,6 +101,11 @@ def ready(*epochs: int, verdict: str = "ok") -> tuple[Prepared, ...]:
     return tuple(Prepared(epoch=epoch, verdict=verdict) for epoch in epochs)
 
 
+def decided(decider: RegistryDecider, now_ms: int) -> list[Announce | Start]:
+    """One step of every pipeline."""
+    return [effect for pipeline in decider.pipelines() for effect in decider.decide(pipeline, now_ms)]
+
+
 def refold(facts: Iterable[Fact]) -> RegistryDecider:
     """A registry that has just been started on these topics."""
     decider = RegistryDecider()
@@ -160,7 +165,7 @@ class World:
 
     def decide(self) -> list[Announce]:
         """One decision, committed and folded; jobs wait to be run."""
-        effects = list(self.decider.decide(self.now_ms))
+        effects = decided(self.decider, self.now_ms)
         self.jobs += [effect.job for effect in effects if isinstance(effect, Start) and isinstance(effect.job, Admit)]
         announces = [effect for effect in effects if isinstance(effect, Announce)]
         for announced in announces:

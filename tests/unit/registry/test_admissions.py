@@ -1,7 +1,7 @@
 """From a candidate to a numbered version or a refusal."""
 
 from freshet.contracts.logic import Start
-from support.registry import Judgement, World, candidate
+from support.registry import Judgement, World, candidate, decided
 
 
 def test_admitted_and_refused_candidates_each_get_a_record_and_a_decision() -> None:
@@ -77,9 +77,9 @@ def test_crash_before_the_verdict_is_committed_judges_again() -> None:
     world.publish(candidate("m"))
     world.decide()
     world.run_jobs()
-    lost = world.decider.decide(world.now_ms)
+    lost = decided(world.decider, world.now_ms)
     world.crash()
-    again = world.decider.decide(world.now_ms)
+    again = decided(world.decider, world.now_ms)
     assert any(isinstance(effect, Start) for effect in again)
     world.crash()
     assert next(effect for effect in world.settle() if effect.role == "models") in lost
@@ -92,7 +92,7 @@ def test_verdict_is_repeated_until_it_is_folded() -> None:
     world.publish(candidate("m"))
     world.decide()
     world.run_jobs()
-    assert list(world.decider.decide(world.now_ms)) == list(world.decider.decide(world.now_ms)) != []
+    assert decided(world.decider, world.now_ms) == decided(world.decider, world.now_ms) != []
 
 
 def test_admission_that_could_not_be_run_is_tried_again_later() -> None:

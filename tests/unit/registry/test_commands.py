@@ -5,7 +5,7 @@ import pytest
 from freshet.contracts.logic import Announce, Fact
 from freshet.contracts.messages import Action, Command
 from freshet.registry.core.decider import RegistryDecider
-from support.registry import World, candidate, ready, served, specification, worker
+from support.registry import World, candidate, decided, ready, served, specification, worker
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_pipelines_do_not_wait_for_each_other() -> None:
         command = Command(command_id=pipeline, pipeline=pipeline, action="pause", expires_at_ms=9, by="ops")
         decider.fold(Fact("commands", pipeline, command, 0, offset))
         decider.fold(Fact("pipelines", pipeline, specification(pipeline=pipeline)))
-    announced = [effect for effect in decider.decide(0) if isinstance(effect, Announce)]
+    announced = [effect for effect in decided(decider, 0) if isinstance(effect, Announce)]
     assert [each.key for each in announced] == ["fraud/1", "fraud", "wind/1", "wind"]
 
 

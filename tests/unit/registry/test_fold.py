@@ -1,6 +1,6 @@
 """Facts to state: an older record that comes late, or twice, changes nothing."""
 
-from support.registry import World, candidate, ready, refold, served, worker
+from support.registry import World, candidate, decided, ready, refold, served, worker
 
 
 def test_whole_log_again_changes_nothing() -> None:
@@ -8,7 +8,7 @@ def test_whole_log_again_changes_nothing() -> None:
     world = served("a", "b", "c", policy="immediate")
     world.command("rollback")
     world.settle()
-    assert refold(world.log + world.log).decide(world.now_ms) == []
+    assert decided(refold(world.log + world.log), world.now_ms) == []
 
 
 def test_highest_specification_number_holds() -> None:

@@ -7,7 +7,7 @@ import pytest
 from freshet.contracts.control import encode
 from freshet.contracts.logic import Announce, Fact
 from freshet.contracts.messages import Decision, Rollout, WorkerState
-from support.registry import BEAT_MS, PREPARE_MS, World, candidate, ready, refold, served, worker
+from support.registry import BEAT_MS, PREPARE_MS, World, candidate, decided, ready, refold, served, worker
 
 
 def preparing(*workers: WorkerState) -> tuple[World, str]:
@@ -133,7 +133,7 @@ def test_prepare_that_another_epoch_has_overtaken_is_aborted() -> None:
     world, command = preparing(worker("w1"))
     overtaking = world.rollouts()[1].model_copy(update={"epoch": 3})
     decider = refold([*world.log, Fact("rollouts", "fraud/3", overtaking, world.now_ms, len(world.log))])
-    aborted, decision = (effect.message for effect in decider.decide(world.now_ms) if isinstance(effect, Announce))
+    aborted, decision = (effect.message for effect in decided(decider, world.now_ms) if isinstance(effect, Announce))
     assert isinstance(aborted, Rollout)
     assert isinstance(decision, Decision)
     assert (aborted.epoch, aborted.phase) == (2, "aborted")
@@ -147,5 +147,5 @@ def test_second_record_under_a_finished_number_is_not_believed() -> None:
     decider = refold(world.log)
     forged = world.rollouts()[2].model_copy(update={"phase": "aborted"})
     decider.fold(Fact("rollouts", "fraud/2", forged, world.now_ms, len(world.log)))
-    assert list(decider.decide(world.now_ms)) == world.decide()
+    assert decided(decider, world.now_ms) == world.decide()
     assert world.verdict(asked) == "done"

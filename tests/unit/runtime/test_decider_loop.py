@@ -1,24 +1,31 @@
 """The loop of a single owner: fence, fold, decide; a decision lost in a crash is made again, never twice."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from freshet.contracts.control import encode
 from freshet.contracts.logic import Announce, Decider, Fact, Start
-from freshet.contracts.messages import Command, Decision
+from freshet.contracts.messages import Action, Command, Decision
+from freshet.contracts.schemas import schema_lock
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import FatalError, Send
+from freshet.runtime.bus import FatalError, Send, Transaction
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.memory import STEPS, MemoryBus, MemoryCluster, SimulatedCrash, Step
+from freshet.runtime.memory.log import Payload
 from freshet.runtime.telemetry import Metrics
 
 NAMES = TopicNames("", "")
 
 
 class Clerk(Decider):
-    """Answers each command once, with the number of decisions made before."""
+    """Answers each command once, with the number of decisions made before in its pipeline.
+
+    It trips over `retire`, and its answer repeats all text twice.
+    """
 
     follows = ("commands",)
     owns = ("decisions",)
@@ -26,6 +33,7 @@ class Clerk(Decider):
     def __init__(self) -> None:
         self.asked: dict[str, Command] = {}
         self.decided: dict[str, Decision] = {}
+        self.short: set[str] = set()
 
     def fold(self, fact: Fact) -> None:
         """Remember both sides."""
@@ -34,16 +42,31 @@ class Clerk(Decider):
         elif isinstance(fact.message, Decision):
             self.decided[fact.message.subject] = fact.message
 
-    def decide(self, now_ms: int) -> list[Announce | Start]:
+    def pipelines(self) -> list[str]:
+        """All that were asked about."""
+        return sorted({command.pipeline for command in self.asked.values()})
+
+    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start]:
         """What is asked and not decided."""
-        return [
-            Announce("decisions", "p", _decision(command_id, len(self.decided)))
-            for command_id in sorted(self.asked.keys() - self.decided.keys())[:1]
-        ]
+        mine = [name for name, command in sorted(self.asked.items()) if command.pipeline == pipeline]
+        for name in mine:
+            if name not in self.decided:
+                if self.asked[name].action == "retire":
+                    raise ZeroDivisionError("a plug-in's bug")
+                text = "" if name in self.short else self.asked[name].text
+                epoch = len(self.decided.keys() & mine)
+                return [Announce("decisions", pipeline, _decision(pipeline, name, epoch, text))]
+        return []
+
+    def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
+        """Answer in short."""
+        self.short |= {effect.message.subject for effect in announced if isinstance(effect.message, Decision)}
 
 
-def _decision(subject: str, epoch: int) -> Decision:
-    return Decision(pipeline="p", about="command", subject=subject, verdict="done", reason="asked", epoch=epoch)
+def _decision(pipeline: str, subject: str, epoch: int, text: str) -> Decision:
+    return Decision(
+        pipeline=pipeline, about="command", subject=subject, verdict="done", reason=f"asked {text} {text}", epoch=epoch
+    )
 
 
 class World:
@@ -53,17 +76,31 @@ class World:
         self.cluster = MemoryCluster()
         self.cluster.ensure(NAMES, 1, ["commands", "decisions"])
         self.bus = MemoryBus(self.cluster, NAMES)
+        self.clock = ManualClock()
 
-    def ask(self, *command_ids: str) -> None:
+    def ask(self, *command_ids: str, pipeline: str = "p", action: Action = "pause", text: str = "") -> None:
         """Append commands."""
         for command_id in command_ids:
-            command = Command(command_id=command_id, pipeline="p", action="pause", expires_at_ms=1, by="test")
-            self.bus.producer().send(Send("commands", [b"p"], [encode(command)]))
+            command = Command(
+                command_id=command_id, pipeline=pipeline, action=action, expires_at_ms=1, by="test", text=text
+            )
+            self.bus.producer().send(Send("commands", [pipeline.encode()], [encode(command)]))
 
     def owner(self) -> DeciderLoop:
         """A new owner."""
         jobs = InlineJobs(lambda job: job)
-        return DeciderLoop(Clerk(), self.bus, NAMES, service="clerk", jobs=jobs, clock=ManualClock(), metrics=Metrics())
+        return DeciderLoop(Clerk(), self.bus, NAMES, service="clerk", jobs=jobs, clock=self.clock, metrics=Metrics())
+
+    def slow_commit(self, owner: DeciderLoop) -> None:
+        """Let the owner turn while the broker stalls in the middle of each commit."""
+
+        def stall(step: Step, _transactional_id: str) -> None:
+            if step == "produced":
+                self.cluster.advance(3_000)
+
+        self.cluster.failpoint = stall
+        turn(owner)
+        self.cluster.failpoint = None
 
     def decisions(self) -> list[tuple[str, int]]:
         """(command, number) of all committed decisions, in order."""
@@ -116,6 +153,127 @@ def test_a_new_owner_fences_before_it_folds() -> None:
         turn(old)
     turn(new)
     assert world.decisions() == [("a", 0), ("b", 1)]
+
+
+def test_the_ends_are_read_after_the_fence() -> None:
+    """What the old owner commits right before it is fenced is folded by the new one, and not decided again."""
+    world = World()
+    world.ask("a")
+    old, new = world.owner(), world.owner()
+    turn(old)
+    world.ask("b", "c")
+
+    def old_decides(_client: str, operation: str) -> None:
+        if operation == "open":
+            world.cluster.before = None
+            turn(old)
+
+    world.cluster.before = old_decides
+    # it reads as slowly as a reader may: only the ends tell it that there is more
+    world.cluster.fetches = lambda _client, _limit: 1
+    turn(new)
+    world.cluster.fetches = None
+    world.ask("d")
+    turn(new)
+    assert world.decisions() == [("a", 0), ("b", 1), ("c", 2), ("d", 3)]
+
+
+@pytest.mark.parametrize("hiccup", ["slow", "disconnect"])
+def test_a_fenced_owner_never_takes_its_id_back(hiccup: str) -> None:
+    """Two owners overlap after a hiccup of the old one: it ends, and no number has two contents."""
+    world = World()
+    old = world.owner()
+    world.ask("a")
+    world.slow_commit(old) if hiccup == "slow" else turn(old)
+    new = world.owner()
+    turn(new)
+    if hiccup == "disconnect":
+        world.cluster.disconnect()
+    world.ask("b", "c")
+    with pytest.raises(FatalError):
+        turn(old)
+    turn(new if hiccup == "slow" else world.owner())
+    assert world.decisions() == [("a", 0), ("b", 1), ("c", 2)]
+
+
+def test_one_pipelines_oversize_answer_blocks_nobody() -> None:
+    """It is answered in short, and the other pipelines' answers do not wait for it."""
+    world = World()
+    world.ask("big", pipeline="a", text="n" * 600_000, action="annotate")
+    world.ask("small", pipeline="b")
+    owner = world.owner()
+    commits = []
+    world.cluster.before = lambda _client, operation: commits.append(1) if operation == "commit" else None
+    turn(owner)
+    assert world.decisions() == [("small", 0)]
+    world.clock.advance(60_000)
+    turn(owner)
+    assert world.decisions() == [("small", 0), ("big", 0)]
+    assert len(commits) == 3, "one for b, one that was too large, one short one"
+
+
+def test_one_pipelines_bug_ends_nobody() -> None:
+    """A plug-in that raises costs its own pipeline a pause, and nobody else anything."""
+    world = World()
+    world.ask("trap", pipeline="a", action="retire")
+    owner = world.owner()
+    turn(owner)
+    world.ask("b1", "b2", pipeline="b")
+    turn(owner)
+    assert world.decisions() == [("b1", 0), ("b2", 1)]
+
+
+def test_an_owner_does_not_decide_while_a_part_of_its_own_topics_is_hidden() -> None:
+    """Behind an open transaction there may be decisions of its own; it waits for the end, or gives up with advice."""
+    world = World()
+    world.ask("a")
+    stranger = world.bus.transactional_producer("stranger", "0")
+    stranger.open()
+
+    def crash(reached: Step, _transactional_id: str) -> None:
+        if reached == "produced":
+            raise SimulatedCrash
+
+    world.cluster.failpoint = crash
+    with pytest.raises(SimulatedCrash):
+        stranger.commit(Transaction([Send("decisions", [b"p"], [encode(_decision("p", "x", 0, ""))])]))
+    world.cluster.failpoint = None
+    predecessor = world.owner()
+    turn(predecessor)
+    assert predecessor.unready() is not None
+    world.bus.transactional_producer("stranger", "0").open()  # ends what its predecessor left open
+    turn(predecessor)
+    assert world.decisions() == [("a", 0)]
+
+
+def test_a_transaction_that_never_ends_stops_the_owner_with_advice() -> None:
+    """An end that nobody will ever write is a matter for an operator, who learns where it is."""
+    world = World()
+    world.ask("a", "b")
+    turn(world.owner())
+    log = world.cluster.topic(NAMES.topic("decisions")).logs[0]
+    log.append(0, Payload(b"p", b"lost"), "hanging")
+    world.ask("c")
+    owner = world.owner()
+    turn(owner)
+    world.clock.advance(30_000)
+    with pytest.raises(FatalError, match=r"decisions, partition 0: .* from offset 4 .*freshet doctor"):
+        turn(owner)
+    assert world.decisions() == [("a", 0), ("b", 1)]
+
+
+def test_an_owner_waits_where_a_newer_release_has_decided() -> None:
+    """It cannot know what is in force in that pipeline, says so, and goes on deciding about the others."""
+    world = World()
+    newer = encode(_decision("a", "x", 0, ""))
+    newer = newer[:1] + (schema_lock()[-1].id + 1).to_bytes(4, "big") + newer[5:]
+    world.bus.producer().send(Send("decisions", [b"a"], [newer]))
+    world.ask("a1", pipeline="a")
+    world.ask("b1", pipeline="b")
+    owner = world.owner()
+    turn(owner)
+    assert world.decisions() == [("b1", 0)]
+    assert "Upgrade" in (owner.unready() or "")
 
 
 def test_an_owner_does_not_read_its_own_decisions_back() -> None:

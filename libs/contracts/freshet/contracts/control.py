@@ -8,9 +8,9 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
 from freshet.contracts import messages
-from freshet.contracts.errors import ContractError, FreshetError
+from freshet.contracts.errors import ContractError, FreshetError, NewerRecordError
 from freshet.contracts.messages import Message
-from freshet.contracts.schemas import current_schema, schema_by_id, schema_id
+from freshet.contracts.schemas import current_schema, is_newer, schema_by_id, schema_id
 
 CONTROL_ROLES: Final[dict[str, type[Message]]] = {
     "pipelines": messages.PipelineRecord,
@@ -40,12 +40,17 @@ def encode(message: Message) -> bytes:
 def decode(role: str, value: bytes) -> Message:
     """The message in a control record of that role.
 
-    Raises ContractError on bytes that are not exactly one valid message: whoever wrote them was not Freshet, or a newer
-    one.
+    Raises ContractError on bytes that are not exactly one valid message: a stranger wrote them. NewerRecordError if
+    they are framed as ours are, under a schema id that only a later release can have given out.
     """
     kind = CONTROL_ROLES[role]
     try:
         magic, identifier = _HEADER.unpack_from(value)
+        if magic == 0 and is_newer(identifier):
+            raise NewerRecordError(
+                f"a record on the {role} topic has schema id {identifier}, which this release does not know: a newer "
+                "Freshet wrote it. Upgrade this process."
+            )
         writer = schema_by_id(identifier)
         if magic != 0 or writer.record != kind.__name__:
             raise ContractError(f"it is framed as {writer.record} (magic byte {magic}).")
@@ -54,6 +59,8 @@ def decode(role: str, value: bytes) -> Message:
         if body.tell() != len(value) - _HEADER.size:
             raise ContractError("bytes are left over after the record.")
         return kind.model_validate(fields)
+    except NewerRecordError:
+        raise
     except (FreshetError, ValueError, EOFError, struct.error, IndexError, OverflowError, TypeError, KeyError) as error:
         raise ContractError(f"a record on the {role} topic is not a valid {kind.__name__}: {error}") from error
 

@@ -9,6 +9,10 @@ class ContractError(FreshetError):
     """A pipeline, schema, topic or message breaks what the rooms have agreed on."""
 
 
+class NewerRecordError(ContractError):
+    """A control record under a schema that this release does not know: a newer one wrote it."""
+
+
 class SchemaError(ContractError):
     """An Avro schema that cannot be used safely, or that breaks compatibility."""
 

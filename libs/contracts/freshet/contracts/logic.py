@@ -158,9 +158,12 @@ class Logic:
 class Decider:
     """The core of a control-plane service with a single owner (registry, retraining).
 
-    The shell fences, folds every followed topic to the end, then asks `decide` again and again. State is a fold of
-    topics alone: what `decide` announces is committed in one transaction and folded only afterwards, so a decision lost
-    in a crash is simply made again.
+    The shell fences, folds every followed topic to the end, then asks `decide` of each pipeline again and again. State
+    is a fold of topics alone: what one call of `decide` announces is committed in one transaction of its own and folded
+    only afterwards, so a decision lost in a crash is simply made again.
+
+    One pipeline's trouble stays its own. If `decide` raises, or if what it announced cannot be written, that pipeline
+    is asked again only after a pause, which grows to a minute; all others go on.
     """
 
     follows: ClassVar[tuple[str, ...]] = ()
@@ -172,9 +175,22 @@ class Decider:
         """Take in one control record. The same fact twice changes nothing."""
         raise NotImplementedError
 
-    def decide(self, now_ms: int) -> Iterable[Announce | Start]:
-        """What follows from the state now; nothing when all is settled."""
+    def pipelines(self) -> Iterable[str]:
+        """All pipelines that there may be something to decide about, in the order in which `decide` is asked."""
         raise NotImplementedError
+
+    def decide(self, pipeline: str, now_ms: int) -> Iterable[Announce | Start]:
+        """What follows for this pipeline from the state now; nothing when all is settled.
+
+        May not depend on what has been decided for other pipelines in the same round.
+        """
+        raise NotImplementedError
+
+    def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
+        """These announcements are larger than their topics take, and none of them was written.
+
+        The same again would fail again: decide something shorter about the same subject.
+        """
 
     def on_job(self, outcome: Outcome) -> None:
         """A job that this decider started has ended."""

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
@@ -16,6 +16,8 @@ Schema = Mapping[str, Any]
 
 USER_ID_BIT = 1 << 30
 """Ids of users' event schemas have this bit set; ours, in the lock, stay below it."""
+
+_NEXT_IDS: Final = 1000  # far more schemas than releases will add, and few of all numbers that a stranger may write
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +82,8 @@ def schema_by_id(identifier: int) -> LockEntry:
     raise SchemaError(
         f"schema id {identifier} is not in schemas/registry.lock.json: was it written by a newer Freshet?"
     )
+
+
+def is_newer(identifier: int) -> bool:
+    """Whether a later release of Freshet may have given out this id: they go on from ours, one by one."""
+    return 0 < identifier - max(entry.id for entry in schema_lock()) <= _NEXT_IDS

@@ -1,24 +1,28 @@
 """The loop of a service that decides alone (registry, retraining): fence, fold, decide.
 
 The order matters: a new owner first fences its predecessor, then folds every topic to the end read *after* that, then
-decides. Folding first let two owners issue one epoch number.
+decides. Folding first let two owners issue one epoch number. For the same reason it never takes its id back: a producer
+that may have been fenced meanwhile ends the process.
 """
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from freshet.contracts.logic import Announce, Decider, Fact, Start
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Bus, RefusedError, RetriableError, Transaction
+from freshet.runtime.bus import Bus, FatalError, RefusedError, RetriableError, TooLargeError, Transaction
 from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed, roles_of
 from freshet.runtime.jobs import JobRunner
+from freshet.runtime.pauses import Pauses
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.work import announcement
 
 _BACK_OFF_S: Final = 0.2
+_STABLE_S: Final = 30.0  # a predecessor's marker takes milliseconds; the broker ends what times out within 15 + 10 s
 
 
 class DeciderLoop:
@@ -36,11 +40,13 @@ class DeciderLoop:
         metrics: Metrics,
     ) -> None:
         self.decider = decider
-        self._jobs, self._clock, self._metrics = jobs, clock, metrics
+        self._bus, self._jobs, self._clock, self._metrics = bus, jobs, clock, metrics
         self._labels = (service, names.pipeline)
         self._log = structlog.get_logger("decider").bind(service=service)
         self._producer = bus.transactional_producer(service, "owner", reopen=False)
         self._feed = Feed(bus.reader(roles_of(decider.follows, decider.owns)))
+        self._pauses = Pauses()
+        self._fenced_ms: int | None = None
         self._owner = False
         self._caught_up = False
         self._busy = False
@@ -50,19 +56,19 @@ class DeciderLoop:
         """One turn: facts, outcomes, decisions. Returns how many records were decided; FatalError when fenced."""
         self.beat_s = time.monotonic()
         try:
-            if not self._owner:
-                self._producer.open()
-                self._feed.mark_ends()
-                self._owner = True
+            if not self._owner and not self._take_over():
+                return 0
             # one decision often makes the next one due: do not wait for news then
             for fact in self._feed.facts(0.0 if self._busy else timeout_s):
                 self._take(fact)
+            self._count_refused()
             if not self._caught_up:
                 self._caught_up = self._feed.caught_up()
                 return 0
+            self._metrics.ready.labels(*self._labels).set(self.unready() is None)
             for outcome in self._jobs.outcomes():
                 self.decider.on_job(outcome)
-            decided = self._decide()
+            decided = sum(self._decide(pipeline) for pipeline in list(self.decider.pipelines()))
             self._busy = decided > 0
             return decided
         except RetriableError as error:
@@ -70,45 +76,102 @@ class DeciderLoop:
             self._clock.sleep(_BACK_OFF_S)
             return 0
 
+    def _take_over(self) -> bool:
+        """Fence, and then look where the topics end. False while it cannot be seen where our own ones do."""
+        if self._fenced_ms is None:
+            self._producer.open()
+            self._fenced_ms = self._clock.now_ms()
+        hidden = self._hidden()
+        if hidden is not None:
+            if self._clock.now_ms() - self._fenced_ms > _STABLE_S * 1000:
+                raise FatalError(hidden)
+            self._clock.sleep(_BACK_OFF_S)
+            return False
+        self._feed.mark_ends()
+        self._owner = True
+        return True
+
+    def _hidden(self) -> str | None:
+        """Why a part of our own topics cannot be read, or None if all of it can.
+
+        Only we write there, and what we left open is aborted by now. Were there more behind an open transaction, it
+        could be decisions of ours, and we would decide the same again under the same numbers.
+        """
+        for role in self.decider.owns:
+            for partition, span in self._bus.spans(role).items():
+                if span.open:
+                    return (
+                        f"{role}, partition {partition}: a transaction has been open from offset {span.end} on since "
+                        f"before we took over, and hides what was decided up to offset {span.high}. The broker ought "
+                        "to have ended it: look with `freshet doctor` which one it is, abort it, and start again "
+                        "(docs/failures.md)."
+                    )
+        return None
+
     def _take(self, fact: Fact) -> None:
         # Once caught up, our own records are folded when they are committed: reading them again would turn time back.
         if not self._caught_up or fact.role not in self.decider.owns:
             self.decider.fold(fact)
 
-    def _decide(self) -> int:
+    def _count_refused(self) -> None:
+        for role, count in self._feed.refused.items():
+            self._metrics.control_refused.labels(*self._labels, role).inc(count)
+        self._feed.refused.clear()
+
+    def _decide(self, pipeline: str) -> int:
+        """One step of one pipeline, committed by itself: what ails another one cannot hold it back."""
         now_ms = self._clock.now_ms()
-        announced = []
-        for effect in self.decider.decide(now_ms):
+        if pipeline in self._feed.newer or self._pauses.lasts(pipeline, now_ms):
+            return 0
+        try:
+            effects = list(self.decider.decide(pipeline, now_ms))
+        except Exception as error:  # policies are plug-ins: whatever goes wrong in one is its pipeline's trouble alone
+            self._set_aside(pipeline, now_ms, "undecided", error)
+            return 0
+        for effect in effects:
             if isinstance(effect, Start):
                 self._jobs.start(effect.job)
-            else:
-                announced.append(effect)
-        self._metrics.ready.labels(*self._labels).set(1)
+        announced = [effect for effect in effects if isinstance(effect, Announce)]
         if not announced:
             return 0
         try:
             self._producer.commit(Transaction([announcement(effect) for effect in announced]))
-        except RefusedError as error:
-            # Nothing became visible: the next turn decides the same again.
-            self._log.warning("refused", error=str(error))
+        except TooLargeError as error:
+            self.decider.on_too_large(pipeline, announced, str(error))
+            self._set_aside(pipeline, now_ms, "too_large", error)
             return 0
+        except RefusedError as error:
+            # Nothing became visible: it decides the same again.
+            self._set_aside(pipeline, now_ms, "refused", error)
+            return 0
+        self._pauses.end(pipeline)
         self._metrics.transactions.labels(*self._labels).inc()
-        for effect in announced:
-            self._note(effect, now_ms)
+        self._note(announced, now_ms)
         return len(announced)
 
-    def _note(self, effect: Announce, now_ms: int) -> None:
-        self._log.info(
-            "decided",
-            role=effect.role,
-            key=effect.key,
-            message=effect.message.model_dump(mode="json", exclude={"manifest"}),
-        )
-        self.decider.fold(Fact(effect.role, effect.key, effect.message, now_ms))
+    def _set_aside(self, pipeline: str, now_ms: int, cause: str, error: Exception) -> None:
+        """Let this pipeline wait a while: the others go on."""
+        pause_s = self._pauses.begin(pipeline, now_ms) / 1000
+        self._metrics.rewinds.labels(*self._labels, cause).inc()
+        self._log.error(cause, pipeline=pipeline, pause_s=pause_s, error=str(error), kind=type(error).__name__)
+
+    def _note(self, announced: Sequence[Announce], now_ms: int) -> None:
+        for effect in announced:
+            self._log.info(
+                "decided",
+                role=effect.role,
+                key=effect.key,
+                message=effect.message.model_dump(mode="json", exclude={"manifest"}),
+            )
+            self.decider.fold(Fact(effect.role, effect.key, effect.message, now_ms))
 
     def unready(self) -> str | None:
         """Why this loop cannot decide yet, or None when it can."""
-        return None if self._caught_up else "folding the control topics"
+        if not self._owner:
+            return "taking over: the end of our own topics cannot be seen yet"
+        if not self._caught_up:
+            return "folding the control topics"
+        return "; ".join(f"{name}: {why}" for name, why in self._feed.newer.items()) or None
 
     def close(self) -> None:
         """Free everything; what was decided is committed."""

@@ -49,6 +49,7 @@ class Loop:
     ) -> None:
         self.logic = logic
         self._bus, self._service, self._jobs, self._clock = bus, service, jobs, clock
+        self._pipeline = names.pipeline
         self._instance = f"{service}-{slot}" if fixed_slot else None
         self._options = options or LoopOptions()
         self._metrics = LoopMetrics(metrics, service, names.pipeline)
@@ -85,7 +86,9 @@ class Loop:
         self.beat_s = time.monotonic()
         try:
             self._control()
-            if self._placing.joined or self._join():
+            if self._newer is not None and self._placing.joined:
+                self._placing.idle(timeout_s, "newer_control_record")
+            elif self._placing.joined or self._join(timeout_s):
                 return self._answering.turn(timeout_s)
         except ExpiredError as error:
             self._placing.expired(error, skip=self._options.skip_expired)
@@ -111,11 +114,14 @@ class Loop:
             self._carry_out(self.logic.on_tick(now_ms))
         self._metrics.state(held=self._placing.held, ready=self.unready() is None)
 
-    def _join(self) -> bool:
+    def _join(self, timeout_s: float) -> bool:
         """Join the group, once every control topic is read to the end seen at start."""
         if not self._feed.caught_up():
             for fact in self._feed.facts(timeout_s=_BACK_OFF_S):
                 self.logic.fold(fact)
+            return False
+        if self._newer is not None:
+            self._clock.sleep(timeout_s)
             return False
         self._producer.open()
         self._placing.join(self._bus.consumer(self._service, self.logic.reads, self._instance))
@@ -139,11 +145,18 @@ class Loop:
 
     def unready(self) -> str | None:
         """Why this loop cannot serve yet, or None when it can."""
+        if self._newer is not None:
+            return self._newer
         if not self._placing.joined:
             return "reading control topics"
         if self._placing.unplaced:
             return f"{self._placing.unplaced} partitions wait for their committed offsets"
         return self.logic.unready()
+
+    @property
+    def _newer(self) -> str | None:
+        """Which record of a newer release this pipeline has to wait for, until this process is replaced."""
+        return self._feed.newer.get(self._pipeline)
 
     def close(self) -> None:
         """Say goodbye and leave the group. A batch is never open here, so nothing has to be finished."""

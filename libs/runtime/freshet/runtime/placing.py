@@ -86,6 +86,12 @@ class Placing:
             return None
         return got
 
+    def idle(self, timeout_s: float, cause: str) -> None:
+        """Stay a member of the group and read nothing: every partition waits at its committed offset for `place`."""
+        if self._group.owned() - self._held.keys() - self._unplaced:
+            self.rewind(cause)
+        self.collect(1, 1, timeout_s)
+
     def place(self) -> None:
         """Set partitions that are due to their committed offsets, and let them flow.
 

@@ -60,6 +60,9 @@ class KafkaTransactionalProducer:
         # Tells us of lost connections, which nobody asked for while there was nothing to commit. A client that has been
         # through a broker's restart hangs in its first `send_offsets_to_transaction`; a new one does not.
         self._client.poll(0)
+        if not self._reopen and any(map(_oversize, transaction.sends)):
+            # Before it begins: sent, it would leave this client suspect, which is the end of one that may not re-open.
+            raise TooLargeError("a record is larger than its topic takes; nothing was written.")
         if self._suspect:
             if not self._reopen:
                 raise SuspectError(self._config["transactional.id"])

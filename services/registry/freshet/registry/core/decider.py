@@ -1,12 +1,14 @@
 """The registry: admits models, gives them numbers, and alone decides which version answers."""
 
+from collections.abc import Sequence
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from freshet.contracts.catalogue import Catalogue
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, Decider, Fact, Outcome, Start
-from freshet.registry.core import policies
+from freshet.contracts.messages import Decision
+from freshet.registry.core import announce, policies
 from freshet.registry.core.admissions import Admissions
 from freshet.registry.core.commands import answer_command
 from freshet.registry.core.fold import Pipelines
@@ -15,13 +17,15 @@ from freshet.registry.core.quarantine import answer_quarantines
 from freshet.registry.core.rollouts import advance, prepare
 from freshet.registry.core.state import PipelineState, named
 
+_WHY_CHARACTERS: Final = 500
+
 
 class RegistryDecider(Decider):
     """Follows what others ask and report; owns models, rollouts and decisions.
 
-    `decide` takes at most one step for each pipeline, so that every step sees what the last one made: commit and fold
-    what it returns, then ask again until it returns nothing. Without a fold in between it repeats its announcements;
-    a job is handed out only once.
+    `decide` takes at most one step of a pipeline, so that every step sees what the last one made: commit and fold what
+    it returns, then ask again until it returns nothing. Without a fold in between it repeats its announcements; a job
+    is handed out only once.
     """
 
     follows: ClassVar[tuple[str, ...]] = ("pipelines", "candidates", "workers", "commands")
@@ -30,20 +34,34 @@ class RegistryDecider(Decider):
     def __init__(self) -> None:
         self._pipelines = Pipelines(_known_policies())
         self._admissions = Admissions()
+        self._too_large: dict[str, Announce] = {}
+        """By pipeline: the decision that stands in for one that could not be written."""
 
     def fold(self, fact: Fact) -> None:
         """See `Decider`; facts of different roles may come in any order."""
         self._pipelines.fold(fact)
 
-    def decide(self, now_ms: int) -> list[Announce | Start]:
-        """See `Decider`. The most urgent step of each pipeline, and admissions to start."""
-        effects: list[Announce | Start] = []
-        for state in self._pipelines:
-            effects += self._step(state, now_ms)
-            job = self._admissions.next(state, now_ms)
-            if job is not None:
-                effects.append(Start(job))
-        return effects
+    def pipelines(self) -> list[str]:
+        """See `Decider`."""
+        return [state.name for state in self._pipelines]
+
+    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start]:
+        """See `Decider`. The most urgent step, and an admission to start."""
+        state = self._pipelines.state(pipeline)
+        refusal = self._too_large.pop(pipeline, None)
+        effects: list[Announce | Start] = [refusal] if refusal is not None else [*self._step(state, now_ms)]
+        job = self._admissions.next(state, now_ms)
+        return [*effects, Start(job)] if job is not None else effects
+
+    def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
+        """See `Decider`. Whatever was asked is refused, in a record that repeats nothing of what was asked."""
+        for effect in announced:
+            if isinstance(effect.message, Decision):
+                decision = effect.message
+                refusal = f"what follows from it is too large to be written: {why[:_WHY_CHARACTERS]}"
+                self._too_large[pipeline] = announce.decision(
+                    pipeline, decision.about, decision.subject, "refused", refusal, inputs={}
+                )
 
     def on_job(self, outcome: Outcome) -> None:
         """An admission has ended."""

@@ -38,23 +38,24 @@ class Pipelines:
         """Take in one control record of any role that the registry follows or owns."""
         match fact.message:
             case PipelineRecord() as record:
-                self._pipeline(self._state(record.pipeline), record)
+                self._pipeline(self.state(record.pipeline), record)
             case Candidate() as candidate:
-                _candidate(self._state(candidate.manifest.pipeline), candidate, fact.offset)
+                _candidate(self.state(candidate.manifest.pipeline), candidate, fact.offset)
             case ModelVersion() as model:
-                _model(self._state(model.pipeline), model)
+                _model(self.state(model.pipeline), model)
             case Rollout() as rollout:
-                _rollout(self._state(rollout.pipeline), rollout)
+                _rollout(self.state(rollout.pipeline), rollout)
             case Command() as command:
-                _command(self._state(command.pipeline), command, fact.offset)
+                _command(self.state(command.pipeline), command, fact.offset)
             case Decision() as decision:
-                _decision(self._state(decision.pipeline), decision)
+                _decision(self.state(decision.pipeline), decision)
             case WorkerState() as worker:
-                _beat(self._state(worker.pipeline), fact, worker)
+                _beat(self.state(worker.pipeline), fact, worker)
             case _:
                 self._tombstone(fact)
 
-    def _state(self, pipeline: str) -> PipelineState:
+    def state(self, pipeline: str) -> PipelineState:
+        """The pipeline of that name, without anything known of it if no fact has named it."""
         return self._states.setdefault(pipeline, PipelineState(pipeline))
 
     def _pipeline(self, state: PipelineState, record: PipelineRecord) -> None:
@@ -74,12 +75,12 @@ class Pipelines:
                 state.beats.pop(fact.key, None)
         elif fact.role == "candidates":
             pipeline, _, digest = fact.key.rpartition("/")
-            self._state(pipeline).candidates.pop(digest, None)
+            self.state(pipeline).candidates.pop(digest, None)
         elif fact.role == "pipelines":
             pipeline, _, number = fact.key.rpartition("/")
-            rules = self._state(pipeline).rules
+            rules = self.state(pipeline).rules
             if rules is not None and number == str(rules.number):
-                self._state(pipeline).rules = None
+                self.state(pipeline).rules = None
 
 
 def _candidate(state: PipelineState, candidate: Candidate, offset: int) -> None:
@@ -117,6 +118,10 @@ def _decision(state: PipelineState, decision: Decision) -> None:
     if decision.about == "command":
         state.answered.add(decision.subject)
         state.commands.pop(decision.subject, None)
+    elif decision.about == "candidate" and decision.verdict == "refused":
+        # its models record says so as well, unless that was too large to be written
+        state.judged.add(decision.subject)
+        state.candidates.pop(decision.subject, None)
 
 
 def _beat(state: PipelineState, fact: Fact, worker: WorkerState) -> None:
