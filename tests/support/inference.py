@@ -11,6 +11,7 @@ from freshet.contracts.arrays import Floats32
 from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.codec import Column, Decoder, Encoder, Ragged, Strings
 from freshet.contracts.control import encode
+from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import (
     Announce,
     DeadLetter,
@@ -276,7 +277,7 @@ class Worker:
         if not isinstance(job, LoadModel) or job.version in self.slow:
             return
         if job.version in self.broken:
-            self.logic.on_job(Outcome(job, error=self.broken[job.version]))
+            self.logic.on_job(Outcome(job, error=FreshetError(self.broken[job.version])))
             return
         mind = self.minds.get(job.version, sound(job.version))
         self.scorers[job.version] = FakeScorer(job.manifest, mind)

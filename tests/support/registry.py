@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from freshet.contracts.control import decode, encode
+from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Announce, Fact, Outcome, Start
 from freshet.contracts.messages import (
     Action,
@@ -179,7 +180,7 @@ class World:
         for job in jobs:
             judgement = self.judgements.get(job.digest, Judgement())
             if isinstance(judgement, str):
-                self.decider.on_job(Outcome(job, error=judgement))
+                self.decider.on_job(Outcome(job, error=FreshetError(judgement)))
             else:
                 self.decider.on_job(Outcome(job, result=judgement))
 

@@ -1,5 +1,6 @@
 """Which models a worker loads and drops, when, and what it says when it cannot."""
 
+from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Outcome
 from freshet.inference.core.jobs import LoadModel, RetireModel
 from support.inference import FEATURES, Worker, cuts, model, released, rollout, serving, specification, vectors
@@ -15,7 +16,7 @@ def test_loads_one_model_at_a_time_the_most_urgent_first() -> None:
     first = worker.started[0]
     assert isinstance(first, LoadModel)
     assert (first.manifest, first.batch_rows) == (model("v2").manifest, 5_000)
-    worker.logic.on_job(Outcome(first, error="artifact_missing: gone"))
+    worker.logic.on_job(Outcome(first, error=FreshetError("artifact_missing: gone")))
     worker.tick()
     assert worker.loads == ["v2", "v1"]
 

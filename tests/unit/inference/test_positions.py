@@ -2,6 +2,7 @@
 
 import pytest
 
+from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Announce, Hold, Outcome
 from freshet.inference.core.partitions import ModelMissingError
 from support.inference import (
@@ -144,7 +145,7 @@ def test_an_epoch_that_was_superseded_before_it_was_reached_is_never_entered() -
     worker.learn(specification(), model("v1"), model("v2"), rollout(1, "v1"), rollout(2, "v2"))
     worker.learn(rollout(3, "v1", resident=["v2"]))
     worker.settle()
-    worker.logic.on_job(Outcome(worker.started[0], error="artifact_missing: gone"))
+    worker.logic.on_job(Outcome(worker.started[0], error=FreshetError("artifact_missing: gone")))
     worker.settle()
     assert worker.state.resident == ("v2",)
     assert held(worker.assign(p0="e=1 f=0", p1="e=0 f=0", p2="e=2 f=0")) == [0, 1]

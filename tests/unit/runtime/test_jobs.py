@@ -6,7 +6,8 @@ import pytest
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Outcome
-from freshet.runtime.jobs import InlineJobs, Jobs
+from freshet.runtime.bus import FatalError
+from freshet.runtime.jobs import InlineJobs, Jobs, JobStuckError
 
 
 def run(job: object) -> object:
@@ -56,7 +57,9 @@ def test_an_expected_failure_is_an_outcome_and_the_next_job_runs(make: type[Jobs
     jobs = make(run)
     jobs.start(-1)
     jobs.start(4)
-    assert drained(jobs, 2) == [Outcome(-1, error="-1 is negative"), Outcome(4, result=8)]
+    failed, succeeded = drained(jobs, 2)
+    assert (failed.job, str(failed.error)) == (-1, "-1 is negative")
+    assert succeeded == Outcome(4, result=8)
 
 
 @pytest.mark.parametrize("make", [Jobs, InlineJobs])
@@ -65,6 +68,58 @@ def test_a_bug_ends_the_owner(make: type[Jobs]) -> None:
     jobs = make(run)
     with pytest.raises(ZeroDivisionError):
         _start_and_drain(jobs)
+
+
+def test_a_job_that_never_returns_blocks_no_other() -> None:
+    """It is given up at its limit with an error that names it; the next one runs, and a late result is dropped."""
+    running, gate, now_s = threading.Event(), threading.Event(), [0.0]
+    threads = []
+
+    def run_or_hang(job: object) -> object:
+        if job == "endless":
+            threads.append(threading.current_thread())
+            running.set()
+            gate.wait(30)
+        return job
+
+    jobs = Jobs(run_or_hang, limit_s=60, now_s=lambda: now_s[0])
+    jobs.start("endless")
+    jobs.start("next")
+    assert running.wait(30)
+    now_s[0] = 60.0
+    assert jobs.outcomes() == []
+    now_s[0] = 60.5
+    stuck, followed = drained(jobs, 2)
+    assert stuck.job == "endless"
+    assert isinstance(stuck.error, JobStuckError)
+    assert "str has not come back" in str(stuck.error)
+    assert followed == Outcome("next", result="next")
+    gate.set()
+    threads[0].join(30)
+    assert jobs.outcomes() == []
+
+
+def test_too_many_jobs_that_never_return_end_the_process() -> None:
+    """Each keeps what it has taken of the machine: the third one is fatal."""
+    running, gate, now_s = threading.Semaphore(0), threading.Event(), [0.0]
+
+    def hang(job: object) -> object:
+        running.release()
+        gate.wait(30)
+        return job
+
+    jobs = Jobs(hang, limit_s=60, now_s=lambda: now_s[0])
+    for job in range(3):
+        jobs.start(job)
+    for _ in range(2):
+        assert running.acquire(timeout=30)
+        now_s[0] += 61
+        assert len(jobs.outcomes()) == 1
+    assert running.acquire(timeout=30)
+    now_s[0] += 61
+    with pytest.raises(FatalError, match="third"):
+        jobs.outcomes()
+    gate.set()
 
 
 def _start_and_drain(jobs: Jobs) -> None:

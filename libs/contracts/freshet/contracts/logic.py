@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
+from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import Message
 
 
@@ -92,7 +93,7 @@ class Outcome:
 
     job: object
     result: object | None = None
-    error: str | None = None
+    error: FreshetError | None = None
 
 
 Effect = Publish | Announce | DeadLetter | Mark | Hold | Release | Abort | Start

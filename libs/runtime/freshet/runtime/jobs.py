@@ -2,13 +2,20 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Outcome
+from freshet.runtime.bus import FatalError
 
 Runner = Callable[[object], object]
+
+LIMIT_S: Final = 300.0
+"""How long a job may take: the longest that is bounded on paper, an admission, takes two minutes."""
+
+_MOST_GIVEN_UP: Final = 3  # each holds its memory, and perhaps a processor
 
 
 class JobRunner(Protocol):
@@ -21,18 +28,29 @@ class JobRunner(Protocol):
         """Outcomes since the last call. Never blocks."""
 
 
+class JobStuckError(FreshetError):
+    """A job did not come back in time, and is no longer waited for."""
+
+
 class Jobs:
     """One background thread that runs what a logic starts, in order.
 
     An expected failure (FreshetError) becomes the outcome's error; anything else is a bug and is raised in the owner
     thread.
+
+    A job that takes longer than the limit is given up: its outcome is a JobStuckError, its thread is left alone (no
+    thread can be ended from outside), and another one takes the next job. The process is kept because it serves well
+    all that does not need this job; ending it would give the same job to its successor. Only the third such job ends
+    it, with FatalError: by then there is something wrong with the process.
     """
 
-    def __init__(self, run: Runner) -> None:
-        self._run = run
+    def __init__(self, run: Runner, *, limit_s: float = LIMIT_S, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._run, self._limit_s, self._now_s = run, limit_s, now_s
         self._todo: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="jobs", daemon=True).start()
+        self._done: list[Outcome | BaseException] = []
+        self._lock = threading.Lock()
+        self._given_up = 0
+        self._worker = self._engaged()
 
     def start(self, job: object) -> None:
         """See `JobRunner`. Never blocks."""
@@ -40,25 +58,61 @@ class Jobs:
 
     def outcomes(self) -> list[Outcome]:
         """See `JobRunner`. Raises what a job raised that is no FreshetError."""
-        found: list[Outcome] = []
-        while True:
-            try:
-                outcome = self._done.get_nowait()
-            except queue.Empty:
-                return found
+        with self._lock:
+            self._give_up()
+            done, self._done = self._done, []
+        for outcome in done:
             if isinstance(outcome, BaseException):
                 raise outcome
-            found.append(outcome)
+        return [outcome for outcome in done if isinstance(outcome, Outcome)]
 
-    def _work(self) -> None:
+    def _give_up(self) -> None:
+        worker = self._worker
+        if not worker.busy or self._now_s() - worker.began_s <= self._limit_s:
+            return
+        stuck = (
+            f"{type(worker.job).__name__} has not come back within {self._limit_s:.0f} s, and is no longer waited for"
+        )
+        self._given_up += 1
+        if self._given_up == _MOST_GIVEN_UP:
+            raise FatalError(f"{stuck}. It is the third such job here: this process must be started anew.")
+        self._done.append(Outcome(worker.job, error=JobStuckError(f"stuck: {stuck}.")))
+        self._worker = self._engaged()
+
+    def _engaged(self) -> "_Worker":
+        worker = _Worker()
+        threading.Thread(target=self._work, args=(worker,), name="jobs", daemon=True).start()
+        return worker
+
+    def _work(self, worker: "_Worker") -> None:
         while True:
             job = self._todo.get()
-            try:
-                self._done.put(Outcome(job, result=self._run(job)))
-            except FreshetError as error:
-                self._done.put(Outcome(job, error=str(error)))
-            except BaseException as error:  # raised again in the owner thread
-                self._done.put(error)
+            with self._lock:
+                worker.job, worker.began_s, worker.busy = job, self._now_s(), True
+            outcome = _outcome(self._run, job)
+            with self._lock:
+                if worker is not self._worker:
+                    return  # given up: the job has its outcome, and another thread the next one
+                worker.job, worker.busy = None, False
+                self._done.append(outcome)
+
+
+class _Worker:
+    """What a thread is doing, for the owner to look at."""
+
+    def __init__(self) -> None:
+        self.job: object = None
+        self.began_s = 0.0
+        self.busy = False
+
+
+def _outcome(run: Runner, job: object) -> Outcome | BaseException:
+    try:
+        return Outcome(job, result=run(job))
+    except FreshetError as error:
+        return Outcome(job, error=error)
+    except BaseException as error:  # raised again in the owner thread
+        return error
 
 
 class InlineJobs:
@@ -70,10 +124,10 @@ class InlineJobs:
 
     def start(self, job: object) -> None:
         """See `JobRunner`."""
-        try:
-            self._outcomes.append(Outcome(job, result=self._run(job)))
-        except FreshetError as error:
-            self._outcomes.append(Outcome(job, error=str(error)))
+        outcome = _outcome(self._run, job)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        self._outcomes.append(outcome)
 
     def outcomes(self) -> list[Outcome]:
         """See `JobRunner`."""

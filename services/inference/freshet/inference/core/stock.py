@@ -79,8 +79,9 @@ class Stock:
             self._loaded[version] = outcome.result
             self._failures.pop(version, None)
             return
-        found = _CODE.fullmatch(outcome.error or "")
-        reason, detail = (found[1], found[2]) if found else ("load_failed", outcome.error or "the load gave no model.")
+        error = str(outcome.error or "the load gave no model.")
+        found = _CODE.fullmatch(error)
+        reason, detail = (found[1], found[2]) if found else ("load_failed", error)
         attempts = self._failures[version].attempts + 1 if version in self._failures else 1
         pause_ms = min(FIRST_RETRY_MS * 2 ** min(attempts - 1, 30), LONGEST_RETRY_MS)
         self._failures[version] = Failure(reason, detail, attempts, now_ms + pause_ms)
