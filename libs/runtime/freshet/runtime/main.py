@@ -14,6 +14,7 @@ import structlog
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.topics import TopicNames
+from freshet.runtime import watchdog
 from freshet.runtime.bus import RetriableError, RightsError
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.decider_loop import DeciderLoop
@@ -51,6 +52,7 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     """Run until SIGTERM or SIGINT, or until something is fatal. Returns the process's exit code."""
     configure_logs(settings.log_level, service=service.name, slot=settings.slot)
     log = structlog.get_logger("main")
+    watchdog.guard_process()
     faulthandler.register(signal.SIGUSR1)  # kill -USR1 shows where every thread stands
     stop = threading.Event()
     _stop_on_signals(stop, settings.shutdown_s)

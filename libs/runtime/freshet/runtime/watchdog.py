@@ -3,6 +3,9 @@
 librdkafka 2.16 can wait without end inside `send_offsets_to_transaction` when a broker dies, whatever timeout it was
 given (its issues 5456 and 5511, both open), and a model's graph may loop. A process that hangs keeps its partitions and
 answers nothing; one that ends is restarted, and its successor settles what it left open.
+
+One thread looks at all that is watched in the process. It cannot run while a call in C holds the interpreter's lock;
+`guard_process` adds a second line that can, in C itself.
 """
 
 import faulthandler
@@ -17,7 +20,11 @@ from typing import Final
 import structlog
 
 EXIT_STUCK: Final = 72
+SECOND_LINE_S: Final = 60.0
+"""Above twice every limit that anybody sets here; from max.poll.interval.ms on, our partitions are others' anyway."""
+
 _LOOK_S: Final = 0.5
+_PAUSE_S: Final = 4 * _LOOK_S  # no look comes that late unless the whole process stood still
 
 
 @dataclass(slots=True)
@@ -30,7 +37,7 @@ class _Watched:
 
 
 class Watchdog:
-    """Watches one thread's calls, one at a time, once it was started. Watching a call costs about 2 µs."""
+    """Watches one thread's calls, one at a time, from `start` to `stop`. Watching a call costs about 2 µs."""
 
     def __init__(
         self, *, now_s: Callable[[], float] = time.monotonic, leave: Callable[[int], object] = os._exit
@@ -40,9 +47,13 @@ class Watchdog:
         self._log = structlog.get_logger("watchdog")
 
     def start(self) -> "Watchdog":
-        """Look every half second from now on, in a thread of its own; returns itself."""
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        """Have the process's patrol look every half second from now on; returns itself."""
+        _patrol.add(self)
         return self
+
+    def stop(self) -> None:
+        """No more looks; the patrol ends with the last one."""
+        _patrol.remove(self)
 
     @contextmanager
     def limit(self, seconds: float, doing: str, *, late: Callable[[], object] | None = None) -> Iterator[None]:
@@ -56,11 +67,12 @@ class Watchdog:
         finally:
             self._watched = None
 
-    def check(self) -> None:
-        """Look at the block under way, if any."""
+    def check(self, excused_s: float = 0.0) -> None:
+        """Look at the block under way, if any. Time in which the whole process stood still is no fault of the block."""
         watched = self._watched
         if watched is None:
             return
+        watched.began_s += excused_s
         took_s = self._now_s() - watched.began_s
         if took_s > watched.limit_s:
             self._log.error("stuck", doing=watched.doing, seconds=round(took_s, 1))
@@ -72,7 +84,73 @@ class Watchdog:
             watched.is_late = True
             watched.late()
 
-    def _watch(self) -> None:
-        while True:
+
+class Patrol:
+    """The one thread of a process that looks at its watchdogs; it lives while there are any."""
+
+    def __init__(self) -> None:
+        self._watchdogs: list[Watchdog] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._looked_s = 0.0
+
+    def add(self, watchdog: Watchdog) -> None:
+        """Look at this one too."""
+        with self._lock:
+            self._watchdogs.append(watchdog)
+            if self._thread is None:
+                self._looked_s = time.monotonic()
+                self._thread = threading.Thread(target=self._walk, name="watchdog", daemon=True)
+                self._thread.start()
+
+    def remove(self, watchdog: Watchdog) -> None:
+        """Look at this one no more; it may have been removed before."""
+        with self._lock:
+            if watchdog in self._watchdogs:
+                self._watchdogs.remove(watchdog)
+
+    def look(self, now_s: float) -> bool:
+        """One look at all of them; False when there is none left.
+
+        A look that comes seconds late says that the whole process stood still (SIGSTOP, a frozen machine, a call that
+        held the interpreter's lock): what it would see is how long that took, not that a block hangs.
+        """
+        gap_s, self._looked_s = now_s - self._looked_s, now_s
+        with self._lock:
+            watchdogs = list(self._watchdogs)
+            if not watchdogs:
+                self._thread = None
+                return False
+        for watchdog in watchdogs:
+            watchdog.check(gap_s if gap_s > _PAUSE_S else 0.0)
+        return True
+
+    def _walk(self) -> None:
+        going = True
+        while going:
             time.sleep(_LOOK_S)
-            self.check()
+            going = self.look(time.monotonic())
+
+
+class _SecondLine(Watchdog):
+    """Puts off, at each look, the moment at which C code ends the process: so it only comes once looks stay away."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def check(self, excused_s: float = 0.0) -> None:  # noqa: ARG002
+        """See `Watchdog`."""
+        faulthandler.dump_traceback_later(self._seconds, exit=True)
+
+
+_patrol: Final = Patrol()
+
+
+def guard_process(seconds: float = SECOND_LINE_S) -> None:
+    """End this process, with every thread's stack on stderr, once no Python code could run in it for that long.
+
+    For a process of its own, as long as it lives: there is one such timer in a process. Its exit code is 1, which is
+    not ours to choose. A process that is stopped from outside for so long ends when it is woken.
+    """
+    _SecondLine(seconds).start().check()

@@ -134,6 +134,7 @@ class KafkaTransactionalProducer:
     def close(self) -> None:
         """See `bus.TransactionalProducer`."""
         self._producer = None
+        self._watchdog.stop()
 
     @property
     def _client(self) -> Producer:
