@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+from freshet.contracts.logic import BatchLimits
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.kafka import config
-from freshet.runtime.options import LoopOptions
 
 
 def batches(consumer: Consumer, rows: int, total: int) -> Iterator[list[Message]]:
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--transactions", action="store_true")
     arguments = parser.parse_args()
     names = TopicNames(arguments.namespace, "bench")
-    settings = config.group_consumer(arguments.bootstrap, {}, f"{arguments.namespace}{arguments.group}", None)
+    settings = config.group_consumer(arguments.bootstrap, {}, f"{arguments.namespace}{arguments.group}", None, "range")
     consumer = Consumer(settings | {"auto.offset.reset": "earliest"})
     consumer.subscribe([names.topic(arguments.source)])
     if arguments.transactions:
@@ -50,7 +50,7 @@ def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     target = names.topic(arguments.target)
-    for batch in batches(consumer, LoopOptions().batch_rows, arguments.total):
+    for batch in batches(consumer, BatchLimits().rows, arguments.total):
         if arguments.transactions:
             producer.begin_transaction()
         for message in batch:

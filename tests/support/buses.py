@@ -15,6 +15,7 @@ from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime import failpoints
 from freshet.runtime.bus import (
     SUSPECT_S,
+    Assignor,
     Bus,
     Collected,
     Committed,
@@ -198,9 +199,11 @@ class _ClosingBus(KafkaBus):
         super().__init__(bootstrap_servers, names)
         self._consumers: list[KafkaGroupConsumer] = []
 
-    def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> KafkaGroupConsumer:
+    def consumer(
+        self, service: str, roles: Sequence[str], instance: str | None, assignor: Assignor = "cooperative-sticky"
+    ) -> KafkaGroupConsumer:
         """See `bus.Bus`."""
-        self._consumers.append(super().consumer(service, roles, instance))
+        self._consumers.append(super().consumer(service, roles, instance, assignor))
         return self._consumers[-1]
 
     def close(self) -> None:
@@ -296,9 +299,11 @@ def read_all(bus: Bus, role: str, starts: dict[Place, int] | None = None) -> lis
     return records
 
 
-def member(bus: Bus, *roles: str, instance: str | None = None) -> GroupConsumer:
+def member(
+    bus: Bus, *roles: str, instance: str | None = None, assignor: Assignor = "cooperative-sticky"
+) -> GroupConsumer:
     """A new member of the group of `inference`, as yet without partitions."""
-    return bus.consumer("inference", roles, instance)
+    return bus.consumer("inference", roles, instance, assignor)
 
 
 def collect(consumer: GroupConsumer, limit: int = 100) -> Collected | None:

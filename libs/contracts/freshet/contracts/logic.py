@@ -110,6 +110,16 @@ class Fact:
     offset: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How a pipeline wants its batches; the loop follows it from the next batch on."""
+
+    rows: int = 5000
+    """Most rows that are answered and committed together."""
+    commit_interval_ms: int = 25
+    """Least distance of transactions under light load."""
+
+
 class Logic:
     """The core of a data-plane service. Override what you need; the defaults do nothing.
 
@@ -125,6 +135,11 @@ class Logic:
 
     origin: ClassVar[str] = ""
     """Metadata to commit with the start position of a partition that was never answered."""
+
+    @property
+    def limits(self) -> BatchLimits:
+        """What bounds a batch now, as the facts folded so far have it."""
+        return BatchLimits()
 
     def fold(self, fact: Fact) -> None:
         """Take in one control record. Never blocks; the same fact twice changes nothing."""

@@ -2,6 +2,7 @@
 
 import time
 from importlib.metadata import version
+from typing import Final
 
 import numpy as np
 import structlog
@@ -15,6 +16,9 @@ from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.placing import Placing
 from freshet.runtime.work import Work
+
+_FIRST_ROWS: Final = 250
+"""A restart begins with small batches: one too large for the transaction's timeout would fail again and again."""
 
 
 class Answering:
@@ -37,24 +41,28 @@ class Answering:
         self._logic, self._names, self._producer, self._placing = logic, names, producer, placing
         self._service, self._version = service, version("freshet")
         self._jobs, self._clock, self._metrics, self._options, self._log = jobs, clock, metrics, options, log
-        self._limit = options.batch_rows
+        self._limit = _FIRST_ROWS
         self._last_commit_ms = 0
         self._full = False
 
     def turn(self, timeout_s: float) -> int:
         """Answer what has arrived, waiting at most that long for the first row. Returns the rows answered."""
         self._space()
-        got = self._placing.collect(self._limit, self._options.batch_bytes, timeout_s)
+        got = self._placing.collect(min(self._limit, self._rows_max()), self._options.batch_bytes, timeout_s)
         rows = self._answer(got) if got is not None else 0
         self._placing.place()
         return rows
+
+    def _rows_max(self) -> int:
+        return min(self._options.batch_rows, self._logic.limits.rows)
 
     def _space(self) -> None:
         """Keep transactions a little apart under light load; never when a full batch was just there."""
         if self._full or not self._last_commit_ms:
             return
-        early_ms = self._last_commit_ms + self._options.commit_interval_ms - self._clock.now_ms()
-        if 0 < early_ms <= self._options.commit_interval_ms:
+        interval_ms = self._logic.limits.commit_interval_ms
+        early_ms = self._last_commit_ms + interval_ms - self._clock.now_ms()
+        if 0 < early_ms <= interval_ms:
             self._clock.sleep(early_ms / 1000)
 
     def _answer(self, got: Collected) -> int:
@@ -63,7 +71,7 @@ class Answering:
         for batch in got.batches:
             work.add(batch, self._logic.on_batch(batch))
         answered = time.perf_counter()
-        self._full = work.rows >= self._limit
+        self._full = work.rows >= min(self._limit, self._rows_max())
         if work.abort is not None:
             self._placing.rewind(work.abort)
             return 0
@@ -73,7 +81,7 @@ class Answering:
             return 0
         for hold in work.holds:
             self._placing.hold(hold)
-        self._limit = min(self._limit * 2, self._options.batch_rows)
+        self._limit = min(self._limit * 2, self._rows_max())
         self._last_commit_ms = self._clock.now_ms()
         self._metrics.answered(
             got,

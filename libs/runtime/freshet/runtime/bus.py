@@ -211,8 +211,14 @@ class LogReader(Protocol):
 class Bus(Protocol):
     """Makes clients that see one namespace and, for data topics, one pipeline."""
 
-    def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> GroupConsumer:
-        """A member of the service's group: with an instance, a fixed slot (static membership); else an elastic one."""
+    def consumer(
+        self, service: str, roles: Sequence[str], instance: str | None, assignor: Assignor = "cooperative-sticky"
+    ) -> GroupConsumer:
+        """A member of the service's group: with an instance, a fixed slot (static membership); else an elastic one.
+
+        With `range`, a rebalance takes everything from everybody and gives it anew at once, and partition n of all
+        topics of equal size lies with one member. All members of a group must have the same assignor.
+        """
 
     def transactional_producer(self, service: str, slot: str, *, reopen: bool = True) -> TransactionalProducer:
         """A transactional producer for that slot; call `open` before the first commit.

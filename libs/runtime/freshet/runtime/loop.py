@@ -14,7 +14,7 @@ import structlog
 from freshet.contracts.logic import Announce, Effect, Hold, Logic, Release, Start
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.answering import Answering
-from freshet.runtime.bus import Bus, ExpiredError, RetriableError
+from freshet.runtime.bus import Assignor, Bus, ExpiredError, RetriableError
 from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import JobRunner
@@ -46,11 +46,16 @@ class Loop:
         metrics: Metrics,
         traces: Sequence[Trace] = (),
         options: LoopOptions | None = None,
+        assignor: Assignor | None = None,
     ) -> None:
+        """`assignor`: see `DataService`."""
         self.logic = logic
         self._bus, self._service, self._jobs, self._clock = bus, service, jobs, clock
         self._pipeline = names.pipeline
         self._instance = f"{service}-{slot}" if fixed_slot else None
+        # A static member that starts again gets its newest assignment back. Under `range` that is complete; under
+        # `cooperative-sticky` it may be half of one, and nothing divides the rest (docs/decisions/0010).
+        self._assignor: Assignor = assignor or ("range" if fixed_slot else "cooperative-sticky")
         self._options = options or LoopOptions()
         self._metrics = LoopMetrics(metrics, service, names.pipeline)
         self._log = structlog.get_logger("loop").bind(service=service, pipeline=names.pipeline, slot=slot)
@@ -124,7 +129,7 @@ class Loop:
             self._clock.sleep(timeout_s)
             return False
         self._producer.open()
-        self._placing.join(self._bus.consumer(self._service, self.logic.reads, self._instance))
+        self._placing.join(self._bus.consumer(self._service, self.logic.reads, self._instance, self._assignor))
         self._log.info("joining", roles=self.logic.reads, instance=self._instance)
         return True
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
@@ -123,7 +124,9 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
                 metrics=metrics,
             )
         ]
-    rows = LoopOptions().batch_rows if len(pipelines) == 1 else _TURN_ROWS
+    options = LoopOptions(skip_expired=settings.on_expired == "skip")
+    if len(pipelines) > 1:
+        options = replace(options, batch_rows=_TURN_ROWS)
     contexts = [
         _context(settings, pipeline, service.transaction_timeout_ms or settings.transaction_timeout_ms)
         for pipeline in pipelines
@@ -140,7 +143,8 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
             clock=clock,
             metrics=metrics,
             traces=service.traces,
-            options=LoopOptions(batch_rows=rows, skip_expired=settings.on_expired == "skip"),
+            options=options,
+            assignor=service.assignor,
         )
         for context in contexts
     ]

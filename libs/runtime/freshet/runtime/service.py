@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from freshet.contracts.logic import Decider, Logic
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Bus
+from freshet.runtime.bus import Assignor, Bus
 from freshet.runtime.jobs import Runner
 from freshet.runtime.recovery import Trace
 from freshet.runtime.settings import Settings
@@ -40,6 +40,8 @@ class DataService:
     runner: Callable[[Context], Runner] = lambda _: no_jobs
     transaction_timeout_ms: int | None = None
     """Overrides the setting where a service must not hide others' rows for long."""
+    assignor: Assignor | None = None
+    """How its group divides partitions; None: `range` in fixed slots, else `cooperative-sticky`."""
 
 
 @dataclass(frozen=True, slots=True)

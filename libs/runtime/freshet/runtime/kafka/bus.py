@@ -7,7 +7,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCol
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Place, Span
+from freshet.runtime.bus import Assignor, Place, Span
 from freshet.runtime.kafka import config
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.kafka.connection import ConnectionErrors
@@ -36,9 +36,13 @@ class KafkaBus:
         self._transaction_timeout_ms = transaction_timeout_ms
         self._errors = ConnectionErrors()
 
-    def consumer(self, service: str, roles: Sequence[str], instance: str | None) -> KafkaGroupConsumer:
+    def consumer(
+        self, service: str, roles: Sequence[str], instance: str | None, assignor: Assignor = "cooperative-sticky"
+    ) -> KafkaGroupConsumer:
         """See `bus.Bus`."""
-        settings = config.group_consumer(self._bootstrap_servers, self._extra, self.names.group(service), instance)
+        settings = config.group_consumer(
+            self._bootstrap_servers, self._extra, self.names.group(service), instance, assignor
+        )
         return KafkaGroupConsumer(settings, {role: self.names.topic(role) for role in roles}, self.spans)
 
     def transactional_producer(self, service: str, slot: str, *, reopen: bool = True) -> KafkaTransactionalProducer:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from freshet.runtime.bus import Assignor
 from freshet.runtime.kafka.connection import ConnectionErrors
 from freshet.runtime.kafka.errors import kafka_error
 from freshet.runtime.settings import SettingsError
@@ -71,12 +72,14 @@ def reader(bootstrap_servers: str, extra: ClientConfig, group: str) -> dict[str,
     return consumer(bootstrap_servers, {}) | {"group.id": group, **extra}
 
 
-def group_consumer(bootstrap_servers: str, extra: ClientConfig, group: str, instance: str | None) -> dict[str, Any]:
-    """A group member. Cooperative, so that one hung worker does not stop the healthy ones."""
+def group_consumer(
+    bootstrap_servers: str, extra: ClientConfig, group: str, instance: str | None, assignor: Assignor
+) -> dict[str, Any]:
+    """A group member. All members of a group must have the same assignor."""
     return consumer(bootstrap_servers, {}) | {
         "group.id": group,
         "group.protocol": "classic",
-        "partition.assignment.strategy": "cooperative-sticky",
+        "partition.assignment.strategy": assignor,
         "auto.offset.reset": "error",
         "session.timeout.ms": 30_000,
         "heartbeat.interval.ms": 3000,

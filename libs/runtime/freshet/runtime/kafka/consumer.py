@@ -6,8 +6,9 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from freshet.contracts.batch import Batch
-from freshet.runtime.bus import Changes, Collected, Committed, ExpiredError, Place, RetriableError, Span
+from freshet.runtime.bus import Changes, Collected, Committed, ExpiredError, FatalError, Place, RetriableError, Span
 from freshet.runtime.kafka.errors import bus_error, translated
+from freshet.runtime.kafka.flow import CooperativeFlow, EagerFlow, Flow
 
 _DRAIN: Final = 1000  # records per inner consume: the byte limit is looked at this often
 
@@ -30,6 +31,8 @@ class KafkaGroupConsumer:
         self._started: dict[Place, int] = {}
         self._group = config["group.id"]
         self._consumer = Consumer(config)
+        eager = config["partition.assignment.strategy"] == "range"
+        self._flow: Flow = EagerFlow(self._consumer) if eager else CooperativeFlow(self._consumer)
         self._consumer.subscribe(list(self._roles), on_assign=self._on_assign, on_revoke=self._on_revoke)
 
     def collect(self, limit: int, limit_bytes: int, timeout_s: float) -> Collected | None:
@@ -37,6 +40,7 @@ class KafkaGroupConsumer:
         if self._errors:
             self._raise(self._errors.pop(0))
         with translated(f"polling as a member of group {self._group}"):
+            self._flow.settle()
             first = self._consumer.poll(timeout_s)
             if first is None:
                 return None
@@ -109,21 +113,18 @@ class KafkaGroupConsumer:
         return found
 
     def start(self, place: Place, offset: int) -> None:
-        """See `bus.GroupConsumer`.
-
-        Assigns the partition anew: a seek is refused after an expired offset, and waits without bound for its reply.
-        """
+        """See `bus.GroupConsumer`."""
         at = self._at(place, offset)
+        if place not in self._owned:
+            raise FatalError(f"{at.topic}/{at.partition} is not ours: it cannot be started.")
         self._started[place] = offset
         with translated(f"starting {at.topic}/{at.partition} at {offset}"):
-            self._consumer.incremental_unassign([at])
-            self._consumer.incremental_assign([at])
-            self._consumer.resume([at])
+            self._flow.start(at)
 
     def pause(self, place: Place) -> None:
         """See `bus.GroupConsumer`."""
         with translated("pausing"):
-            self._consumer.pause([self._at(place)])
+            self._flow.pause(self._at(place))
 
     def span(self, place: Place) -> Span:
         """See `bus.GroupConsumer`."""
@@ -140,19 +141,16 @@ class KafkaGroupConsumer:
     def _at(self, place: Place, offset: int = 0) -> TopicPartition:
         return TopicPartition(self._topics[place.role], place.partition, offset)
 
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._rebalances += 1
+        self._flow.gained(partitions)
         places = [Place(self._roles[at.topic], at.partition) for at in partitions]
-        # Any concrete offset will do: paused, nothing is fetched before `start` gives the right one.
-        arriving = [self._at(place) for place in places]
-        consumer.incremental_assign(arriving)
-        consumer.pause(arriving)
         self._owned.update(places)
         self._assigned += places
 
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._rebalances += 1
-        consumer.incremental_unassign(partitions)
+        self._flow.lost(partitions)
         for at in partitions:
             place = Place(self._roles[at.topic], at.partition)
             self._owned.discard(place)

@@ -6,7 +6,7 @@ import numpy as np
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
-from freshet.contracts.logic import Announce, Effect, Fact, Hold, Logic, Mark, Outcome, Start
+from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold, Logic, Mark, Outcome, Start
 from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord, Rollout, WorkerState
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.position import ORIGIN, Position
@@ -66,13 +66,19 @@ class InferenceLogic(Logic):
         self._report = Report(self._history, self._stock, self._standing)
         self._partitions = Partitions(self._standing, self._report, model_wait_ms)
         self._reader, self._writer = VectorReader(), PredictionWriter()
-        self._spec_number = self._batch_rows = 0
+        self._spec_number = 0
+        self._limits = BatchLimits()
         self._spec_error: str | None = None
         self._now_ms = 0
         self._announced: WorkerState | None = None
         self._announced_ms = 0
         for version, why in past.to_blame().items():
             self._stock.quarantine(version, "model_crashed", why)
+
+    @property
+    def limits(self) -> BatchLimits:
+        """See `Logic`. Those of the newest specification: admission and warm-up judge models by the same."""
+        return self._limits
 
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
         """See `Logic`. First holds, then dead letters, cut-overs, predictions, marks; each kind in ascending order."""
@@ -159,7 +165,8 @@ class InferenceLogic(Logic):
         except ContractError as error:
             self._spec_error = f"specification {record.number} of {self._pipeline} cannot be read here: {error}"
             return
-        self._batch_rows, self._calls.batch_p99_ms = spec.limits.max_batch_rows, spec.limits.batch_p99_ms
+        self._limits = BatchLimits(spec.limits.max_batch_rows, spec.limits.commit_interval_ms)
+        self._calls.batch_p99_ms = spec.limits.batch_p99_ms
         self._standing.space = FeatureSpace(spec.feature_names)
 
     def on_job(self, outcome: Outcome) -> None:
@@ -182,7 +189,7 @@ class InferenceLogic(Logic):
     def _care_for_models(self, now_ms: int) -> Iterator[Start]:
         known = (self._history.model(version) for version in self._history.wanted())
         wanted = [model for model in known if model and model.state != "refused"]
-        load = self._stock.next_load(wanted, self._batch_rows, now_ms) if self._standing.space else None
+        load = self._stock.next_load(wanted, self._limits.rows, now_ms) if self._standing.space else None
         if load:
             yield Start(load)
         # Until the newest epoch can be answered here, an unlisted model may be the last one that can answer anything.

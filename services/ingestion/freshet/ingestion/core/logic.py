@@ -10,7 +10,7 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.codec import take
 from freshet.contracts.errors import ContractError
 from freshet.contracts.framed import UNKNOWN, Rows, dead_letters
-from freshet.contracts.logic import Effect, Fact, Hold, Logic, Publish
+from freshet.contracts.logic import BatchLimits, Effect, Fact, Hold, Logic, Publish
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.schemas import Schema
 from freshet.ingestion.core.plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema
@@ -38,6 +38,14 @@ class IngestionLogic(Logic):
         self._plan: Plan | None = None
         self._trouble = f"pipeline {pipeline!r} is not published yet; `freshet apply` publishes it."
         self._room = WaitingRoom(int(schema_wait_s * 1000))
+
+    @property
+    def limits(self) -> BatchLimits:
+        """See `Logic`. Those of the plan in force."""
+        if self._plan is None:
+            return BatchLimits()
+        limits = self._plan.spec.limits
+        return BatchLimits(limits.max_batch_rows, limits.commit_interval_ms)
 
     def fold(self, fact: Fact) -> None:
         """Take over a record with a higher number, and keep the event schemas of all numbers readable.
