@@ -1,8 +1,16 @@
 """The fold of rollouts and models: which epoch is live, what it takes, and what happens when somebody decided twice."""
 
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Rollout
 from freshet.inference.core.history import History
-from support.inference import PIPELINE, model, rollout
+from support.inference import PIPELINE, Worker, model, rollout, specification
 
 
 def _history(*records: Rollout) -> History:
@@ -31,24 +39,30 @@ def test_the_same_key_moves_from_prepare_to_live() -> None:
     assert history.alarm is None
 
 
-def test_a_known_epoch_with_another_content_keeps_the_first_and_alarms() -> None:
-    """Two registries under one number: the table that was seen first answers, and a person is told."""
-    history = _history(rollout(7, "v8"), rollout(7, "v5"))
-    assert history.live == rollout(7, "v8")
-    assert history.alarm is not None
-    assert "epoch 7" in history.alarm
+@pytest.mark.parametrize(
+    "records",
+    [
+        [rollout(7, "v8"), rollout(7, "v5")],
+        [rollout(7, "v8"), rollout(7, "v5", phase="aborted")],
+        [rollout(7, "v8"), rollout(7, "v8", phase="aborted")],
+        [rollout(7, "v7", phase="aborted"), rollout(7, "v7")],
+        [rollout(7, "v8"), rollout(7, "v5", phase="prepare")],
+    ],
+)
+def test_an_epoch_that_was_issued_twice_is_the_same_to_all_workers_and_a_person_is_told(records: list[Rollout]) -> None:
+    """Compaction keeps the last record of a number, so whoever saw both must believe what a late starter sees."""
+    witness = _history(rollout(6, "v6"), *records)
+    late = _history(rollout(6, "v6"), records[-1])
+    assert witness.live == late.live
+    assert witness.asked() == late.asked()
+    assert witness.was_live(7) == late.was_live(7)
+    assert witness.alarm is not None
+    assert "epoch 7" in witness.alarm
 
 
 def test_a_forked_history_is_noticed_by_the_previous_digest() -> None:
     """The same table on top of another previous epoch is another decision."""
     history = _history(rollout(7, "v8"), rollout(7, "v8").model_copy(update={"previous_digest": "other"}))
-    assert history.alarm is not None
-
-
-def test_an_aborted_number_never_becomes_live() -> None:
-    """Aborted is final: a later live record under that number is a contradiction."""
-    history = _history(rollout(6, "v6"), rollout(7, "v7", phase="aborted"), rollout(7, "v7"))
-    assert history.live == rollout(6, "v6")
     assert history.alarm is not None
 
 
@@ -100,3 +114,59 @@ def test_other_pipelines_are_none_of_ours() -> None:
     history.fold_model(model("v9").model_copy(update={"pipeline": "other"}))
     assert history.live is None
     assert history.model("v9") is None
+
+
+@pytest.mark.parametrize(
+    ("epochs", "returns"),
+    [(["v1", "v2", "v1"], True), (["v1", "v2", "v3"], False), (["v1", "v2", "v2"], False), (["v2", "v1"], False)],
+)
+def test_an_epoch_goes_back_if_its_champion_led_before_the_one_that_it_follows(epochs: list[str], returns: bool) -> None:
+    """The last epoch against the one before it: a rollback is told from a rollout by who served when."""
+    history = _history(*(rollout(number, version) for number, version in enumerate(epochs, 1)))
+    assert history.is_return(len(epochs), since=len(epochs) - 1) is returns
+
+
+def test_the_length_of_history_costs_nothing_at_any_turn() -> None:
+    """A fold and a tick execute exactly as many instructions after 300 epochs as after 30."""
+    short, long = _experienced(30), _experienced(300)
+    for phase in ("prepare", "live"):
+        costs = [
+            _instructions(lambda: _turn(worker, rollout(301, "v1", phase=phase, understudy="v2")))  # noqa: B023
+            for worker in (short, long)
+        ]
+        assert costs[0] == costs[1]
+
+
+def _experienced(epochs: int) -> Worker:
+    """A worker that learned this many epochs, of two versions in turn."""
+    worker = Worker().learn(specification(), model("v1"), model("v2"))
+    for epoch in range(1, epochs + 1):
+        for phase in ("prepare", "live"):
+            worker.learn(rollout(epoch, f"v{1 + epoch % 2}", phase=phase, understudy=f"v{2 - epoch % 2}"))
+    worker.settle()
+    worker.assign(p0="e=1 f=0")
+    return worker
+
+
+def _turn(worker: Worker, record: Rollout) -> None:
+    worker.logic.fold(Fact("", "", record))
+    worker.tick()
+
+
+def _instructions(work: Callable[[], object]) -> int:
+    """How many bytecode instructions this work takes: a measure of cost that no busy machine disturbs."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:  # noqa: ARG001
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count

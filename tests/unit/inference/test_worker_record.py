@@ -83,8 +83,9 @@ def test_a_specification_that_cannot_be_read_is_said_and_the_old_one_stays() -> 
 
 
 def test_an_alarm_makes_the_worker_unready() -> None:
-    """One epoch number with two tables: the first answers, and a person must look."""
+    """One epoch number with two tables: the last answers, as at any worker that starts now, and a person must look."""
     worker = serving(model("v1"), model("v2"), rollout(1, "v1"))
     worker.learn(rollout(1, "v2"))
+    worker.settle()
     assert "Two registries" in (worker.logic.unready() or "")
     assert len(worker.answer(*vectors(0, 0, 1))) == 3

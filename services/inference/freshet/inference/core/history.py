@@ -9,13 +9,19 @@ _MOVABLE = frozenset({"phase", "resident", "paused", "revoked", "deadline_ms", "
 class History:
     """Folds rollouts and model versions. Folding a record again changes nothing.
 
+    A pipeline that learns for years has many thousand epochs. So what is asked at each turn (the live epoch, what is
+    being prepared, who served first when) is kept as records arrive, and nothing here ever looks through all of them.
+
     `alarm` is set for good when one epoch number, or one version, was given two contents: somebody decided twice. The
-    first content stays in force, so that all workers that saw it agree on who answers.
+    last content of an epoch is in force then: compaction keeps no other, so it is the one that all workers agree on,
+    those that start later included.
     """
 
     def __init__(self, pipeline: str) -> None:
         self._pipeline = pipeline
         self._epochs: dict[int, Rollout] = {}
+        self._open: dict[int, Rollout] = {}
+        self._first_led: dict[str, int] = {}
         self._models: dict[str, ModelVersion] = {}
         self.live: Rollout | None = None
         self.alarm: str | None = None
@@ -27,14 +33,26 @@ class History:
         known = self._epochs.get(rollout.epoch)
         if known is not None and _fixed_content(known) != _fixed_content(rollout):
             self._contradicted(rollout.epoch, "with two contents")
-            return
-        if known is not None and known.phase not in {rollout.phase, "prepare"}:
-            if rollout.phase != "prepare":  # a prepare after its own end is only an old record read again
-                self._contradicted(rollout.epoch, f"as {known.phase} and as {rollout.phase}")
-            return
+        elif known is not None and known.phase not in {rollout.phase, "prepare"}:
+            if rollout.phase == "prepare":
+                return  # only an old record read again
+            self._contradicted(rollout.epoch, f"as {known.phase} and as {rollout.phase}")
         self._epochs[rollout.epoch] = rollout
-        if rollout.phase == "live" and (self.live is None or rollout.epoch >= self.live.epoch):
+        self._open.pop(rollout.epoch, None)
+        if rollout.phase == "live":
+            self._went_live(rollout)
+        elif self.live is not None and self.live.epoch == rollout.epoch:  # after a contradiction only
+            self.live = max(filter(_is_live, self._epochs.values()), key=_number, default=None)
+        if rollout.phase == "prepare" and (self.live is None or rollout.epoch > self.live.epoch):
+            self._open[rollout.epoch] = rollout
+
+    def _went_live(self, rollout: Rollout) -> None:
+        if rollout.table:
+            champion = rollout.table[0].version
+            self._first_led[champion] = min(rollout.epoch, self._first_led.get(champion, rollout.epoch))
+        if self.live is None or rollout.epoch >= self.live.epoch:
             self.live = rollout
+            self._open = {epoch: known for epoch, known in self._open.items() if epoch > rollout.epoch}
 
     def fold_model(self, model: ModelVersion) -> None:
         """Take in the registry's word on a version."""
@@ -56,15 +74,12 @@ class History:
     def was_live(self, epoch: int) -> Rollout | None:
         """The epoch's record if it is or was live."""
         rollout = self._epochs.get(epoch)
-        return rollout if rollout is not None and rollout.phase == "live" else None
+        return rollout if rollout is not None and _is_live(rollout) else None
 
     def asked(self) -> list[Rollout]:
         """The epochs whose models must be in memory: the live one, then what is being prepared."""
         live = [self.live] if self.live else []
-        newest = self.live.epoch if self.live else 0
-        return live + [
-            rollout for epoch, rollout in sorted(self._epochs.items()) if _is_open(rollout) and epoch > newest
-        ]
+        return live + [rollout for _, rollout in sorted(self._open.items())]
 
     def wanted(self) -> list[str]:
         """Versions to load, the most urgent first. A table that this release cannot serve asks for nothing."""
@@ -83,8 +98,9 @@ class History:
     def is_return(self, epoch: int, since: int) -> bool:
         """Whether the epoch goes back to a version that had answered before the epoch `since`."""
         champion = self._champion(epoch)
-        before = [known for known in self._epochs if known < since and self.was_live(known)]
-        return champion != self._champion(since) and champion in {self._champion(known) for known in before}
+        if champion is None or champion == self._champion(since):
+            return False
+        return self._first_led.get(champion, since) < since
 
     def _champion(self, epoch: int) -> str | None:
         rollout = self.was_live(epoch)
@@ -92,8 +108,8 @@ class History:
 
     def _contradicted(self, epoch: int, how: str) -> None:
         self.alarm = (
-            f"epoch {epoch} of {self._pipeline} was issued {how}: the first record stays in force here. Two registries "
-            "have decided; stop one of them and issue a new epoch."
+            f"epoch {epoch} of {self._pipeline} was issued {how}: the last record is in force. Two registries have "
+            "decided; stop one of them and issue a new epoch."
         )
 
 
@@ -107,5 +123,9 @@ def _fixed_content(rollout: Rollout) -> Rollout:
     return rollout.model_copy(update=dict.fromkeys(_MOVABLE))
 
 
-def _is_open(rollout: Rollout) -> bool:
-    return rollout.phase == "prepare"
+def _is_live(rollout: Rollout) -> bool:
+    return rollout.phase == "live"
+
+
+def _number(rollout: Rollout) -> int:
+    return rollout.epoch
