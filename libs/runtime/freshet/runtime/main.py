@@ -25,6 +25,7 @@ from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.kafka.releases import warn_if_faulty
 from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
+from freshet.runtime.process import keep_freed_memory
 from freshet.runtime.service import Context, ControlService, Service
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.telemetry import Metrics, configure_logs
@@ -54,6 +55,7 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     configure_logs(settings.log_level, service=service.name, slot=settings.slot)
     log = structlog.get_logger("main")
     watchdog.guard_process()
+    keep_freed_memory()
     faulthandler.register(signal.SIGUSR1)  # kill -USR1 shows where every thread stands
     stop = threading.Event()
     _stop_on_signals(stop, settings.shutdown_s)
