@@ -120,7 +120,9 @@ def test_other_pipelines_are_none_of_ours() -> None:
     ("epochs", "returns"),
     [(["v1", "v2", "v1"], True), (["v1", "v2", "v3"], False), (["v1", "v2", "v2"], False), (["v2", "v1"], False)],
 )
-def test_an_epoch_goes_back_if_its_champion_led_before_the_one_that_it_follows(epochs: list[str], returns: bool) -> None:
+def test_an_epoch_goes_back_if_its_champion_led_before_the_one_that_it_follows(
+    epochs: list[str], returns: bool
+) -> None:
     """The last epoch against the one before it: a rollback is told from a rollout by who served when."""
     history = _history(*(rollout(number, version) for number, version in enumerate(epochs, 1)))
     assert history.is_return(len(epochs), since=len(epochs) - 1) is returns
@@ -157,7 +159,7 @@ def _instructions(work: Callable[[], object]) -> int:
     """How many bytecode instructions this work takes: a measure of cost that no busy machine disturbs."""
     count = 0
 
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:  # noqa: ARG001
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal count
         frame.f_trace_opcodes = True
         count += event == "opcode"

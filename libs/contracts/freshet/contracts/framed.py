@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from freshet.contracts.arrays import Ints
-from freshet.contracts.codec import Columns, Decoder, concat, frame_ids, take
+from freshet.contracts.codec import Columns, Decoder, Joined, concat, take
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.schemas import Schema, current_schema, schema_lock
 
@@ -60,23 +60,30 @@ class FramedReader:
             schema_id: Decoder(schema, reader_schema=None if schema == reader else reader, max_bytes=max_bytes)
             for schema_id, schema in writers.items()
         }
+        self._padding = max((decoder.padding for decoder in self._decoders.values()), default=0)
 
     def read(self, values: Sequence[bytes | None]) -> Rows:
         """Decode at least one value. Never raises: what cannot be read is refused, a strange id with UNKNOWN."""
-        ids, lengths = frame_ids(values)
+        joined = Joined.of(values, self._padding)
+        ids = joined.frame_ids()
+        if ids.size and ids[0] in self._decoders and (ids == ids[0]).all():
+            return self._of_one(int(ids[0]), values, joined)
         present = [schema_id for schema_id in np.unique(ids).tolist() if schema_id in self._decoders]
         parts: list[Rows] = []
-        refused = self._unreadable(ids, lengths)
+        refused = self._unreadable(ids, joined.lengths)
         for schema_id in present or list(self._decoders)[-1:]:  # with no good row at all, the columns are empty ones
-            whole = ids.size > 0 and bool((ids == schema_id).all())
-            rows = np.arange(ids.size) if whole else np.flatnonzero(ids == schema_id)
-            decoded = self._decoders[schema_id].decode(values if whole else [values[row] for row in rows.tolist()])
-            refused += [
-                RefusedRow(int(rows[bad.row]), f"input_{bad.reason}", bad.detail, schema_id) for bad in decoded.bad
-            ]
-            parts.append(Rows(rows[decoded.good], decoded.columns, []))
+            rows = np.flatnonzero(ids == schema_id)
+            part = self._of_one(schema_id, [values[row] for row in rows.tolist()])
+            refused += [bad._replace(row=int(rows[bad.row])) for bad in part.refused]
+            parts.append(Rows(rows[part.at], part.columns, []))
         at, columns = _joined(parts)
         return Rows(at, columns, refused, ids[at])
+
+    def _of_one(self, schema_id: int, values: Sequence[bytes | None], joined: Joined | None = None) -> Rows:
+        """What values hold that were all framed with this id."""
+        decoded = self._decoders[schema_id].decode(values, joined=joined)
+        refused = [RefusedRow(bad.row, f"input_{bad.reason}", bad.detail, schema_id) for bad in decoded.bad]
+        return Rows(decoded.good, decoded.columns, refused, np.full(decoded.good.size, schema_id))
 
     def _unreadable(self, ids: Ints, lengths: Ints) -> list[RefusedRow]:
         strange = np.flatnonzero(~np.isin(ids, list(self._decoders)))

@@ -23,7 +23,7 @@ def resident_bytes() -> int:
 
 
 def keep_freed_memory() -> None:
-    """Let the allocator keep up to 64 MiB of freed memory instead of handing it back at once (glibc; elsewhere nothing).
+    """Let the allocator keep up to 64 MiB of freed memory, not hand it back at once (glibc; elsewhere nothing).
 
     A batch of 5,000 rows takes and frees some megabytes, which glibc gives back after each batch: the next one then
     waits for about 700 page faults, a third of the time that inference spends outside the client. `malloc_trim`, which

@@ -14,7 +14,7 @@ from freshet.contracts.codec.columns import (
 )
 from freshet.contracts.codec.decode import Decoded, Decoder
 from freshet.contracts.codec.encode import Encoder
-from freshet.contracts.codec.frame import frame_header, frame_ids
+from freshet.contracts.codec.frame import Joined, frame_header, frame_ids
 from freshet.contracts.codec.reasons import BadRow, DecodeReason
 from freshet.contracts.codec.schema import lint
 
@@ -27,6 +27,7 @@ __all__ = [
     "Decoder",
     "Encoder",
     "Enum",
+    "Joined",
     "Nullable",
     "NumericColumn",
     "Objects",

@@ -1,7 +1,8 @@
 """Columns to Kafka values: every field is written for all rows at once into one buffer, which is then cut into rows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BytesIO
+from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from freshet.contracts.codec.columns import (
     Strings,
     take,
 )
-from freshet.contracts.codec.frame import HEADER_BYTES, frame_header
+from freshet.contracts.codec.frame import frame_header
 from freshet.contracts.codec.nodes import fastavro_schema
 from freshet.contracts.codec.plan import DTYPES, Leaf, plan_of
 from freshet.contracts.codec.ragged import copy_rows, invalid_utf8, pack, split, starts_of, windows
@@ -33,7 +34,7 @@ class Encoder:
 
     def __init__(self, schema: Mapping[str, Any] | str, schema_id: int) -> None:
         self._plan = plan_of(parse(schema))
-        self._header = np.frombuffer(frame_header(schema_id), f"V{HEADER_BYTES}")
+        self._header = _Same(frame_header(schema_id))
 
     def encode(self, columns: Columns) -> list[bytes]:
         """One framed value per row; the decoder of the same schema gives the columns back bit for bit.
@@ -45,14 +46,13 @@ class Encoder:
         rows = self._rows(columns)
         if rows == 0:
             return []
-        pieces = [piece for leaf in self._plan for piece in _pieces_of(leaf, columns[leaf.name])]
-        lengths = np.full(rows, HEADER_BYTES, np.int64)
+        fields = (piece for leaf in self._plan for piece in _pieces_of(leaf, columns[leaf.name]))
+        pieces = list(_merged(chain([self._header], fields)))
+        lengths = np.zeros(rows, np.int64)
         for piece in pieces:
             lengths += piece.sizes
         at = starts_of(lengths)
         out = np.empty(int(at[-1] + lengths[-1]), np.uint8)
-        windows(out, HEADER_BYTES)[at] = self._header
-        at += HEADER_BYTES
         for piece in pieces:
             piece.write(out, at)
             at += piece.sizes
@@ -76,11 +76,28 @@ class Piece(Protocol):
     @property
     def sizes(self) -> Ints | int: ...
 
+    @property
+    def same(self) -> bytes | None:
+        """The bytes, where they are known to be the same in every row."""
+
     def write(self, out: Bytes, at: Ints) -> None: ...
+
+
+class _Same:
+    """The same bytes in each row."""
+
+    def __init__(self, data: bytes) -> None:
+        self.same = data
+        self.sizes = len(data)
+
+    def write(self, out: Bytes, at: Ints) -> None:
+        windows(out, self.sizes)[at] = np.frombuffer(self.same, f"V{self.sizes}")
 
 
 class _Fixed:
     """The same number of bytes in each row."""
+
+    same = None
 
     def __init__(self, values: np.ndarray[Any, Any]) -> None:
         self.sizes = values.itemsize
@@ -92,6 +109,8 @@ class _Fixed:
 
 class _Copied:
     """Bytes that lie somewhere already."""
+
+    same = None
 
     def __init__(self, data: Bytes, starts: Ints, lengths: Ints) -> None:
         self.sizes = lengths
@@ -105,6 +124,8 @@ class _Copied:
 class _Some:
     """A piece that only some rows have."""
 
+    same = None
+
     def __init__(self, piece: Piece, rows: Ints, n: int) -> None:
         self._piece = piece
         self._rows = rows
@@ -113,6 +134,21 @@ class _Some:
 
     def write(self, out: Bytes, at: Ints) -> None:
         self._piece.write(out, at[self._rows])
+
+
+def _merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same pieces, where neighbours that are the same in every row are one: each costs a pass over all rows."""
+    known = b""
+    for piece in pieces:
+        if piece.same is not None:
+            known += piece.same
+            continue
+        if known:
+            yield _Same(known)
+            known = b""
+        yield piece
+    if known:
+        yield _Same(known)
 
 
 def _pieces_of(leaf: Leaf, column: Column) -> Iterator[Piece]:
@@ -158,6 +194,9 @@ def _enum(leaf: Leaf, column: Column) -> Iterator[Piece]:
 
 def _text(leaf: Leaf, column: Column) -> Iterator[Piece]:
     text = _expect(leaf, column, Strings)
+    same = bool((text.starts == text.starts[0]).all() and (text.lengths == text.lengths[0]).all())
+    if same:
+        text = text.take(np.zeros(1, np.int64))
     packed, starts = pack(text.data, text.starts, text.lengths)
     if leaf.node.kind == "string":
         wrong = invalid_utf8(packed, starts, text.lengths)
@@ -169,7 +208,10 @@ def _text(leaf: Leaf, column: Column) -> Iterator[Piece]:
             raise _refusal(leaf, f"row {wrong[0]} has {text.lengths[wrong[0]]} bytes, not {leaf.node.size}")
     else:
         yield Varints(text.lengths)
-    yield from _packed(packed, starts, text.lengths)
+    if same and packed.size:
+        yield _Same(packed.tobytes())
+    elif not same:
+        yield from _packed(packed, starts, text.lengths)
 
 
 def _array(leaf: Leaf, column: Column) -> Iterator[Piece]:
@@ -183,7 +225,11 @@ def _array(leaf: Leaf, column: Column) -> Iterator[Piece]:
         yield from _packed(flat.view(np.uint8), starts_of(sizes), sizes)
     elif ragged.flat.size:
         yield from _varint_items(_varints(leaf, kind, ragged.flat), lengths)
-    ended = (lengths > 0).astype(np.int64)  # an empty array is its count alone, any other ends with an empty block
+    # An empty array is its count alone, any other ends with an empty block.
+    if int(lengths.min()) > 0:
+        yield _Same(b"\x00")
+        return
+    ended = (lengths > 0).astype(np.int64)
     yield from _packed(np.zeros(int(ended.sum()), np.uint8), starts_of(ended), ended)
 
 

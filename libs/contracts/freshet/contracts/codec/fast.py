@@ -13,6 +13,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Bools, Bytes, Ints
 from freshet.contracts.codec.columns import Column, Enum, NumericColumn, Ragged, Strings
+from freshet.contracts.codec.frame import Joined
 from freshet.contracts.codec.nodes import Node
 from freshet.contracts.codec.plan import DTYPES, Leaf, Plan, column_of, nulls, with_nulls
 from freshet.contracts.codec.ragged import invalid_utf8, pack, ranges, starts_of, windows
@@ -32,13 +33,13 @@ class FastReader:
         self._steps = [(leaves, _layout(leaves) if _is_fixed(leaves[0]) else None) for leaves in runs]
         # How far a cursor can run past the end of its record, which is only checked after the last field.
         slack = sum(2 * LONGEST + leaf.node.smallest for leaf in plan)
-        self._padding = bytes(slack + 2 * LONGEST)
+        self.padding = slack + 2 * LONGEST
+        """Zeros that must follow the joined bodies."""
 
-    def read(self, bodies: Sequence[bytes], lengths: Ints, offset: int) -> tuple[dict[str, Column], Bools]:
+    def read(self, bodies: Joined, offset: int) -> tuple[dict[str, Column], Bools]:
         """The columns of all bodies, at least one, and which rows can be trusted; the other rows hold anything."""
-        buffer = np.frombuffer(b"".join([*bodies, self._padding]), np.uint8)
-        ends = np.cumsum(lengths)
-        cursor = Cursor(_Source(buffer, int(ends[-1])), ends - lengths + offset, ends)
+        ends = bodies.starts + bodies.lengths
+        cursor = Cursor(_Source(bodies.buffer, int(ends[-1])), bodies.starts + offset, ends)
         columns: dict[str, Column] = {}
         for leaves, layout in self._steps:
             if layout is None:

@@ -76,7 +76,7 @@ class Varints:
 
     def __init__(self, values: Ints) -> None:
         self.low, self.high = int(values.min()), int(values.max())
-        raw = zigzag(values)
+        raw = zigzag(values if self.low < self.high else values[:1])
         if self.low >= 0:  # as lengths and offsets are: no need to look again
             self._least, self._most = _size(2 * self.low), _size(2 * self.high)
         else:
@@ -100,6 +100,11 @@ class Varints:
             high = raw >> 56
             words[:, 1] = (high & 0x7F) | np.where(high > 0x7F, 0x180, 0).astype(np.uint64)
         return words.view(np.uint8)
+
+    @property
+    def same(self) -> bytes | None:
+        """The bytes of every row, if all rows hold the same number."""
+        return self._bytes[0, : self._least].tobytes() if self.low == self.high else None
 
     def write(self, out: Bytes, at: Ints) -> None:
         """Put row i at `at[i]`, touching exactly its own bytes."""
