@@ -33,13 +33,14 @@ def feature_vectors(n: int, width: int) -> Columns:
         "values": Ragged.from_matrix(rng.normal(size=(n, width)).astype(np.float32)),
         "source_partition": np.full(n, 2, np.int32),
         "source_offset": 5_000_000 + np.arange(n),
+        "source_topic": Strings.repeat(bytes(16), n),
     }
 
 
 def predictions(features: Columns, n: int) -> Columns:
     """Predictions as inference writes them: most columns are the features' own, as decoded."""
     rng = np.random.default_rng(8)
-    kept = ("event_id", "entity", "event_time", "source_partition", "source_offset")
+    kept = ("event_id", "entity", "event_time", "source_partition", "source_offset", "source_topic")
     return {
         **{name: features[name] for name in kept},
         "label": Strings.from_list([("legitimate", "fraud")[label] for label in rng.integers(0, 2, n).tolist()]),
@@ -50,6 +51,7 @@ def predictions(features: Columns, n: int) -> Columns:
         "arm": rng.integers(0, 10_000, n).astype(np.int32),
         "features_partition": np.full(n, 2, np.int32),
         "features_offset": 4_000_000 + np.arange(n),
+        "features_topic": Strings.repeat(bytes(16), n),
     }
 
 

@@ -14,6 +14,7 @@ from freshet.contracts.codec import Encoder, Ragged, Strings
 from freshet.contracts.logic import Fact, Outcome, Start
 from freshet.contracts.messages import ModelVersion, PipelineRecord, Rollout, Share
 from freshet.contracts.schemas import current_schema, schema_id
+from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.inference.core.jobs import Loaded, LoadModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.models.scorer import Scorer
@@ -47,6 +48,7 @@ def values(rows: int) -> list[bytes]:
             "values": Ragged.from_matrix(draw.normal(size=(rows, len(NAMES))).astype(np.float32)),
             "source_partition": np.zeros(rows, np.int32),
             "source_offset": np.arange(rows),
+            "source_topic": Strings.repeat(UNKNOWN_BYTES, rows),
         }
     )
 
@@ -56,7 +58,7 @@ def serving() -> InferenceLogic:
     weights = np.random.default_rng(2).normal(size=(len(NAMES), len(CLASSES))).astype(np.float32)
     data = softmax_model(weights)
     manifest = softmax_manifest(data, weights, NAMES, CLASSES, "bench")
-    logic = InferenceLogic("bench", "w1", topic_id="T", memory=lambda: 0)
+    logic = InferenceLogic("bench", "w1", topic_id="A" * 22, memory=lambda: 0)
     record = PipelineRecord(pipeline="bench", number=1, spec=SPEC, event_schema="{}", event_schema_id=1)
     version = ModelVersion(pipeline="bench", version="1.0.0", state="admitted", reason="", manifest=manifest)
     table = (Share(version="1.0.0", share=10_000),)

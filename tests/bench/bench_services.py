@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from freshet.contracts.codec import Column, Encoder, Ragged, Strings
 from freshet.contracts.schemas import current_schema, schema_id
+from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.local import broker
 from freshet.local.load import BATCH_ROWS, Events
 from freshet.local.stage import Stage
@@ -154,6 +155,7 @@ class Bench(Stage):
                 "values": Ragged.from_matrix(self._random.normal(size=(BATCH_ROWS, WIDTH)).astype(np.float32)),
                 "source_partition": np.zeros(BATCH_ROWS, np.int32),
                 "source_offset": np.arange(first, first + BATCH_ROWS),
+                "source_topic": Strings.repeat(UNKNOWN_BYTES, BATCH_ROWS),
             }
             self.producer.send(Send("features", ids["entity"].tobytes(), encoder.encode(columns)))
 

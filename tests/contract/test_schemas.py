@@ -93,8 +93,8 @@ BREAKS: dict[str, tuple[Break, str]] = {
     ),
     "history lost": (lambda root: (root / "history/Label/1.avsc").unlink(), "history/Label/1.avsc is missing"),
     "history invented": (
-        lambda root: shutil.copy(root / "history/Label/1.avsc", root / "history/Label/2.avsc"),
-        "history/Label/2.avsc: is not in the lock",
+        lambda root: shutil.copy(root / "history/Feedback/1.avsc", root / "history/Feedback/2.avsc"),
+        "history/Feedback/2.avsc: is not in the lock",
     ),
     "fingerprint changed": (lambda root: edit_row(root, 0, fingerprint="0" * 16), "its fingerprint is"),
     "id given twice": (lambda root: edit_row(root, 0, id=1002), "id 1002 is given 2 times"),
@@ -195,21 +195,21 @@ def test_models_and_schemas_agree_in_everything(folder: Path, name: str) -> None
 
 def test_a_compatible_change_is_released(folder: Path) -> None:
     """A field with a default gets the next version and id; nothing that was released changes; then all is in order."""
-    edit(folder, "data/Label.avsc", lambda schema: schema["fields"].append(source()))
+    edit(folder, "data/Feedback.avsc", lambda schema: schema["fields"].append(source()))
     before = SchemaFolder.load(folder)
     files = write_release(folder)
-    assert files.keys() == {"history/Label/2.avsc", "registry.lock.json"}
+    assert files.keys() == {"history/Feedback/2.avsc", "registry.lock.json"}
     after = SchemaFolder.load(folder)
     assert after.lock[: len(before.lock)] == before.lock
     new = after.lock[len(before.lock)]
-    assert (new.record, new.version, new.id) == ("Label", 2, max(row.id for row in before.lock) + 1)
+    assert (new.record, new.version, new.id) == ("Feedback", 2, max(row.id for row in before.lock) + 1)
     assert (
         problems(folder)
-        == f"examples/Label: no golden record is framed with id {new.id}, the newest. Add a .json file."
+        == f"examples/Feedback: no golden record is framed with id {new.id}, the newest. Add a .json file."
     )
-    example = json.loads((folder / "examples/Label/corrected.json").read_text()) | {"source": "review"}
-    (folder / "examples/Label/with-source.json").write_text(json.dumps(example))
-    assert write_release(folder).keys() == {"examples/Label/with-source.hex"}
+    example = json.loads((folder / "examples/Feedback/declined.json").read_text()) | {"source": "review"}
+    (folder / "examples/Feedback/with-source.json").write_text(json.dumps(example))
+    assert write_release(folder).keys() == {"examples/Feedback/with-source.hex"}
     assert problems(folder) == ""
     assert write_release(folder) == {}
 
@@ -233,17 +233,19 @@ def test_an_incompatible_change_is_neither_released_nor_passed(folder: Path, cha
 
 def test_compatibility_reaches_back_to_the_first_version(folder: Path) -> None:
     """A field that comes back with another type fits the last version, but not one before, whose records are kept."""
-    edit(folder, "data/Label.avsc", lambda schema: schema["fields"].append(source()))
+    edit(folder, "data/Feedback.avsc", lambda schema: schema["fields"].append(source()))
     write_release(folder)
-    edit(folder, "data/Label.avsc", lambda schema: schema["fields"].pop())
+    edit(folder, "data/Feedback.avsc", lambda schema: schema["fields"].pop())
     write_release(folder)
-    edit(folder, "data/Label.avsc", lambda schema: schema["fields"].append({**source(), "type": "long", "default": 0}))
+    edit(
+        folder, "data/Feedback.avsc", lambda schema: schema["fields"].append({**source(), "type": "long", "default": 0})
+    )
     with pytest.raises(SchemaError, match="version 2"):
         release(SchemaFolder.load(folder))
 
 
 def source() -> dict[str, Any]:
-    """A further field of a label."""
+    """A further field of a feedback record."""
     return {"name": "source", "type": "string", "doc": "Who said so.", "default": ""}
 
 

@@ -10,6 +10,7 @@ from freshet.contracts.codec import Column, Encoder, Ragged, Strings
 from freshet.contracts.control import encode
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.schemas import current_schema, schema_id
+from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Bus, Committed, Place, Send, Transaction
 from freshet.runtime.dead_letters import dead_letters
@@ -85,6 +86,8 @@ def _answers(bus: Bus, answers: Answers, record: str, columns: Mapping[str, Colu
         "string": lambda: Strings.repeat("x", count),
         "int": lambda: np.zeros(count, np.int32),
         "long": lambda: np.zeros(count, np.int64),
+        "fixed": lambda: Strings.repeat(UNKNOWN_BYTES, count),
+        "TopicId": lambda: Strings.repeat(UNKNOWN_BYTES, count),
         "array": lambda: Ragged.from_matrix(np.zeros((count, 2), np.float32)),
     }
     schema = current_schema(record)

@@ -37,13 +37,15 @@ from freshet.contracts.messages import (
     WorkerState,
 )
 from freshet.contracts.schemas import current_schema, schema_id
+from freshet.contracts.topic_id import to_bytes
 from freshet.inference.core.calls import Guard, unguarded
 from freshet.inference.core.deaths import Death
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
 
 PIPELINE = "fraud"
-TOPIC_ID = "T1"
+TOPIC_ID = "features-topic-of-nowA"
+SOURCE_TOPIC = to_bytes("events-topic-of-then_A")
 FEATURES = ("amount", "hour", "country")
 CLASSES = ("legit", "fraud")
 
@@ -103,6 +105,7 @@ def vector(partition: int, offset: int, values: Sequence[float] | None = None, s
         "values": Ragged(np.array(chosen, np.float32), np.array([len(chosen)])),
         "source_partition": np.array([partition + 10], np.int32),
         "source_offset": np.array([offset + 1_000]),
+        "source_topic": Strings.repeat(SOURCE_TOPIC, 1),
     }
     value = Encoder(current_schema("FeatureVector"), schema_id("FeatureVector")).encode(columns)[0]
     return Row(partition, offset, value, f"card{offset % 7}".encode())

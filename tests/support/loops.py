@@ -11,6 +11,7 @@ from freshet.contracts.codec import Decoder, Encoder, Ragged, Strings
 from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish, Release
 from freshet.contracts.position import Position
 from freshet.contracts.schemas import current_schema, schema_id
+from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Place, Send
 from freshet.runtime.clock import ManualClock
@@ -38,6 +39,11 @@ class Answerer(Logic):
         self.release: set[int] = set()
         self.facts: list[Fact] = []
         self.left = False
+        self.topic_id = ""
+
+    def on_topic(self, role: str, topic_id: str) -> None:
+        """Remember whose records these are."""
+        self.topic_id = topic_id
 
     def fold(self, fact: Fact) -> None:
         """Remember what was folded."""
@@ -52,7 +58,7 @@ class Answerer(Logic):
         """One prediction a row; rows of held partitions count as unread."""
         held = sorted(self.hold & set(batch.partitions.tolist()))
         rows = np.flatnonzero(~np.isin(batch.partitions, held))
-        values = predictions(batch.partitions[rows], batch.offsets[rows])
+        values = predictions(batch.partitions[rows], batch.offsets[rows], to_bytes(self.topic_id))
         yield Publish("predictions", [batch.keys[row] for row in rows], values, batch.partitions[rows].tolist())
         for partition in held:
             yield Hold("features", partition, "told to")
@@ -70,8 +76,12 @@ class Answerer(Logic):
         return ()
 
 
-def predictions(partitions: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int32]], offsets: object) -> list[bytes]:
-    """Prediction records for these feature vectors."""
+def predictions(
+    partitions: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int32]],
+    offsets: object,
+    topic_id: bytes = UNKNOWN_BYTES,
+) -> list[bytes]:
+    """Prediction records for these feature vectors of the topic with that id."""
     n = len(partitions)
     places = np.asarray(partitions, dtype=np.int32)
     at = np.asarray(offsets, dtype=np.int64)
@@ -91,6 +101,8 @@ def predictions(partitions: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.i
             "features_offset": at,
             "source_partition": places,
             "source_offset": at,
+            "features_topic": Strings.repeat(topic_id, n),
+            "source_topic": Strings.repeat(UNKNOWN_BYTES, n),
         }
     )
 

@@ -106,6 +106,7 @@ def test_every_kind_of_record_is_shown_as_what_it_is() -> None:
             "values": [1.5, "nan"],
             "source_partition": 0,
             "source_offset": 9,
+            "source_topic": "AAECAwQFBgcICQoLDA0ODw",
         }
     ]
     assert world.values("cutovers") == [cutover.model_dump()]
@@ -147,6 +148,7 @@ def _feature_vector() -> bytes:
             "values": Ragged.from_matrix(np.array([[1.5, np.nan]], np.float32)),
             "source_partition": np.array([0], np.int32),
             "source_offset": np.array([9]),
+            "source_topic": Strings.repeat(bytes(range(16)), 1),
         }
     )[0]
 

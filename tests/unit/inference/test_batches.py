@@ -6,11 +6,14 @@ import pytest
 from freshet.contracts.codec import Decoder, frame_header
 from freshet.contracts.logic import Announce, DeadLetter, Effect, Mark, Publish
 from freshet.contracts.schemas import current_schema, schema_id
+from freshet.contracts.topic_id import to_text
 from freshet.models.scorer import Scorer
 from support.inference import (
     CLASSES,
     FEATURES,
     PIPELINE,
+    SOURCE_TOPIC,
+    TOPIC_ID,
     Row,
     answers,
     as_bytes,
@@ -33,7 +36,8 @@ def test_a_prediction_says_all_about_its_row() -> None:
     (publish,) = of_kind(worker.answer(vector(1, 33)), Publish)
     columns = Decoder(current_schema("Prediction")).decode(list(publish.values)).columns
     (answer,) = answers([publish])
-    assert {name: plain(column) for name, column in columns.items()} == {
+    topics = {name: list(map(to_text, columns[name].tobytes())) for name in ("features_topic", "source_topic")}
+    assert {name: plain(column) for name, column in columns.items() if name not in topics} | topics == {
         "event_id": ["e1-33"],
         "entity": ["card5"],
         "event_time": [1_033],
@@ -47,6 +51,8 @@ def test_a_prediction_says_all_about_its_row() -> None:
         "features_offset": [33],
         "source_partition": [11],
         "source_offset": [1_033],
+        "features_topic": [TOPIC_ID],
+        "source_topic": [to_text(SOURCE_TOPIC)],
     }
     assert (publish.role, list(publish.keys), publish.partitions) == ("predictions", [b"card5"], [1])
 

@@ -7,6 +7,7 @@ import pytest
 
 from freshet.contracts.redriven import ARRIVED_MS
 from freshet.contracts.schemas import event_schema_id
+from freshet.contracts.topic_id import UNKNOWN_BYTES
 from support.ingestion import NOW_MS, SCHEMA, SPEC, SPEC_TEXT, Dead, batch, dead, framed, loan, serving, written
 
 DAY_MS = 86_400_000
@@ -28,6 +29,7 @@ def test_event_becomes_its_feature_vector() -> None:
         "spec_version": 1,
         "source_partition": 0,
         "source_offset": 100,
+        "source_topic": UNKNOWN_BYTES,
     }
     expected = [80000, 20000, 40, 12, 20000, math.log1p(300000), 0.25, 0, 0, 0, 0, 1]
     assert values == pytest.approx(expected, rel=1e-6)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from freshet.contracts.schemas import schema_id
+from freshet.contracts.topic_id import UNKNOWN_BYTES
 from support.ingestion import NOW_MS, SPEC_TEXT, batch, dead, framed, framed_feedback, loan, serving, written
 
 REGRESSION = SPEC_TEXT.replace("classes: [approved, declined]", "kind: value")
@@ -28,6 +29,7 @@ def test_feedback_becomes_a_label() -> None:
         "revision": 2,
         "source_partition": 0,
         "source_offset": 100,
+        "source_topic": UNKNOWN_BYTES,
     }
 
 

@@ -6,6 +6,7 @@ import pytest
 from freshet.contracts.codec import Encoder, Ragged, Strings
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.schemas import current_schema, schema_id
+from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.ingestion.service import SERVICE as INGESTION
 from freshet.runtime.bus import Committed, FatalError, Place, Send, Span
 from freshet.runtime.dead_letters import dead_letters
@@ -51,6 +52,7 @@ def columns_of_a_feature_vector(partition: int, offset: int) -> bytes:
             "values": Ragged.from_matrix(np.zeros((1, 2), np.float32)),
             "source_partition": np.array([partition], np.int32),
             "source_offset": np.array([offset]),
+            "source_topic": Strings.repeat(UNKNOWN_BYTES, 1),
         }
     )[0]
 
@@ -97,6 +99,7 @@ def test_each_trace_of_ingestion_finds_its_own_input(bus: MemoryBus) -> None:
             "revision": np.array([0], np.int32),
             "source_partition": np.array([0], np.int32),
             "source_offset": np.array([80]),
+            "source_topic": Strings.repeat(UNKNOWN_BYTES, 1),
         }
     )
     bus.producer().send(Send("labels", [b"k"], label, [1]))

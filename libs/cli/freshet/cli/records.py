@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from freshet.contracts import control
+from freshet.contracts import control, topic_id
 from freshet.contracts.batch import Batch, Headers, Record
-from freshet.contracts.codec import Columns, Decoder, frame_ids
+from freshet.contracts.codec import Column, Columns, Decoder, Strings, frame_ids
 from freshet.contracts.errors import ContractError
 from freshet.contracts.schemas import Schema, schema_lock
 from freshet.local.event_values import plain
@@ -19,6 +19,7 @@ from freshet.runtime.publishing import pipeline_records
 
 _MAX_BYTES: Final = 4 << 20
 _SHOWN_BYTES: Final = 64
+_TOPICS: Final = ("features_topic", "source_topic")
 
 
 class Readable:
@@ -98,8 +99,15 @@ def _row(record: Record, value: Any) -> dict[str, Any]:
 
 
 def _records(columns: Columns, rows: int) -> list[dict[str, Any]]:
-    names, values = list(columns), [plain(column) for column in columns.values()]
+    names, values = list(columns), [_plain(name, column) for name, column in columns.items()]
     return [{name: finite(column[row]) for name, column in zip(names, values, strict=True)} for row in range(rows)]
+
+
+def _plain(name: str, column: Column) -> list[Any]:
+    """A column as Python values; a topic's id as Kafka's own tools show it."""
+    if name in _TOPICS and isinstance(column, Strings) and (column.lengths == topic_id.SIZE).all():
+        return [topic_id.to_text(value) for value in column.tobytes()]
+    return plain(column)
 
 
 def _control(role: str, value: bytes | None) -> Any:

@@ -144,6 +144,12 @@ class Logic:
     def fold(self, fact: Fact) -> None:
         """Take in one control record. Never blocks; the same fact twice changes nothing."""
 
+    def on_topic(self, role: str, topic_id: str) -> None:
+        """The broker's id of the topic that `on_batch` gets this role's records from: told once, before `on_assign`.
+
+        A topic that is made anew has another; the process ends then, and its successor is told the new one.
+        """
+
     def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
         """This partition is ours, positioned at its committed offset, with that offset's metadata."""
         return ()

@@ -46,9 +46,9 @@ class Strings:
         return cls(np.frombuffer(b"".join(encoded), np.uint8), starts_of(lengths), lengths)
 
     @classmethod
-    def repeat(cls, value: str, n: int) -> Self:
-        """The same text n times, held once."""
-        data = np.frombuffer(value.encode(), np.uint8)
+    def repeat(cls, value: str | bytes, n: int) -> Self:
+        """The same text or bytes n times, held once."""
+        data = np.frombuffer(value.encode() if isinstance(value, str) else value, np.uint8)
         return cls(data, np.zeros(n, np.int64), np.full(n, data.size, np.int64))
 
     def __len__(self) -> int:

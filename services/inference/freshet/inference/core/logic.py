@@ -65,7 +65,7 @@ class InferenceLogic(Logic):
         self._serving = Serving(self._stock, self._standing, past, self._calls)
         self._report = Report(self._history, self._stock, self._standing)
         self._partitions = Partitions(self._standing, self._report, model_wait_ms)
-        self._reader, self._writer = VectorReader(), PredictionWriter()
+        self._reader, self._writer = VectorReader(), PredictionWriter(topic_id)
         self._spec_number = 0
         self._limits = BatchLimits()
         self._spec_error: str | None = None
@@ -128,6 +128,10 @@ class InferenceLogic(Logic):
         if was == ORIGIN:
             return "start"
         return "rollback" if self._history.is_return(position.epoch, since=was.epoch) else "rollout"
+
+    def on_topic(self, role: str, topic_id: str) -> None:  # noqa: ARG002
+        """See `Logic`. It may be another than this worker was made with: the topic was made anew since."""
+        self._topic_id, self._writer = topic_id, PredictionWriter(topic_id)
 
     def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
         """See `Logic`. Holds the partition if nothing can answer it here, or if its metadata is not ours."""

@@ -13,12 +13,13 @@ from freshet.contracts.logic import Publish
 from freshet.contracts.messages import Manifest
 from freshet.contracts.position import Position
 from freshet.contracts.schemas import current_schema, schema_id
+from freshet.contracts.topic_id import to_bytes
 from freshet.inference.core.vectors import Vectors
 
 RECORD = "Prediction"
 ROLE = "predictions"
 
-_COPIED = ("event_id", "entity", "event_time", "source_partition", "source_offset")
+_COPIED = ("event_id", "entity", "event_time", "source_partition", "source_offset", "source_topic")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +35,9 @@ class Answers:
 class PredictionWriter:
     """Encodes answers as Prediction records."""
 
-    def __init__(self) -> None:
+    def __init__(self, topic_id: str) -> None:
+        """`topic_id` is the broker's id of the features topic."""
+        self._topic_id = to_bytes(topic_id)
         self._encoder = Encoder(current_schema(RECORD), schema_id(RECORD))
 
     def publish(self, batch: Batch, position: Position, answers: Sequence[Answers]) -> Publish:
@@ -42,28 +45,28 @@ class PredictionWriter:
 
         `fallback` is the partition's position, as its cut-over says; `version` is who answered.
         """
-        at, columns = answers[0].vectors.at, _columns(batch, position, answers[0])
+        at, columns = answers[0].vectors.at, self._columns(batch, position, answers[0])
         if len(answers) > 1:
-            parts = [columns, *(_columns(batch, position, more) for more in answers[1:])]
+            parts = [columns, *(self._columns(batch, position, more) for more in answers[1:])]
             at = np.concatenate([part.vectors.at for part in answers])
             order = np.argsort(at)
             at = at[order]
             columns = {name: take(concat([part[name] for part in parts]), order) for name in columns}
         return Publish(ROLE, _keys(batch, at, columns), self._encoder.encode(columns), batch.partitions[at].tolist())
 
-
-def _columns(batch: Batch, position: Position, answers: Answers) -> Columns:
-    vectors, n = answers.vectors, len(answers.vectors)
-    return {name: vectors.columns[name] for name in _COPIED} | {
-        "label": _labels(answers.scores, answers.manifest.classes),
-        "scores": Ragged.from_matrix(answers.scores),
-        "version": Strings.repeat(answers.version, n),
-        "epoch": np.full(n, position.epoch, np.int64),
-        "fallback": np.full(n, position.fallback, np.int32),
-        "arm": np.zeros(n, np.int32),  # a table of one version has one arm
-        "features_partition": batch.partitions[vectors.at],
-        "features_offset": batch.offsets[vectors.at],
-    }
+    def _columns(self, batch: Batch, position: Position, answers: Answers) -> Columns:
+        vectors, n = answers.vectors, len(answers.vectors)
+        return {name: vectors.columns[name] for name in _COPIED} | {
+            "label": _labels(answers.scores, answers.manifest.classes),
+            "scores": Ragged.from_matrix(answers.scores),
+            "version": Strings.repeat(answers.version, n),
+            "epoch": np.full(n, position.epoch, np.int64),
+            "fallback": np.full(n, position.fallback, np.int32),
+            "arm": np.zeros(n, np.int32),  # a table of one version has one arm
+            "features_partition": batch.partitions[vectors.at],
+            "features_offset": batch.offsets[vectors.at],
+            "features_topic": Strings.repeat(self._topic_id, n),
+        }
 
 
 def _labels(scores: Floats32, classes: Sequence[str]) -> Strings:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Encoder, Ragged, take
+from freshet.contracts.codec import Encoder, Ragged, Strings, take
 from freshet.contracts.event_fields import event_fields
 from freshet.contracts.framed import Rows
 from freshet.contracts.pipeline import PipelineSpec
@@ -38,8 +38,8 @@ class EventStage:
         """The events of the batch as columns of the pipeline's newest schema."""
         return self._decoder.read(batch.values)
 
-    def answer(self, batch: Batch, rows: Rows) -> Answer:
-        """A feature vector or a refusal for every row in `rows`."""
+    def answer(self, batch: Batch, rows: Rows, topic_id: bytes) -> Answer:
+        """See `Stage`: a feature vector or a refusal for every row in `rows`."""
         screen = Screen(rows)
         for check in self._checks:
             check.apply(screen)
@@ -63,6 +63,7 @@ class EventStage:
                 "values": Ragged.from_matrix(values[kept]),
                 "source_partition": batch.partitions[at],
                 "source_offset": batch.offsets[at],
+                "source_topic": Strings.repeat(topic_id, at.size),
             }
         )
         return Answer(at, entities.tobytes(), vectors, screen.refused)

@@ -36,8 +36,8 @@ class LabelStage:
         """The feedback of the batch as columns."""
         return self._reader.read(batch.values)
 
-    def answer(self, batch: Batch, rows: Rows) -> Answer:
-        """A label or a refusal for every row in `rows`."""
+    def answer(self, batch: Batch, rows: Rows, topic_id: bytes) -> Answer:
+        """See `Stage`: a label or a refusal for every row in `rows`."""
         screen = Screen(rows)
         for check in self._checks:
             check.apply(screen)
@@ -51,6 +51,7 @@ class LabelStage:
         columns["entity"] = keys = filled(entities, event_ids)
         columns["source_partition"] = batch.partitions[at]
         columns["source_offset"] = batch.offsets[at]
+        columns["source_topic"] = Strings.repeat(topic_id, at.size)
         return Answer(at, keys.tobytes(), self._encoder.encode(columns), screen.refused)
 
 

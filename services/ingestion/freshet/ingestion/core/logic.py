@@ -13,6 +13,7 @@ from freshet.contracts.framed import UNKNOWN, Rows, dead_letters
 from freshet.contracts.logic import BatchLimits, Effect, Fact, Hold, Logic, Publish
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.schemas import Schema
+from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.ingestion.core.plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema
 from freshet.ingestion.core.records import Answer
 from freshet.ingestion.core.waiting import WaitingRoom
@@ -38,6 +39,7 @@ class IngestionLogic(Logic):
         self._plan: Plan | None = None
         self._trouble = f"pipeline {pipeline!r} is not published yet; `freshet apply` publishes it."
         self._room = WaitingRoom(int(schema_wait_s * 1000))
+        self._topic_ids: dict[str, bytes] = {}
 
     @property
     def limits(self) -> BatchLimits:
@@ -65,6 +67,10 @@ class IngestionLogic(Logic):
         except ContractError as error:
             self._plan, self._trouble = None, f"pipeline {self._pipeline!r}, number {self._newest.number}: {error}"
 
+    def on_topic(self, role: str, topic_id: str) -> None:
+        """What is written names the topic that it was made of."""
+        self._topic_ids[role] = to_bytes(topic_id)
+
     def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
         """Nothing is remembered of a partition but that it waits."""
         self._room.forget(role, partition)
@@ -83,7 +89,8 @@ class IngestionLogic(Logic):
         rows = stage.read(batch)
         holds = self._holds(batch, rows) if batch.role == EVENTS else []
         held = np.isin(batch.partitions, [hold.partition for hold in holds])
-        answer = stage.answer(batch, _without(rows, held) if holds else rows)
+        topic_id = self._topic_ids.get(batch.role, UNKNOWN_BYTES)
+        answer = stage.answer(batch, _without(rows, held) if holds else rows, topic_id)
         _assert_complete(answer, np.flatnonzero(held), len(batch))
         effects: list[Effect] = [*holds, *dead_letters(answer.refused)]
         if answer.at.size:

@@ -35,8 +35,8 @@ class Stage(Protocol):
         """The records of the batch as columns, and those that cannot be read."""
         ...
 
-    def answer(self, batch: Batch, rows: Rows) -> Answer:
-        """What becomes of these rows of the batch."""
+    def answer(self, batch: Batch, rows: Rows, topic_id: bytes) -> Answer:
+        """What becomes of these rows of the batch, which was read from the topic of that id."""
         ...
 
 
