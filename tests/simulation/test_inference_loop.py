@@ -176,7 +176,7 @@ def test_a_successor_goes_on_where_the_log_says(stage: Stage) -> None:
         for offset in range(15)
     ]
     assert stage.cuts() == [(0, 0, 1, 0), (0, 10, 2, 0), (1, 0, 1, 0), (1, 10, 2, 0)]
-    reader = stage.bus.consumer("inference", ["features"], None)
+    reader = stage.bus.consumer("inference", ["features"], None, "range")
     committed = reader.committed([Place("features", 0)], 1.0)[Place("features", 0)]
     assert committed is not None
     assert committed.metadata == "e=2 f=0"

@@ -13,11 +13,12 @@ from freshet.contracts.position import Position
 from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Place, Send
+from freshet.runtime.bus import Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.loop import Loop
 from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.memory.log import At
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.recovery import Trace
 from freshet.runtime.telemetry import Metrics
@@ -169,9 +170,8 @@ class Stand:
 
     def committed(self, partition: int) -> tuple[int, str] | None:
         """The group's committed offset and metadata."""
-        consumer = self.bus.consumer("inference", ["features"], None)
-        found = consumer.committed([Place("features", partition)], 1.0)[Place("features", partition)]
-        consumer.close()
+        group = self.cluster.group(NAMES.group("inference"))
+        found = group.committed(At(NAMES.topic("features"), partition))
         return (found.offset, found.metadata) if found is not None else None
 
     def _read(self, role: str) -> list[Batch]:

@@ -103,7 +103,7 @@ def test_offsets_reset_below_our_answers_stop_the_service() -> None:
     loop.close()
     producer = stand.bus.transactional_producer("inference", "reset")
     producer.open()
-    consumer = stand.bus.consumer("inference", ["features"], None)
+    consumer = stand.bus.consumer("inference", ["features"], None, "range")
     consumer.collect(1, 1, 0.0)
     producer.commit(Transaction(offsets={Place("features", 0): At(3)}, membership=consumer.membership()))
     consumer.close()

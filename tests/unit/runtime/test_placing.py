@@ -47,7 +47,7 @@ def leave_a_transaction_open(stand: Stand, place: Place) -> None:
             raise SimulatedCrash
 
     group = stand.cluster.group(NAMES.group("inference"))
-    member = stand.bus.consumer("inference", ["features"], None)
+    member = stand.bus.consumer("inference", ["features"], None, "range")
     membership = member.membership()
     stand.cluster.failpoint = crash
     with pytest.raises(SimulatedCrash):
@@ -117,7 +117,7 @@ def test_an_offset_that_an_operator_set_before_the_first_answer_is_a_start() -> 
     """Kafka's own tools leave an offset without metadata: with nothing answered yet, serving begins there."""
     stand = Stand()
     stand.feed(5, 0)
-    operator = stand.bus.consumer("inference", ["features"], None)
+    operator = stand.bus.consumer("inference", ["features"], None, "range")
     operator.collect(1, 1, 0.0)
     producer = stand.bus.transactional_producer("inference", "operator")
     producer.open()
