@@ -8,6 +8,7 @@ from freshet.runtime.bus import (
     FatalError,
     GroupConsumer,
     Place,
+    RefusedError,
     RetriableError,
     TooLargeError,
     Transaction,
@@ -177,6 +178,21 @@ def test_a_suspect_client_that_may_reopen_goes_on(bus_world: BusWorld) -> None:
     producer = opened(bus_world.bus)
     bus_world.commit_slowly(producer, Transaction([send("predictions", b"1")]))
     producer.commit(Transaction([send("predictions", b"2")]))
+    assert values_of(read_all(bus_world.bus, "predictions")) == [b"1", b"2"]
+
+
+def test_a_suspect_member_polls_before_it_takes_its_id_anew(bus_world: BusWorld) -> None:
+    """Its first commit with offsets is refused before anything is begun; the next one re-opens and passes."""
+    bus_world.make_topics("events", "predictions")
+    consumer = settled(bus_world.bus, "events", owns=2)
+    producer = opened(bus_world.bus)
+    bus_world.commit_slowly(producer, Transaction([send("predictions", b"1")]))
+    batch = first_batch(bus_world, consumer)
+    answer = Transaction([send("predictions", b"2")], {P0: Committed(1, "e=1 f=0")}, batch.membership)
+    with pytest.raises(RefusedError):
+        producer.commit(answer)
+    producer.commit(answer)
+    assert committed(consumer, P0) == Committed(1, "e=1 f=0")
     assert values_of(read_all(bus_world.bus, "predictions")) == [b"1", b"2"]
 
 

@@ -92,6 +92,24 @@ def test_of_two_redrives_at_once_only_one_sends() -> None:
     assert len(world.batch("events")) == 2
 
 
+def test_a_hiccup_is_no_way_around_the_fence() -> None:
+    """Overtaken between reading the receipts and sending, and disconnected: the first does not take the id back."""
+    world = World()
+    world.produce("events", b"bad")
+    world.set_aside("events", "input_range", 0)
+
+    def overtake(_client: str, operation: str) -> None:
+        if operation == "commit":
+            world.cluster.before = None
+            world.cluster.disconnect()
+            assert world.redrive() == (1, 0, 0, 0)
+
+    world.cluster.before = overtake
+    with pytest.raises(FatalError, match="start anew"):
+        world.redrive()
+    assert len(world.batch("events")) == 2
+
+
 def test_a_receipt_is_no_dead_letter() -> None:
     """It is not listed, and nobody takes it for an answer to anything."""
     world = World()

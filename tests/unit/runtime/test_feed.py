@@ -4,6 +4,7 @@ import pytest
 
 from freshet.contracts.control import encode
 from freshet.contracts.messages import Command, Rollout, Share
+from freshet.contracts.schemas import schema_lock
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Send
 from freshet.runtime.feed import Feed, roles_of
@@ -57,14 +58,30 @@ def test_facts_carry_what_was_written_and_where(bus: MemoryBus) -> None:
     ids=["empty", "one byte", "noise", "cut", "longer", "another message", "unknown schema"],
 )
 def test_a_record_that_cannot_be_read_is_counted_and_skipped(bus: MemoryBus, damaged: bytes) -> None:
-    """A stranger or a newer Freshet wrote it: the facts around it still arrive, and the feed still catches up."""
+    """A stranger wrote it: the facts around it still arrive, and the feed still catches up."""
     write(bus, "rollouts", b"p/1", encode(live(1)))
     write(bus, "rollouts", b"p/2", damaged)
     write(bus, "rollouts", b"p/3", encode(live(3)))
     feed = Feed(bus.reader(["rollouts"]))
     assert [fact.key for fact in feed.facts()] == ["p/1", "p/3"]
     assert feed.refused == {"rollouts": 1}
+    assert feed.newer == {}
     assert feed.caught_up()
+
+
+@pytest.mark.parametrize(("role", "waits"), [("rollouts", ["p"]), ("commands", [])])
+def test_what_a_newer_release_has_put_in_force_is_named(bus: MemoryBus, role: str, waits: list[str]) -> None:
+    """An id that only a later release can have given out: whoever cannot read that may not go on in that pipeline.
+
+    A command of a newer kind is only left out: it expires, and whoever asked is told.
+    """
+    newer = b"\x00" + (schema_lock()[-1].id + 1).to_bytes(4, "big") + encode(live(2))[5:]
+    write(bus, role, b"p/2", newer)
+    write(bus, "rollouts", b"q/3", encode(live(3)))
+    feed = Feed(bus.reader(["rollouts", "commands"]))
+    assert [fact.key for fact in feed.facts()] == ["q/3"]
+    assert feed.refused == {role: 1}
+    assert list(feed.newer) == waits
 
 
 def test_caught_up_means_the_ends_last_marked(bus: MemoryBus) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from freshet.contracts.schemas import schema_lock
 from freshet.runtime.bus import Committed as At
-from freshet.runtime.bus import FatalError, Place, Transaction
+from freshet.runtime.bus import FatalError, Place, Send, Transaction
 from freshet.runtime.memory import STEPS, SimulatedCrash, Step
 from support.loops import NAMES, Answerer, Stand
 
@@ -77,6 +78,71 @@ def test_a_predecessor_that_wakes_up_is_refused() -> None:
     with pytest.raises(FatalError):
         stand.turn(zombie)
     assert stand.answers() == stand.inputs()
+
+
+def test_a_suspect_zombie_leaves_its_successor_alone() -> None:
+    """It wakes up in the middle of a commit and has lost its connection: it polls before it takes the id, and ends."""
+    stand = Stand()
+    zombie, successor = stand.loop(Answerer()), stand.loop(Answerer())
+    stand.turn(zombie, 4)
+    stand.feed(10, 0)
+
+    def hang(_client: str, operation: str) -> None:
+        if operation == "commit":
+            stand.cluster.before = None
+            stand.cluster.disconnect()  # noticed by the zombie's client alone: the successor's is not open yet
+            stand.turn(successor)
+
+    stand.cluster.before = hang
+    with pytest.raises(FatalError):
+        stand.turn(zombie)
+    stand.feed(10, 0)
+    stand.turn(successor)
+    assert stand.answers() == stand.inputs()
+
+
+def test_a_lost_connection_costs_a_loop_one_batch() -> None:
+    """The batch at hand is read again, by a client of a new epoch; nothing is lost or repeated."""
+    stand = Stand()
+    loop = stand.loop(Answerer())
+    stand.turn(loop, 4)
+    for _ in range(3):
+        stand.feed(10, 0)
+        stand.cluster.disconnect()
+        stand.turn(loop)
+    assert stand.answers() == stand.inputs()
+
+
+def test_a_loop_waits_for_what_a_newer_release_has_put_in_force() -> None:
+    """It answers nothing more of its pipeline, keeps its place in the group, and says why; other pipelines do not."""
+    stand = Stand()
+    loop = stand.loop(Answerer())
+    stand.turn(loop, 4)
+    stand.feed(5, 0)
+    stand.turn(loop)
+    write_newer(stand, "another")
+    stand.feed(5, 0)
+    stand.turn(loop)
+    assert stand.answers() == stand.inputs()
+    assert loop.unready() is None
+
+    write_newer(stand, NAMES.pipeline)
+    stand.turn(loop, 1)
+    stand.feed(5, 0)
+    stand.turn(loop)
+    assert "Upgrade" in (loop.unready() or "")
+    assert len(stand.answers()) == 10
+    assert len(stand.cluster.group(NAMES.group("inference")).members) == 1
+    late = stand.loop(Answerer(), "1")
+    stand.turn(late)
+    assert "Upgrade" in (late.unready() or "")
+    assert len(stand.cluster.group(NAMES.group("inference")).members) == 1, "it left the partitions to others"
+
+
+def write_newer(stand: Stand, pipeline: str) -> None:
+    """A rollout under the next schema id that a later release will give out."""
+    frame = b"\x00" + (schema_lock()[-1].id + 1).to_bytes(4, "big")
+    stand.bus.producer().send(Send("rollouts", [f"{pipeline}/7".encode()], [frame + b"whatever"]))
 
 
 def test_lost_offsets_are_recovered_from_our_own_answers() -> None:

@@ -137,7 +137,7 @@ def redrive(bus: Bus, wanted: Wanted, *, dry_run: bool = False) -> Redriven:
     """
     if dry_run:
         return _send_all(bus, wanted, None)
-    producer = bus.transactional_producer("cli", _SLOT)
+    producer = bus.transactional_producer("cli", _SLOT, reopen=False)
     try:
         producer.open()  # before the receipts are read: nobody else can write one any more
         return _send_all(bus, wanted, producer)

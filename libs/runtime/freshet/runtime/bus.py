@@ -17,6 +17,9 @@ Assignor = Literal["cooperative-sticky", "range"]
 SUSPECT_S: Final = 2.0
 """A transactional client whose commit took longer is suspect: a copy of its EndTxn may still be on its way."""
 
+POLL_FIRST: Final = "the connection was lost or slow: whether this member was replaced meanwhile shows the next poll."
+"""Why a suspect client's first commit with offsets is refused, before anything is begun."""
+
 
 class Place(NamedTuple):
     """A partition of a role's topic."""
@@ -168,8 +171,10 @@ class TransactionalProducer(Protocol):
     """Commits transactions under one transactional id; a second one with the same id fences the first.
 
     After a slow or retried commit, or a lost connection, a client is suspect. With `reopen` the next commit takes the
-    id anew first, which may fence a successor: right only where the group's membership guards the batch. Without,
-    that commit raises FatalError: whoever decides from what it has read must fence and read again before it decides.
+    id anew first, which may fence a successor: right only where the group's membership guards the batch. So the first
+    commit with offsets is refused, and the next one re-opens: in between the caller polls, and finds out there whether
+    it was replaced. Without `reopen` that commit raises FatalError: whoever decides from what it has read must fence
+    and read again before it decides.
     """
 
     def open(self) -> None:

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from freshet.contracts.topics import topic_table
 from freshet.runtime import failpoints
 from freshet.runtime.bus import (
+    POLL_FIRST,
     SUSPECT_S,
     FatalError,
     RefusedError,
@@ -45,7 +46,7 @@ class KafkaTransactionalProducer:
         self._reopen = reopen
         self._producer: Producer | None = None
         self._undelivered: list[KafkaError] = []
-        self._suspect = False
+        self._suspect = self._asked = False
         self._watchdog = Watchdog().start()
 
     def open(self) -> None:
@@ -53,7 +54,7 @@ class KafkaTransactionalProducer:
         self._producer = Producer(self._config)
         with translated(f"taking over transactional id {self._config['transactional.id']}"):
             self._retried(lambda: self._client.init_transactions(REQUEST_TIMEOUT_S), "taking over the transactional id")
-        self._suspect = False
+        self._suspect = self._asked = False
 
     def commit(self, transaction: Transaction) -> None:
         """See `bus.TransactionalProducer`."""
@@ -66,6 +67,9 @@ class KafkaTransactionalProducer:
         if self._suspect:
             if not self._reopen:
                 raise SuspectError(self._config["transactional.id"])
+            if transaction.offsets and not self._asked:
+                self._asked = True
+                raise RefusedError(POLL_FIRST)
             self.open()
         self._undelivered.clear()
         began = time.monotonic()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from freshet.runtime.bus import (
+    POLL_FIRST,
     SUSPECT_S,
     FatalError,
     RefusedError,
@@ -35,14 +36,14 @@ class MemoryTransactionalProducer:
         self._reopen = reopen
         self._opened: Session | None = None
         self._disconnects = 0
-        self._suspect = False
+        self._suspect = self._asked = False
 
     @client_call
     def open(self) -> None:
         """See `bus.TransactionalProducer`."""
         self._disconnects = self.cluster.disconnects
         self._opened = self.cluster.transactions.open(self.client)
-        self._suspect = False
+        self._suspect = self._asked = False
 
     @client_call
     def commit(self, transaction: Transaction) -> None:
@@ -50,6 +51,9 @@ class MemoryTransactionalProducer:
         if self._suspect or self._disconnects != self.cluster.disconnects:
             if not self._reopen:
                 raise SuspectError(self.client)
+            if transaction.offsets and not self._asked:
+                self._asked = True
+                raise RefusedError(POLL_FIRST)
             self.open()
         began_ms = self.cluster.now_ms
         transactions = self.cluster.transactions
