@@ -45,8 +45,8 @@ def common(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
         "client.id": "freshet",
         # the default of 10 s would be added to every recovery from a broker restart
         "reconnect.backoff.max.ms": 1000,
-        # before the broker does, after 600 s: that would look like a lost connection, which makes a transactional client
-        # suspect and costs an idle registry its next start
+        # before the broker does, after 600 s: that would look like a lost connection, which makes a transactional
+        # client suspect and ends an idle registry at its next decision
         "connections.max.idle.ms": 540_000,
         # also decides when a lost EndTxn is sent again; must stay below the transaction timeout
         "socket.timeout.ms": 4000,
