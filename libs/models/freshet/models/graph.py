@@ -4,23 +4,22 @@ Parsing bytes of strangers is itself a risk, so services do it only in the sandb
 user's own model. The file format: https://onnx.ai/onnx/repo-docs/IR.html.
 """
 
-import math
 from collections.abc import Iterable
 from typing import Final
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, defs, helper, shape_inference
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, defs
 
 from freshet.contracts.messages import Manifest
 from freshet.models.contract import MIB, Limits
 from freshet.models.errors import ModelError
 from freshet.models.operators import ALLOWED
+from freshet.models.shapes import check_sizes, tensor_bytes
 
 _MIN_OPSET: Final = {"": 7, "ai.onnx.ml": 1}
 _MAX_OPSET: Final = {"": defs.onnx_opset_version(), "ai.onnx.ml": defs.onnx_ml_opset_version()}
 _MIN_IR_VERSION: Final = 3
-_INFERENCE_ELEMENTS: Final = 1024  # shapes and indices are small; larger constants cannot steer shape inference
 _FLAT_ATTRIBUTES: Final = frozenset(
     {
         AttributeProto.FLOAT,
@@ -38,8 +37,7 @@ _FLAT_ATTRIBUTES: Final = frozenset(
 def check_graph(data: bytes, manifest: Manifest, limits: Limits) -> None:
     """Raise ModelError with the first reason why this ONNX file may not run; bounded in time and memory by its size.
 
-    Tensor sizes are judged with batches of `limits.max_batch_rows`. Sizes that depend on values stay unknown here; the
-    sandbox bounds them.
+    A value whose size is not known for every number of rows up to `limits.max_batch_rows` is a reason, too.
     """
     model = read_model(data)
     _check_versions(model, manifest)
@@ -48,7 +46,7 @@ def check_graph(data: bytes, manifest: Manifest, limits: Limits) -> None:
         _check_node(node)
     _check_input(model, manifest)
     _check_output(model, manifest)
-    _check_sizes(model, limits)
+    check_sizes(model, manifest.input_name, manifest.digest, limits)
 
 
 def read_model(data: bytes) -> ModelProto:
@@ -108,7 +106,7 @@ def _check_containers(model: ModelProto, limits: Limits) -> None:
         raise ModelError("graph_sparse", "it has sparse constants; export them dense.")
     for constant in graph.initializer:
         _check_tensor(constant)
-    total = sum(_tensor_bytes(constant.data_type, constant.dims) for constant in graph.initializer)
+    total = sum(tensor_bytes(constant.data_type, constant.dims) for constant in graph.initializer)
     if total > limits.max_model_mb * MIB:
         raise ModelError(
             "graph_tensor_size", f"its constants claim {total} bytes, more than {limits.max_model_mb} MiB."
@@ -175,44 +173,6 @@ def _check_output(model: ModelProto, manifest: Manifest) -> None:
         raise ModelError("graph_output", f"it has no output {manifest.output_name!r} but {_listed(found)}.")
     if found[manifest.output_name].type.tensor_type.elem_type not in {TensorProto.FLOAT, TensorProto.DOUBLE}:
         raise ModelError("graph_output", f"output {manifest.output_name!r} is not float32 or float64.")
-
-
-def _check_sizes(model: ModelProto, limits: Limits) -> None:
-    """Infer the shape of every value at the largest batch, and refuse those that are too large. Changes the model."""
-    graph = model.graph
-    score_inputs(model)[0].type.tensor_type.shape.dim[0].dim_value = limits.max_batch_rows
-    small = [constant for constant in graph.initializer if math.prod(constant.dims) <= _INFERENCE_ELEMENTS]
-    declared = {given.name for given in graph.input}
-    for constant in graph.initializer:
-        if constant.name not in declared:
-            graph.input.append(helper.make_tensor_value_info(constant.name, constant.data_type, constant.dims))
-    del graph.initializer[:]
-    graph.initializer.extend(small)
-    for output in graph.output:
-        output.type.tensor_type.ClearField("shape")  # what the file claims about its outputs decides nothing
-    del graph.value_info[:]
-    try:
-        inferred = shape_inference.infer_shapes(model, data_prop=True)
-    except (shape_inference.InferenceError, ValueError, RuntimeError) as error:
-        raise ModelError("graph_unreadable", f"its shapes contradict each other: {error}.") from error
-    for value in (*inferred.graph.value_info, *inferred.graph.output):
-        tensor = value.type.tensor_type
-        known = [size.dim_value for size in tensor.shape.dim if size.HasField("dim_value")]
-        size_bytes = _tensor_bytes(tensor.elem_type, known)
-        if size_bytes > limits.max_tensor_mb * MIB:
-            raise ModelError(
-                "graph_tensor_size",
-                f"{value.name!r} takes {size_bytes} bytes at {limits.max_batch_rows} rows, the limit is "
-                f"{limits.max_tensor_mb} MiB.",
-            )
-
-
-def _tensor_bytes(data_type: int, sizes: Iterable[int]) -> int:
-    if data_type == TensorProto.UNDEFINED:
-        return 0
-    if data_type not in TensorProto.DataType.values():
-        raise ModelError("graph_unreadable", f"it has a tensor of unknown type {data_type}.")
-    return math.prod(sizes) * helper.tensor_dtype_to_np_dtype(data_type).itemsize
 
 
 def _domain(name: str) -> str:

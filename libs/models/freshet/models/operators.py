@@ -1,7 +1,8 @@
 """The ONNX operators that a graph may use: what classifiers and regressors on rows of numbers are made of.
 
 Left out on purpose: control flow (its cost cannot be bounded before it runs), random numbers (an answer must be
-repeatable), sequences, maps, optionals, text and images (a row of floats needs none), and training operators.
+repeatable), NonZero and Compress (how much they give follows from values), sequences, maps, optionals, text and images
+(a row of floats needs none), and training operators.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ _ACROSS = """
     Softmax TopK
 """
 _SHAPES = """
-    Compress Concat Constant ConstantOfShape Expand EyeLike Flatten Gather GatherElements GatherND NonZero OneHot Pad
+    Concat Constant ConstantOfShape Expand EyeLike Flatten Gather GatherElements GatherND OneHot Pad
     Range Reshape ScatterElements ScatterND Shape Size Slice Split Squeeze Tile Transpose Trilu Unsqueeze
 """
 _LAYERS = """
