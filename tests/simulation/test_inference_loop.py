@@ -51,7 +51,7 @@ class Stage:
         """Publish a model of its own weights, and let the registry know it under this version."""
         weights = np.random.default_rng(len(version)).normal(size=(len(FEATURES), len(CLASSES))).astype(np.float32)
         data = softmax_model(weights)
-        asked = publish_model(self._producer, data, softmax_manifest(data, weights, FEATURES, CLASSES, PIPELINE))
+        asked, _ = publish_model(self._producer, data, softmax_manifest(data, weights, FEATURES, CLASSES, PIPELINE))
         self.say(
             "models",
             ModelVersion(

@@ -30,7 +30,7 @@ def bus() -> MemoryBus:
 def job(bus: MemoryBus) -> LoadModel:
     """The load of a model that has been published."""
     data = softmax_model(WEIGHTS)
-    candidate = publish_model(bus.producer(), data, softmax_manifest(data, WEIGHTS, FEATURES, CLASSES, PIPELINE))
+    candidate, _ = publish_model(bus.producer(), data, softmax_manifest(data, WEIGHTS, FEATURES, CLASSES, PIPELINE))
     return LoadModel("v1", candidate.manifest, candidate.chunk_offsets, batch_rows=100)
 
 

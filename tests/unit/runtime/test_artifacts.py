@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import Any, cast
 
 import pytest
 
@@ -10,7 +11,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.models.artifact import CHUNK_BYTES, chunk_key, split
 from freshet.models.errors import ModelError
 from freshet.runtime.artifacts import fetch_model, publish_model
-from freshet.runtime.bus import Producer, Send
+from freshet.runtime.bus import Bus, Producer, Send
 from freshet.runtime.feed import Feed
 from freshet.runtime.memory import MemoryBus, MemoryCluster, SimulatedCrash
 
@@ -78,7 +79,7 @@ def test_a_publisher_that_dies_half_way_has_asked_for_nothing(bus: MemoryBus, se
     with pytest.raises(SimulatedCrash):
         publish_model(Dying(bus.producer(), sends), MODEL, manifest())
     assert candidates(bus) == []
-    candidate = publish_model(bus.producer(), MODEL, manifest())
+    candidate, _ = publish_model(bus.producer(), MODEL, manifest())
     assert candidates(bus) == [f"p/{manifest().digest}"]
     assert fetch_model(manifest(), candidate.chunk_offsets, bus).bytes() == MODEL
 
@@ -86,7 +87,7 @@ def test_a_publisher_that_dies_half_way_has_asked_for_nothing(bus: MemoryBus, se
 def test_damaged_chunks_do_not_count(bus: MemoryBus) -> None:
     """Somebody wrote other bytes under the same key, before and after: the right ones are found all the same."""
     write(bus, 3, b"damaged")
-    candidate = publish_model(bus.producer(), MODEL, manifest())
+    candidate, _ = publish_model(bus.producer(), MODEL, manifest())
     write(bus, 5, b"damaged")
     assert fetch_model(manifest(), candidate.chunk_offsets, bus).bytes() == MODEL
     assert fetch_model(manifest(), (), bus).bytes() == MODEL, "without a hint, the damaged one comes first"
@@ -101,3 +102,60 @@ def test_a_missing_chunk_is_named_and_publishing_it_again_repairs(bus: MemoryBus
     assert refused.value.reason == "artifact_missing"
     write(bus, 7, chunks[7])
     assert fetch_model(manifest(), offsets, bus).bytes() == MODEL
+
+
+class Slow:
+    """A bus whose reads take a while each, by a clock of its own."""
+
+    def __init__(self, bus: MemoryBus, read_s: float, *, deaf: bool = False) -> None:
+        self._bus, self._read_s, self._deaf = bus, read_s, deaf
+        self.now_s, self.records = 0.0, 0
+
+    def reader(self, roles: Any, start: Any = None) -> Any:
+        """A reader that takes its time."""
+        inner, bus = self._bus.reader(roles, start), self
+
+        class Reader:
+            def read(self, limit: int, timeout_s: float) -> Any:
+                bus.now_s += bus._read_s
+                found = [] if bus._deaf else inner.read(1, timeout_s)
+                bus.records += sum(len(batch.values) for batch in found)
+                return found
+
+            def caught_up(self) -> bool:
+                return not bus._deaf and inner.caught_up()
+
+            def close(self) -> None:
+                inner.close()
+
+        return Reader()
+
+
+def test_a_slow_topic_is_read_to_its_end(bus: MemoryBus) -> None:
+    """What counts is that records come: a long way to the chunks is no broker that does not answer."""
+    hint = write(bus, 0, b"damaged")
+    for index, chunk in enumerate(split(MODEL)):
+        write(bus, index, chunk)
+    slow = Slow(bus, 50.0)
+    assert fetch_model(manifest(), (hint + 20,), cast(Bus, slow), lambda: slow.now_s).bytes() == MODEL
+    assert slow.now_s > 1000
+
+
+def test_chunks_that_are_nowhere_are_missing_however_long_it_takes(bus: MemoryBus) -> None:
+    """Not `unreachable`, which would be tried again for ever; and nothing behind the hint is read twice."""
+    for index, chunk in enumerate(split(MODEL)[:-1]):
+        write(bus, index, chunk)
+    slow = Slow(bus, 50.0)
+    with pytest.raises(ModelError) as refused:
+        fetch_model(manifest(), (10,), cast(Bus, slow), lambda: slow.now_s)
+    assert refused.value.reason == "artifact_missing"
+    assert slow.records <= len(split(MODEL))
+
+
+def test_a_topic_that_gives_nothing_is_unreachable(bus: MemoryBus) -> None:
+    """A broker that does not answer is no verdict on the model."""
+    write(bus, 0, split(MODEL)[0])
+    slow = Slow(bus, 1.0, deaf=True)
+    with pytest.raises(ModelError) as refused:
+        fetch_model(manifest(), (), cast(Bus, slow), lambda: slow.now_s)
+    assert refused.value.reason == "artifact_unreachable"
