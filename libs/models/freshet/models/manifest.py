@@ -18,6 +18,8 @@ from freshet.models.errors import ModelError
 
 _GOLDEN_TYPE: Final = np.dtype("<f4")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_NAMES: Final = 5
+_NAME_CHARACTERS: Final = 100
 
 
 def outputs_of(manifest: Manifest) -> int:
@@ -106,14 +108,20 @@ def _size_problems(manifest: Manifest, limits: Limits) -> Iterator[str]:
 def _contract_problems(manifest: Manifest, contract: Contract) -> Iterator[str]:
     unknown = sorted(set(manifest.inputs) - set(contract.feature_names))
     if unknown:
-        names = ", ".join(map(repr, unknown))
-        yield f"the pipeline has no feature {names}: apply the specification that adds it first."
+        yield f"the pipeline has no feature {_listed(unknown)}: apply the specification that adds it first."
     if not manifest.inputs or len(set(manifest.inputs)) != len(manifest.inputs):
         yield "its inputs are empty or name a feature twice."
     if manifest.classes != contract.classes:
-        yield f"its classes are {list(manifest.classes)}, the pipeline's are {list(contract.classes)}, in this order."
+        theirs, ours = _listed(manifest.classes), _listed(contract.classes)
+        yield f"its classes are {theirs}, the pipeline's are {ours}, in this order."
     if not all(map(math.isfinite, manifest.metrics.values())):
         yield "a metric is not finite."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, cut, and how many more there are: they are a stranger's, and a reason has to stay short."""
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return (", ".join(repr(name[:_NAME_CHARACTERS]) for name in names[:_NAMES]) or "none") + more
 
 
 def _golden_problems(manifest: Manifest) -> Iterator[str]:
