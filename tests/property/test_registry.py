@@ -14,7 +14,7 @@ from support.registry import BEAT_MS, PREPARE_MS, Judgement, World, candidate, d
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
 POLICIES = st.sampled_from(["manual", "immediate"])
 ACTIONS: st.SearchStrategy[Action] = st.sampled_from(
-    ["promote", "rollback", "pause", "resume", "resume", "retire", "annotate"]
+    ["promote", "rollback", "pause", "resume", "resume", "retire", "annotate", "reinstate"]
 )
 LONG_MS = 10 * PREPARE_MS
 GOOD, BAD = Judgement(), Judgement(admitted=False, reason="golden_rows", detail="off by 1.")

@@ -50,6 +50,7 @@ class Judgement:
     detail: str = ""
     memory_bytes: int = 1_000_000
     p99_us: int = 300
+    unguarded: tuple[str, ...] = ()
 
 
 def specification(policy: str = "manual", number: int = 1, pipeline: str = PIPELINE) -> PipelineRecord:

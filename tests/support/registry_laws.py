@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from freshet.contracts.control import encode
 from freshet.contracts.logic import Fact
+from freshet.contracts.manifest_id import manifest_id
 from freshet.contracts.messages import Command, Decision, ModelVersion, Rollout
 
 
@@ -16,6 +17,7 @@ class Laws:
     rollouts: dict[int, Rollout] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     answers: dict[str, str] = field(default_factory=dict)
@@ -62,7 +64,9 @@ class Laws:
     def _model(self, model: ModelVersion) -> None:
         key = model.version or model.manifest.digest
         assert self.digests.setdefault(key, model.manifest.digest) == model.manifest.digest, "a number was used twice"
-        assert list(self.digests.values()).count(model.manifest.digest) == 1, "a digest has two records"
+        if model.version:
+            number = self.numbers.setdefault(manifest_id(model.manifest), model.version)
+            assert number == model.version, "a manifest has two numbers"
         self.states[key] = model.state
         self.aliases[key] = model.aliases
 

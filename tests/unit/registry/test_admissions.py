@@ -1,11 +1,14 @@
 """From a candidate to a numbered version or a refusal."""
 
+import pytest
+
 from freshet.contracts.logic import Start
+from freshet.contracts.manifest_id import manifest_id
 from support.registry import Judgement, World, candidate, decided
 
 
 def test_admitted_and_refused_candidates_each_get_a_record_and_a_decision() -> None:
-    """Admitted: keyed by version. Refused: keyed by digest, without a version, with the report's reason."""
+    """Admitted: keyed by version. Refused: keyed by its manifest, without a version, with the report's reason."""
     world = World()
     world.apply()
     good, bad = candidate("good"), candidate("bad")
@@ -15,7 +18,7 @@ def test_admitted_and_refused_candidates_each_get_a_record_and_a_decision() -> N
     world.publish(good)
     world.publish(bad)
     keys = {announced.key for announced in world.settle() if announced.role == "models"}
-    assert keys == {"fraud/1.0.0", f"fraud/{bad.manifest.digest}"}
+    assert keys == {"fraud/1.0.0", f"fraud/{manifest_id(bad.manifest)}"}
     refused = world.models()[bad.manifest.digest]
     assert (refused.version, refused.state, refused.reason) == ("", "refused", "golden_rows: row 3 is off by 0.2.")
     assert world.models()["1.0.0"].memory_bytes == 1_000_000
@@ -133,3 +136,67 @@ def test_specification_that_cannot_be_read_blocks_its_pipeline_only() -> None:
     world.apply(number=3)
     world.settle()
     assert "1.1.0" in world.models()
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["published again", "applied, then published again"])
+def test_refused_candidate_that_is_published_again_is_judged_again(applied: bool) -> None:
+    """What its refusal told the operator to repair can be repaired: a specification, a chunk, a busy machine."""
+    world = World()
+    world.apply()
+    asked = candidate("m")
+    world.judgements[asked.manifest.digest] = Judgement(False, "model_slow", "a batch takes 300 ms.")
+    world.publish(asked)
+    world.settle()
+    if applied:
+        world.apply(number=2)
+    assert world.settle() == [], "one verdict for each record, and no endless loop"
+    world.judgements.clear()
+    world.crash()
+    assert world.settle() == []
+    world.publish(asked)
+    world.settle()
+    assert world.models()["1.0.0"].manifest == asked.manifest
+    world.crash()
+    assert world.settle() == []
+
+
+def test_corrected_manifest_for_the_same_bytes_is_judged() -> None:
+    """Packed with classes in the wrong order, and refused; packed again rightly, and admitted."""
+    world = World()
+    world.apply()
+    wrong, right = candidate("m", classes=("fraud", "legit")), candidate("m")
+    assert wrong.manifest.digest == right.manifest.digest
+    world.judgements[wrong.manifest.digest] = Judgement(False, "manifest_invalid", "its classes are in another order.")
+    world.publish(wrong)
+    world.settle()
+    world.judgements.clear()
+    world.publish(right)
+    world.settle()
+    assert world.models()["1.0.0"].manifest == right.manifest
+
+
+def test_version_that_is_published_again_says_where_its_chunks_are_now() -> None:
+    """The number stays, nothing is judged; workers look where the last publication put the chunks."""
+    world = World()
+    world.apply()
+    asked = candidate("m")
+    world.publish(asked)
+    world.settle()
+    world.publish(asked.model_copy(update={"chunk_offsets": (70,)}))
+    assert [announced.role for announced in world.settle()] == ["models"]
+    assert world.models()["1.0.0"].chunk_offsets == (70,)
+    world.crash()
+    assert world.settle() == []
+
+
+def test_what_the_sandbox_could_not_guard_is_in_the_decision() -> None:
+    """Whoever reads the audit sees how well the verdict was protected; nothing is said where all is well."""
+    world = World()
+    world.apply()
+    bare, guarded = candidate("bare"), candidate("guarded")
+    world.judgements[bare.manifest.digest] = Judgement(unguarded=("it could reach the network (EPERM)",))
+    for asked in (bare, guarded):
+        world.publish(asked)
+    world.settle()
+    assert world.decisions(bare.manifest.digest)[0].inputs["unguarded"] == "it could reach the network (EPERM)"
+    assert "unguarded" not in world.decisions(guarded.manifest.digest)[0].inputs

@@ -115,3 +115,82 @@ def test_policy_does_not_fill_the_gap_with_a_version_that_was_passed_over() -> N
     world.beat(worker(quarantined=("1.2.0",)))
     world.settle()
     assert world.serving() == "1.0.0"
+
+
+def test_beat_from_the_future_hides_no_quarantine() -> None:
+    """A clock was an hour ahead for one beat: of two beats the one at the later offset is the newer."""
+    world = served("a", "b")
+    world.now_ms += 3_600_000
+    world.beat(worker("w1"))
+    world.now_ms -= 3_599_000
+    world.beat(worker("w1", quarantined=("1.1.0",)))
+    world.settle()
+    assert world.serving() == "1.0.0"
+
+
+def reinstated() -> World:
+    """1.1.0 failed on w1, which still says so; an operator has taken it back."""
+    world = served("a", "b")
+    world.beat(worker("w1", quarantined=("1.1.0",)))
+    world.settle()
+    asked = world.command("reinstate", "1.1.0", text="the host was suspended")
+    world.settle()
+    assert world.verdict(asked) == "done"
+    return world
+
+
+def test_reinstated_version_may_serve_again() -> None:
+    """It is admitted, says by whom and why, and its artifact is revoked no more; it answers once it is promoted."""
+    world = reinstated()
+    back = world.models()["1.1.0"]
+    assert (back.state, world.serving()) == ("admitted", "1.0.0")
+    assert "reinstate by ops: the host was suspended" in back.history[-1].what
+    world.beat(worker("w1", quarantined=("1.1.0",), prepared=ready(4)))
+    world.command("promote", "1.1.0")
+    world.settle()
+    live = world.live()
+    assert live is not None
+    assert (world.serving(), live.revoked) == ("1.1.0", ())
+    world.crash()
+    assert world.settle() == []
+
+
+def test_failure_after_the_pardon_counts() -> None:
+    """A worker that no longer reported it and then does has seen it fail anew; so has another worker."""
+    for again in ("w1", "w2"):
+        world = reinstated()
+        world.beat(worker("w1"))
+        world.settle()
+        world.beat(worker(again, quarantined=("1.1.0",)))
+        world.crash()
+        world.settle()
+        assert world.models()["1.1.0"].state == "quarantined"
+
+
+def test_only_what_is_quarantined_is_reinstated() -> None:
+    """Not what serves, was retired, or never was."""
+    world = served("a", "b")
+    world.publish(candidate("c"))
+    world.settle()
+    world.command("retire", "1.2.0")
+    world.settle()
+    for version in ("1.1.0", "1.2.0", "9.0.0", ""):
+        asked = world.command("reinstate", version)
+        world.settle()
+        assert world.verdict(asked) == "refused"
+
+
+def test_the_same_bytes_under_another_manifest_fall_with_it() -> None:
+    """An artifact that failed is quarantined under each of its numbers, and refused under a new one."""
+    world = served("a")
+    twin = candidate("b", lineage={"training_set": "d1"})
+    for asked in (candidate("b"), twin):
+        world.publish(asked)
+        world.settle()
+    world.beat(worker("w1", quarantined=("1.1.0",)))
+    world.settle()
+    assert [world.models()[version].state for version in ("1.1.0", "1.2.0")] == ["quarantined", "quarantined"]
+    world.publish(candidate("b", lineage={"training_set": "d2"}))
+    world.settle()
+    assert "1.3.0" not in world.models()
+    assert "artifact_revoked" in world.decisions(twin.manifest.digest)[-1].reason

@@ -98,12 +98,13 @@ def test_workers_that_serve_nothing_are_not_waited_for(absent: WorkerState) -> N
 
 
 def test_dead_worker_is_not_waited_for() -> None:
-    """It counts for three intervals after its last beat; then the rollout goes on without it."""
+    """It counts for three intervals of what others beat after it; then the rollout goes on without it."""
     world, _ = preparing(worker("w1", prepared=ready(2)), worker("w2"))
     world.now_ms += 3 * BEAT_MS
     world.beat(worker("w1", prepared=ready(2)))
     assert world.settle() == []
     world.now_ms += 1
+    world.beat(worker("w1", prepared=ready(2)))
     world.settle()
     assert world.serving() == "1.1.0"
 
@@ -149,3 +150,84 @@ def test_second_record_under_a_finished_number_is_not_believed() -> None:
     decider.fold(Fact("rollouts", "fraud/2", forged, world.now_ms, len(world.log)))
     assert decided(decider, world.now_ms) == world.decide()
     assert world.verdict(asked) == "done"
+
+
+def test_workers_that_died_of_it_have_not_agreed() -> None:
+    """Nobody is left to object: it waits for its deadline, then names who was silent. The old version serves on."""
+    world, command = preparing(worker("w1"), worker("w2"))
+    world.now_ms += 4 * BEAT_MS
+    assert world.settle() == []
+    world.beat(worker("idle", partitions=()))  # by whose beat the others count as dead
+    assert world.settle() == []
+    world.now_ms += PREPARE_MS
+    world.settle()
+    (decision,) = world.decisions(command)
+    assert (world.rollouts()[2].phase, world.serving(), decision.verdict) == ("aborted", "1.0.0", "refused")
+    assert "w1, w2" in decision.reason
+
+
+def test_broker_that_was_away_agrees_to_nothing() -> None:
+    """Nobody could beat for ten seconds, and the registry's turn comes before the workers' next beats."""
+    world, _ = preparing(worker("w1", prepared=ready(2)), worker("w2"))
+    world.now_ms += 10_000
+    assert world.settle() == []
+    world.beat(worker("w1", prepared=ready(2)))
+    world.beat(worker("w2", prepared=ready(2)))
+    world.settle()
+    assert world.serving() == "1.1.0"
+
+
+@pytest.mark.parametrize("skew_ms", [-9_000, 9_000, 120_000])
+def test_clocks_that_differ_let_nothing_go_live_unasked(skew_ms: int) -> None:
+    """Beats are measured against beats: how the registry's clock stands to the broker's changes nothing."""
+    world = served("a")
+    world.publish(candidate("b"))
+    world.settle()
+    world.now_ms -= skew_ms
+    world.beat(worker("w1"))
+    world.now_ms += skew_ms
+    world.command("promote", "1.1.0")
+    world.settle()
+    assert world.rollouts()[2].phase == "prepare"
+    world.now_ms -= skew_ms
+    world.beat(worker("w1", prepared=ready(2)))
+    world.now_ms += skew_ms
+    world.settle()
+    assert world.serving() == "1.1.0"
+
+
+def test_fleet_that_was_gone_before_is_not_asked() -> None:
+    """Killed an hour ago, without a word: a prepare that opens now waits for nobody. Those who left need no time."""
+    world = served("a")
+    world.publish(candidate("b"))
+    world.settle()
+    world.beat(worker("w1"))
+    world.beat(worker("w2", leaving=True))
+    world.now_ms += 3_600_000
+    world.command("promote", "1.1.0")
+    world.settle()
+    assert world.serving() == "1.1.0"
+
+
+def test_other_services_are_not_asked() -> None:
+    """Ingestion tells how it is on the same topic."""
+    world, _ = preparing(worker("w1"), worker("w2", service="ingestion"))
+    world.beat(worker("w1", prepared=ready(2)))
+    world.settle()
+    assert world.serving() == "1.1.0"
+
+
+def test_policy_waits_while_an_epoch_is_prepared() -> None:
+    """A second model that is admitted meanwhile opens no second prepare; its turn comes when the first has ended."""
+    world = served("a", policy="immediate")
+    world.beat(worker())
+    for name in ("b", "c"):
+        world.publish(candidate(name))
+        world.settle()
+    assert [epoch for epoch, rollout in world.rollouts().items() if rollout.phase == "prepare"] == [2]
+    world.beat(worker(prepared=ready(2)))
+    world.settle()
+    assert (world.serving(), world.rollouts()[3].phase) == ("1.1.0", "prepare")
+    world.beat(worker(prepared=ready(3)))
+    world.settle()
+    assert world.serving() == "1.2.0"

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Phase = Literal["prepare", "live", "aborted"]
 ModelState = Literal["admitted", "refused", "retired", "quarantined"]
-Action = Literal["promote", "rollback", "pause", "resume", "retire", "annotate"]
+Action = Literal["promote", "rollback", "pause", "resume", "retire", "annotate", "reinstate"]
 Verdict = Literal["done", "refused", "stale", "expired"]
 
 
@@ -79,6 +79,9 @@ class ModelVersion(Message):
     aliases: tuple[str, ...] = ()
     memory_bytes: int = 0
     history: tuple[Change, ...] = ()
+    manifest_id: str = ""
+    candidate_offset: int = -1
+    pardoned: tuple[str, ...] = ()
 
 
 class Share(Message):

@@ -98,9 +98,7 @@ class Stage:
     def offer(self, data: bytes, manifest: Manifest, timeout_s: float = 60.0) -> ModelVersion:
         """Publish a model and wait for the registry's verdict."""
         publish_model(self.producer, data, manifest)
-        return self.view.wait(
-            "the registry's verdict on a model", lambda view: view.verdict(manifest.digest), timeout_s
-        )
+        return self.view.wait("the registry's verdict on a model", lambda view: view.verdict(manifest), timeout_s)
 
     def wait_live(self, version: str, timeout_s: float = 60.0) -> Rollout:
         """Wait until this version answers."""

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Command, Cutover, Decision, ModelVersion, Rollout, WorkerState
+from freshet.contracts.manifest_id import manifest_id
+from freshet.contracts.messages import Command, Cutover, Decision, Manifest, ModelVersion, Rollout, WorkerState
 from freshet.local.errors import LocalError
 from freshet.runtime.bus import Bus
 from freshet.runtime.feed import Feed
@@ -23,7 +24,7 @@ class View:
         self._pipeline = pipeline
         self._feed = Feed(bus.reader(_ROLES))
         self.models: dict[str, ModelVersion] = {}
-        """By artifact digest."""
+        """By key: numbered versions, and refused candidates."""
         self.rollouts: dict[int, Rollout] = {}
         self.cutovers: list[Cutover] = []
         self.workers: dict[str, WorkerState] = {}
@@ -58,9 +59,14 @@ class View:
         """The version that the live epoch names."""
         return self.live.table[0].version if self.live is not None and self.live.table else None
 
-    def verdict(self, digest: str) -> ModelVersion | None:
-        """The registry's word on an artifact, once there is one."""
-        return self.models.get(digest)
+    def verdict(self, manifest: Manifest, offset: int = -1) -> ModelVersion | None:
+        """The registry's word on this manifest, once there is one; a refusal only if it is on that record or later."""
+        identity = manifest_id(manifest)
+        words = [
+            model for model in self.models.values() if (model.manifest_id or manifest_id(model.manifest)) == identity
+        ]
+        admitted = next((model for model in words if model.version), None)
+        return admitted or next((model for model in words if model.candidate_offset >= offset), None)
 
     def decision(self, command: Command) -> Decision | None:
         """The answer to a command, once there is one."""
@@ -80,7 +86,7 @@ class View:
             return
         match message:
             case ModelVersion():
-                self.models[message.manifest.digest] = message
+                self.models[fact.key] = message
             case Rollout():
                 self.rollouts[message.epoch] = message
             case Cutover():

@@ -14,7 +14,7 @@ _NOT_THE_MODELS_FAULT: Final = "artifact_unreachable"
 
 
 def admit_candidate(job: Admit, bus: Bus) -> Report:
-    """The verdict on a candidate. Blocks for up to about two minutes; a repeat judges the same again.
+    """The verdict on a candidate. Blocks while chunks come, and then for up to a minute; a repeat judges the same.
 
     Missing chunks are a verdict. Raises ModelError if the broker cannot be read, and SandboxError if nobody can judge.
     """

@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "pause": ("freshet.cli.model.operate:pause", "Start no rollouts until resumed; what answers goes on."),
     "resume": ("freshet.cli.model.operate:resume", "Allow rollouts again."),
     "retire": ("freshet.cli.model.operate:retire", "Never let a version answer again."),
+    "reinstate": ("freshet.cli.model.operate:reinstate", "Take a version back from quarantine."),
     "annotate": ("freshet.cli.model.operate:annotate", "Note something in a version's history."),
 }
 

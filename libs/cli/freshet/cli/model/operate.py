@@ -105,6 +105,12 @@ def retire(version: Version, text: Annotated[str, typer.Option(help="Why, for th
 
 
 @_asks
+def reinstate(version: Version, text: Annotated[str, typer.Option(help="Why, for the history.")] = "") -> Request:
+    """Take a version back from quarantine: it is admitted again, and answers once it is promoted."""
+    return Request("reinstate", version, text)
+
+
+@_asks
 def annotate(version: Version, text: Annotated[str, typer.Argument(help="What to note.")]) -> Request:
     """Note something in a version's history."""
     return Request("annotate", version, text)

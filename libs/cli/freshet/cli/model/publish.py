@@ -13,7 +13,7 @@ from freshet.local.view import View
 from freshet.models.bundle import Bundle
 from freshet.runtime.artifacts import publish_model
 
-_VERDICT_S: Final = 150.0  # admission fetches within one minute and judges within another
+_VERDICT_S: Final = 150.0  # admission fetches while chunks come, and judges within a minute
 
 
 @reporting
@@ -33,12 +33,12 @@ def publish(
     published(connection.bus(), found.manifest.pipeline)
     view = View(connection.bus(), found.manifest.pipeline)
     try:
-        _send(connection, found)
+        offset = _send(connection, found)
         if not wait:
             digest = found.manifest.digest
             emit({"digest": digest}, f"published {digest[:12]}.", as_json=as_json)
             return
-        verdict = _verdict(view, found.manifest)
+        verdict = _verdict(view, found.manifest, offset)
     finally:
         view.close()
     document: dict[str, Any] = {"digest": found.manifest.digest, "state": verdict.state, "version": verdict.version}
@@ -48,18 +48,18 @@ def publish(
     raise typer.Exit(Exit.CHECK if verdict.state == "refused" else Exit.OK)
 
 
-def _send(connection: Connection, bundle: Bundle) -> None:
+def _send(connection: Connection, bundle: Bundle) -> int:
     producer = connection.bus().producer()
     try:
-        publish_model(producer, bundle.data, bundle.manifest)
+        return publish_model(producer, bundle.data, bundle.manifest).offset
     finally:
         producer.close()
 
 
-def _verdict(view: View, manifest: Manifest) -> ModelVersion:
+def _verdict(view: View, manifest: Manifest, offset: int) -> ModelVersion:
     say(f"published {manifest.digest[:12]}; waiting for the registry's verdict …")
     try:
-        return view.wait("the verdict", lambda seen: seen.verdict(manifest.digest), _VERDICT_S)
+        return view.wait("the verdict", lambda seen: seen.verdict(manifest, offset), _VERDICT_S)
     except LocalError as error:
         raise CommandError(
             f"no verdict on {manifest.digest[:12]} came within {_VERDICT_S:.0f} s. Is the registry running? "

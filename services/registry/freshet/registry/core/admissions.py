@@ -32,15 +32,24 @@ class Admissions:
         if state.name in self._running or state.rules is None or state.rules.spec is None:
             return None
         due = [
-            waiting
-            for digest, waiting in state.candidates.items()
-            if now_ms >= self._failed.get((state.name, digest), _Failed(0, 0)).again_ms
+            (waiting.offsets[0], identity)
+            for identity, waiting in state.candidates.items()
+            if identity not in state.admitted_as
+            and now_ms >= self._failed.get((state.name, identity), _Failed(0, 0)).again_ms
         ]
         if not due:
             return None
-        first = min(due, key=lambda waiting: (waiting.offset, waiting.candidate.manifest.digest))
-        spec = state.rules.spec
-        job = Admit(first.candidate, state.rules.number, spec.feature_names, spec.target.classes, spec.limits)
+        _, identity = min(due)
+        first, spec = state.candidates[identity], state.rules.spec
+        job = Admit(
+            first.candidate,
+            state.rules.number,
+            spec.feature_names,
+            spec.target.classes,
+            spec.limits,
+            identity,
+            first.offsets[-1],
+        )
         self._running[state.name] = job
         return job
 
@@ -55,8 +64,8 @@ class Admissions:
         if outcome is None:
             return []
         job = self._running[state.name]
-        key = (state.name, job.digest)
-        if job.digest in state.candidates and outcome.error is None:
+        key = (state.name, job.manifest_id)
+        if _is_open(state, job) and outcome.error is None:
             return _judge(state, job, cast(Report, outcome.result), now_ms)
         failed = self._failed.pop(key, _Failed(0, 0)).times
         if outcome.error is not None:
@@ -66,24 +75,48 @@ class Admissions:
         return []
 
 
+def renew_hints(state: PipelineState, now_ms: int) -> list[Announce]:
+    """A version that was published again: its chunks lie elsewhere now, and its record says so."""
+    renewed = []
+    for identity in sorted(state.candidates.keys() & state.admitted_as.keys()):
+        waiting, record = state.candidates[identity], state.models[state.admitted_as[identity]]
+        offsets = waiting.candidate.chunk_offsets
+        what = "published again: its chunks are looked for there first."
+        changes = {"chunk_offsets": offsets, "candidate_offset": waiting.offsets[-1]}
+        renewed.append(announce.model(announce.revised(record, now_ms, what, **changes)))
+    return renewed
+
+
+def _is_open(state: PipelineState, job: Admit) -> bool:
+    """Whether the record that was judged still waits for its verdict."""
+    waiting = state.candidates.get(job.manifest_id)
+    return waiting is not None and job.offset in waiting.offsets and job.manifest_id not in state.admitted_as
+
+
 def _judge(state: PipelineState, job: Admit, report: Report, now_ms: int) -> list[Announce]:
     """The version or the refusal, and the decision that explains it."""
     manifest = job.candidate.manifest
-    if report.admitted:
-        newest = next(((Version.parse(record.version), record.manifest) for record in reversed(state.versions)), None)
-        number, why = next_version(manifest, newest)
-        version, reason = str(number), f"admitted as {number}: {why}."
+    trouble = "" if report.admitted else f"{report.reason}: {report.detail}"
+    if not trouble and manifest.digest in state.revoked():
+        twin = ", ".join(state.same_bytes(manifest.digest))
+        trouble = f"artifact_revoked: these bytes failed in service as {twin}; reinstate it, or train another model."
+    if trouble:
+        version, reason = "", trouble
     else:
-        version, reason = "", f"{report.reason}: {report.detail}"
+        newest = state.newest
+        number, why = next_version(manifest, (Version.parse(newest.version), newest.manifest) if newest else None)
+        version, reason = str(number), f"admitted as {number}: {why}."
     record = ModelVersion(
         pipeline=state.name,
         version=version,
-        state="admitted" if report.admitted else "refused",
+        state="admitted" if version else "refused",
         reason=reason,
         manifest=manifest,
         chunk_offsets=job.candidate.chunk_offsets,
         memory_bytes=report.memory_bytes,
         history=(Change(at_ms=now_ms, what=reason),),
+        manifest_id=job.manifest_id,
+        candidate_offset=job.offset,
     )
     inputs = {
         "version": version,
@@ -91,7 +124,9 @@ def _judge(state: PipelineState, job: Admit, report: Report, now_ms: int) -> lis
         "memory_bytes": str(report.memory_bytes),
         "p99_us": str(report.p99_us),
     }
-    verdict: Verdict = "done" if report.admitted else "refused"
+    if report.unguarded:
+        inputs["unguarded"] = "; ".join(report.unguarded)
+    verdict: Verdict = "done" if version else "refused"
     return [
         announce.model(record),
         announce.decision(state.name, "candidate", manifest.digest, verdict, reason, inputs=inputs),

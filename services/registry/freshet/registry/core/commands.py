@@ -9,6 +9,7 @@ from typing import Final
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Action, Command, ModelVersion, Verdict
 from freshet.registry.core import announce
+from freshet.registry.core.quarantine import reporters
 from freshet.registry.core.rollouts import go_live, prepare, promotion, repeat_live
 from freshet.registry.core.state import PipelineState
 
@@ -104,6 +105,23 @@ def _annotate(state: PipelineState, command: Command, now_ms: int) -> list[Annou
     return [announce.model(noted), _decide(state, command, "done", f"noted on {command.version}.")]
 
 
+def _reinstate(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+    """Back from quarantine; nothing starts to answer by that. Reports of before the command no longer count."""
+    version = command.version
+    record = state.models.get(version)
+    if record is None or record.state != "quarantined":
+        return [
+            _decide(state, command, "refused", f"only a quarantined version is reinstated; {_standing(state, version)}")
+        ]
+    back = announce.revised(
+        record, now_ms, _note(command), state="admitted", reason=_note(command), pardoned=reporters(state, version)
+    )
+    return [
+        announce.model(back),
+        _decide(state, command, "done", f"{version} is admitted again: promote it if it is to answer."),
+    ]
+
+
 _ACTIONS: Final[Mapping[Action, Callable[[PipelineState, Command, int], list[Announce]]]] = {
     "promote": _promote,
     "rollback": _rollback,
@@ -111,6 +129,7 @@ _ACTIONS: Final[Mapping[Action, Callable[[PipelineState, Command, int], list[Ann
     "resume": _resume,
     "retire": _retire,
     "annotate": _annotate,
+    "reinstate": _reinstate,
 }
 
 
@@ -128,8 +147,7 @@ def _use(state: PipelineState, version: str) -> str:
 
 
 def _numbered(state: PipelineState, version: str) -> ModelVersion | None:
-    record = state.models.get(version)
-    return record if record and record.version else None
+    return state.models.get(version)
 
 
 def _standing(state: PipelineState, version: str) -> str:

@@ -2,22 +2,20 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from freshet.contracts.catalogue import Catalogue
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, Decider, Fact, Outcome, Start
-from freshet.contracts.messages import Decision
 from freshet.registry.core import announce, policies
-from freshet.registry.core.admissions import Admissions
+from freshet.registry.core.admissions import Admissions, renew_hints
 from freshet.registry.core.commands import answer_command
 from freshet.registry.core.fold import Pipelines
-from freshet.registry.core.policy import Policy, Standing, View
-from freshet.registry.core.quarantine import answer_quarantines
+from freshet.registry.core.policy import Policy, View
+from freshet.registry.core.quarantine import answer_quarantines, spend_pardons
+from freshet.registry.core.recovery import recover
 from freshet.registry.core.rollouts import advance, prepare
-from freshet.registry.core.state import PipelineState, named
-
-_WHY_CHARACTERS: Final = 500
+from freshet.registry.core.state import PipelineState
 
 
 class RegistryDecider(Decider):
@@ -34,8 +32,8 @@ class RegistryDecider(Decider):
     def __init__(self) -> None:
         self._pipelines = Pipelines(_known_policies())
         self._admissions = Admissions()
-        self._too_large: dict[str, Announce] = {}
-        """By pipeline: the decision that stands in for one that could not be written."""
+        self._shorter: dict[str, list[Announce]] = {}
+        """By pipeline: what stands in for announcements that could not be written."""
 
     def fold(self, fact: Fact) -> None:
         """See `Decider`; facts of different roles may come in any order."""
@@ -48,20 +46,14 @@ class RegistryDecider(Decider):
     def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start]:
         """See `Decider`. The most urgent step, and an admission to start."""
         state = self._pipelines.state(pipeline)
-        refusal = self._too_large.pop(pipeline, None)
-        effects: list[Announce | Start] = [refusal] if refusal is not None else [*self._step(state, now_ms)]
+        shorter = self._shorter.pop(pipeline, None)
+        effects: list[Announce | Start] = [*(shorter or self._step(state, now_ms))]
         job = self._admissions.next(state, now_ms)
         return [*effects, Start(job)] if job is not None else effects
 
     def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
-        """See `Decider`. Whatever was asked is refused, in a record that repeats nothing of what was asked."""
-        for effect in announced:
-            if isinstance(effect.message, Decision):
-                decision = effect.message
-                refusal = f"what follows from it is too large to be written: {why[:_WHY_CHARACTERS]}"
-                self._too_large[pipeline] = announce.decision(
-                    pipeline, decision.about, decision.subject, "refused", refusal, inputs={}
-                )
+        """See `Decider`. Nothing else is decided for this pipeline in between: what moves an epoch still holds."""
+        self._shorter[pipeline] = announce.shortened(announced, why)
 
     def on_job(self, outcome: Outcome) -> None:
         """An admission has ended."""
@@ -73,8 +65,11 @@ class RegistryDecider(Decider):
             answer_quarantines(state, now_ms)
             or answer_command(state, now_ms)
             or advance(state, now_ms)
+            or renew_hints(state, now_ms)
             or self._admissions.verdict(state, now_ms)
             or _follow_policy(state, now_ms)
+            or spend_pardons(state, now_ms)
+            or recover(state, now_ms)
         )
 
 
@@ -83,11 +78,7 @@ def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
     rules = state.rules
     if rules is None or rules.spec is None or rules.policy is None or state.prepares or state.paused:
         return []
-    view = View(
-        versions=tuple(Standing(record.version, record.state) for record in state.versions),
-        serving=state.serving,
-        tried=frozenset(named(rollout) for rollout in state.rollouts.values()),
-    )
+    view = View(versions=state.standings, serving=state.serving, tried=state.tried)
     version = rules.policy.choose(view)
     if version is None:
         return []

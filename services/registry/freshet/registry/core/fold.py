@@ -9,18 +9,21 @@ from collections.abc import Iterator
 from freshet.contracts.catalogue import Catalogue
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Fact
+from freshet.contracts.manifest_id import manifest_id
 from freshet.contracts.messages import (
     Candidate,
     Command,
     Decision,
+    Message,
     ModelVersion,
     PipelineRecord,
     Rollout,
     WorkerState,
 )
 from freshet.contracts.pipeline import PipelineSpec
+from freshet.registry.core import text
 from freshet.registry.core.policy import Policy
-from freshet.registry.core.state import Asked, Beat, PipelineState, Rules, Waiting
+from freshet.registry.core.state import Asked, Beat, BeatClock, PipelineState, Rules, Waiting
 
 
 class Pipelines:
@@ -29,13 +32,19 @@ class Pipelines:
     def __init__(self, policies: Catalogue[Policy]) -> None:
         self._policies = policies
         self._states: dict[str, PipelineState] = {}
+        self._clock = BeatClock()
 
     def __iter__(self) -> Iterator[PipelineState]:
         """All pipelines, by name."""
         return iter([self._states[name] for name in sorted(self._states)])
 
     def fold(self, fact: Fact) -> None:
-        """Take in one control record of any role that the registry follows or owns."""
+        """Take in one control record of any role that the registry follows or owns.
+
+        One about a pipeline whose name is longer than any pipeline's is about none.
+        """
+        if len(_pipeline_of(fact.message)) > text.NAME_BYTES:
+            return
         match fact.message:
             case PipelineRecord() as record:
                 self._pipeline(self.state(record.pipeline), record)
@@ -44,19 +53,20 @@ class Pipelines:
             case ModelVersion() as model:
                 _model(self.state(model.pipeline), model)
             case Rollout() as rollout:
-                _rollout(self.state(rollout.pipeline), rollout)
+                self.state(rollout.pipeline).take_rollout(rollout, fact.timestamp_ms)
             case Command() as command:
-                _command(self.state(command.pipeline), command, fact.offset)
+                _command(self.state(command.pipeline), text.short(command), fact.offset)
             case Decision() as decision:
                 _decision(self.state(decision.pipeline), decision)
             case WorkerState() as worker:
+                self._clock.newest_ms = max(self._clock.newest_ms, fact.timestamp_ms)
                 _beat(self.state(worker.pipeline), fact, worker)
             case _:
                 self._tombstone(fact)
 
     def state(self, pipeline: str) -> PipelineState:
         """The pipeline of that name, without anything known of it if no fact has named it."""
-        return self._states.setdefault(pipeline, PipelineState(pipeline))
+        return self._states.setdefault(pipeline, PipelineState(pipeline, self._clock))
 
     def _pipeline(self, state: PipelineState, record: PipelineRecord) -> None:
         """Where the newest specification cannot be read, an older one does not stand in: the pipeline waits."""
@@ -75,7 +85,10 @@ class Pipelines:
                 state.beats.pop(fact.key, None)
         elif fact.role == "candidates":
             pipeline, _, digest = fact.key.rpartition("/")
-            self.state(pipeline).candidates.pop(digest, None)
+            candidates = self.state(pipeline).candidates
+            for identity, waiting in list(candidates.items()):
+                if waiting.candidate.manifest.digest == digest:
+                    del candidates[identity]
         elif fact.role == "pipelines":
             pipeline, _, number = fact.key.rpartition("/")
             rules = self.state(pipeline).rules
@@ -83,29 +96,40 @@ class Pipelines:
                 self.state(pipeline).rules = None
 
 
+def _pipeline_of(message: Message | None) -> str:
+    named = message.manifest if isinstance(message, Candidate) else message
+    return getattr(named, "pipeline", "")
+
+
 def _candidate(state: PipelineState, candidate: Candidate, offset: int) -> None:
-    """Publishing a digest again keeps its turn and renews the hint where its chunks are."""
-    digest = candidate.manifest.digest
-    if digest in state.judged:
-        return
-    before = state.candidates.get(digest)
-    state.candidates[digest] = Waiting(min(offset, before.offset) if before else offset, candidate)
+    """Publishing a candidate again keeps its turn, renews the hint where its chunks are, and asks for a new verdict."""
+    identity = manifest_id(candidate.manifest)
+    before = state.candidates.get(identity)
+    offsets = {offset, *(before.offsets if before else ())}
+    newest = candidate if before is None or offset >= before.offsets[-1] else before.candidate
+    state.candidates[identity] = Waiting(tuple(sorted(offsets)), newest)
+    _drop_answered(state, identity)
 
 
 def _model(state: PipelineState, record: ModelVersion) -> None:
-    key = record.version or record.manifest.digest
-    before = state.models.get(key)
-    if before is None or len(before.history) <= len(record.history):
-        state.models[key] = record
-    state.judged.add(record.manifest.digest)
-    state.candidates.pop(record.manifest.digest, None)
+    identity = record.manifest_id or manifest_id(record.manifest)
+    state.judged[identity] = max(state.judged.get(identity, -1), record.candidate_offset)
+    if record.version:
+        state.take_model(record)
+        state.admitted_as[identity] = record.version
+    _drop_answered(state, identity)
 
 
-def _rollout(state: PipelineState, rollout: Rollout) -> None:
-    """Live and aborted are final: whatever else claims the number later is not believed."""
-    before = state.rollouts.get(rollout.epoch)
-    if before is None or before.phase == "prepare":
-        state.rollouts[rollout.epoch] = rollout
+def _drop_answered(state: PipelineState, identity: str) -> None:
+    """Forget a candidate's records that have a verdict, and those of a version that tell nothing new about it."""
+    waiting = state.candidates.pop(identity, None)
+    if waiting is None:
+        return
+    open_offsets = tuple(offset for offset in waiting.offsets if offset > state.judged.get(identity, -1))
+    version = state.admitted_as.get(identity)
+    known = version is not None and state.models[version].chunk_offsets == waiting.candidate.chunk_offsets
+    if open_offsets and not known:
+        state.candidates[identity] = Waiting(open_offsets, waiting.candidate)
 
 
 def _command(state: PipelineState, command: Command, offset: int) -> None:
@@ -118,15 +142,11 @@ def _decision(state: PipelineState, decision: Decision) -> None:
     if decision.about == "command":
         state.answered.add(decision.subject)
         state.commands.pop(decision.subject, None)
-    elif decision.about == "candidate" and decision.verdict == "refused":
-        # its models record says so as well, unless that was too large to be written
-        state.judged.add(decision.subject)
-        state.candidates.pop(decision.subject, None)
 
 
 def _beat(state: PipelineState, fact: Fact, worker: WorkerState) -> None:
-    """Workers on other lanes answer nobody, so nothing here waits for them."""
+    """The offset alone says which is newer. Who answers nobody is not waited for: other services, other lanes."""
     before = state.beats.get(fact.key)
-    newer = before is None or (before.timestamp_ms, before.offset) <= (fact.timestamp_ms, fact.offset)
-    if worker.lane == "serve" and newer:
+    newer = before is None or before.offset <= fact.offset
+    if worker.service == "inference" and worker.lane == "serve" and newer:
         state.beats[fact.key] = Beat(fact.timestamp_ms, fact.offset, worker)

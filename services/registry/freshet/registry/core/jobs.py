@@ -21,6 +21,9 @@ class Admit:
     feature_names: tuple[str, ...]
     classes: tuple[str, ...]
     limits: Limits
+    manifest_id: str
+    offset: int
+    """Of the candidate's newest record: the one that the verdict is on."""
 
     @property
     def pipeline(self) -> str:
@@ -55,3 +58,7 @@ class Report(Protocol):
     @property
     def p99_us(self) -> int:
         """99th percentile of a batch's scoring time in the sandbox."""
+
+    @property
+    def unguarded(self) -> tuple[str, ...]:
+        """What the sandbox could have done on this machine."""

@@ -1,5 +1,7 @@
 """What a rollout policy sees, and what it may ask for."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,11 +20,11 @@ class Standing:
 class View:
     """A pipeline as its policy sees it: not paused, and with no prepare open."""
 
-    versions: tuple[Standing, ...]
+    versions: Sequence[Standing]
     """All numbered versions, the newest last."""
     serving: str
     """The version that answers; empty while none does."""
-    tried: frozenset[str]
+    tried: AbstractSet[str]
     """Versions that any epoch has named, whether it went live or was aborted."""
 
 

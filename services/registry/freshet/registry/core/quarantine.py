@@ -1,12 +1,11 @@
 """Versions that failed in service: taken out of service at once, whatever else is going on."""
 
-from dataclasses import replace
-
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Rollout
 from freshet.registry.core import announce
 from freshet.registry.core.rollouts import go_live
-from freshet.registry.core.state import PipelineState, named
+from freshet.registry.core.state import Beat, PipelineState, named
+from freshet.registry.core.text import listed
 
 
 def answer_quarantines(state: PipelineState, now_ms: int) -> list[Announce]:
@@ -17,7 +16,7 @@ def answer_quarantines(state: PipelineState, now_ms: int) -> list[Announce]:
     """
     reports: dict[str, list[str]] = {}
     for instance, beat in sorted(state.beats.items()):
-        for version in filter(state.admitted, sorted(set(beat.worker.quarantined))):
+        for version in sorted(_reported(state, instance, beat)):
             reports.setdefault(version, []).append(instance)
     if not reports:
         return []
@@ -27,7 +26,9 @@ def answer_quarantines(state: PipelineState, now_ms: int) -> list[Announce]:
         )
         for version, workers in sorted(reports.items())
     }
-    after = replace(state, models=state.models | marked)
+    after = state.copy()
+    for record in marked.values():
+        after.take_model(record)
     moves = _new_epoch(after, set(marked), now_ms)
     epoch = state.next_epoch if moves else 0
     decisions = [
@@ -38,7 +39,7 @@ def answer_quarantines(state: PipelineState, now_ms: int) -> list[Announce]:
             "done",
             f"{version} is {_why(workers)}",
             epoch=epoch,
-            inputs={"cause": "quarantine", "version": version, "workers": ", ".join(workers)},
+            inputs={"cause": "quarantine", "version": version, "workers": listed(workers)},
         )
         for version, workers in sorted(reports.items())
     ]
@@ -61,5 +62,42 @@ def _successor_of(after: PipelineState, live: Rollout) -> str:
     return next(filter(after.admitted, choices), "")
 
 
+def _reported(state: PipelineState, instance: str, beat: Beat) -> set[str]:
+    """Admitted versions that this worker reports: with all of the same bytes, and without what it was pardoned for."""
+    named_by_it = [version for version in set(beat.worker.quarantined) if version in state.models]
+    found = {
+        other
+        for version in named_by_it
+        for other in state.same_bytes(state.models[version].manifest.digest)
+        if instance not in state.models[other].pardoned
+    }
+    return set(filter(state.admitted, found))
+
+
+def spend_pardons(state: PipelineState, now_ms: int) -> list[Announce]:
+    """A worker that reports a reinstated version no more is believed again when it reports it the next time."""
+    spent = []
+    for version in sorted(state.pardoned):
+        record = state.models[version]
+        still = reporters(state, version)
+        left = tuple(name for name in record.pardoned if name in still)
+        if left != record.pardoned:
+            over = listed(sorted(set(record.pardoned) - set(left)))
+            spent.append(
+                announce.model(announce.revised(record, now_ms, f"no longer reported by {over}.", pardoned=left))
+            )
+    return spent
+
+
+def reporters(state: PipelineState, version: str) -> tuple[str, ...]:
+    """Workers whose newest state says that this version, or another of its bytes, failed with them."""
+    twins = state.same_bytes(state.models[version].manifest.digest)
+    return tuple(name for name in sorted(state.beats) if any(_reports(state, name, twin) for twin in twins))
+
+
+def _reports(state: PipelineState, instance: str, version: str) -> bool:
+    return instance in state.beats and version in state.beats[instance].worker.quarantined
+
+
 def _why(workers: list[str]) -> str:
-    return f"quarantined: it failed in service on {', '.join(workers)}."
+    return f"quarantined: it failed in service on {listed(workers)}."

@@ -2,7 +2,8 @@
 
 Correctness rests on the numbers alone: every epoch takes a number above all that were ever used, names the live epoch
 that it follows, and live is the highest number in phase live. Waiting for workers before going live is only for
-availability, so a stale view of who is alive does no harm.
+availability, so a stale view of who is alive does no harm. Silence is not consent all the same: a model that kills its
+workers must not go live because nobody is left to object.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Phase, Prepared, Rollout, Share, Verdict, WorkerState
 from freshet.registry.core import announce
 from freshet.registry.core.state import PipelineState, named
+from freshet.registry.core.text import listed
+from freshet.registry.core.versions import Version
 
 _ALL_ENTITIES: Final = 10_000
 _PROMOTE: Final = "promote "
@@ -36,7 +39,7 @@ def advance(state: PipelineState, now_ms: int) -> list[Announce]:
     if not state.prepares:
         return []
     opened = state.prepares[0]
-    workers = state.live_workers(now_ms)
+    workers = state.asked_workers(opened.epoch)
     answers = {instance: _answer(worker, opened.epoch) for instance, worker in workers.items()}
     hindrance = _hindrance(state, opened, answers, now_ms)
     if hindrance:
@@ -44,7 +47,7 @@ def advance(state: PipelineState, now_ms: int) -> list[Announce]:
     if any(answer is None for answer in answers.values()):
         return []
     live = opened.model_copy(update={"phase": "live"})
-    reason = f"epoch {live.epoch} is live: {named(live)} answers. Loaded by {', '.join(workers) or 'no worker yet'}."
+    reason = f"epoch {live.epoch} is live: {named(live)} answers. Loaded by {listed(workers) or 'no worker yet'}."
     return [
         announce.rollout(live),
         _conclusion(live, "done", reason, answers, epoch=live.epoch),
@@ -73,9 +76,9 @@ def repeat_live(state: PipelineState, cause: str, *, paused: bool) -> list[Annou
 def _successor(
     state: PipelineState, version: str, cause: str, phase: Phase, *, left: str = "", deadline_ms: int = 0
 ) -> Rollout:
-    past = state.served_before(version)
-    understudy = next((other for other in past if other != left), left if left in past else "")
-    quarantined = {record.manifest.digest for record in state.versions if record.state == "quarantined"}
+    last = next(state.served_before(version), "")
+    others = (other for other in state.served_before(version) if other != left)
+    understudy = next(others, left if left == last else "")
     live = state.live
     return Rollout(
         pipeline=state.name,
@@ -84,11 +87,11 @@ def _successor(
         table=(Share(version=version, share=_ALL_ENTITIES),) if version else (),
         salt=state.name,
         understudies={version: understudy} if version and understudy else {},
-        resident=tuple(sorted({version, understudy, *past[:1]} - {""})),
+        resident=tuple(sorted({version, understudy, last} - {""})),
         paused=state.paused,
         expected_previous=state.live_epoch,
         previous_digest=sha256(encode(live)).hexdigest() if live else "",
-        revoked=tuple(sorted(quarantined.union(live.revoked if live else ()))),
+        revoked=tuple(sorted(state.revoked())),
         deadline_ms=deadline_ms,
         cause=cause,
     )
@@ -97,10 +100,11 @@ def _successor(
 def _move_aliases(state: PipelineState, live: Rollout, now_ms: int) -> list[Announce]:
     """Versions whose aliases change under this epoch: champion is who answers, previous where a rollback goes."""
     champion = named(live)
-    previous = next(iter(state.served_before(champion)), "")
+    previous = next(state.served_before(champion), "")
     moved = []
-    for record in state.versions:
-        aliases = {champion: ("champion",), previous: ("previous",)}.get(record.version, ())
+    for version in sorted((state.aliased | {champion, previous}) & state.models.keys(), key=Version.parse):
+        record = state.models[version]
+        aliases = {champion: ("champion",), previous: ("previous",)}.get(version, ())
         if aliases != record.aliases:
             what = f"epoch {live.epoch}: {' '.join(aliases) or 'no longer ' + ' '.join(record.aliases)}"
             moved.append(announce.model(announce.revised(record, now_ms, what, aliases=aliases)))
@@ -121,7 +125,7 @@ def _hindrance(state: PipelineState, opened: Rollout, answers: Mapping[str, Prep
         if answer is not None and answer.verdict != "ok":
             return f"worker {instance} answered {answer.verdict}: {answer.detail or 'no detail'}"
     if now_ms > opened.deadline_ms:
-        silent = ", ".join(instance for instance, answer in answers.items() if answer is None)
+        silent = listed(instance for instance, answer in answers.items() if answer is None)
         return (
             f"its deadline has passed; not prepared: {silent or 'no worker'}. Look at their logs, or promote it again."
         )
