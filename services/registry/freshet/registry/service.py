@@ -1,11 +1,24 @@
 """The registry as a service: `freshet run registry`. One for all pipelines of a namespace."""
 
+from importlib.util import find_spec
+
+import structlog
+
 from freshet.contracts.logic import Decider
+from freshet.models.sandbox import SandboxError, unguarded
 from freshet.registry.admitting import admit_candidate
 from freshet.registry.core.decider import RegistryDecider
 from freshet.registry.core.jobs import Admit, Report
 from freshet.runtime.jobs import Runner
 from freshet.runtime.service import Context, ControlService
+from freshet.runtime.settings import SettingsError
+
+if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]:
+    # only the sandboxed child imports them: without this, the registry would start, and never judge anything
+    raise SettingsError(
+        f"the registry judges models, and needs {' and '.join(missing)}, which is not installed: "
+        "pip install 'freshet[registry]'."
+    )
 
 
 def _decider(_context: Context) -> Decider:
@@ -13,12 +26,30 @@ def _decider(_context: Context) -> Decider:
 
 
 def _runner(context: Context) -> Runner:
+    _look_at_sandbox()
+
     def run(job: object) -> Report:
         if not isinstance(job, Admit):
             raise TypeError(f"the registry runs no {type(job).__name__}.")
         return admit_candidate(job, context.bus)
 
     return run
+
+
+def _look_at_sandbox() -> None:
+    """Say at start what a hostile model could do on this machine; each decision on a candidate says it again."""
+    log = structlog.get_logger("registry")
+    try:
+        missing = unguarded()
+    except SandboxError as error:
+        log.error("sandbox_does_not_start", error=str(error))
+        return
+    if missing:
+        log.warning(
+            "sandbox_unguarded",
+            missing=missing,
+            advice="admit models of people you trust, or allow it landlock and namespaces",
+        )
 
 
 SERVICE = ControlService(name="registry", decider=_decider, runner=_runner)
