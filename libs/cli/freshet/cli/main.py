@@ -30,7 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 _EXTRAS: Final[Mapping[str, str]] = {
-    "avro": "schemas",
+    "joblib": "pack",
     "lightgbm": "pack",
     "onnx": "registry",
     "onnxmltools": "pack",

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fastavro.schema import expand_schema
 
-from freshet.contracts.errors import FreshetError, SchemaError
+from freshet.contracts.errors import SchemaError
 from freshet.contracts.schemas import Schema
 
 _DIRECTIONS: Final = (("the new", "the old"), ("the old", "the new"))
@@ -18,7 +18,7 @@ def incompatibilities(new: Schema, old: Schema) -> list[str]:
 
     Full compatibility: readers and writers may be upgraded in any order. Beyond Avro's own rules a changed logical type
     is refused: milliseconds that become microseconds resolve without an error. Both must have passed `codec.lint`.
-    Needs `avro`, from the extra `schemas`; raises FreshetError without it, and SchemaError on what `avro` cannot parse.
+    Raises SchemaError on what `avro` cannot parse.
     """
     schemas = (new, old)
     reasons = [
@@ -30,13 +30,8 @@ def incompatibilities(new: Schema, old: Schema) -> list[str]:
 
 
 def _unreadable(reader: Schema, writer: Schema) -> Iterator[str]:
-    try:
-        avro = importlib.import_module("avro.compatibility")
-        parse = importlib.import_module("avro.schema").parse
-    except ImportError as error:
-        raise FreshetError(
-            "comparing schemas needs the package `avro`, which is not installed: pip install 'freshet[schemas]'."
-        ) from error
+    avro = importlib.import_module("avro.compatibility")  # here, because most commands do without
+    parse = importlib.import_module("avro.schema").parse
     try:
         parsed = [parse(json.dumps(schema)) for schema in (reader, writer)]
     except Exception as error:  # it shares fewer rules with fastavro than one would like, and raises many kinds
