@@ -11,7 +11,7 @@ from freshet.runtime.watchdog import Watchdog
 
 _PATIENCE: Final = 20  # times the limit that admission saw kept: a busy machine is no reason
 _LEAST_S: Final = 5.0
-_MOST_S: Final = 25.0  # two of them must end before max.poll.interval.ms, when the group takes our partitions away
+_MOST_S: Final = 19.0  # thrice that, a call and another try that hangs, is less than max.poll.interval.ms, 60 s
 
 
 class ScoreGuard:
