@@ -101,6 +101,54 @@ def test_a_model_that_fails_row_by_row_under_light_load_is_found_out() -> None:
     assert cuts(ends[4]) == [(0, 7, 2, 1, "quarantine")]
 
 
+def test_a_rebalance_elsewhere_does_not_forget_how_a_model_behaved() -> None:
+    """Batches of four rows over many partitions, each assigned just before: the fifth failed row is one too many."""
+    worker = _worker(lambda rows: np.full((len(rows), 2), np.nan, np.float32))
+    aside = 0
+    for turn in range(12):
+        worker.logic.on_assign("features", turn, "e=2 f=0")
+        aside += len(dead(worker.answer(*vectors(turn, 0, 4))).get("model_not_finite", []))
+    assert aside == 4
+    worker.tick()
+    assert worker.state.quarantined == ("v2",)
+
+
+def test_a_rebalance_of_the_same_partition_does_not_forget_either() -> None:
+    """What is counted is rows, by their offsets, not calls: new rows of a partition count whatever went before."""
+    worker = _worker(poisoned("v2"))
+    ends = []
+    for row in range(6):
+        worker.assign(p0="e=2 f=0")
+        ends.append(worker.answer(vector(0, 3 + row, [BAD, 1, 2])))
+    assert [len(dead(effects)) for effects in ends] == [1, 1, 1, 1, 0, 0]
+
+
+def test_rows_read_again_together_with_new_ones_count_as_what_they_are() -> None:
+    """Four bad rows, refused and read again with two hundred good ones behind them: four failures, not eight."""
+    worker = _worker(poisoned("v2"))
+    bad = [vector(0, 3 + row, [BAD, 1, 2]) for row in range(4)]
+    worker.answer(*bad)
+    worker.assign(p0="e=2 f=0")
+    assert dead(worker.answer(*bad, *vectors(0, 7, 200))) == {"model_not_finite": [0, 1, 2, 3]}
+
+
+@pytest.mark.parametrize("reason", ["model_interrupted", "model_memory"])
+def test_what_the_machine_may_have_done_to_a_model_is_tried_again(reason: str) -> None:
+    """One bad moment of one worker would ban the version everywhere; a second failure in a row still does."""
+    failures = [ModelError(reason, "once."), None, ModelError(reason, "again."), ModelError(reason, "and again.")]
+
+    def moody(rows: Floats32) -> Floats32:
+        failure = failures.pop(0)
+        if failure:
+            raise failure
+        return sound("v2")(rows)
+
+    worker = _worker(moody)
+    assert {answer.version for answer in answers(worker.answer(*vectors(0, 3, 6)))} == {"v2"}
+    assert cuts(worker.answer(*vectors(0, 9, 6))) == [(0, 9, 2, 1, "quarantine")]
+    assert failures == []
+
+
 def test_rows_read_again_are_not_counted_twice() -> None:
     """A batch that is refused and read five times holds one failed row, not five."""
     worker = _worker(poisoned("v2"))

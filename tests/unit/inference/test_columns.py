@@ -98,3 +98,17 @@ def test_rows_older_than_the_model_wait_for_an_understudy_that_is_not_loaded() -
     assert released(worker.tick(30_000)) == [0]
     worker.assign(p0="e=0 f=0")
     assert dead(worker.answer(vector(0, 0))) == {"input_spec_too_old": [0]}
+
+
+def test_who_was_given_up_is_waited_for_again_once_it_has_come() -> None:
+    """The model came after all; that its understudy is still on the way is another wait, with a time of its own."""
+    worker = _worker(understudy="v1", slow=("v2", "v1"))
+    worker.tick(30_000)
+    worker.tick(30_000)
+    worker.finish()
+    worker.slow.add("v1")
+    worker.tick()
+    assert worker.loads == ["v2", "v1"]
+    effects = worker.answer(vector(0, 0), vector(1, 0, [1, 2, 3, 4], 2))
+    assert dead(effects) == {}
+    assert held(effects) == [0]

@@ -135,7 +135,6 @@ class InferenceLogic(Logic):
 
     def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
         """See `Logic`. Holds the partition if nothing can answer it here, or if its metadata is not ours."""
-        self._serving.forget()
         hold = self._partitions.assign(partition, metadata)
         return [hold] if hold else []
 

@@ -89,7 +89,7 @@ class Partitions:
                 partition.waiting_since_ms = now_ms
             late = now_ms - partition.waiting_since_ms >= self._model_wait_ms
             if late:
-                self._standing.give_up(partition.position)
+                self._standing.give_up(partition.position, partition.needs)
             if self._can_flow(partition.position, partition.needs):
                 self._known[number] = _Partition(partition.position)
                 yield Release(ROLE, number)
@@ -121,4 +121,4 @@ class Partitions:
         if following is None or not needs:
             return following is not None
         settled = self._standing.usable(needs) or self._standing.struck(needs)
-        return settled or self._standing.has_given_up(following.epoch)
+        return settled or self._standing.has_given_up(following.epoch, needs)

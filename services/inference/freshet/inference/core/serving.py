@@ -6,13 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from freshet.contracts.arrays import Floats32, Ints
+from freshet.contracts.arrays import Bools, Floats32, Ints
 from freshet.contracts.codec import Ragged
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.position import Position
 from freshet.inference.core.calls import Calls
 from freshet.inference.core.columns import Selected
 from freshet.inference.core.deaths import Deaths
+from freshet.inference.core.jobs import Scorer
 from freshet.inference.core.predictions import Answers
 from freshet.inference.core.standing import Standing
 from freshet.inference.core.stock import Stock
@@ -22,6 +23,8 @@ from freshet.models.errors import ModelError
 FAILED_ROWS: Final = 5
 FAILED_SHARE: Final = 0.01
 WINDOW_ROWS: Final = int(FAILED_ROWS / FAILED_SHARE)
+PASSING: Final = frozenset({"model_interrupted", "model_memory"})
+"""What a busy or crowded machine does to a good model."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,17 +53,34 @@ class Broken:
 
 @dataclass(slots=True)
 class _Conduct:
-    """Rows and failed rows of a version, over at least WINDOW_ROWS rows: a trickle of rows is judged like one batch."""
+    """Rows and failed rows of a version, over at least WINDOW_ROWS rows: a trickle of rows is judged like one batch.
+
+    `counted` is the last offset counted of each partition: rows that are read again must not count twice.
+    """
 
     rows: int = 0
     failed: int = 0
+    counted: dict[int, int] = field(default_factory=dict)
 
-    def is_too_bad(self, rows: int, failed: int) -> bool:
+    def is_too_bad(self, vectors: Vectors, failed: Ints) -> bool:
+        """Count these rows, of which `failed` had no good answer: whether the version must answer no more."""
         if self.rows >= WINDOW_ROWS:
             self.rows = self.failed = 0
-        self.rows += rows
-        self.failed += failed
-        return _exceeds(failed, rows) or _exceeds(self.failed, self.rows)
+        fresh = self._fresh(vectors)
+        self.rows += int(fresh.sum())
+        self.failed += int(fresh[failed].sum())
+        return _exceeds(failed.size, len(vectors)) or _exceeds(self.failed, self.rows)
+
+    def _fresh(self, vectors: Vectors) -> Bools:
+        """Which rows were never counted; they are from now on."""
+        fresh = np.ones(len(vectors), np.bool_)
+        for partition, (first, last) in vectors.batch.spans.items():
+            counted = self.counted.get(partition, -1)
+            if first <= counted:
+                partitions, offsets = vectors.places()
+                fresh &= (partitions != partition) | (offsets > counted)
+            self.counted[partition] = max(last, counted)
+        return fresh
 
 
 def _exceeds(failed: int, rows: int) -> bool:
@@ -83,21 +103,21 @@ class Serving:
             return Answered(position)
         version, spare = self.standing.version_at(position), self.standing.spare_at(position)
         selected = self._select(version, vectors)
-        old = vectors.take(selected.lacking)
-        if len(old) and spare and not (self.standing.usable(spare) or self.standing.has_given_up(position.epoch)):
-            return Blocked(old.at, spare)
+        lacking = bool(selected.lacking.size)
+        if lacking and spare and not self._settled(position, spare):
+            return Blocked(vectors.at[selected.lacking], spare)
         scored = self._score(version, vectors.take(selected.rows), selected.matrix)
         if isinstance(scored, Broken):
             return scored
         answers, dead = scored
-        if len(old):
-            more, more_dead = self._answer_old(version, spare, old)
+        if lacking:
+            more, more_dead = self._answer_old(version, spare, vectors.take(selected.lacking))
             answers, dead = answers + more, dead + more_dead
         return Answered(position, answers, dead)
 
-    def forget(self) -> None:
-        """Rows are read again, so their failures must not count twice. Quarantines stay."""
-        self._conduct.clear()
+    def _settled(self, position: Position, spare: str) -> bool:
+        """Whether the understudy can answer, or is not waited for."""
+        return self.standing.usable(spare) or self.standing.has_given_up(position.epoch, spare)
 
     def _answer_old(self, version: str, spare: str | None, old: Vectors) -> tuple[list[Answers], list[DeadLetter]]:
         answers: list[Answers] = []
@@ -142,7 +162,7 @@ class Serving:
         assert loaded is not None
         manifest = loaded.scorer.manifest
         try:
-            scores = self.calls.score(loaded.scorer, version, vectors, matrix)
+            scores = self._scores(loaded.scorer, version, vectors, matrix)
         except ModelError as error:
             return self._quarantine(version, error.reason, error.detail)
         expected = (len(vectors), len(manifest.classes) or 1)
@@ -150,7 +170,7 @@ class Serving:
             return self._quarantine(version, "model_shape", f"it answered {scores.shape}, not {expected}.")
         finite = np.isfinite(scores)
         failed = np.empty(0, np.int64) if finite.all() else np.flatnonzero(~finite.all(axis=1))
-        if self._conduct.setdefault(version, _Conduct()).is_too_bad(len(vectors), failed.size):
+        if self._conduct.setdefault(version, _Conduct()).is_too_bad(vectors, failed):
             detail = f"{failed.size} of {len(vectors)} rows had scores that are not finite."
             return self._quarantine(version, "model_not_finite", detail)
         if not failed.size:
@@ -159,6 +179,15 @@ class Serving:
         dead = DeadLetter(vectors.at[failed], "model_not_finite", details)
         good = np.flatnonzero(finite.all(axis=1))
         return ([Answers(vectors.take(good), scores[good], version, manifest)] if good.size else []), [dead]
+
+    def _scores(self, scorer: Scorer, version: str, vectors: Vectors, matrix: Floats32) -> Floats32:
+        """Asked once more if the machine may be at fault: a quarantine bans a version everywhere."""
+        try:
+            return self.calls.score(scorer, version, vectors, matrix)
+        except ModelError as error:
+            if error.reason not in PASSING:
+                raise
+        return self.calls.score(scorer, version, vectors, matrix)
 
     def _quarantine(self, version: str, reason: str, detail: str) -> Broken:
         self.stock.quarantine(version, reason, detail)

@@ -18,15 +18,16 @@ class Standing:
     def __init__(self, history: History, stock: Stock) -> None:
         self._history = history
         self._stock = stock
-        self._given_up: set[int] = set()
+        self._given_up: set[tuple[int, str]] = set()
         self.space: FeatureSpace | None = None
         self.reached = 0
 
     def advance(self) -> None:
-        """Note it if the newest live epoch can be answered by now."""
+        """Note it if the newest live epoch can be answered by now, and withdraw what was given up but has arrived."""
         live = self._history.live
         if live and servable(live) and self._stand(live, 0, give_up=False):
             self.reached = live.epoch
+        self._given_up = {(epoch, version) for epoch, version in self._given_up if not self.usable(version)}
 
     def next(self, position: Position) -> Position | None:
         """Where a partition at `position` is answered from its next row on; None if it must wait.
@@ -36,7 +37,8 @@ class Standing:
         for give_up in (False, True):
             for rollout in self._candidates(position):
                 fallback = position.fallback if rollout.epoch == position.epoch else 0
-                found = self._stand(rollout, fallback, give_up=give_up and self.has_given_up(rollout.epoch))
+                given_up = give_up and self.has_given_up(rollout.epoch, rollout.table[0].version)
+                found = self._stand(rollout, fallback, give_up=given_up)
                 if found:
                     return found
         return None
@@ -66,13 +68,20 @@ class Standing:
         """Whether this version may never answer here again, loaded or not."""
         return self._stock.quarantine_of(version) is not None or self._history.is_revoked(version)
 
-    def give_up(self, position: Position) -> None:
-        """Stop waiting for what a partition at `position` waits for, whichever partition asks."""
-        self._given_up.update(rollout.epoch for rollout in self._candidates(position))
+    def give_up(self, position: Position, needs: str = "") -> None:
+        """Stop waiting for what a partition at `position` waits for, whichever partition asks, until it is here.
 
-    def has_given_up(self, epoch: int) -> bool:
-        """Whether a partition has waited too long for a model of this epoch."""
-        return epoch in self._given_up
+        `needs` is the version if it waits for another than its position asks for.
+        """
+        self._given_up.update(
+            (rollout.epoch, needs or hoped)
+            for rollout in self._candidates(position)
+            if (hoped := _hoped_for(rollout, position))
+        )
+
+    def has_given_up(self, epoch: int, version: str) -> bool:
+        """Whether a partition has waited too long for this version in this epoch, and it is still not here."""
+        return (epoch, version) in self._given_up
 
     def hopeless(self, position: Position) -> bool:
         """Whether a waiting partition waits for loads that failed, and for no other: another worker may fare better."""
