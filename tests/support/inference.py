@@ -228,6 +228,7 @@ class Worker:
     broken: dict[str, str] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
     deaths: Sequence[Death] = ()
+    died_loading: Sequence[str] = ()
     guard: Guard = unguarded
     now_ms: int = 0
     started: list[object] = field(default_factory=list)
@@ -235,7 +236,13 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.logic = InferenceLogic(
-            PIPELINE, self.instance, topic_id=TOPIC_ID, memory=lambda: 7, deaths=self.deaths, guard=self.guard
+            PIPELINE,
+            self.instance,
+            topic_id=TOPIC_ID,
+            memory=lambda: 7,
+            deaths=self.deaths,
+            died_loading=self.died_loading,
+            guard=self.guard,
         )
         self.scorers: dict[str, FakeScorer] = {}
 

@@ -65,3 +65,10 @@ def test_a_model_that_does_not_answer_its_golden_rows_is_refused(bus: MemoryBus,
     with pytest.raises(ModelError) as failure:
         load_model(replace(job, manifest=job.manifest.model_copy(update={"golden": other})), bus)
     assert failure.value.reason == "model_golden"
+
+
+def test_a_model_that_would_not_fit_is_refused_before_anything_is_fetched(bus: MemoryBus, job: LoadModel) -> None:
+    """For the kernel would end the process, and the model with the good ones in it."""
+    with pytest.raises(ModelError) as failure:
+        load_model(replace(job, memory_bytes=1 << 50), bus)
+    assert failure.value.reason == "no_memory"

@@ -1,64 +1,74 @@
-"""How much memory a process may still take."""
+"""Whether a model fits: the container's limit and the machine's free memory, as the kernel tells them."""
 
 from pathlib import Path
 
 import pytest
 
-from freshet.models.memory import fits
+from freshet.models.errors import ModelError
+from freshet.models.memory import available_bytes, check_memory
 
 MIB = 1 << 20
 
 
-def machine(folder: Path, files: dict[str, str]) -> tuple[Path, Path]:
-    """A /proc and a /sys/fs/cgroup with these files; the host has 8 GiB left."""
-    host = {"proc/meminfo": f"MemTotal: 9 kB\nMemAvailable: {8 << 20} kB\n"}
-    for name, text in {**host, **files}.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder / "proc", folder / "cgroup"
+def machine(root: Path, files: dict[str, str]) -> Path:
+    """A root with these files under it, and 8 GiB free on the machine."""
+    for name, text in {"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 8388608 kB\n", **files}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
 
 
+V2 = "sys/fs/cgroup/"
+V1 = "sys/fs/cgroup/memory/"
 GROUPS = {
-    "host": ({}, 8192),
-    "unlimited": ({"cgroup/memory.max": "max\n", "cgroup/memory.current": "5\n"}, 8192),
-    "container": (
+    "none": ({}, 8192),
+    "v2 in a container": (
         {
-            "cgroup/memory.max": f"{1000 * MIB}\n",
-            "cgroup/memory.current": f"{800 * MIB}\n",
-            "cgroup/memory.stat": f"anon {500 * MIB}\ninactive_file {300 * MIB}\n",
+            "proc/self/cgroup": "0::/\n",
+            V2 + "memory.max": f"{512 * MIB}\n",
+            V2 + "memory.current": f"{300 * MIB}\n",
+            V2 + "memory.stat": f"anon 5\ninactive_file {100 * MIB}\n",
         },
-        500,
+        312,
     ),
-    "nested": (
+    "v2 without a limit": (
+        {"proc/self/cgroup": "0::/a\n", V2 + "a/memory.max": "max\n", V2 + "a/memory.current": "9\n"},
+        8192,
+    ),
+    "v2, a limit above ours": (
         {
-            "proc/self/cgroup": "0::/outer/inner\n",
-            "cgroup/outer/memory.max": f"{100 * MIB}\n",
-            "cgroup/outer/memory.current": f"{40 * MIB}\n",
-            "cgroup/outer/inner/memory.max": "max\n",
-            "cgroup/outer/inner/memory.current": "1\n",
+            "proc/self/cgroup": "0::/a/b\n",
+            V2 + "a/memory.max": f"{200 * MIB}\n",
+            V2 + "a/memory.current": f"{150 * MIB}\n",
+            V2 + "a/b/memory.max": "max\n",
+            V2 + "a/b/memory.current": "9\n",
         },
-        60,
+        50,
     ),
-    "version-1": (
+    "v1, its path of the host unknown here": (
         {
-            "cgroup/memory/memory.limit_in_bytes": f"{100 * MIB}\n",
-            "cgroup/memory/memory.usage_in_bytes": f"{70 * MIB}\n",
+            "proc/self/cgroup": "5:cpu:/docker/x\n4:memory:/docker/x\n0::/y\n",
+            V1 + "memory.limit_in_bytes": f"{100 * MIB}\n",
+            V1 + "memory.usage_in_bytes": f"{90 * MIB}\n",
+            V1 + "memory.stat": f"total_inactive_file {20 * MIB}\n",
         },
         30,
     ),
 }
 
 
-@pytest.mark.parametrize("case", GROUPS)
-def test_the_tightest_limit_counts(case: str, tmp_path: Path) -> None:
-    """The host's memory, the container's, and those around it; what the page cache holds is free."""
-    files, room_mb = GROUPS[case]
-    where = machine(tmp_path, files)
-    assert fits(room_mb * MIB, *where)
-    assert not fits(room_mb * MIB + 1, *where)
+@pytest.mark.parametrize("name", GROUPS)
+def test_the_tightest_limit_counts(tmp_path: Path, name: str) -> None:
+    """Our own group, those above it, and the machine; file pages that can be dropped are free."""
+    files, mib = GROUPS[name]
+    root = machine(tmp_path, files)
+    assert available_bytes(root) == mib * MIB
+    check_memory(mib * MIB, root)
+    with pytest.raises(ModelError, match="no_memory"):
+        check_memory(mib * MIB + 1, root)
 
 
-def test_where_nothing_is_known_everything_fits(tmp_path: Path) -> None:
-    """A system without /proc refuses no model."""
-    assert fits(1 << 60, tmp_path / "proc", tmp_path / "cgroup")
-    assert fits(1), "this machine has a byte left"
+def test_where_nothing_says_everything_fits(tmp_path: Path) -> None:
+    """A machine without /proc: the load shows."""
+    assert available_bytes(tmp_path) is None
+    check_memory(1 << 50, tmp_path)

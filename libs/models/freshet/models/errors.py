@@ -7,6 +7,7 @@
   a graph that we run.
 - `model_load`, `model_exception`, `model_shape`, `model_not_finite`, `model_golden`, `model_mixes_rows`, `model_slow`,
   `model_memory`, `model_interrupted`, `model_timeout`, `model_crashed`: it was tried, and failed.
+- `no_memory`, `load_crashed`: a worker cannot hold it: too little memory, or it died while it loaded it.
 - `bundle_unreadable`: a folder does not hold a packed model.
 - `pack_input`, `pack_classes`, `pack_convert`, `pack_parity`: an estimator could not be packed.
 """

@@ -1,4 +1,4 @@
-"""How much memory this process holds, and giving back what it does not need."""
+"""How much memory this process holds and may still take, and giving back what it does not need."""
 
 import ctypes
 import os
@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from freshet.models.errors import ModelError
 
 _STATM: Final = "/proc/self/statm"
 _RU_MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024
@@ -42,42 +44,69 @@ def give_back() -> None:
         trim(0)
 
 
-def fits(memory_bytes: int, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> bool:
-    """Whether this process could take so much more memory without being killed for it, as far as that can be known.
+def check_memory(needed_bytes: int, root: Path = Path("/")) -> None:
+    """Raise ModelError `no_memory` if so much more would not fit into the container's limit or the machine.
 
-    Looks at what the host has left, and at the limits of this container and of all around it. Page cache counts as
-    free: the kernel gives it up first. True where nothing is known. Reads a few small files.
+    Better a model that is refused here than one for which the kernel ends the process. `root` is where /proc and /sys
+    are found.
     """
-    return memory_bytes <= min(_rooms(proc, cgroups), default=memory_bytes)
+    free_bytes = available_bytes(root)
+    if free_bytes is not None and needed_bytes > free_bytes:
+        raise ModelError(
+            "no_memory",
+            f"it takes {needed_bytes >> 20} MiB, and {max(free_bytes, 0) >> 20} MiB are free here: give the worker "
+            "more memory, or train a smaller model.",
+        )
 
 
-def _rooms(proc: Path, cgroups: Path) -> Iterator[int]:
-    available = _numbers(proc / "meminfo").get("MemAvailable:")
-    if available is not None:
-        yield available * 1024
-    group = next((line[3:] for line in _lines(proc / "self" / "cgroup") if line.startswith("0::")), "/")
-    inside = cgroups / group.strip("/")
-    for folder in (inside, *inside.parents):  # version 2; a namespaced container sees itself as the root
-        limit = next(iter(_lines(folder / "memory.max")), "max")
-        used = next(iter(_lines(folder / "memory.current")), "")
-        if limit.isdigit() and used.isdigit():
-            yield int(limit) - int(used) + _numbers(folder / "memory.stat").get("inactive_file", 0)
-        if folder == cgroups:
-            break
-    old = cgroups / "memory"  # version 1
-    limit, used = (next(iter(_lines(old / f"memory.{name}_in_bytes")), "") for name in ("limit", "usage"))
-    if limit.isdigit() and used.isdigit():
-        yield int(limit) - int(used) + _numbers(old / "memory.stat").get("total_inactive_file", 0)
+def available_bytes(root: Path = Path("/")) -> int | None:
+    """What this process may still take: the least that the machine, its control group or one above it leaves.
+
+    File pages that the kernel can drop count as free. None where nothing says.
+    """
+    found = [*_of_machine(root / "proc/meminfo"), *_of_groups(root)]
+    return min(found, default=None)
 
 
-def _numbers(file: Path) -> dict[str, int]:
-    """First word to second, of the lines that have a number there."""
-    words = (line.split() for line in _lines(file))
-    return {each[0]: int(each[1]) for each in words if len(each) > 1 and each[1].isdigit()}
+def _of_machine(meminfo: Path) -> Iterator[int]:
+    kib = _numbers(meminfo).get("MemAvailable:")
+    if kib is not None:
+        yield kib << 10
 
 
-def _lines(file: Path) -> list[str]:
+def _of_groups(root: Path) -> Iterator[int]:
+    """Version 2 has one tree; version 1 one for memory, with other names. Inside a container both may begin at `/`."""
+    lines = _text(root / "proc/self/cgroup").splitlines()
+    paths = {
+        controllers: path for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1)
+    }
+    for tree, controllers, limit, usage, reclaimable in (
+        (root / "sys/fs/cgroup", "", "memory.max", "memory.current", "inactive_file"),
+        (
+            root / "sys/fs/cgroup/memory",
+            "memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+        ),
+    ):
+        group = tree / paths.get(controllers, "/").lstrip("/")
+        for folder in (group, *group.parents):
+            most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
+            if most.isdigit() and used.isdigit():
+                yield int(most) - int(used) + _numbers(folder / "memory.stat").get(reclaimable, 0)
+            if folder == tree:
+                break
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """The lines of a file that are a name, a number and perhaps a unit."""
+    rows = (line.split() for line in _text(path).splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
+
+
+def _text(path: Path) -> str:
     try:
-        return file.read_text().splitlines()
-    except (OSError, ValueError):
-        return []
+        return path.read_text()
+    except OSError:
+        return ""

@@ -4,6 +4,7 @@ import time
 
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.models.errors import ModelError
+from freshet.models.memory import check_memory
 from freshet.models.scorer import Scorer
 from freshet.runtime.artifacts import fetch_model
 from freshet.runtime.bus import Bus
@@ -12,10 +13,12 @@ from freshet.runtime.bus import Bus
 def load_model(job: LoadModel, bus: Bus) -> Loaded:
     """Fetch, check and load a model, and warm it up. Blocks; a repeat does the same again.
 
-    Raises ModelError: `artifact_*` if its bytes cannot be had or are others, `model_*` if it does not load, does not
-    answer its golden rows as its trainer saw them, or fails on a full batch.
+    Raises ModelError: `no_memory` if it would not fit beside what runs here, `artifact_*` if its bytes cannot be had or
+    are others, `model_*` if it does not load, does not answer its golden rows as its trainer saw them, or fails on a
+    full batch.
     """
     began_s = time.monotonic()
+    check_memory(job.memory_bytes + job.manifest.size_bytes if job.memory_bytes else 0)
     assembly = fetch_model(job.manifest, job.chunk_offsets, bus)
     scorer = Scorer.load(assembly.file(), job.manifest)
     try:

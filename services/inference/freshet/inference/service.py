@@ -1,8 +1,14 @@
 """Inference as a service: `freshet run inference`."""
 
+import atexit
+from functools import cache
+from pathlib import Path
+from typing import Final
+
 import structlog
 
 from freshet.contracts.logic import Logic
+from freshet.inference.core.deaths import Flight
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.guard import ScoreGuard
@@ -15,6 +21,8 @@ from freshet.runtime.recovery import Trace
 from freshet.runtime.service import Context, DataService
 from freshet.runtime.watchdog import Watchdog
 
+_ANY_TOPIC: Final = ""  # the load of a model has nothing to do with offsets
+
 
 def _logic(context: Context) -> Logic:
     topic_id = context.bus.topic_id("features")
@@ -22,28 +30,38 @@ def _logic(context: Context) -> Logic:
         raise FatalError(
             f"topic {context.names.topic('features')} does not exist: publish the pipeline with `freshet apply` first."
         )
-    note = _note(context, topic_id)
+    scoring, loading = _note(context, topic_id, "inflight"), _note(context, _ANY_TOPIC, "loading")
+    log = structlog.get_logger("inference")
+    for death in scoring.deaths:
+        log.warning("died_while_scoring", version=death.flight.version, hung=death.hung, rows=death.flight.spans)
+    for death in loading.deaths:
+        log.warning("died_while_loading", version=death.flight.version)
     return InferenceLogic(
         context.names.pipeline,
         context.instance,
         topic_id=topic_id,
         memory=resident_bytes,
-        deaths=note.deaths,
-        guard=ScoreGuard(note, Watchdog().start()),
+        deaths=scoring.deaths,
+        died_loading=[death.flight.version for death in loading.deaths],
+        guard=ScoreGuard(scoring, Watchdog().start()),
     )
 
 
-def _note(context: Context, topic_id: str) -> InFlightNote:
-    log = structlog.get_logger("inference")
+def _note(context: Context, topic_id: str, kind: str) -> InFlightNote:
     name = context.names.transactional_id("inference", context.settings.slot)
-    path = context.settings.state_dir / f"{name}.inflight"
+    return _opened(context.settings.state_dir / f"{name}.{kind}", topic_id)
+
+
+@cache
+def _opened(path: Path, topic_id: str) -> InFlightNote:
+    """The note at this path: one for the whole process, since opening it again would take us for our successor."""
     try:
         note = InFlightNote.open(path, topic_id)
     except OSError as error:
+        log = structlog.get_logger("inference")
         log.warning("no_inflight_note", path=str(path), error=str(error), advice="set FRESHET_STATE_DIR to a folder")
         return InFlightNote.in_memory()
-    for death in note.deaths:
-        log.warning("died_while_scoring", version=death.flight.version, hung=death.hung, rows=death.flight.spans)
+    atexit.register(note.end)  # a load that is cut short because the process ends in good order is no death
     return note
 
 
@@ -51,7 +69,12 @@ def _runner(context: Context) -> Runner:
     def run(job: object) -> Loaded | None:
         match job:
             case LoadModel():
-                return load_model(job, context.bus)
+                note = _note(context, _ANY_TOPIC, "loading")
+                note.begin(Flight(job.version, ()))
+                try:
+                    return load_model(job, context.bus)
+                finally:
+                    note.end()
             case RetireModel():
                 retire_model(job)
                 return None

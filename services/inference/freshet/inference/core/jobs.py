@@ -26,12 +26,16 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoadModel:
-    """Fetch a model, check it, load it and warm it up with batches of `batch_rows`. Its result is `Loaded`."""
+    """Fetch a model, check it, load it and warm it up with batches of `batch_rows`. Its result is `Loaded`.
+
+    `memory_bytes` is what its admission took; 0 if that is not known.
+    """
 
     version: str
     manifest: Manifest
     chunk_offsets: tuple[int, ...]
     batch_rows: int
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

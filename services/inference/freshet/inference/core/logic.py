@@ -45,6 +45,7 @@ class InferenceLogic(Logic):
         topic_id: str,
         memory: Callable[[], int],
         deaths: Sequence[Death] = (),
+        died_loading: Sequence[str] = (),
         guard: Guard = unguarded,
         lane: str = "serve",
         interval_ms: int = 3_000,
@@ -52,13 +53,13 @@ class InferenceLogic(Logic):
     ) -> None:
         """`topic_id` is the broker's id of the features topic; `memory` gives the resident bytes of this process.
 
-        `deaths` are those of our predecessors in a row, each while a version scored; `guard` goes around each score
-        call. A partition that waits longer than `model_wait_ms` for a model is answered by the epoch's understudy, if
-        any.
+        `deaths` are those of our predecessors in a row, each while a version scored, and `died_loading` the versions
+        of those that died while they loaded one; `guard` goes around each score call. A partition that waits longer
+        than `model_wait_ms` for a model is answered by the epoch's understudy, if any.
         """
         self._pipeline, self._instance, self._lane = pipeline, instance, lane
         self._topic_id, self._memory, self._interval_ms = topic_id, memory, interval_ms
-        self._history, self._stock = History(pipeline), Stock()
+        self._history, self._stock = History(pipeline), Stock(died_loading)
         self._standing = Standing(self._history, self._stock)
         past = Deaths(deaths)
         self._calls = Calls(past, guard)

@@ -1,7 +1,8 @@
 """The models of this process: loaded, being loaded, failed to load, or quarantined."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,10 +26,26 @@ class Failure:
     retry_at_ms: int = 0
 
 
-class Stock:
-    """Which versions this process holds. At most one is being loaded at a time, so that memory peaks once."""
+LOAD_DEATHS: Final = 2
+"""So many processes in a row may die while they load a version; the next one leaves it alone."""
 
-    def __init__(self) -> None:
+
+class Stock:
+    """Which versions this process holds. At most one is being loaded at a time, so that memory peaks once.
+
+    A version at whose load the process before this one died is loaded after all others, so that whoever can stand in
+    for it is there first. After two such deaths in a row it is not loaded here at all: there is no other way to serve
+    with what fits. A process that ends otherwise gives it another chance, since kills from outside look the same.
+    """
+
+    def __init__(self, died_loading: Sequence[str] = ()) -> None:
+        """`died_loading` names the version for each of our predecessors in a row that died while they loaded one."""
+        self._died_loading = Counter(died_loading)
+        self._barred = {
+            version: Failure("load_crashed", f"{deaths} processes in a row died while they loaded it.")
+            for version, deaths in self._died_loading.items()
+            if deaths >= LOAD_DEATHS
+        }
         self._loaded: dict[str, Loaded] = {}
         self._failures: dict[str, Failure] = {}
         self._quarantined: dict[str, Failure] = {}
@@ -56,19 +73,20 @@ class Stock:
 
     def failure_of(self, version: str) -> Failure | None:
         """Why this version could not be loaded when last tried, or None."""
-        return self._failures.get(version)
+        return self._barred.get(version) or self._failures.get(version)
 
     def next_load(self, wanted: Iterable[ModelVersion], batch_rows: int, now_ms: int) -> LoadModel | None:
         """The most urgent version that is not here and due for an attempt; None while another is being loaded."""
         if self._loading is not None:
             return None
-        for model in wanted:
+        never = self._loaded.keys() | self._quarantined.keys() | self._barred.keys()
+        for model in sorted(wanted, key=lambda model: model.version in self._died_loading):
             version = model.version
             failed = self._failures.get(version)
-            if version in self._loaded or version in self._quarantined or (failed and now_ms < failed.retry_at_ms):
+            if version in never or (failed and now_ms < failed.retry_at_ms):
                 continue
             self._loading = version
-            return LoadModel(version, model.manifest, model.chunk_offsets, batch_rows)
+            return LoadModel(version, model.manifest, model.chunk_offsets, batch_rows, model.memory_bytes)
         return None
 
     def take_in(self, outcome: Outcome, now_ms: int) -> None:
