@@ -42,6 +42,7 @@ from freshet.inference.core.calls import Guard, unguarded
 from freshet.inference.core.deaths import Death
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
+from freshet.models.errors import ModelError
 
 PIPELINE = "fraud"
 TOPIC_ID = "features-topic-of-nowA"
@@ -287,7 +288,8 @@ class Worker:
         if not isinstance(job, LoadModel) or job.version in self.slow:
             return
         if job.version in self.broken:
-            self.logic.on_job(Outcome(job, error=FreshetError(self.broken[job.version])))
+            reason, _, detail = self.broken[job.version].partition(": ")
+            self.logic.on_job(Outcome(job, error=ModelError(reason, detail) if detail else FreshetError(reason)))
             return
         mind = self.minds.get(job.version, sound(job.version))
         self.scorers[job.version] = FakeScorer(job.manifest, mind)

@@ -1,6 +1,5 @@
 """The models of this process: loaded, being loaded, failed to load, or quarantined."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,11 +8,10 @@ from typing import Final
 from freshet.contracts.logic import Outcome
 from freshet.contracts.messages import ModelVersion
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
+from freshet.models.errors import ModelError
 
 FIRST_RETRY_MS: Final = 1_000
 LONGEST_RETRY_MS: Final = 60_000
-
-_CODE = re.compile(r"([a-z]\w*): (.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +95,9 @@ class Stock:
             self._loaded[version] = outcome.result
             self._failures.pop(version, None)
             return
-        error = str(outcome.error or "the load gave no model.")
-        found = _CODE.fullmatch(error)
-        reason, detail = (found[1], found[2]) if found else ("load_failed", error)
+        reason, detail = "load_failed", str(outcome.error or "the load gave no model.")
+        if isinstance(outcome.error, ModelError):
+            reason, detail = outcome.error.reason, outcome.error.detail
         attempts = self._failures[version].attempts + 1 if version in self._failures else 1
         pause_ms = min(FIRST_RETRY_MS * 2 ** min(attempts - 1, 30), LONGEST_RETRY_MS)
         self._failures[version] = Failure(reason, detail, attempts, now_ms + pause_ms)
