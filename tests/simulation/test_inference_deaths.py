@@ -61,6 +61,7 @@ class World:
     """
 
     mind: Mind
+    limits: str = ""
     deaths: list[Death] = field(default_factory=list)
     died: int = 0
 
@@ -69,7 +70,8 @@ class World:
         self.cluster.ensure(NAMES, PARTITIONS)
         self.bus = MemoryBus(self.cluster, NAMES)
         self._producer = self.bus.producer()
-        self._say("pipelines", specification())
+        spec = specification()
+        self._say("pipelines", spec.model_copy(update={"spec": spec.spec + self.limits}))
         self._say("models", model("v1"))
         self._say("models", model("v2"))
         self._say("rollouts", rollout(1, "v1"))
@@ -183,6 +185,16 @@ def test_a_row_that_kills_is_set_aside_and_everything_else_is_answered_by_the_sa
     assert world.dead() == [("model_crashed", 0, row)]
     assert world.answers() == sorted((*place, "v2", 0) for place in places() - {(0, row)})
     assert world.quarantined() == ()
+
+
+def test_a_row_that_kills_is_found_however_long_a_batch_may_take() -> None:
+    """A limit of ten seconds a batch: rows in doubt come two at a time, and everything has its end."""
+    world = World(deadly(7), limits="limits: {batch_p99_ms: 10000}\n")
+    world.feed(0, ROWS)
+    world.turn(120)
+    assert world.died == ONE_ROW_DEATHS
+    assert world.dead() == [("model_crashed", 0, 7)]
+    assert len(world.answers()) == PARTITIONS * ROWS - 1
 
 
 @pytest.mark.parametrize("mind", [deadly(9, 9.5, 40), deadly(9, 10), deadly(9, 40.5)])

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from freshet.contracts.arrays import Floats32
-from freshet.contracts.logic import DeadLetter
+from freshet.contracts.logic import Abort, DeadLetter
 from freshet.inference.core.deaths import Death, Deaths, Flight, Span
 from freshet.inference.core.jobs import Scorer
 from freshet.models.errors import ModelError
@@ -54,6 +54,21 @@ def test_rows_in_flight_at_a_death_are_scored_one_at_a_time() -> None:
     for rows in (vectors(0, 3, 9), vectors(0, 12, 4)):
         assert as_bytes(haunted.answer(*rows)) == as_bytes(plain.answer(*rows))
     assert [len(asked) for asked in haunted.scorers["v2"].asked] == [1] * 9 + [4]
+
+
+@pytest.mark.parametrize(("batch_p99_ms", "rows"), [(250, 80), (7_000, 2), (1_000_000, 1)])
+def test_rows_in_doubt_come_in_batches_that_end_before_the_group_loses_patience(batch_p99_ms: int, rows: int) -> None:
+    """Each row alone may take as long as a batch may: 5,000 of them would outlast max.poll.interval.ms, for ever."""
+    made = worker(died(Span(0, 0, 99)))
+    spec = specification()
+    made.learn(spec.model_copy(update={"spec": f"{spec.spec}limits: {{batch_p99_ms: {batch_p99_ms}}}\n"}))
+    (abort,) = made.answer(*vectors(0, 0, 100))
+    assert isinstance(abort, Abort)
+    assert made.logic.limits.rows == rows
+    assert len(answers(made.answer(*vectors(0, 0, rows)))) == rows
+    assert made.logic.limits.rows == rows
+    assert len(answers(made.answer(*vectors(0, 100, 100)))) == 100
+    assert made.logic.limits.rows == 5_000
 
 
 def test_what_is_noted_before_each_call_is_what_is_scored() -> None:

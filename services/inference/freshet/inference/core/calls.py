@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from freshet.contracts.arrays import Floats32
 from freshet.inference.core.deaths import Deaths, Flight, Span
 from freshet.inference.core.jobs import Scorer
 from freshet.inference.core.vectors import Vectors
+
+_ALONE_MS: Final = 20_000  # of max.poll.interval.ms, 60 s; the rest is for a call that hangs and for the commit
 
 Guard = Callable[[Flight, Scorer, int], AbstractContextManager[object]]
 """What the shell puts around a score call: it notes the flight for a successor, and interrupts a call that takes far
@@ -27,6 +30,11 @@ class Calls:
         self._deaths, self._guard = deaths, guard
         self.batch_p99_ms = 0
         """The pipeline's limit for its largest batch."""
+
+    @property
+    def alone_rows(self) -> int:
+        """How many rows may be scored one at a time in one batch, though each take as long as a whole batch may."""
+        return max(1, _ALONE_MS // max(1, self.batch_p99_ms))
 
     def score(self, scorer: Scorer, version: str, vectors: Vectors, matrix: Floats32) -> Floats32:
         """Scores (n, outputs) of the rows' inputs (n, inputs); a row's scores do not depend on its company.

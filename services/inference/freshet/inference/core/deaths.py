@@ -85,6 +85,10 @@ class Deaths:
             for death in self._spans.get(version, ())
         )
 
+    def in_doubt(self, spans: Mapping[int, tuple[int, int]]) -> bool:
+        """Whether any version died on rows within these first and last offsets, by partition."""
+        return any(self.is_suspect(version, spans) for version in self._spans)
+
     def killers(self, version: str, vectors: Vectors) -> Ints:
         """Which of these rows must not reach this version again: each was alone in flight at two deaths."""
         rows = [row for killed, row in self._killers if killed == version]

@@ -1,12 +1,13 @@
 """Inference: answers each feature vector with the model version that its offset calls for."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
-from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold, Logic, Mark, Outcome, Start
+from freshet.contracts.logic import Abort, Announce, BatchLimits, Effect, Fact, Hold, Logic, Mark, Outcome, Start
 from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord, Rollout, WorkerState
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.position import ORIGIN, Position
@@ -61,8 +62,9 @@ class InferenceLogic(Logic):
         self._topic_id, self._memory, self._interval_ms = topic_id, memory, interval_ms
         self._history, self._stock = History(pipeline), Stock(died_loading)
         self._standing = Standing(self._history, self._stock)
-        past = Deaths(deaths)
+        self._past = past = Deaths(deaths)
         self._calls = Calls(past, guard)
+        self._careful = False
         self._serving = Serving(self._stock, self._standing, past, self._calls)
         self._report = Report(self._history, self._stock, self._standing)
         self._partitions = Partitions(self._standing, self._report, model_wait_ms)
@@ -78,11 +80,19 @@ class InferenceLogic(Logic):
 
     @property
     def limits(self) -> BatchLimits:
-        """See `Logic`. Those of the newest specification: admission and warm-up judge models by the same."""
-        return self._limits
+        """See `Logic`. Those of the newest specification: admission and warm-up judge models by the same.
+
+        Smaller batches while rows may have to be scored one at a time.
+        """
+        if not self._careful:
+            return self._limits
+        return replace(self._limits, rows=min(self._limits.rows, self._calls.alone_rows))
 
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
         """See `Logic`. First holds, then dead letters, cut-overs, predictions, marks; each kind in ascending order."""
+        self._careful = self._past.in_doubt(batch.spans)
+        if self._careful and len(batch) > self._calls.alone_rows:
+            return [Abort(f"at most {self._calls.alone_rows} rows at once where one of them may have killed a worker")]
         first_offsets = {number: first for number, (first, _) in batch.spans.items()}
         flowing = [number for number in first_offsets if not self._partitions.held(number)]
         holds = [Hold(ROLE, n, self._partitions.held(n)) for n in first_offsets if n not in flowing]
