@@ -1,9 +1,9 @@
 """Columns to Kafka values: every field is written for all rows at once into one buffer, which is then cut into rows."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from itertools import chain
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from fastavro import schemaless_writer
@@ -23,8 +23,9 @@ from freshet.contracts.codec.columns import (
 )
 from freshet.contracts.codec.frame import frame_header
 from freshet.contracts.codec.nodes import fastavro_schema
+from freshet.contracts.codec.pieces import Copied, Fixed, Piece, Same, Some, merged
 from freshet.contracts.codec.plan import DTYPES, Leaf, plan_of
-from freshet.contracts.codec.ragged import copy_rows, invalid_utf8, pack, split, starts_of, windows
+from freshet.contracts.codec.ragged import invalid_utf8, pack, split, starts_of
 from freshet.contracts.codec.schema import parse
 from freshet.contracts.codec.varints import Varints
 
@@ -34,7 +35,7 @@ class Encoder:
 
     def __init__(self, schema: Mapping[str, Any] | str, schema_id: int) -> None:
         self._plan = plan_of(parse(schema))
-        self._header = _Same(frame_header(schema_id))
+        self._header = Same(frame_header(schema_id))
 
     def encode(self, columns: Columns) -> list[bytes]:
         """One framed value per row; the decoder of the same schema gives the columns back bit for bit.
@@ -47,7 +48,7 @@ class Encoder:
         if rows == 0:
             return []
         fields = (piece for leaf in self._plan for piece in _pieces_of(leaf, columns[leaf.name]))
-        pieces = list(_merged(chain([self._header], fields)))
+        pieces = list(merged(chain([self._header], fields)))
         lengths = np.zeros(rows, np.int64)
         for piece in pieces:
             lengths += piece.sizes
@@ -70,87 +71,6 @@ class Encoder:
         return rows
 
 
-class Piece(Protocol):
-    """A part of every row: how many bytes it takes there, and how to put row i at `at[i]` of a buffer."""
-
-    @property
-    def sizes(self) -> Ints | int: ...
-
-    @property
-    def same(self) -> bytes | None:
-        """The bytes, where they are known to be the same in every row."""
-
-    def write(self, out: Bytes, at: Ints) -> None: ...
-
-
-class _Same:
-    """The same bytes in each row."""
-
-    def __init__(self, data: bytes) -> None:
-        self.same = data
-        self.sizes = len(data)
-
-    def write(self, out: Bytes, at: Ints) -> None:
-        windows(out, self.sizes)[at] = np.frombuffer(self.same, f"V{self.sizes}")
-
-
-class _Fixed:
-    """The same number of bytes in each row."""
-
-    same = None
-
-    def __init__(self, values: np.ndarray[Any, Any]) -> None:
-        self.sizes = values.itemsize
-        self._values = values.view(f"V{values.itemsize}")
-
-    def write(self, out: Bytes, at: Ints) -> None:
-        windows(out, self.sizes)[at] = self._values
-
-
-class _Copied:
-    """Bytes that lie somewhere already."""
-
-    same = None
-
-    def __init__(self, data: Bytes, starts: Ints, lengths: Ints) -> None:
-        self.sizes = lengths
-        self._data = data
-        self._starts = starts
-
-    def write(self, out: Bytes, at: Ints) -> None:
-        copy_rows(out, at, self._data, self._starts, self.sizes)
-
-
-class _Some:
-    """A piece that only some rows have."""
-
-    same = None
-
-    def __init__(self, piece: Piece, rows: Ints, n: int) -> None:
-        self._piece = piece
-        self._rows = rows
-        self.sizes = np.zeros(n, np.int64)
-        self.sizes[rows] = piece.sizes
-
-    def write(self, out: Bytes, at: Ints) -> None:
-        self._piece.write(out, at[self._rows])
-
-
-def _merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The same pieces, where neighbours that are the same in every row are one: each costs a pass over all rows."""
-    known = b""
-    for piece in pieces:
-        if piece.same is not None:
-            known += piece.same
-            continue
-        if known:
-            yield _Same(known)
-            known = b""
-        yield piece
-    if known:
-        yield _Same(known)
-
-
 def _pieces_of(leaf: Leaf, column: Column) -> Iterator[Piece]:
     """The pieces of one column, in order."""
     if leaf.objects:
@@ -161,11 +81,11 @@ def _pieces_of(leaf: Leaf, column: Column) -> Iterator[Piece]:
 
 
 def _optional(leaf: Leaf, column: Nullable, null_branch: int) -> Iterator[Piece]:
-    yield _Fixed(np.where(column.valid, 2 * (1 - null_branch), 2 * null_branch).astype(np.uint8))
+    yield Fixed(np.where(column.valid, 2 * (1 - null_branch), 2 * null_branch).astype(np.uint8))
     rows = np.flatnonzero(column.valid)
     if rows.size:
         for piece in _PIECES[leaf.node.kind](leaf, take(column.values, rows)):
-            yield _Some(piece, rows, len(column))
+            yield Some(piece, rows, len(column))
 
 
 def _null(leaf: Leaf, column: Column) -> Iterator[Piece]:
@@ -175,7 +95,7 @@ def _null(leaf: Leaf, column: Column) -> Iterator[Piece]:
 
 
 def _numbers(leaf: Leaf, column: Column) -> Iterator[Piece]:
-    yield _Fixed(np.ascontiguousarray(_array_of(leaf, leaf.node.kind, column)))
+    yield Fixed(np.ascontiguousarray(_array_of(leaf, leaf.node.kind, column)))
 
 
 def _integers(leaf: Leaf, column: Column) -> Iterator[Piece]:
@@ -209,7 +129,7 @@ def _text(leaf: Leaf, column: Column) -> Iterator[Piece]:
     else:
         yield Varints(text.lengths)
     if same and packed.size:
-        yield _Same(packed.tobytes())
+        yield Same(packed.tobytes())
     elif not same:
         yield from _packed(packed, starts, text.lengths)
 
@@ -227,7 +147,7 @@ def _array(leaf: Leaf, column: Column) -> Iterator[Piece]:
         yield from _varint_items(_varints(leaf, kind, ragged.flat), lengths)
     # An empty array is its count alone, any other ends with an empty block.
     if int(lengths.min()) > 0:
-        yield _Same(b"\x00")
+        yield Same(b"\x00")
         return
     ended = (lengths > 0).astype(np.int64)
     yield from _packed(np.zeros(int(ended.sum()), np.uint8), starts_of(ended), ended)
@@ -247,9 +167,9 @@ def _packed(packed: Bytes, starts: Ints, lengths: Ints) -> Iterator[Piece]:
     """Bytes of rows that lie one after another: at most one piece."""
     width = packed.size // lengths.size
     if (lengths != width).any():
-        yield _Copied(packed, starts, lengths)
+        yield Copied(packed, starts, lengths)
     elif width:
-        yield _Fixed(packed.view(f"V{width}"))
+        yield Fixed(packed.view(f"V{width}"))
 
 
 def _objects(leaf: Leaf, values: list[Any]) -> Iterator[Piece]:
