@@ -68,7 +68,7 @@ class World:
     def __post_init__(self) -> None:
         self.cluster, self.clock = MemoryCluster(), ManualClock()
         self.cluster.ensure(NAMES, PARTITIONS)
-        self.bus = MemoryBus(self.cluster, NAMES)
+        self.bus, self.metrics = MemoryBus(self.cluster, NAMES), Metrics()
         self._producer = self.bus.producer()
         spec = specification()
         self._say("pipelines", spec.model_copy(update={"spec": spec.spec + self.limits}))
@@ -154,7 +154,7 @@ class World:
             fixed_slot=True,
             jobs=InlineJobs(load),
             clock=self.clock,
-            metrics=Metrics(),
+            metrics=self.metrics,
             options=LoopOptions(batch_rows=16),
         )
 
@@ -233,3 +233,20 @@ def test_a_process_that_is_killed_from_outside_blames_nobody() -> None:
     assert world.quarantined() == ()
     assert {row[2:] for row in world.answers()} == {("v2", 0)}
     assert len(world.answers()) == PARTITIONS * ROWS
+
+
+def test_the_metrics_say_that_a_version_loses_rows_though_too_few_to_take_it_out() -> None:
+    """Below 1 % nobody quarantines it, and each lost row is a good event: it must be seen by whoever looks."""
+
+    def leaky(rows: Floats32) -> Floats32:
+        scores = sound("v2")(rows)
+        scores[rows[:, 0] == 7] = np.nan
+        return scores
+
+    world = World(leaky)
+    world.feed(0, ROWS)
+    world.turn(20)
+    assert world.quarantined() == ()
+    assert world.dead() == [("model_not_finite", 0, 7)]
+    labels = {"service": "inference", "pipeline": PIPELINE, "reason": "model_not_finite"}
+    assert world.metrics.registry.get_sample_value("freshet_dead_letters_total", labels) == 1
