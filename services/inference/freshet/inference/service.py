@@ -14,6 +14,7 @@ from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.guard import ScoreGuard
 from freshet.inference.inflight import InFlightNote
 from freshet.inference.loading import load_model, retire_model
+from freshet.inference.state_folder import check_outlives_us
 from freshet.runtime.bus import FatalError
 from freshet.runtime.jobs import Runner
 from freshet.runtime.process import resident_bytes
@@ -30,6 +31,7 @@ def _logic(context: Context) -> Logic:
         raise FatalError(
             f"topic {context.names.topic('features')} does not exist: publish the pipeline with `freshet apply` first."
         )
+    check_outlives_us(context.settings.state_dir)
     scoring, loading = _note(context, topic_id, "inflight"), _note(context, _ANY_TOPIC, "loading")
     log = structlog.get_logger("inference")
     for death in scoring.deaths:
