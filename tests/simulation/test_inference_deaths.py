@@ -62,6 +62,8 @@ class World:
 
     mind: Mind
     limits: str = ""
+    deadly_load: str = ""
+    died_loading: list[str] = field(default_factory=list)
     deaths: list[Death] = field(default_factory=list)
     died: int = 0
 
@@ -136,11 +138,15 @@ class World:
             topic_id=self.bus.topic_id("features"),
             memory=lambda: 0,
             deaths=tuple(self.deaths),
+            died_loading=tuple(self.died_loading),
             guard=self._guard,
         )
         minds = {"v1": sound("v1"), "v2": self.mind}
 
         def load(job: object) -> object:
+            if isinstance(job, LoadModel) and job.version == self.deadly_load:
+                self.died_loading.append(job.version)
+                raise Died
             if isinstance(job, LoadModel):
                 return Loaded(FakeScorer(job.manifest, minds[job.version]), load_ms=1, p99_us=1)
             return None
@@ -233,6 +239,17 @@ def test_a_process_that_is_killed_from_outside_blames_nobody() -> None:
     assert world.quarantined() == ()
     assert {row[2:] for row in world.answers()} == {("v2", 0)}
     assert len(world.answers()) == PARTITIONS * ROWS
+
+
+def test_a_champion_that_kills_at_load_costs_two_deaths_and_no_row() -> None:
+    """The workers' memory is too small for it, say: the third process serves with the understudy."""
+    world = World(sound("v2"), deadly_load="v2")
+    world.feed(0, ROWS)
+    world.turn(800)
+    assert world.died == 2
+    assert {row[:2] for row in world.answers()} == places()
+    assert {row[2] for row in world.answers()} == {"v1"}
+    assert world.quarantined() == ()
 
 
 def test_the_metrics_say_that_a_version_loses_rows_though_too_few_to_take_it_out() -> None:
