@@ -30,7 +30,7 @@ def answer(
     """
     pending, groups, holds = list(flowing), [], []
     while pending:
-        targets = {number: partitions.next(number) for number in pending}
+        targets = partitions.targets(pending)
         holds += [partitions.hold(number) for number in pending if targets[number] is None]
         known = [target for target in targets.values() if target]
         if not known:

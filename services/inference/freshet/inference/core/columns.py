@@ -28,14 +28,23 @@ class FeatureSpace:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._places = {name: place for place, name in enumerate(names)}
+        self._inputs: dict[tuple[str, ...], Ints | None] = {}
 
     def knows(self, manifest: Manifest) -> bool:
         """Whether every input of the model is a feature of this space."""
-        return all(name in self._places for name in manifest.inputs)
+        return self._places_of(manifest.inputs) is not None
+
+    def _places_of(self, inputs: tuple[str, ...]) -> Ints | None:
+        """Where these inputs are, looked up once for each model; None if one of them is nowhere."""
+        if inputs not in self._inputs:
+            known = all(name in self._places for name in inputs)
+            self._inputs[inputs] = np.array([self._places[name] for name in inputs], np.int64) if known else None
+        return self._inputs[inputs]
 
     def select(self, values: Ragged, manifest: Manifest) -> Selected:
         """The model's inputs of each row. Costs nothing where the rows are exactly the inputs."""
-        places = np.array([self._places[name] for name in manifest.inputs], dtype=np.int64)
+        places = self._places_of(manifest.inputs)
+        assert places is not None
         needed = int(places.max(initial=-1)) + 1
         everything, nothing = np.arange(len(values)), np.empty(0, np.int64)
         width = int(values.lengths[0]) if len(values) else needed

@@ -1,6 +1,6 @@
 """The partitions in our hands: where each stands in history, and which of them wait."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,6 +61,12 @@ class Partitions:
     def next(self, number: int) -> Position | None:
         """Where the partition is answered from its next row on; None if it must wait."""
         return self._standing.next(self.position(number))
+
+    def targets(self, numbers: Iterable[int]) -> dict[int, Position | None]:
+        """What `next` says of each; partitions that stand at one position share the answer."""
+        positions = {number: self.position(number) for number in numbers}
+        found = {position: self._standing.next(position) for position in set(positions.values())}
+        return {number: found[position] for number, position in positions.items()}
 
     def move(self, number: int, position: Position) -> None:
         """The partition is answered under `position` now."""
