@@ -10,13 +10,15 @@ import pytest
 from freshet.contracts.control import encode
 from freshet.contracts.messages import Action, Command, Decision, Rollout
 from freshet.contracts.topics import TopicNames
+from freshet.registry.admitting import admit_candidate
 from freshet.registry.core.decider import RegistryDecider
+from freshet.registry.core.jobs import Admit
 from freshet.runtime import failpoints
 from freshet.runtime.bus import SUSPECT_S, FatalError, Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.feed import Feed
-from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.jobs import InlineJobs, Runner
 from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.provision import provision
@@ -37,22 +39,22 @@ class Stage:
         """Append one record."""
         self.bus.producer().send(Send(role, [key], [value]))
 
-    def command(self, name: str, action: Action, version: str, text: str = "") -> None:
+    def command(self, name: str, action: Action, version: str, text: str = "", pipeline: str = PIPELINE) -> None:
         """An operator asks."""
         command = Command(
-            command_id=name, pipeline=PIPELINE, action=action, version=version, text=text, expires_at_ms=2**50, by="t"
+            command_id=name, pipeline=pipeline, action=action, version=version, text=text, expires_at_ms=2**50, by="t"
         )
         self.send("commands", encode(command))
 
     @contextmanager
-    def registry(self) -> Iterator[DeciderLoop]:
-        """A registry that finds every candidate good."""
+    def registry(self, run: Runner = lambda _: Judgement()) -> Iterator[DeciderLoop]:
+        """A registry that finds every candidate good, or judges it like this."""
         loop = DeciderLoop(
             RegistryDecider(),
             self.bus,
             self.bus.names,
             service="registry",
-            jobs=InlineJobs(lambda _: Judgement()),
+            jobs=InlineJobs(run),
             clock=SystemClock(),
             metrics=Metrics(),
         )
@@ -151,3 +153,19 @@ def test_an_answer_that_is_too_large_is_refused_in_short(stage: Stage) -> None:
         turn(registry, lambda: "c3" in stage.answers())
     assert stage.live() == {1: ["1.0.0"]}
     assert set(stage.answers()) == {"c1", "c2", "c3"}
+
+
+def test_a_refusal_larger_than_its_topic_stops_no_pipeline(stage: Stage) -> None:
+    """Half a megabyte of unknown features, named twice beside its manifest, is more than the models topic takes."""
+
+    def run(job: object) -> object:
+        assert isinstance(job, Admit)
+        return admit_candidate(job, stage.bus)
+
+    unknown = tuple(f"no-such-feature-{at:08}-{'x' * 30}" for at in range(9_000))
+    stage.send("pipelines", encode(specification(pipeline="other")), b"other")
+    stage.send("candidates", encode(candidate("poison", inputs=unknown)), b"poison")
+    stage.command("c1", "pause", "", pipeline="other")
+    with stage.registry(run) as registry:
+        turn(registry, lambda: stage.versions() == 4 and "c1" in stage.answers())
+    assert stage.answers() == {"c1": ["done"]}
