@@ -159,12 +159,19 @@ class InferenceLogic(Logic):
             case Rollout():
                 self._history.fold_rollout(fact.message)
             case ModelVersion():
-                self._history.fold_model(fact.message)
+                self._fold_model(fact.message)
             case PipelineRecord():
                 self._fold_spec(fact.message)
             case _:
                 return
         self._settle()
+
+    def _fold_model(self, model: ModelVersion) -> None:
+        before = self._history.model(model.version)
+        self._history.fold_model(model)
+        mine = model.pipeline == self._pipeline and self._instance in model.pardoned
+        if mine and (before is None or self._instance not in before.pardoned):
+            self._stock.pardon(model.version)  # once: it may fail here again before the registry has withdrawn it
 
     def _settle(self) -> None:
         self._standing.advance()

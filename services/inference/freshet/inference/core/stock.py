@@ -58,12 +58,16 @@ class Stock:
         return sorted(self._loaded)
 
     def quarantined(self) -> list[str]:
-        """Versions that failed in service here, sorted. They never answer in this process again."""
+        """Versions that failed in service here, sorted. They never answer here again unless they are reinstated."""
         return sorted(self._quarantined)
 
     def quarantine(self, version: str, reason: str, detail: str) -> None:
-        """This version answers no more in this process, whatever is rewound."""
+        """This version answers no more in this process, whatever is rewound, until it is pardoned."""
         self._quarantined.setdefault(version, Failure(reason, detail))
+
+    def pardon(self, version: str) -> None:
+        """An operator has taken the version back: what it did here is forgotten."""
+        self._quarantined.pop(version, None)
 
     def quarantine_of(self, version: str) -> Failure | None:
         """Why this version is quarantined here, or None."""
