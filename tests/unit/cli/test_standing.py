@@ -2,7 +2,17 @@
 
 from freshet.cli.model.standing import Partition, Standing
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Cutover, Message, PartitionState, Rollout, Share, WorkerState
+from freshet.contracts.messages import (
+    Cutover,
+    Message,
+    ModelState,
+    ModelVersion,
+    PartitionState,
+    Rollout,
+    Share,
+    WorkerState,
+)
+from support.registry import candidate
 
 NOW_MS = 1_000_000
 
@@ -82,3 +92,19 @@ def test_the_offset_is_that_of_the_last_cut_of_the_topic_as_it_is_now() -> None:
     ]
     (found,) = Standing("p", facts, NOW_MS).partitions()
     assert found.since_offset == 40
+
+
+def test_refusal_of_what_was_admitted_since_is_not_shown() -> None:
+    """A candidate that was published again and judged anew has two records; other refusals stay."""
+    one = candidate("m").manifest
+
+    def record(key: str, version: str, manifest_id: str) -> Fact:
+        state: ModelState = "admitted" if version else "refused"
+        message = ModelVersion(
+            pipeline="p", version=version, state=state, reason="", manifest=one, manifest_id=manifest_id
+        )
+        return Fact("models", key, message)
+
+    facts = [record("p/x", "", "x"), record("p/y", "", "y"), record("p/1.0.0", "1.0.0", "x"), record("p/old", "", "")]
+    shown = {(model.version, model.manifest_id) for model in Standing("p", facts, NOW_MS).models}
+    assert shown == {("1.0.0", "x"), ("", "y"), ("", "")}

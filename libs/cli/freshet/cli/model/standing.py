@@ -43,7 +43,7 @@ class Standing:
         facts = list(facts)
         models = (found.message for found in newest(facts, ModelVersion).values())
         rollouts = (found.message for found in newest(facts, Rollout).values())
-        self.models = [model for model in models if model.pipeline == pipeline]
+        self.models = _current([model for model in models if model.pipeline == pipeline])
         self.rollouts = sorted(
             (rollout for rollout in rollouts if rollout.pipeline == pipeline), key=lambda rollout: rollout.epoch
         )
@@ -104,6 +104,12 @@ class Standing:
                 at = (cutover.lane, cutover.partition)
                 since[at] = max(since.get(at, 0), cutover.first_offset)
         return since
+
+
+def _current(models: list[ModelVersion]) -> list[ModelVersion]:
+    """Without refusals of what was admitted since: a candidate that is published again is judged again."""
+    admitted = {model.manifest_id for model in models if model.version and model.manifest_id}
+    return [model for model in models if model.version or model.manifest_id not in admitted]
 
 
 def _worker(found: Newest[WorkerState], now_ms: int) -> Worker:
