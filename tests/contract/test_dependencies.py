@@ -29,9 +29,9 @@ def imported(file: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [node.module]
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args:
-            names = [node.args[0].value] if isinstance(node.args[0], ast.Constant) else []
+            names = [str(node.args[0].value)] if isinstance(node.args[0], ast.Constant) else []
         for name in names:
-            top = str(name).partition(".")[0]
+            top = name.partition(".")[0]
             if top not in sys.stdlib_module_names and top != "freshet":
                 yield NAMES.get(top, top.replace("_", "-"))
 
