@@ -165,3 +165,24 @@ def test_answer_that_its_topic_does_not_take_is_given_shortly() -> None:
     assert found["c1"].verdict == "done"
     assert (found[big.manifest.digest].verdict, "topic takes" in found[big.manifest.digest].reason) == ("refused", True)
     assert [(record.state, record.manifest.lineage) for record in registry.models()] == [("refused", {})]
+
+
+def test_command_whose_effect_is_too_large_is_refused_and_what_moves_an_epoch_is_said_in_short() -> None:
+    """A note that does not fit any more is refused; a promotion is carried out, without a history nobody needs."""
+    registry = Registry()
+    registry.publish(candidate("m").manifest)
+    registry.turn()
+    for note in range(3):
+        registry.command(f"n{note}", "annotate", pipeline=PIPELINE, version="1.0.0", text="n" * 1_500)
+        registry.turn(2)
+    largest = max(len(encode(record)) for record in registry.models())
+    registry.cluster._topics["freshet.models"]._max_message_bytes = largest - 500
+    registry.command("c1", "annotate", pipeline=PIPELINE, version="1.0.0", text="n" * 1_500)
+    registry.turn(100)
+    registry.command("c2", "promote", pipeline=PIPELINE, version="1.0.0")
+    registry.turn(200)
+    found = registry.decisions()
+    assert (found["c1"].verdict, "topic takes" in found["c1"].reason) == ("refused", True)
+    assert (found["c2"].verdict, found["c2"].epoch) == ("done", 1)
+    champion = registry.models()[-1]
+    assert (champion.aliases, len(champion.history)) == (("champion",), 5)
