@@ -19,7 +19,7 @@ from freshet.cli import checkup
 from freshet.cli.main import app
 from freshet.cli.output import Exit
 from freshet.contracts.batch import Record
-from freshet.contracts.position import Position
+from freshet.contracts.position import Position, stamped
 from freshet.contracts.resources import pipelines_dir
 from freshet.local.stage import Stage
 from freshet.runtime.bus import Committed, Place, Send, Transaction
@@ -223,7 +223,10 @@ def test_the_doctor_names_a_transaction_that_hangs(
 
 
 def test_an_idle_group_is_not_behind(freshet: Freshet, stage: Stage) -> None:
-    """Behind the last record there is a marker that no group commits past: it is no record to read."""
+    """Behind the last record there is a marker that no group commits past: it is no record to read.
+
+    Offsets of a topic that was made anew since say nothing about how far the group is.
+    """
     bus, consumer = stage.bus, settled(stage.bus, "features", owns=stage.spec.partitions)
     producer = opened(bus, "other")
     producer.commit(Transaction([Send("features", [b"k"] * 3, [b"v"] * 3, [0] * 3)]))
@@ -238,6 +241,11 @@ def test_an_idle_group_is_not_behind(freshet: Freshet, stage: Stage) -> None:
     assert behind() == "2 records"
     producer.commit(Transaction(offsets={place: Committed(3, position)}, membership=consumer.membership()))
     assert behind() == "0 records"
+    here, earlier = (stamped(position, topic) for topic in (bus.topic_id("features"), "A" * 22))
+    producer.commit(Transaction(offsets={place: Committed(3, here)}, membership=consumer.membership()))
+    assert behind() == "0 records"
+    producer.commit(Transaction(offsets={place: Committed(3, earlier)}, membership=consumer.membership()))
+    assert "of an earlier topic of that name" in behind()
     producer.close()
     consumer.close()
 

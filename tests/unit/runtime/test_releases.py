@@ -2,12 +2,16 @@
 
 import logging
 from collections.abc import Mapping
+from unittest.mock import MagicMock
 
 import pytest
 from structlog.testing import capture_logs
 
+from freshet.runtime import main
+from freshet.runtime.bus import FatalError
 from freshet.runtime.kafka import releases
 from freshet.runtime.kafka.releases import Verdict, cluster_verdict, judged, release, warn_if_faulty
+from freshet.runtime.settings import load_settings
 
 # number of the request: its newest version, as running brokers told it
 KNOWN: Mapping[str, Mapping[int, int]] = {
@@ -70,6 +74,26 @@ def test_a_service_warns_at_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "KAFKA-20734" in warning["do"]
     assert (note["log_level"], note["event"]) == ("info", "kafka_release_untold")
     assert nothing == []
+
+
+def test_every_service_asks_once_kafka_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the wait for a broker, and before anything is read."""
+    steps: list[object] = []
+
+    def build(*_: object) -> list[object]:
+        steps.append("built")
+        raise FatalError("enough")
+
+    for name in ("configure_logs", "_stop_on_signals", "_exit_after"):
+        monkeypatch.setattr(main, name, MagicMock())
+    for name in ("faulthandler.register", "watchdog.guard_process", "gc.freeze", "gc.set_threshold"):
+        monkeypatch.setattr(f"freshet.runtime.main.{name}", MagicMock())
+    monkeypatch.setattr(main, "_await_broker", lambda *_: steps.append("answered"))
+    monkeypatch.setattr(main, "warn_if_faulty", lambda servers, _: steps.append(servers))
+    monkeypatch.setattr(main, "_build", build)
+    settings = load_settings("a:1", http_port=0)
+    assert main.run(MagicMock(), ["p"], settings) == main.EXIT_FATAL
+    assert steps == ["answered", "a:1", "built"]
 
 
 @pytest.mark.kafka

@@ -15,7 +15,7 @@ from freshet.cli.output import Connection
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.pipeline import PipelineSpec
-from freshet.contracts.position import Position
+from freshet.contracts.position import Position, unstamped
 from freshet.contracts.schema_records import missing, released_records
 from freshet.contracts.topic_plan import topic_names
 from freshet.runtime.bus import Bus, ExpiredError, Place, Send, Transaction
@@ -189,6 +189,12 @@ def _group(connection: Connection, pipeline: str, service: str, role: str) -> Li
     if not committed:
         run = f"freshet run {service} --pipelines {pipeline}"
         return Line(about, "warn", f"has never committed on {role}", run)
+    now = connection.bus(pipeline).topic_id(role)
+    if any(topic_id not in ("", now) for topic_id in (unstamped(one.metadata)[1] for one in committed.values())):
+        seen = (
+            f"its offsets on {role} are of an earlier topic of that name: this one was made anew, and is read from its"
+        )
+        return Line(about, "warn", f"{seen} start", f"freshet run {service} --pipelines {pipeline}, unless it runs")
     behind, exact = _behind(connection.bus(pipeline), role, {at: one.offset for at, one in committed.items()}, ends)
     strange = [f"{at}: {one.metadata!r}" for at, one in committed.items() if not _understood(service, one.metadata)]
     if strange:
@@ -227,7 +233,7 @@ def _understood(service: str, metadata: str) -> bool:
     if service != "inference":
         return True
     try:
-        Position.parse(metadata)
+        Position.parse(unstamped(metadata)[0])
     except FreshetError:
         return False
     return True
