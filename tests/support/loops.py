@@ -21,6 +21,7 @@ from freshet.runtime.memory import MemoryBus, MemoryCluster
 from freshet.runtime.memory.log import At
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.recovery import Trace
+from freshet.runtime.reports import Reports
 from freshet.runtime.telemetry import Metrics
 
 NAMES = TopicNames("", "p")
@@ -121,11 +122,19 @@ class Stand:
         self.bus = MemoryBus(self.cluster, NAMES)
         self._producer = self.bus.producer()
 
-    def feed(self, count: int, partition: int = 0) -> None:
+    def feed(self, count: int, partition: int = 0, value: bytes = b"v") -> None:
         """Append that many feature vectors (their bytes do not matter here)."""
-        self._producer.send(Send("features", [b"k"] * count, [b"v"] * count, [partition] * count))
+        self._producer.send(Send("features", [b"k"] * count, [value] * count, [partition] * count))
 
-    def loop(self, logic: Logic, slot: str = "0", *, fixed: bool = True, skip_expired: bool = False) -> Loop:
+    def loop(
+        self,
+        logic: Logic,
+        slot: str = "0",
+        *,
+        fixed: bool = True,
+        skip_expired: bool = False,
+        reports: Reports | None = None,
+    ) -> Loop:
         """A loop that has not joined yet."""
         return Loop(
             logic,
@@ -139,6 +148,7 @@ class Stand:
             metrics=Metrics(),
             traces=[TRACE],
             options=LoopOptions(batch_rows=8, skip_expired=skip_expired),
+            reports=reports,
         )
 
     def turn(self, loop: Loop, times: int = 12) -> None:
@@ -152,7 +162,7 @@ class Stand:
         """(partition, offset) of every feature vector that a read_committed reader sees answered."""
         decoder = Decoder(current_schema("Prediction"))
         found: list[tuple[int, int]] = []
-        for batch in self._read("predictions"):
+        for batch in self.read("predictions"):
             columns = decoder.decode(batch.values).columns
             partitions, offsets = np.asarray(columns["features_partition"]), np.asarray(columns["features_offset"])
             found += zip(partitions.tolist(), offsets.tolist(), strict=True)
@@ -160,12 +170,16 @@ class Stand:
 
     def dead(self) -> list[dict[str, str]]:
         """The headers of every dead letter."""
-        return [headers_of(record.headers()) for batch in self._read("dead-letters") for record in batch.records]
+        return [headers_of(record.headers()) for batch in self.read("dead-letters") for record in batch.records]
+
+    def dead_values(self) -> list[bytes | None]:
+        """The value of every dead letter."""
+        return [record.value() for batch in self.read("dead-letters") for record in batch.records]
 
     def inputs(self) -> list[tuple[int, int]]:
         """(partition, offset) of every feature vector there is."""
         return sorted(
-            (record.partition(), record.offset()) for batch in self._read("features") for record in batch.records
+            (record.partition(), record.offset()) for batch in self.read("features") for record in batch.records
         )
 
     def committed(self, partition: int) -> tuple[int, str] | None:
@@ -174,7 +188,8 @@ class Stand:
         found = group.committed(At(NAMES.topic("features"), partition))
         return (found.offset, found.metadata) if found is not None else None
 
-    def _read(self, role: str) -> list[Batch]:
+    def read(self, role: str) -> list[Batch]:
+        """All records of the role."""
         reader = self.bus.reader([role])
         batches: list[Batch] = []
         while not reader.caught_up():

@@ -4,8 +4,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
+import pytest
+
 from freshet.contracts.batch import Batch
-from freshet.contracts.logic import Abort, Effect, Publish
+from freshet.contracts.logic import Abort, DeadLetter, Effect, Publish
+from freshet.runtime.bus import RefusedError, TooLargeError, Transaction
+from freshet.runtime.dead_letters import record_bytes
+from freshet.runtime.memory.producer import MemoryTransactionalProducer
 from support.loops import Answerer, Stand
 
 
@@ -84,3 +90,71 @@ def test_transactions_keep_their_distance_under_light_load_only() -> None:
     while loop.step(0.0) == 8:
         pass
     assert stand.clock.now_ms() == before_ms
+
+
+def test_a_refused_batch_is_tried_again_after_growing_pauses_and_in_smaller_parts() -> None:
+    """0, 0.2, 0.4 … at most 5 s; from the third refusal on half the rows. No row is set aside for it."""
+    stand, logic = Stand(), Verbose()
+    loop = stand.loop(logic)
+    stand.turn(loop, 6)
+    stand.feed(8, 0)
+    tries_ms: list[int] = []
+
+    def refuse(step: str, _: str) -> None:
+        if step == "begun":
+            tries_ms.append(stand.clock.elapsed_ms())
+            raise RefusedError("the broker says no.")
+
+    stand.cluster.failpoint = refuse
+    for _ in range(3000):
+        stand.clock.advance(10)
+        loop.step(0.0)
+    pauses_ms = [later - earlier for earlier, later in pairwise(tries_ms)]
+    at_least = [0, 200, 400, 800, 1600, 3200, 5000, 5000]
+    assert all(pause >= least for pause, least in zip(pauses_ms, at_least, strict=False))
+    assert all(pause < 5100 for pause in pauses_ms), "it goes on trying"
+    assert logic.batches[:6] == [8, 8, 8, 4, 2, 1]
+    stand.cluster.failpoint = None
+    stand.turn(loop, 120)
+    assert stand.answers() == stand.inputs()
+    assert stand.dead() == []
+
+
+class Refusing(Answerer):
+    """Sets every row aside."""
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        """One letter a row."""
+        return [DeadLetter(np.arange(len(batch)), "input_test", ["a test says so"] * len(batch))]
+
+
+@pytest.mark.parametrize(("cap_bytes", "kept_bytes"), [(2_000_000, 900_000), (100_000, 4096), (1_000, 0)])
+def test_the_brokers_cap_decides_how_much_of_a_dead_letter_is_kept(
+    monkeypatch: pytest.MonkeyPatch, cap_bytes: int, kept_bytes: int
+) -> None:
+    """Whatever the topic takes, a letter is written, once; the next one is made small enough at once."""
+    commit = MemoryTransactionalProducer.commit
+    too_large = 0
+
+    def capped(self: MemoryTransactionalProducer, transaction: Transaction) -> None:
+        nonlocal too_large
+        if any(send.role == "dead-letters" and record_bytes(send) > cap_bytes for send in transaction.sends):
+            too_large += 1
+            raise TooLargeError("larger than the topic takes.")
+        commit(self, transaction)
+
+    monkeypatch.setattr(MemoryTransactionalProducer, "commit", capped)
+    stand = Stand()
+    loop = stand.loop(Refusing())
+    stand.turn(loop, 6)
+    for _ in range(2):
+        stand.feed(1, 0, b"v" * 900_000)
+        stand.turn(loop, 20)
+    letters = stand.dead()
+    assert [letter["freshet.offset"] for letter in letters] == ["0", "1"]
+    assert {letter["freshet.reason"] for letter in letters} == {"input_test"}
+    assert [len(value or b"") for value in stand.dead_values()] == [kept_bytes] * 2
+    assert too_large <= 3, "the cap is found once"
+    stand.feed(3, 1)
+    stand.turn(loop)
+    assert len(stand.dead()) == 5

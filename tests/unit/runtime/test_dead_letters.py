@@ -8,8 +8,8 @@ import pytest
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus import Place, Send
-from freshet.runtime.dead_letters import dead_letters, expired_letter, origin
-from freshet.runtime.memory.log import MemoryRecord, Payload
+from freshet.runtime.dead_letters import dead_letters, expired_letter, origin, producers_headers
+from freshet.runtime.memory.log import At, MemoryRecord, Payload
 from support.rows import NOW_MS, batch, row
 
 NAMES = TopicNames("dev.", "p")
@@ -108,3 +108,25 @@ def test_expired_records_leave_one_letter_with_the_last_of_them_as_origin() -> N
     assert send.partitions == [2]
     assert origin(list(context(send).items())) == ("features", 2, 11)
     assert context(send)["freshet.reason"] == b"input_expired"
+
+
+def test_the_producers_headers_are_kept_in_front_of_ours() -> None:
+    """In their order, null values and repeats included; one whose name begins like ours cannot be taken for ours."""
+    theirs = [("traceparent", b"00-1"), ("none", None), ("traceparent", b"00-2"), ("freshet.reason", b"fake")]
+    record = MemoryRecord(At("dev.p.features", 0), 7, NOW_MS, Payload(b"k", b"v", theirs))
+    send = letters(record)
+    assert send.headers is not None
+    assert list(send.headers[0][:4]) == [*theirs[:3], ("original.freshet.reason", b"fake")]
+    assert context(send)["freshet.reason"] == b"input_range"
+    assert producers_headers(send.headers[0]) == theirs
+
+
+def test_headers_that_do_not_fit_are_left_out() -> None:
+    """A record may consist of headers alone: its first 4 KiB are kept, and the letter says that it is not whole."""
+    theirs = [(f"h{number}", b"x" * 1000) for number in range(2000)]
+    record = MemoryRecord(At("dev.p.features", 0), 7, NOW_MS, Payload(b"k", b"v", theirs))
+    send = letters(record)
+    assert send.headers is not None
+    assert producers_headers(send.headers[0]) == theirs[:4]
+    assert context(send)["freshet.truncated"] == b"1"
+    assert size_bytes(send) < CAP_BYTES

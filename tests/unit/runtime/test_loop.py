@@ -1,7 +1,11 @@
 """The loop on the memory bus: whatever goes wrong, every input is answered exactly once."""
 
+from collections.abc import Iterable
+from itertools import pairwise
+
 import pytest
 
+from freshet.contracts.logic import Effect
 from freshet.contracts.schemas import schema_lock
 from freshet.runtime.bus import Committed as At
 from freshet.runtime.bus import FatalError, Place, Send, Transaction
@@ -225,3 +229,40 @@ def test_leaving_tells_the_logic_and_frees_the_partitions() -> None:
     stand.turn(stand.loop(Answerer(), "1", fixed=False))
     assert logic.left
     assert stand.answers() == stand.inputs()
+
+
+def test_a_wall_clock_that_steps_back_stops_nothing() -> None:
+    """NTP takes an hour away: partitions are released, facts folded and batches answered as before."""
+    stand, logic = Stand(), Answerer()
+    logic.hold = {0}
+    stand.feed(4, 0)
+    loop = stand.loop(logic)
+    stand.turn(loop)
+    stand.clock.set_wall(stand.clock.now_ms() - 3_600_000)
+    logic.hold, logic.release = set(), {0}
+    stand.turn(loop, 6)
+    assert stand.answers() == stand.inputs()
+
+
+class Timed(Answerer):
+    """Remembers the times that it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ticks_ms: list[int] = []
+
+    def on_tick(self, now_ms: int) -> Iterable[Effect]:
+        """Note it."""
+        self.ticks_ms.append(now_ms)
+        return ()
+
+
+def test_ticks_tell_how_much_time_passed_whatever_the_wall_clock_says() -> None:
+    """A model that is waited for 30 s is waited for 30 s, not an hour and not a moment."""
+    stand, logic = Stand(), Timed()
+    loop = stand.loop(logic)
+    stand.turn(loop, 5)
+    for hours in (-1, 2):
+        stand.clock.set_wall(stand.clock.now_ms() + hours * 3_600_000)
+        stand.turn(loop, 5)
+    assert {later - earlier for earlier, later in pairwise(logic.ticks_ms)} == {60}

@@ -1,40 +1,10 @@
 """Partitions are set to their committed offsets while others flow: what goes wrong there costs no row of either."""
 
-from collections.abc import Iterable
-
 import pytest
 
-from freshet.contracts.logic import Announce, Effect
-from freshet.contracts.messages import WorkerState
-from freshet.runtime.bus import Committed, Place, RetriableError, Send, Transaction
+from freshet.runtime.bus import Committed, Place, RetriableError, Transaction
 from freshet.runtime.memory import SimulatedCrash
 from support.loops import NAMES, Answerer, Stand
-
-
-class Reporter(Answerer):
-    """Reports each partition that it is given."""
-
-    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:
-        """Note it, and say so on the workers topic."""
-        yield from super().on_assign(role, partition, metadata)
-        state = WorkerState(instance=f"p-{partition}", service="inference", pipeline="p", interval_ms=1)
-        yield Announce("workers", state.instance, state)
-
-
-class Unreliable:
-    """A producer that cannot write records of one key."""
-
-    def __init__(self, key: bytes) -> None:
-        self.key: bytes | None = key
-
-    def send(self, send: Send) -> list[int]:
-        """Acknowledge, or do not."""
-        if self.key in send.keys:
-            raise RetriableError("the broker is away.")
-        return [0] * len(send.values)
-
-    def close(self) -> None:
-        """Nothing to free."""
 
 
 def leave_a_transaction_open(stand: Stand, place: Place) -> None:
@@ -89,13 +59,20 @@ def test_a_batch_at_hand_outlives_a_partition_that_cannot_be_placed_yet() -> Non
 def test_partitions_that_flow_already_are_not_placed_again() -> None:
     """Placing two partitions fails at the second: rows of the first that have arrived since must not be read again."""
     stand = Stand()
-    loop, reports = stand.loop(Reporter()), Unreliable(b"p-1")
-    loop._reports = reports
+    loop, starts = stand.loop(Answerer()), 0
+
+    def strike(_: str, operation: str) -> None:
+        nonlocal starts
+        starts += operation == "start"
+        if operation == "start" and 2 <= starts < 6:
+            raise RetriableError("the broker is away.")
+
+    stand.cluster.before = strike
     stand.feed(5, 0)
     stand.turn(loop, 3)
-    reports.key = None
     stand.feed(5, 1)
     stand.turn(loop)
+    assert starts == 6
     assert stand.answers() == stand.inputs()
 
 

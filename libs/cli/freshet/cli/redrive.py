@@ -54,7 +54,7 @@ class DeadRecord:
         A copy that was set aside again keeps the time at which the first one arrived.
         """
         ours = {REDRIVE_OF, ARRIVED_MS}
-        producers = [(name, value) for name, value in self.raw_headers if not dead_letters.is_context(name)]
+        producers = dead_letters.producers_headers(self.raw_headers)
         arrived_ms = self.headers.get(ARRIVED_MS) or self.headers.get("freshet.timestamp_ms", "")
         return [
             *(header for header in producers if header[0] not in ours),

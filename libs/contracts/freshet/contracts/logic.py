@@ -162,7 +162,10 @@ class Logic:
         raise NotImplementedError
 
     def on_tick(self, now_ms: int) -> Iterable[Effect]:  # noqa: ARG002
-        """Wall-clock time passed. Data-plane outputs may not depend on it."""
+        """Time passed: `now_ms` counts from some moment in the past, for intervals and waits; it is no date.
+
+        Data-plane outputs may not depend on it.
+        """
         return ()
 
     def on_job(self, outcome: Outcome) -> None:

@@ -1,6 +1,7 @@
 """Answers one batch after the other: what the logic says becomes visible together with the offsets it answers."""
 
 import time
+from collections import Counter
 from importlib.metadata import version
 from typing import Final
 
@@ -9,8 +10,9 @@ import structlog
 
 from freshet.contracts.logic import DeadLetter, Logic
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Collected, RefusedError, TooLargeError, Transaction, TransactionalProducer
+from freshet.runtime.bus import Collected, Place, RefusedError, TooLargeError, Transaction, TransactionalProducer
 from freshet.runtime.clock import Clock
+from freshet.runtime.dead_letters import CAP_BYTES, record_bytes
 from freshet.runtime.jobs import JobRunner
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.options import LoopOptions
@@ -19,6 +21,10 @@ from freshet.runtime.work import Work
 
 _FIRST_ROWS: Final = 250
 """A restart begins with small batches: one too large for the transaction's timeout would fail again and again."""
+
+_REFUSALS_IN_A_ROW: Final = 3
+_FIRST_PAUSE_MS: Final = 200
+_LONGEST_PAUSE_MS: Final = 5000
 
 
 class Answering:
@@ -42,11 +48,18 @@ class Answering:
         self._service, self._version = service, version("freshet")
         self._jobs, self._clock, self._metrics, self._options, self._log = jobs, clock, metrics, options, log
         self._limit = _FIRST_ROWS
-        self._last_commit_ms = 0
+        self._letter_bytes = CAP_BYTES
+        self._refusals: Counter[Place] = Counter()
+        self._resume_ms = 0
+        self._last_commit_ms: int | None = None
         self._full = False
 
     def turn(self, timeout_s: float) -> int:
         """Answer what has arrived, waiting at most that long for the first row. Returns the rows answered."""
+        pause_ms = self._resume_ms - self._clock.elapsed_ms()
+        if pause_ms > 0:
+            self._clock.sleep(min(timeout_s, pause_ms / 1000))
+            return 0
         self._space()
         got = self._placing.collect(min(self._limit, self._rows_max()), self._options.batch_bytes, timeout_s)
         rows = self._answer(got) if got is not None else 0
@@ -58,10 +71,10 @@ class Answering:
 
     def _space(self) -> None:
         """Keep transactions a little apart under light load; never when a full batch was just there."""
-        if self._full or not self._last_commit_ms:
+        if self._full or self._last_commit_ms is None:
             return
         interval_ms = self._logic.limits.commit_interval_ms
-        early_ms = self._last_commit_ms + interval_ms - self._clock.now_ms()
+        early_ms = self._last_commit_ms + interval_ms - self._clock.elapsed_ms()
         if 0 < early_ms <= interval_ms:
             self._clock.sleep(early_ms / 1000)
 
@@ -82,13 +95,13 @@ class Answering:
         for hold in work.holds:
             self._placing.hold(hold)
         self._limit = min(self._limit * 2, self._rows_max())
-        self._last_commit_ms = self._clock.now_ms()
+        self._last_commit_ms = self._clock.elapsed_ms()
         self._metrics.answered(
             got,
             work,
             logic_s=answered - began,
             commit_s=time.perf_counter() - answered,
-            now_ms=self._last_commit_ms,
+            now_ms=self._clock.now_ms(),
         )
         return work.rows
 
@@ -99,31 +112,65 @@ class Answering:
             if offsets:
                 self._producer.commit(Transaction(work.sends, offsets, got.membership))
         except TooLargeError as error:
-            self._bisect(got, str(error))
+            self._too_large(got, work, str(error))
             return False
         except RefusedError as error:
-            self._log.warning("refused", error=str(error))
+            self._refused(got, error)
             self._placing.rewind("refused")
             return False
         self._placing.committed(offsets)
+        for place in offsets:
+            self._refusals.pop(place, None)
         return True
 
-    def _bisect(self, got: Collected, error: str) -> None:
+    def _refused(self, got: Collected, error: RefusedError) -> None:
+        """Try again after a pause that grows with each refusal in a row, from the third on with half the rows.
+
+        A row is never set aside for that: what the broker refuses is the moment, not the row.
+        """
+        places = [Place(batch.role, partition) for batch in got.batches for partition in batch.spans]
+        self._refusals.update(places)
+        times = max(self._refusals[place] for place in places)
+        if times >= _REFUSALS_IN_A_ROW:
+            self._limit = max(1, _rows(got) // 2)
+        pause_ms = min(_FIRST_PAUSE_MS * 2 ** min(times - 2, 30), _LONGEST_PAUSE_MS) if times > 1 else 0
+        self._resume_ms = self._clock.elapsed_ms() + int(pause_ms)
+        self._log.warning("refused", error=str(error), times=times, pause_ms=pause_ms)
+
+    def _too_large(self, got: Collected, work: Work, error: str) -> None:
         """An output is larger than its topic takes: narrow the batch down to the row at fault and set it aside."""
-        rows = sum(len(batch) for batch in got.batches)
+        rows = _rows(got)
         if rows > 1:
             self._limit = max(1, rows // 2)
-            self._placing.rewind("too_large")
-            return
-        letter = DeadLetter(np.array([0]), "input_output_too_large", [f"its output cannot be written: {error}"])
-        work = self._work()
-        work.add(got.batches[0], [letter])
-        try:
-            self._producer.commit(Transaction(work.sends, work.offsets(self._placing.metadata), got.membership))
-        except RefusedError as refusal:
-            self._log.warning("refused", error=str(refusal))
-        # In either case: the logic believes in an answer that was not published.
+        elif work.letters:
+            self._set_aside(got, work.letters[0])
+        else:
+            why = [f"its output cannot be written: {error}"]
+            self._set_aside(got, DeadLetter(np.array([0]), "input_output_too_large", why))
+        # Whatever became of it: the logic believes in an answer that was not published.
         self._placing.rewind("too_large")
 
+    def _set_aside(self, got: Collected, letter: DeadLetter) -> None:
+        """Commit the letter of the batch's only row alone, as large as the broker lets it be: its cap is found here."""
+        while True:
+            work = self._work()
+            work.add(got.batches[0], [letter])
+            try:
+                self._producer.commit(Transaction(work.sends, work.offsets(self._placing.metadata), got.membership))
+                return
+            except TooLargeError as error:
+                size_bytes = record_bytes(work.sends[0])
+                if size_bytes > self._letter_bytes:  # there is no smaller one
+                    self._refused(got, error)
+                    return
+                self._letter_bytes = size_bytes - 1
+            except RefusedError as error:
+                self._refused(got, error)
+                return
+
     def _work(self) -> Work:
-        return Work(self._names, self._service, self._version)
+        return Work(self._names, self._service, self._version, self._letter_bytes)
+
+
+def _rows(got: Collected) -> int:
+    return sum(len(batch) for batch in got.batches)

@@ -5,10 +5,13 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time for control decisions, and sleeping."""
+    """Wall time for dates, elapsed time for intervals and waits, and sleeping."""
 
     def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
+        """Milliseconds since 1970. It may step, either way, whenever the machine's clock is set."""
+
+    def elapsed_ms(self) -> int:
+        """Milliseconds since some moment in the past. It only ever goes on, at the pace of time."""
 
     def sleep(self, seconds: float) -> None:
         """Wait; a manual clock only moves on."""
@@ -21,6 +24,10 @@ class SystemClock:
         """See `Clock`."""
         return time.time_ns() // 1_000_000
 
+    def elapsed_ms(self) -> int:
+        """See `Clock`."""
+        return time.monotonic_ns() // 1_000_000
+
     def sleep(self, seconds: float) -> None:
         """See `Clock`."""
         time.sleep(seconds)
@@ -31,15 +38,25 @@ class ManualClock:
 
     def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
         self._now_ms = float(now_ms)
+        self._elapsed_ms = 1_000_000.0
 
     def now_ms(self) -> int:
         """See `Clock`."""
         return int(self._now_ms)
 
+    def elapsed_ms(self) -> int:
+        """See `Clock`."""
+        return int(self._elapsed_ms)
+
     def sleep(self, seconds: float) -> None:
         """See `Clock`."""
-        self._now_ms += seconds * 1000
+        self.advance(seconds * 1000)
 
-    def advance(self, milliseconds: int) -> None:
-        """Let that much time pass."""
+    def advance(self, milliseconds: float) -> None:
+        """Let that much time pass; less than nothing sets the wall clock back."""
         self._now_ms += milliseconds
+        self._elapsed_ms += max(milliseconds, 0)
+
+    def set_wall(self, now_ms: int) -> None:
+        """Set the wall clock; no time passes."""
+        self._now_ms = float(now_ms)

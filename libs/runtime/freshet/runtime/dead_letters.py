@@ -4,27 +4,32 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from freshet.contracts.batch import Batch, Headers
+from freshet.contracts.batch import Batch, Headers, Record
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus import Place, Send
 
 _CONTEXT: Final = "freshet."
 _REDRIVEN: Final = "freshet.redriven"
+_PRODUCERS: Final = "original."
+"""Put before a producer's header whose name begins like ours."""
 ROLE: Final = "dead-letters"
+CAP_BYTES: Final = topic_table()[ROLE].max_message_bytes or 0
+"""What the topic takes if nobody altered it; the broker's own word counts (`record_bytes`)."""
 _DETAIL_BYTES: Final = 512
 _KEPT_BYTES: Final = 4096
-# what headers and the record's own framing may need beside key and value
-_CONTEXT_BYTES: Final = 4096
+_RECORD_BYTES: Final = 128  # batch header and varints, rounded up
+_HEADER_BYTES: Final = 10  # two lengths
 
 
-def dead_letters(batch: Batch, effect: DeadLetter, names: TopicNames, service: str, version: str) -> Send:
-    """The records that set these rows of the batch aside.
+def dead_letters(
+    batch: Batch, effect: DeadLetter, names: TopicNames, service: str, version: str, *, cap_bytes: int = CAP_BYTES
+) -> Send:
+    """The records that set these rows of the batch aside: the producer's headers first, then ours.
 
-    A record too large for the dead-letter topic keeps its first 4 KiB, its length and its sha256, so that it can always
-    be written.
+    A record that would be larger than `cap_bytes` keeps the first 4 KiB of its key, value and headers each, the length
+    and the sha256 of its value; if that is still too large, only our headers.
     """
-    cap = (topic_table()[ROLE].max_message_bytes or 0) - _CONTEXT_BYTES
     keys, values, partitions, headers = [], [], [], []
     common = (
         ("freshet.reason", effect.reason.encode()),
@@ -35,8 +40,7 @@ def dead_letters(batch: Batch, effect: DeadLetter, names: TopicNames, service: s
     )
     for row, detail in zip(effect.rows.tolist(), effect.details, strict=True):
         record = batch.records[row]
-        key, value = record.key(), record.value()
-        context: list[tuple[str, bytes]] = [
+        context: list[tuple[str, bytes | None]] = [
             *common,
             ("freshet.detail", _clipped(detail)),
             ("freshet.partition", str(record.partition()).encode()),
@@ -45,15 +49,23 @@ def dead_letters(batch: Batch, effect: DeadLetter, names: TopicNames, service: s
         ]
         if effect.schema_id is not None:
             context.append(("freshet.schema_id", str(effect.schema_id).encode()))
-        if len(key or b"") + len(value or b"") > cap:
-            context += _fingerprint(value or b"")
-            value = (value or b"")[:_KEPT_BYTES]
-            key = (key or b"")[:_KEPT_BYTES]
+        key, value, told = _fitting(record, context, cap_bytes)
         keys.append(key)
         values.append(value)
         partitions.append(record.partition())
-        headers.append(context)
+        headers.append(told)
     return Send(ROLE, keys, values, partitions, headers)
+
+
+def record_bytes(send: Send) -> int:
+    """What the largest of these records weighs, rounded up: one that was refused for its size says where the cap is."""
+    headers = send.headers or [()] * len(send.values)
+    return max(_size_bytes(*record) for record in zip(send.keys, send.values, headers, strict=True))
+
+
+def producers_headers(headers: Headers | None) -> list[tuple[str, bytes | None]]:
+    """The headers that the record of a dead letter came with, as far as they were kept."""
+    return [(name.removeprefix(_PRODUCERS), value) for name, value in headers or () if not is_context(name)]
 
 
 def expired_letter(place: Place, low: int, detail: str) -> Send:
@@ -107,7 +119,34 @@ def _clipped(detail: str) -> bytes:
     return detail.encode()[:_DETAIL_BYTES].decode(errors="ignore").encode()
 
 
-def _fingerprint(value: bytes) -> list[tuple[str, bytes]]:
+def _fitting(
+    record: Record, context: list[tuple[str, bytes | None]], cap_bytes: int
+) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]:
+    """Key, value and headers of a letter: as much of the record as the topic takes."""
+    key, value = record.key(), record.value()
+    told = [(_PRODUCERS + name if is_context(name) else name, text) for name, text in record.headers() or ()]
+    whole = [*told, *context]
+    if _size_bytes(key, value, whole) <= cap_bytes:
+        return key, value, whole
+    context = [*context, *_fingerprint(value or b"")]
+    key, value = (key or b"")[:_KEPT_BYTES], (value or b"")[:_KEPT_BYTES]
+    kept_bytes = 0
+    for kept, (name, text) in enumerate(told):
+        kept_bytes += len(name.encode()) + len(text or b"")
+        if kept_bytes > _KEPT_BYTES:
+            told = told[:kept]
+            break
+    if _size_bytes(key, value, [*told, *context]) <= cap_bytes:
+        return key, value, [*told, *context]
+    return None, b"", context
+
+
+def _size_bytes(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    told_bytes = sum(len(name.encode()) + len(text or b"") + _HEADER_BYTES for name, text in headers)
+    return len(key or b"") + len(value or b"") + told_bytes + _RECORD_BYTES
+
+
+def _fingerprint(value: bytes) -> list[tuple[str, bytes | None]]:
     return [
         ("freshet.truncated", str(len(value)).encode()),
         ("freshet.sha256", hashlib.sha256(value).hexdigest().encode()),

@@ -22,6 +22,7 @@ from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.placing import Placing
 from freshet.runtime.recovery import Trace
+from freshet.runtime.reports import InlineReports, Reports
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.work import announcement
 
@@ -47,8 +48,9 @@ class Loop:
         traces: Sequence[Trace] = (),
         options: LoopOptions | None = None,
         assignor: Assignor | None = None,
+        reports: Reports | None = None,
     ) -> None:
-        """`assignor`: see `DataService`."""
+        """`assignor`: see `DataService`. `reports` takes what the logic announces outside a batch, inline if None."""
         self.logic = logic
         self._bus, self._service, self._jobs, self._clock = bus, service, jobs, clock
         self._pipeline = names.pipeline
@@ -61,7 +63,7 @@ class Loop:
         self._log = structlog.get_logger("loop").bind(service=service, pipeline=names.pipeline, slot=slot)
         self._feed = Feed(bus.reader(logic.follows))
         self._producer = bus.transactional_producer(service, slot)
-        self._reports = bus.producer()
+        self._reports = reports or InlineReports(bus.producer())
         self._placing = Placing(
             logic,
             bus,
@@ -104,10 +106,10 @@ class Loop:
 
     def _control(self) -> None:
         """Fold new facts, hand over job outcomes, and let the logic know that time passed."""
-        now_ms = self._clock.now_ms()
-        if now_ms < self._next_control_ms:
+        elapsed_ms = self._clock.elapsed_ms()
+        if elapsed_ms < self._next_control_ms:
             return
-        self._next_control_ms = now_ms + _CONTROL_INTERVAL_MS
+        self._next_control_ms = elapsed_ms + _CONTROL_INTERVAL_MS
         for fact in self._feed.facts():
             self.logic.fold(fact)
         for role, count in self._feed.refused.items():
@@ -116,7 +118,7 @@ class Loop:
         for outcome in self._jobs.outcomes():
             self.logic.on_job(outcome)
         if self._placing.joined:
-            self._carry_out(self.logic.on_tick(now_ms))
+            self._carry_out(self.logic.on_tick(elapsed_ms))
         self._metrics.state(held=self._placing.held, ready=self.unready() is None)
 
     def _join(self, timeout_s: float) -> bool:
@@ -134,11 +136,11 @@ class Loop:
         return True
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
-        """Effects outside any batch: reports are written at once and may repeat, they are whole states."""
+        """Effects outside any batch. Reports are written beside the loop and may repeat: they are whole states."""
         for effect in effects:
             match effect:
                 case Announce():
-                    self._reports.send(announcement(effect))
+                    self._reports.put(announcement(effect))
                 case Start():
                     self._jobs.start(effect.job)
                 case Release():

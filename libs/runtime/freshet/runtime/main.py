@@ -26,6 +26,7 @@ from freshet.runtime.kafka.releases import warn_if_faulty
 from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.process import keep_freed_memory
+from freshet.runtime.reports import BackgroundReports
 from freshet.runtime.service import Context, ControlService, Service
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.telemetry import Metrics, configure_logs
@@ -147,6 +148,7 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
             traces=service.traces,
             options=options,
             assignor=service.assignor,
+            reports=BackgroundReports(context.bus.producer),
         )
         for context in contexts
     ]

@@ -7,20 +7,22 @@ from freshet.contracts.control import encode
 from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Mark, Publish, Start
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Committed, Place, Send
-from freshet.runtime.dead_letters import dead_letters
+from freshet.runtime.dead_letters import CAP_BYTES, dead_letters
 
 
 class Work:
     """What a logic wants done about the batches of one poll."""
 
-    def __init__(self, names: TopicNames, service: str, version: str) -> None:
-        self._names, self._service, self._version = names, service, version
+    def __init__(self, names: TopicNames, service: str, version: str, letter_bytes: int = CAP_BYTES) -> None:
+        """No dead letter is made larger than `letter_bytes`."""
+        self._names, self._service, self._version, self._letter_bytes = names, service, version, letter_bytes
         self.sends: list[Send] = []
         self.holds: list[Hold] = []
         self.jobs: list[object] = []
         self.abort: str | None = None
         self.rows = 0
         self.dead: dict[str, int] = {}
+        self.letters: list[DeadLetter] = []
         self._ends: dict[Place, int] = {}
         self._marks: dict[Place, str] = {}
 
@@ -37,7 +39,10 @@ class Work:
                     self.sends.append(announcement(effect))
                 case DeadLetter():
                     self.dead[effect.reason] = self.dead.get(effect.reason, 0) + len(effect.rows)
-                    self.sends.append(dead_letters(batch, effect, self._names, self._service, self._version))
+                    self.letters.append(effect)
+                    names, cap_bytes = self._names, self._letter_bytes
+                    letters = dead_letters(batch, effect, names, self._service, self._version, cap_bytes=cap_bytes)
+                    self.sends.append(letters)
                 case Mark():
                     self._marks[Place(effect.role, effect.partition)] = effect.metadata
                 case Hold():
