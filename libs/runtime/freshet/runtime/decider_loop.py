@@ -104,7 +104,7 @@ class DeciderLoop:
                         f"{role}, partition {partition}: a transaction has been open from offset {span.end} on since "
                         f"before we took over, and hides what was decided up to offset {span.high}. The broker ought "
                         "to have ended it. `freshet doctor` names it; end it as docs/failures.md says ('A transaction "
-                        "that Kafka never ends'), then start again."
+                        "that never ends'), then start again."
                     )
         return None
 
