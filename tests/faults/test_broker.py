@@ -11,10 +11,10 @@ import pytest
 from freshet.contracts.topic_plan import topic_names
 from freshet.local import broker
 from freshet.models.bundle import Bundle
-from freshet.runtime.bus import Committed, Place, Transaction
+from freshet.runtime.bus import Committed, Place, RefusedError, Transaction
 from freshet.runtime.kafka.producer import KafkaTransactionalProducer
 from freshet.runtime.kafka.transactions import find_hanging
-from support.buses import KafkaWorld, committed, opened, send, settled
+from support.buses import KafkaWorld, collect, committed, opened, send, settled
 from support.faults import Trial
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.faults]
@@ -72,7 +72,7 @@ def test_a_broker_that_is_killed_and_comes_back(
 
 
 def test_a_producer_that_idles_through_a_restart_is_replaced(own: Broker, namespace: str) -> None:
-    """Its next transaction goes through: the old client would hang in it until the watchdog ends the process."""
+    """Once its member has polled, its next transaction goes through: the old client would hang in it for good."""
     world, place = KafkaWorld(own.address, namespace), Place("features", 0)
     world.make_topics("features", "predictions")
     producer = opened(world.bus)
@@ -81,7 +81,11 @@ def test_a_producer_that_idles_through_a_restart_is_replaced(own: Broker, namesp
     producer.commit(Transaction([send("predictions", b"one")], {place: Committed(1)}, consumer.membership()))
     assert committed(consumer, place) == Committed(1)
     own.die_and_return()
-    producer.commit(Transaction([send("predictions", b"two")], {place: Committed(2)}, consumer.membership()))
+    two = Transaction([send("predictions", b"two")], {place: Committed(2)}, consumer.membership())
+    with pytest.raises(RefusedError, match="the next poll"):
+        producer.commit(two)
+    assert collect(consumer) is None
+    producer.commit(two)
     assert committed(consumer, place) == Committed(2)
     assert producer._producer is not client
     world.close()
