@@ -9,11 +9,13 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.codec import Decoder
 from freshet.contracts.control import decode, encode
 from freshet.contracts.messages import Cutover, Message, ModelVersion, WorkerState
+from freshet.contracts.position import unstamped
 from freshet.contracts.schemas import current_schema
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.jobs import LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.loading import load_model, retire_model
+from freshet.inference.service import SERVICE as INFERENCE
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus import Place, Send
 from freshet.runtime.clock import ManualClock
@@ -21,13 +23,12 @@ from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.loop import Loop
 from freshet.runtime.memory import MemoryBus, MemoryCluster
 from freshet.runtime.options import LoopOptions
-from freshet.runtime.recovery import Trace
 from freshet.runtime.telemetry import Metrics
 from support.inference import CLASSES, FEATURES, PIPELINE, plain, rollout, specification, vector
 from support.inference_models import softmax_manifest, softmax_model
 
 NAMES = TopicNames("", PIPELINE)
-TRACE = Trace("predictions", "Prediction", "features", "features_partition", "features_offset", with_position=True)
+TRACE = INFERENCE.traces[0]
 PARTITIONS = 2
 
 
@@ -179,4 +180,4 @@ def test_a_successor_goes_on_where_the_log_says(stage: Stage) -> None:
     reader = stage.bus.consumer("inference", ["features"], None, "range")
     committed = reader.committed([Place("features", 0)], 1.0)[Place("features", 0)]
     assert committed is not None
-    assert committed.metadata == "e=2 f=0"
+    assert unstamped(committed.metadata)[0] == "e=2 f=0"

@@ -9,10 +9,11 @@ from freshet.cli.records import headers_of
 from freshet.contracts.batch import Batch
 from freshet.contracts.codec import Decoder, Encoder, Ragged, Strings
 from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish, Release
-from freshet.contracts.position import Position
+from freshet.contracts.position import Position, unstamped
 from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.contracts.topics import TopicNames
+from freshet.inference.service import SERVICE as INFERENCE
 from freshet.runtime.bus import Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.jobs import InlineJobs
@@ -20,12 +21,11 @@ from freshet.runtime.loop import Loop
 from freshet.runtime.memory import MemoryBus, MemoryCluster
 from freshet.runtime.memory.log import At
 from freshet.runtime.options import LoopOptions
-from freshet.runtime.recovery import Trace
 from freshet.runtime.reports import Reports
 from freshet.runtime.telemetry import Metrics
 
 NAMES = TopicNames("", "p")
-TRACE = Trace("predictions", "Prediction", "features", "features_partition", "features_offset", with_position=True)
+TRACE = INFERENCE.traces[0]
 
 
 class Answerer(Logic):
@@ -183,10 +183,10 @@ class Stand:
         )
 
     def committed(self, partition: int) -> tuple[int, str] | None:
-        """The group's committed offset and metadata."""
+        """The group's committed offset and the logic's metadata."""
         group = self.cluster.group(NAMES.group("inference"))
         found = group.committed(At(NAMES.topic("features"), partition))
-        return (found.offset, found.metadata) if found is not None else None
+        return (found.offset, unstamped(found.metadata)[0]) if found is not None else None
 
     def read(self, role: str) -> list[Batch]:
         """All records of the role."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from freshet.contracts.codec import Decoder, frame_header
+from freshet.contracts.codec import Column, Decoder, Strings, frame_header
 from freshet.contracts.logic import Announce, DeadLetter, Effect, Mark, Publish
 from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import to_text
@@ -30,13 +30,19 @@ from support.inference import (
 from support.inference_models import softmax_manifest, softmax_model
 
 
+def topics_of(column: Column) -> list[str]:
+    """A column of topic ids as text."""
+    assert isinstance(column, Strings)
+    return list(map(to_text, column.tobytes()))
+
+
 def test_a_prediction_says_all_about_its_row() -> None:
     """Every field, the key and the partition number; the label is the class of the highest score."""
     worker = serving(model("v1"), rollout(1, "v1"))
     (publish,) = of_kind(worker.answer(vector(1, 33)), Publish)
     columns = Decoder(current_schema("Prediction")).decode(list(publish.values)).columns
     (answer,) = answers([publish])
-    topics = {name: list(map(to_text, columns[name].tobytes())) for name in ("features_topic", "source_topic")}
+    topics = {name: topics_of(columns[name]) for name in ("features_topic", "source_topic")}
     assert {name: plain(column) for name, column in columns.items() if name not in topics} | topics == {
         "event_id": ["e1-33"],
         "entity": ["card5"],

@@ -14,6 +14,7 @@ from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.pipeline import PipelineSpec, load_folder
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.schemas import Schema, event_schema_id
+from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.ingestion.core.plan import build_plan
 from freshet.local.corruption import KINDS, Corrupter
 from freshet.local.event_values import event_encoder
@@ -98,7 +99,7 @@ def refused_rows(text: str, schema: Schema, values: list[bytes | None]) -> set[i
     stage = build_plan(record, {schema_id: schema}).stages["events"]
     at = At("events", 0)
     batch = Batch("events", [MemoryRecord(at, row, NOW_MS, Payload(b"k", value)) for row, value in enumerate(values)])
-    answer = stage.answer(batch, stage.read(batch))
+    answer = stage.answer(batch, stage.read(batch), UNKNOWN_BYTES)
     assert len(answer.refused) + len(answer.at) == len(values)
     return {refused.row for refused in answer.refused}
 

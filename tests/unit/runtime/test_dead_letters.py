@@ -8,7 +8,7 @@ import pytest
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus import Place, Send
-from freshet.runtime.dead_letters import dead_letters, expired_letter, origin, producers_headers
+from freshet.runtime.dead_letters import dead_letters, expired_letter, origin, producers_headers, topic_id_of
 from freshet.runtime.memory.log import At, MemoryRecord, Payload
 from support.rows import NOW_MS, batch, row
 
@@ -19,7 +19,7 @@ CAP_BYTES = topic_table()["dead-letters"].max_message_bytes or 0
 def letters(record: MemoryRecord, detail: str = "age is 900", schema_id: int | None = None) -> Send:
     """The dead letter of one record."""
     effect = DeadLetter(np.array([0]), "input_range", [detail], schema_id)
-    return dead_letters(batch([record]), effect, NAMES, "ingestion", "1.2.3")
+    return dead_letters(batch([record]), effect, NAMES, "ingestion", "1.2.3", topic_id="features-topic-of-now_")
 
 
 def context(send: Send) -> dict[str, bytes]:
@@ -43,6 +43,7 @@ def test_the_bytes_stay_untouched_and_the_headers_tell_the_rest() -> None:
         "freshet.detail": b"age is 900",
         "freshet.role": b"features",
         "freshet.topic": b"dev.p.features",
+        "freshet.topic_id": b"features-topic-of-now_",
         "freshet.partition": b"3",
         "freshet.offset": b"41",
         "freshet.timestamp_ms": str(NOW_MS + 41).encode(),
@@ -104,10 +105,11 @@ def test_what_does_not_fit_keeps_its_beginning_its_length_and_its_fingerprint() 
 
 def test_expired_records_leave_one_letter_with_the_last_of_them_as_origin() -> None:
     """Recovery then starts behind it."""
-    send = expired_letter(Place("features", 2), 12, "offsets 3 to 12 expired unread")
+    send = expired_letter(Place("features", 2), 12, "offsets 3 to 12 expired unread", "of-this-topic")
     assert send.partitions == [2]
     assert origin(list(context(send).items())) == ("features", 2, 11)
     assert context(send)["freshet.reason"] == b"input_expired"
+    assert topic_id_of(list(context(send).items())) == "of-this-topic"
 
 
 def test_the_producers_headers_are_kept_in_front_of_ours() -> None:

@@ -96,7 +96,7 @@ def test_transactions_are_as_far_apart_as_the_pipeline_says(interval_ms: int) ->
 
 def test_inference_gives_the_limits_of_the_newest_specification() -> None:
     """The same numbers that admission and warm-up judge models by."""
-    logic = InferenceLogic("loans", "0", topic_id="t", memory=lambda: 0)
+    logic = InferenceLogic("loans", "0", topic_id="A" * 22, memory=lambda: 0)
     assert logic.limits == BatchLimits()
     for number, rows in ((1, 100), (2, 50)):
         text = SPEC_TEXT + f"\nlimits: {{max_batch_rows: {rows}, commit_interval_ms: {number}}}\n"

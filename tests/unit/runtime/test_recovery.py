@@ -1,17 +1,23 @@
 """Where a partition starts whose offset was lost: behind the last thing that we answered, and nowhere else."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
 
+from freshet.contracts.batch import Batch
 from freshet.contracts.codec import Encoder, Ragged, Strings
+from freshet.contracts.control import encode
 from freshet.contracts.logic import DeadLetter
+from freshet.contracts.messages import Cutover
 from freshet.contracts.schemas import current_schema, schema_id
-from freshet.contracts.topic_id import UNKNOWN_BYTES
+from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.ingestion.service import SERVICE as INGESTION
 from freshet.runtime.bus import Committed, FatalError, Place, Send, Span
 from freshet.runtime.dead_letters import dead_letters
 from freshet.runtime.memory import MemoryBus, MemoryCluster
-from freshet.runtime.recovery import checked, recover
+from freshet.runtime.memory.reader import MemoryLogReader
+from freshet.runtime.recovery import STEP_ROWS, Recovery, Trace, checked
 from support.loops import NAMES, TRACE, predictions
 from support.rows import batch, row
 
@@ -25,6 +31,14 @@ def bus() -> MemoryBus:
     cluster = MemoryCluster()
     cluster.ensure(NAMES, 2)
     return MemoryBus(cluster, NAMES)
+
+
+def recover(bus: MemoryBus, traces: Sequence[Trace], place: Place) -> Committed | None:
+    """What one partition's search finds."""
+    search = Recovery(bus, traces, NAMES.pipeline, [place], {place.role: bus.topic_id(place.role)})
+    while not search.step():
+        pass
+    return search.found(place)
 
 
 def answer(bus: MemoryBus, *places: tuple[int, int]) -> None:
@@ -125,7 +139,109 @@ def test_a_reset_below_our_answers_is_refused() -> None:
         checked(HERE, Committed(3), Committed(10, "e=1 f=0"), WHOLE, "e=0 f=0")
 
 
-def test_a_topic_made_anew_under_old_answers_is_refused() -> None:
-    """Its offsets start over: they would be taken for answered, and be skipped unseen."""
-    with pytest.raises(FatalError, match="made anew"):
+def test_a_log_that_lost_its_end_is_refused() -> None:
+    """New records would take numbers that are answered already."""
+    with pytest.raises(FatalError, match="lost its end"):
         checked(HERE, None, Committed(500, "e=1 f=0"), WHOLE, "e=0 f=0")
+
+
+class _Counting(MemoryBus):
+    """Counts the records that its readers give."""
+
+    def __init__(self, cluster: MemoryCluster) -> None:
+        super().__init__(cluster, NAMES)
+        self.rows = 0
+
+    def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> MemoryLogReader:
+        """One that counts."""
+        made = super().reader(roles, starts)
+        plainly = made.read
+
+        def read(limit: int, timeout_s: float) -> list[Batch]:
+            found = plainly(limit, timeout_s)
+            self.rows += sum(map(len, found))
+            return found
+
+        made.read = read  # type: ignore[method-assign]
+        return made
+
+
+def written_over_days(partitions: int, hours: int, rows_an_hour: int) -> _Counting:
+    """Feature vectors and their predictions, some each hour."""
+    cluster = MemoryCluster()
+    cluster.ensure(NAMES, partitions)
+    bus = _Counting(cluster)
+    for hour in range(hours):
+        for partition in range(partitions):
+            at = list(range(hour * rows_an_hour, (hour + 1) * rows_an_hour))
+            bus.producer().send(Send("features", [b"k"] * len(at), [b"v"] * len(at), [partition] * len(at)))
+            answer(bus, *((partition, offset) for offset in at))
+        cluster.advance(3_600_000)
+    return bus
+
+
+def test_a_long_retained_log_is_read_from_its_tail_once_for_all_partitions() -> None:
+    """30,000 predictions over days, 6 partitions: some hundreds are read, and never more than a step allows."""
+    bus = written_over_days(partitions=6, hours=100, rows_an_hour=50)
+    places = [Place("features", partition) for partition in range(6)]
+    search = Recovery(bus, [TRACE], NAMES.pipeline, places, {"features": bus.topic_id("features")})
+    done, steps = False, []
+    while not done:
+        before = bus.rows
+        done = search.step()
+        steps.append(bus.rows - before)
+    assert [search.found(place) for place in places] == [Committed(5_000, "e=1 f=0")] * 6
+    assert max(steps) <= 2 * STEP_ROWS
+    assert bus.rows <= 6 * (100 + 50), "the last hundred of each partition tell the time, the last minutes the place"
+
+
+def test_a_partition_that_was_quiet_for_long_is_found_far_back() -> None:
+    """The search widens until the input itself holds nothing older."""
+    bus = written_over_days(partitions=2, hours=200, rows_an_hour=5)
+    for _ in range(100):
+        bus.cluster.advance(3_600_000)
+        bus.producer().send(Send("features", [b"k"], [b"v"], [1]))
+        answer(bus, (1, bus.spans("features")[1].end - 1))
+    assert recover(bus, [TRACE], HERE) == Committed(1_000, "e=1 f=0")
+
+
+def test_a_search_yields_to_the_loop_after_so_many_rows() -> None:
+    """However much lies in the last minutes: a member that does not poll is thrown out."""
+    bus = written_over_days(partitions=1, hours=1, rows_an_hour=4 * STEP_ROWS)
+    search = Recovery(bus, [TRACE], NAMES.pipeline, [HERE], {"features": bus.topic_id("features")})
+    steps = 0
+    while not search.step():
+        steps += 1
+    assert steps >= 4
+    assert search.found(HERE) == Committed(4 * STEP_ROWS, "e=1 f=0")
+
+
+def test_cut_overs_tell_a_position_that_no_prediction_shows(bus: MemoryBus) -> None:
+    """Only those of this pipeline, lane, partition and life of the topic."""
+    answer(bus, (0, 9))
+    set_aside(bus, 0, 12)
+    here = bus.topic_id("features")
+    cut = Cutover(
+        pipeline="p", lane="serve", topic_id=here, partition=0, first_offset=10, epoch=2, fallback=1, cause="quarantine"
+    )
+    for number, other in enumerate(
+        (
+            cut,
+            cut.model_copy(update={"epoch": 7, "pipeline": "q"}),
+            cut.model_copy(update={"epoch": 7, "lane": "shadow:1"}),
+            cut.model_copy(update={"epoch": 7, "topic_id": "A" * 22}),
+            cut.model_copy(update={"epoch": 7, "partition": 1}),
+        )
+    ):
+        bus.producer().send(Send("cutovers", [b"%d" % number], [encode(other)]))
+    bus.producer().send(Send("cutovers", [b"x"], [b"a stranger's"]))
+    assert recover(bus, [TRACE], HERE) == Committed(13, "e=2 f=1")
+
+
+def test_answers_to_another_life_do_not_count(bus: MemoryBus) -> None:
+    """Those that do not say whose they are do: an older release wrote them."""
+    for topic_id, offset in ((bytes(15) + b"\x7f", 50), (to_bytes(bus.topic_id("features")), 20), (UNKNOWN_BYTES, 9)):
+        bus.producer().send(Send("predictions", [b"k"], predictions([0], [offset], topic_id), [0]))
+        expected = {50: None, 20: 21, 9: 21}[offset]
+        found = recover(bus, [TRACE], HERE)
+        assert (found.offset if found else None) == expected

@@ -19,7 +19,7 @@ CUT = Cutover(
 
 def work() -> Work:
     """Nothing done yet."""
-    return Work(NAMES, "inference", "1.0")
+    return Work(NAMES, "inference", "1.0", {"features": "T"})
 
 
 def test_the_next_offset_of_every_partition_is_committed() -> None:

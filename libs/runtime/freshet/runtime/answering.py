@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Final
 
@@ -10,7 +11,16 @@ import structlog
 
 from freshet.contracts.logic import DeadLetter, Logic
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Collected, Place, RefusedError, TooLargeError, Transaction, TransactionalProducer
+from freshet.runtime.bus import (
+    Collected,
+    Committed,
+    Place,
+    RefusedError,
+    RetriableError,
+    TooLargeError,
+    Transaction,
+    TransactionalProducer,
+)
 from freshet.runtime.clock import Clock
 from freshet.runtime.dead_letters import CAP_BYTES, record_bytes
 from freshet.runtime.jobs import JobRunner
@@ -110,7 +120,7 @@ class Answering:
         offsets = work.offsets(self._placing.metadata)
         try:
             if offsets:
-                self._producer.commit(Transaction(work.sends, offsets, got.membership))
+                self._publish(got, work, offsets)
         except TooLargeError as error:
             self._too_large(got, work, str(error))
             return False
@@ -156,7 +166,7 @@ class Answering:
             work = self._work()
             work.add(got.batches[0], [letter])
             try:
-                self._producer.commit(Transaction(work.sends, work.offsets(self._placing.metadata), got.membership))
+                self._publish(got, work, work.offsets(self._placing.metadata))
                 return
             except TooLargeError as error:
                 size_bytes = record_bytes(work.sends[0])
@@ -168,8 +178,19 @@ class Answering:
                 self._refused(got, error)
                 return
 
+    def _publish(self, got: Collected, work: Work, offsets: Mapping[Place, Committed]) -> None:
+        """Commit the answers with their offsets, if what was read is of the topics that they will name.
+
+        Raises RefusedError, or FatalError if an input topic was made anew.
+        """
+        try:
+            self._placing.lives.confirm({batch.role for batch in got.batches})
+        except RetriableError as error:
+            raise RefusedError(f"nothing was written: {error}") from error
+        self._producer.commit(Transaction(work.sends, self._placing.stamped(offsets), got.membership))
+
     def _work(self) -> Work:
-        return Work(self._names, self._service, self._version, self._letter_bytes)
+        return Work(self._names, self._service, self._version, self._placing.lives.known, self._letter_bytes)
 
 
 def _rows(got: Collected) -> int:

@@ -4,7 +4,7 @@
 (role, partition); only the bus knows physical topic names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -213,6 +213,10 @@ class LogReader(Protocol):
         """Free everything."""
 
 
+TopicIds = Callable[[], Mapping[str, str]]
+"""Waits for the ids of topics by role."""
+
+
 class Bus(Protocol):
     """Makes clients that see one namespace and, for data topics, one pipeline."""
 
@@ -244,6 +248,12 @@ class Bus(Protocol):
         """Of every partition the first offset whose broker timestamp is not before that time, its end where none is.
 
         Raises RetriableError; an absent topic gives {}.
+        """
+
+    def ask_topic_ids(self, roles: Sequence[str]) -> TopicIds:
+        """Ask for the ids of these roles' topics at once; what is returned waits for the answer.
+
+        Both may raise RetriableError; an absent topic has the id ''.
         """
 
     def topic_id(self, role: str) -> str:

@@ -13,6 +13,7 @@ _CONTEXT: Final = "freshet."
 _REDRIVEN: Final = "freshet.redriven"
 _PRODUCERS: Final = "original."
 """Put before a producer's header whose name begins like ours."""
+_TOPIC_ID: Final = "freshet.topic_id"
 ROLE: Final = "dead-letters"
 CAP_BYTES: Final = topic_table()[ROLE].max_message_bytes or 0
 """What the topic takes if nobody altered it; the broker's own word counts (`record_bytes`)."""
@@ -23,9 +24,18 @@ _HEADER_BYTES: Final = 10  # two lengths
 
 
 def dead_letters(
-    batch: Batch, effect: DeadLetter, names: TopicNames, service: str, version: str, *, cap_bytes: int = CAP_BYTES
+    batch: Batch,
+    effect: DeadLetter,
+    names: TopicNames,
+    service: str,
+    version: str,
+    *,
+    topic_id: str = "",
+    cap_bytes: int = CAP_BYTES,
 ) -> Send:
     """The records that set these rows of the batch aside: the producer's headers first, then ours.
+
+    `topic_id` is that of the topic they were read from.
 
     A record that would be larger than `cap_bytes` keeps the first 4 KiB of its key, value and headers each, the length
     and the sha256 of its value; if that is still too large, only our headers.
@@ -35,6 +45,7 @@ def dead_letters(
         ("freshet.reason", effect.reason.encode()),
         ("freshet.role", batch.role.encode()),
         ("freshet.topic", names.topic(batch.role).encode()),
+        (_TOPIC_ID, topic_id.encode()),
         ("freshet.service", service.encode()),
         ("freshet.version", version.encode()),
     )
@@ -68,11 +79,12 @@ def producers_headers(headers: Headers | None) -> list[tuple[str, bytes | None]]
     return [(name.removeprefix(_PRODUCERS), value) for name, value in headers or () if not is_context(name)]
 
 
-def expired_letter(place: Place, low: int, detail: str) -> Send:
+def expired_letter(place: Place, low: int, detail: str, topic_id: str) -> Send:
     """The record that stands for all that retention deleted below `low` before it was read."""
     context = [
         ("freshet.reason", b"input_expired"),
         ("freshet.role", place.role.encode()),
+        (_TOPIC_ID, topic_id.encode()),
         ("freshet.partition", str(place.partition).encode()),
         ("freshet.offset", str(low - 1).encode()),
         ("freshet.detail", detail.encode()),
@@ -94,6 +106,12 @@ def origin(headers: Headers | None) -> tuple[str, int, int] | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def topic_id_of(headers: Headers | None) -> str:
+    """Kafka's id of the topic that a dead letter's record was read from; '' if the headers do not say."""
+    found = next((value for name, value in headers or () if name == _TOPIC_ID and value is not None), b"")
+    return found.decode(errors="replace")
 
 
 def is_context(header: str) -> bool:

@@ -69,6 +69,7 @@ class Loop:
             bus,
             self._producer,
             traces=traces,
+            pipeline=names.pipeline,
             carry_out=self._carry_out,
             metrics=self._metrics,
             log=self._log,
@@ -119,6 +120,7 @@ class Loop:
             self.logic.on_job(outcome)
         if self._placing.joined:
             self._carry_out(self.logic.on_tick(elapsed_ms))
+            self._placing.watch(elapsed_ms)
         self._metrics.state(held=self._placing.held, ready=self.unready() is None)
 
     def _join(self, timeout_s: float) -> bool:
@@ -156,9 +158,7 @@ class Loop:
             return self._newer
         if not self._placing.joined:
             return "reading control topics"
-        if self._placing.unplaced:
-            return f"{self._placing.unplaced} partitions wait for their committed offsets"
-        return self.logic.unready()
+        return self._placing.unready() or self.logic.unready()
 
     @property
     def _newer(self) -> str | None:

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 
 from freshet.contracts.logic import Effect, Hold, Logic, Release
+from freshet.contracts.position import stamped, unstamped
 from freshet.runtime.bus import (
     Bus,
     Collected,
@@ -18,11 +19,14 @@ from freshet.runtime.bus import (
     Transaction,
     TransactionalProducer,
 )
+from freshet.runtime.counterparts import Counterparts
 from freshet.runtime.dead_letters import expired_letter
+from freshet.runtime.lives import Lives
 from freshet.runtime.loop_metrics import LoopMetrics
-from freshet.runtime.recovery import Trace, checked, recover
+from freshet.runtime.recovery import Recovery, Trace, checked, lost_end
 
 _COMMITTED_TIMEOUT_S: Final = 1.0
+_WATCH_MS: Final = 5_000
 
 
 class Placing:
@@ -38,12 +42,20 @@ class Placing:
         producer: TransactionalProducer,
         *,
         traces: Sequence[Trace],
+        pipeline: str,
         carry_out: Callable[[Iterable[Effect]], None],
         metrics: LoopMetrics,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         """`carry_out` does what the logic wants done when it is given a partition."""
-        self._logic, self._bus, self._producer, self._traces = logic, bus, producer, traces
+        self._logic, self._bus, self._producer = logic, bus, producer
+        self._traces, self._pipeline = traces, pipeline
+        self.lives = Lives(bus, logic.reads, logic.on_topic)
+        """The input topics' ids: what was read is answered under them, or not at all."""
+        self._counterparts = Counterparts(bus, traces)
+        self._recovery: Recovery | None = None
+        self._lacking: dict[Place, str] = {}
+        self._watched_ms = 0
         self._carry_out, self._metrics, self._log = carry_out, metrics, log
         self._consumer: GroupConsumer | None = None
         self._unplaced: set[Place] = set()
@@ -60,10 +72,14 @@ class Placing:
         """How many partitions wait for the logic to release them."""
         return len(self._held)
 
-    @property
-    def unplaced(self) -> int:
-        """How many partitions wait for their committed offsets."""
-        return len(self._unplaced)
+    def unready(self) -> str | None:
+        """Why partitions wait that are to flow; None if none does."""
+        if self._recovery is not None:
+            searched = f"{len(self._recovery.places)} partitions search the answers for where they go on"
+            return self._recovery.waits or f"{searched}: their committed offsets are lost, or not ours."
+        if self._unplaced:
+            return f"{len(self._unplaced)} partitions wait for their committed offsets"
+        return next(iter(self._lacking.values()), None)
 
     @property
     def metadata(self) -> Mapping[Place, str]:
@@ -84,11 +100,13 @@ class Placing:
         if got is not None and got.torn:
             self.rewind("rebalance")
             return None
+        if got is not None:
+            self.lives.ask()
         return got
 
     def idle(self, timeout_s: float, cause: str) -> None:
         """Stay a member of the group and read nothing: every partition waits at its committed offset for `place`."""
-        if self._group.owned() - self._held.keys() - self._unplaced:
+        if self._group.owned() - self._held.keys() - self._unplaced - self._lacking.keys():
             self.rewind(cause)
         self.collect(1, 1, timeout_s)
 
@@ -99,23 +117,35 @@ class Placing:
         be known, and the rows of the others, already read, would be lost with the batch.
         """
         self._unplaced &= self._group.owned()
+        self._set_lacking_aside()
         if not self._unplaced:
+            self._recovery = None
             return
-        # As of now, not of the last change: a rebalance that gave and took nothing has moved the generation on, too.
-        # It is not too new either, since what we own goes to nobody before a callback has told us, inside a poll.
-        membership = self._group.membership()
+        self.lives.learn({place.role for place in self._unplaced})
         committed = self._group.committed(sorted(self._unplaced), _COMMITTED_TIMEOUT_S)
-        fresh = {place: self._first(place, known) for place, known in committed.items() if self._is_new(known)}
-        if fresh:
-            # Before the first poll, so that a crash cannot move the start.
-            try:
-                self._producer.commit(Transaction(offsets=fresh, membership=membership))
-            except RefusedError as error:
-                self._log.info("start_refused", error=str(error))
-                return
-        for place in sorted(self._unplaced):
-            self._begin(place, fresh.get(place) or committed[place])
-            self._unplaced.discard(place)  # each at once: it flows now, and may not be set back if the next one fails
+        lost: dict[Place, Committed | None] = {}
+        for place, known in committed.items():
+            at, usable = self._understood(place, known)
+            if at is not None and usable:
+                self._begin(place, at)
+            else:
+                lost[place] = at
+        for place, start in self._recovered(lost).items():
+            self._begin(place, start)
+
+    def watch(self, now_ms: int) -> None:
+        """Every few seconds: whether a topic was made anew (FatalError), and whether what lacks has come."""
+        if not 0 <= now_ms - self._watched_ms < _WATCH_MS:
+            self._watched_ms = now_ms
+            self.lives.watch()
+            for place in [place for place in self._lacking if self._counterparts.lack(place) is None]:
+                del self._lacking[place]
+                self._unplaced.add(place)
+
+    def stamped(self, offsets: Mapping[Place, Committed]) -> dict[Place, Committed]:
+        """These offsets as they are committed: with the id of the topic that each is of."""
+        known = self.lives.known
+        return {place: Committed(at.offset, stamped(at.metadata, known[place.role])) for place, at in offsets.items()}
 
     def hold(self, effect: Hold) -> None:
         """Deliver nothing of this partition until it is released."""
@@ -139,7 +169,7 @@ class Placing:
 
         Never to the batch's first, which another owner may have passed.
         """
-        for place in self._group.owned() - self._held.keys():
+        for place in self._group.owned() - self._held.keys() - self._lacking.keys():
             self._group.pause(place)
             self._unplaced.add(place)
         self._metrics.rewound(cause)
@@ -149,7 +179,10 @@ class Placing:
         """Records were deleted before we read them: stop, or leave a dead letter that says which and go on."""
         if error.place not in self._group.owned():
             return  # it was taken from us in the same poll: its next owner will find out
+        self.lives.learn({error.place.role})
         place, span = error.place, self._group.span(error.place)
+        if error.position > span.high:
+            raise lost_end(place, error.position, span) from error
         if not skip:
             raise FatalError(
                 f"{error} The topic holds {span.low} to {span.end}: its retention has overtaken us. Raise the "
@@ -158,9 +191,9 @@ class Placing:
         detail = f"offsets {error.position} to {span.low} expired unread"
         at = Committed(span.low, self._metadata.get(place, self._logic.origin))
         self._log.error("expired", place=place, detail=detail)
-        letter = expired_letter(place, span.low, detail)
+        letter = expired_letter(place, span.low, detail, self.lives.known[place.role])
         try:
-            self._producer.commit(Transaction([letter], {place: at}, self._group.membership()))
+            self._producer.commit(Transaction([letter], self.stamped({place: at}), self._group.membership()))
         except RefusedError as refused:
             self._log.warning("refused", error=str(refused))  # rewound, it finds out again
         self.rewind("expired")
@@ -179,6 +212,8 @@ class Placing:
         changes = self._group.take_changes()
         if not changes.revoked and not changes.assigned:
             return
+        if changes.revoked:
+            self._recovery = None  # others may answer there before it is ours again
         for place in changes.revoked:
             self._forget(place)
             self._logic.on_revoke(place.role, place.partition)
@@ -189,22 +224,61 @@ class Placing:
     def _forget(self, place: Place) -> None:
         self._unplaced.discard(place)
         self._held.pop(place, None)
+        self._lacking.pop(place, None)
         self._metadata.pop(place, None)
 
-    def _is_new(self, known: Committed | None) -> bool:
-        """Whether the group has no offset, or one that says nothing where a position in history must stand."""
-        return known is None or (not known.metadata and bool(self._logic.origin))
+    def _set_lacking_aside(self) -> None:
+        """Do not read what could not be answered, and let the rest flow."""
+        for place in sorted(self._unplaced):
+            why = self._counterparts.lack(place)
+            if why is not None:
+                self._unplaced.discard(place)
+                self._lacking[place] = why
+                self._log.error("no_counterpart", place=place, why=why)
 
-    def _first(self, place: Place, known: Committed | None) -> Committed:
-        """Where a partition starts that has no usable committed offset."""
-        recovered = recover(self._bus, self._traces, place)
+    def _understood(self, place: Place, known: Committed | None) -> tuple[Committed | None, bool]:
+        """A committed offset without its stamp, and whether it can be gone on from as it is.
+
+        One of an earlier life of the topic means nothing. One without a stamp was set by an operator's tool, or by an
+        older release: our own outputs must confirm it.
+        """
+        if known is None:
+            return None, False
+        metadata, topic_id = unstamped(known.metadata)
+        if topic_id and topic_id != self.lives.known[place.role]:
+            self._log.warning("offset_of_an_earlier_topic", place=place, committed=known)
+            return None, False
+        return Committed(known.offset, metadata), bool(topic_id and (metadata or not self._logic.origin))
+
+    def _recovered(self, lost: Mapping[Place, Committed | None]) -> Mapping[Place, Committed]:
+        """Where partitions start that have no usable committed offset, committed; empty while that is not known."""
+        if not lost:
+            self._recovery = None
+            return {}
+        if self._recovery is None or self._recovery.places != lost.keys():
+            self._recovery = Recovery(self._bus, self._traces, self._pipeline, lost.keys(), self.lives.known)
+        search, self._recovery = self._recovery, None  # whatever goes wrong, it begins anew
+        if not search.step():
+            self._recovery = search
+            return {}
+        starts = {place: self._first(place, known, search.found(place)) for place, known in lost.items()}
+        try:
+            # Before the first poll, so that a crash cannot move the start. With the membership of now, not of when the
+            # search began; it is not too new, since what we own goes to nobody before a callback has told us.
+            self._producer.commit(Transaction(offsets=self.stamped(starts), membership=self._group.membership()))
+        except RefusedError as error:
+            self._log.info("start_refused", error=str(error))
+            return {}
+        return starts
+
+    def _first(self, place: Place, known: Committed | None, recovered: Committed | None) -> Committed:
         start = checked(place, known, recovered, self._group.span(place), self._logic.origin)
         self._log.info("starting", place=place, committed=known, recovered=recovered, start=start)
         return start
 
-    def _begin(self, place: Place, at: Committed | None) -> None:
-        assert at is not None
+    def _begin(self, place: Place, at: Committed) -> None:
         self._metadata[place] = at.metadata
         self._carry_out(self._logic.on_assign(place.role, place.partition, at.metadata))
         if place not in self._held:
             self._group.start(place, at.offset)
+        self._unplaced.discard(place)  # each at once: it flows now, and may not be set back if the next one fails

@@ -13,9 +13,17 @@ from freshet.runtime.dead_letters import CAP_BYTES, dead_letters
 class Work:
     """What a logic wants done about the batches of one poll."""
 
-    def __init__(self, names: TopicNames, service: str, version: str, letter_bytes: int = CAP_BYTES) -> None:
-        """No dead letter is made larger than `letter_bytes`."""
-        self._names, self._service, self._version, self._letter_bytes = names, service, version, letter_bytes
+    def __init__(
+        self,
+        names: TopicNames,
+        service: str,
+        version: str,
+        topic_ids: Mapping[str, str],
+        letter_bytes: int = CAP_BYTES,
+    ) -> None:
+        """`topic_ids` are those of the input topics, by role; no dead letter is made larger than `letter_bytes`."""
+        self._names, self._service, self._version = names, service, version
+        self._topic_ids, self._letter_bytes = topic_ids, letter_bytes
         self.sends: list[Send] = []
         self.holds: list[Hold] = []
         self.jobs: list[object] = []
@@ -40,9 +48,7 @@ class Work:
                 case DeadLetter():
                     self.dead[effect.reason] = self.dead.get(effect.reason, 0) + len(effect.rows)
                     self.letters.append(effect)
-                    names, cap_bytes = self._names, self._letter_bytes
-                    letters = dead_letters(batch, effect, names, self._service, self._version, cap_bytes=cap_bytes)
-                    self.sends.append(letters)
+                    self.sends.append(self._letters(batch, effect))
                 case Mark():
                     self._marks[Place(effect.role, effect.partition)] = effect.metadata
                 case Hold():
@@ -54,6 +60,18 @@ class Work:
                     self.jobs.append(effect.job)
                 case _:
                     raise TypeError(f"{type(effect).__name__} is not an answer to a batch.")
+
+    def _letters(self, batch: Batch, effect: DeadLetter) -> Send:
+        topic_id = self._topic_ids.get(batch.role, "")
+        return dead_letters(
+            batch,
+            effect,
+            self._names,
+            self._service,
+            self._version,
+            topic_id=topic_id,
+            cap_bytes=self._letter_bytes,
+        )
 
     def offsets(self, metadata: Mapping[Place, str]) -> dict[Place, Committed]:
         """What to commit: the next offset of each partition answered, with its new metadata or the last known."""

@@ -89,7 +89,15 @@ SERVICE = DataService(
     name="inference",
     logic=_logic,
     traces=(
-        Trace("predictions", "Prediction", "features", "features_partition", "features_offset", with_position=True),
+        Trace(
+            "predictions",
+            "Prediction",
+            "features",
+            "features_partition",
+            "features_offset",
+            "features_topic",
+            with_position=True,
+        ),
     ),
     runner=_runner,
 )

@@ -14,8 +14,8 @@ SERVICE = DataService(
     name="ingestion",
     logic=_logic,
     traces=(
-        Trace("features", "FeatureVector", "events", "source_partition", "source_offset"),
-        Trace("labels", "Label", "feedback", "source_partition", "source_offset"),
+        Trace("features", "FeatureVector", "events", "source_partition", "source_offset", "source_topic"),
+        Trace("labels", "Label", "feedback", "source_partition", "source_offset", "source_topic"),
     ),
     # Re-keying writes to every partition: a killed worker's open transaction would hide everybody's rows for as long.
     transaction_timeout_ms=5000,

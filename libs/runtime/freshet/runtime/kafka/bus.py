@@ -1,13 +1,14 @@
 """Makes Kafka clients for one namespace and pipeline."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from functools import cached_property
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, OffsetSpec, TopicDescription  # type: ignore[attr-defined]
 
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Assignor, Place, Span
+from freshet.runtime.bus import Assignor, Place, Span, TopicIds
 from freshet.runtime.kafka import config
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.kafka.connection import ConnectionErrors
@@ -84,18 +85,24 @@ class KafkaBus:
             found = self._offsets(topic, partitions, OffsetSpec.for_timestamp(timestamp_ms))
         return {number: found[number] if found[number] >= 0 else ends[number] for number in partitions}
 
+    def ask_topic_ids(self, roles: Sequence[str]) -> TopicIds:
+        """See `bus.Bus`."""
+        topics = {role: self.names.topic(role) for role in roles}
+        doing = f"asking for the ids of {', '.join(topics.values())}"
+        with translated(doing, self._why):
+            asked = self._admin.describe_topics(
+                TopicCollection(list(topics.values())), request_timeout=REQUEST_TIMEOUT_S
+            )
+
+        def answer() -> dict[str, str]:
+            with translated(doing, self._why):
+                return {role: _topic_id(asked[topic]) for role, topic in topics.items()}
+
+        return answer
+
     def topic_id(self, role: str) -> str:
         """See `bus.Bus`."""
-        topic = self.names.topic(role)
-        with translated(f"asking for the id of {topic}", self._why):
-            answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT_S)[topic]
-            try:
-                # URL-safe, because it becomes a part of keys that are joined by a slash
-                return str(answer.result().topic_id).replace("/", "_").replace("+", "-")
-            except KafkaException as error:
-                if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    return ""
-                raise
+        return self.ask_topic_ids([role])()[role]
 
     def _partitions(self, topic: str) -> list[int]:
         """Numbers of the topic's partitions, ascending; none if it does not exist."""
@@ -126,3 +133,13 @@ class KafkaBus:
     @cached_property
     def _admin(self) -> AdminClient:
         return AdminClient(config.common(self._bootstrap_servers, self._extra) | {"error_cb": self._errors})
+
+
+def _topic_id(asked: "Future[TopicDescription]") -> str:
+    try:
+        # URL-safe, because it becomes a part of keys that are joined by a slash
+        return str(asked.result().topic_id).replace("/", "_").replace("+", "-")
+    except KafkaException as error:
+        if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return ""
+        raise

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Assignor, Place, Span
+from freshet.runtime.bus import Assignor, Place, Span, TopicIds
 from freshet.runtime.memory.calls import client_call
 from freshet.runtime.memory.cluster import MemoryCluster
 from freshet.runtime.memory.consumer import MemoryGroupConsumer
@@ -58,10 +58,15 @@ class MemoryBus:
         return {log.at.partition: log.offset_at(timestamp_ms) for log in topic.logs} if topic is not None else {}
 
     @client_call
+    def ask_topic_ids(self, roles: Sequence[str]) -> TopicIds:
+        """See `bus.Bus`. The answer is that of the moment of asking."""
+        found = {role: self.cluster.find_topic(self.names.topic(role)) for role in roles}
+        ids = {role: topic.topic_id if topic is not None else "" for role, topic in found.items()}
+        return lambda: ids
+
     def topic_id(self, role: str) -> str:
         """See `bus.Bus`."""
-        topic = self.cluster.find_topic(self.names.topic(role))
-        return topic.topic_id if topic is not None else ""
+        return self.ask_topic_ids([role])()[role]
 
     def _topics(self, roles: Sequence[str]) -> dict[str, str]:
         return {role: self.names.topic(role) for role in roles}

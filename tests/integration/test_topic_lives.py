@@ -1,0 +1,194 @@
+"""On a real Kafka: topics that are deleted and made anew, or grown, under loops that run."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
+
+from freshet.contracts.codec import Strings
+from freshet.contracts.control import encode
+from freshet.contracts.framed import FramedReader
+from freshet.contracts.logic import Logic
+from freshet.contracts.topic_id import to_text
+from freshet.contracts.topic_plan import topic_configs
+from freshet.contracts.topics import TopicNames, topic_table
+from freshet.ingestion.core.logic import IngestionLogic
+from freshet.ingestion.service import SERVICE as INGESTION
+from freshet.runtime.bus import FatalError, RetriableError, Send
+from freshet.runtime.clock import SystemClock
+from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.kafka import KafkaBus
+from freshet.runtime.kafka.admin import KafkaAdmin
+from freshet.runtime.loop import Loop
+from freshet.runtime.provision import provision
+from freshet.runtime.reading import everything
+from freshet.runtime.recovery import Trace
+from freshet.runtime.telemetry import Metrics
+from support.ingestion import applied, framed, framed_feedback, loan
+from support.loops import TRACE, Answerer
+
+pytestmark = pytest.mark.kafka
+
+_PATIENCE_S = 60.0
+
+
+class Stage:
+    """A pipeline of two partitions on the shared broker, and one service on it whose process is started again."""
+
+    def __init__(self, bootstrap_servers: str, namespace: str, service: str) -> None:
+        self.names = TopicNames(namespace, "loans")
+        self.admin = KafkaAdmin(bootstrap_servers)
+        self.client = AdminClient({"bootstrap.servers": bootstrap_servers})
+        provision(self.admin, namespace, [("loans", 2)])
+        self.bus = KafkaBus(bootstrap_servers, self.names, transaction_timeout_ms=5000)
+        self.producer = self.bus.producer()
+        record = applied().message
+        assert record is not None
+        self.producer.send(Send("pipelines", [b"loans/1"], [encode(record)]))
+        self.service = service
+        self.stops: list[str] = []
+        self.loop = self.started()
+
+    def started(self) -> Loop:
+        """A new process."""
+        logic: Logic = Answerer() if self.service == "inference" else IngestionLogic("loans")
+        traces: tuple[Trace, ...] = (TRACE,) if self.service == "inference" else INGESTION.traces
+        return Loop(
+            logic,
+            self.bus,
+            self.names,
+            service=self.service,
+            slot="0",
+            fixed_slot=True,
+            jobs=InlineJobs(lambda job: job),
+            clock=SystemClock(),
+            metrics=Metrics(),
+            traces=traces,
+        )
+
+    def until(self, what: Callable[[], bool], seconds: float = _PATIENCE_S) -> None:
+        """Turn the loop until it is so; one that stops is started again, as by its supervisor."""
+        end = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < end, f"not within {seconds} s: {self.loop.unready()}; stops: {self.stops}"
+            try:
+                self.loop.step(0.05)
+            except FatalError as error:
+                self.stops.append(str(error))
+                self.loop.close()
+                self.loop = self.started()
+
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """Turn the loop all the time while this work is done."""
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(work)
+            self.until(done.done)
+            done.result()
+
+    def feed(self, role: str, count: int, partition: int = 0) -> None:
+        """Records of an input topic."""
+        now_ms = int(time.time() * 1000)
+        values: dict[str, Callable[[int], bytes]] = {
+            "events": lambda row: framed(loan(event_id=f"e{row}", at=now_ms)),
+            "feedback": lambda row: framed_feedback(event_id=f"e{row}", labelled_at=now_ms),
+            "features": lambda _: b"v",
+        }
+        made = [values[role](row) for row in range(count)]
+        producer = self.bus.producer()  # a fresh one: it knows nothing of an earlier topic
+        producer.send(Send(role, [b"k"] * count, made, [partition] * count))
+        producer.close()
+
+    def make_anew(self, role: str, pause_s: float = 0.0) -> None:
+        """Delete the topic, and make it again: as fast as the broker lets us, or after a pause."""
+        stanza, old = topic_table()[role], self.bus.topic_id(role)
+        self.admin.delete([self.names.topic(role)])
+        time.sleep(pause_s)
+        while self.bus.topic_id(role) in {"", old}:
+            try:
+                self.admin.create(self.names.topic(role), 2, topic_configs(stanza))
+            except (KafkaException, FatalError, RetriableError):
+                time.sleep(0.02)
+
+    def answers(self, trace: Trace) -> list[tuple[str, int, int]]:
+        """Topic id, partition and offset of everything answered with data, ascending."""
+        found: list[tuple[str, int, int]] = []
+        reader = FramedReader.of(trace.record, max_bytes=1 << 20)
+        for batch in everything(self.bus, trace.output):
+            columns = reader.read(batch.values).columns
+            topics = columns[trace.topic]
+            assert isinstance(topics, Strings)
+            places = (np.asarray(columns[name]).tolist() for name in (trace.partition, trace.offset))
+            found += zip(map(to_text, topics.tobytes()), *places, strict=True)
+        return sorted(found)
+
+
+INPUTS = [("inference", TRACE), *(("ingestion", trace) for trace in INGESTION.traces)]
+
+
+@pytest.mark.parametrize(("service", "trace"), INPUTS, ids=["features", "events", "feedback"])
+def test_a_topic_made_anew_again_and_again_under_a_running_loop(
+    kafka: str, namespace: str, service: str, trace: Trace
+) -> None:
+    """Every row of every life has exactly one answer, which names its life; the process stops with one sentence."""
+    stage = Stage(kafka, namespace, service)
+    expected: list[tuple[str, int, int]] = []
+    stage.until(lambda: stage.loop.unready() is None)
+    stage.feed(trace.input, 5)
+    for before, rows in ((5, 12), (12, 40), (40, 3), (3, 30)):
+        topic_id = stage.bus.topic_id(trace.input)
+        expected = sorted(expected + [(topic_id, 0, row) for row in range(before)])
+        stage.until(lambda: len(stage.answers(trace)) >= len(expected))  # noqa: B023
+        assert stage.answers(trace) == expected
+
+        def change(rows: int = rows) -> None:
+            # After the pause the client looks for the topic so seldom that it finds it with its records there.
+            stage.make_anew(trace.input, pause_s=2.0)
+            stage.feed(trace.input, rows)
+
+        stage.meanwhile(change)
+    expected = sorted(expected + [(stage.bus.topic_id(trace.input), 0, row) for row in range(30)])
+    stage.until(lambda: len(stage.answers(trace)) >= len(expected))
+    assert stage.answers(trace) == expected
+    assert any("made anew while it was read" in why for why in stage.stops), stage.stops
+    assert all("made anew" in why for why in stage.stops), stage.stops
+    stage.loop.close()
+
+
+def test_a_topic_made_anew_while_the_service_is_stopped(kafka: str, namespace: str) -> None:
+    """Longer than what was answered of the old one: none of its first rows is passed over."""
+    stage = Stage(kafka, namespace, "ingestion")
+    trace = INGESTION.traces[0]
+    stage.feed("events", 5)
+    stage.until(lambda: len(stage.answers(trace)) == 5)
+    stage.loop.close()
+    stage.make_anew("events")
+    stage.feed("events", 12)
+    stage.loop = stage.started()
+    stage.until(lambda: len(stage.answers(trace)) >= 17)
+    new = stage.bus.topic_id("events")
+    assert [offset for topic, _, offset in stage.answers(trace) if topic == new] == list(range(12))
+    assert stage.stops == []
+    stage.loop.close()
+
+
+def test_a_topic_grown_by_hand(kafka: str, namespace: str) -> None:
+    """A bad event in the new partition stops nothing: it is not read before it could be set aside."""
+    stage = Stage(kafka, namespace, "ingestion")
+    trace = INGESTION.traces[0]
+    topic = stage.names.topic("events")
+    stage.client.create_partitions([NewPartitions(topic, 3)])[topic].result()
+    stage.until(lambda: len(stage.client.list_topics(topic).topics[topic].partitions) == 3)
+    stage.loop.close()  # else it would see the new partition with its next look at the metadata, minutes later
+    stage.loop = stage.started()
+    stage.until(lambda: "events/2 waits" in (stage.loop.unready() or ""))
+    producer = stage.bus.producer()
+    producer.send(Send("events", [b"k"], [b"garbage"], [2]))
+    stage.feed("events", 5)
+    stage.until(lambda: len(stage.answers(trace)) == 5)
+    assert stage.stops == []
+    assert "features has only 2 partitions" in (stage.loop.unready() or "")
+    stage.loop.close()

@@ -1,0 +1,269 @@
+"""Topics that change under a pipeline: made anew, grown, emptied, cut short. It goes on rightly, or says why not."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.codec import Strings
+from freshet.contracts.framed import FramedReader
+from freshet.contracts.logic import DeadLetter, Effect
+from freshet.contracts.topic_id import to_text
+from freshet.runtime.bus import Committed, FatalError
+from freshet.runtime.loop import Loop
+from freshet.runtime.memory.log import At, Payload
+from support.loops import NAMES, Answerer, Stand
+
+TOPIC = NAMES.topic("features")
+
+
+def lives(stand: Stand) -> list[tuple[str, int, int]]:
+    """Topic id, partition and offset of everything answered, ascending."""
+    found: list[tuple[str, int, int]] = []
+    reader = FramedReader.of("Prediction", max_bytes=1 << 20)
+    for batch in stand.bus.reader(["predictions"]).read(10_000, 0.0):
+        columns = reader.read(batch.values).columns
+        topics = columns["features_topic"]
+        assert isinstance(topics, Strings)
+        places = (np.asarray(columns[name]).tolist() for name in ("features_partition", "features_offset"))
+        found += zip(map(to_text, topics.tobytes()), *places, strict=True)
+    return sorted(found)
+
+
+def anew(stand: Stand, partitions: int = 2) -> None:
+    """Delete the features topic, and make it again."""
+    stand.cluster.delete_topic(TOPIC)
+    stand.cluster.create_topic(TOPIC, partitions)
+
+
+def stopped(stand: Stand, loop: Loop, match: str, times: int = 200) -> None:
+    """The loop stops with such a sentence."""
+    with pytest.raises(FatalError, match=match):
+        stand.turn(loop, times)
+    loop.close()
+
+
+def set_offset(stand: Stand, offset: int, metadata: str = "") -> None:
+    """What an operator's tool does to a stopped group."""
+    group = stand.cluster.group(NAMES.group("inference"))
+    group.commit(At(TOPIC, 0), Committed(offset, metadata))
+
+
+@pytest.mark.parametrize("rows", [3, 5, 12])
+def test_a_topic_made_anew_while_stopped_is_answered_from_its_beginning(rows: int) -> None:
+    """Shorter, as long, or longer than what was answered of the old one: each row of both lives has one answer."""
+    stand = Stand()
+    stand.feed(5)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    loop.close()
+    old = stand.bus.topic_id("features")
+    anew(stand)
+    stand.feed(rows)
+    stand.turn(stand.loop(Answerer()), 30)
+    new = stand.bus.topic_id("features")
+    assert lives(stand) == sorted([(old, 0, row) for row in range(5)] + [(new, 0, row) for row in range(rows)])
+
+
+def test_an_offset_of_an_earlier_life_is_void() -> None:
+    """The group's offset outlived the topic (a commit after its deletion): the stamp tells."""
+    stand = Stand()
+    stand.feed(5)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    group = stand.cluster.group(NAMES.group("inference"))
+    old = group.committed(At(TOPIC, 0))
+    assert old is not None
+    loop.close()
+    anew(stand)
+    set_offset(stand, *old)
+    stand.feed(12)
+    stand.turn(stand.loop(Answerer()), 30)
+    assert [row[2] for row in lives(stand) if row[0] == stand.bus.topic_id("features")] == list(range(12))
+
+
+def test_a_topic_made_anew_while_running_ends_the_process_before_a_row_is_answered_in_the_old_name() -> None:
+    """The client reads on at the old position without a word; the next process answers all of the new topic."""
+    stand = Stand()
+    stand.feed(5)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    old = stand.bus.topic_id("features")
+    stand.cluster.topic(TOPIC).topic_id = "AAAAAAAAAAAAAAAAAAAANW"  # what a client sees that noticed nothing
+    stand.feed(7)
+    stopped(stand, loop, "made anew while it was read")
+    assert lives(stand) == [(old, 0, row) for row in range(5)]
+
+
+def test_an_idle_process_notices_a_topic_made_anew() -> None:
+    """Without any record, within seconds."""
+    stand = Stand()
+    stand.feed(5)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    stand.cluster.topic(TOPIC).topic_id = "AAAAAAAAAAAAAAAAAAAANW"
+    stopped(stand, loop, "made anew while it was read")
+
+
+def test_a_reset_without_a_stamp_is_judged_by_the_answers() -> None:
+    """Back: refused, with the offset to set. Set as told, it goes on. Every logic, one without positions too."""
+    stand = Stand()
+    stand.feed(5)
+    loop = stand.loop(_Plain())
+    stand.turn(loop)
+    loop.close()
+    set_offset(stand, 0)
+    stopped(stand, stand.loop(_Plain()), "reset to 0, but is answered up to 5")
+    set_offset(stand, 5)
+    stand.feed(2)
+    stand.turn(stand.loop(_Plain()), 30)
+    assert stand.answers() == stand.inputs()
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_log_that_lost_its_end_stops_whatever_expiry_may_do(*, skip: bool) -> None:
+    """Retained rows are answered already, and new ones would take their numbers."""
+    stand = Stand()
+    stand.feed(20)
+    loop = stand.loop(Answerer(), skip_expired=skip)
+    stand.turn(loop, 30)
+    log = stand.cluster.topic(TOPIC).log(0)
+    log._keep([record for record in log._records if record.offset() < 15])
+    log.high_watermark = 15
+    stopped(stand, loop, "lost its end")
+    assert len(stand.answers()) == 20
+    assert stand.dead() == []
+
+
+def test_an_emptied_topic_goes_on_at_its_end() -> None:
+    """Deleted records that were answered are nobody's loss, with the group's offset and without."""
+    stand = Stand()
+    stand.feed(5)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    stand.cluster.truncate(TOPIC, 0, 5)
+    stand.feed(2)
+    stand.turn(loop)
+    loop.close()
+    stand.cluster.truncate(TOPIC, 0, 7)
+    stand.cluster._groups.clear()
+    stand.turn(stand.loop(Answerer()))
+    stand.feed(2)
+    stand.turn(stand.loop(Answerer()), 30)
+    assert stand.answers() == [(0, row) for row in range(9)]
+
+
+def test_a_grown_partition_waits_and_the_rest_flows() -> None:
+    """Its rows are not read, so that none can fail to be set aside; once the outputs have grown, it flows."""
+    stand = Stand()
+    anew(stand, 3)
+    loop = stand.loop(_Refuser())
+    stand.turn(loop)
+    stand.feed(5, 0)
+    stand.feed(5, 2)
+    stand.turn(loop, 30)
+    assert [(letter["freshet.partition"], letter["freshet.offset"]) for letter in stand.dead()] == [
+        ("0", str(row)) for row in range(5)
+    ]
+    assert loop.unready() is not None
+    assert "features/2 waits: predictions has only 2 partitions" in (loop.unready() or "")
+    for role in ("predictions", "dead-letters"):
+        topic = stand.cluster.topic(NAMES.topic(role))
+        topic.logs.append(type(topic.logs[0])(At(topic.name, 2)))
+    stand.turn(loop, 200)
+    assert len(stand.dead()) == 10
+    assert loop.unready() is None
+
+
+def test_letters_of_another_life_are_no_answers() -> None:
+    """Dead letters carry the id too: the new topic's first rows are set aside once more."""
+    stand = Stand()
+    stand.feed(5)
+    loop = stand.loop(_Refuser())
+    stand.turn(loop)
+    loop.close()
+    anew(stand)
+    stand.feed(9)
+    stand.turn(stand.loop(_Refuser()), 30)
+    new = stand.bus.topic_id("features")
+    assert [letter["freshet.offset"] for letter in stand.dead() if letter["freshet.topic_id"] == new] == list(
+        "012345678"
+    )
+
+
+def test_a_search_waits_for_an_open_transaction_on_the_outputs() -> None:
+    """Answers behind its first record cannot be seen: to go on would give them twice."""
+    stand = Stand(partitions=1)
+    stand.feed(5)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    loop.close()
+    stand.cluster._groups.clear()
+    hanging = stand.cluster.transactions.open("hanging")
+    stand.cluster.transactions.begin(hanging, stand.cluster.now_ms)
+    log = stand.cluster.topic(NAMES.topic("predictions")).log(0)
+    transaction = stand.cluster.transactions.current(hanging)
+    transaction.logs.add(log)
+    log.append(stand.cluster.now_ms, Payload(b"k", b"v"), transaction)
+    late = stand.loop(Answerer())
+    stand.turn(late, 5)
+    assert "predictions/0 has an open transaction" in (late.unready() or "")
+    stand.cluster.transactions.end(hanging, committed=False)
+    stand.feed(1)
+    stand.turn(late, 30)
+    assert stand.answers() == stand.inputs()
+
+
+def test_no_row_reaches_a_logic_that_has_lost_its_partition() -> None:
+    """A batch torn by a rebalance is dropped before it is answered: the logic has forgotten the partition by then."""
+    stand = Stand()
+    logic = _Owner()
+    loop = stand.loop(logic, fixed=False)
+    stand.turn(loop, 6)
+    for partition in (0, 1):
+        stand.feed(5, partition)
+    (member,) = stand.cluster.group(NAMES.group("inference")).members
+    others: list[Loop] = []
+
+    def join() -> None:
+        others.append(stand.loop(_Owner(), "1", fixed=False))
+        stand.turn(others[0], 3)
+
+    stand.cluster.rebalance_during_next_collect(member, join)
+    for _ in range(10):
+        stand.turn(loop, 1)
+        stand.turn(others[0], 1)
+    assert stand.answers() == stand.inputs()
+
+
+class _Plain(Answerer):
+    """Knows no positions in history, as ingestion."""
+
+    origin = ""
+
+
+class _Refuser(Answerer):
+    """Sets every row aside."""
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        yield DeadLetter(np.arange(len(batch)), "input_range", ["no"] * len(batch))
+
+
+class _Owner(Answerer):
+    """Insists that every row is of a partition that it was given and has not lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mine: set[int] = set()
+
+    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:
+        self.mine.add(partition)
+        return super().on_assign(role, partition, metadata)
+
+    def on_revoke(self, role: str, partition: int) -> None:
+        self.mine.discard(partition)
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        assert set(batch.partitions.tolist()) <= self.mine
+        return super().on_batch(batch)
