@@ -93,8 +93,11 @@ def test_step_by_step_with_a_model_of_ones_own(shell: Shell) -> None:
     shell.freshet(*replay)
     shell.freshet("model", "rollback", *PIPELINE)
     shell.freshet(*replay, "--rows", "1500")
-    found = shell.document("verify", *PIPELINE, "--wait", "30")
+    found = shell.document("verify", *PIPELINE, "--wait", "30", "--scores", "400", "--last", "1h")
     assert (found["pending"], found["answered"]) == (0, ROWS - spoiled + ROWS + 1500)
+    assert (found["verdict"], found["unjudged"]) == ("kept", [])
+    scored = [one for one in found["findings"] if one["promise"] == "P5"]
+    assert [(one["looked_at"], one["breaches"]) for one in scored] == [(400, 0)]
     tail = shell.freshet("topic", "tail", "predictions", *PIPELINE, "--from", "beginning", "--json").splitlines()
     answers = Counter((row["value"]["epoch"], row["value"]["version"]) for row in map(json.loads, tail))
     assert set(answers) == {(1, first), (2, second), (3, first)}

@@ -8,21 +8,30 @@ import numpy as np
 from freshet.cli.verify.evidence import (
     Answers,
     Evidence,
+    History,
     Inputs,
+    Letters,
+    Life,
+    Output,
     Predictions,
     Vectors,
-    identity,
-    offsets_of,
-    partitions_of,
 )
+from freshet.cli.verify.places import hashed, identity, offsets_of, partitions_of
 from freshet.contracts.arrays import Ints
 from freshet.contracts.messages import Cutover, Rollout, Share
 from freshet.contracts.position import Position
+from support.inference import manifest
 
 OLD, NEW = "1.0.0", "2.0.0"
 
-_ENTITIES = {b"a": 0, b"b": 1, b"c": 0}
+_ENTITIES = {"a": 0, "b": 1, "c": 0}
 """And the features partition that each is keyed to."""
+CLASSES = ("legit", "fraud")
+_OUTPUTS = {"features": 11, "labels": 2, "predictions": 10, "dead-letters": 3}
+"""And how many records each holds."""
+CONTROL = ("cutovers", "rollouts", "pipelines", "models")
+THEIRS = hashed(bytes(range(16)))
+"""The id of the events topic, as a column has it."""
 _EVENTS = [(partition, offset) for offset in range(6) for partition in (0, 1)]
 """In the order they arrive; the entities take turns by offset."""
 _SPOILED = (1, 5)
@@ -76,11 +85,22 @@ def good() -> Evidence:
     """
     features = _features()
     cutovers = [cutover(0, 0, 1), cutover(0, 4, 2), cutover(1, 0, 1), cutover(1, 1, 2), cutover(1, 3, 2, 1)]
+    versions = (OLD, NEW)
     return Evidence(
         events=Inputs(
-            ids=np.sort(ids(*_EVENTS)), times_ms=_times(len(_EVENTS)), lows={0: 0, 1: 0}, committed={0: 6, 1: 6}
+            ids=np.sort(ids(*_EVENTS)),
+            times_ms=_times(len(_EVENTS)),
+            lows={0: 0, 1: 0},
+            committed={0: 6, 1: 6},
+            metadata={0: "", 1: ""},
         ),
-        feedback=Inputs(ids=ids((0, 0), (0, 1), (1, 0)), times_ms=_times(3), lows={0: 0, 1: 0}, committed={0: 2, 1: 1}),
+        feedback=Inputs(
+            ids=ids((0, 0), (0, 1), (1, 0)),
+            times_ms=_times(3),
+            lows={0: 0, 1: 0},
+            committed={0: 2, 1: 1},
+            metadata={0: "", 1: ""},
+        ),
         features_read=Inputs(
             ids=features.ids,
             times_ms=_times(len(features.ids)),
@@ -89,14 +109,47 @@ def good() -> Evidence:
             metadata={0: "e=2 f=0", 1: "e=2 f=1"},
         ),
         features=features,
-        labels=Answers("labels", ids((0, 0), (1, 0)), ids((0, 1), (1, 0)), [b"a", b"b"]),
+        labels=Answers("labels", ids((0, 0), (1, 0)), ids((0, 1), (1, 0)), lives_of(2)),
         predictions=_predictions(features, cutovers),
-        kept_since_ms={},
-        dead={"events": ids(_SPOILED), "features": ids(_UNANSWERABLE), "feedback": ids((0, 0))},
-        cutovers=cutovers,
-        rollouts=[rollout(1, OLD), rollout(2, NEW, understudy=OLD)],
-        first_specs={OLD: 1, NEW: 1},
+        letters={
+            "events": letters((1, 0), inputs=_SPOILED),
+            "feedback": letters((0, 0), inputs=(0, 0)),
+            "features": letters((0, 1), inputs=_UNANSWERABLE),
+        },
+        outputs={
+            **{role: Output(partitions=2, records=records) for role, records in _OUTPUTS.items()},
+            **{role: Output(partitions=1) for role in CONTROL},
+        },
+        history=History(
+            cutovers=cutovers,
+            rollouts=[rollout(1, OLD), rollout(2, NEW, understudy=OLD)],
+            manifests={version: manifest(version, ["feature_1"], CLASSES) for version in versions},
+            artifacts={version: [manifest(version).digest] for version in versions},
+            chunk_offsets=dict.fromkeys(versions, ()),
+            feature_names=("feature_1",),
+            first_specs=dict.fromkeys(versions, 1),
+        ),
+        entity_names={hashed(name): name for name in _ENTITIES},
     )
+
+
+def counted(evidence: Evidence) -> Evidence:
+    """The same, where each output topic is said to hold the records that it has."""
+    for answers in (evidence.features, evidence.labels, evidence.predictions):
+        evidence.outputs[answers.role].records = len(answers.ids)
+    evidence.outputs["dead-letters"].records = sum(len(one.ids) for one in evidence.letters.values())
+    return evidence
+
+
+def lives_of(rows: int) -> Ints:
+    """So many answers of the present life."""
+    return np.full(rows, Life.PRESENT, dtype=np.int64)
+
+
+def letters(*places: tuple[int, int], inputs: tuple[int, int]) -> Letters:
+    """Dead letters at these places, all for one input, with its bytes."""
+    rows = len(places)
+    return Letters("dead-letters", ids(*places), ids(*[inputs] * rows), lives_of(rows), np.zeros(rows, np.int64))
 
 
 def _times(records: int) -> Ints:
@@ -112,16 +165,28 @@ def _features() -> Vectors:
             written[_ENTITIES[_entity(event, names)]].append(event)
     places = [(home, offset) for home, events in written.items() for offset in range(len(events))]
     events = [event for some in written.values() for event in some]
-    entities = [_entity(event, names) for event in events]
-    return Vectors("features", ids(*places), ids(*events), entities, np.ones(len(events), np.int64))
+    return Vectors(
+        "features",
+        ids(*places),
+        ids(*events),
+        lives_of(len(events)),
+        entities=_hashes(_entity(event, names) for event in events),
+        event_ids=_hashes(f"{partition}-{offset}" for partition, offset in events),
+        topics=np.full(len(events), THEIRS),
+        spec_versions=np.ones(len(events), np.int64),
+    )
 
 
-def _entity(event: tuple[int, int], names: list[bytes]) -> bytes:
+def _hashes(texts: Iterable[str]) -> Ints:
+    return np.array([hashed(text) for text in texts], dtype=np.int64)
+
+
+def _entity(event: tuple[int, int], names: list[str]) -> str:
     return names[event[1] % len(names)]
 
 
 def _predictions(features: Vectors, cutovers: list[Cutover]) -> Predictions:
-    rows = np.flatnonzero(features.ids != at(*_UNANSWERABLE)).tolist()
+    rows = np.flatnonzero(features.ids != at(*_UNANSWERABLE))
     inputs = features.ids[rows]
     places = zip(partitions_of(inputs).tolist(), offsets_of(inputs).tolist(), strict=True)
     positions = [_position(cutovers, *place) for place in places]
@@ -129,11 +194,18 @@ def _predictions(features: Vectors, cutovers: list[Cutover]) -> Predictions:
         "predictions",
         ids=inputs,
         inputs=inputs,
-        entities=[features.entities[row] for row in rows],
+        lives=lives_of(len(rows)),
+        entities=features.entities[rows],
+        event_ids=features.event_ids[rows],
+        topics=features.topics[rows],
+        sources=features.inputs[rows],
         epochs=np.array([epoch for epoch, _ in positions], dtype=np.int64),
         fallbacks=np.array([fallback for _, fallback in positions], dtype=np.int64),
-        versions=[NEW if position == (2, 0) else OLD for position in positions],
-        sources=features.inputs[rows],
+        versions=np.array([int(position == (2, 0)) for position in positions], dtype=np.int64),
+        labels=np.full(len(rows), hashed(CLASSES[1])),
+        highest=np.ones(len(rows), np.int64),
+        widths=np.full(len(rows), 2),
+        names=[OLD, NEW],
     )
 
 
@@ -153,12 +225,9 @@ def row_of(answers: Answers, partition: int, offset: int) -> int:
 def choose(answers: Answers, rows: Iterable[int]) -> None:
     """Let an output topic hold these rows, each partition's in this order; a row named twice is there twice."""
     chosen = list(rows)
+    kept = answers.take(np.array(chosen, dtype=np.int64))
     for column in fields(answers):
-        values = getattr(answers, column.name)
-        if isinstance(values, np.ndarray):
-            setattr(answers, column.name, values[chosen])
-        elif isinstance(values, list):
-            setattr(answers, column.name, [values[row] for row in chosen])
+        setattr(answers, column.name, getattr(kept, column.name))
     partitions = partitions_of(answers.ids)
     offsets = [int((partitions[:row] == partition).sum()) for row, partition in enumerate(partitions.tolist())]
     answers.ids = identity(partitions, np.array(offsets, dtype=np.int64))
@@ -171,10 +240,16 @@ def swap(answers: Answers, one: int, other: int) -> None:
     choose(answers, rows)
 
 
-def claim(predictions: Predictions, row: int, **values: object) -> None:
-    """Let one prediction say something else: epochs, fallbacks, versions, inputs or sources."""
+def claim(answers: Answers, row: int, **values: int) -> None:
+    """Let one record say something else."""
     for name, value in values.items():
-        column = getattr(predictions, name)
-        changed = column.copy() if isinstance(column, np.ndarray) else list(column)
-        changed[row] = value
-        setattr(predictions, name, changed)
+        column = getattr(answers, name).copy()
+        column[row] = value
+        setattr(answers, name, column)
+
+
+def answered_by(predictions: Predictions, row: int, version: str) -> None:
+    """Let one prediction name another version."""
+    if version not in predictions.names:
+        predictions.names = [*predictions.names, version]
+    claim(predictions, row, versions=list(predictions.names).index(version))

@@ -1,21 +1,28 @@
 """Evidence written down by hand: the bytes on the topics that `freshet verify` would collect it from."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
-from freshet.cli.verify.evidence import Answers, Evidence, Inputs, identity, offsets_of, partitions_of
+from freshet.cli.verify.collect import GroupOffsets
+from freshet.cli.verify.evidence import Answers, Evidence, Inputs, Letters, Life, Predictions, Vectors
+from freshet.cli.verify.places import hashed, identity, offsets_of, partitions_of
 from freshet.contracts.arrays import Ints
 from freshet.contracts.codec import Column, Encoder, Ragged, Strings
 from freshet.contracts.control import encode
 from freshet.contracts.logic import DeadLetter
+from freshet.contracts.position import stamped
 from freshet.contracts.schemas import current_schema, schema_id
-from freshet.contracts.topic_id import UNKNOWN_BYTES
+from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes, to_text
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Bus, Committed, Place, Send, Transaction
 from freshet.runtime.dead_letters import dead_letters
+from freshet.runtime.memory.log import At
 from freshet.runtime.reading import everything
-from support.buses import until
+from support.buses import MemoryWorld, until
+from support.evidence import CLASSES, THEIRS
 from support.inference import model, specification
 
 ROLES = (
@@ -38,45 +45,111 @@ def write(evidence: Evidence, bus: Bus, names: TopicNames) -> None:
     Offsets come out as the evidence has them, if its identities count up from 0 in each partition. Each specification
     appends a feature, and a version reads all features of the first specification that it needs.
     """
-    topic_id = bus.topic_id("features")
+    topic_ids = {role: bus.topic_id(role) for role in ("events", "feedback", "features")}
+    topic_id = topic_ids["features"]
     for role, inputs in (("events", evidence.events), ("feedback", evidence.feedback)):
         _send(bus, role, inputs.ids, [b"k"] * len(inputs.ids), [b"whatever"] * len(inputs.ids))
-    specs: dict[str, Column] = {"spec_version": evidence.features.spec_versions.astype(np.int32)}
-    _answers(bus, evidence.features, "FeatureVector", _sources(evidence.features.inputs) | specs)
-    _answers(bus, evidence.labels, "Label", _sources(evidence.labels.inputs))
+    _answers(bus, evidence.features, "FeatureVector", _vectors(evidence.features, topic_ids["events"]))
+    _answers(bus, evidence.labels, "Label", _sources(evidence.labels.inputs, evidence.labels, topic_ids["feedback"]))
     predictions = evidence.predictions
-    named: dict[str, Column] = {
-        "version": Strings.from_list(list(predictions.versions)),
-        "epoch": predictions.epochs,
-        "fallback": predictions.fallbacks.astype(np.int32),
-        "features_partition": partitions_of(predictions.inputs).astype(np.int32),
-        "features_offset": offsets_of(predictions.inputs),
-    }
-    _answers(bus, predictions, "Prediction", _sources(predictions.sources) | named)
-    for role, dead in evidence.dead.items():
-        _dead(bus, names, role, dead)
+    _answers(bus, predictions, "Prediction", _predicted(predictions, topic_ids))
+    for role, letters in evidence.letters.items():
+        _dead(bus, names, role, letters)
     producer = bus.producer()
-    for cut in evidence.cutovers:
+    for cut in evidence.history.cutovers:
         here = cut.model_copy(update={"pipeline": names.pipeline, "topic_id": topic_id})
         key = f"{here.pipeline}/{here.lane}/{topic_id}/{here.partition}/{here.first_offset}"
         producer.send(Send("cutovers", [key.encode()], [encode(here)]))
-    for rollout in evidence.rollouts:
+    for rollout in evidence.history.rollouts:
         here_too = rollout.model_copy(update={"pipeline": names.pipeline})
         producer.send(Send("rollouts", [f"{names.pipeline}/{rollout.epoch}".encode()], [encode(here_too)]))
-    features = [f"feature_{number}" for number in range(1, max(evidence.first_specs.values(), default=0) + 1)]
+    features = [f"feature_{number}" for number in range(1, max(evidence.history.first_specs.values(), default=0) + 1)]
     for number in range(1, len(features) + 1):
         record = specification(features[:number], number).model_copy(update={"pipeline": names.pipeline})
         producer.send(Send("pipelines", [f"{names.pipeline}/{number}".encode()], [encode(record)]))
-    for version, first in evidence.first_specs.items():
-        admitted = model(version, features[:first]).model_copy(update={"pipeline": names.pipeline})
-        producer.send(Send("models", [f"{names.pipeline}/{version}".encode()], [encode(admitted)]))
+    for version, first in evidence.history.first_specs.items():
+        for digest_of in (version, "another")[: len(evidence.history.artifacts[version])]:
+            named = model(version, features[:first], digest_of)
+            admitted = named.model_copy(update={"pipeline": names.pipeline})
+            producer.send(Send("models", [f"{names.pipeline}/{version}".encode()], [encode(admitted)]))
     producer.close()
-    _commit(bus, "ingestion", {"events": evidence.events, "feedback": evidence.feedback})
-    _commit(bus, "inference", {"features": evidence.features_read})
+    _commit(bus, "ingestion", {"events": evidence.events, "feedback": evidence.feedback}, topic_ids)
+    _commit(bus, "inference", {"features": evidence.features_read}, topic_ids)
 
 
-def _sources(ids: Ints) -> dict[str, Column]:
-    return {"source_partition": partitions_of(ids).astype(np.int32), "source_offset": offsets_of(ids)}
+TEXTS: Final = {
+    hashed(text): text
+    for text in (
+        *"abc",
+        *CLASSES,
+        "nonsense",
+        "somebody else",
+        *(f"{partition}-{offset}" for partition in (0, 1) for offset in range(20)),
+    )
+}
+"""What a hash in the evidence stands for."""
+_ANOTHER: Final = bytes(range(16))
+"""Id of a topic that is there no more."""
+
+
+def committed_of(world: MemoryWorld) -> GroupOffsets:
+    """Asks the groups of a cluster in memory."""
+
+    def committed(service: str, role: str) -> dict[int, Committed]:
+        group = world.cluster.group(world.names.group(service))
+        known = {partition: group.committed(At(world.names.topic(role), partition)) for partition in (0, 1)}
+        return {partition: at for partition, at in known.items() if at is not None}
+
+    return committed
+
+
+def _strings(column: Ints) -> Strings:
+    return Strings.from_list([TEXTS[text] for text in column.tolist()])
+
+
+def _topics(lives: Ints, topic_id: str) -> Strings:
+    """Topic ids as records have them."""
+    said = {Life.PRESENT: to_bytes(topic_id), Life.UNSAID: UNKNOWN_BYTES, Life.EARLIER: _ANOTHER}
+    return Strings.from_list([said[Life(life)] for life in lives.tolist()])
+
+
+def _sources(inputs: Ints, answers: Answers, topic_id: str) -> dict[str, Column]:
+    return {
+        "source_partition": partitions_of(inputs).astype(np.int32),
+        "source_offset": offsets_of(inputs),
+        "source_topic": _topics(answers.lives, topic_id),
+    }
+
+
+def _about(answers: Vectors | Predictions) -> dict[str, Column]:
+    return {"entity": _strings(answers.entities), "event_id": _strings(answers.event_ids)}
+
+
+def _vectors(features: Vectors, topic_id: str) -> dict[str, Column]:
+    specs: dict[str, Column] = {"spec_version": features.spec_versions.astype(np.int32)}
+    return _sources(features.inputs, features, topic_id) | _about(features) | specs
+
+
+def _predicted(predictions: Predictions, topic_ids: Mapping[str, str]) -> dict[str, Column]:
+    count = len(predictions.ids)
+    scores = np.zeros((count, 2), np.float32)
+    scores[np.arange(count), predictions.highest] = 1
+    of_events = np.where(predictions.topics == THEIRS, Life.PRESENT, Life.EARLIER)
+    return (
+        _sources(predictions.sources, predictions, topic_ids["events"])
+        | _about(predictions)
+        | {
+            "source_topic": _topics(of_events, topic_ids["events"]),
+            "version": Strings.from_list([predictions.names[code] for code in predictions.versions.tolist()]),
+            "epoch": predictions.epochs,
+            "fallback": predictions.fallbacks.astype(np.int32),
+            "label": _strings(predictions.labels),
+            "scores": Ragged.from_matrix(scores),
+            "features_partition": partitions_of(predictions.inputs).astype(np.int32),
+            "features_offset": offsets_of(predictions.inputs),
+            "features_topic": _topics(predictions.lives, topic_ids["features"]),
+        }
+    )
 
 
 def _answers(bus: Bus, answers: Answers, record: str, columns: Mapping[str, Column]) -> None:
@@ -86,8 +159,6 @@ def _answers(bus: Bus, answers: Answers, record: str, columns: Mapping[str, Colu
         "string": lambda: Strings.repeat("x", count),
         "int": lambda: np.zeros(count, np.int32),
         "long": lambda: np.zeros(count, np.int64),
-        "fixed": lambda: Strings.repeat(UNKNOWN_BYTES, count),
-        "TopicId": lambda: Strings.repeat(UNKNOWN_BYTES, count),
         "array": lambda: Ragged.from_matrix(np.zeros((count, 2), np.float32)),
     }
     schema = current_schema(record)
@@ -96,7 +167,7 @@ def _answers(bus: Bus, answers: Answers, record: str, columns: Mapping[str, Colu
         kind = field["type"] if isinstance(field["type"], str) else field["type"]["type"]
         if field["name"] not in filled:
             filled[field["name"]] = fillers[kind]()
-    _send(bus, answers.role, answers.ids, answers.entities, Encoder(schema, schema_id(record)).encode(filled))
+    _send(bus, answers.role, answers.ids, [b"k"] * count, Encoder(schema, schema_id(record)).encode(filled))
 
 
 def _send(bus: Bus, role: str, ids: Ints, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
@@ -106,25 +177,36 @@ def _send(bus: Bus, role: str, ids: Ints, keys: Sequence[bytes], values: Sequenc
     assert offsets == offsets_of(ids).tolist(), f"{role} came out otherwise than the evidence has it"
 
 
-def _dead(bus: Bus, names: TopicNames, role: str, dead: Ints) -> None:
-    """Dead letters as the loop writes them, one by one: a record may have two."""
-    producer = bus.producer()
+def _dead(bus: Bus, names: TopicNames, role: str, letters: Letters) -> None:
+    """Dead letters as the loop writes them, one by one: a record may have two. Some are to hold other bytes."""
+    records = {}
     for batch in everything(bus, role):
-        found = identity(batch.partitions, batch.offsets)
-        for record in dead.tolist():
-            rows = np.flatnonzero(found == record)
-            letter = DeadLetter(rows, "input_test", ["a test says so"] * len(rows))
-            producer.send(dead_letters(batch, letter, names, "test", "0"))
+        for row, identifier in enumerate(identity(batch.partitions, batch.offsets).tolist()):
+            records[identifier] = (batch, row)
+    producer = bus.producer()
+    for identifier, other in zip(letters.inputs.tolist(), letters.others.tolist(), strict=True):
+        batch, row = records[identifier]
+        letter = DeadLetter(np.array([row]), "input_test", ["a test says so"])
+        sent = dead_letters(batch, letter, names, "test", "0")
+        headers = dict((sent.headers or [()])[0]) | {"freshet.topic_id": bus.topic_id(role).encode()}
+        sent = replace(sent, headers=[list(headers.items())])
+        producer.send(replace(sent, values=[b"other bytes"]) if other == 1 else sent)
     producer.close()
 
 
-def _commit(bus: Bus, service: str, inputs: Mapping[str, Inputs]) -> None:
+def _commit(bus: Bus, service: str, inputs: Mapping[str, Inputs], topic_ids: Mapping[str, str]) -> None:
     """Commit offsets and metadata as a member of the service's group."""
     offsets = {
-        Place(role, partition): Committed(offset, here.metadata.get(partition, ""))
+        Place(role, partition): Committed(offset, stamped(here.metadata.get(partition, ""), topic_ids[role]))
         for role, here in inputs.items()
         for partition, offset in here.committed.items()
     }
+    lost = {
+        Place(role, partition): Committed(offset, stamped("", to_text(_ANOTHER)))
+        for role, here in inputs.items()
+        for partition, offset in here.of_earlier_life.items()
+    }
+    offsets |= lost
     member = bus.consumer(service, list(inputs), None)
     until(lambda: member.collect(1, 1, 0.1) is None and member.owned())
     producer = bus.transactional_producer(service, "hand")

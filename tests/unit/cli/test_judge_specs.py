@@ -8,10 +8,9 @@ import pytest
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.evidence import Evidence
 from freshet.cli.verify.judge import Judgement, judge
-from freshet.runtime.bus import Committed
 from support.buses import MemoryWorld
-from support.evidence import NEW, OLD, at, claim, good, ids, row_of
-from support.hand_written import ROLES, write
+from support.evidence import NEW, OLD, answered_by, at, good, ids, row_of
+from support.hand_written import ROLES, committed_of, write
 
 VERSIONS = "each answer's version is what its epoch names"
 
@@ -27,11 +26,7 @@ def by_bytes(evidence: Evidence) -> Judgement:
     world.make_topics(*ROLES)
     write(evidence, world.bus, world.names)
 
-    def committed(service: str, role: str) -> dict[int, Committed]:
-        source = {"events": evidence.events, "feedback": evidence.feedback, "features": evidence.features_read}[role]
-        return {number: Committed(end, source.metadata.get(number, "")) for number, end in source.committed.items()}
-
-    return judge(collect(world.bus, world.names.pipeline, committed))
+    return judge(collect(world.bus, world.names.pipeline, committed_of(world)))
 
 
 def broken(judgement: Judgement) -> dict[str, tuple[str, ...]]:
@@ -45,11 +40,11 @@ def two_specifications() -> Evidence:
     So its understudy answers those two, while their partitions stay at (2, 0).
     """
     evidence = good()
-    evidence.first_specs = {OLD: 1, NEW: 2}
+    evidence.history.first_specs = {OLD: 1, NEW: 2}
     old = np.isin(evidence.features.ids, ids((0, 4), (1, 2)))
     evidence.features.spec_versions = np.where(old, 1, 2)
     for place in ((0, 4), (1, 2)):
-        claim(evidence.predictions, row_of(evidence.predictions, *place), versions=OLD)
+        answered_by(evidence.predictions, row_of(evidence.predictions, *place), OLD)
     return evidence
 
 
@@ -72,30 +67,30 @@ def test_the_understudy_may_not_answer_a_vector_that_the_champion_can_read(
 ) -> None:
     """The next vector of the same partition is new enough."""
     evidence = two_specifications()
-    claim(evidence.predictions, row_of(evidence.predictions, 0, 5), versions=OLD)
+    answered_by(evidence.predictions, row_of(evidence.predictions, 0, 5), OLD)
     assert broken(judged(evidence)) == {VERSIONS: ("0/5",)}
 
 
 def test_the_champion_may_not_answer_a_vector_that_lacks_its_inputs(judged: Callable[[Evidence], Judgement]) -> None:
     """It would have had to invent them."""
     evidence = two_specifications()
-    claim(evidence.predictions, row_of(evidence.predictions, 1, 2), versions=NEW)
+    answered_by(evidence.predictions, row_of(evidence.predictions, 1, 2), NEW)
     assert broken(judged(evidence)) == {VERSIONS: ("1/2",)}
 
 
 def test_nobody_may_answer_a_vector_that_both_lack_inputs_of(judged: Callable[[Evidence], Judgement]) -> None:
     """It must be a dead letter, before the fallback (0/4) and at it (1/3), where no other stands in."""
     evidence = two_specifications()
-    evidence.first_specs = {OLD: 2, NEW: 3}
+    evidence.history.first_specs = {OLD: 2, NEW: 3}
     evidence.features.spec_versions = np.where(np.isin(evidence.features.ids, ids((0, 4), (1, 3))), 1, 3)
-    claim(evidence.predictions, row_of(evidence.predictions, 1, 2), versions=NEW)
+    answered_by(evidence.predictions, row_of(evidence.predictions, 1, 2), NEW)
     assert broken(judged(evidence)) == {VERSIONS: ("0/4", "1/3")}
 
 
 def test_a_stranger_is_no_understudy(judged: Callable[[Evidence], Judgement]) -> None:
     """An old vector is no excuse for a version that the epoch does not name."""
     evidence = two_specifications()
-    claim(evidence.predictions, row_of(evidence.predictions, 0, 4), versions="9.9.9")
+    answered_by(evidence.predictions, row_of(evidence.predictions, 0, 4), "9.9.9")
     assert broken(judged(evidence)) == {VERSIONS: ("0/4",)}
 
 
@@ -106,9 +101,9 @@ def test_an_understudy_is_believed_where_the_vector_has_expired_and_may_have_bee
     row = row_of(evidence.predictions, 0, 4)
 
     def wrong_versions(version: str) -> tuple[str, ...]:
-        claim(evidence.predictions, row, versions=version)
+        answered_by(evidence.predictions, row, version)
         return broken(judge(evidence)).get(VERSIONS, ())
 
     assert [wrong_versions(version) for version in (OLD, NEW, "9.9.9")] == [(), (), ("0/4",)]
-    evidence.first_specs = {OLD: 1, NEW: 1}
+    evidence.history.first_specs = {OLD: 1, NEW: 1}
     assert wrong_versions(OLD) == ("0/4", "1/2")

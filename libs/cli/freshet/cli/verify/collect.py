@@ -5,207 +5,203 @@ then inputs. So whatever was committed past must be among the outputs, and whate
 asked.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
 
-from freshet.cli.control import read
-from freshet.cli.verify.evidence import Answers, Evidence, Inputs, Predictions, Vectors, identity
+from freshet.cli.verify import outputs
+from freshet.cli.verify.evidence import EMPTIED, Evidence, Inputs, Output, Vectors
+from freshet.cli.verify.history import CONTROL, read_history
+from freshet.cli.verify.letters import Comparison, LetterReader
+from freshet.cli.verify.order import scattered
+from freshet.cli.verify.places import NOTHING, identity, looked_up, offsets_of, partitions_of
+from freshet.cli.verify.visible import Horizon, Patience
+from freshet.cli.verify.window import Window
 from freshet.contracts.arrays import Ints
-from freshet.contracts.codec import Decoder, Strings
-from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Cutover, Manifest, ModelVersion, PipelineRecord, Rollout
-from freshet.contracts.pipeline import PipelineSpec
-from freshet.contracts.schemas import current_schema
+from freshet.contracts.batch import Batch
+from freshet.contracts.codec import Strings
+from freshet.contracts.framed import FramedReader
+from freshet.contracts.position import unstamped
 from freshet.runtime import dead_letters
 from freshet.runtime.bus import Bus, Committed, Place
 from freshet.runtime.reading import everything
 
-_SOURCE: Final = ("source_partition", "source_offset")
-_NEVER: Final = 2**31
-"""No specification has this number, which is an int on the wire."""
+_OUTPUTS: Final = ("predictions", "labels", dead_letters.ROLE, "features")
+_NAMED: Final = 1
+"""Scattered entities that the judge names."""
 
 GroupOffsets = Callable[[str, str], Mapping[int, Committed]]
 """Committed offsets of a service's group on a role's topic, by partition."""
 
 
-def collect(bus: Bus, pipeline: str, committed: GroupOffsets) -> Evidence:
-    """Read everything that `judge` needs. Takes time and memory in proportion to the retained records."""
-    inputs = {
-        role: _group(committed(service, role))
-        for role, service in (("events", "ingestion"), ("feedback", "ingestion"), ("features", "inference"))
-    }
-    predictions, features, labels = _predictions(bus), _features(bus), _labels(bus)
-    dead = _dead(bus)
-    control = _control(bus, pipeline)
-    topic_id = bus.topic_id("features")
-    for role in ("features", "events", "feedback"):
-        inputs[role].lows = {partition: span.low for partition, span in bus.spans(role).items()}
-        inputs[role].ids, inputs[role].times_ms = _records(bus, role)
-    return Evidence(
-        events=inputs["events"],
-        feedback=inputs["feedback"],
-        features_read=inputs["features"],
-        features=features,
-        labels=labels,
-        predictions=predictions,
-        dead=dead,
-        kept_since_ms={
-            role: _kept_since_ms(bus, role) for role in ("predictions", "features", "labels", dead_letters.ROLE)
-        },
-        cutovers=[cutover for cutover in control.cutovers if cutover.lane == "serve" and cutover.topic_id == topic_id],
-        rollouts=list(control.rollouts.values()),
-        first_specs=_first_specs(control.pipelines, control.manifests),
-    )
+def collect(
+    bus: Bus,
+    pipeline: str,
+    committed: GroupOffsets,
+    *,
+    since_ms: int | None = None,
+    patience: Patience | None = None,
+) -> Evidence:
+    """Read everything that `judge` needs, or what it needs to judge the inputs that the broker got since that time.
 
-
-def _group(offsets: Mapping[int, Committed]) -> Inputs:
-    return Inputs(
-        committed={partition: at.offset for partition, at in offsets.items()},
-        metadata={partition: at.metadata for partition, at in offsets.items()},
-    )
-
-
-def _records(bus: Bus, role: str) -> tuple[Ints, Ints]:
-    """Identities and times of an input topic's records."""
-    batches = list(everything(bus, role))
-    ids = [identity(batch.partitions, batch.offsets) for batch in batches]
-    return _joined(ids), _joined([batch.timestamps_ms for batch in batches])
-
-
-def _kept_since_ms(bus: Bus, role: str) -> int:
-    """See `Evidence`: the latest time of the first records of those partitions of which retention has taken some.
-
-    Looked up after the outputs were read, so that what expires in between counts as expired. A partition that is empty
-    by now tells nothing.
+    Takes time in proportion to the records, and about 300 bytes of memory for an event with all that came of it. Waits
+    for transactions that are open, for as long as `patience` has.
     """
-    starts = {Place(role, partition): span.low for partition, span in bus.spans(role).items() if span.low > 0}
+    reading = _Reading(bus, committed, Window(bus, since_ms), patience or Patience())
+    return reading.evidence(pipeline)
+
+
+class _Reading:
+    """One reading of all topics."""
+
+    def __init__(self, bus: Bus, committed: GroupOffsets, window: Window, patience: Patience) -> None:
+        self._bus = bus
+        self._window = window
+        self._patience = patience
+        self._ids = {role: bus.topic_id(role) for role in ("events", "feedback", "features")}
+        self._inputs = {
+            role: _group(committed(service, role), self._ids[role])
+            for role, service in (("events", "ingestion"), ("feedback", "ingestion"), ("features", "inference"))
+        }
+        self._horizon = Horizon(bus, (*_OUTPUTS, *CONTROL))
+        self._outputs = {role: Output(proven=self._horizon.proven[role]) for role in (*_OUTPUTS, *CONTROL)}
+
+    def evidence(self, pipeline: str) -> Evidence:
+        """Read in the one order that makes it judgeable."""
+        predictions = outputs.predictions(*self._read("predictions"), self._ids["features"])
+        labels = outputs.labels(*self._read("labels"), self._ids["feedback"])
+        reader = LetterReader(self._ids)
+        for batch in self._read(dead_letters.ROLE)[0]:
+            reader.add(batch)
+        letters = {role: reader.compared(role) for role in self._ids}
+        self._outputs[dead_letters.ROLE].records = reader.records
+        self._outputs[dead_letters.ROLE].foreign = reader.foreign()
+        read = _Seen(letters["features"])
+        batches, output = self._read("features")
+        features = outputs.vectors(map(read.add, batches), output, self._ids["events"])
+        for role in _OUTPUTS:
+            self._look_back(role)
+        for role in CONTROL:
+            self._settle(role)
+        history = read_history(self._bus, pipeline, self._ids["features"])
+        self._take("features", read)
+        for role in ("events", "feedback"):
+            seen = _Seen(letters[role])
+            for batch in everything(self._bus, role, self._window.inputs(role)):
+                seen.add(batch)
+            self._take(role, seen)
+        return Evidence(
+            events=self._inputs["events"],
+            feedback=self._inputs["feedback"],
+            features_read=self._inputs["features"],
+            features=features,
+            labels=labels,
+            predictions=predictions,
+            letters={role: compared.letters for role, compared in letters.items()},
+            outputs=self._outputs,
+            history=history,
+            patience_s=self._patience.limit_s,
+            entity_names=_entity_names(self._bus, features),
+        )
+
+    def _read(self, role: str) -> tuple[Iterator[Batch], Output]:
+        return self._horizon.read(self._bus, role, self._patience, self._window.outputs(role)), self._outputs[role]
+
+    def _look_back(self, role: str) -> None:
+        """Note what of an output topic could not be read, after it was read, so that nothing goes unnoticed."""
+        output = self._outputs[role]
+        spans = self._bus.spans(role)
+        output.partitions = len(spans)
+        output.hidden = self._horizon.hidden(self._bus, role)
+        wanted = self._window.outputs(role) or {}
+        cut = {  # a range that begins where the topic does may have begun before
+            Place(role, number): span.low
+            for number, span in spans.items()
+            if span.low > 0 and span.low >= wanted.get(Place(role, number), 0)
+        }
+        output.kept_since_ms = {place.partition: EMPTIED for place in cut} | _first_times_ms(self._bus, cut)
+
+    def _settle(self, role: str) -> None:
+        """Wait for what is open on a control topic: the registry's own word may be in it."""
+        while (hidden := self._horizon.hidden(self._bus, role)) and self._patience.pause():
+            pass
+        self._outputs[role].hidden = hidden
+        self._outputs[role].partitions = len(self._horizon.highs[role])
+
+    def _take(self, role: str, seen: "_Seen") -> None:
+        """The records of an input topic that are judged: those that are there, from the window's start on."""
+        inputs = self._inputs[role]
+        starts = self._window.inputs(role) or {}
+        for number, span in self._bus.spans(role).items():
+            start = starts.get(Place(role, number), 0)
+            inputs.lows[number] = max(span.low, start)
+            inputs.expired += max(span.low - start, 0)
+            if span.open and role != "features":  # features were waited for
+                inputs.behind_open[number] = span.high - span.end
+        ids, times_ms = seen.columns()
+        judged = offsets_of(ids) >= looked_up(inputs.lows, partitions_of(ids), 0)
+        inputs.ids, inputs.times_ms = ids[judged], times_ms[judged]
+
+
+class _Seen:
+    """Identities and times of an input topic's records, which are compared with their dead letters in passing."""
+
+    def __init__(self, letters: Comparison) -> None:
+        self._letters = letters
+        self._ids: list[Ints] = []
+        self._times_ms: list[Ints] = []
+
+    def add(self, batch: Batch) -> Batch:
+        """The next records."""
+        ids = identity(batch.partitions, batch.offsets)
+        self._ids.append(ids)
+        self._times_ms.append(batch.timestamps_ms)
+        self._letters.add(batch, ids)
+        return batch
+
+    def columns(self) -> tuple[Ints, Ints]:
+        """All of them by ascending identity."""
+        if not self._ids:
+            return NOTHING, NOTHING
+        ids = np.concatenate(self._ids)
+        by_id = np.argsort(ids)
+        return ids[by_id], np.concatenate(self._times_ms)[by_id]
+
+
+def _group(offsets: Mapping[int, Committed], topic_id: str) -> Inputs:
+    """Committed offsets of the present life, and those that are void because they name another one."""
+    inputs = Inputs()
+    for partition, at in offsets.items():
+        metadata, said = unstamped(at.metadata)
+        if said and topic_id and said != topic_id:
+            inputs.of_earlier_life[partition] = at.offset
+        else:
+            inputs.committed[partition], inputs.metadata[partition] = at.offset, metadata
+    return inputs
+
+
+def _first_times_ms(bus: Bus, starts: Mapping[Place, int]) -> dict[int, int]:
+    """By partition the time of the first record from there on; those without any are left out."""
     firsts_ms: dict[int, int] = {}
-    for batch in everything(bus, role, starts) if starts else ():
+    for batch in everything(bus, next(iter(starts)).role, starts) if starts else ():
         for partition in batch.spans:
             firsts_ms.setdefault(partition, int(batch.timestamps_ms[batch.rows(partition)[0]]))
         if len(firsts_ms) == len(starts):
             break
-    return max(firsts_ms.values(), default=-1)
+    return firsts_ms
 
 
-@dataclass(slots=True)
-class _Read:
-    """An output topic's records: where they are, their keys, and the columns that were asked for."""
-
-    ids: Ints
-    entities: list[bytes]
-    numbers: dict[str, Ints]
-    texts: dict[str, list[str]]
-
-    def place(self, of: str) -> Ints:
-        """Identities of the records that `{of}_partition` and `{of}_offset` name."""
-        return identity(self.numbers[f"{of}_partition"], self.numbers[f"{of}_offset"])
-
-
-def _answers(bus: Bus, role: str, record: str, numbers: Sequence[str], texts: Sequence[str] = ()) -> _Read:
-    """Decode an output topic. What Freshet itself wrote must be readable: anything else is a finding of its own."""
-    decoder = Decoder(current_schema(record))
-    ids: list[Ints] = []
-    entities: list[bytes] = []
-    found: dict[str, list[Ints]] = {name: [] for name in numbers}
-    found_texts: dict[str, list[str]] = {name: [] for name in texts}
-    for batch in everything(bus, role):
-        decoded = decoder.decode(batch.values)
-        if decoded.bad:
-            bad = decoded.bad[0]
-            raise ContractError(
-                f"{role} {batch.partitions[bad.row]}/{batch.offsets[bad.row]} is not a {record}: {bad.detail} "
-                "Somebody else writes to this topic; `freshet topic tail` shows it."
-            )
-        ids.append(identity(batch.partitions, batch.offsets))
-        entities += [key or b"" for key in batch.keys]
-        for name in numbers:
-            found[name].append(np.asarray(decoded.columns[name]).astype(np.int64))
-        for name in texts:
-            column = decoded.columns[name]
-            assert isinstance(column, Strings)
-            found_texts[name] += column.tolist()
-    return _Read(_joined(ids), entities, {name: _joined(parts) for name, parts in found.items()}, found_texts)
-
-
-def _features(bus: Bus) -> Vectors:
-    found = _answers(bus, "features", "FeatureVector", (*_SOURCE, "spec_version"))
-    return Vectors("features", found.ids, found.place("source"), found.entities, found.numbers["spec_version"])
-
-
-def _labels(bus: Bus) -> Answers:
-    found = _answers(bus, "labels", "Label", _SOURCE)
-    return Answers("labels", found.ids, found.place("source"), found.entities)
-
-
-def _predictions(bus: Bus) -> Predictions:
-    asked = (*_SOURCE, "features_partition", "features_offset", "epoch", "fallback")
-    found = _answers(bus, "predictions", "Prediction", asked, ["version"])
-    return Predictions(
-        "predictions",
-        found.ids,
-        found.place("features"),
-        found.entities,
-        epochs=found.numbers["epoch"],
-        fallbacks=found.numbers["fallback"],
-        versions=found.texts["version"],
-        sources=found.place("source"),
-    )
-
-
-def _dead(bus: Bus) -> dict[str, Ints]:
-    found: dict[str, list[tuple[int, int]]] = {}
-    for batch in everything(bus, dead_letters.ROLE):
-        for record in batch.records:
-            origin = dead_letters.origin(record.headers())
-            if origin is not None:
-                found.setdefault(origin[0], []).append(origin[1:])
-    return {role: identity(*np.array(places, dtype=np.int64).T) for role, places in found.items()}
-
-
-@dataclass(slots=True)
-class _Control:
-    """What the control topics say about one pipeline."""
-
-    cutovers: list[Cutover] = field(default_factory=list)
-    """All that the topic still holds, since two under one key are a breach."""
-    rollouts: dict[str, Rollout] = field(default_factory=dict)
-    """Each epoch as it is now."""
-    pipelines: list[PipelineRecord] = field(default_factory=list)
-    manifests: dict[str, Manifest] = field(default_factory=dict)
-    """By version; the first that was given to it, as inference takes it."""
-
-
-def _control(bus: Bus, pipeline: str) -> _Control:
-    found = _Control()
-    for fact in read(bus, "cutovers", "rollouts", "pipelines", "models"):
-        match fact.message:
-            case Cutover(pipeline=name) if name == pipeline:
-                found.cutovers.append(fact.message)
-            case Rollout(pipeline=name) if name == pipeline:
-                found.rollouts[fact.key] = fact.message
-            case PipelineRecord(pipeline=name) if name == pipeline:
-                found.pipelines.append(fact.message)
-            case ModelVersion(pipeline=name, version=version) if name == pipeline and version:
-                found.manifests.setdefault(version, fact.message.manifest)
-    return found
-
-
-def _first_specs(pipelines: Iterable[PipelineRecord], manifests: Mapping[str, Manifest]) -> dict[str, int]:
-    """See `Evidence`. Specifications only append, so a later one has what an earlier one had."""
-    firsts: dict[str, int] = {}
-    for record in pipelines:
-        spec = PipelineSpec.parse(record.spec)
-        for name in spec.feature_names:
-            firsts[name] = min(spec.features.version, firsts.get(name, _NEVER))
-    return {
-        version: max((firsts.get(name, _NEVER) for name in manifest.inputs), default=0)
-        for version, manifest in manifests.items()
-    }
-
-
-def _joined(parts: list[Ints]) -> Ints:
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+def _entity_names(bus: Bus, vectors: Vectors) -> dict[int, str]:
+    """The texts of the entities that a warning will name, read from one of their vectors."""
+    names = {}
+    entities, rows = scattered(vectors)
+    for entity, row in zip(entities[:_NAMED].tolist(), rows[:_NAMED].tolist(), strict=True):
+        at = vectors.ids[row : row + 1]
+        place = Place("features", int(partitions_of(at)[0]))
+        for batch in everything(bus, "features", {place: int(offsets_of(at)[0])}):
+            found = FramedReader.of("FeatureVector", max_bytes=4 << 20).read(batch.values[:1]).columns["entity"]
+            assert isinstance(found, Strings)
+            names[entity] = found.tolist()[0]
+            break
+    return names

@@ -1,18 +1,34 @@
 """`freshet verify`: the promises P1 and P2, judged from the topics alone."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
 from rich.console import Group
 
+from freshet.cli.checkup import hanging_line
 from freshet.cli.control import published
-from freshet.cli.output import Bootstrap, Connection, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.output import (
+    Bootstrap,
+    CommandError,
+    Connection,
+    Exit,
+    Json,
+    Namespace,
+    connect,
+    emit,
+    reporting,
+    say,
+)
+from freshet.cli.times import duration_ms, since_ms
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
-from freshet.cli.verify.report import as_document, as_table, sentence
+from freshet.cli.verify.report import as_document, as_table, remarks, sentence
 from freshet.runtime.bus import Committed
+from freshet.runtime.kafka.admin import KafkaAdmin
+from freshet.runtime.kafka.transactions import find_hanging
 
 _PAUSE_S: Final = 1.0
 
@@ -21,33 +37,69 @@ _PAUSE_S: Final = 1.0
 def verify(
     pipeline: Annotated[str, typer.Option(help="Whose topics are judged.")],
     wait: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait so long for inputs under way.")] = 0.0,
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="Judge inputs that the broker got since then: 2026-05-01T12:00Z, or 2h.")
+    ] = "",
+    last: Annotated[str, typer.Option(metavar="LENGTH", help="The same for a length of time until now: 1h.")] = "",
+    scores: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Score N predictions again, from the bytes of their models.")
+    ] = 0,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
     """Judge whether every input was answered exactly once, and by the version that its place in history demands.
 
-    Reads all that the pipeline's topics retain, even while they are written. Exits with 4 if a promise was broken.
-    Inputs that nobody has committed past yet are pending, which breaks nothing.
+    Reads what the pipeline's topics retain, even while they are written. Exits with 4 if a promise was broken, if there
+    was nothing to judge, or if inputs are still under way after --wait. See docs/verify.md.
     """
+    if since and last:
+        raise CommandError("--since and --last both say where to begin: give one of them.", Exit.USAGE)
+    now_ms = time.time_ns() // 1_000_000
+    from_ms = now_ms - duration_ms(last, "--last") if last else since_ms(since, now_ms) or None
     connection = connect(bootstrap, namespace)
     published(connection.bus(), pipeline)  # a misspelt name would keep every promise
-    judgement = _judged(connection, pipeline, wait)
-    emit(as_document(judgement), Group(as_table(judgement), "", sentence(judgement)), as_json=as_json)
-    if not judgement.ok:
+    judgement = _patiently(lambda: _judged(connection, pipeline, from_ms, scores), wait)
+    shown = Group(as_table(judgement), "", *remarks(judgement), sentence(judgement))
+    emit(as_document(judgement), shown, as_json=as_json)
+    if judgement.verdict in {"broken", "nothing"} or (wait and judgement.verdict == "pending"):
         raise typer.Exit(Exit.CHECK)
 
 
-def _judged(connection: Connection, pipeline: str, wait_s: float) -> Judgement:
-    """The judgement once nothing is pending, or when the time is over."""
-    bus, names, deadline = connection.bus(pipeline), connection.names(pipeline), time.monotonic() + wait_s
+def _judged(connection: Connection, pipeline: str, from_ms: int | None, scores: int) -> Judgement:
+    bus, names = connection.bus(pipeline), connection.names(pipeline)
 
     def committed(service: str, role: str) -> Mapping[int, Committed]:
         return connection.admin.committed(names.group(service), names.topic(role))
 
+    if scores:
+        # it needs an extra; whoever lacks that is told before anything is read
+        from freshet.cli.verify.scores import recompute  # noqa: PLC0415
+
+        evidence = collect(bus, pipeline, committed, since_ms=from_ms)
+        found = recompute(bus, evidence, scores)
+        judgement = judge(evidence, found.finding, found.unjudged)
+    else:
+        evidence = collect(bus, pipeline, committed, since_ms=from_ms)
+        judgement = judge(evidence)
+    topics = [names.topic(role) for role, output in evidence.outputs.items() if output.hidden]
+    return replace(judgement, warnings=(*judgement.warnings, *whose(connection.admin, topics)))
+
+
+def whose(admin: KafkaAdmin, topics: Sequence[str]) -> list[str]:
+    """Sentences that name the open transactions of these topics, which were waited for already."""
+    if not topics:
+        return []
+    lines = [hanging_line(one, time.time_ns() // 1_000_000) for one in find_hanging(admin, topics, longest_s=_PAUSE_S)]
+    return [f"{line.about} is {line.seen}. To do: {line.do}." for line in lines]
+
+
+def _patiently(judged: Callable[[], Judgement], wait_s: float) -> Judgement:
+    """The judgement once nothing is pending, or when the time is over."""
+    deadline = time.monotonic() + wait_s
     while True:
-        judgement = judge(collect(bus, pipeline, committed))
-        if not judgement.pending or time.monotonic() >= deadline:
+        judgement = judged()
+        if judgement.verdict == "broken" or not judgement.pending or time.monotonic() >= deadline:
             return judgement
         say(f"{judgement.pending:,} inputs are under way …")
         time.sleep(_PAUSE_S)

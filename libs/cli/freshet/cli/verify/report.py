@@ -1,12 +1,13 @@
 """A judgement as people and programs read it."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from freshet.cli.verify.judge import Judgement
+from freshet.cli.verify.findings import Judgement
 
 
 def as_table(judgement: Judgement) -> Table:
@@ -29,24 +30,43 @@ def as_table(judgement: Judgement) -> Table:
     return table
 
 
+def remarks(judgement: Judgement) -> Iterator[str]:
+    """What could not be judged and why, then what somebody else should know; one sentence each."""
+    for one in judgement.unjudged:
+        yield f"{one.role}: {one.count:,} {one.why}: not judged."
+    yield from judgement.warnings
+
+
 def sentence(judgement: Judgement) -> str:
     """The verdict in plain words."""
-    breaches = sum(finding.breaches for finding in judgement.findings)
     counts = (
         f"{judgement.answered:,} predictions and {judgement.dead:,} dead letters were read; "
         f"{judgement.pending:,} inputs are still on their way"
     )
-    if judgement.ok:
-        return f"Both promises were kept: {counts}."
-    return f"{breaches:,} breaches: {counts}. Each example is partition/offset; look with `freshet topic tail`."
+    unjudged = sum(one.count for one in judgement.unjudged)
+    if unjudged:
+        counts += f"; {unjudged:,} records could not be judged"
+    if judgement.verdict == "broken":
+        breaches = sum(finding.breaches for finding in judgement.findings)
+        return f"{breaches:,} breaches: {counts}. Each example is partition/offset; look with `freshet topic tail`."
+    if judgement.verdict == "nothing":
+        return f"Nothing to judge: there is no event, no feedback and no feature vector in this range ({counts})."
+    if judgement.verdict == "pending":
+        return f"No promise was broken so far: {counts}."
+    return f"Both promises were kept: {counts}."
 
 
 def as_document(judgement: Judgement) -> dict[str, Any]:
     """For `--json`."""
     return {
         "ok": judgement.ok,
+        "verdict": judgement.verdict,
+        "sentence": sentence(judgement),
         "answered": judgement.answered,
         "dead": judgement.dead,
         "pending": judgement.pending,
+        "inputs": dict(judgement.inputs),
+        "unjudged": [asdict(one) for one in judgement.unjudged],
+        "warnings": list(judgement.warnings),
         "findings": [asdict(finding) | {"ok": finding.ok} for finding in judgement.findings],
     }
