@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from freshet.contracts.resources import pipelines_dir
 from freshet.local.stage import Stage
 from freshet.runtime.bus import Send
-from freshet.runtime.main import EXIT_FATAL
+from freshet.runtime.main import EXIT_FATAL, EXIT_SETTINGS
 from support.ingestion import framed, loan
 from support.services import Process, forward, free_port, until
 
@@ -60,8 +60,8 @@ def test_it_says_how_it_is_and_what_it_did_and_leaves_when_told(kafka: str, stag
     assert members(kafka, stage) == 0
 
 
-def test_a_second_process_in_the_same_slot_takes_over(kafka: str, stage: Stage, tmp_path: Path) -> None:
-    """Two that believe to be slot 0: the first is fenced, says so and exits with an error; the second serves."""
+def test_a_second_process_in_the_same_slot_is_refused(kafka: str, stage: Stage, tmp_path: Path) -> None:
+    """On one machine: the second exits with 2 and says who has the slot; the first serves on, and another slot too."""
     with (
         Process(kafka, stage.names.namespace, tmp_path / "first", *LOANS) as first,
         Process(kafka, stage.names.namespace, tmp_path / "second", *LOANS, "--slot", "1") as other,
@@ -69,11 +69,24 @@ def test_a_second_process_in_the_same_slot_takes_over(kafka: str, stage: Stage, 
         ready(first)
         ready(other)
         with Process(kafka, stage.names.namespace, tmp_path / "third", *LOANS) as second:
+            assert second.ended() == EXIT_SETTINGS
+            assert "slot 0" in second.logged("settings")["error"]
+        ready(first)
+        ready(other)
+
+
+def test_a_second_process_in_the_same_slot_takes_over(
+    kafka: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no lock is shared, as on another machine: the first is fenced, says so and exits; the second serves."""
+    with Process(kafka, stage.names.namespace, tmp_path / "first", *LOANS) as first:
+        ready(first)
+        monkeypatch.setenv("FRESHET_STATE_DIR", str(tmp_path / "elsewhere"))
+        with Process(kafka, stage.names.namespace, tmp_path / "third", *LOANS) as second:
             assert first.ended() == EXIT_FATAL
             assert "fenced" in first.logged("fatal")["error"].lower()
             ready(second)
             assert second.terminate() == 0
-        assert other.get("/live") == (200, "yes\n"), "another slot has nothing to do with it"
 
 
 def test_it_waits_for_a_kafka_that_is_away_and_says_so(kafka: str, stage: Stage, tmp_path: Path) -> None:

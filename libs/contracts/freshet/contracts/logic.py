@@ -110,6 +110,10 @@ class Fact:
     offset: int = 0
 
 
+class LeaveError(FreshetError):
+    """This worker had better leave its partitions to another one for a while, and try again later."""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
     """How a pipeline wants its batches; the loop follows it from the next batch on."""

@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from functools import partial
+from typing import IO, Final
 
 import structlog
 
@@ -27,8 +28,10 @@ from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.process import keep_freed_memory
 from freshet.runtime.reports import BackgroundReports
-from freshet.runtime.service import Context, ControlService, Service
+from freshet.runtime.service import Context, ControlService, DataService, Service
 from freshet.runtime.settings import Settings, SettingsError
+from freshet.runtime.slot import hold_slot
+from freshet.runtime.supervised import Supervised, Turning
 from freshet.runtime.telemetry import Metrics, configure_logs
 
 _POLL_S: Final = 0.1
@@ -41,16 +44,6 @@ EXIT_FATAL: Final = 70
 EXIT_LATE: Final = 71
 
 
-class Turning(Protocol):
-    """A loop as its process sees it."""
-
-    beat_s: float
-
-    def step(self, timeout_s: float) -> int: ...
-    def unready(self) -> str | None: ...
-    def close(self) -> None: ...
-
-
 def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     """Run until SIGTERM or SIGINT, or until something is fatal. Returns the process's exit code."""
     configure_logs(settings.log_level, service=service.name, slot=settings.slot)
@@ -61,6 +54,7 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     stop = threading.Event()
     _stop_on_signals(stop, settings.shutdown_s)
     metrics = Metrics()
+    slots: list[IO[str] | None] = []
     loops: list[Turning] = []
     health = HealthServer(
         settings.http_host,
@@ -74,6 +68,7 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
         _await_broker(settings, stop)
         if not stop.is_set():
             warn_if_faulty(settings.bootstrap_servers, settings.kafka)
+            slots = _hold_slots(service, pipelines, settings)
             loops += _build(service, pipelines, settings, metrics)
         # What is there now stays: collections need not look at it again, and then rarely at the rest.
         gc.freeze()
@@ -95,8 +90,19 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
             for loop in loops:
                 loop.close()
             health.close()
+            for slot in filter(None, slots):
+                slot.close()
     log.info("stopped")
     return 0
+
+
+def _hold_slots(service: Service, pipelines: Sequence[str], settings: Settings) -> list[IO[str] | None]:
+    if isinstance(service, ControlService):
+        return []
+    ids = [
+        TopicNames(settings.namespace, pipeline).transactional_id(service.name, settings.slot) for pipeline in pipelines
+    ]
+    return [hold_slot(settings.state_dir, transactional_id, settings.slot) for transactional_id in ids]
 
 
 def _await_broker(settings: Settings, stop: threading.Event) -> None:
@@ -130,28 +136,27 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
     options = LoopOptions(skip_expired=settings.on_expired == "skip")
     if len(pipelines) > 1:
         options = replace(options, batch_rows=_TURN_ROWS)
-    contexts = [
-        _context(settings, pipeline, service.transaction_timeout_ms or settings.transaction_timeout_ms)
-        for pipeline in pipelines
-    ]
-    return [
-        Loop(
-            service.logic(context),
-            context.bus,
-            context.names,
-            service=service.name,
-            slot=settings.slot,
-            fixed_slot=settings.slots == "fixed",
-            jobs=Jobs(service.runner(context)),
-            clock=clock,
-            metrics=metrics,
-            traces=service.traces,
-            options=options,
-            assignor=service.assignor,
-            reports=BackgroundReports(context.bus.producer),
-        )
-        for context in contexts
-    ]
+    make = partial(_loop, service, settings, metrics, options)
+    return [Supervised(partial(make, pipeline), clock, pipeline) for pipeline in pipelines]
+
+
+def _loop(service: DataService, settings: Settings, metrics: Metrics, options: LoopOptions, pipeline: str) -> Loop:
+    context = _context(settings, pipeline, service.transaction_timeout_ms or settings.transaction_timeout_ms)
+    return Loop(
+        service.logic(context),
+        context.bus,
+        context.names,
+        service=service.name,
+        slot=settings.slot,
+        fixed_slot=settings.slots == "fixed",
+        jobs=Jobs(service.runner(context)),
+        clock=SystemClock(),
+        metrics=metrics,
+        traces=service.traces,
+        options=options,
+        assignor=service.assignor,
+        reports=BackgroundReports(context.bus.producer),
+    )
 
 
 def _context(settings: Settings, pipeline: str, transaction_timeout_ms: int) -> Context:
@@ -167,6 +172,9 @@ def _turn(loops: Sequence[Turning]) -> None:
         loops[0].step(_POLL_S)
     elif not sum(loop.step(0.0) for loop in loops):
         time.sleep(_IDLE_S)
+    failed = [loop.error for loop in loops if isinstance(loop, Supervised) and loop.failed]
+    if failed and len(failed) == len(loops) and failed[0] is not None:
+        raise failed[0]
 
 
 def _stuck(loops: Sequence[Turning]) -> str | None:

@@ -19,11 +19,6 @@ class Context:
     settings: Settings
     bus: Bus
 
-    @property
-    def instance(self) -> str:
-        """Name of this process among all workers of its service and pipeline."""
-        return f"{self.names.pipeline}-{self.settings.slot}" if self.names.pipeline else self.settings.slot
-
 
 def no_jobs(job: object) -> object:
     """For logics that start none."""

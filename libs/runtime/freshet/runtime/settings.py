@@ -1,6 +1,7 @@
 """Where and how a process runs: from the environment, overridden by flags. Pipelines are data: `pipeline.yaml`."""
 
 import re
+import socket
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -62,10 +63,12 @@ class Settings(BaseSettings):
     """Further client settings as JSON, such as TLS and SASL: {"security.protocol": "SASL_SSL", …}."""
     namespace: str = ""
     """Prefix of every topic, group and transactional id: a tenant or an environment, such as `dev.`."""
-    slot: str = Field(default="0", min_length=1)
-    """This process among its equals. A fixed slot keeps its partitions over a restart."""
     slots: Literal["fixed", "elastic"] = "fixed"
     """fixed: restarted in place under the same slot. elastic: comes and goes, for autoscaling."""
+    slot: str = Field(
+        default_factory=lambda given: socket.gethostname() if given.get("slots") == "elastic" else "0", min_length=1
+    )
+    """This process among its equals: 0, or the host's name if elastic. A fixed slot keeps its partitions."""
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65_535)
     """For /live, /ready and /metrics; 0 takes a free port and logs it."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from freshet.contracts.errors import ContractError, FreshetError
-from freshet.contracts.logic import Hold, Release
+from freshet.contracts.errors import ContractError
+from freshet.contracts.logic import Hold, LeaveError, Release
 from freshet.contracts.messages import PartitionState
 from freshet.contracts.position import ORIGIN, Position
 from freshet.inference.core.report import Report
@@ -14,7 +14,7 @@ from freshet.inference.core.standing import Standing
 ROLE: Final = "features"
 
 
-class ModelMissingError(FreshetError):
+class ModelMissingError(LeaveError):
     """A partition waits for models that cannot be loaded here: the worker should leave it to another."""
 
 

@@ -1,0 +1,112 @@
+"""One pipeline's trouble is its own, a hopeless worker leaves its partitions, and a slot has one owner."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freshet.contracts.logic import LeaveError
+from freshet.runtime.bus import FatalError
+from freshet.runtime.clock import ManualClock
+from freshet.runtime.main import _turn
+from freshet.runtime.settings import Settings, SettingsError
+from freshet.runtime.slot import hold_slot
+from freshet.runtime.supervised import Supervised
+from support.loops import NAMES, Answerer, Stand
+
+
+class Ill:
+    """A loop that fails at its first turn."""
+
+    beat_s = 0.0
+    made = closed = 0
+
+    def __init__(self, error: FatalError | LeaveError) -> None:
+        self._error = error
+
+    def make(self) -> "Ill":
+        """Count it."""
+        self.made += 1
+        return self
+
+    def step(self, timeout_s: float) -> int:
+        """Fail."""
+        raise self._error
+
+    def unready(self) -> str | None:
+        """It never says."""
+        return None
+
+    def close(self) -> None:
+        """Count it."""
+        self.closed += 1
+
+
+def test_one_pipelines_fatal_error_does_not_stop_its_neighbour() -> None:
+    """It is closed and made anew after 1, 2, 4 … s, and says why; the other one answers everything."""
+    stand, ill = Stand(), Ill(FatalError("a/0 was reset to 0."))
+    bad = Supervised(ill.make, stand.clock, "a")
+    good = Supervised(lambda: stand.loop(Answerer()), stand.clock, "b")
+    stand.feed(20)
+    for _ in range(200):
+        stand.clock.advance(60)
+        _turn([good, bad])
+    assert stand.answers() == stand.inputs()
+    assert ill.made == ill.closed == 4
+    assert bad.unready() == "pipeline a: a/0 was reset to 0."
+
+
+def test_a_process_ends_when_nothing_is_left_that_serves() -> None:
+    """Its supervisor sees the exit code and the reason."""
+    bad = Supervised(Ill(FatalError("no rights.")).make, ManualClock(), "a")
+    with pytest.raises(FatalError, match="no rights"):
+        _turn([bad])
+
+
+def test_a_hopeless_fixed_slot_leaves_its_partitions_to_a_healthy_neighbour() -> None:
+    """It stays alive and away for longer than the session: the group gives its partitions to who can answer."""
+    stand, ill = Stand(), Ill(LeaveError("no model here."))
+    hopeless, healthy = stand.loop(Answerer(), "0"), stand.loop(Answerer(), "1")
+    for _ in range(6):
+        stand.turn(hopeless, 1)
+        stand.turn(healthy, 1)
+    away = Supervised(ill.make, stand.clock, "p")
+    _turn([away])
+    hopeless.close()
+    stand.feed(10, 0)
+    stand.feed(10, 1)
+    for member in stand.cluster.group(NAMES.group("inference")).members:
+        if "inference-0" in member:
+            stand.cluster.expire(member)
+    stand.turn(healthy, 20)
+    assert stand.answers() == stand.inputs()
+    stand.clock.advance(30_000)
+    _turn([away])
+    assert ill.made == 1, "it came back before its session had ended"
+    stand.clock.advance(20_000)
+    _turn([away])
+    assert ill.made == 2
+
+
+def test_the_second_process_in_a_slot_is_refused_while_the_first_lives(tmp_path: Path) -> None:
+    """By name and process; once the first is gone, however it ended, the slot is free."""
+    first = hold_slot(tmp_path, "freshet.inference.p.0", "0")
+    assert first is not None
+    with pytest.raises(SettingsError, match=r"slot 0 .* is taken by process \d+"):
+        hold_slot(tmp_path, "freshet.inference.p.0", "0")
+    other = hold_slot(tmp_path, "freshet.inference.p.1", "1")
+    first.close()
+    again = hold_slot(tmp_path, "freshet.inference.p.0", "0")
+    assert other is not None
+    assert again is not None
+    other.close()
+    again.close()
+
+
+def test_an_elastic_worker_is_named_after_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pods that are both slot 0 would fence each other without end."""
+    monkeypatch.setattr("socket.gethostname", lambda: "pod-7")
+    given: dict[str, Any] = {"KAFKA_BOOTSTRAP_SERVERS": "x"}
+    assert Settings(**given, slots="elastic").slot == "pod-7"
+    assert Settings(**given, slots="elastic", slot="a").slot == "a"
+    assert Settings(**given).slot == "0"
