@@ -165,7 +165,7 @@ class Trial:
 
     def wait_owned(self, name: str, partitions: int) -> None:
         """Wait until a worker has reported, from now on, that it owns at least so many partitions."""
-        instance = f"{self.stage.spec.pipeline}-{name.partition('-')[2]}"
+        instance = self.stage.names.worker("inference", name.partition("-")[2])
         now_ms = time.time_ns() // 1_000_000
 
         def owned(view: View) -> bool:

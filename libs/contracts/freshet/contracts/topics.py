@@ -72,6 +72,10 @@ class TopicNames:
         """Group id of whoever reads whole topics without being a member of any group."""
         return f"{self.namespace}freshet.reader"
 
+    def worker(self, service: str, slot: str) -> str:
+        """Name of one slot's process among all workers: the key of its state on `freshet.workers`."""
+        return f"{service}/{self.pipeline}/{slot}"
+
     def transactional_id(self, service: str, slot: str) -> str:
         """Transactional id of one slot of a service on this pipeline."""
         scope = f".{self.pipeline}" if self.pipeline else ""

@@ -119,7 +119,7 @@ class Stage:
 
     def wait_answering(self, name: str, since_ms: int, timeout_s: float = 60.0) -> None:
         """Wait until an inference worker has reported, after that moment, that it has partitions and none waits."""
-        instance = f"{self.spec.pipeline}-{name.rpartition('-')[2]}"
+        instance = self.names.worker("inference", name.rpartition("-")[2])
 
         def answering(view: View) -> bool | None:
             worker = view.workers.get(instance)

@@ -40,7 +40,7 @@ def _logic(context: Context) -> Logic:
         log.warning("died_while_loading", version=death.flight.version)
     return InferenceLogic(
         context.names.pipeline,
-        f"inference/{context.names.pipeline}/{context.settings.slot}",
+        context.names.worker("inference", context.settings.slot),
         topic_id=topic_id,
         memory=resident_bytes,
         deaths=scoring.deaths,
