@@ -59,6 +59,7 @@ class Answering:
         self._jobs, self._clock, self._metrics, self._options, self._log = jobs, clock, metrics, options, log
         self._limit = _FIRST_ROWS
         self._letter_bytes = CAP_BYTES
+        self._aside: tuple[tuple[Place, int], DeadLetter] | None = None
         self._refusals: Counter[Place] = Counter()
         self._resume_ms = 0
         self._last_commit_ms: int | None = None
@@ -89,6 +90,9 @@ class Answering:
             self._clock.sleep(early_ms / 1000)
 
     def _answer(self, got: Collected) -> int:
+        if self._aside is not None and _rows(got) == 1 and _only_row(got) == self._aside[0]:
+            self._set_aside(got, self._aside[1])
+            return 0
         began = time.perf_counter()
         work = self._work()
         for batch in got.batches:
@@ -152,31 +156,40 @@ class Answering:
         rows = _rows(got)
         if rows > 1:
             self._limit = max(1, rows // 2)
-        elif work.letters:
-            self._set_aside(got, work.letters[0])
         else:
             why = [f"its output cannot be written: {error}"]
-            self._set_aside(got, DeadLetter(np.array([0]), "input_output_too_large", why))
+            letter = DeadLetter(np.array([0]), "input_output_too_large", why)
+            if work.letters:
+                letter = work.letters[0]
+                self._letter_bytes = self._smaller(got, letter)
+            self._aside = (_only_row(got), letter)
         # Whatever became of it: the logic believes in an answer that was not published.
         self._placing.rewind("too_large")
 
     def _set_aside(self, got: Collected, letter: DeadLetter) -> None:
-        """Commit the letter of the batch's only row alone, as large as the broker lets it be: its cap is found here."""
-        while True:
-            work = self._work()
-            work.add(got.batches[0], [letter])
-            try:
-                self._publish(got, work, work.offsets(self._placing.metadata))
-                return
-            except TooLargeError as error:
-                size_bytes = record_bytes(work.sends[0])
-                if size_bytes > self._letter_bytes:  # there is no smaller one
-                    self._refused(got, error)
-                    return
-                self._letter_bytes = size_bytes - 1
-            except RefusedError as error:
+        """Commit the letter of the batch's only row alone, as large as the broker lets it be: its cap is found here.
+
+        In a turn of its own: a client that wrote something too large is replaced at its next commit, which is refused.
+        """
+        work = self._work()
+        work.add(got.batches[0], [letter])
+        try:
+            self._publish(got, work, work.offsets(self._placing.metadata))
+            self._aside = None
+        except TooLargeError as error:
+            smaller_bytes = self._smaller(got, letter)
+            if smaller_bytes >= self._letter_bytes:  # it was the smallest there is
                 self._refused(got, error)
-                return
+            self._letter_bytes = min(smaller_bytes, self._letter_bytes)
+        except RefusedError as error:
+            self._refused(got, error)
+        self._placing.rewind("too_large")
+
+    def _smaller(self, got: Collected, letter: DeadLetter) -> int:
+        """A cap below what this letter weighs as it is made now."""
+        work = self._work()
+        work.add(got.batches[0], [letter])
+        return record_bytes(work.sends[0]) - 1
 
     def _publish(self, got: Collected, work: Work, offsets: Mapping[Place, Committed]) -> None:
         """Commit the answers with their offsets, if what was read is of the topics that they will name.
@@ -195,3 +208,9 @@ class Answering:
 
 def _rows(got: Collected) -> int:
     return sum(len(batch) for batch in got.batches)
+
+
+def _only_row(got: Collected) -> tuple[Place, int]:
+    """Where the only row of a batch comes from."""
+    record = got.batches[0].records[0]
+    return Place(got.batches[0].role, record.partition()), record.offset()

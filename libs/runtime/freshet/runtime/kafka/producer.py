@@ -60,7 +60,8 @@ class KafkaTransactionalProducer:
         """See `bus.TransactionalProducer`."""
         # Tells us of lost connections, which nobody asked for while there was nothing to commit. A client that has been
         # through a broker's restart hangs in its first `send_offsets_to_transaction`; a new one does not.
-        self._client.poll(0)
+        if not self._suspect:  # else it is replaced below, and a poll might only tell what it died of
+            self._client.poll(0)
         if not self._reopen and any(map(_oversize, transaction.sends)):
             # Before it begins: sent, it would leave this client suspect, which is the end of one that may not re-open.
             raise TooLargeError("a record is larger than its topic takes; nothing was written.")
@@ -128,7 +129,12 @@ class KafkaTransactionalProducer:
         try:
             self._retried(lambda: self._client.abort_transaction(REQUEST_TIMEOUT_S), "aborting")
         except (KafkaException, SystemError) as error:
-            raise FatalError(f"an abort failed: {kafka_error(error).str()}. The process must be restarted.") from error
+            if not (too_large and self._reopen):
+                raise FatalError(
+                    f"an abort failed: {kafka_error(error).str()}. The process must be restarted."
+                ) from error
+            # After an oversize record the client raises its own epoch, and may then take itself for fenced. Nothing was
+            # committed; its next commit is refused once, so that a poll tells whether somebody really has our place.
         self._suspect = (
             self._suspect or too_large
         )  # its sequence numbers are out of step: the next transaction would fail
