@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test bench faults lock clean
+.PHONY: help setup demo stream check test sim bench faults lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -24,16 +24,19 @@ demo: setup  ## the main job, end to end, on a real Kafka: about a minute (ARGS=
 stream: setup  ## your own data: make stream CSV=file.csv LABEL=column
 	$(BIN)/freshet stream "$(CSV)" --label "$(LABEL)" $(ARGS)
 
-check: setup  ## style, types, import contracts and all tests that need no broker
+check: setup  ## style, types, import contracts and all quick tests that need no broker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/freshet schemas check
-	$(BIN)/pytest -q -m "not kafka and not e2e"
+	$(BIN)/pytest -q -m "not kafka and not e2e and not slow"
 
 test: check  ## everything, with a real Kafka
-	$(BIN)/pytest -q -m "(kafka or e2e) and not faults"
+	$(BIN)/pytest -q -m "(kafka or e2e or slow) and not faults"
+
+sim: setup  ## seeded runs of all services on a bus in memory: make sim SEED=7 STEPS=200000 (RUN=3: one run again)
+	PYTHONPATH=tests $(BIN)/python -m support.simulation --seed "$(SEED)" --steps $(or $(STEPS),200000) $(if $(RUN),--run $(RUN))
 
 bench: setup  ## CPU per event, against the do-nothing loop in the same run
 	$(BIN)/python tests/bench/bench_services.py

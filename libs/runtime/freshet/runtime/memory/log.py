@@ -103,6 +103,10 @@ class PartitionLog:
         later = (r.offset() for r in self._records if r.offset() < end and r.timestamp()[1] >= timestamp_ms)
         return next(later, end)
 
+    def last_record(self) -> int:
+        """Offset of the last record that is still there, seen or not; -1 without any."""
+        return self._offsets[-1] if self._offsets else -1
+
     def append(self, timestamp_ms: int, payload: Payload, transaction: Hashable | None = None) -> int:
         """Write one record, as part of the transaction if one is given; its offset."""
         offset = self._next_offset()

@@ -1,0 +1,75 @@
+"""The simulation in small: fixed seeds; and the window of a torn batch, with and without its rule."""
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from freshet.runtime.placing import Placing
+from support.loops import NAMES, Answerer, Stand
+from support.simulation import play
+from support.simulation.run import cheaply
+
+SEEDS = range(60)
+STEPS = 40
+
+
+@pytest.fixture(autouse=True)
+def _cheaply() -> Iterator[None]:
+    with cheaply():
+        yield
+
+
+@pytest.mark.parametrize("tens", range(0, len(SEEDS), 10))
+def test_whatever_happens_between_two_calls_no_promise_breaks(tens: int) -> None:
+    """Ten short runs of fixed seeds; `make sim` plays as many others as one likes."""
+    for seed in SEEDS[tens : tens + 10]:
+        play(f"fixed/{seed}", STEPS)
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    """A failure is repeated by its line alone."""
+    assert play("again", STEPS) == play("again", STEPS)
+
+
+# Rules that are taken away
+
+
+def without(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *rules: tuple[str, str]) -> None:
+    """Replace these pieces of a function's text, which must be there, in the function that runs."""
+    function = getattr(owner, name)
+    text = textwrap.dedent(inspect.getsource(function))
+    for rule, instead in rules:
+        assert rule in text, f"{name} does not say {rule!r} any more: this mutant must follow it"
+        text = text.replace(rule, instead)
+    found: dict[str, Any] = {}
+    exec(compile(text, f"<{name} without a rule>", "exec"), function.__globals__, found)
+    monkeypatch.setattr(owner, name, found[name])
+
+
+def calls_of_a_torn_turn() -> list[str]:
+    """Operations of the turn in which a collect is torn."""
+    stand, logic, called = Stand(), Answerer(), list[str]()
+    loop = stand.loop(logic, fixed=False)
+    stand.turn(loop, 3)
+    logic.topic_id = stand.bus.topic_id("features")
+    stand.feed(6)
+    stand.cluster.rebalance_during_next_collect(stand.cluster.group(NAMES.group("inference")).members[0])
+    stand.cluster.before = lambda _client, operation: called.append(operation)
+    stand.turn(loop, 1)
+    return called
+
+
+def test_a_torn_batch_never_reaches_the_broker() -> None:
+    """Not because a broker would refuse it: while an eager group waits for others to join again, it would not."""
+    called = calls_of_a_torn_turn()
+    assert "collect" in called
+    assert "commit" not in called
+
+
+def test_without_its_rule_a_torn_batch_reaches_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test above can fail."""
+    without(monkeypatch, Placing, "collect", ("got is not None and got.torn", "False"))
+    assert "commit" in calls_of_a_torn_turn()

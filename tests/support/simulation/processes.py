@@ -1,0 +1,224 @@
+"""Processes of the simulation: a loop that may die at any client call, and comes back when somebody starts it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Protocol
+
+from freshet.contracts.errors import FreshetError
+from freshet.contracts.logic import Logic, Outcome
+from freshet.inference.core.jobs import LoadModel, RetireModel
+from freshet.inference.core.logic import InferenceLogic
+from freshet.inference.service import SERVICE as INFERENCE
+from freshet.ingestion.core.logic import IngestionLogic
+from freshet.ingestion.service import SERVICE as INGESTION
+from freshet.registry.core.decider import RegistryDecider
+from freshet.registry.core.jobs import Admit
+from freshet.runtime.decider_loop import DeciderLoop
+from freshet.runtime.loop import Loop
+from freshet.runtime.memory import MemoryBus, MemoryCluster, SimulatedCrash
+from freshet.runtime.options import LoopOptions
+from freshet.runtime.service import DataService
+from freshet.runtime.telemetry import Metrics
+from support.registry import PIPELINE
+from support.simulation.pipeline import Minds
+
+_METRICS: Final = Metrics()  # costs more to make than all else in a run
+
+
+class Turning(Protocol):
+    """What both loops are."""
+
+    def step(self, timeout_s: float) -> int:
+        """One turn."""
+
+    def unready(self) -> str | None:
+        """Why it does not serve yet."""
+
+    def close(self) -> None:
+        """Say goodbye."""
+
+
+@dataclass
+class MachineClock:
+    """A machine's clock: the cluster's, wrong by `skew_ms`."""
+
+    cluster: MemoryCluster
+    skew_ms: int = 0
+
+    def now_ms(self) -> int:
+        """See `Clock`."""
+        return self.cluster.now_ms + self.skew_ms
+
+    def elapsed_ms(self) -> int:
+        """See `Clock`. What a wrong clock does not touch."""
+        return self.cluster.now_ms
+
+    def sleep(self, seconds: float) -> None:
+        """See `Clock`. Time passes for everybody."""
+        self.cluster.advance(int(seconds * 1000))
+
+
+class LateJobs:
+    """Runs each job when its outcome is asked for, or some turns later."""
+
+    def __init__(self, run: Callable[[object], object], late: Callable[[], bool]) -> None:
+        self._run, self._late = run, late
+        self._jobs: list[object] = []
+
+    def start(self, job: object) -> None:
+        """See `JobRunner`."""
+        self._jobs.append(job)
+
+    def outcomes(self) -> list[Outcome]:
+        """See `JobRunner`."""
+        if not self._jobs or self._late():
+            return []
+        jobs, self._jobs = self._jobs, []
+        return [self._outcome(job) for job in jobs]
+
+    def _outcome(self, job: object) -> Outcome:
+        try:
+            return Outcome(job, result=self._run(job))
+        except FreshetError as error:
+            return Outcome(job, error=error)
+
+
+@dataclass
+class Where:
+    """What a process is started with."""
+
+    cluster: MemoryCluster
+    bus: MemoryBus
+    minds: Minds
+    random: Random
+    skip_expired: bool
+
+
+@dataclass
+class Process:
+    """One slot of one service, alive or dead."""
+
+    name: str
+    make: Callable[["Process"], Turning]
+    clock: MachineClock
+    loop: Turning | None = None
+    said: str = ""
+    """The last error that ended it."""
+    busy: bool = False
+    deaths: int = 0
+    started: int = 0
+
+    def start(self) -> None:
+        """Start it, if it is dead."""
+        if self.loop is None and not self.busy:
+            self._guarded(self._start)
+
+    def step(self) -> None:
+        """One turn, if it lives and is not in the middle of one."""
+        if self.loop is not None and not self.busy:
+            self._guarded(self._turn)
+
+    def kill(self) -> None:
+        """As by SIGKILL, between two calls."""
+        if self.loop is not None and not self.busy:
+            self.loop, self.deaths = None, self.deaths + 1
+
+    def _start(self) -> None:
+        self.started += 1
+        self.loop = self.make(self)
+
+    def _turn(self) -> None:
+        assert self.loop is not None
+        try:
+            self.loop.step(0.0)
+        except FreshetError as error:  # as main does: say why, close, exit
+            self.said = f"{type(error).__name__}: {error}"
+            loop, self.loop = self.loop, None
+            loop.close()
+
+    def _guarded(self, doing: Callable[[], None]) -> None:
+        self.busy = True
+        try:
+            doing()
+        except SimulatedCrash:
+            self.loop, self.deaths = None, self.deaths + 1
+        except FreshetError as error:
+            self.loop, self.said = None, f"{type(error).__name__}: {error}"
+        finally:
+            self.busy = False
+
+
+def ingestion(where: Where, slot: str, *, fixed: bool) -> Process:
+    """A worker of ingestion."""
+    return _data(where, INGESTION, slot, lambda: IngestionLogic(PIPELINE), lambda _job: None, fixed=fixed)
+
+
+def inference(where: Where, slot: str, *, fixed: bool) -> Process:
+    """A worker of inference."""
+
+    def logic() -> InferenceLogic:
+        topic_id = where.bus.topic_id("features")
+        return InferenceLogic(PIPELINE, f"{PIPELINE}-{slot}", topic_id=topic_id, memory=lambda: 0)
+
+    def run(job: object) -> object:
+        if isinstance(job, LoadModel):
+            return where.minds.load(job)
+        assert isinstance(job, RetireModel)
+        job.scorer.close()
+        return None
+
+    return _data(where, INFERENCE, slot, logic, run, fixed=fixed)
+
+
+def registry(where: Where, name: str) -> Process:
+    """A registry. All have one transactional id: the newest fences the others."""
+
+    def run(job: object) -> object:
+        assert isinstance(job, Admit)
+        return where.minds.admit(job)
+
+    def make(process: Process) -> DeciderLoop:
+        return DeciderLoop(
+            RegistryDecider(),
+            where.bus,
+            where.bus.names,
+            service="registry",
+            jobs=_jobs(where, run),
+            clock=process.clock,
+            metrics=_METRICS,
+        )
+
+    return Process(f"registry-{name}", make, MachineClock(where.cluster))
+
+
+def _data(
+    where: Where,
+    service: DataService,
+    slot: str,
+    logic: Callable[[], Logic],
+    run: Callable[[object], object],
+    *,
+    fixed: bool,
+) -> Process:
+    def make(process: Process) -> Loop:
+        return Loop(
+            logic(),
+            where.bus,
+            where.bus.names,
+            service=service.name,
+            # an elastic worker is another one each time it starts
+            slot=slot if fixed else f"{slot}-{process.started}",
+            fixed_slot=fixed,
+            jobs=_jobs(where, run),
+            clock=process.clock,
+            metrics=_METRICS,
+            traces=service.traces,
+            options=LoopOptions(batch_rows=where.random.choice([2, 5, 100]), skip_expired=where.skip_expired),
+        )
+
+    return Process(f"{service.name}-{slot}", make, MachineClock(where.cluster))
+
+
+def _jobs(where: Where, run: Callable[[object], object]) -> LateJobs:
+    return LateJobs(run, lambda: not where.minds.well and where.random.random() < 0.5)
