@@ -1,10 +1,17 @@
 """What every test may ask for; the fixtures themselves live in `support/`."""
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+
+# No test is about how fast this machine is; where a machine judges, it judges the same examples each time.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 pytest_plugins = ["support.broker"]
 

@@ -15,6 +15,8 @@ from freshet.models.admission import Contract, admit
 from freshet.models.sandbox import Ending, SandboxError
 from support.models import CLASSES, CONTRACT, FEATURES, LIMITS, ROWS, WEIGHTS, graph, linear, linear_scores, manifest_of
 
+pytestmark = pytest.mark.slow
+
 node = helper.make_node
 
 

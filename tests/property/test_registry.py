@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -169,3 +170,4 @@ class Rollouts(RuleBasedStateMachine):
 
 TestRollouts = Rollouts.TestCase
 TestRollouts.settings = settings(max_examples=100, stateful_step_count=40, deadline=None, derandomize=True)
+TestRollouts.pytestmark = [pytest.mark.slow]  # type: ignore[attr-defined]

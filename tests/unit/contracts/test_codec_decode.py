@@ -225,6 +225,7 @@ def test_no_good_rows_still_make_columns(decoder_of: Callable[..., Decoder]) -> 
         assert [type(column) for column in columns.values()][5:] == [Strings, Enum, Ragged, Nullable, Objects]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "value"),
     [

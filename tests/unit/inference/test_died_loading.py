@@ -79,6 +79,7 @@ time.sleep(0.1 if sys.argv[2] == "killed" else 0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ends", "barred"), [(["killed", "killed"], True), (["killed", "stopped"], False)])
 def test_a_process_that_is_killed_while_it_loads_leaves_a_note(tmp_path: Path, ends: list[str], barred: bool) -> None:
     """Two in a row bar the version in the third process; one that ends in good order in mid-load was no victim."""

@@ -128,6 +128,7 @@ for model in (LogisticRegression().fit(rows, target), booster):
 """
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bundle(tmp_path: Path) -> None:
     """Packing twice, in processes with another order of sets, gives the same bytes: the digest is the identity."""
     path = tmp_path / "booster.txt"
