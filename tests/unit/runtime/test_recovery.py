@@ -13,9 +13,9 @@ from freshet.contracts.messages import Cutover
 from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.ingestion.service import SERVICE as INGESTION
-from freshet.runtime.bus import Committed, FatalError, Place, Send, Span
+from freshet.runtime.bus import Committed, FatalError, Place, RefusedError, Send, Span, Transaction
 from freshet.runtime.dead_letters import dead_letters
-from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.memory import MemoryBus, MemoryCluster, Step
 from freshet.runtime.memory.reader import MemoryLogReader
 from freshet.runtime.recovery import STEP_ROWS, Recovery, Trace, checked
 from support.loops import NAMES, TRACE, predictions
@@ -245,3 +245,28 @@ def test_answers_to_another_life_do_not_count(bus: MemoryBus) -> None:
         expected = {50: None, 20: 21, 9: 21}[offset]
         found = recover(bus, [TRACE], HERE)
         assert (found.offset if found else None) == expected
+
+
+@pytest.mark.timeout(20)
+def test_a_search_ends_where_the_first_records_of_a_log_were_aborted(bus: MemoryBus) -> None:
+    """Offsets by time never name them, so the log's low is never reached: time is what ends the search."""
+    aborted_first(bus, "predictions")
+    aborted_first(bus, "features")
+    bus.producer().send(Send("features", [b"k"], [b"v"], [0]))
+    set_aside(bus, 1, 0)
+    assert recover(bus, [TRACE], HERE) is None
+
+
+def aborted_first(bus: MemoryBus, role: str) -> None:
+    """A transaction of one record on partition 0 that never became visible."""
+    producer = bus.transactional_producer("inference", role)
+    producer.open()
+
+    def abort(step: Step, _transactional_id: str) -> None:
+        if step == "produced":
+            raise RefusedError("no")
+
+    bus.cluster.failpoint = abort
+    with pytest.raises(RefusedError):
+        producer.commit(Transaction([Send(role, [b"k"], [b"v"], [0])]))
+    bus.cluster.failpoint = None

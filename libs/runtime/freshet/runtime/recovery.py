@@ -141,8 +141,8 @@ class Recovery:
             if starts != before:
                 yield from self._read(outputs, starts, self._take_answers)
             missing = {place for place in self.places if not self._is_known(place, since_ms + _SLACK_MS)}
-            if not self._may_be_older(missing, since_ms + _SLACK_MS) or starts == lows:
-                return
+            if not self._may_be_older(missing, since_ms + _SLACK_MS) or not since_ms:
+                return  # since_ms, and not the offsets: a log whose first records were aborted never gives its low
             window_ms, before = window_ms * _WIDER, starts
 
     def _is_known(self, place: Place, since_ms: int) -> bool:
