@@ -9,7 +9,7 @@ import pytest
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Abort, DeadLetter, Effect, Publish
-from freshet.runtime.bus import RefusedError, TooLargeError, Transaction
+from freshet.runtime.bus import RefusedError, RetriableError, TooLargeError, Transaction
 from freshet.runtime.dead_letters import record_bytes
 from freshet.runtime.memory.producer import MemoryTransactionalProducer
 from support.loops import Answerer, Stand
@@ -158,3 +158,24 @@ def test_the_brokers_cap_decides_how_much_of_a_dead_letter_is_kept(
     stand.feed(3, 1)
     stand.turn(loop)
     assert len(stand.dead()) == 5
+
+
+def test_a_client_that_cannot_be_replaced_yet_loses_no_row() -> None:
+    """After a lost connection a commit takes the id anew; until the broker answers that, rows are read again."""
+    stand = Stand()
+    loop = stand.loop(Answerer())
+    stand.turn(loop, 6)
+    stand.feed(20, 0)
+    stand.cluster.disconnect()
+    refused = 0
+
+    def away(_client: str, operation: str) -> None:
+        nonlocal refused
+        if operation == "open" and refused < 2:
+            refused += 1
+            raise RetriableError("the broker does not answer.")
+
+    stand.cluster.before = away
+    stand.turn(loop, 60)
+    assert refused == 2, "too weak"
+    assert stand.answers() == stand.inputs()

@@ -198,9 +198,9 @@ class Answering:
         """
         try:
             self._placing.lives.confirm({batch.role for batch in got.batches})
-        except RetriableError as error:
+            self._producer.commit(Transaction(work.sends, self._placing.stamped(offsets), got.membership))
+        except RetriableError as error:  # the latter's comes from taking its id anew, before it begins
             raise RefusedError(f"nothing was written: {error}") from error
-        self._producer.commit(Transaction(work.sends, self._placing.stamped(offsets), got.membership))
 
     def _work(self) -> Work:
         return Work(self._names, self._service, self._version, self._placing.lives.known, self._letter_bytes)

@@ -181,7 +181,10 @@ class TransactionalProducer(Protocol):
         """Fence predecessors, and finish or abort what they left open. Blocks; raises FatalError or RetriableError."""
 
     def commit(self, transaction: Transaction) -> None:
-        """Make all of it visible, or nothing. Raises RefusedError (aborted) or FatalError."""
+        """Make all of it visible, or nothing. Raises RefusedError (aborted) or FatalError.
+
+        RetriableError if the id could not be taken anew: nothing was begun, and the caller's batch is not answered.
+        """
 
     def close(self) -> None:
         """Free everything without waiting."""
