@@ -8,7 +8,7 @@ from freshet.contracts.logic import Fact
 from freshet.contracts.manifest_id import manifest_id
 from freshet.contracts.messages import Command, Cutover, Decision, Manifest, ModelVersion, Rollout, WorkerState
 from freshet.local.errors import LocalError
-from freshet.runtime.bus import Bus
+from freshet.runtime.bus import Bus, RetriableError
 from freshet.runtime.feed import Feed
 
 T = TypeVar("T")
@@ -38,15 +38,25 @@ class View:
             self._fold(fact)
 
     def wait(self, what: str, found: Callable[["View"], T | None], timeout_s: float = 60.0) -> T:
-        """Fold until `found` finds something; raises LocalError naming what did not happen in time. Blocks."""
+        """Fold until `found` finds something; raises LocalError naming what did not happen in time. Blocks.
+
+        A broker that has just come back refuses for some seconds (its coordinators load): that is waited out, too.
+        """
         deadline = time.monotonic() + timeout_s
+        refused = ""
         while True:
-            self.refresh(_POLL_S)
-            result = found(self)
+            try:
+                self.refresh(_POLL_S)
+                result, refused = found(self), ""
+            except RetriableError as error:
+                result, refused = None, f" The broker refuses: {error}"
+                time.sleep(_POLL_S)
             if result is not None and result is not False:
                 return result
             if time.monotonic() > deadline:
-                raise LocalError(f"waited {timeout_s:.0f} s in vain for {what}; the services' logs may say why.")
+                raise LocalError(
+                    f"waited {timeout_s:.0f} s in vain for {what}; the services' logs may say why.{refused}"
+                )
 
     @property
     def live(self) -> Rollout | None:
