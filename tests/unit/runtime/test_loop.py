@@ -8,7 +8,7 @@ import pytest
 from freshet.contracts.logic import Effect
 from freshet.contracts.schemas import schema_lock
 from freshet.runtime.bus import Committed as At
-from freshet.runtime.bus import FatalError, Place, Send, Transaction
+from freshet.runtime.bus import FatalError, Place, RetriableError, Send, Transaction
 from freshet.runtime.memory import STEPS, SimulatedCrash, Step
 from support.loops import NAMES, Answerer, Stand
 
@@ -215,6 +215,28 @@ def test_expired_records_stop_the_service_or_leave_a_dead_letter() -> None:
         stand.turn(again)
         assert stand.answers() == [(0, offset) for offset in range(12, 20)]
         assert [letter["freshet.reason"] for letter in stand.dead()] == ["input_expired"]
+
+
+def test_expired_records_are_found_again_where_the_broker_could_not_be_asked() -> None:
+    """The question what is left may fail for the moment: the partition waits, and does not stand still for ever."""
+    stand = Stand()
+    loop = stand.loop(Answerer(), skip_expired=True)
+    stand.turn(loop, 4)
+    loop.close()
+    stand.feed(20, 0)
+    stand.cluster.truncate(NAMES.topic("features"), 0, 12)
+    asked = []
+
+    def away(_client: str, operation: str) -> None:
+        if operation == "span" and len(asked) < 2:
+            asked.append(operation)
+            raise RetriableError("the broker is away.")
+
+    again = stand.loop(Answerer(), skip_expired=True)
+    stand.cluster.before = away
+    stand.turn(again, 40)
+    assert asked, "the question was asked, and failed"
+    assert stand.answers() == [(0, offset) for offset in range(12, 20)]
 
 
 def test_leaving_tells_the_logic_and_frees_the_partitions() -> None:

@@ -93,16 +93,21 @@ class Loop:
         """One turn: control facts, placing, at most one batch. Returns the rows answered; raises FatalError."""
         self.beat_s = time.monotonic()
         try:
-            self._control()
+            return self._turn(timeout_s)
+        except RetriableError as error:
+            self._log.warning("retrying", error=str(error))
+            self._clock.sleep(_BACK_OFF_S)
+        return 0
+
+    def _turn(self, timeout_s: float) -> int:
+        self._control()
+        try:
             if self._newer is not None and self._placing.joined:
                 self._placing.idle(timeout_s, "newer_control_record")
             elif self._placing.joined or self._join(timeout_s):
                 return self._answering.turn(timeout_s)
         except ExpiredError as error:
             self._placing.expired(error, skip=self._options.skip_expired)
-        except RetriableError as error:
-            self._log.warning("retrying", error=str(error))
-            self._clock.sleep(_BACK_OFF_S)
         return 0
 
     def _control(self) -> None:

@@ -179,6 +179,13 @@ class Placing:
         """Records were deleted before we read them: stop, or leave a dead letter that says which and go on."""
         if error.place not in self._group.owned():
             return  # it was taken from us in the same poll: its next owner will find out
+        try:
+            self._pass_over(error, skip=skip)
+        finally:
+            # Started anew it goes on, or finds out again: also where the broker could not be asked just now.
+            self.rewind("expired")
+
+    def _pass_over(self, error: ExpiredError, *, skip: bool) -> None:
         self.lives.learn({error.place.role})
         place, span = error.place, self._group.span(error.place)
         if error.position > span.high:
@@ -195,8 +202,7 @@ class Placing:
         try:
             self._producer.commit(Transaction([letter], self.stamped({place: at}), self._group.membership()))
         except RefusedError as refused:
-            self._log.warning("refused", error=str(refused))  # rewound, it finds out again
-        self.rewind("expired")
+            self._log.warning("refused", error=str(refused))
 
     def close(self) -> None:
         """Leave the group (a fixed slot keeps its place)."""
