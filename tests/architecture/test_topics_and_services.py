@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 SERVICES: Final = sorted(path.name for path in (ROOT / "services").iterdir() if path.is_dir())
 DEAD_LETTERS: Final = "dead-letters"
 ARTIFACTS: Final = "artifacts"
+WORKERS: Final = "workers"
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,19 @@ DECLARED: Final[Mapping[str, Declared]] = {
 
 
 def announced(service: str) -> set[str]:
-    """Control roles that the service's core announces to, as written in its code."""
+    """Control roles that the service's core announces to, as written in its code; a worker's state has a helper."""
+    beats = any(
+        isinstance(node, ast.ImportFrom) and node.module == "freshet.contracts.worker"
+        for tree in _trees(service, "core")
+        for node in ast.walk(tree)
+    )
     calls = (node for tree in _trees(service, "core") for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return {
+    named = {
         str(call.args[0].value)
         for call in calls
         if isinstance(call.func, ast.Name) and call.func.id == "Announce" and isinstance(call.args[0], ast.Constant)
     }
+    return named | ({WORKERS} if beats else set())
 
 
 def fetches_models(service: str) -> bool:
@@ -76,9 +83,13 @@ def test_every_service_is_looked_at() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_table_names_exactly_the_topics_that_a_service_reads(service: str) -> None:
-    """What it consumes and follows, its own tail for recovery, its state if it decides, and models if it fetches."""
+    """What it consumes and follows, its own tail for recovery, its state if it decides, and models if it fetches.
+
+    A worker looks whether its slot is taken before it joins.
+    """
     declared = DECLARED[service]
     reads = {*declared.reads, *declared.follows, *declared.owns} | declared.outputs
+    reads |= {WORKERS} if WORKERS in announced(service) else set()
     reads |= {ARTIFACTS} if fetches_models(service) else set()
     assert {role for role, topic in topic_table().items() if service in topic.readers} == reads
 
@@ -97,7 +108,11 @@ def test_a_decider_announces_to_its_own_topics_only() -> None:
 
 
 def test_each_topic_has_one_writing_role() -> None:
-    """Dead letters alone come from several: each names its origin. The command line notes redrives there."""
+    """Dead letters come from several: each names its origin. The command line notes redrives there.
+
+    So do workers' states: each has a key of its own service and slot.
+    """
     assert {role: topic.writers for role, topic in topic_table().items() if len(topic.writers) != 1} == {
-        DEAD_LETTERS: ("ingestion", "inference", "cli")
+        DEAD_LETTERS: ("ingestion", "inference", "cli"),
+        WORKERS: ("ingestion", "inference"),
     }

@@ -73,7 +73,7 @@ def us_per_event(work: Callable[[Batch], object], framed: list[bytes]) -> float:
 
 def main() -> None:
     """Print µs per event, for the whole and for making the columns that every logic pays for."""
-    logic = IngestionLogic("bench")
+    logic = IngestionLogic("bench", "ingestion/bench/0")
     record = PipelineRecord(
         pipeline="bench", number=1, spec=SPEC, event_schema=json.dumps(SCHEMA), event_schema_id=event_schema_id(SCHEMA)
     )

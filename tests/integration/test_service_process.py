@@ -89,6 +89,36 @@ def test_a_second_process_in_the_same_slot_takes_over(
             assert second.terminate() == 0
 
 
+def test_a_slot_that_beats_on_another_host_is_refused(
+    kafka: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second says who has the slot, and exits with 2; the first serves on, and once it has left the slot is free.
+
+    One that was killed says nothing any more: another host takes its slot after a few beats.
+    """
+    monkeypatch.setenv("FRESHET_HOST", "a")
+    with Process(kafka, stage.names.namespace, tmp_path / "first", *LOANS) as first:
+        ready(first)
+        monkeypatch.setenv("FRESHET_HOST", "b")
+        monkeypatch.setenv("FRESHET_STATE_DIR", str(tmp_path / "elsewhere"))
+        with Process(kafka, stage.names.namespace, tmp_path / "second", *LOANS) as second:
+            assert second.ended() == EXIT_SETTINGS
+            pid = first.logged("started")["pid"]
+            sentence = rf"slot 0 of ingestion on pipeline loans is taken by process {pid} on host a, .* s ago: choose"
+            assert re.search(sentence, second.logged("settings")["error"])
+        ready(first)
+        assert first.terminate() == 0
+    with Process(kafka, stage.names.namespace, tmp_path / "third", *LOANS) as third:
+        name = stage.names.worker("ingestion", "0")
+        stage.view.wait("its beat", lambda view: True if view.workers[name].host == "b" else None)
+        assert not third.log("watching_slot")
+    monkeypatch.setenv("FRESHET_HOST", "c")
+    monkeypatch.setenv("FRESHET_STATE_DIR", str(tmp_path / "a_third"))
+    with Process(kafka, stage.names.namespace, tmp_path / "fourth", *LOANS) as fourth:
+        ready(fourth)
+        assert "host b" in fourth.logged("watching_slot")["reason"]
+
+
 def test_it_waits_for_a_kafka_that_is_away_and_says_so(kafka: str, stage: Stage, tmp_path: Path) -> None:
     """A cold start of everything at once: it is alive, not ready, and begins by itself when Kafka answers."""
     port = free_port()

@@ -55,7 +55,7 @@ class Stage:
 
     def started(self) -> Loop:
         """A new process."""
-        logic: Logic = Answerer() if self.service == "inference" else IngestionLogic("loans")
+        logic: Logic = Answerer() if self.service == "inference" else IngestionLogic("loans", "ingestion/loans/0")
         traces: tuple[Trace, ...] = (TRACE,) if self.service == "inference" else INGESTION.traces
         return Loop(
             logic,

@@ -134,6 +134,7 @@ class Stand:
         fixed: bool = True,
         skip_expired: bool = False,
         reports: Reports | None = None,
+        host: str = "",
     ) -> Loop:
         """A loop that has not joined yet."""
         return Loop(
@@ -149,6 +150,7 @@ class Stand:
             traces=[TRACE],
             options=LoopOptions(batch_rows=8, skip_expired=skip_expired),
             reports=reports,
+            host=host,
         )
 
     def turn(self, loop: Loop, times: int = 12) -> None:

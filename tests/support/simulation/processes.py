@@ -151,7 +151,14 @@ class Process:
 
 def ingestion(where: Where, slot: str, *, fixed: bool) -> Process:
     """A worker of ingestion."""
-    return _data(where, INGESTION, slot, lambda: IngestionLogic(PIPELINE), lambda _job: None, fixed=fixed)
+    return _data(
+        where,
+        INGESTION,
+        slot,
+        lambda: IngestionLogic(PIPELINE, f"ingestion/{PIPELINE}/{slot}"),
+        lambda _job: None,
+        fixed=fixed,
+    )
 
 
 def inference(where: Where, slot: str, *, fixed: bool) -> Process:

@@ -68,13 +68,14 @@ def test_the_highest_live_epoch_answers_and_aborted_ones_do_not_count() -> None:
 
 
 def test_partitions_are_those_of_workers_that_beat() -> None:
-    """A worker that is silent for three beats, or has said goodbye, holds nothing any more."""
+    """A worker that is silent for three beats, or has said goodbye, holds nothing any more; ingestion has no models."""
     held = PartitionState(partition=0, epoch=1, fallback=0, held="waits")
     facts = [
         worker("a", NOW_MS - 3000, held),
         worker("b", NOW_MS - 3001, held),
         worker("c", NOW_MS, held, leaving=True),
         worker("d", NOW_MS, held, pipeline="other"),
+        worker("e", NOW_MS, held, service="ingestion"),
     ]
     standing = Standing("p", facts, NOW_MS)
     assert [(one.state.instance, one.alive) for one in standing.workers] == [("a", True), ("b", False), ("c", False)]

@@ -86,8 +86,9 @@ def test_deadline_aborts_and_names_who_was_silent() -> None:
         worker("w2", partitions=()),
         worker("w2", lane="shadow:1.1.0"),
         worker("w2", pipeline="other"),
+        worker("w2", service="ingestion"),
     ],
-    ids=["leaving", "without-partitions", "other-lane", "other-pipeline"],
+    ids=["leaving", "without-partitions", "other-lane", "other-pipeline", "other-service"],
 )
 def test_workers_that_serve_nothing_are_not_waited_for(absent: WorkerState) -> None:
     """Only workers that own partitions of the serving lane count."""

@@ -29,7 +29,7 @@ class Ingesting:
         self._bus = MemoryBus(cluster, LOANS)
         self._producer = self._bus.producer()
         self._loop = Loop(
-            IngestionLogic("loans"),
+            IngestionLogic("loans", "ingestion/loans/0"),
             self._bus,
             LOANS,
             service="ingestion",

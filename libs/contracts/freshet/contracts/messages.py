@@ -140,10 +140,14 @@ class PartitionState(Message):
     epoch: int
     fallback: int
     held: str = ""
+    role: str = "features"
 
 
 class WorkerState(Message):
-    """A worker's whole state: there are no acknowledgement messages, a later record replaces an earlier one."""
+    """A worker's whole state: there are no acknowledgement messages, a later record replaces an earlier one.
+
+    `host`, `pid` and `started_ms` say which run of which process speaks: nobody else may have its slot meanwhile.
+    """
 
     instance: str
     service: str
@@ -157,6 +161,9 @@ class WorkerState(Message):
     quarantined: tuple[str, ...] = ()
     memory_bytes: int = 0
     leaving: bool = False
+    host: str = ""
+    pid: int = 0
+    started_ms: int = 0
 
 
 class Command(Message):

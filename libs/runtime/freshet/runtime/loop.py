@@ -23,6 +23,7 @@ from freshet.runtime.options import LoopOptions
 from freshet.runtime.placing import Placing
 from freshet.runtime.recovery import Trace
 from freshet.runtime.reports import InlineReports, Reports
+from freshet.runtime.slot_watch import SlotWatch
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.work import announcement
 
@@ -49,8 +50,12 @@ class Loop:
         options: LoopOptions | None = None,
         assignor: Assignor | None = None,
         reports: Reports | None = None,
+        host: str = "",
     ) -> None:
-        """`assignor`: see `DataService`. `reports` takes what the logic announces outside a batch, inline if None."""
+        """`assignor`: see `DataService`. `reports` takes what the logic announces outside a batch, inline if None.
+
+        With a `host`, a fixed slot is taken only when nobody on another host serves in it; else SettingsError.
+        """
         self.logic = logic
         self._bus, self._service, self._jobs, self._clock = bus, service, jobs, clock
         self._pipeline = names.pipeline
@@ -61,6 +66,11 @@ class Loop:
         self._options = options or LoopOptions()
         self._metrics = LoopMetrics(metrics, service, names.pipeline)
         self._log = structlog.get_logger("loop").bind(service=service, pipeline=names.pipeline, slot=slot)
+        self._watch = (
+            SlotWatch(bus, clock, name=names.worker(service, slot), slot=slot, host=host)
+            if fixed_slot and host
+            else None
+        )
         self._feed = Feed(bus.reader(logic.follows))
         self._producer = bus.transactional_producer(service, slot)
         self._reports = reports or InlineReports(bus.producer())
@@ -137,6 +147,8 @@ class Loop:
         if self._newer is not None:
             self._clock.sleep(timeout_s)
             return False
+        if self._watch is not None and not self._watch.free(timeout_s):
+            return False
         self._producer.open()
         self._placing.join(self._bus.consumer(self._service, self.logic.reads, self._instance, self._assignor))
         self._log.info("joining", roles=self.logic.reads, instance=self._instance)
@@ -162,7 +174,7 @@ class Loop:
         if self._newer is not None:
             return self._newer
         if not self._placing.joined:
-            return "reading control topics"
+            return (self._watch.waits_for if self._watch else "") or "reading control topics"
         return self._placing.unready() or self.logic.unready()
 
     @property
@@ -181,3 +193,5 @@ class Loop:
         self._producer.close()
         self._reports.close()
         self._feed.close()
+        if self._watch is not None:
+            self._watch.close()

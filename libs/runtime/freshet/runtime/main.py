@@ -16,6 +16,7 @@ import structlog
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.topics import TopicNames
+from freshet.contracts.worker import Process
 from freshet.runtime import watchdog
 from freshet.runtime.bus import RetriableError, RightsError
 from freshet.runtime.clock import SystemClock
@@ -39,6 +40,7 @@ _TURN_ROWS: Final = 2000  # several pipelines share one thread: nobody waits for
 _IDLE_S: Final = 0.005
 _BACK_OFF_S: Final = 1.0
 _STUCK_S: Final = 120.0  # twice max.poll.interval.ms: by then the group has given our partitions away
+_STARTED_MS: Final = time.time_ns() // 1_000_000
 EXIT_SETTINGS: Final = 2
 EXIT_FATAL: Final = 70
 EXIT_LATE: Final = 71
@@ -156,6 +158,7 @@ def _loop(service: DataService, settings: Settings, metrics: Metrics, options: L
         options=options,
         assignor=service.assignor,
         reports=BackgroundReports(context.bus.producer),
+        host=context.process.host,
     )
 
 
@@ -164,7 +167,7 @@ def _context(settings: Settings, pipeline: str, transaction_timeout_ms: int) -> 
     bus = KafkaBus(
         settings.bootstrap_servers, names, extra=settings.kafka, transaction_timeout_ms=transaction_timeout_ms
     )
-    return Context(names, settings, bus)
+    return Context(names, settings, bus, Process(settings.host, os.getpid(), _STARTED_MS))
 
 
 def _turn(loops: Sequence[Turning]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from freshet.contracts.logic import Decider, Logic
 from freshet.contracts.topics import TopicNames
+from freshet.contracts.worker import UNKNOWN_PROCESS, Process
 from freshet.runtime.bus import Assignor, Bus
 from freshet.runtime.jobs import Runner
 from freshet.runtime.recovery import Trace
@@ -18,6 +19,7 @@ class Context:
     names: TopicNames
     settings: Settings
     bus: Bus
+    process: Process = UNKNOWN_PROCESS
 
 
 def no_jobs(job: object) -> object:

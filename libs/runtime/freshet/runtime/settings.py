@@ -69,6 +69,8 @@ class Settings(BaseSettings):
         default_factory=lambda given: socket.gethostname() if given.get("slots") == "elastic" else "0", min_length=1
     )
     """This process among its equals: 0, or the host's name if elastic. A fixed slot keeps its partitions."""
+    host: str = Field(default_factory=socket.gethostname, min_length=1)
+    """This machine among those that may have the same slot: two that share no state folder need different ones."""
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65_535)
     """For /live, /ready and /metrics; 0 takes a free port and logs it."""

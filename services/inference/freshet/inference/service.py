@@ -43,6 +43,7 @@ def _logic(context: Context) -> Logic:
         context.names.worker("inference", context.settings.slot),
         topic_id=topic_id,
         memory=resident_bytes,
+        process=context.process,
         deaths=scoring.deaths,
         died_loading=[death.flight.version for death in loading.deaths],
         guard=ScoreGuard(scoring, Watchdog().start()),

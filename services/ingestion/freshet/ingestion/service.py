@@ -7,7 +7,8 @@ from freshet.runtime.service import Context, DataService
 
 
 def _logic(context: Context) -> Logic:
-    return IngestionLogic(context.names.pipeline)
+    names = context.names
+    return IngestionLogic(names.pipeline, names.worker("ingestion", context.settings.slot), process=context.process)
 
 
 SERVICE = DataService(

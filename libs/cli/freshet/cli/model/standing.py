@@ -49,7 +49,11 @@ class Standing:
         )
         beats = newest(facts, WorkerState).values()
         self.workers = sorted(
-            (_worker(found, now_ms) for found in beats if found.message.pipeline == pipeline),
+            (
+                _worker(found, now_ms)
+                for found in beats
+                if found.message.pipeline == pipeline and found.message.service == "inference"
+            ),
             key=lambda worker: worker.state.instance,
         )
         self._cutovers = [found for found in newest(facts, Cutover).values() if found.message.pipeline == pipeline]

@@ -11,6 +11,7 @@ from freshet.contracts.logic import Abort, Announce, BatchLimits, Effect, Fact, 
 from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord, Rollout, WorkerState
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.position import ORIGIN, Position
+from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
 from freshet.inference.core.answering import answer, without
 from freshet.inference.core.calls import Calls, Guard, unguarded
 from freshet.inference.core.columns import FeatureSpace
@@ -49,17 +50,19 @@ class InferenceLogic(Logic):
         died_loading: Sequence[str] = (),
         guard: Guard = unguarded,
         lane: str = "serve",
-        interval_ms: int = 3_000,
+        process: Process = UNKNOWN_PROCESS,
+        interval_ms: int = INTERVAL_MS,
         model_wait_ms: int = 30_000,
     ) -> None:
         """`topic_id` is the broker's id of the features topic; `memory` gives the resident bytes of this process.
 
         `deaths` are those of our predecessors in a row, each while a version scored, and `died_loading` the versions
-        of those that died while they loaded one; `guard` goes around each score call. A partition that waits longer
-        than `model_wait_ms` for a model is answered by the epoch's understudy, if any.
+        of those that died while they loaded one; `guard` goes around each score call; `process` is ours. A partition
+        that waits longer than `model_wait_ms` for a model is answered by the epoch's understudy, if any.
         """
         self._pipeline, self._instance, self._lane = pipeline, instance, lane
         self._topic_id, self._memory, self._interval_ms = topic_id, memory, interval_ms
+        self._process, self._beats = process, Beats(interval_ms)
         self._history, self._stock = History(pipeline), Stock(died_loading)
         self._standing = Standing(self._history, self._stock)
         self._past = past = Deaths(deaths)
@@ -73,8 +76,6 @@ class InferenceLogic(Logic):
         self._limits = BatchLimits()
         self._spec_error: str | None = None
         self._now_ms = 0
-        self._announced: WorkerState | None = None
-        self._announced_ms = 0
         for version, why in past.to_blame().items():
             self._stock.quarantine(version, "model_crashed", why)
 
@@ -201,11 +202,7 @@ class InferenceLogic(Logic):
         self._now_ms = now_ms
         yield from self._partitions.releases(now_ms)
         yield from self._care_for_models(now_ms)
-        state = self._state(leaving=False)
-        changed = self._announced is None or _content(state) != _content(self._announced)
-        if changed or now_ms - self._announced_ms >= self._interval_ms:
-            self._announced, self._announced_ms = state, now_ms
-            yield Announce("workers", self._instance, state)
+        yield from self._beats.beat(self._state(leaving=False), now_ms)
 
     def _care_for_models(self, now_ms: int) -> Iterator[Start]:
         known = (self._history.model(version) for version in self._history.wanted())
@@ -219,7 +216,7 @@ class InferenceLogic(Logic):
 
     def on_leave(self) -> Iterable[Effect]:
         """See `Logic`. The last record of this worker."""
-        return [Announce("workers", self._instance, self._state(leaving=True))]
+        return [announced(self._state(leaving=True))]
 
     def unready(self) -> str | None:
         """See `Logic`."""
@@ -247,8 +244,7 @@ class InferenceLogic(Logic):
             quarantined=tuple(self._stock.quarantined()),
             memory_bytes=self._memory(),
             leaving=leaving,
+            host=self._process.host,
+            pid=self._process.pid,
+            started_ms=self._process.started_ms,
         )
-
-
-def _content(state: WorkerState) -> WorkerState:
-    return state.model_copy(update={"memory_bytes": 0})

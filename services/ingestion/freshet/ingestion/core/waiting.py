@@ -1,7 +1,7 @@
 """Partitions that wait: for their pipeline's record, or for a schema id that a producer uses ahead of time."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from freshet.contracts.logic import Hold, Release
 
@@ -11,12 +11,19 @@ Place = tuple[str, int]
 """Role and partition."""
 
 
+class Wait(NamedTuple):
+    """What a partition waits for."""
+
+    reason: str
+    schema_ids: frozenset[int]
+
+
 class WaitingRoom:
     """Which partitions wait, since when each strange schema id is known, and which ids are no longer waited for."""
 
     def __init__(self, wait_ms: int) -> None:
         self._wait_ms = wait_ms
-        self._held: dict[Place, frozenset[int]] = {}
+        self._held: dict[Place, Wait] = {}
         self._due: set[Place] = set()
         self._since_ms: dict[int, int | None] = {}  # None until a tick tells the time
         self._given_up: set[int] = set()
@@ -32,10 +39,15 @@ class WaitingRoom:
     def hold(self, role: str, partition: int, reason: str, schema_ids: Iterable[int] = ()) -> Hold:
         """The partition waits for all of these ids at once, or for anything new if there are none."""
         self.forget(role, partition)
-        self._held[role, partition] = frozenset(schema_ids)
-        for schema_id in self._held[role, partition]:
+        self._held[role, partition] = wait = Wait(reason, frozenset(schema_ids))
+        for schema_id in wait.schema_ids:
             self._since_ms.setdefault(schema_id, None)
         return Hold(role, partition, reason)
+
+    def reason(self, role: str, partition: int) -> str:
+        """Why the partition waits; empty when it does not."""
+        wait = self._held.get((role, partition))
+        return wait.reason if wait else ""
 
     def forget(self, role: str, partition: int) -> None:
         """The partition starts anew, or is no longer ours."""
@@ -55,7 +67,7 @@ class WaitingRoom:
             elif now_ms - since_ms >= self._wait_ms:
                 del self._since_ms[schema_id]
                 self._given_up.add(schema_id)
-        self._due |= {place for place, ids in self._held.items() if ids and ids <= self._given_up}
+        self._due |= {at for at, wait in self._held.items() if wait.schema_ids and wait.schema_ids <= self._given_up}
         for place in sorted(self._due):
             self.forget(*place)
             yield Release(*place)
