@@ -1,13 +1,16 @@
 """One pipeline's trouble is its own, a hopeless worker leaves its partitions, and a slot has one owner."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from freshet.contracts.logic import LeaveError
+from freshet.contracts.logic import Effect, LeaveError
+from freshet.inference.core.partitions import ModelMissingError
 from freshet.runtime.bus import FatalError
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.loop import Loop
 from freshet.runtime.main import _turn
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.slot import hold_slot
@@ -63,29 +66,77 @@ def test_a_process_ends_when_nothing_is_left_that_serves() -> None:
         _turn([bad])
 
 
+class WithoutModels(Answerer):
+    """Gives up as inference does where nothing can be loaded, while `ill` holds anything."""
+
+    def __init__(self, ill: list[str]) -> None:
+        super().__init__()
+        self._ill = ill
+
+    def on_tick(self, now_ms: int) -> Iterable[Effect]:
+        """Leave once it has a partition."""
+        if self._ill and self.assigned:
+            raise ModelMissingError(self._ill[0])
+        return super().on_tick(now_ms)
+
+
 def test_a_hopeless_fixed_slot_leaves_its_partitions_to_a_healthy_neighbour() -> None:
-    """It stays alive and away for longer than the session: the group gives its partitions to who can answer."""
-    stand, ill = Stand(), Ill(LeaveError("no model here."))
-    hopeless, healthy = stand.loop(Answerer(), "0"), stand.loop(Answerer(), "1")
-    for _ in range(6):
-        stand.turn(hopeless, 1)
-        stand.turn(healthy, 1)
-    away = Supervised(ill.make, stand.clock, "p")
-    _turn([away])
-    hopeless.close()
+    """It stays alive and away for longer than the session, so its partitions go to who can answer; then it comes back.
+
+    Still hopeless, it goes again, for twice as long; healed, it gets partitions and answers.
+    """
+    stand, ill, made = Stand(), list[str](), list[WithoutModels]()
+
+    def make() -> Loop:
+        made.append(WithoutModels(ill))
+        return stand.loop(made[-1], "0")
+
+    away = Supervised(make, stand.clock, "p")
+    healthy = Supervised(lambda: stand.loop(Answerer(), "1"), stand.clock, "p")
+
+    def turn(times: int = 20) -> None:
+        for _ in range(times):
+            stand.clock.advance(60)
+            _turn([away, healthy])
+
+    def session_ends() -> None:
+        (member,) = (name for name in stand.cluster.group(NAMES.group("inference")).members if "inference-0" in name)
+        stand.cluster.expire(member)
+
+    turn()
     stand.feed(10, 0)
     stand.feed(10, 1)
-    for member in stand.cluster.group(NAMES.group("inference")).members:
-        if "inference-0" in member:
-            stand.cluster.expire(member)
-    stand.turn(healthy, 20)
+    turn()
+    assert stand.answers() == stand.inputs()
+    ill.append("no model here.")
+    turn(2)
+    assert away.unready() == "pipeline p: no model here."
+    stand.feed(10, 0)
+    stand.feed(10, 1)
+    turn()
+    assert 0 < len(stand.inputs()) - len(stand.answers()) == 10, "its place was given away before its session ended"
+    session_ends()
+    turn()
     assert stand.answers() == stand.inputs()
     stand.clock.advance(30_000)
-    _turn([away])
-    assert ill.made == 1, "it came back before its session had ended"
+    turn(1)
+    assert len(made) == 1, "it came back before its session had ended"
+    stand.clock.advance(10_000)
+    turn()
+    assert (len(made), away.unready()) == (2, "pipeline p: no model here.")
+    session_ends()
+    ill.clear()
+    stand.clock.advance(60_000)
+    turn()
+    assert len(made) == 2
     stand.clock.advance(20_000)
-    _turn([away])
-    assert ill.made == 2
+    turn()
+    assert len(made) == 3
+    assert made[2].assigned
+    stand.feed(10, 0)
+    stand.feed(10, 1)
+    turn()
+    assert stand.answers() == stand.inputs()
 
 
 def test_the_second_process_in_a_slot_is_refused_while_the_first_lives(tmp_path: Path) -> None:
