@@ -225,7 +225,7 @@ def test_expired_records_are_found_again_where_the_broker_could_not_be_asked() -
     loop.close()
     stand.feed(20, 0)
     stand.cluster.truncate(NAMES.topic("features"), 0, 12)
-    asked = []
+    asked: list[str] = []
 
     def away(_client: str, operation: str) -> None:
         if operation == "span" and len(asked) < 2:
