@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from freshet.contracts.logic import Effect, Hold, Release
-from freshet.contracts.schemas import Schema, event_schema_id
+from freshet.contracts.schemas import USER_ID_BIT, Schema, event_schema_id
 from freshet.ingestion.core.logic import IngestionLogic
 from support.ingestion import SCHEMA, SPEC_TEXT, applied, batch, dead, framed, loan, serving, written
 
@@ -93,11 +95,20 @@ def test_unrelated_change_does_not_prolong_the_wait() -> None:
 def test_all_strange_ids_of_a_partition_wait_together() -> None:
     """A producer that invents ids stops a partition for one wait, not for one wait each."""
     logic = serving()
-    logic.on_batch(batch([b"\0" + identifier.to_bytes(4, "big") for identifier in range(1, 50)]))
+    strange = [b"\0" + (USER_ID_BIT + number).to_bytes(4, "big") for number in range(1, 50)]
+    logic.on_batch(batch(strange))
     assert ticks(logic, 0, 60) == [0]
-    assert (
-        len(dead(logic.on_batch(batch([b"\0" + identifier.to_bytes(4, "big") for identifier in range(1, 50)])))) == 49
-    )
+    assert len(dead(logic.on_batch(batch(strange)))) == 49
+
+
+@pytest.mark.parametrize("identifier", [0, 1, 100_001, USER_ID_BIT - 1, 2 * USER_ID_BIT, (1 << 32) - 1])
+def test_an_id_that_apply_never_gives_stalls_nobody(identifier: int) -> None:
+    """A schema registry's id is refused at once, says what to do, and the rows beside it are answered."""
+    effects = list(serving().on_batch(batch([framed(loan()), framed(loan(), identifier=identifier)])))
+    assert held(effects) == []
+    assert len(written(effects)) == 1
+    assert dead(effects)[1].reason == "input_schema_unknown"
+    assert "freshet schemas serve" in dead(effects)[1].detail
 
 
 def test_partition_that_was_taken_away_is_not_released() -> None:

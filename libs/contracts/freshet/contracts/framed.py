@@ -9,7 +9,7 @@ import numpy as np
 from freshet.contracts.arrays import Ints
 from freshet.contracts.codec import Columns, Decoder, Joined, concat, take
 from freshet.contracts.logic import DeadLetter
-from freshet.contracts.schemas import Schema, current_schema, schema_lock
+from freshet.contracts.schemas import Schema, current_schema, may_be_event_id, schema_lock
 
 UNKNOWN = "input_schema_unknown"
 
@@ -101,12 +101,16 @@ class FramedReader:
             return RefusedRow(
                 row,
                 "input_framing",
-                "the value does not begin with byte 00 and a schema id of four bytes (Confluent's framing).",
+                "the value does not begin with byte 00 and a schema id of four bytes (Confluent's framing). A "
+                "serializer that puts the id into a header has to be set to put it before the value.",
             )
         if length > self._max_bytes:
             return RefusedRow(row, "input_too_large", f"{length} bytes, but the cap is {self._max_bytes}.", schema_id)
         known = ", ".join(map(str, self._decoders))
-        return RefusedRow(row, UNKNOWN, f"nobody has published schema id {schema_id}; known are {known}.", schema_id)
+        why = f"nobody has published schema id {schema_id}; known are {known}."
+        if not may_be_event_id(schema_id):
+            why += " The id is none of Freshet's: give the serializer `freshet schemas serve` as its registry."
+        return RefusedRow(row, UNKNOWN, why, schema_id)
 
 
 def _joined(parts: list[Rows]) -> tuple[Ints, Columns]:

@@ -41,6 +41,11 @@ def event_schema_id(schema: Schema) -> int:
     return USER_ID_BIT | (int.from_bytes(hashlib.sha256(canonical).digest()[:4], "big") >> 2)
 
 
+def may_be_event_id(identifier: int) -> bool:
+    """Whether `freshet apply` may give this id to an event schema. The ids of a schema registry are all smaller."""
+    return USER_ID_BIT <= identifier < 2 * USER_ID_BIT
+
+
 def schema_fingerprint(schema: Schema) -> str:
     """CRC-64-AVRO of the parsing canonical form, as hex."""
     return str(fingerprint(to_parsing_canonical_form(dict(schema)), "CRC-64-AVRO"))

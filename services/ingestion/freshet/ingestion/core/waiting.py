@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from freshet.contracts.logic import Hold, Release
+from freshet.contracts.schemas import may_be_event_id
 
 _VAIN_WAITS_MAX: Final = 3
 
@@ -29,12 +30,13 @@ class WaitingRoom:
         self._given_up: set[int] = set()
 
     def worth_waiting(self, schema_id: int) -> bool:
-        """Whether somebody may still publish this id in time.
+        """Whether somebody may still publish this id in time; never of an id that `freshet apply` does not give.
 
         After three vain waits nothing is waited for until a record comes: a producer of random ids must not hold its
         partitions for ever.
         """
-        return schema_id not in self._given_up and len(self._given_up) < _VAIN_WAITS_MAX
+        possible = may_be_event_id(schema_id) and schema_id not in self._given_up
+        return possible and len(self._given_up) < _VAIN_WAITS_MAX
 
     def hold(self, role: str, partition: int, reason: str, schema_ids: Iterable[int] = ()) -> Hold:
         """The partition waits for all of these ids at once, or for anything new if there are none."""
