@@ -1,17 +1,18 @@
 """Looking at topics: whose topic it is, what its last records are, and how records read."""
 
 import json
+import random
 
 import numpy as np
 import pytest
 
-from freshet.cli.output import CommandError
-from freshet.cli.records import Readable, hexdump
+from freshet.cli.output import CommandError, emit, shown_text, table
+from freshet.cli.records import Readable, hexdump, readable
 from freshet.cli.topic import Tail, line, resolve
 from freshet.contracts.codec import Encoder, Ragged, Strings
 from freshet.contracts.control import encode
 from freshet.contracts.messages import Cutover
-from freshet.contracts.schemas import Schema, current_schema, schema_id
+from freshet.contracts.schemas import Schema, current_schema, schema_id, schema_lock
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Send, Transaction
 from freshet.runtime.memory import MemoryBus, MemoryCluster
@@ -161,3 +162,50 @@ def test_a_header_without_a_value_harms_no_reader() -> None:
     bus.producer().send(Send("events", [b"k"], [b"{}"], headers=[[("trace", None), ("tenant", b"a")]]))
     (row,) = Tail(bus, "events", Readable({})).last(1)
     assert row["headers"] == {"trace": "", "tenant": "a"}
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202e\u2028\ud800\r\n"
+
+
+def test_no_foreign_text_reaches_the_terminal_unescaped(capsys: pytest.CaptureFixture[str]) -> None:
+    """Escapes in keys, headers and values, of the 7-bit and the 8-bit kind, are shown, not obeyed; one line each."""
+    cluster = MemoryCluster()
+    cluster.ensure(TopicNames("", "shop"), 1, ["events"])
+    bus = MemoryBus(cluster, TopicNames("", "shop"))
+    wild = HOSTILE.encode(errors="surrogatepass")
+    value = json.dumps({HOSTILE: HOSTILE}, ensure_ascii=True).encode()
+    bus.producer().send(Send("events", [wild], [value], headers=[[("h\x1b[1m", wild)]]))
+    (row,) = Tail(bus, "events", Readable({})).last(1)
+    assert line(row).isprintable()
+    escaped = shown_text(json.dumps(row, ensure_ascii=False))
+    assert escaped.isprintable()
+    assert json.loads(escaped) == row
+    shown = table("reason")
+    shown.add_row(HOSTILE)
+    for rendered, as_json in ((HOSTILE, False), (shown, False), ("", True)):
+        emit({"a": HOSTILE}, rendered, as_json=as_json)
+        assert capsys.readouterr().out.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 1 << 62, -(1 << 62)])
+def test_a_time_that_no_calendar_has_is_a_number(timestamp_ms: int) -> None:
+    """A producer may write any time; the line is shown all the same."""
+    row = {"partition": 0, "offset": 1, "timestamp_ms": timestamp_ms, "key": None, "value": 1}
+    assert line(row).endswith("None 1")
+
+
+@pytest.mark.parametrize("role", ["events", "predictions", "dead-letters", "cutovers", "pipelines", "schemas"])
+def test_no_record_ends_the_tail(role: str) -> None:
+    """Random bytes, truncated frames of every id we know and deep JSON: each is one line, on every topic."""
+    world = World()
+    draw = random.Random(7)
+    values = [draw.randbytes(size) for size in range(40)]
+    ids = [EVENT_ID, *(entry.id for entry in schema_lock())]
+    values += [b"\0" + known.to_bytes(4, "big") + draw.randbytes(size) for known in ids for size in (0, 3, 40)]
+    values += [b"[" * depth + b"]" * depth for depth in (300, 480, 900, 5000)] + [b"9" * 5000, b"1e999"]
+    for value in values:
+        world.write(role, value)
+    world.write("pipelines", b"garbage")
+    rows = list(Tail(world.bus, role, readable(world.bus)).rows())
+    assert len(rows) >= len(values)
+    assert all(line(row) for row in rows)

@@ -17,6 +17,7 @@ from freshet.cli.output import (
     emit,
     reporting,
     say,
+    shown_text,
     table,
 )
 from freshet.cli.records import hexdump, readable
@@ -91,10 +92,10 @@ def show(
         "value_hex": None if record.value is None else record.value.hex(),
     }
     lines = [
-        f"{record.reason}: {record.detail}",
-        f"set aside {clock_time(record.timestamp_ms)} UTC, from {record.original}",
-        *(f"  {name} = {text}" for name, text in sorted(record.headers.items())),
-        f"key: {document['key']}",
+        shown_text(f"{record.reason}: {record.detail}"),
+        shown_text(f"set aside {clock_time(record.timestamp_ms)} UTC, from {record.original}"),
+        *(shown_text(f"  {name} = {text}") for name, text in sorted(record.headers.items())),
+        f"key: {shown_text(document['key'])}",
         f"value: {json.dumps(value, ensure_ascii=False)}",
         *hexdump(record.value or b""),
     ]

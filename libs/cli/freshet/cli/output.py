@@ -124,11 +124,34 @@ def _local_broker() -> str:
     return known.bootstrap_servers
 
 
+def shown_text(text: str | bytes | None) -> str:
+    """Foreign text for one line of output: what is not printable is escaped as JSON has it, so that no terminal obeys
+    it and JSON stays JSON; bytes that are no UTF-8 become U+FFFD, None becomes empty.
+    """
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text or "")
+
+
+def shown_lines(text: str) -> str:
+    """`shown_text` of each line."""
+    return "\n".join(map(shown_text, text.split("\n")))
+
+
+class SafeTable(Table):
+    """A table whose cells may hold foreign text."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """See `Table`; text goes through `shown_lines`."""
+        super().add_row(*(shown_lines(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+
 def emit(document: Any, shown: RenderableType, *, as_json: bool) -> None:
     """Print the command's result: the document as JSON, or else what a person reads."""
     if as_json:
-        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        typer.echo(shown_lines(json.dumps(document, ensure_ascii=False, indent=2)))
         return
+    shown = shown_lines(shown) if isinstance(shown, str) else shown
     stdout().print(shown, markup=False, soft_wrap=not isinstance(shown, Table))
 
 
@@ -140,7 +163,7 @@ def stdout() -> Console:
 
 def table(*columns: str) -> Table:
     """An empty table in the house style."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    made = SafeTable(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column)
     return made
@@ -148,12 +171,14 @@ def table(*columns: str) -> Table:
 
 def say(text: str) -> None:
     """Progress, on stderr."""
-    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True, style="dim")
+    Console(stderr=True, highlight=False).print(shown_lines(text), markup=False, soft_wrap=True, style="dim")
 
 
 def fail(error: FreshetError | str, code: Exit = Exit.FAILURE) -> NoReturn:
     """Print an error on stderr and end the command with this code."""
-    Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True, style="red")
+    Console(stderr=True, highlight=False).print(
+        shown_lines(f"error: {error}"), markup=False, soft_wrap=True, style="red"
+    )
     raise typer.Exit(code)
 
 

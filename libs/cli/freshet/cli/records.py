@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,10 +12,11 @@ from freshet.contracts import control, topic_id
 from freshet.contracts.batch import Batch, Headers, Record
 from freshet.contracts.codec import Column, Columns, Decoder, Strings, frame_ids
 from freshet.contracts.errors import ContractError
+from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.schemas import Schema, schema_lock
 from freshet.local.event_values import plain
 from freshet.runtime.bus import Bus
-from freshet.runtime.publishing import pipeline_records
+from freshet.runtime.reading import everything
 
 _MAX_BYTES: Final = 4 << 20
 _SHOWN_BYTES: Final = 64
@@ -63,8 +64,19 @@ class Readable:
 
 def readable(bus: Bus) -> Readable:
     """One that knows the event schemas of all published pipelines."""
-    records = pipeline_records(bus).values()
-    return Readable({record.event_schema_id: json.loads(record.event_schema) for record in records})
+    return Readable(dict(_event_schemas(bus)))
+
+
+def _event_schemas(bus: Bus) -> Iterator[tuple[int, Schema]]:
+    """Those on the pipelines topic, by id; what is no pipeline record there is passed over."""
+    for batch in everything(bus, "pipelines"):
+        for value in filter(None, batch.values):
+            try:
+                record = control.decode("pipelines", value)
+                assert isinstance(record, PipelineRecord)
+                yield record.event_schema_id, json.loads(record.event_schema)
+            except (ContractError, ValueError):
+                continue
 
 
 def headers_of(headers: Headers | None) -> dict[str, str]:

@@ -26,8 +26,12 @@ def since_ms(text: str, now_ms: int) -> int:
 
 
 def clock_time(at_ms: int) -> str:
-    """A moment in UTC to the millisecond, as records are listed."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    """A moment in UTC to the millisecond, as records are listed; as a number where no calendar reaches."""
+    try:
+        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return f"{at_ms} ms after 1970"
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def ago(at_ms: int, now_ms: int) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from freshet.cli.output import Bootstrap, CommandError, Exit, Namespace, connect, reporting
+from freshet.cli.output import Bootstrap, CommandError, Exit, Namespace, connect, reporting, shown_text
 from freshet.cli.records import Readable, readable
 from freshet.cli.times import clock_time
 from freshet.contracts.topics import topic_table
@@ -48,7 +48,7 @@ def tail(
     tail_of = Tail(connection.bus(owner), role, readable(connection.bus()))
     rows = tail_of.last(count or 10) if start == "end" else islice(tail_of.rows(), count)
     for row in chain(rows, tail_of.coming() if follow else ()):
-        typer.echo(json.dumps(row, ensure_ascii=False) if as_json else line(row))
+        typer.echo(shown_text(json.dumps(row, ensure_ascii=False)) if as_json else line(row))
 
 
 def resolve(topic: str, pipeline: str, namespace: str) -> tuple[str, str]:
@@ -68,10 +68,11 @@ def resolve(topic: str, pipeline: str, namespace: str) -> tuple[str, str]:
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """A record for a person."""
+    """A record for a person, whatever its producer wrote into key, headers and value."""
     headers = "".join(f" {name}={value}" for name, value in row.get("headers", {}).items())
     value = "(tombstone)" if row["value"] is None else json.dumps(row["value"], ensure_ascii=False)
-    return f"{row['partition']}/{row['offset']} {clock_time(row['timestamp_ms'])} {row['key']}{headers} {value}"
+    place = f"{row['partition']}/{row['offset']} {clock_time(row['timestamp_ms'])}"
+    return shown_text(f"{place} {row['key']}{headers} {value}")
 
 
 Row = dict[str, Any]
