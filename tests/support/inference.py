@@ -72,6 +72,7 @@ class Row:
     offset_: int
     value_: bytes | None
     key_: bytes | None = b"card"
+    headers_: Headers | None = None
 
     def topic(self) -> str:
         return f"{PIPELINE}.features"
@@ -92,7 +93,7 @@ class Row:
         return self.value_
 
     def headers(self) -> Headers | None:
-        return None
+        return self.headers_
 
 
 def vector(partition: int, offset: int, values: Sequence[float] | None = None, spec_version: int = 1) -> Row:

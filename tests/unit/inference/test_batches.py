@@ -1,5 +1,7 @@
 """What becomes of the rows of a batch: good ones, unreadable ones, in which order and with which bytes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,7 @@ from support.inference import (
     plain,
     rollout,
     serving,
+    specification,
     vector,
     vectors,
 )
@@ -163,3 +166,17 @@ def test_the_same_rows_in_other_batches_give_the_same_bytes(cut: int) -> None:
 
     assert run(rows) == run(rows[:cut], rows[cut:])
     assert len(run(rows)) == 32
+
+
+def test_headers_pass_where_the_pipeline_says_so() -> None:
+    """A prediction carries the trace of its vector; without the word in pipeline.yaml it carries none."""
+    trace = ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    rows = [replace(vector(0, 1), headers_=(trace, ("x", b"1"))), vector(0, 2)]
+    worker = serving(model("v1"), rollout(1, "v1"))
+    (publish,) = of_kind(worker.answer(*rows), Publish)
+    assert publish.headers is None
+    said = specification()
+    worker.learn(said.model_copy(update={"number": 2, "spec": said.spec + "\nheaders: pass\n"}))
+    rows = [replace(row, offset_=row.offset_ + 2) for row in rows]
+    (publish,) = of_kind(worker.answer(*rows), Publish)
+    assert publish.headers == [[trace], ()]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from freshet.contracts.arrays import Ints
-from freshet.contracts.batch import Batch
+from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import Message
 
@@ -26,6 +26,8 @@ class Publish:
     keys: Sequence[bytes | None]
     values: Sequence[bytes]
     partitions: Sequence[int] | None = None
+    headers: Sequence[Headers] | None = None
+    """Those of each record; None, which costs nothing, for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Work:
         for effect in effects:
             match effect:
                 case Publish():
-                    self.sends.append(Send(effect.role, effect.keys, effect.values, effect.partitions))
+                    self.sends.append(Send(effect.role, effect.keys, effect.values, effect.partitions, effect.headers))
                 case Announce():
                     self.sends.append(announcement(effect))
                 case DeadLetter():

@@ -138,6 +138,10 @@ class PipelineSpec(_Model):
     """`rekey` (always right) sends features where the entity hashes to; `keep` if producers key all alike by it."""
     decoder: str = "avro"
     """Kind of the event decoder: `avro` in Confluent framing, or `json`."""
+    unknown_fields: Literal["refuse", "ignore"] = "refuse"
+    """A JSON event's keys that event.avsc lacks: `refuse` finds misspelt ones, `ignore` lets producers go ahead."""
+    headers: Literal["drop", "pass"] = "drop"
+    """`pass` copies trace context and CloudEvents headers to features and predictions; costs time for each record."""
     max_event_bytes: int = Field(default=65536, ge=64, le=1 << 20)
     """Larger events are dead letters, unread: bounds the memory and time that one message can cost."""
     max_event_age: Duration = Duration.parse("7d")

@@ -143,7 +143,8 @@ class InferenceLogic(Logic):
 
     def on_topic(self, role: str, topic_id: str) -> None:  # noqa: ARG002
         """See `Logic`. It may be another than this worker was made with: the topic was made anew since."""
-        self._topic_id, self._writer = topic_id, PredictionWriter(topic_id)
+        self._topic_id = topic_id
+        self._writer = PredictionWriter(topic_id, pass_headers=self._writer.pass_headers)
 
     def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
         """See `Logic`. Holds the partition if nothing can answer it here, or if its metadata is not ours."""
@@ -188,6 +189,7 @@ class InferenceLogic(Logic):
             self._spec_error = f"specification {record.number} of {self._pipeline} cannot be read here: {error}"
             return
         self._limits = BatchLimits(spec.limits.max_batch_rows, spec.limits.commit_interval_ms)
+        self._writer.pass_headers = spec.headers == "pass"
         self._calls.batch_p99_ms = spec.limits.batch_p99_ms
         self._standing.space = FeatureSpace(spec.feature_names)
 

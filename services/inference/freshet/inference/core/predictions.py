@@ -11,6 +11,7 @@ from freshet.contracts.codec import Encoder, Strings
 from freshet.contracts.codec.columns import Columns, Ragged, concat, take
 from freshet.contracts.logic import Publish
 from freshet.contracts.messages import Manifest
+from freshet.contracts.passing import passed
 from freshet.contracts.position import Position
 from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import to_bytes
@@ -35,8 +36,9 @@ class Answers:
 class PredictionWriter:
     """Encodes answers as Prediction records."""
 
-    def __init__(self, topic_id: str) -> None:
-        """`topic_id` is the broker's id of the features topic."""
+    def __init__(self, topic_id: str, *, pass_headers: bool = False) -> None:
+        """`topic_id` is the broker's id of the features topic; see `contracts.passing` for headers."""
+        self.pass_headers = pass_headers
         self._topic_id = to_bytes(topic_id)
         self._encoder = Encoder(current_schema(RECORD), schema_id(RECORD))
 
@@ -52,7 +54,9 @@ class PredictionWriter:
             order = np.argsort(at)
             at = at[order]
             columns = {name: take(concat([part[name] for part in parts]), order) for name in columns}
-        return Publish(ROLE, _keys(batch, at, columns), self._encoder.encode(columns), batch.partitions[at].tolist())
+        told = passed(batch, at) if self.pass_headers else None
+        values, partitions = self._encoder.encode(columns), batch.partitions[at].tolist()
+        return Publish(ROLE, _keys(batch, at, columns), values, partitions, told)
 
     def _columns(self, batch: Batch, position: Position, answers: Answers) -> Columns:
         vectors, n = answers.vectors, len(answers.vectors)

@@ -12,6 +12,7 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.framed import UNKNOWN, Rows, dead_letters
 from freshet.contracts.logic import BatchLimits, Effect, Fact, Hold, Logic, Publish
 from freshet.contracts.messages import PartitionState, PipelineRecord, WorkerState
+from freshet.contracts.passing import passed
 from freshet.contracts.schemas import Schema
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
@@ -103,7 +104,8 @@ class IngestionLogic(Logic):
         if answer.at.size:
             keep = self._plan.spec.partitioning == "keep"
             kept = batch.partitions[answer.at].tolist() if keep else None
-            effects.append(Publish(stage.publishes, answer.keys, answer.values, kept))
+            told = passed(batch, answer.at) if self._plan.spec.headers == "pass" else None
+            effects.append(Publish(stage.publishes, answer.keys, answer.values, kept, told))
         return effects
 
     def on_tick(self, now_ms: int) -> Iterable[Effect]:
