@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from freshet.ingestion.core.decoders.json import JsonDecoder
-from support.ingestion import SPEC_TEXT, batch, dead, framed, loan, serving, written
+from freshet.ingestion.core.json_schema import json_reader
+from support.ingestion import NOW_MS, SPEC_TEXT, batch, dead, framed, loan, serving, written
 
 JSON_TEXT = SPEC_TEXT.replace("entity: applicant", "entity: applicant\ndecoder: json")
 
@@ -24,6 +25,56 @@ def test_json_and_avro_give_the_same_features() -> None:
     assert written(from_json) == written(from_avro)
 
 
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        (as_json(age=40.0), loan()),
+        (as_json().replace(b'"age": 40', b'"age": 4e1'), loan()),
+        (as_json(at="2025-06-15T15:06:40Z"), loan()),
+        (as_json(at="2025-06-15T17:06:40.000999999+02:00"), loan()),
+        (as_json(at=float(NOW_MS)), loan()),
+    ],
+)
+def test_other_forms_with_one_meaning_are_read(value: bytes, meant: dict[str, Any]) -> None:
+    """JSON has one type of number, and most producers write times as ISO 8601: the same vector as the plain form."""
+    assert written(serving(JSON_TEXT).on_batch(batch([value]))) == written(serving().on_batch(batch([framed(meant)])))
+
+
+def test_unknown_fields_are_passed_over_where_the_pipeline_says_so() -> None:
+    """At every depth; a field that is missing, or not of its type, is still refused."""
+    text = JSON_TEXT.replace("decoder: json", "decoder: json\nunknown_fields: ignore")
+    effects = list(serving(text).on_batch(batch([as_json(extra=1), as_json(extra=1, age="x"), as_json()])))
+    assert len(written(effects)) == 2
+    assert dead(effects)[1].detail.startswith("age:")
+    nested_text = RICH_SPEC.replace("decoder: json", "decoder: json\nunknown_fields: ignore")
+    assert len(written(serving(nested_text, RICH).on_batch(batch([rich(place={"x": 1, "y": {"z": 2}})])))) == 1
+
+
+def test_a_branch_that_takes_a_value_unchanged_goes_first() -> None:
+    """Reading other forms changes nothing for unions that had a place for the value as it is."""
+    time = {"type": "long", "logicalType": "timestamp-millis"}
+    read = json_reader(
+        {
+            "type": "record",
+            "name": "E",
+            "fields": [
+                {"name": "number", "type": ["long", "double"]},
+                {"name": "text", "type": [time, "string"]},
+                {"name": "time", "type": ["null", time]},
+                {"name": "day", "type": {"type": "int", "logicalType": "date"}},
+            ],
+        }
+    )
+    assert read(
+        {"number": 3.0, "text": "2026-01-01T00:00:00Z", "time": "1970-01-01T00:00:01Z", "day": "1970-01-03"}
+    ) == {
+        "number": ("double", 3.0),
+        "text": ("string", "2026-01-01T00:00:00Z"),
+        "time": ("long", 1000),
+        "day": 2,
+    }
+
+
 def without(name: str) -> bytes:
     """An application that lacks a field."""
     return json.dumps({key: value for key, value in loan().items() if key != name}).encode()
@@ -35,7 +86,8 @@ def without(name: str) -> bytes:
         (None, "input_empty", "null"),
         (b"", "input_empty", "no bytes"),
         (b" " * 70_000, "input_too_large", "the cap is 65536"),
-        (framed(loan()), "input_malformed", "not JSON"),
+        (framed(loan()), "input_framing", "Avro or Protobuf"),
+        (b"\0\0\0\0\7" + as_json(), "input_framing", "schema id 7, as a serializer for JSON Schema"),
         (b"[1]", "input_malformed", "must be an object, not [1]"),
         (as_json()[:-1], "input_malformed", "not JSON"),
         (as_json() + b"{}", "input_malformed", "not JSON"),
@@ -48,7 +100,12 @@ def without(name: str) -> bytes:
             "salary: must be a number within the range of double",
         ),
         (as_json(age=2**31), "input_malformed", "age: must be a whole number of 32 bits, not 2147483648."),
-        (as_json(age=40.0), "input_malformed", "age: must be a whole number of 32 bits, not 40.0."),
+        (as_json(age=40.5), "input_malformed", "age: must be a whole number of 32 bits, not 40.5."),
+        (as_json(age=1e20), "input_malformed", "age: must be a whole number of 32 bits, not 1e+20."),
+        (as_json(age="40"), "input_malformed", "age: must be a whole number of 32 bits, not '40'."),
+        (as_json(at="2025-06-15T15:06:40"), "input_malformed", "at: must be a time with its offset from UTC"),
+        (as_json(at="15.6.2025"), "input_malformed", "at: must be a time such as"),
+        (as_json(at="9999-12-31T23:59:59Z"), "input_event_time", "9999"),
         (as_json(age=True), "input_malformed", "age: must be a whole number of 32 bits, not True."),
         (as_json(salary="1"), "input_malformed", "salary: must be a number within the range of double, not '1'."),
         (as_json(applicant=None), "input_malformed", "applicant: must be text, not None."),

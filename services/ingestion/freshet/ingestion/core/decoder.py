@@ -11,12 +11,15 @@ class EventDecoder:
     """Reads the values of one pipeline's events.
 
     `schemas` are all event schemas the pipeline ever had, by id; `reader` is the one whose columns come out.
+    `ignore_unknown` passes over fields that the reader does not have, where events name their fields.
     Raises SchemaError if these cannot be read.
     """
 
     kind: ClassVar[str]
 
-    def __init__(self, schemas: Mapping[int, Schema], reader: Schema, *, max_bytes: int) -> None:
+    def __init__(
+        self, schemas: Mapping[int, Schema], reader: Schema, *, max_bytes: int, ignore_unknown: bool = False
+    ) -> None:
         raise NotImplementedError
 
     def read(self, values: Sequence[bytes | None]) -> Rows:

@@ -37,7 +37,9 @@ def build_plan(record: PipelineRecord, schemas: Mapping[int, Schema]) -> Plan:
     problems = check(spec, schema)
     if problems:
         raise PipelineError(problems)
-    decoder = _decoders().find(spec.decoder)(schemas, schema, max_bytes=spec.max_event_bytes)
+    decoder = _decoders().find(spec.decoder)(
+        schemas, schema, max_bytes=spec.max_event_bytes, ignore_unknown=spec.unknown_fields == "ignore"
+    )
     return Plan(spec, {EVENTS: EventStage(spec, schema, decoder), FEEDBACK: LabelStage(spec)})
 
 

@@ -13,7 +13,14 @@ class AvroDecoder(EventDecoder):
 
     kind: ClassVar[str] = "avro"
 
-    def __init__(self, schemas: Mapping[int, Schema], reader: Schema, *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        schemas: Mapping[int, Schema],
+        reader: Schema,
+        *,
+        max_bytes: int,
+        ignore_unknown: bool = False,  # noqa: ARG002
+    ) -> None:
         self._reader = FramedReader(schemas, reader, max_bytes=max_bytes)
 
     def read(self, values: Sequence[bytes | None]) -> Rows:

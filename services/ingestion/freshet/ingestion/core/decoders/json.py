@@ -1,4 +1,4 @@
-"""`json`: one JSON object per event, without framing, held strictly to event.avsc."""
+"""`json`: one JSON object per event, without framing, held to event.avsc."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,16 @@ class JsonDecoder(EventDecoder):
 
     kind: ClassVar[str] = "json"
 
-    def __init__(self, schemas: Mapping[int, Schema], reader: Schema, *, max_bytes: int) -> None:  # noqa: ARG002
+    def __init__(
+        self,
+        schemas: Mapping[int, Schema],  # noqa: ARG002
+        reader: Schema,
+        *,
+        max_bytes: int,
+        ignore_unknown: bool = False,
+    ) -> None:
         self._schema = parse_schema(dict(reader))
-        self._accept = json_reader(reader)
+        self._accept = json_reader(reader, ignore_unknown=ignore_unknown)
         self._decoder = Decoder(reader, max_bytes=max_bytes)
         self._max_bytes = max_bytes
 
@@ -50,6 +57,8 @@ class JsonDecoder(EventDecoder):
             raise Misfit("the value is null." if value is None else "the value has no bytes.", "input_empty")
         if len(value) > self._max_bytes:
             raise Misfit(f"{len(value)} bytes, but the cap is {self._max_bytes}.", "input_too_large")
+        if value[0] == 0:
+            raise Misfit(_framed(value), "input_framing")
         body = BytesIO()
         # Accepting may stand deeper on the stack than parsing did, so both can find a value too deep.
         try:
@@ -57,6 +66,15 @@ class JsonDecoder(EventDecoder):
         except RecursionError:
             raise Misfit("it is nested deeper than this reader can follow.") from None
         return body.getvalue()
+
+
+def _framed(value: bytes) -> str:
+    """What is said of a value that begins as no JSON text can, but as serializers with a schema registry write."""
+    what = "JSON Schema" if value[5:].lstrip()[:1] in (b"{", b"[") else "Avro or Protobuf"
+    return (
+        f"it begins with byte 00 and schema id {int.from_bytes(value[1:5], 'big')}, as a serializer for {what} with a "
+        "schema registry frames values. Send the bare JSON object, or Avro with `decoder: avro` in pipeline.yaml."
+    )
 
 
 def _parsed(value: bytes) -> Any:
