@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, table
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.schema_server import SchemaServer
 from freshet.contracts.resources import schemas_dir
 from freshet.contracts.schema_folder import SchemaFolder, check_folder, release
-from freshet.runtime.publishing import publish_schemas
+from freshet.runtime.publishing import publish_schemas, published_schemas
 
 app = typer.Typer(help="Avro schemas: what services agree on.", no_args_is_help=True)
 
@@ -52,3 +53,22 @@ def publish(bootstrap: Bootstrap = None, namespace: Namespace = "", as_json: Jso
         shown.add_row(record.subject, str(record.version), str(record.id))
     document = [{"subject": record.subject, "version": record.version, "id": record.id} for record in written]
     emit(document, shown if written else "All schemas are published already.", as_json=as_json)
+
+
+@app.command()
+@reporting
+def serve(
+    host: Annotated[str, typer.Option(help="Where to listen. Whoever reaches it can read every schema.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8081,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+) -> None:
+    """Serve the schemas topic as a schema registry that is only read, for Confluent's serializers and for consoles.
+
+    A producer that "registers" the schema that was applied gets its id; any other is refused.
+    """
+    connection = connect(bootstrap, namespace)
+    bus = connection.bus()
+    server = SchemaServer(host, port, lambda: published_schemas(bus))
+    say(f"serving schemas at http://{host}:{server.port}; Ctrl-C ends it.")
+    server.serve()

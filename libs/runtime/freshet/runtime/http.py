@@ -15,11 +15,15 @@ Check = Callable[[], str | None]
 """Returns why the answer is no, or None."""
 
 
-class _Server(ThreadingMixIn, WSGIServer):
+class ThreadingServer(ThreadingMixIn, WSGIServer):
+    """A thread for each request, none of which keeps the process alive."""
+
     daemon_threads = True
 
 
-class _Quiet(WSGIRequestHandler):
+class QuietHandler(WSGIRequestHandler):
+    """Logs no request."""
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
         """Probes come every few seconds: not worth a line each."""
 
@@ -32,7 +36,7 @@ class HealthServer:
         self._checks = {"/live": live, "/ready": ready}
         self._metrics = make_wsgi_app(registry)
         try:
-            self._server = make_server(host, port, self._answer, _Server, _Quiet)
+            self._server = make_server(host, port, self._answer, ThreadingServer, QuietHandler)
         except OSError as error:
             raise FreshetError(
                 f"cannot listen on {host}:{port}: {error.strerror}. Set FRESHET_HTTP_HOST and FRESHET_HTTP_PORT to an "
