@@ -109,7 +109,7 @@ class FramedReader:
         known = ", ".join(map(str, self._decoders))
         why = f"nobody has published schema id {schema_id}; known are {known}."
         if not may_be_event_id(schema_id):
-            why += " The id is none of Freshet's: give the serializer `freshet schemas serve` as its registry."
+            why += " `freshet apply` gives no such id: give the serializer `freshet schemas serve` as its registry."
         return RefusedRow(row, UNKNOWN, why, schema_id)
 
 
