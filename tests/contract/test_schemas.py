@@ -97,8 +97,12 @@ BREAKS: dict[str, tuple[Break, str]] = {
         "history/Feedback/2.avsc: is not in the lock",
     ),
     "fingerprint changed": (lambda root: edit_row(root, 0, fingerprint="0" * 16), "its fingerprint is"),
-    "id given twice": (lambda root: edit_row(root, 0, id=1002), "id 1002 is given 2 times"),
-    "id changed": (lambda root: edit_row(root, 0, id=999), "framed with id 1001, which is no released FeatureVector"),
+    "id given twice": (lambda root: edit_row(root, 0, id=536870914), "id 536870914 is given 2 times"),
+    "id changed": (
+        lambda root: edit_row(root, 0, id=999),
+        "framed with id 536870913, which is no released FeatureVector",
+    ),
+    "id of a registry's": (lambda root: edit_row(root, 0, id=100_001), "the ids of schema registries"),
     "id of a user's": (lambda root: edit_row(root, 0, id=1 << 30), "users' event schemas"),
     "version skipped": (lambda root: edit_row(root, 0, version=2), "without a gap"),
     "topic without schema": (

@@ -17,6 +17,9 @@ Schema = Mapping[str, Any]
 USER_ID_BIT = 1 << 30
 """Ids of users' event schemas have this bit set; ours, in the lock, stay below it."""
 
+OUR_ID_BIT = 1 << 29
+"""Ids of our own schemas count up from here: schema registries count from 1 (or 100,000), and never come this far."""
+
 _NEXT_IDS: Final = 1000  # far more schemas than releases will add, and few of all numbers that a stranger may write
 
 

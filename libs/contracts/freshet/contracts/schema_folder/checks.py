@@ -17,7 +17,7 @@ from freshet.contracts.pipeline.problem import Problem
 from freshet.contracts.schema_folder.agreement import disagreements
 from freshet.contracts.schema_folder.examples import as_fields, framed
 from freshet.contracts.schema_folder.folder import LOCK_FILE, TOPICS_FILE, Example, LockRow, SchemaFolder, as_json
-from freshet.contracts.schemas import USER_ID_BIT, Schema, schema_fingerprint
+from freshet.contracts.schemas import OUR_ID_BIT, USER_ID_BIT, Schema, schema_fingerprint
 from freshet.contracts.topics import Topic
 
 _RELEASE: Final = "Run `freshet schemas lock`"
@@ -104,8 +104,11 @@ def _lock(folder: SchemaFolder) -> Found:
 
 
 def _row_faults(row: LockRow, text: str | None) -> Iterator[str]:
-    if not 0 < row.id < USER_ID_BIT:
-        yield f"id {row.id} is outside 1 to {USER_ID_BIT - 1}: above that are the ids of users' event schemas."
+    if not OUR_ID_BIT < row.id < USER_ID_BIT:
+        yield (
+            f"id {row.id} is outside {OUR_ID_BIT + 1} to {USER_ID_BIT - 1}: below are the ids of schema registries, "
+            "above those of users' event schemas."
+        )
     schema = as_json(text or "")
     if text is None or not isinstance(schema, dict):
         yield f"{row.history_file} is missing or not JSON. Restore it: topics still hold its records."

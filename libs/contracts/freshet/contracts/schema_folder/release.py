@@ -9,9 +9,9 @@ from freshet.contracts.compatibility import incompatibilities
 from freshet.contracts.errors import SchemaError
 from freshet.contracts.schema_folder.examples import framed
 from freshet.contracts.schema_folder.folder import LOCK_FILE, LockRow, SchemaFolder, as_json, record_of
-from freshet.contracts.schemas import schema_fingerprint
+from freshet.contracts.schemas import OUR_ID_BIT, schema_fingerprint
 
-_FIRST_ID = 1001
+_FIRST_ID = OUR_ID_BIT + 1
 
 
 def release(folder: SchemaFolder) -> dict[str, str]:
