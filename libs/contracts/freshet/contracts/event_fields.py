@@ -20,15 +20,21 @@ _KINDS: Final[dict[str, FieldKind]] = {
     "string": "text",
     "enum": "enum",
 }
-_TICKS_PER_MS: Final = {"timestamp-millis": 1, "timestamp-micros": 1000}
+_TICKS_PER_MS: Final = {
+    f"{clock}timestamp-{unit}": ticks
+    for clock in ("", "local-")
+    for unit, ticks in (("millis", 1), ("micros", 1000), ("nanos", 1_000_000))
+}
+_NUMBERS: Final = frozenset({"int", "long", "float", "double"})
 
 
 @dataclass(frozen=True, slots=True)
 class EventField:
     """One field of an event; a nested record's field is named `outer.inner`.
 
-    `other` is what no transform or rule reads: bytes, arrays, maps, unions of more than null and one type.
-    `ticks_per_ms` is 1000 for timestamps in microseconds, else 1.
+    `other` is what no transform or rule reads: bytes, arrays, maps, unions of more than null and one type, and numbers
+    with a logical type that says that they are something else (a date, a time of day, one that we do not know).
+    `ticks_per_ms` is 1000 for timestamps in microseconds, 1,000,000 in nanoseconds, else 1. Local ones count as UTC.
     """
 
     name: str
@@ -80,4 +86,6 @@ def _leaf(name: str, kind: Any) -> EventField:
         return EventField(name, _KINDS.get(kind, "other"), nullable)
     if kind["type"] == "long" and kind.get("logicalType") in _TICKS_PER_MS:
         return EventField(name, "time", nullable, ticks_per_ms=_TICKS_PER_MS[kind["logicalType"]])
+    if kind["type"] in _NUMBERS and kind.get("logicalType"):
+        return EventField(name, "other", nullable)
     return EventField(name, _KINDS.get(kind["type"], "other"), nullable, tuple(kind.get("symbols", ())))

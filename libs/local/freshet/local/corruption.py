@@ -154,7 +154,7 @@ def _bad_symbol(at: Corrupter, rng: np.random.Generator, victim: Victim) -> byte
 
 def _year_9999(at: Corrupter, rng: np.random.Generator, victim: Victim) -> bytes:  # noqa: ARG001
     field = at.spec.event_time
-    return at.with_field(victim, field, _YEAR_9999_MS * at.fields[field].ticks_per_ms)
+    return at.with_field(victim, field, min(_YEAR_9999_MS * at.fields[field].ticks_per_ms, (1 << 63) - 1))
 
 
 def _is_avro(at: Corrupter) -> bool:
