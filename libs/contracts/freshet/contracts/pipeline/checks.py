@@ -1,7 +1,7 @@
 """Holds a pipeline against its event schema, and a new version of it against the old one."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from freshet.contracts.codec import lint
@@ -40,14 +40,24 @@ def load_folder(folder: FilePath) -> tuple[PipelineSpec, str, Schema]:
             texts.append((folder / name).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise PipelineError([Problem(0, f"cannot be read: {error}.", str(folder / name))]) from error
-    spec = PipelineSpec.parse(texts[0])
     try:
         schema = json.loads(texts[1])
     except ValueError as error:
-        raise PipelineError(
-            [Problem(getattr(error, "lineno", 0), f"this is not JSON: {error}.", EVENT_FILE)]
-        ) from error
-    return spec, texts[0], schema
+        unread = [Problem(getattr(error, "lineno", 0), f"this is not JSON: {error}.", EVENT_FILE)]
+        raise PipelineError([*_problems_alone(texts[0]), *unread]) from error
+    try:
+        return PipelineSpec.parse(texts[0]), texts[0], schema
+    except PipelineError as error:
+        sound = PipelineSpec.sound_parts(texts[0])
+        raise PipelineError({*error.problems, *(check(sound, schema) if sound else ())}) from error
+
+
+def _problems_alone(text: str) -> list[Problem]:
+    try:
+        PipelineSpec.parse(text)
+    except PipelineError as error:
+        return error.problems
+    return []
 
 
 def load_checked(folder: FilePath) -> tuple[PipelineSpec, str, Schema]:
@@ -138,14 +148,18 @@ def _identity(spec: PipelineSpec, fields: Mapping[str, EventField]) -> Iterator[
     )
     for role, kinds in wanted:
         name = getattr(spec, role)
+        if name is None:  # one of the sound parts of a file that lacks it
+            continue
         yield from _misfit((role,), name, kinds, f"{role} must be", fields)
         if role != "entity" and name in fields and fields[name].nullable:
             yield (role,), f"field {name!r} may be null in event.avsc, but every event needs its {role}."
 
 
-def _rules(rules: tuple[Rule, ...], fields: Mapping[str, EventField]) -> Iterator[tuple[Path, str]]:
+def _rules(rules: Sequence[Rule | None], fields: Mapping[str, EventField]) -> Iterator[tuple[Path, str]]:
     for index, rule in enumerate(rules):
         path: Path = ("rules", index)
+        if rule is None:
+            continue
         if rule.field not in fields:
             yield (*path, "field"), unknown("event field", rule.field, list(fields))
             continue
@@ -161,7 +175,10 @@ def _rules(rules: tuple[Rule, ...], fields: Mapping[str, EventField]) -> Iterato
 
 
 def _columns(spec: PipelineSpec, fields: Mapping[str, EventField]) -> Iterator[tuple[Path, str]]:
-    for index, column in enumerate(spec.features.columns):
+    columns: Sequence[Transform | None] = spec.features.columns
+    for index, column in enumerate(columns):
+        if column is None:
+            continue
         fitting = True
         for name in column.inputs():
             path: Path = ("features", "columns", index, _parameter(column, name))

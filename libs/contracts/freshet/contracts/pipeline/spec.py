@@ -11,6 +11,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     PrivateAttr,
     SerializeAsAny,
+    TypeAdapter,
     ValidationError,
 )
 from pydantic_core import core_schema
@@ -183,9 +184,46 @@ class PipelineSpec(_Model):
             raise PipelineError(problems)
         return spec
 
+    @classmethod
+    def sound_parts(cls, text: str) -> Self | None:
+        """What of a file with errors can still be held against the events; None where that is nothing.
+
+        For `check` alone, that it may find all errors at once: a part that is wrong is None.
+        """
+        try:
+            data, lines = read_yaml(text)
+        except PipelineError:
+            return None
+        features, rollout, rules = (data.get(key) for key in ("features", "rollout", "rules"))
+        columns = features.get("columns") if isinstance(features, dict) else None
+        policy = rollout.get("policy") if isinstance(rollout, dict) else None
+        roles = {
+            role: data[role] if isinstance(data.get(role), str) else None
+            for role in ("entity", "event_id", "event_time")
+        }
+        spec = cls.model_construct(
+            **roles,
+            decoder=data["decoder"] if isinstance(data.get("decoder"), str) else "avro",
+            rollout=RolloutSpec.model_construct(policy=policy if isinstance(policy, str) else "manual"),
+            rules=tuple(_sound(Rule, rule) for rule in (rules if isinstance(rules, tuple) else ())),
+            features=FeatureSpec.model_construct(
+                version=1,
+                columns=tuple(_sound(AnyTransform, at) for at in (columns if isinstance(columns, tuple) else ())),
+            ),
+        )
+        spec._lines = lines
+        return spec
+
     def problem(self, path: Path, message: str) -> Problem:
         """A problem at this path, such as `("features", "columns", 3, "of")`, on the line where it was written."""
         return self._lines.problem(path, message)
+
+
+def _sound(kind: Any, entry: Any) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(entry)
+    except ValidationError:
+        return None
 
 
 def _contradictions(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
