@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -82,9 +83,19 @@ def test_an_unmatched_field_is_refused_with_what_was_found(tmp_path: Path) -> No
     ],
 )
 def test_a_bad_cell_is_named_by_its_line(tmp_path: Path, text: str, complaint: str) -> None:
-    """Nothing is guessed: the first cell that cannot be read stops, with line, column and value."""
-    with pytest.raises(ContractError, match=complaint):
-        list(events(tmp_path, text, label="y" if "y" in text else None))
+    """Before the first event is made, each bad cell is named with line, column and value, and counted."""
+    good = "HIGH,1" + ",cold" * text.startswith("mode,y") + "\n"
+    found = events(tmp_path, text + (good if "heat" in text else "HIGH,cold\n"), label="y" if ",y" in text else None)
+    (named,) = found.survey.named
+    assert re.search(complaint, named)
+    assert found.survey.left_out + found.survey.unlabelled == 1
+    assert sum(map(len, found)) == found.survey.rows
+
+
+def test_a_table_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:
+    """Leaving out everything would be no answer: the reasons are the error."""
+    with pytest.raises(ContractError, match=r":2: column 'heat'.*\n.*no row"):
+        events(tmp_path, "mode,heat\nLOW,warm\n")
 
 
 def test_gzip_is_read_and_a_broken_file_is_an_error_of_ours(tmp_path: Path) -> None:

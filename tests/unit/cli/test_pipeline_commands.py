@@ -40,7 +40,7 @@ def test_a_good_folder_passes_and_a_bad_one_exits_with_4(tmp_path: Path) -> None
     assert found.exit_code == Exit.CHECK
     lines = found.stdout.splitlines()
     assert len(lines) == 2
-    assert all(line.startswith("pipeline.yaml:") for line in lines)
+    assert all(line.startswith(f"{folder}/pipeline.yaml:") for line in lines)
     document = json.loads(freshet("pipeline", "check", folder, "--json").stdout)
     assert [f"{problem['file']}:{problem['line']}: {problem['message']}" for problem in document] == lines
 

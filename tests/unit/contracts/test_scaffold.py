@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from freshet.contracts.cells import is_missing
 from freshet.contracts.errors import ContractError
 from freshet.contracts.event_fields import event_fields
 from freshet.contracts.pipeline import PipelineSpec, check
-from freshet.contracts.scaffold import field_names, infer_pipeline, is_missing, template
+from freshet.contracts.scaffold import Guess, field_names, infer_pipeline, template
 
 HEADER = ["Credit Amount (EUR)", "credit amount.EUR", "on/off", "note", "1st", "result"]
 ROWS = [
@@ -17,7 +18,7 @@ ROWS[0][-1] = "YES"
 ROWS[1][2] = ""
 
 
-def parsed(made: tuple[str, str]) -> tuple[PipelineSpec, dict[str, object]]:
+def parsed(made: Guess | tuple[str, str]) -> tuple[PipelineSpec, dict[str, object]]:
     """The pair as what it says; fails unless the check passes."""
     spec, schema = PipelineSpec.parse(made[0]), json.loads(made[1])
     assert check(spec, schema) == []
@@ -64,7 +65,7 @@ def test_missing_cells_make_a_field_nullable() -> None:
     rows = [[*cells, str(row % 2)] for row, cells in enumerate(table)]
     _, schema = parsed(infer_pipeline("regions", ["size", "region", "y"], rows, "y"))
     fields = event_fields(schema)
-    assert (fields["size"].kind, fields["size"].nullable) == ("float", True)
+    assert (fields["size"].kind, fields["size"].nullable) == ("integer", True)
     assert (fields["region"].kind, fields["region"].nullable) == ("text", False)
     assert is_missing(" n/a ", "float")
     assert not is_missing("NA", "text")
@@ -85,7 +86,7 @@ def test_fields_are_distinct_avro_names(header: list[str]) -> None:
         (["a", "a"], [["1", "x"]], "a", "same title"),
         (["a", "b"], [], "b", "no rows"),
         (["a", "b"], [["1"]], "b", "row 1 has 1 cells, but the header has 2"),
-        (["a", "b"], [["1", "x"]], "b", "'b' has 1 different values"),
+        (["a", "b"], [["1", "x"]], "b", "'b' has 1 value in the table"),
         (["a", "b"], [[f"t{row}", str(row % 2)] for row in range(30)], "b", "no column gives a feature"),
     ],
 )

@@ -1,73 +1,130 @@
-"""Rows of a CSV file as events of a pipeline: columns become event fields by name, and what is missing is filled in."""
+"""Rows of a table as events of a pipeline: columns become event fields by name, and what is missing is filled in."""
 
-import csv
-import gzip
 import itertools
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
+from freshet.cli.tables import Dialect, Line, Table
+from freshet.contracts.cells import EXACT_IN_FLOAT32, TimeFormat, TimeGuess, boolean, is_missing, number, whole
 from freshet.contracts.codec import Column
 from freshet.contracts.codec.plan import Leaf, column_of, plan_of
 from freshet.contracts.codec.schema import parse
 from freshet.contracts.errors import ContractError
 from freshet.contracts.event_fields import EventField, event_fields
 from freshet.contracts.pipeline import PipelineSpec
+from freshet.contracts.scaffold import field_names
 from freshet.contracts.schemas import Schema
 from freshet.local.load import BATCH_ROWS, Events
 
-Row = Sequence[str]
+_NAMED: Final = 5
+"""How many of the rows that cannot be sent are named."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a look at every row of a table has found, before anything is made of it."""
+
+    rows: int = 0
+    """Rows that give an event."""
+    left_out: int = 0
+    """Rows that give none."""
+    unlabelled: int = 0
+    """Events whose label is blank, or one that nobody knows."""
+    named: list[str] = field(default_factory=list)
+    """The first of what is wrong, as `file:line: why`."""
+    rounded: dict[str, int] = field(default_factory=dict)
+    """Whole-number fields with the count of values that a float32 cannot hold exactly."""
+
+    @property
+    def told(self) -> list[str]:
+        """Sentences about what will be left out, none if all is well."""
+        said = list(self.named)
+        if self.left_out:
+            said.append(f"{self.left_out:,} of {self.rows + self.left_out:,} rows cannot be read as events: left out.")
+        if self.unlabelled:
+            said.append(f"{self.unlabelled:,} of {self.rows:,} events have no label: they go without feedback.")
+        said += [
+            f"{count:,} values of {name!r} are whole numbers above 16,777,216: as a feature (float32) they are rounded."
+            for name, count in self.rounded.items()
+        ]
+        return said
+
+
+class _BadCellError(Exception):
+    """Why a row gives no event, or an event no label."""
 
 
 class CsvEvents:
     """The events of one file, as often as it is iterated: the same rows give the same events, ids included.
 
-    Without a column of that name, the event id is made from pipeline, file name and row; the entity is one of
-    `entities` in turn; the event time is left to whoever sends. Nullable fields and those with a default may be absent.
+    Columns are found by their title, or by the field name that `pipeline new` makes of it. Without a column of that
+    name, the event id is made from pipeline, file name and row; the entity is one of `entities` in turn; the event time
+    is left to whoever sends. Nullable fields and those with a default may be absent. A label that is blank or unknown
+    is "" in the events. `survey` says what every row is good for.
     """
 
     def __init__(
-        self, path: Path, spec: PipelineSpec, schema: Schema, *, label: str | None = None, entities: int = 100
+        self,
+        path: Path,
+        spec: PipelineSpec,
+        schema: Schema,
+        *,
+        label: str | None = None,
+        entities: int = 100,
+        dialect: Dialect | None = None,
     ) -> None:
-        """Reads the first line. Raises ContractError if a field cannot be filled or the label column is missing."""
+        """Reads all of the file. Raises ContractError if a field cannot be filled, or no row gives an event."""
         self._path = path
         self._spec = spec
-        self._label = label
         self._entities = entities
-        with _reading(path) as lines:
-            self._header = next(lines, [])
-        self._at = {name: index for index, name in enumerate(self._header)}
+        self.table = Table(path, dialect)
+        names = field_names(self.table.titles)
+        self._at = {name: index for index, name in enumerate(names)}
+        self._at |= {title: index for index, title in enumerate(self.table.titles)}
+        self._names = names
+        self._label_at = None if label is None else self._at.get(label, -1)
         self._fields = event_fields(schema)
         self._leaves = [
             leaf for leaf in plan_of(parse(schema)) if leaf.name != spec.event_time or leaf.name in self._at
         ]
-        self._defaults = {field["name"]: field["default"] for field in schema["fields"] if "default" in field}
-        self._check()
+        self._defaults = {
+            declared["name"]: declared["default"] for declared in schema["fields"] if "default" in declared
+        }
+        self._check(label)
+        self._read = [(leaf.name, self._at[leaf.name]) for leaf in self._leaves if leaf.name in self._at]
+        self._times = self._time_formats()
+        self.survey = self._surveyed()
 
     @property
     def unused(self) -> list[str]:
         """Columns of the file that no event field is named after."""
-        return [name for name in self._header if name not in self._fields and name != self._label]
+        return [
+            title
+            for index, (title, name) in enumerate(zip(self.table.titles, self._names, strict=True))
+            if title not in self._fields and name not in self._fields and index != self._label_at
+        ]
 
     def __iter__(self) -> Iterator[Events]:
-        """Up to a thousand events at a time; raises ContractError at the first cell that cannot be read."""
-        with _reading(self._path) as lines:
-            next(lines, None)
-            for first in itertools.count(0, BATCH_ROWS):
-                rows = list(itertools.islice(lines, BATCH_ROWS))
-                if not rows:
-                    return
-                yield self._events(first, rows)
+        """Up to a thousand events at a time."""
+        good = ((row, values, label) for row, _, values, label, why in self._rows() if values is not None)
+        while some := list(itertools.islice(good, BATCH_ROWS)):
+            yield self._events(some)
 
-    def _check(self) -> None:
+    def _check(self, label: str | None) -> None:
+        unused = f" Columns that no event field is named after: {', '.join(self.unused)}." if self.unused else ""
+        if self._label_at == -1:
+            near = get_close_matches(str(label), self.table.titles, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise ContractError(
+                f"{self._path} has no column {label!r} to take labels from. {hint}"
+                f"It has {', '.join(self.table.titles)}."
+            )
         missing = [leaf.name for leaf in self._leaves if not self._can_fill(leaf)]
-        if self._label is not None and self._label not in self._at:
-            missing.append(self._label)
         if missing:
-            unused = f" Columns that no event field is named after: {', '.join(self.unused)}." if self.unused else ""
             raise ContractError(
                 f"{self._path} has no column {', '.join(missing)}, which pipeline {self._spec.pipeline!r} needs."
                 f"{unused} Rename columns in the file's first line."
@@ -82,91 +139,132 @@ class CsvEvents:
             or leaf.name in (self._spec.event_id, self._spec.entity)
         )
 
-    def _events(self, first: int, rows: Sequence[Row]) -> Events:
-        for row, cells in enumerate(rows, first):
-            if len(cells) != len(self._header):
-                raise self._refusal(row, f"there are {len(cells)} cells, but {len(self._header)} columns")
-        columns = {leaf.name: self._column(leaf, first, rows) for leaf in self._leaves}
-        return Events(columns, None if self._label is None else self._labels(self._label, first, rows))
+    def _time_formats(self) -> dict[str, TimeFormat]:
+        """How each column of times writes them, by all of its cells."""
+        guesses = {name: (at, TimeGuess()) for name, at in self._read if self._is_time(name)}
+        for line in self.table if guesses else ():
+            for at, guess in guesses.values():
+                if at < len(line.cells) and not is_missing(line.cells[at], "time"):
+                    guess.see(line.cells[at])
+        try:
+            return {name: guess.found() for name, (_, guess) in guesses.items()}
+        except ValueError as error:
+            raise ContractError(f"{self._path}: {error}.") from error
 
-    def _column(self, leaf: Leaf, first: int, rows: Sequence[Row]) -> Column:
+    def _is_time(self, name: str) -> bool:
+        return self._fields[name].kind == "time" or name == self._spec.event_time
+
+    def _surveyed(self) -> Survey:
+        found = Survey()
+        for _, line, values, label, why in self._rows():
+            if why and len(found.named) < _NAMED:
+                found.named.append(f"{self._path}:{line}: {why}.")
+            if values is None:
+                found.left_out += 1
+                continue
+            found.rows += 1
+            found.unlabelled += self._label_at is not None and not label
+            for name, value in values.items():
+                if self._fields[name].kind == "integer" and value is not None and abs(value) > EXACT_IN_FLOAT32:
+                    found.rounded[name] = found.rounded.get(name, 0) + 1
+        read = {name for column in self._spec.features.columns for name in column.inputs()}
+        found.rounded = {name: n for name, n in found.rounded.items() if name in read and not self._is_time(name)}
+        if found.left_out and not found.rows:
+            raise ContractError("\n".join([*found.named, "no row of the table can be read as an event."]))
+        return found
+
+    def _rows(self) -> Iterator[tuple[int, int, dict[str, Any] | None, str, str]]:
+        """Each row's place, its line, its values (None if it gives no event), its label, and what is wrong."""
+        for row, line in enumerate(self.table):
+            try:
+                values = self._values(line)
+            except _BadCellError as bad:
+                yield row, line.number, None, "", str(bad)
+                continue
+            try:
+                label, why = self._label(line), ""
+            except _BadCellError as bad:
+                label, why = "", str(bad)
+            yield row, line.number, values, label, why
+
+    def _values(self, line: Line) -> dict[str, Any]:
+        if len(line.cells) != len(self.table.titles):
+            raise _BadCellError(f"there are {len(line.cells)} cells, but {len(self.table.titles)} columns")
+        return {name: self._value(self._fields[name], line.cells[at]) for name, at in self._read}
+
+    def _value(self, field: EventField, cell: str) -> Any:
+        role = field.name in (self._spec.event_id, self._spec.entity, self._spec.event_time)
+        if is_missing(cell, field.kind):
+            if field.nullable:
+                return None
+            if field.name in self._defaults:
+                return self._defaults[field.name]
+            if field.kind != "text" or role:
+                way_out = "every event needs one" if role else "let the field be null in event.avsc if that may happen"
+                raise _BadCellError(f"column {field.name!r} holds {cell!r}, which is no value; {way_out}")
+        if field.kind == "enum" and cell not in field.symbols:
+            raise _BadCellError(f"column {field.name!r} holds {cell!r}, none of {', '.join(field.symbols)}")
+        form = self._times.get(field.name)
+        what, read = _TIME if form else _READERS[field.kind]
+        try:
+            return form.ms(cell) * field.ticks_per_ms if form else read(cell)
+        except (ValueError, KeyError, OverflowError):
+            raise _BadCellError(f"column {field.name!r} holds {cell!r}, which is not {what}") from None
+
+    def _label(self, line: Line) -> str:
+        """The label; "" for none."""
+        if self._label_at is None:
+            return ""
+        cell, known = line.cells[self._label_at], self._spec.target.classes
+        if cell in known or not cell:
+            return cell
+        if is_missing(cell, "float"):
+            return ""
+        if known:
+            raise _BadCellError(f"label {cell!r} is none of the pipeline's classes {', '.join(known)}")
+        try:
+            number(cell)
+        except ValueError:
+            raise _BadCellError(
+                f"label {cell!r} is not a number, as pipeline {self._spec.pipeline!r} predicts one"
+            ) from None
+        return cell
+
+    def _events(self, rows: Sequence[tuple[int, dict[str, Any], str]]) -> Events:
+        columns = {leaf.name: self._column(leaf, rows) for leaf in self._leaves}
+        return Events(columns, None if self._label_at is None else [label for _, _, label in rows])
+
+    def _column(self, leaf: Leaf, rows: Sequence[tuple[int, dict[str, Any], str]]) -> Column:
         name, field = leaf.name, self._fields[leaf.name]
         if name in self._at:
-            cells = (row[self._at[name]] for row in rows)
-            return column_of(leaf, [self._value(field, row, cell) for row, cell in enumerate(cells, first)])
-        numbers = range(first, first + len(rows))
+            return column_of(leaf, [values[name] for _, values, _ in rows])
         if name == self._spec.event_id:
-            return column_of(leaf, [self._event_id(field, row) for row in numbers])
+            return column_of(leaf, [self._event_id(field, row) for row, _, _ in rows])
         if name == self._spec.entity:
-            entities = (row % self._entities for row in numbers)
+            entities = (row % self._entities for row, _, _ in rows)
             return column_of(leaf, [at if field.kind == "integer" else f"{name}-{at}" for at in entities])
         return column_of(leaf, [self._defaults.get(name)] * len(rows))
-
-    def _value(self, field: EventField, row: int, cell: str) -> Any:
-        if not cell and field.nullable:
-            return None
-        if field.kind == "enum" and cell not in field.symbols:
-            raise self._refusal(row, f"column {field.name!r} holds {cell!r}, none of {', '.join(field.symbols)}")
-        what, read = _READERS[field.kind]
-        try:
-            return read(cell) * field.ticks_per_ms if field.kind == "time" else read(cell)
-        except (ValueError, KeyError):
-            raise self._refusal(row, f"column {field.name!r} holds {cell!r}, which is not {what}") from None
 
     def _event_id(self, field: EventField, row: int) -> Any:
         if field.kind == "integer":
             return row
         return str(uuid.uuid5(uuid.NAMESPACE_OID, f"freshet/{self._spec.pipeline}/{self._path.name}/{row}"))
 
-    def _labels(self, label: str, first: int, rows: Sequence[Row]) -> list[str]:
-        labels = [row[self._at[label]] for row in rows]
-        known = self._spec.target.classes
-        for row, text in enumerate(labels, first):
-            if known and text not in known:
-                raise self._refusal(row, f"label {text!r} is none of the pipeline's classes {', '.join(known)}")
-        return labels
-
-    def _refusal(self, row: int, why: str) -> ContractError:
-        return ContractError(f"{self._path}:{row + 2}: {why}.")  # lines count from 1, and the first is the header
-
 
 def sample_rows(path: Path, count: int) -> tuple[list[str], list[list[str]]]:
-    """The first line of a CSV file, and up to `count` of its rows; raises ContractError if it cannot be read."""
-    with _reading(path) as lines:
-        header = list(next(lines, []))
-        return header, [list(row) for row in itertools.islice(lines, count)]
+    """The titles of a table, and up to `count` of its rows; raises ContractError if it cannot be read."""
+    found = Table(path)
+    return found.titles, [list(line.cells) for line in itertools.islice(found, count)]
 
 
-def _time_ms(cell: str) -> int:
-    if cell.lstrip("-").isdigit():
-        return int(cell)
-    at = datetime.fromisoformat(cell)
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-_BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False}
-
+_TIME: Final[tuple[str, Callable[[str], Any]]] = (
+    "a time as the other rows write it, such as 2026-05-01T12:00:00Z",
+    str,
+)
 _READERS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
-    "integer": ("a whole number", int),
-    "float": ("a number", float),
-    "boolean": ("true or false", lambda cell: _BOOLEANS[cell.lower()]),
+    "integer": ("a whole number", whole),
+    "float": ("a number", number),
+    "boolean": ("true or false", boolean),
     "text": ("text", str),
     "enum": ("a symbol", str),
-    "time": ("a time such as 2026-05-01T12:00:00Z, or milliseconds since 1970", _time_ms),
 }
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[Iterator[Row]]:
-    """The lines of a CSV file, plain or gzipped; its errors name the file."""
-    try:
-        with _opened(path) as text:
-            yield csv.reader(text)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise ContractError(f"{path} cannot be read as CSV: {error}.") from error
-
-
-def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")

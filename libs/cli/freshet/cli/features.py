@@ -29,10 +29,11 @@ def write_features(
 ) -> tuple[int, int]:
     """Write a CSV with a column for each feature, and the label last; numbers of rows written and left out.
 
-    A feature without a value is an empty cell.
+    A feature without a value is an empty cell, and so is a label that is not known. The file appears when it is whole.
     """
     written = left_out = 0
-    with path.open("w", newline="", encoding="utf-8") as file:
+    unfinished = path.with_name(f".{path.name}.part")
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
         out.writerow([*spec.feature_names, *([] if label is None else [label])])
         for events in source:
@@ -41,4 +42,5 @@ def write_features(
             for row, truth in zip(values, truths, strict=True):
                 out.writerow([*("" if np.isnan(value) else str(value) for value in row), *truth])
             written, left_out = written + len(values), left_out + len(events) - len(values)
+    unfinished.replace(path)
     return written, left_out

@@ -1,22 +1,26 @@
 """`freshet pipeline`: begin, check and list pipelines."""
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from freshet.cli.csv_events import CsvEvents, sample_rows
+from freshet.cli.csv_events import CsvEvents
 from freshet.cli.features import write_features
-from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, table
+from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding, Table
 from freshet.cli.target import target
 from freshet.contracts.pipeline import PipelineError, PipelineSpec, Problem, load_checked
-from freshet.contracts.scaffold import infer_pipeline, template
+from freshet.contracts.scaffold import Guess, infer_pipeline, template
+from freshet.runtime.clock import SystemClock
 from freshet.runtime.publishing import pipeline_records
 
 app = typer.Typer(help="Pipelines: one folder per use case.", no_args_is_help=True)
 
-_SAMPLE_ROWS: Final = 10_000
-"""Rows of a table that decide what its columns are: enough to meet most rare categories, read in a blink."""
+_SAMPLE_ROWS: Final = 1_000_000
+"""Rows of a table that decide what its columns are: all that a laptop's memory holds with ease."""
 
 
 @app.command()
@@ -47,23 +51,40 @@ def new(
     directory: Annotated[
         Path | None, typer.Option("--dir", metavar="FOLDER", help="Where to write; by default NAME.")
     ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
     as_json: Json = False,
 ) -> None:
     """Write a first pipeline.yaml and event.avsc: a commented example, or guessed from a table. Overwrites nothing."""
     folder = directory or Path(name)
     if csv_file is None:
-        texts = template(name)
+        made = Guess(*template(name), [])
     elif label is None:
         raise CommandError("--csv needs --label, the column that is to be predicted.", Exit.USAGE)
     else:
-        header, rows = sample_rows(csv_file, _SAMPLE_ROWS)
-        texts = infer_pipeline(name, header, rows, label, entity=entity, event_id=event_id, event_time=event_time)
+        found = Table(csv_file, Dialect(delimiter, encoding, decimal))
+        for line in found.told:
+            say(line)
+        header, rows = found.titles, [row.cells for row in itertools.islice(found, _SAMPLE_ROWS)]
+        made = infer_pipeline(
+            name,
+            header,
+            rows,
+            label,
+            entity=entity,
+            event_id=event_id,
+            event_time=event_time,
+            now_ms=SystemClock().now_ms(),
+        )
     written = [folder / file for file in ("pipeline.yaml", "event.avsc")]
     if there := [path for path in written if path.exists()]:
         raise CommandError(f"{there[0]} exists already. Choose another --dir, or move it away.", Exit.CONFLICT)
     folder.mkdir(parents=True, exist_ok=True)
-    for path, text in zip(written, texts, strict=True):
-        path.write_text(text)
+    for path, text in zip(written, made[:2], strict=True):
+        path.write_text(text, encoding="utf-8")
+    for line in made.told:
+        say(line)
     shown = f"wrote {written[0]} and {written[1]}; next: freshet apply -f {folder}"
     emit([str(path) for path in written], shown, as_json=as_json)
 
@@ -75,6 +96,9 @@ def features(
     csv_file: Annotated[Path, typer.Option("--csv", metavar="FILE", help="A table of events, as `replay` takes it.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.csv", help="Where to write the features.")],
     label: Annotated[str | None, typer.Option(metavar="COLUMN", help="The truth, copied as the last column.")] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
@@ -84,9 +108,17 @@ def features(
     Train on all columns in this order, or on some of them by name. A feature without a value is an empty cell.
     """
     spec, schema = target(pipeline, bootstrap, namespace)
-    source = CsvEvents(csv_file, spec, schema, label=label)
+    source = CsvEvents(csv_file, spec, schema, label=label, dialect=Dialect(delimiter, encoding, decimal))
+    for line in (*source.table.told, *source.survey.told):
+        say(line)
     rows, left_out = write_features(output, spec, schema, source, label)
-    document = {"file": str(output), "rows": rows, "left_out": left_out, "features": list(spec.feature_names)}
+    document = {
+        "file": str(output),
+        "rows": rows,
+        "left_out": left_out + source.survey.left_out,
+        "unlabelled": source.survey.unlabelled,
+        "features": list(spec.feature_names),
+    }
     shown = f"wrote {rows:,} rows of {len(spec.feature_names)} features to {output}"
     emit(document, f"{shown}; {left_out:,} with an infinite one are left out." if left_out else shown, as_json=as_json)
 
@@ -127,5 +159,5 @@ def _problems(folder: Path) -> list[Problem]:
     try:
         load_checked(folder)
     except PipelineError as error:
-        return error.problems
+        return [replace(found, file=str(folder / Path(found.file).name)) for found in error.problems]
     return []

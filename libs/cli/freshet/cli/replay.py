@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from freshet.cli.control import published
-from freshet.cli.csv_events import CsvEvents
+from freshet.cli.csv_events import CsvEvents, Survey
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding
 from freshet.local.corruption import KINDS
-from freshet.local.load import Events, Load, Sent, first
+from freshet.local.load import Events, Load, Sent, after, first
 from freshet.runtime.clock import SystemClock
 
 _INTERRUPTED: Final = 130
@@ -33,9 +34,13 @@ def replay(
     label: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The column with the truth, sent as feedback.")
     ] = None,
+    skip: Annotated[int, typer.Option(min=0, help="Leave out the first so many events: an earlier try sent them.")] = 0,
     labels_after: Annotated[int, typer.Option(min=0, help="Send a label after so many more events.")] = 0,
     entities: Annotated[int, typer.Option(min=1, help="Different entities, where the file has none.")] = 100,
     seed: Annotated[int, typer.Option(help="Spoils the same events in the same way.")] = 0,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
@@ -44,9 +49,13 @@ def replay(
     share = _share(corrupt)
     connection = connect(bootstrap, namespace)
     found = published(connection.bus(), pipeline)
-    source = CsvEvents(file, found.spec, found.schema, label=label, entities=entities)
+    source = CsvEvents(
+        file, found.spec, found.schema, label=label, entities=entities, dialect=Dialect(delimiter, encoding, decimal)
+    )
     if source.unused:
         say(f"columns that no event field is named after: {', '.join(source.unused)}")
+    for line in (*source.table.told, *source.survey.told):
+        say(line)
     producer = connection.bus(pipeline).producer()
     try:
         load = Load(
@@ -63,15 +72,15 @@ def replay(
         )
         if share and "unknown_schema" in load.corrupt_kinds:
             say("events with an unknown schema id hold their partition for a minute: `freshet apply` may be on its way")
-        sent, interrupted = _publish(load, first(source, rows), rows)
+        sent, interrupted = _publish(load, first(after(source, skip), rows), rows, skip)
     finally:
         producer.close()
-    emit(_document(sent), _sentence(sent), as_json=as_json)
+    emit(_document(sent, source.survey), _sentence(sent), as_json=as_json)
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
 
 
-def _publish(load: Load, source: Iterator[Events], rows: int | None) -> tuple[Sent, bool]:
+def _publish(load: Load, source: Iterator[Events], rows: int | None, skip: int) -> tuple[Sent, bool]:
     """Send everything with a bar on stderr; whether Ctrl-C ended it early."""
     sent = Sent()
     columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:,.0f}/s"))
@@ -81,8 +90,12 @@ def _publish(load: Load, source: Iterator[Events], rows: int | None) -> tuple[Se
             for sent in load.publish(source):
                 bar.update(task, completed=sent.events, rate=sent.per_s)
         except KeyboardInterrupt:
-            say("interrupted; labels that were still to come are not sent.")
+            load.send_last_labels(sent)
+            say(f"interrupted. Go on where this ended with --skip {skip + sent.events}.")
             return sent, True
+        except BaseException:
+            say(f"{sent.events:,} events were sent before this. Go on where it ended with --skip {skip + sent.events}.")
+            raise
     return sent, False
 
 
@@ -97,8 +110,10 @@ def _share(text: str) -> float:
     return share
 
 
-def _document(sent: Sent) -> dict[str, Any]:
+def _document(sent: Sent, survey: Survey) -> dict[str, Any]:
     return {
+        "left_out": survey.left_out,
+        "unlabelled": survey.unlabelled,
         "events": sent.events,
         "corrupted": dict(sorted(sent.corrupted.items())),
         "labels": sent.labels,

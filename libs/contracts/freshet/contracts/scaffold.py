@@ -2,63 +2,45 @@
 
 import itertools
 import json
-import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
-import yaml
-
+from freshet.contracts.cells import is_missing
 from freshet.contracts.errors import ContractError
-from freshet.contracts.event_fields import FieldKind
+from freshet.contracts.guesses import MOST_CATEGORIES, Column, Roles, column, flow, guess_roles
 from freshet.contracts.pipeline import PipelineError, PipelineSpec, check
 from freshet.contracts.schemas import Schema
 
-_MISSING: Final = frozenset({"", "na", "n/a", "nan", "null", "none"})
-
-MOST_CATEGORIES: Final = 20
-"""A text column with more values than this is taken for free text or an id, a number label for a regression's."""
+MOST_CLASSES: Final = 100
+"""A text label with more values than this is taken for a mistake: an id, or a name."""
 
 _IDENTITY: Final = {
     "event_id": ("string", "Unique id of the event; labels refer to it."),
     "entity": ("string", "What the event is about."),
     "event_time": ({"type": "long", "logicalType": "timestamp-millis"}, "When it happened."),
 }
+_LETTERS: Final = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "æ": "ae", "ø": "o", "ł": "l"}
+)
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column of the table as a field of the event; `categories` is None for numbers."""
+class Guess(NamedTuple):
+    """What was made of a table: the two files' texts, and in sentences what they rest on."""
 
-    title: str
-    field: str
-    nullable: bool
-    categories: tuple[str, ...] | None
-
-    @property
-    def avro(self) -> dict[str, Any]:
-        """Its declaration in event.avsc."""
-        kind = "double" if self.categories is None else "string"
-        declared: dict[str, Any] = {"name": self.field, "type": ["null", kind] if self.nullable else kind}
-        return declared | ({"default": None} if self.nullable else {}) | {"doc": f"Column {self.title!r} of the table."}
-
-    @property
-    def feature(self) -> str:
-        """Its line under `features.columns`."""
-        if self.categories is None:
-            return f"    - {{kind: field, of: {self.field}}}"
-        if len(self.categories) > MOST_CATEGORIES:
-            return f"    # {self.field} is left out: text with more than {MOST_CATEGORIES} values is no category"
-        other = "" if "other" in self.categories else ", other: true"
-        return f"    - {{kind: one_hot, of: {self.field}, vocabulary: {_flow(self.categories)}{other}}}"
+    pipeline: str
+    event: str
+    told: list[str]
 
 
 def field_names(header: Sequence[str]) -> list[str]:
     """The event field of each column: its title with everything but letters, digits and _ replaced, made unique."""
     names: list[str] = []
     for title in header:
-        plain = re.sub(r"[^A-Za-z0-9_]+", "_", title.strip()).strip("_") or "column"
+        latin = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", title).translate(_LETTERS))
+        latin = "".join(letter for letter in latin if not unicodedata.combining(letter))
+        plain = re.sub(r"[^A-Za-z0-9_]+", "_", latin.strip()).strip("_") or "column"
         plain = plain if not plain[0].isdigit() else f"_{plain}"
         numbered = (f"{plain}_{number}" for number in itertools.count(2))
         names.append(plain if plain not in names else next(name for name in numbered if name not in names))
@@ -74,44 +56,52 @@ def infer_pipeline(
     entity: str | None = None,
     event_id: str | None = None,
     event_time: str | None = None,
-) -> tuple[str, str]:
+    now_ms: int | None = None,
+) -> Guess:
     """pipeline.yaml and event.avsc for a table whose column `label` is to be predicted.
 
-    Columns of numbers become numbers, text with few values one-hot categories. Where no column is named (or titled)
-    `entity`, `event_id` or `event_time`, a field of that name is added, for whoever replays the table to fill in.
-    Raises ContractError for a table that no pipeline can be made of.
+    Columns of numbers become numbers, text with few values one-hot categories. Id, entity and time are guessed where
+    they are not given; where there are none, a field `entity`, `event_id` or `event_time` is added, for whoever replays
+    the table to fill in. Times that would be refused at `now_ms` are not used as event times. Raises ContractError
+    for a table that no pipeline can be made of.
     """
-    fields = dict(zip(header, field_names(header), strict=True))
-    titles = {field: title for title, field in fields.items()}
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
+        raise ContractError(f"{name!r} cannot name a pipeline: use small letters, digits and dashes, a letter first.")
+    titles = [title.strip() for title in header]
+    fields = dict(zip(titles, field_names(titles), strict=True))
     if len(fields) < len(header):
         raise ContractError("two columns of the table have the same title; rename one.")
-    given = {"entity": entity, "event_id": event_id, "event_time": event_time}
-    roles = {role: title or titles.get(role) for role, title in given.items()}
-    for title in (label, *filter(None, roles.values())):
+    given = {"event_id": event_id, "entity": entity, "event_time": event_time}
+    for title in (label, *filter(None, given.values())):
         if title not in fields:
-            raise ContractError(f"the table has no column {title!r}; it has {', '.join(header)}.")
-    cells = _cells(header, sample_rows)
-    identity = {role: fields[title] if title else role for role, title in roles.items()}
-    features = [
-        _column(title, fields[title], cells[title]) for title in header if title not in (label, *roles.values())
-    ]
-    if all(column.categories is not None and len(column.categories) > MOST_CATEGORIES for column in features):
+            raise ContractError(f"the table has no column {title!r}; it has {', '.join(titles)}.")
+    rows, unreadable = _readable(titles, sample_rows)
+    columns = {title: column(title, fields[title], cells) for title, cells in _columns(titles, rows).items()}
+    target, predicts = _target(columns[label])
+    roles = guess_roles([columns[title] for title in titles if title != label], given, now_ms)
+    _refuse_what_replay_would(columns, roles, now_ms)
+    chosen = {role: columns[title] if title else None for role, title in roles.titles.items()}
+    rest = [found for title, found in columns.items() if title != label and title not in roles.titles.values()]
+    features = [(found, found.feature(roles)) for found in rest]
+    if all(line.lstrip().startswith("#") for _, line in features):
         raise ContractError("no column gives a feature: the pipeline needs numbers, or text with few values.")
+    identity = {role: found.field if found else role for role, found in chosen.items()}
+    why = {role: f"# {_why(role, found, given[role])}" for role, found in chosen.items()}
     text = _PIPELINE.format(
         name=name,
         **identity,
-        age="\nmax_event_age: 3650d  # the table's own times may lie years back" if roles["event_time"] else "",
-        features="\n".join(column.feature for column in features),
-        target=_target(label, cells[label]),
+        **{f"{role}_why": said for role, said in why.items()},
+        age="\nmax_event_age: 3650d  # the table's own times may lie years back" if chosen["event_time"] else "",
+        features="\n".join(line for _, line in features),
+        target=f"{target}  # guessed from column {label}: {predicts}",
     )
-    declared = [{"name": identity[role], "type": kind, "doc": doc} for role, (kind, doc) in _IDENTITY.items()]
-    return _checked(text, _schema(name, [*declared, *(column.avro for column in features)]))
-
-
-def is_missing(cell: str, field_kind: FieldKind) -> bool:
-    """Whether a cell says "no value" in a field of this kind. Among text only an empty one does: NA may be a region."""
-    cell = cell.strip()
-    return not cell if field_kind in ("text", "enum") else cell.lower() in _MISSING
+    declared = [_declared(role, identity[role], found) for role, found in chosen.items()]
+    told = [f"{role.replace('event_', '')}: {identity[role]} {said.removeprefix('# ')}" for role, said in why.items()]
+    told.append(f"label: {label} ({predicts})")
+    told += [line.strip().removeprefix("# ") for _, line in features if line.lstrip().startswith("#")]
+    told += [f"{found.field}: {found.warning}" for found, line in features if found.warning and "- {" in line]
+    told += [f"{unreadable:,} rows have another number of cells than the header: they are left out."] * bool(unreadable)
+    return Guess(*_checked(text, _schema(name, [*declared, *(found.avro for found in rest)])), told)
 
 
 def template(name: str) -> tuple[str, str]:
@@ -124,42 +114,81 @@ def template(name: str) -> tuple[str, str]:
     return _checked(_TEMPLATE.format(name=name), _schema(name, declared))
 
 
-def _cells(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+def _readable(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[Sequence[str]], int]:
+    """The rows that have a cell for each title, and how many have not."""
     if not rows:
         raise ContractError("the table has no rows to learn the columns from.")
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            raise ContractError(f"row {number} has {len(row)} cells, but the header has {len(header)}.")
-    return {title: [row[at].strip() for row in rows] for at, title in enumerate(header)}
+    good = [row for row in rows if len(row) == len(titles)]
+    if not good:
+        raise ContractError(f"row 1 has {len(rows[0])} cells, but the header has {len(titles)}.")
+    return good, len(rows) - len(good)
 
 
-def _column(title: str, field: str, cells: Sequence[str]) -> _Column:
-    numbers = [cell for cell in cells if not is_missing(cell, "float")]
-    if numbers and all(map(_is_number, numbers)):
-        return _Column(title, field, len(numbers) < len(cells), None)
-    texts = [cell for cell in cells if not is_missing(cell, "text")]
-    return _Column(title, field, len(texts) < len(cells), tuple(sorted(set(texts))))
+def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """Cells by title. A row that repeats another is seen once, or the id would not be unique."""
+    distinct = dict.fromkeys(tuple(cell.strip() for cell in row) for row in rows)
+    repeated_matters = len(distinct) < len(rows) * 0.9
+    seen = [tuple(cell.strip() for cell in row) for row in rows] if repeated_matters else list(distinct)
+    return {title: [row[at] for row in seen] for at, title in enumerate(titles)}
 
 
-def _target(label: str, cells: Sequence[str]) -> str:
-    classes = sorted({cell for cell in cells if not is_missing(cell, "text")})
-    if len(classes) > MOST_CATEGORIES and all(map(_is_number, classes)):
-        return "kind: value"
+def _refuse_what_replay_would(columns: Mapping[str, Column], roles: Roles, now_ms: int | None) -> None:
+    for role, title in roles.titles.items():
+        found = columns[title] if title else None
+        if found is None:
+            continue
+        if role == "event_time" and found.time is None:
+            raise ContractError(
+                f"column {title!r} cannot be the event's time: {found.cells[0]!r} and the like are no times that can "
+                "be told apart. Write them as 2026-05-01T12:00:00Z, or leave --event-time out."
+            )
+        if role == "event_time" and not found.acceptable_at(now_ms):
+            raise ContractError(
+                f"column {title!r} holds times that lie more than ten years back, or ahead: such events are refused. "
+                "Leave --event-time out, and the time of sending is used."
+            )
+        if not all(found.cells):
+            raise ContractError(f"column {title!r} cannot be the {role}: some of its cells are blank.")
+
+
+def _why(role: str, found: Column | None, given: str | None) -> str:
+    if found is None:
+        return "no column of the table is one: `freshet replay` fills it in"
+    how = "as you said" if given else "guessed"
+    if role == "event_time" and found.time:
+        written = (
+            f"in {found.time.unit} since 1970"
+            if found.kind == "integer" and found.time.text == "ISO 8601"
+            else found.time.text
+        )
+        return f"{how}: column {found.title}, written {written}"
+    what = {"event_id": "each value is there once", "entity": "its events keep their order"}.get(role, "")
+    return f"{how}: column {found.title}, {what}"
+
+
+def _declared(role: str, name: str, found: Column | None) -> dict[str, Any]:
+    kind, doc = _IDENTITY[role]
+    doc = doc if found is None else f"{doc} Column {found.title!r} of the table."
+    return {"name": name, "type": kind, "doc": doc}
+
+
+def _target(label: Column) -> tuple[str, str]:
+    """The line of the target, and in words what is predicted."""
+    numeric = label.kind in ("integer", "float")
+    classes = sorted({cell for cell in label.cells if not is_missing(cell, "float" if numeric else "text")})
+    blank = f", {label.blank:,} blank" if label.blank else ""
     if len(classes) < 2:
-        raise ContractError(f"column {label!r} has {len(classes)} different values in the sample: nothing to predict.")
-    return f"classes: {_flow(classes)}"
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell)) and "_" not in cell
-    except ValueError:
-        return False
-
-
-def _flow(values: Sequence[str]) -> str:
-    """A list on one line, quoted where YAML would read something else than text."""
-    return yaml.safe_dump(list(values), default_flow_style=True, width=math.inf, allow_unicode=True).strip()
+        count = f"{len(classes)} value" + "s" * (len(classes) != 1)
+        raise ContractError(f"column {label.title!r} has {count} in the table: nothing to predict.")
+    broken = numeric and any(not float(cell).is_integer() for cell in classes)
+    if numeric and (len(classes) > MOST_CATEGORIES or broken):
+        return "kind: value", f"a number, so a regression{blank}"
+    if len(classes) > MOST_CLASSES:
+        raise ContractError(
+            f"column {label.title!r} has {len(classes):,} different texts: that is an id or a name, no label. Choose "
+            "another, or group its values."
+        )
+    return f"classes: {flow(classes)}", f"{len(classes)} classes{blank}"
 
 
 def _schema(name: str, fields: Sequence[dict[str, Any]]) -> Schema:
@@ -179,9 +208,9 @@ def _checked(text: str, schema: Schema) -> tuple[str, str]:
 _PIPELINE: Final = """\
 # Guessed from a table. Every line is yours to change; `freshet pipeline check` says what does not fit.
 pipeline: {name}
-entity: {entity}          # what events are about: its events keep their order
-event_id: {event_id}
-event_time: {event_time}{age}
+entity: {entity}  {entity_why}
+event_id: {event_id}  {event_id_why}
+event_time: {event_time}  {event_time_why}{age}
 
 features:
   version: 1              # goes up when columns are appended; columns are never changed or removed

@@ -25,7 +25,7 @@ _BEHIND_MS_MAX: Final = 1000.0  # after a stall the rate is kept, not made up fo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Events:
-    """Some events as columns of the event schema, all of one length, with their true labels where these are known.
+    """Some events as columns of the event schema, all of one length, with their true labels ("" where none is known).
 
     The event time may be left out: then each event gets the time at which it is sent.
     """
@@ -62,6 +62,14 @@ def first(source: Iterable[Events], rows: int | None) -> Iterator[Events]:
         yield events
         if left == 0:
             return
+
+
+def after(source: Iterable[Events], rows: int) -> Iterator[Events]:
+    """A source without its first so many events."""
+    for events in source:
+        if rows < len(events):
+            yield events.part(np.arange(rows, len(events)))
+        rows = max(0, rows - len(events))
 
 
 @dataclass(slots=True)
@@ -139,8 +147,12 @@ class Load:
                 self._send(part, sent)
                 self._send_labels(sent, all_of_them=False)
                 yield sent
-        self._send_labels(sent, all_of_them=True)
+        self.send_last_labels(sent)
         yield sent
+
+    def send_last_labels(self, sent: Sent) -> None:
+        """Send at once the labels that are still to come, for who ends early."""
+        self._send_labels(sent, all_of_them=True)
 
     def _parts(self, events: Events) -> Iterator[Events]:
         rows = np.arange(len(events))
@@ -167,7 +179,8 @@ class Load:
         sent.events += len(values)
         sent.corrupted.update(kinds.values())
         sent.now_ms = self._clock.now_ms()
-        good = np.array([row for row in range(len(values)) if row not in kinds], np.int64)
+        known = events.labels or []
+        good = np.array([row for row, label in enumerate(known) if label and row not in kinds], np.int64)
         if events.labels is not None and self._labels_after is not None and good.size:
             labelled = {"event_id": event_ids, "entity": entities, "label": Strings.from_list(events.labels)}
             due = sent.events + self._labels_after

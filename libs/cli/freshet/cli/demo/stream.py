@@ -25,7 +25,7 @@ from freshet.local.load import Events, first
 from freshet.local.stage import Stage
 
 _WARM_UP_SHARE: Final = 0.1
-_SAMPLE_ROWS: Final = 10_000
+_SAMPLE_ROWS: Final = 1_000_000
 
 
 @reporting
@@ -66,11 +66,15 @@ def _serve(
     stage: Stage, source: CsvEvents, narrator: Narrator, rate: float, labels_after: int, faults: bool
 ) -> Judgement:
     batches = list(source)
+    for line in source.survey.told:
+        narrator.line(line)
     total = sum(map(len, batches))
     if not total:
         raise CommandError("the table has no rows.", Exit.USAGE)
     warm_up = Events.joined(list(first(batches, int(total * _WARM_UP_SHARE))))
     rows, labels = feature_rows(stage.spec, stage.schema, warm_up)
+    known = [row for row, text in enumerate(labels) if text]
+    rows, labels = rows[known], [labels[row] for row in known]
     narrator.chapter(f"A model trained on the first {len(labels):,} of {total:,} rows")
     _publish(stage, narrator, "linear", rows, labels)
     narrator.chapter("The whole stream is served")
@@ -142,10 +146,21 @@ def _folder(
         return folder
     header, rows = sample_rows(file, _SAMPLE_ROWS)
     entity, event_id, event_time = roles
-    texts = infer_pipeline(name, header, rows, label, entity=entity, event_id=event_id, event_time=event_time)
+    texts = infer_pipeline(
+        name,
+        header,
+        rows,
+        label,
+        entity=entity,
+        event_id=event_id,
+        event_time=event_time,
+        now_ms=int(time.time() * 1000),
+    )
     folder.mkdir(parents=True, exist_ok=True)
-    for path, text in zip((folder / "pipeline.yaml", folder / "event.avsc"), texts, strict=True):
-        path.write_text(text)
+    for path, text in zip((folder / "pipeline.yaml", folder / "event.avsc"), texts[:2], strict=True):
+        path.write_text(text, encoding="utf-8")
+    for line in texts.told:
+        narrator.line(line)
     narrator.line(f"wrote {folder}/pipeline.yaml and event.avsc from the table: edit them, and run again")
     return folder
 

@@ -14,6 +14,7 @@ from freshet.cli.features import feature_rows
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, emit, reporting, say
 from freshet.cli.target import target
 from freshet.contracts.arrays import Floats32
+from freshet.contracts.cells import is_missing
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.schemas import Schema
 from freshet.models.pack import Packed
@@ -83,13 +84,17 @@ def _rows(path: Path, spec: PipelineSpec, schema: Schema, inputs: Sequence[str])
     if set(inputs) <= set(header):
         at = [header.index(name) for name in inputs]
         try:
-            return np.array([[float(row[index] or "nan") for index in at] for row in cells], np.float32).reshape(
-                -1, len(at)
-            )
+            return np.array(
+                [[float("nan" if is_missing(row[index], "float") else row[index]) for index in at] for row in cells],
+                np.float32,
+            ).reshape(-1, len(at))
         except (ValueError, IndexError) as error:
             raise CommandError(f"{path}: a feature is not a number: {error}.", Exit.USAGE) from error
     some: list[Floats32] = []
-    for events in CsvEvents(path, spec, schema):
+    source = CsvEvents(path, spec, schema)
+    for line in (*source.table.told, *source.survey.told):
+        say(line)
+    for events in source:
         some.append(feature_rows(spec, schema, events)[0])
         if sum(map(len, some)) >= _SAMPLE_ROWS:
             break

@@ -1,0 +1,148 @@
+"""Tables as people have them, through `pipeline new`, `check`, `features` and onto a bus: one answer everywhere."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from freshet.cli.csv_events import CsvEvents
+from freshet.cli.tables import Dialect, Table
+from freshet.contracts.pipeline import PipelineSpec, load_checked
+from freshet.contracts.topics import TopicNames
+from freshet.local.load import Load, after
+from freshet.runtime.clock import SystemClock
+from freshet.runtime.memory import MemoryBus, MemoryCluster
+
+from .test_pipeline_commands import freshet
+
+ROWS = 60
+
+
+def made(tmp_path: Path, text: str | bytes, label: str) -> tuple[PipelineSpec, CsvEvents, list[list[str]], str]:
+    """The table through `new`, `check` and `features`: its pipeline, its events, the features file, what `new` said."""
+    table, folder, out = tmp_path / "t.csv", tmp_path / "t", tmp_path / "f.csv"
+    table.write_bytes(text if isinstance(text, bytes) else text.encode())
+    new = freshet("pipeline", "new", "t", "--csv", table, "--label", label, "--dir", folder)
+    assert new.exit_code == 0, new.stderr
+    assert freshet("pipeline", "check", folder).exit_code == 0
+    done = freshet("pipeline", "features", folder, "--csv", table, "--label", label, "-o", out)
+    assert done.exit_code == 0, done.stderr
+    spec, _, schema = load_checked(folder)
+    return spec, CsvEvents(table, spec, schema, label=label), list(csv.reader(out.read_text().splitlines())), new.stderr
+
+
+def test_titles_semicolons_and_umlauts(tmp_path: Path) -> None:
+    """A German table in latin-1, with decimal commas: names are spelt out, numbers are read, the time is found."""
+    rows = "".join(
+        f"T-{n};{1 + n % 28:02d}.03.2025 09:{n % 60:02d};{n % 7},5;E-Mail;{('Kündigung', 'Lob')[n % 2]}\r\n"
+        for n in range(ROWS)
+    )
+    text = ("Ticket ID;Erstellt am;Größe (kB);Kanal;Klasse\r\n" + rows + "\r\n").encode("cp1252")
+    spec, events, features, said = made(tmp_path, text, "Klasse")
+    assert (spec.event_id, spec.event_time, spec.feature_names) == ("Ticket_ID", "Erstellt_am", ("Groesse_kB",))
+    assert spec.target.classes == ("Kündigung", "Lob")
+    assert (len(features), features[2]) == (ROWS + 1, ["1.5", "Lob"])
+    assert events.survey.rows == ROWS
+    assert "%d.%m.%Y" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "rows"),
+    [
+        (
+            "age,job,pay\n49, Private,high\n44, State,high\n38, Private,low\n",
+            "pay",
+            ["49.0,1.0,0.0,0.0", "44.0,0.0,1.0,0.0"],
+        ),
+        ("temp,wind,rain\n20.5,3,yes\nNA,4,no\n", "rain", ["20.5,3.0", ",4.0"]),
+        ("temp (C),wind speed,rain\n20.5,3,yes\n21.0,1,no\n\n", "rain", ["20.5,3.0", "21.0,1.0"]),
+    ],
+    ids=["space after comma", "NA", "titles with spaces, blank last line"],
+)
+def test_features_read_cells_as_new_did(tmp_path: Path, text: str, label: str, rows: list[str]) -> None:
+    """What `new` calls a category, a number or missing is that when features are computed."""
+    _, events, features, _ = made(tmp_path, text, label)
+    assert [",".join(row[:-1]) for row in features[1:]][: len(rows)] == rows
+    assert events.survey.left_out == 0
+
+
+def test_blank_labels_go_without_feedback_and_a_second_try_repeats_nothing(tmp_path: Path) -> None:
+    """Every event is published, a label only where there is one; what is skipped is exactly what was sent before."""
+    body = "".join(f"{1000 + n},{n % 9},{('yes', 'no', '')[n % 3]}\n" for n in range(2500))
+    spec, source, features, _ = made(tmp_path, "order_no,items,returned\n" + body + "\n", "returned")
+    assert (spec.event_id, spec.feature_names) == ("order_no", ("items",))
+    assert sum(1 for row in features[1:] if not row[-1]) == source.survey.unlabelled == 833
+    ids = [text for part in source for text in map(str, _plain(part.columns["order_no"]))]
+    left = [text for part in after(source, 1700) for text in map(str, _plain(part.columns["order_no"]))]
+    assert left == ids[1700:]
+    names, cluster = TopicNames(pipeline="t"), MemoryCluster(0)
+    cluster.ensure(names, 1, ["events", "feedback"])
+    bus = MemoryBus(cluster, names)
+    schema = load_checked(tmp_path / "t")[2]
+    load = Load(bus.producer(), spec, schema, 1, SystemClock(), labels_after=10)
+    *_, sent = load.publish(source)
+    assert (sent.events, sent.labels) == (2500, 1667)
+
+
+def test_ids_and_times_are_no_features(tmp_path: Path) -> None:
+    """Epoch seconds are read as such, the sensor keeps the order, and neither these nor a row number is learnt."""
+    body = "".join(f"{n},S{n % 5},{1731000000 + 60 * n},{n % 11}.25,{n * 37 % 101}.5\n" for n in range(ROWS))
+    spec, events, _, _ = made(tmp_path, "id,sensor_id,ts,temp,left\n" + body, "left")
+    assert (spec.event_id, spec.entity, spec.event_time) == ("id", "sensor_id", "ts")
+    assert (spec.feature_names, spec.target.kind) == (("temp",), "value")
+    (some,) = events
+    assert _plain(some.columns["ts"])[:2] == [1731000000000, 1731000060000]
+
+
+def test_a_late_surprise_is_seen_before_anything_is_made(tmp_path: Path) -> None:
+    """A word among 15,000 numbers leaves its row out, by name; a blank makes the field nullable."""
+    body = "".join(f"{n % 7}.5,{n % 2}\n" for n in range(15_000))
+    _, _, features, _ = made(tmp_path, "a,y\n" + body + ",1\n", "y")
+    assert len(features) == 15_002
+    late = tmp_path / "late.csv"
+    late.write_text("a,y\n" + body + "oops,1\n")
+    spec, _, schema = load_checked(tmp_path / "t")
+    found = CsvEvents(late, spec, schema, label="y").survey
+    assert (found.rows, found.left_out) == (15_000, 1)
+    assert found.named[0].endswith("late.csv:15002: column 'a' holds 'oops', which is not a number.")
+
+
+def test_ambiguous_dates_are_refused_by_new(tmp_path: Path) -> None:
+    """01/02/2024 may be January or February: nobody guesses, and `new` says so, not `replay`."""
+    table = tmp_path / "t.csv"
+    table.write_text("when,a,y\n" + "".join(f"0{1 + n % 9}/0{1 + n % 5}/2024,{n},{n % 2}\n" for n in range(ROWS)))
+    ended = freshet(
+        "pipeline", "new", "t", "--csv", table, "--label", "y", "--event-time", "when", "--dir", tmp_path / "t"
+    )
+    assert ended.exit_code == 1
+    assert "cannot be the event's time" in ended.stderr
+
+
+def test_check_finds_all_errors_at_once(tmp_path: Path) -> None:
+    """A key that nobody knows hides neither a wrong field nor a wrong policy."""
+    folder = tmp_path / "bad"
+    assert freshet("pipeline", "new", "bad", "--dir", folder).exit_code == 0
+    path = folder / "pipeline.yaml"
+    text = path.read_text().replace("event_id: event_id", "event_id: nosuch").replace("immediate\n", "sometimes\n")
+    path.write_text(
+        text.replace("{kind: field, of: amount}", "{kind: feild, of: amount}").replace("of: country", "of: contry")
+    )
+    found = freshet("pipeline", "check", folder).stdout
+    assert all(word in found for word in ("nosuch", "sometimes", "feild", "contry"))
+    assert all(line.startswith(f"{path}:") for line in found.splitlines())
+
+
+def test_the_way_a_table_is_written_is_found_or_given(tmp_path: Path) -> None:
+    """English thousands are no decimals, JSON lines are a table like others, and what is given overrules the look."""
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\n"1,234",x\n"22,000",y\n')
+    assert [line.cells for line in Table(path)] == [["1,234", "x"], ["22,000", "y"]]
+    assert next(line.cells for line in Table(path, Dialect(decimal=","))) == ["1.234", "x"]
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"a": 1.5, "b": null}\n\n{"b": true, "c": " x "}\n')
+    assert Table(path).titles == ["a", "b", "c"]
+    assert [line.cells for line in Table(path)] == [["1.5", "", ""], ["", "true", "x"]]
+
+
+def _plain(column: object) -> list[object]:
+    return list(column.tolist())  # type: ignore[attr-defined]
