@@ -96,4 +96,5 @@ def test_no_setting_can_switch_a_promise_off(key: str, value: str, why: str) -> 
     with pytest.raises(SettingsError) as refused:
         load_settings(kafka={key: value, "sasl.password": "hunter2"})
     assert f"FRESHET_KAFKA: {key} cannot be set here, since {why}" in str(refused.value)
+    assert "FRESHET_SLOT:" not in str(refused.value), "only what is wrong is named"
     assert "hunter2" not in str(refused.value)

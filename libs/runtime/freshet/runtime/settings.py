@@ -111,7 +111,10 @@ def load_settings(bootstrap_servers: str | None = None, **given: object) -> Sett
     try:
         return Settings(**values)
     except ValidationError as error:
-        raise SettingsError("\n".join(map(_sentence, error.errors(include_input=False)))) from None
+        problems = error.errors(include_input=False)
+        # a default that follows from other settings is not to blame for their faults
+        told = [problem for problem in problems if problem["type"] != "default_factory_not_called"]
+        raise SettingsError("\n".join(map(_sentence, told))) from None
     except pydantic_settings.SettingsError:
         raise SettingsError(f'{_PREFIX}KAFKA: it must be a JSON object, such as {{"sasl.mechanism": "…"}}.') from None
 
