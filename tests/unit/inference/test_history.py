@@ -129,14 +129,17 @@ def test_an_epoch_goes_back_if_its_champion_led_before_the_one_that_it_follows(
 
 
 def test_the_length_of_history_costs_nothing_at_any_turn() -> None:
-    """A fold and a tick execute exactly as many instructions after 300 epochs as after 30."""
+    """A fold and a tick execute about as many instructions after 300 epochs as after 30.
+
+    About, because libraries fill caches of their own now and then: one pass over the epochs would double the count.
+    """
     short, long = _experienced(30), _experienced(300)
     for phase in ("prepare", "live"):
         costs = [
             _instructions(lambda: _turn(worker, rollout(301, "v1", phase=phase, understudy="v2")))  # noqa: B023
             for worker in (short, long)
         ]
-        assert costs[0] == costs[1]
+        assert costs[1] < costs[0] * 1.2
 
 
 def _experienced(epochs: int) -> Worker:
