@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test sim bench faults lock clean
+.PHONY: help setup demo stream check test sim bench bench-latency faults lock clean
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
 
 setup: $(STAMP)  ## a virtual environment with the pinned packages
 
@@ -40,6 +40,9 @@ sim: setup  ## seeded runs of all services on a bus in memory: make sim SEED=7 S
 
 bench: setup  ## CPU per event, against the do-nothing loop in the same run
 	$(BIN)/python tests/bench/bench_services.py
+
+bench-latency: setup  ## latency at four rates, and the CPU of every process at rest and at each rate
+	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency $(ARGS)
 
 faults: setup  ## the long fault runs: every service and the broker are killed in every way, then verify
 	$(BIN)/pytest -q -s tests/faults

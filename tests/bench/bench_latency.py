@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from bench_services import WIDTH, Bench, cpu_s
 from confluent_kafka import Consumer, Producer
 
+from bench.bench_services import WIDTH, Bench, cpu_s
 from freshet.contracts.codec import Column, Decoder, Encoder, Strings
 from freshet.contracts.schemas import current_schema
 from freshet.local import broker
@@ -143,7 +143,8 @@ class Paced:
         for thread in self._threads:
             thread.join()
         self._consumer.close()
-        return (self._seen_s - self._sent_s) * 1000
+        latencies_ms: np.ndarray[tuple[int], np.dtype[np.float64]] = (self._seen_s - self._sent_s) * 1000
+        return latencies_ms
 
     def _send(self) -> None:
         began_s, sent = time.perf_counter(), 0
