@@ -410,7 +410,7 @@ def test_each_is_refused_with_its_reason(case: Case) -> None:
     report = admit(data, manifest_of(data, case.scores), Contract(FEATURES, CLASSES, case.limits))
     assert (report.admitted, report.reason) == (False, case.reason), report.detail
     assert report.detail
-    assert _open_files() == files
+    assert _open_files() <= files
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
