@@ -28,7 +28,7 @@ class KafkaGroupConsumer:
         self._revoked: list[Place] = []
         self._assigned: list[Place] = []
         self._errors: list[Message] = []
-        self._started: dict[Place, int] = {}
+        self._started: dict[Place, int] = {}  # until it is told that the partition expired
         self._group = config["group.id"]
         self._consumer = Consumer(config)
         eager = config["partition.assignment.strategy"] == "range"
@@ -77,14 +77,28 @@ class KafkaGroupConsumer:
         if error.code() == KafkaError._MAX_POLL_EXCEEDED:
             return  # the rebalance that follows says all there is to say
         if error.code() == KafkaError._AUTO_OFFSET_RESET and topic is not None and partition is not None:
-            place = Place(self._roles[topic], partition)
-            raise ExpiredError(place, self._position(place))
+            self._expired(Place(self._roles[topic], partition), message.offset())
+            return
         raise bus_error(error, f"reading {topic}/{partition}" if topic else f"as a member of group {self._group}")
+
+    def _expired(self, place: Place, offset: int | None) -> None:
+        """Raise ExpiredError once for each start, and never for an offset that lies before it.
+
+        A partition is assigned before it is paused, so a fetch of offset 0 may leave. librdkafka hands its error
+        on even after the partition was started elsewhere. What is really fetched is never before our position.
+        """
+        if place not in self._started:
+            return
+        position = self._position(place)
+        if offset is not None and offset < position:
+            return
+        del self._started[place]
+        raise ExpiredError(place, position)
 
     def _position(self, place: Place) -> int:
         """The next offset to be read: after the last record read, or where the partition was started."""
         read = self._consumer.position([self._at(place)])[0].offset
-        return max(read, self._started.get(place, 0))
+        return max(read, self._started[place])
 
     def take_changes(self) -> Changes:
         """See `bus.GroupConsumer`."""
