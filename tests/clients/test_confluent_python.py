@@ -2,10 +2,6 @@
 
 import io
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -15,13 +11,9 @@ from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistry
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from freshet.cli.schema_server import SchemaServer
-from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.schemas import current_schema, event_schema_id, schema_id
-from freshet.contracts.topics import TopicNames
 from freshet.local.stage import Stage
 from freshet.runtime.kafka import KafkaBus
-from freshet.runtime.publishing import published_schemas
 from freshet.runtime.reading import everything
 from support.ingestion import SCHEMA, framed, loan
 
@@ -29,20 +21,9 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture
-def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[Stage]:
-    """The loans pipeline, applied; no service runs."""
-    with Stage(kafka, namespace, pipelines_dir() / "loans", tmp_path) as applied:
-        applied.apply()
-        yield applied
-
-
-@pytest.fixture
-def registry(kafka: str, stage: Stage) -> Iterator[SchemaRegistryClient]:
+def registry(registry_url: str) -> SchemaRegistryClient:
     """Confluent's client of the schemas of this namespace."""
-    bus = KafkaBus(kafka, TopicNames(stage.names.namespace))
-    with closing(SchemaServer("127.0.0.1", 0, lambda: published_schemas(bus))) as server:
-        threading.Thread(target=server.serve, daemon=True).start()
-        yield SchemaRegistryClient({"url": f"http://127.0.0.1:{server.port}"})
+    return SchemaRegistryClient({"url": registry_url})
 
 
 @pytest.mark.parametrize(

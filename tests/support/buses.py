@@ -126,8 +126,8 @@ class MemoryWorld:
 class KafkaWorld:
     """Implements BusWorld."""
 
-    def __init__(self, bootstrap_servers: str, namespace: str) -> None:
-        self.names = TopicNames(namespace, "fraud")
+    def __init__(self, bootstrap_servers: str, namespace: str, pipeline: str = "fraud") -> None:
+        self.names = TopicNames(namespace, pipeline)
         self.bus = _ClosingBus(bootstrap_servers, self.names)
         self._topics = KafkaAdmin(bootstrap_servers)
         self._created: set[str] = set()
