@@ -38,8 +38,9 @@ test: check  ## everything, with a real Kafka
 sim: setup  ## seeded runs of all services on a bus in memory: make sim SEED=7 STEPS=200000 (RUN=3: one run again)
 	PYTHONPATH=tests $(BIN)/python -m support.simulation --seed "$(SEED)" --steps $(or $(STEPS),200000) $(if $(RUN),--run $(RUN))
 
-bench: setup  ## CPU per event, against the do-nothing loop in the same run
-	$(BIN)/python tests/bench/bench_services.py
+bench: setup  ## CPU per event against the do-nothing loop, then latency and the cost at rest (ARGS for the first)
+	PYTHONPATH=tests $(BIN)/python -m bench.bench_services $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency
 
 bench-latency: setup  ## latency at four rates, and the CPU of every process at rest and at each rate
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency $(ARGS)

@@ -1,84 +1,70 @@
 """CPU per event of each service, against the do-nothing loop, on one broker in one run.
 
-Prints a table; writes .local/bench.json. A worker joins an empty topic and is stopped (SIGSTOP) while the topic is
-filled; then it goes on, and its own CPU time (user + system, all threads) is read when it has committed everything.
+Prints a table; writes .local/bench.json. A worker first answers some events, then is stopped (SIGSTOP) while its topic
+is filled; it goes on, and its own CPU time is read when a read_committed reader has seen an answer for each record.
 Wall time belongs to all processes on the machine together and is not reported.
 """
 
 import argparse
-import json
 import os
-import platform
 import signal
-import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from bench.rounds import AT_LEAST_ONCE, EXACTLY_ONCE, NotRunError, Variant, compare
 from freshet.contracts.codec import Column, Encoder, Ragged, Strings
 from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.local import broker
 from freshet.local.load import BATCH_ROWS, Events
 from freshet.local.stage import Stage
+from freshet.models.bundle import Bundle
 from freshet.models.pack import pack
 from freshet.runtime.bus import Send
 
 HERE = Path(__file__).parent
 WIDTH = 8
+_SECONDS_MAX = 120.0
 
 
 def main() -> None:
     """Run all variants in turn, several times, and print medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=300_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    endpoint = broker.up(Path.cwd(), say=print)
-    variants: dict[str, Callable[[Bench], float]] = {
-        "do_nothing": lambda bench: bench.do_nothing(transactions=False),
-        "do_nothing_transactions": lambda bench: bench.do_nothing(transactions=True),
-        "ingestion": lambda bench: bench.service("ingestion-0", "ingestion", "events", bench.fill_events),
-        "inference_logreg": lambda bench: bench.service("inference-0", "inference", "features", bench.fill_features),
-    }
-    measured: dict[str, list[float]] = {name: [] for name in variants}
-    for round_ in range(arguments.rounds):
-        for name, variant in variants.items():
-            namespace = f"bench{int(time.time()) % 1_000_000}.{round_}."
-            bench = Bench(endpoint.bootstrap_servers, namespace, arguments.events)
-            try:
-                cpu_us = variant(bench)
-            finally:
-                bench.close()
-            measured[name].append(cpu_us)
-            print(f"round {round_ + 1}: {name:26} {cpu_us:6.2f} µs", flush=True)  # noqa: T201
-    report(measured, arguments.events)
+    bootstrap_servers = broker.up(Path.cwd(), say=print).bootstrap_servers
+    variants = [
+        variant(bootstrap_servers, arguments.events, *of) for of in (DO_NOTHING, DO_NOTHING_PLAIN, INGESTION, INFERENCE)
+    ]
+    title = f"{WIDTH} features, 4 partitions, batches up to 5,000"
+    complete = compare(title, variants, arguments.rounds, Path(".local/bench.json"))
+    sys.exit(0 if complete else 1)
 
 
-def report(measured: dict[str, list[float]], events: int) -> None:
-    """Print medians and ratios to the do-nothing loop in the same transactions, and keep them as JSON."""
-    cpu_us = {name: round(statistics.median(values), 3) for name, values in measured.items()}
-    base = cpu_us["do_nothing_transactions"]
-    ratio = {name: round(base / cpu_us[name], 3) for name in ("inference_logreg", "ingestion")}
-    rounds, machine = len(measured["ingestion"]), platform.processor() or platform.machine()
-    print(f"\n{events} events, {WIDTH} features, batches up to 5,000, median of {rounds}")  # noqa: T201
-    print(f"{machine}, {os.cpu_count()} cores")  # noqa: T201
-    print(f"{'':28}{'µs CPU/event':>14}{'min':>8}{'max':>8}{'of do-nothing':>15}")  # noqa: T201
-    for name, values in measured.items():
-        share = base / cpu_us[name]
-        print(f"{name:28}{cpu_us[name]:14.2f}{min(values):8.2f}{max(values):8.2f}{share:15.2f}")  # noqa: T201
-    Path(".local").mkdir(exist_ok=True)
-    Path(".local/bench.json").write_text(json.dumps({"cpu_us": cpu_us, "ratio": ratio}, indent=2) + "\n")
+def variant(
+    bootstrap_servers: str, events: int, name: str, guarantee: str, measure: Callable[["Bench"], float]
+) -> Variant:
+    """Something to measure on topics of its own, made anew each time."""
+
+    def on_new_topics() -> float:
+        bench = Bench(bootstrap_servers, f"bench{time.time_ns() // 1_000_000 % 1_000_000_000}.", events)
+        try:
+            return measure(bench)
+        finally:
+            bench.close()
+
+    return Variant(name, guarantee, events, on_new_topics)
 
 
 class Bench(Stage):
-    """A pipeline of eight numbers on topics of its own, made anew for every measurement."""
+    """A pipeline of eight numbers on topics of its own."""
 
     def __init__(self, bootstrap_servers: str, namespace: str, events: int) -> None:
         super().__init__(bootstrap_servers, namespace, HERE / "pipeline", Path(".local/logs/bench"), workers=1)
@@ -87,81 +73,109 @@ class Bench(Stage):
         self._random = np.random.default_rng(7)
         self.apply()
 
-    def do_nothing(self, *, transactions: bool) -> float:
+    def measure_copying(self, *options: str) -> float:
         """Copy feature vectors to the predictions topic."""
-        command = [sys.executable, str(HERE / "do_nothing.py"), "--bootstrap", self._bootstrap_servers]
-        command += ["--namespace", self.names.namespace, "--group", "copy", "--source", "features"]
-        command += ["--target", "predictions", "--total", str(self._events)]
-        command += ["--transactions"] if transactions else []
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            with stopped(process.pid):
-                self.fill_features()
-            before_s = cpu_s(process.pid)
-            while (after_s := cpu_s(process.pid)) is not None and process.poll() is None:
-                last_s = after_s
-                time.sleep(0.01)
-        return (last_s - (before_s or 0.0)) / self._events * 1e6
+        return self.measure_program([sys.executable, str(HERE / "do_nothing.py")], *options)
 
-    def service(self, name: str, service: str, role: str, fill: Callable[[], None]) -> float:
-        """Let one real service process answer a full topic."""
-        if service == "inference":
-            self._publish_logreg()
-        self.run(name)
-        self._warm_up(service, role, fill)
+    def measure_ingestion(self) -> float:
+        """The real service makes feature vectors of events."""
+        self.run("ingestion-0")
+        return self._cpu_us("ingestion-0", self.fill_events, "features")
+
+    def measure_inference(self) -> float:
+        """The real service answers feature vectors with logistic regression."""
+        self._publish_logreg()
+        self.run("inference-0")
+        return self._cpu_us("inference-0", self.fill_features, "predictions")
+
+    def measure_program(self, command: Sequence[str], *arguments: str) -> float:
+        """A program that answers each feature vector with a prediction until SIGTERM.
+
+        Its arguments are bootstrap servers, source topic, target topic and a name for its group; then ours.
+        """
+        topics = (self.names.topic("features"), self.names.topic("predictions"))
+        group = f"{self.names.namespace}program"
+        self.supervisor.start("program", [*command, self._bootstrap_servers, *topics, group, *arguments], {})
+        return self._cpu_us("program", self.fill_features, "predictions")
+
+    def _cpu_us(self, name: str, fill: Callable[[int], None], target: str) -> float:
+        """CPU per event of a running process that writes one record to `target` for each it is given."""
+        warm_up = min(20 * BATCH_ROWS, self._events)
+        fill(warm_up)
+        self._await_answers(name, target, warm_up)
         pid = self.supervisor.pid(name)
         assert pid is not None
         with stopped(pid):
-            fill()
-        before_s = cpu_s(pid) or 0.0
-        while self.unread(service, role):
-            time.sleep(0.05)
-        return ((cpu_s(pid) or 0.0) - before_s) / self._events * 1e6
+            fill(self._events)
+            before_s = cpu_s(pid)
+        self._await_answers(name, target, warm_up + self._events)
+        after_s = cpu_s(pid)
+        if before_s is None or after_s is None or self.supervisor.restarts(name):
+            raise NotRunError(f"it ended; its words are in .local/logs/bench/{name}.log")
+        return (after_s - before_s) / self._events * 1e6
 
-    def _warm_up(self, service: str, role: str, fill: Callable[[], None]) -> None:
-        events, self._events = self._events, 20 * BATCH_ROWS
-        fill()
-        self.view.wait(f"{service} to answer {role}", lambda _: self.unread(service, role) == 0 or None)
-        self._events = events
+    def _await_answers(self, name: str, target: str, records: int) -> None:
+        deadline_s = time.monotonic() + _SECONDS_MAX
+        reader, seen = self.bus.reader([target]), 0
+        try:
+            while seen < records:
+                seen += sum(map(len, reader.read(10_000, 0.05)))
+                if time.monotonic() > deadline_s or self.supervisor.restarts(name) > 1:
+                    log = f".local/logs/bench/{name}.log"
+                    raise NotRunError(f"{seen} of {records} records answered in {_SECONDS_MAX:.0f} s; see {log}")
+        finally:
+            reader.close()
 
     def _publish_logreg(self) -> None:
         self.run("registry")
-        rows = self._random.normal(size=(1000, WIDTH)).astype(np.float32)
-        model = LogisticRegression().fit(rows, np.where(rows[:, 0] > 0, "yes", "no"))
-        bundle = pack(model, rows, self.spec).bundle
+        bundle = self.logreg()
         self.offer(bundle.data, bundle.manifest)
 
-    def fill_events(self) -> None:
-        """Fill the events topic."""
-        load = self.load()
-        for _ in load.publish(self._event_batches()):
+    def logreg(self) -> Bundle:
+        """A logistic regression of the eight numbers."""
+        rows = self._random.normal(size=(1000, WIDTH)).astype(np.float32)
+        model = LogisticRegression().fit(rows, np.where(rows[:, 0] > 0, "yes", "no"))
+        return pack(model, rows, self.spec).bundle
+
+    def fill_events(self, rows: int) -> None:
+        """Write so many events."""
+        for _ in self.load().publish(self._event_batches(rows)):
             pass
 
-    def _event_batches(self) -> Iterator[Events]:
-        for first in range(0, self._events, BATCH_ROWS):
-            numbers = {f"x{at}": self._random.normal(size=BATCH_ROWS) for at in range(WIDTH)}
-            yield Events({**_ids(first), **numbers})
+    def _event_batches(self, rows: int) -> Iterator[Events]:
+        for some in _batches(rows):
+            numbers = {f"x{at}": self._random.normal(size=len(some)) for at in range(WIDTH)}
+            yield Events({**_ids(some), **numbers})
 
-    def fill_features(self) -> None:
-        """Fill the features topic."""
+    def fill_features(self, rows: int) -> None:
+        """Write so many feature vectors."""
         encoder = Encoder(current_schema("FeatureVector"), schema_id("FeatureVector"))
-        for first in range(0, self._events, BATCH_ROWS):
-            ids = _ids(first)
+        for some in _batches(rows):
+            ids = _ids(some)
             columns: dict[str, Column] = {
                 **ids,
-                "event_time": np.arange(first, first + BATCH_ROWS),
-                "spec_version": np.ones(BATCH_ROWS, np.int32),
-                "values": Ragged.from_matrix(self._random.normal(size=(BATCH_ROWS, WIDTH)).astype(np.float32)),
-                "source_partition": np.zeros(BATCH_ROWS, np.int32),
-                "source_offset": np.arange(first, first + BATCH_ROWS),
-                "source_topic": Strings.repeat(UNKNOWN_BYTES, BATCH_ROWS),
+                "event_time": np.arange(some.start, some.stop),
+                "spec_version": np.ones(len(some), np.int32),
+                "values": Ragged.from_matrix(self._random.normal(size=(len(some), WIDTH)).astype(np.float32)),
+                "source_partition": np.zeros(len(some), np.int32),
+                "source_offset": np.arange(some.start, some.stop),
+                "source_topic": Strings.repeat(UNKNOWN_BYTES, len(some)),
             }
             self.producer.send(Send("features", ids["entity"].tobytes(), encoder.encode(columns)))
 
 
-def _ids(first: int) -> dict[str, Strings]:
-    rows = range(first, first + BATCH_ROWS)
+DO_NOTHING = ("do-nothing, in transactions", EXACTLY_ONCE, lambda bench: bench.measure_copying("--transactions"))
+DO_NOTHING_PLAIN = ("do-nothing, plain commits", AT_LEAST_ONCE, lambda bench: bench.measure_copying())
+INGESTION = ("ingestion", EXACTLY_ONCE, Bench.measure_ingestion)
+INFERENCE = ("inference, logistic regression", EXACTLY_ONCE, Bench.measure_inference)
+
+
+def _batches(rows: int) -> Iterator[range]:
+    for first in range(0, rows, BATCH_ROWS):
+        yield range(first, min(first + BATCH_ROWS, rows))
+
+
+def _ids(rows: range) -> dict[str, Strings]:
     return {
         "event_id": Strings.from_list([f"0b1e7c1a-0000-4000-8000-{row:012d}" for row in rows]),
         "entity": Strings.from_list([f"e{row % 2000}" for row in rows]),
@@ -169,12 +183,20 @@ def _ids(first: int) -> dict[str, Strings]:
 
 
 def cpu_s(pid: int) -> float | None:
-    """User and system time of a process so far, in seconds; None once it is gone."""
+    """User and system time so far of a process and of its living children, in seconds; None once it is gone."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
+        own_s = time.clock_gettime((~pid << 3) | 2)  # how Linux names the CPU clock of another process
+    except OSError:
         return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own_s + sum(cpu_s(child) or 0.0 for child in _children(pid))
+
+
+def _children(pid: int) -> Iterator[int]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            _state, parent, *_ = stat.read_text().rpartition(")")[2].split()
+            if int(parent) == pid:
+                yield int(stat.parent.name)
 
 
 @contextmanager

@@ -1,69 +1,68 @@
-"""The baseline: copies a topic with the client settings of the services. Run by bench_services."""
+"""The baseline: copies a topic with the client settings of the services, until SIGTERM. Run by the benchmarks."""
 
 import argparse
-import sys
+import signal
+import threading
 from collections.abc import Iterator
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from freshet.contracts.logic import BatchLimits
-from freshet.contracts.topics import TopicNames
 from freshet.runtime.kafka import config
 
 
-def batches(consumer: Consumer, rows: int, total: int) -> Iterator[list[Message]]:
-    """What is there, at most `rows` at a time, until `total` records came by."""
-    seen = 0
-    while seen < total:
-        first = consumer.poll(0.1)
-        if first is not None:
-            batch = [first, *consumer.consume(rows - 1, 0)]
-            seen += len(batch)
-            yield batch
-
-
 def main() -> None:
-    """Copy `--total` records from one topic to another, then exit."""
+    """Copy values with their keys and partitions, a batch at a time."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--bootstrap", required=True)
-    parser.add_argument("--namespace", required=True)
-    parser.add_argument("--group", required=True)
-    parser.add_argument("--source", required=True)
-    parser.add_argument("--target", required=True)
-    parser.add_argument("--total", type=int, required=True)
+    for name in ("bootstrap", "source", "target", "group"):
+        parser.add_argument(name)
     parser.add_argument("--transactions", action="store_true")
     arguments = parser.parse_args()
-    names = TopicNames(arguments.namespace, "bench")
-    settings = config.group_consumer(arguments.bootstrap, {}, f"{arguments.namespace}{arguments.group}", None, "range")
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    settings = config.group_consumer(arguments.bootstrap, {}, arguments.group, None, "range")
     consumer = Consumer(settings | {"auto.offset.reset": "earliest"})
-    consumer.subscribe([names.topic(arguments.source)])
-    if arguments.transactions:
-        settings = config.transactional_producer(
-            arguments.bootstrap, {}, f"{arguments.namespace}{arguments.group}", 15000
-        )
-    else:
-        settings = config.producer(arguments.bootstrap, {}) | {"delivery.report.only.error": True}
-    producer = Producer(settings)
-    if arguments.transactions:
-        producer.init_transactions(10)
-    consumer.poll(0.5)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    target = names.topic(arguments.target)
-    for batch in batches(consumer, BatchLimits().rows, arguments.total):
-        if arguments.transactions:
-            producer.begin_transaction()
-        for message in batch:
-            producer.produce(target, message.value(), message.key(), message.partition() or 0)
-        if arguments.transactions:
-            ends = {(m.topic(), m.partition()): (m.offset() or 0) + 1 for m in batch}
-            offsets = [TopicPartition(topic or "", partition or 0, end) for (topic, partition), end in ends.items()]
-            producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), 10)
-            producer.commit_transaction(10)
-        else:
-            producer.flush(10)
-            consumer.commit(asynchronous=True)
+    consumer.subscribe([arguments.source])
+    copy = in_transactions if arguments.transactions else with_plain_commits
+    copy(batches(consumer, stopping), consumer, arguments)
     consumer.close()
+
+
+def batches(consumer: Consumer, stopping: threading.Event) -> Iterator[list[Message]]:
+    """What is there, at most as many rows at a time as the services take."""
+    rows = BatchLimits().rows
+    while not stopping.is_set():
+        first = consumer.poll(0.1)
+        if first is not None:
+            yield [first, *consumer.consume(rows - 1, 0)]
+
+
+def in_transactions(of: Iterator[list[Message]], consumer: Consumer, arguments: argparse.Namespace) -> None:
+    """Exactly-once: the copies and the offsets of a batch in one transaction, as the services do."""
+    producer = Producer(config.transactional_producer(arguments.bootstrap, {}, arguments.group, 15_000))
+    producer.init_transactions(10)
+    for batch in of:
+        producer.begin_transaction()
+        produce(producer, batch, arguments.target)
+        ends = {(m.topic(), m.partition()): (m.offset() or 0) + 1 for m in batch}
+        offsets = [TopicPartition(topic or "", partition or 0, end) for (topic, partition), end in ends.items()]
+        producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), 10)
+        producer.commit_transaction(10)
+
+
+def with_plain_commits(of: Iterator[list[Message]], consumer: Consumer, arguments: argparse.Namespace) -> None:
+    """At-least-once."""
+    producer = Producer(config.producer(arguments.bootstrap, {}) | {"delivery.report.only.error": True})
+    for batch in of:
+        produce(producer, batch, arguments.target)
+        producer.flush(10)
+        consumer.commit(asynchronous=True)
+
+
+def produce(producer: Producer, batch: list[Message], target: str) -> None:
+    """Queue the copies."""
+    for message in batch:
+        producer.produce(target, message.value(), message.key(), message.partition() or 0)
 
 
 if __name__ == "__main__":
