@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test sim bench bench-latency faults lock clean
+.PHONY: help setup demo stream check test sim bench bench-peers bench-latency faults lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -41,6 +41,9 @@ sim: setup  ## seeded runs of all services on a bus in memory: make sim SEED=7 S
 bench: setup  ## CPU per event against the do-nothing loop, then latency and the cost at rest (ARGS for the first)
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_services $(ARGS)
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency
+
+bench-peers: setup  ## the same topic answered by Freshet, Quix Streams, Bytewax and Faust: CPU per event
+	PYTHONPATH=tests $(BIN)/python -m bench.bench_peers $(ARGS)
 
 bench-latency: setup  ## latency at four rates, and the CPU of every process at rest and at each rate
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency $(ARGS)
