@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test sim bench bench-peers bench-latency faults lock clean
+.PHONY: help setup demo stream check test sim bench bench-peers bench-parts bench-latency faults lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -44,6 +44,10 @@ bench: setup  ## CPU per event against the do-nothing loop, then latency and the
 
 bench-peers: setup  ## the same topic answered by Freshet, Quix Streams, Bytewax and Faust: CPU per event
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_peers $(ARGS)
+
+bench-parts: setup  ## CPU of the parts alone, without Kafka: codec, cores, and what a long history costs
+	set -e; for part in codec ingestion inference registry history; do \
+		echo "== $$part"; PYTHONPATH=tests $(BIN)/python -m bench.bench_$$part; done
 
 bench-latency: setup  ## latency at four rates, and the CPU of every process at rest and at each rate
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency $(ARGS)

@@ -1,10 +1,9 @@
-"""CPU time of the codec per record, beside fastavro in the same run: `python tests/bench/bench_codec.py`.
+"""CPU time of the codec per record, beside fastavro in the same run: `make bench-parts`.
 
 One thread, the median of several rounds, records like the ones that the services exchange. Nothing is asserted.
 """
 
 import io
-import json
 import statistics
 import sys
 import time
@@ -12,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import schemaless_reader, schemaless_writer
 
+from bench.peers.records import read_schema
 from freshet.contracts.codec import Columns, Decoder, Encoder, Ragged, Strings, frame_ids
 from freshet.contracts.resources import schemas_dir
 
@@ -78,19 +78,11 @@ def fastavro_write(schema: Any, records: list[Any]) -> list[bytes]:
     return values
 
 
-def without_logical_types(schema: Any) -> Any:
-    """fastavro without datetime objects: the baseline at its best."""
-    if isinstance(schema, list):
-        return [without_logical_types(part) for part in schema]
-    if isinstance(schema, dict):
-        return {key: without_logical_types(part) for key, part in schema.items() if key != "logicalType"}
-    return schema
-
-
 def row(n: int, width: int) -> tuple[float, ...]:
     """Decode, fastavro's decode, encode, fastavro's encode, frame check: µs per record."""
-    texts = {name: (schemas_dir() / "data" / f"{name}.avsc").read_text() for name in ("FeatureVector", "Prediction")}
-    plain = {name: parse_schema(without_logical_types(json.loads(text))) for name, text in texts.items()}
+    files = {name: schemas_dir() / "data" / f"{name}.avsc" for name in ("FeatureVector", "Prediction")}
+    texts = {name: file.read_text() for name, file in files.items()}
+    plain = {name: read_schema(file) for name, file in files.items()}
     vectors = Encoder(texts["FeatureVector"], 1).encode(feature_vectors(n, width))
     decoder, encoder = Decoder(texts["FeatureVector"]), Encoder(texts["Prediction"], 1)
     answers = predictions(decoder.decode(vectors).columns, n)

@@ -1,11 +1,7 @@
-"""What a long history costs a worker: folding it at start, and each tick after: python tests/bench/bench_history.py"""
+"""What a long history costs a worker: folding it at start, and each tick after: make bench-parts"""
 
-import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import ModelVersion, Rollout

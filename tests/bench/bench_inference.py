@@ -1,14 +1,8 @@
-"""How much of a core inference costs per event, Kafka left out: python tests/bench/bench_inference.py"""
-
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
+"""How much of a core inference costs per event, Kafka left out: make bench-parts"""
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench.timing import us_per_event
 from freshet.contracts.batch import Batch
 from freshet.contracts.codec import Encoder, Ragged, Strings
 from freshet.contracts.logic import Fact, Outcome, Start
@@ -73,26 +67,14 @@ def serving() -> InferenceLogic:
     return logic
 
 
-def fresh_batch(framed: list[bytes]) -> Batch:
-    """A batch whose columns have yet to be made, as the loop hands it over."""
+def fresh_batches(framed: list[bytes]) -> list[Batch]:
+    """Batches whose columns have yet to be made, as the loop hands them over."""
     places = [At("bench.features", partition) for partition in range(PARTITIONS)]
-    return Batch(
-        "features",
-        [
-            MemoryRecord(places[row * PARTITIONS // len(framed)], row, NOW_MS, Payload(b"k", value))
-            for row, value in enumerate(framed)
-        ],
-    )
-
-
-def us_per_event(work: Callable[[Batch], object], framed: list[bytes]) -> float:
-    """Median over repeats."""
-    times = []
-    for batch in [fresh_batch(framed) for _ in range(REPEATS)]:
-        began = time.process_time()
-        work(batch)
-        times.append(time.process_time() - began)
-    return float(np.median(times)) / len(framed) * 1e6
+    records = [
+        MemoryRecord(places[row * PARTITIONS // len(framed)], row, NOW_MS, Payload(b"k", value))
+        for row, value in enumerate(framed)
+    ]
+    return [Batch("features", records) for _ in range(REPEATS)]
 
 
 def take_apart(batch: Batch) -> object:
@@ -106,7 +88,8 @@ def main() -> None:
     logic = serving()
     for rows in (50, 500, ROWS):
         framed = values(rows)
-        whole, columns = us_per_event(logic.on_batch, framed), us_per_event(take_apart, framed)
+        whole = us_per_event(logic.on_batch, fresh_batches(framed))
+        columns = us_per_event(take_apart, fresh_batches(framed))
         print(f"{rows:5d} rows: {whole:.2f} µs per event, of which {columns:.2f} to take records apart")  # noqa: T201
 
 

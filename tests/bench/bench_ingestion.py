@@ -1,15 +1,10 @@
-"""How much of a core ingestion costs per event, Kafka left out: python tests/bench/bench_ingestion.py"""
+"""How much of a core ingestion costs per event, Kafka left out: make bench-parts"""
 
 import json
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench.timing import us_per_event
 from freshet.contracts.batch import Batch
 from freshet.contracts.codec import Column, Encoder, Strings
 from freshet.contracts.logic import Fact
@@ -54,21 +49,11 @@ def values(rows: int) -> list[bytes]:
     return Encoder(SCHEMA, event_schema_id(SCHEMA)).encode(columns)
 
 
-def fresh_batch(framed: list[bytes]) -> Batch:
-    """A batch whose columns have yet to be made, as the loop hands it over."""
+def fresh_batches(framed: list[bytes]) -> list[Batch]:
+    """Batches whose columns have yet to be made, as the loop hands them over."""
     at = At("bench.events", 0)
-    return Batch("events", [MemoryRecord(at, row, NOW_MS, Payload(b"k", value)) for row, value in enumerate(framed)])
-
-
-def us_per_event(work: Callable[[Batch], object], framed: list[bytes]) -> float:
-    """Median over repeats."""
-    batches = [fresh_batch(framed) for _ in range(REPEATS)]
-    times = []
-    for batch in batches:
-        began = time.process_time()
-        work(batch)
-        times.append(time.process_time() - began)
-    return float(np.median(times)) / len(framed) * 1e6
+    records = [MemoryRecord(at, row, NOW_MS, Payload(b"k", value)) for row, value in enumerate(framed)]
+    return [Batch("events", records) for _ in range(REPEATS)]
 
 
 def main() -> None:
@@ -80,9 +65,9 @@ def main() -> None:
     logic.fold(Fact("pipelines", "bench", record))
     for rows in (50, 500, ROWS):
         framed = values(rows)
-        whole = us_per_event(logic.on_batch, framed)
+        whole = us_per_event(logic.on_batch, fresh_batches(framed))
         columns = us_per_event(
-            lambda batch: (batch.values, batch.partitions, batch.offsets, batch.timestamps_ms), framed
+            lambda batch: (batch.values, batch.partitions, batch.offsets, batch.timestamps_ms), fresh_batches(framed)
         )
         print(f"{rows:5d} rows, 8 numbers: {whole:.2f} µs per event, of which {columns:.2f} to take records apart")  # noqa: T201
 

@@ -42,11 +42,11 @@ def main() -> None:
     bootstrap_servers = broker.up(Path.cwd(), say=print).bootstrap_servers
     freshet = [variant(bootstrap_servers, 300_000, *of) for of in (DO_NOTHING, DO_NOTHING_PLAIN, INFERENCE)]
     peers = [
-        ("Quix Streams, apply", EXACTLY_ONCE, 60_000, "quix", ()),
-        ("Bytewax, map", AT_LEAST_ONCE, 60_000, "bytewax", ()),
-        ("Bytewax, flat_map_batch", AT_LEAST_ONCE, 60_000, "bytewax", ("--batch",)),
-        ("Faust, events", AT_LEAST_ONCE, 20_000, "faust", ()),
-        ("Faust, take_events", AT_LEAST_ONCE, 20_000, "faust", ("--batch",)),
+        ("Quix Streams, apply", EXACTLY_ONCE, 30_000, "quix", ()),
+        ("Bytewax, map", AT_LEAST_ONCE, 30_000, "bytewax", ()),
+        ("Bytewax, flat_map_batch", AT_LEAST_ONCE, 30_000, "bytewax", ("--batch",)),
+        ("Faust, events", AT_LEAST_ONCE, 10_000, "faust", ()),
+        ("Faust, take_events", AT_LEAST_ONCE, 10_000, "faust", ("--batch",)),
     ]
     variants = [*freshet]
     for name, guarantee, events, peer, options in peers:

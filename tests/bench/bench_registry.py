@@ -1,13 +1,10 @@
 """What the registry costs after many epochs: CPU of a record that is folded, and of a turn in which nothing is due.
 
-Run: `.venv/bin/python tests/bench/bench_registry.py [epochs …]`. Every epoch has a version of its own.
+Arguments: numbers of epochs. Every epoch has a version of its own.
 """
 
 import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Change, ModelVersion, Rollout, Share

@@ -100,7 +100,7 @@ class Bench(Stage):
 
     def _cpu_us(self, name: str, fill: Callable[[int], None], target: str) -> float:
         """CPU per event of a running process that writes one record to `target` for each it is given."""
-        warm_up = min(20 * BATCH_ROWS, self._events)
+        warm_up = min(20 * BATCH_ROWS, self._events // 2)
         fill(warm_up)
         self._await_answers(name, target, warm_up)
         pid = self.supervisor.pid(name)
