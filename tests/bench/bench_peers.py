@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.bench_services import DO_NOTHING, DO_NOTHING_PLAIN, INFERENCE, WIDTH, Bench, variant
+from bench.bench_services import DO_NOTHING, INFERENCE, WIDTH, Bench, variant
 from bench.rounds import AT_LEAST_ONCE, EXACTLY_ONCE, NotRunError, compare
 from freshet.contracts.arrays import Floats32, Ints
 from freshet.contracts.codec import Decoder, Ragged
@@ -40,13 +40,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     bootstrap_servers = broker.up(Path.cwd(), say=print).bootstrap_servers
-    freshet = [variant(bootstrap_servers, 300_000, *of) for of in (DO_NOTHING, DO_NOTHING_PLAIN, INFERENCE)]
+    freshet = [variant(bootstrap_servers, 300_000, *of) for of in (DO_NOTHING, INFERENCE)]
     peers = [
         ("Quix Streams, apply", EXACTLY_ONCE, 30_000, "quix", ()),
         ("Bytewax, map", AT_LEAST_ONCE, 30_000, "bytewax", ()),
         ("Bytewax, flat_map_batch", AT_LEAST_ONCE, 30_000, "bytewax", ("--batch",)),
-        ("Faust, events", AT_LEAST_ONCE, 10_000, "faust", ()),
-        ("Faust, take_events", AT_LEAST_ONCE, 10_000, "faust", ("--batch",)),
+        ("Faust, events", AT_LEAST_ONCE, 5_000, "faust", ()),
+        ("Faust, take_events", AT_LEAST_ONCE, 5_000, "faust", ("--batch",)),
     ]
     variants = [*freshet]
     for name, guarantee, events, peer, options in peers:
@@ -73,7 +73,7 @@ def measure_peer(bench: Bench, peer: str, options: tuple[str, ...]) -> float:
         cpu_us = bench.measure_program(command, str(model), schemas, frame.hex(), str(state), *options)
         check_answers(bench, Scorer.load(bundle.data, bundle.manifest))
     finally:
-        bench.supervisor.stop_all(timeout_s=5)
+        bench.supervisor.stop_all(timeout_s=1)
         shutil.rmtree(state)
     return cpu_us
 

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,38 +31,43 @@ class Variant(NamedTuple):
 def compare(title: str, variants: Sequence[Variant], rounds: int, file: Path) -> bool:
     """Measure all, print a table and keep it in `file` as JSON; False if a variant gave no figure.
 
-    The first variant is the one that others are compared with. A variant that gave no figure once is not tried again.
+    The first variant is the one that the others are compared with.
     """
-    measured: dict[str, list[float]] = {variant.name: [] for variant in variants}
+    cpu_us, failed = _measure(variants, rounds)
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    print(f"\n{title}; {machine}; CPU of the worker in µs per event; {rounds} rounds")  # noqa: T201
+    print(f"{'':36} {'':13} {'events':>8} {'median':>8} {'min':>8} {'max':>8} {'of do-nothing':>14}")  # noqa: T201
+    rows: list[dict[str, object]] = []
+    for variant in variants:
+        row = {"name": variant.name, "guarantee": variant.guarantee, "events": variant.events}
+        head = f"{variant.name:36} {variant.guarantee:13} {variant.events:8}"
+        if variant.name in failed:
+            print(f"{head} not run: {failed[variant.name]}")  # noqa: T201
+            rows.append(row | {"not_run": failed[variant.name]})
+            continue
+        own = cpu_us[variant.name]
+        ratios = [base / figure for base, figure in zip(cpu_us[variants[0].name], own, strict=False)]
+        ratio = statistics.median(ratios) if ratios else float("nan")
+        spread = statistics.median(own), min(own), max(own)
+        print(head + "".join(f" {figure:8.2f}" for figure in spread) + f" {ratio:14.3f}")  # noqa: T201
+        rows.append(row | {"cpu_us": own, "of_do_nothing": ratio})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"machine": machine, "title": title, "variants": rows}, indent=2) + "\n")
+    return not failed
+
+
+def _measure(variants: Sequence[Variant], rounds: int) -> tuple[Mapping[str, list[float]], Mapping[str, str]]:
+    """CPU in µs of each round, and why a variant gave none; one that failed is not tried again."""
+    cpu_us: dict[str, list[float]] = {variant.name: [] for variant in variants}
     failed: dict[str, str] = {}
     for round_ in range(1, rounds + 1):
         for variant in variants:
             if variant.name in failed:
                 continue
             try:
-                cpu_us = variant.measure()
+                cpu_us[variant.name].append(variant.measure())
             except NotRunError as why:
                 failed[variant.name] = str(why)
-                print(f"round {round_}: {variant.name}: not run: {why}", flush=True)  # noqa: T201
-                continue
-            measured[variant.name].append(cpu_us)
-            print(f"round {round_}: {variant.name:36} {cpu_us:8.2f} µs", flush=True)  # noqa: T201
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-    print(f"\n{title}; {machine}; CPU of the worker in µs per event; {rounds} rounds")  # noqa: T201
-    print(f"{'':36} {'':13} {'events':>8} {'median':>8} {'min':>8} {'max':>8} {'of do-nothing':>14}")  # noqa: T201
-    rows: list[dict[str, object]] = []
-    base = measured[variants[0].name]
-    for variant in variants:
-        head = f"{variant.name:36} {variant.guarantee:13} {variant.events:8}"
-        if variant.name in failed:
-            print(f"{head} not run: {failed[variant.name]}")  # noqa: T201
-            rows.append({"name": variant.name, "not_run": failed[variant.name]})
-            continue
-        figures = measured[variant.name]
-        ratio = statistics.median(b / own for b, own in zip(base, figures, strict=True)) if base else float("nan")
-        spread = statistics.median(figures), min(figures), max(figures)
-        print(head + "".join(f" {figure:8.2f}" for figure in spread) + f" {ratio:14.3f}")  # noqa: T201
-        rows.append({"name": variant.name, "events": variant.events, "cpu_us": figures, "of_do_nothing": ratio})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"machine": machine, "title": title, "variants": rows}, indent=2) + "\n")
-    return not failed
+            said = failed.get(variant.name) or f"{cpu_us[variant.name][-1]:.2f} µs"
+            print(f"round {round_}: {variant.name:36} {said}", flush=True)  # noqa: T201
+    return cpu_us, failed
