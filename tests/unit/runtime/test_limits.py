@@ -1,5 +1,7 @@
 """A pipeline's `limits` bound the loop's batches and their distance, also when it is applied anew while serving."""
 
+from itertools import pairwise
+
 import pytest
 
 from freshet.contracts.control import encode
@@ -24,9 +26,9 @@ class Ingesting:
 
     def __init__(self, options: LoopOptions | None = None) -> None:
         self.clock = ManualClock()
-        cluster = MemoryCluster()
-        cluster.ensure(LOANS, 1)
-        self._bus = MemoryBus(cluster, LOANS)
+        self.cluster = MemoryCluster()
+        self.cluster.ensure(LOANS, 1)
+        self._bus = MemoryBus(self.cluster, LOANS)
         self._producer = self._bus.producer()
         self._loop = Loop(
             IngestionLogic("loans", "ingestion/loans/0"),
@@ -94,15 +96,32 @@ def test_transactions_are_as_far_apart_as_the_pipeline_says(interval_ms: int) ->
     assert ingesting.clock.now_ms() - before_ms == interval_ms
 
 
+def test_the_distance_counts_from_begin_to_begin() -> None:
+    """What arrives while a commit takes its time has waited already when that commit is done."""
+    ingesting = Ingesting()
+    begun_ms: list[int] = []
+
+    def commit_takes_15_ms(_client: str, operation: str) -> None:
+        if operation == "commit":
+            begun_ms.append(ingesting.clock.now_ms())
+            ingesting.clock.advance(15)
+
+    ingesting.apply(1, rows=100, interval_ms=100)
+    ingesting.cluster.before = commit_takes_15_ms
+    for _ in range(3):
+        ingesting.rows_of_turns(1)
+    assert [later - earlier for earlier, later in pairwise(begun_ms)] == [100, 100]
+
+
 def test_inference_gives_the_limits_of_the_newest_specification() -> None:
     """The same numbers that admission and warm-up judge models by."""
     logic = InferenceLogic("loans", "0", topic_id="A" * 22, memory=lambda: 0)
     assert logic.limits == BatchLimits()
     for number, rows in ((1, 100), (2, 50)):
-        text = SPEC_TEXT + f"\nlimits: {{max_batch_rows: {rows}, commit_interval_ms: {number}}}\n"
+        text = SPEC_TEXT + f"\nlimits: {{max_batch_rows: {rows}, commit_interval_ms: {20 * number}}}\n"
         fact = applied(text, number=number)
         logic.fold(Fact("pipelines", "loans", fact.message))
-        assert logic.limits == BatchLimits(rows, number)
+        assert logic.limits == BatchLimits(rows, 5 * number), "a quarter: ingestion has spaced its input already"
 
 
 def test_a_start_begins_with_small_batches_that_double() -> None:

@@ -122,8 +122,8 @@ class BatchLimits:
 
     rows: int = 5000
     """Most rows that are answered and committed together."""
-    commit_interval_ms: int = 25
-    """Least distance of transactions under light load."""
+    commit_interval_ms: int = 40
+    """Least distance of transactions under light load, from begin to begin."""
 
 
 class Logic:

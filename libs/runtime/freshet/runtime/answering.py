@@ -62,7 +62,7 @@ class Answering:
         self._aside: tuple[tuple[Place, int], DeadLetter] | None = None
         self._refusals: Counter[Place] = Counter()
         self._resume_ms = 0
-        self._last_commit_ms: int | None = None
+        self._last_begin_ms: int | None = None
         self._full = False
 
     def turn(self, timeout_s: float) -> int:
@@ -81,11 +81,14 @@ class Answering:
         return min(self._options.batch_rows, self._logic.limits.rows)
 
     def _space(self) -> None:
-        """Keep transactions a little apart under light load; never when a full batch was just there."""
-        if self._full or self._last_commit_ms is None:
+        """Keep transactions a little apart under light load; never when a full batch was just there.
+
+        From begin to begin: what arrives during a commit has waited for that long when the next one begins.
+        """
+        if self._full or self._last_begin_ms is None:
             return
         interval_ms = self._logic.limits.commit_interval_ms
-        early_ms = self._last_commit_ms + interval_ms - self._clock.elapsed_ms()
+        early_ms = self._last_begin_ms + interval_ms - self._clock.elapsed_ms()
         if 0 < early_ms <= interval_ms:
             self._clock.sleep(early_ms / 1000)
 
@@ -93,7 +96,7 @@ class Answering:
         if self._aside is not None and _rows(got) == 1 and _only_row(got) == self._aside[0]:
             self._set_aside(got, self._aside[1])
             return 0
-        began = time.perf_counter()
+        began, began_ms = time.perf_counter(), self._clock.elapsed_ms()
         work = self._work()
         for batch in got.batches:
             work.add(batch, self._logic.on_batch(batch))
@@ -109,7 +112,7 @@ class Answering:
         for hold in work.holds:
             self._placing.hold(hold)
         self._limit = min(self._limit * 2, self._rows_max())
-        self._last_commit_ms = self._clock.elapsed_ms()
+        self._last_begin_ms = began_ms
         self._metrics.answered(
             got,
             work,

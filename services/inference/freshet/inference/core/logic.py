@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -25,6 +26,10 @@ from freshet.inference.core.serving import Serving
 from freshet.inference.core.standing import Standing
 from freshet.inference.core.stock import Stock
 from freshet.inference.core.vectors import VectorReader
+
+_INTERVAL_DIVISOR: Final = 4
+"""Its input arrives in ingestion's transactions, spaced already: the whole distance again would mostly be delay. Some
+of it stays because several ingestion workers commit at different moments."""
 
 
 class InferenceLogic(Logic):
@@ -188,7 +193,8 @@ class InferenceLogic(Logic):
         except ContractError as error:
             self._spec_error = f"specification {record.number} of {self._pipeline} cannot be read here: {error}"
             return
-        self._limits = BatchLimits(spec.limits.max_batch_rows, spec.limits.commit_interval_ms)
+        interval_ms = spec.limits.commit_interval_ms // _INTERVAL_DIVISOR
+        self._limits = BatchLimits(spec.limits.max_batch_rows, interval_ms)
         self._writer.pass_headers = spec.headers == "pass"
         self._calls.batch_p99_ms = spec.limits.batch_p99_ms
         self._standing.space = FeatureSpace(spec.feature_names)
