@@ -10,7 +10,7 @@ import pytest
 from freshet.runtime.placing import Placing
 from support.loops import NAMES, Answerer, Stand
 from support.simulation import play
-from support.simulation.run import cheaply
+from support.simulation.cheap import cheaply
 
 SEEDS = range(60)
 STEPS = 40

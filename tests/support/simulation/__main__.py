@@ -1,14 +1,19 @@
 """`make sim SEED=… STEPS=…`: plays runs until so many steps are done, or one fails."""
 
 import argparse
+import multiprocessing
+import os
 import secrets
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from support.simulation.run import Failed, cheaply, play
+from support.simulation.cheap import cheaply
+from support.simulation.run import Failed, Run, play
 
 _RUN_STEPS = 50
+_AT_ONCE = 10
 
 
 def main() -> int:
@@ -17,17 +22,16 @@ def main() -> int:
     parser.add_argument("--seed", default="", help="a number or any text; random by default")
     parser.add_argument("--steps", type=int, default=200_000)
     parser.add_argument("--run", type=int, help="only this run of the seed")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     seed = asked.seed or str(secrets.randbelow(10**6))
     runs = [asked.run] if asked.run is not None else range(-(-asked.steps // _RUN_STEPS))
     print(f"SEED={seed}: {len(runs)} runs of {_RUN_STEPS} steps", flush=True)
     done: Counter[str] = Counter()
     began = time.monotonic()
-    for run in runs:
-        try:
-            played = play(f"{seed}/{run}", _RUN_STEPS)
-        except Failed as failure:
-            print(f"run {run} failed at {failure}")
+    for run, played in zip(runs, _played(seed, runs, asked.processes), strict=True):
+        if isinstance(played, str):
+            print(f"run {run} failed at {played}")
             print(f"Again: make sim SEED={seed} RUN={run}")
             return 1
         done += played.done
@@ -36,6 +40,23 @@ def main() -> int:
     print(f"{len(runs)} runs, none failed, {len(runs) / minutes:.0f} a minute")
     print(", ".join(f"{what} {count}" for what, count in done.most_common()))
     return 0
+
+
+def _played(seed: str, runs: Sequence[int], processes: int) -> Iterator[Run | str]:
+    """What became of each run, in order. Which process plays it changes nothing: a run knows only its own seed."""
+    seeds = [f"{seed}/{run}" for run in runs]
+    if min(processes, len(runs)) < 2:
+        yield from map(_verdict, seeds)
+        return
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        yield from pool.imap(_verdict, seeds, _AT_ONCE)
+
+
+def _verdict(seed: str) -> Run | str:
+    try:
+        return play(seed, _RUN_STEPS)
+    except Failed as failure:
+        return str(failure)
 
 
 if __name__ == "__main__":

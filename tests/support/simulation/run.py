@@ -1,21 +1,11 @@
 """One run: a seed decides everything that happens, and where."""
 
-import logging
 import traceback
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
 from random import Random
 from typing import Final
 
-import pytest
-import structlog
-
-from freshet.contracts.pipeline import PipelineSpec
-from freshet.runtime import answering
 from support.simulation.laws import BrokenError, Laws
 from support.simulation.scheduler import Scheduler
 from support.simulation.world import World
@@ -35,20 +25,6 @@ class Run:
     steps: int
     fed: int
     done: Counter[str]
-
-
-@contextmanager
-def cheaply() -> Iterator[None]:
-    """Parse each specification once for all runs, and log nothing: both cost more than all else."""
-    logs = structlog.get_config()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PipelineSpec, "parse", cache(PipelineSpec.parse))
-        patch.setattr(answering, "version", cache(metadata.version))
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-        try:
-            yield
-        finally:
-            structlog.configure(**logs)
 
 
 def play(seed: str, steps: int) -> Run:
@@ -83,5 +59,5 @@ def _heal(scheduler: Scheduler) -> None:
             scheduler.make_well()
         if round_ > 20 and round_ % 10 == 0:
             scheduler.see_to_it()
-        if round_ > 8 and round_ % 3 == 0 and world.drained() and scheduler.settled():
+        if round_ > 6 and world.drained() and scheduler.settled():
             return
