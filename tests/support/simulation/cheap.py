@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import pytest
 import structlog
 
-from freshet.contracts.codec import decode as decoding
-from freshet.contracts.codec import encode as encoding
+from freshet.contracts import codec
 from freshet.contracts.codec.plan import plan_of
 from freshet.contracts.codec.schema import parse
+from freshet.contracts.control import decode
 from freshet.contracts.framed import FramedReader
 from freshet.contracts.pipeline import PipelineSpec
 from freshet.runtime import answering, feed
@@ -34,10 +34,10 @@ def cheaply() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PipelineSpec, "parse", cache(PipelineSpec.parse))
         patch.setattr(FramedReader, "of", cache(FramedReader.of))
-        for codec in (decoding, encoding):
-            patch.setattr(codec, "parse", _once(parse, _text))
-            patch.setattr(codec, "plan_of", _once(plan_of, id))
-        patch.setattr(feed, "decode", cache(feed.decode))
+        for part in (codec.decode, codec.encode):
+            patch.setattr(part, "parse", _once(parse, _text))
+            patch.setattr(part, "plan_of", _once(plan_of, id))
+        patch.setattr(feed, "decode", cache(decode))
         patch.setattr(answering, "version", cache(metadata.version))
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         gc.set_threshold(50_000, 20, 100)

@@ -4,7 +4,7 @@ from collections import Counter
 
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import judge
-from freshet.contracts.messages import Decision, Rollout
+from freshet.contracts.messages import Decision, PipelineRecord, Rollout
 from support.registry import PIPELINE
 from support.simulation.world import INPUTS, World
 
@@ -19,9 +19,14 @@ class Laws:
     def __init__(self, world: World) -> None:
         self._world = world
         self._epochs: dict[int, Rollout] = {}
+        self._specifications: dict[int, PipelineRecord] = {}
 
     def look(self) -> None:
-        """Take in the rollouts as they are now; call it before any is compacted away."""
+        """Take in rollouts and specifications as they are now; call it before any is compacted away."""
+        for record in self._world.messages("pipelines"):
+            assert isinstance(record, PipelineRecord)
+            if self._specifications.setdefault(record.number, record) != record:
+                raise BrokenError(f"two specifications have the number {record.number}")
         for message in self._world.messages("rollouts"):
             assert isinstance(message, Rollout)
             known = self._epochs.setdefault(message.epoch, message)
@@ -36,6 +41,8 @@ class Laws:
         """Judge what was committed, when all trouble is over and everybody had the time to answer."""
         world = self._world
         self.look()
+        if world.where.faults:
+            raise BrokenError(f"a registry could not decide: {world.where.faults[0]}")
         if not world.drained():
             raise BrokenError(f"no progress: {self._waiting()}")
         decided = Counter(

@@ -1,12 +1,12 @@
 """Processes of the simulation: a loop that may die at any client call, and comes back when somebody starts it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Protocol
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.logic import Logic, Outcome
+from freshet.contracts.logic import Announce, Logic, Outcome, Start
 from freshet.inference.core.jobs import LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.service import SERVICE as INFERENCE
@@ -93,6 +93,8 @@ class Where:
     minds: Minds
     random: Random
     skip_expired: bool
+    faults: list[str] = field(default_factory=list)
+    """What went wrong inside a process, which survived it."""
 
 
 @dataclass
@@ -107,17 +109,24 @@ class Process:
     """The last error that ended it."""
     busy: bool = False
     deaths: int = 0
+    away: int = 0
+    """So many of its next calls find no broker."""
     started: int = 0
+
+    @property
+    def service(self) -> str:
+        """The first part of its name."""
+        return self.name.partition("-")[0]
 
     def start(self) -> None:
         """Start it, if it is dead."""
         if self.loop is None and not self.busy:
-            self._guarded(self._start)
+            self.guarded(self._start)
 
     def step(self) -> None:
         """One turn, if it lives and is not in the middle of one."""
         if self.loop is not None and not self.busy:
-            self._guarded(self._turn)
+            self.guarded(self._turn)
 
     def kill(self) -> None:
         """As by SIGKILL, between two calls."""
@@ -137,7 +146,8 @@ class Process:
             loop, self.loop = self.loop, None
             loop.close()
 
-    def _guarded(self, doing: Callable[[], None]) -> None:
+    def guarded(self, doing: Callable[[], None]) -> None:
+        """Do this as the process, which may die of it."""
         self.busy = True
         try:
             doing()
@@ -147,6 +157,15 @@ class Process:
             self.loop, self.said = None, f"{type(error).__name__}: {error}"
         finally:
             self.busy = False
+
+
+def applier(where: Where, name: str) -> Process:
+    """A person at the command line, who lives only while a command runs."""
+
+    def make(_process: Process) -> Turning:
+        raise AssertionError("a person is not started")
+
+    return Process(f"apply-{name}", make, MachineClock(where.cluster))
 
 
 def ingestion(where: Where, slot: str, *, fixed: bool) -> Process:
@@ -178,6 +197,22 @@ def inference(where: Where, slot: str, *, fixed: bool) -> Process:
     return _data(where, INFERENCE, slot, logic, run, fixed=fixed)
 
 
+class WatchedDecider(RegistryDecider):
+    """Remembers what its loop would survive: a pipeline whose decision fails is only set aside for a while."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__()
+        self._faults = faults
+
+    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start]:
+        """See `Decider`. Our own policies never fail, and never ask for what cannot be."""
+        try:
+            return super().decide(pipeline, now_ms)
+        except Exception as error:
+            self._faults.append(f"{type(error).__name__}: {error}")
+            raise
+
+
 def registry(where: Where, name: str) -> Process:
     """A registry. All have one transactional id: the newest fences the others."""
 
@@ -187,7 +222,7 @@ def registry(where: Where, name: str) -> Process:
 
     def make(process: Process) -> DeciderLoop:
         return DeciderLoop(
-            RegistryDecider(),
+            WatchedDecider(where.faults),
             where.bus,
             where.bus.names,
             service="registry",

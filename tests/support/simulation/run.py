@@ -4,14 +4,11 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass
 from random import Random
-from typing import Final
 
+from support.simulation.healing import heal
 from support.simulation.laws import BrokenError, Laws
 from support.simulation.scheduler import Scheduler
 from support.simulation.world import World
-
-_ROUNDS: Final = 400
-_CALM_MS: Final = 1_000
 
 
 class Failed(AssertionError):  # noqa: N818 - it is the verdict of a run
@@ -37,27 +34,11 @@ def play(seed: str, steps: int) -> Run:
             process.start()
         for _ in range(steps):
             scheduler.act()
-        _heal(scheduler)
+        scheduler.stop()
+        heal(world)
         laws.at_the_end()
     except Exception as error:
         trail = "\n  ".join(scheduler.trail[-25:])
         why = traceback.format_exc() if not isinstance(error, BrokenError) else f"{error}"
         raise Failed(f"step {scheduler.steps}: {why}\nwhat was done last:\n  {trail}") from error
     return Run(scheduler.steps, world.fed, scheduler.done)
-
-
-def _heal(scheduler: Scheduler) -> None:
-    """Trouble ends: everybody is started and well, a sound model is offered, and time passes until all is answered."""
-    world = scheduler.world
-    scheduler.calm()
-    for round_ in range(_ROUNDS):
-        world.cluster.advance(_CALM_MS)
-        for process in world.processes:
-            process.start()
-            process.step()
-        if round_ == 3:
-            scheduler.make_well()
-        if round_ > 20 and round_ % 10 == 0:
-            scheduler.see_to_it()
-        if round_ > 6 and world.drained() and scheduler.settled():
-            return

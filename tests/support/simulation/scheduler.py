@@ -4,95 +4,75 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from freshet.contracts.messages import Action, Decision, ModelVersion
 from freshet.runtime.bus import FatalError, RefusedError, RetriableError
 from freshet.runtime.memory import SimulatedCrash, Step
 from support.simulation.laws import Laws
-from support.simulation.pipeline import CANDIDATES, REMEDY, Policy
+from support.simulation.operations import Operations
+from support.simulation.people import People
 from support.simulation.processes import Process
-from support.simulation.world import INPUTS, NAMES, World
+from support.simulation.world import World
+
+KINDS: Final = frozenset(
+    {"start", "kill", "crash", "away", "window", "rival", "torn", "lag", "disconnect"}
+    | {"slow commit", "lost acknowledgement", "refused"}
+    | {"feed", "junk", "label", "offer", "ask", "apply", "struck apply", "clock", "time", "expire", "compact"}
+    | {"retention", "emptied", "made anew", "grown", "lost offsets", "reset"}
+)
+"""Everything that may happen, by the names under which it is counted."""
 
 _WINDOW: Final = 0.03
 """How often something happens before a client call; a run of 50 steps makes about 1,500 of them."""
+_COMMIT_WINDOW: Final = 0.08
+"""How often at one of a commit's steps."""
+_SELDOM: Final = frozenset({"open", "mark_ends", "consumer", "close"})
+_SELDOM_WINDOW: Final = 0.15
+"""How often before a call that a process makes once in its life: it has no second chance to be struck there."""
+_RIVAL: Final = 0.4
+"""How often what happens there is the turn of another process of the same service: who else would do the same work."""
 _DEEPEST: Final = 2
 _MAY_FAIL: Final = frozenset({"collect", "committed", "span", "open", "send", "spans", "mark_ends", "consumer"})
-_COMPACTED: Final = ("rollouts", "cutovers", "models", "pipelines", "candidates", "workers")
 
 
 class Scheduler:
     """Acts on a world until `calm`. Every choice comes from the world's random numbers."""
 
     def __init__(self, world: World, laws: Laws) -> None:
-        self.world, self._laws, self._random = world, laws, world.random
+        self.world, self._random = world, world.random
         self.trail: list[str] = []
         self.done: Counter[str] = Counter()
         self.steps = 0
         self._running: list[Process] = []
         self._outside = 0
         """More than 0 while somebody acts who is no process: nothing happens before their calls."""
-        acts: dict[Callable[[], None], int] = {
-            self._turn: 60,
-            self._feed: 8,
-            self._label: 3,
-            self._junk: 1,
-            self._start: 8,
-            self._kill: 3,
-            self._expire: 3,
-            self._pass_time: 8,
-            self._clock_jumps: 1,
-            self._offer: 3,
-            self._ask: 4,
-            self._apply: 1,
-            self._compact: 2,
-            self._retain: 2,
-            self._lag: 2,
-            self._lose_offsets: 1,
-        }
+        acts: dict[Callable[[], None], int] = {self._turn: 60, self._start: 8, self._kill: 3, self._lag: 2}
+        acts |= People(world, self._note, self._run).deeds()
+        acts |= Operations(world, laws, self._note).deeds()
         self._acts, self._weights = list(acts), list(acts.values())
         world.cluster.before = self._before
         world.cluster.failpoint = self._at_commit
+        if self._random.random() < 0.5:
+            self._lag()
 
     def act(self) -> None:
         """One thing that happens between two turns."""
         self.steps += 1
         self._act()
 
-    def calm(self) -> None:
-        """Nothing happens any more that nobody wanted. One registry stays."""
-        cluster, world = self.world.cluster, self.world
+    def stop(self) -> None:
+        """Nothing happens any more by itself."""
+        cluster = self.world.cluster
         cluster.before = cluster.failpoint = cluster.fetches = None
-        world.minds.well = True
-        world.processes.pop().kill()
-        for service in ("ingestion", "inference"):
-            for member in world.group(service).members:
-                cluster.expire(member)
-        for process in world.processes:
-            process.clock.skew_ms = 0
-        cluster.advance(60_000)
-
-    def make_well(self) -> None:
-        """What people do after trouble: resume, a policy that needs nobody, and a model that works."""
-        self.world.command("resume")
-        self.world.apply("immediate")
-        self.world.offer("sound-9")
-
-    def see_to_it(self) -> None:
-        """What people do where that was not enough: promote the model that works."""
-        world = self.world
-        models = {m.manifest.digest: m.version for m in world.messages("models") if isinstance(m, ModelVersion)}
-        version = models.get(REMEDY)
-        if version is not None and self.settled() and world.serving() != version:
-            world.command("promote", version)
-
-    def settled(self) -> bool:
-        """Whether every command was answered."""
-        answered = {message.subject for message in self.world.messages("decisions") if isinstance(message, Decision)}
-        return answered.issuperset(self.world.commands)
 
     # The windows
 
     def _before(self, client: str, operation: str) -> None:
-        if self._outside or not self._running or self._random.random() > _WINDOW:
+        if self._outside or not self._running:
+            return
+        running = self._running[-1]
+        if running.away and operation in _MAY_FAIL:
+            running.away -= 1
+            raise RetriableError("the connection is broken.")
+        if self._random.random() > (_SELDOM_WINDOW if operation in _SELDOM else _WINDOW):
             return
         what = self._random.random()
         if what < 0.25:
@@ -102,27 +82,36 @@ class Scheduler:
             self._note("away", f"at {client} {operation}")
             raise RetriableError("the broker is away.")
         if len(self._running) <= _DEEPEST:
-            self._note("window", f"before {client} {operation}:")
-            self._act()
+            self._meanwhile(f"before {client} {operation}")
 
     def _at_commit(self, step: Step, transactional_id: str) -> None:
-        if self._outside or not self._running or self._random.random() > 2 * _WINDOW:
+        if self._outside or not self._running or self._random.random() > _COMMIT_WINDOW:
             return
         what = self._random.random()
+        if step == "committed" and what < 0.4:
+            self._note("lost acknowledgement", transactional_id)
+            raise FatalError("committing did not succeed within 30 s.")
         if what < 0.3:
             self._note("crash", f"{transactional_id} at {step}")
             raise SimulatedCrash
         if what < 0.5:
             self._note("slow commit", f"{transactional_id} at {step}")
             self.world.cluster.advance(self._random.choice([100, 3_000, 16_000]))
-        elif what < 0.6 and step == "committed":
-            self._note("lost acknowledgement", transactional_id)
-            raise FatalError("committing did not succeed within 30 s.")
-        elif what < 0.7 and step != "committed":
+        elif what < 0.65 and step != "committed":
             self._note("refused", f"{transactional_id} at {step}")
             raise RefusedError("the broker says no.")
         elif len(self._running) <= _DEEPEST:
-            self._note("window", f"{transactional_id} at {step}:")
+            self._meanwhile(f"{transactional_id} at {step}")
+
+    def _meanwhile(self, where: str) -> None:
+        self._note("window", f"{where}:")
+        service = self._running[-1].service
+        rivals = [process for process in self.world.of(service) if process.loop is not None and not process.busy]
+        if rivals and self._random.random() < _RIVAL:
+            rival = self._random.choice(rivals)
+            self._note("rival", rival.name)
+            self._run(rival, rival.step)
+        else:
             self._act()
 
     def _fetches(self, client: str, limit: int) -> int:
@@ -149,15 +138,15 @@ class Scheduler:
     def _turn(self) -> None:
         for process in self._random.sample(self.world.processes, 1 if self._running else 3):
             if process.loop is not None and not process.busy:
-                self._do(process, process.step)
+                self._run(process, process.step)
 
     def _start(self) -> None:
         process = self._random.choice(self.world.processes)
         if process.loop is None and not process.busy:
             self._note("start", process.name)
-            self._do(process, process.start)
+            self._run(process, process.start)
 
-    def _do(self, process: Process, doing: Callable[[], None]) -> None:
+    def _run(self, process: Process, doing: Callable[[], None]) -> None:
         self.world.cluster.advance(20)
         outside, self._outside = self._outside, 0
         self._running.append(process)
@@ -173,88 +162,7 @@ class Scheduler:
             self._note("kill", process.name)
             process.kill()
 
-    def _feed(self) -> None:
-        count = self._random.choice([1, 2, 5, 12])
-        self._note("feed", str(count))
-        self.world.feed(count)
-
-    def _junk(self) -> None:
-        self._note("junk")
-        self.world.feed_junk()
-
-    def _label(self) -> None:
-        self.world.label(self._random.choice([1, 3, 8]))
-
-    def _expire(self) -> None:
-        group = self.world.group(self._random.choice(["ingestion", "inference"]))
-        if group.members:
-            member = self._random.choice(group.members)
-            self._note("expire", member)
-            self.world.cluster.expire(member)
-
-    def _pass_time(self) -> None:
-        self.world.cluster.advance(self._random.choice([60, 60, 1_000, 5_000, 31_000]))
-
-    def _clock_jumps(self) -> None:
-        process = self._random.choice(self.world.processes)
-        process.clock.skew_ms = self._random.choice([-3_600_000, -1_000, 0, 1_000, 3_600_000])
-        self._note("clock", f"of {process.name} is wrong by {process.clock.skew_ms} ms")
-
-    def _offer(self) -> None:
-        name = self._random.choice(list(CANDIDATES))
-        self._note("offer", name)
-        self.world.offer(name)
-
-    def _ask(self) -> None:
-        actions: list[Action] = ["promote", "promote", "rollback", "pause", "resume", "retire"]
-        action = self._random.choice(actions)
-        versions = self.world.versions() if action in {"promote", "retire"} else []
-        version = self._random.choice([*versions, "9.9.9"]) if action in {"promote", "retire"} else ""
-        self._note("ask", f"{action} {version}")
-        self.world.command(
-            action,
-            version,
-            ttl_ms=self._random.choice([1_000, 600_000]),
-            expected=self._random.choice([None, None, 1, 2]),
-        )
-
-    def _apply(self) -> None:
-        policies: list[Policy] = ["immediate", "manual"]
-        policy = self._random.choice(policies)
-        self._note("apply", policy)
-        self.world.apply(policy)
-
-    def _compact(self) -> None:
-        role = self._random.choice(_COMPACTED)
-        self._laws.look()
-        self._note("compact", role)
-        self.world.cluster.compact(NAMES.topic(role))
-
-    def _retain(self) -> None:
-        """Retention takes what was answered; of what was not, only where services are told to skip it."""
-        service, role = self._random.choice(INPUTS)
-        for partition, at in self.world.committed(service, role).items():
-            span = self.world.bus.spans(role)[partition]
-            low = min(at.offset, span.end)
-            if low > span.low and self._random.random() < 0.5:
-                self._note("retention", f"{role}/{partition} up to {low}")
-                self.world.cluster.truncate(NAMES.topic(role), partition, low)
-
     def _lag(self) -> None:
         """From now on those who follow control topics see them late, or see all again."""
         self._note("lag")
         self.world.cluster.fetches = None if self.world.cluster.fetches else self._fetches
-
-    def _lose_offsets(self) -> None:
-        """The group was away for longer than the broker keeps offsets."""
-        service = self._random.choice(["ingestion", "inference"])
-        if any(process.busy for process in self.world.of(service)):
-            return
-        self._note("lost offsets", service)
-        for process in self.world.of(service):
-            process.kill()
-        group = self.world.group(service)
-        for member in group.members:
-            self.world.cluster.expire(member)
-        self.world.cluster.advance(60_000)
-        group.lose_offsets()

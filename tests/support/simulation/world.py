@@ -6,11 +6,13 @@ from typing import Final
 
 from freshet.contracts.control import decode, encode
 from freshet.contracts.messages import Action, Command, Message, ModelVersion, Rollout
+from freshet.contracts.position import unstamped
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Committed, Send
 from freshet.runtime.memory import MemoryBus, MemoryCluster
 from freshet.runtime.memory.group import Group
 from freshet.runtime.memory.log import At
+from freshet.runtime.publishing import publish_pipeline
 from support.registry import PIPELINE, candidate
 from support.simulation import pipeline, processes
 from support.simulation.pipeline import PARTITIONS, Minds, Policy
@@ -18,34 +20,36 @@ from support.simulation.processes import Process, Where
 
 NAMES: Final = TopicNames("", PIPELINE)
 INPUTS: Final = (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features"))
-_ROLES: Final = (
-    *("events", "feedback", "features", "labels", "predictions", "dead-letters", "pipelines", "candidates"),
-    *("models", "rollouts", "cutovers", "workers", "commands", "decisions"),
+_CONTROL_ROLES: Final = (
+    *("schemas", "pipelines", "candidates", "models", "rollouts"),
+    *("cutovers", "workers", "commands", "decisions"),
 )
 
 
 class World:
-    """Two ingestion and three inference workers, two registries."""
+    """Two ingestion and three inference workers, two registries, two people who may apply a specification."""
+
+    DATA_ROLES: Final = ("events", "feedback", "features", "labels", "predictions", "dead-letters")
 
     def __init__(self, random: Random) -> None:
         self.random = random
         self.cluster = MemoryCluster()
-        self.cluster.ensure(NAMES, PARTITIONS, _ROLES)
+        self.cluster.ensure(NAMES, PARTITIONS, (*self.DATA_ROLES, *_CONTROL_ROLES))
         self.bus = MemoryBus(self.cluster, NAMES)
         self.minds = Minds()
-        self.policy: Policy = random.choice(["immediate", "manual"])
+        policy: Policy = random.choice(["immediate", "manual"])
         self.commands: list[str] = []
         self.fed = self.labelled = 0
         self._producer = self.bus.producer()
-        self._records = 1
-        where = Where(self.cluster, self.bus, self.minds, random, skip_expired=random.random() < 0.5)
+        self.where = where = Where(self.cluster, self.bus, self.minds, random, skip_expired=random.random() < 0.5)
         self.fixed = random.random() < 0.5
         self.processes: list[Process] = [
             *(processes.ingestion(where, slot, fixed=self.fixed) for slot in "01"),
             *(processes.inference(where, slot, fixed=self.fixed) for slot in "012"),
             *(processes.registry(where, name) for name in "ab"),
         ]
-        self.say("pipelines", f"{PIPELINE}/1", pipeline.pipeline_record(self.policy))
+        self.appliers = [processes.applier(where, name) for name in "ab"]
+        self.say("pipelines", f"{PIPELINE}/1", pipeline.pipeline_record(policy))
         self.offer("sound-0")
 
     # People and producers
@@ -60,13 +64,9 @@ class World:
         self.say("candidates", f"{PIPELINE}/{asked.manifest.digest}", asked)
 
     def apply(self, policy: Policy) -> None:
-        """`freshet apply`: the next number, with another rule of rollouts."""
-        self.policy, self._records = policy, self._records + 1
-        self.say(
-            "pipelines",
-            f"{PIPELINE}/{self._records}",
-            pipeline.pipeline_record(policy).model_copy(update={"number": self._records}),
-        )
+        """`freshet apply`: another rule of rollouts. Raises what publishing does."""
+        spec, text = pipeline.specification(policy)
+        publish_pipeline(self.bus, NAMES.namespace, spec, text, pipeline.EVENT_SCHEMA)
 
     def command(self, action: Action, version: str = "", *, ttl_ms: int = 600_000, expected: int | None = None) -> None:
         """An operator asks."""
@@ -137,17 +137,21 @@ class World:
 
     def of(self, service: str) -> list[Process]:
         """Processes of one service."""
-        return [process for process in self.processes if process.name.startswith(service)]
+        return [process for process in self.processes if process.service == service]
 
     def drained(self) -> bool:
         """Whether everything that was read was committed, to the end of every input."""
         for service, role in INPUTS:
             committed = self.committed(service, role)
             for partition, span in self.bus.spans(role).items():
-                at = committed.get(partition)
+                at = self._of_this_life(role, committed.get(partition))
                 if span.end > span.low and (at is None or at.offset < self._last(role, partition)):
                     return False
         return True
+
+    def _of_this_life(self, role: str, at: Committed | None) -> Committed | None:
+        """The offset, unless it names a topic that is no more."""
+        return at if at is not None and unstamped(at.metadata)[1] in {"", self.bus.topic_id(role)} else None
 
     def _last(self, role: str, partition: int) -> int:
         """Offset behind the last record, which markers may follow."""

@@ -156,7 +156,7 @@ def test_answer_that_its_topic_does_not_take_is_given_shortly() -> None:
     """Topics whose limit an operator has lowered: the candidate is refused, the command too, and all others go on."""
     registry = Registry()
     topic = registry.cluster._topics["freshet.models"]
-    topic._max_message_bytes = 4_000
+    topic.max_message_bytes = 4_000
     big = candidate("m", lineage={f"key{i}": "v" * 100 for i in range(50)})
     registry.publish(big.manifest)
     registry.command("c1", "pause")
@@ -176,7 +176,7 @@ def test_command_whose_effect_is_too_large_is_refused_and_what_moves_an_epoch_is
         registry.command(f"n{note}", "annotate", pipeline=PIPELINE, version="1.0.0", text="n" * 1_500)
         registry.turn(2)
     largest = max(len(encode(record)) for record in registry.models())
-    registry.cluster._topics["freshet.models"]._max_message_bytes = largest - 500
+    registry.cluster._topics["freshet.models"].max_message_bytes = largest - 500
     registry.command("c1", "annotate", pipeline=PIPELINE, version="1.0.0", text="n" * 1_500)
     registry.turn(100)
     registry.command("c2", "promote", pipeline=PIPELINE, version="1.0.0")

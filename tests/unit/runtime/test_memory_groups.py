@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshet.runtime.bus import Committed, FatalError, Place, RefusedError, Transaction
+from freshet.runtime.bus import Changes, Committed, FatalError, Place, RefusedError, Transaction
 from freshet.runtime.memory.assignors import sticky_assignment
 from freshet.runtime.memory.consumer import MemoryGroupConsumer
 from freshet.runtime.memory.log import At
@@ -114,6 +114,38 @@ def test_a_topic_made_anew_arrives_anew(world: MemoryWorld) -> None:
     assert collect(consumer) is None
     changes = consumer.take_changes()
     assert frozenset(changes.revoked) == frozenset(changes.assigned) == PLACES
+
+
+def test_in_a_topic_made_anew_unnoticed_a_member_goes_on_at_its_old_position(world: MemoryWorld) -> None:
+    """As the client library does: rows of the new topic arrive as if nothing had happened, from the old offset on."""
+    consumer = settled(world.bus, "events", owns=4)
+    write(world.bus, "events", b"old 0", b"old 1")
+    place = Place("events", 0)
+    world.cluster.group(world.names.group("inference")).commit(At(world.names.topic("events"), 0), Committed(1))
+    consumer.start(place, 0)
+    assert collect(consumer) is not None
+    consumer.take_changes()
+    before = world.bus.topic_id("events")
+    world.cluster.remake_topic(world.names.topic("events"))
+    write(world.bus, "events", b"new 0", b"new 1", b"new 2")
+    got = collect(consumer)
+    assert world.bus.topic_id("events") != before
+    assert got is not None
+    assert not got.torn
+    assert got.batches[0].offsets.tolist() == [2]
+    assert consumer.take_changes() == Changes()
+    assert consumer.committed([place], 1.0) == {place: None}
+
+
+def test_a_grown_topic_gives_its_new_partition_to_a_member(world: MemoryWorld) -> None:
+    """The group divides anew, and what was there keeps its records."""
+    consumer = settled(world.bus, "events", owns=4)
+    write(world.bus, "events", b"1")
+    consumer.take_changes()
+    world.cluster.grow_topic(world.names.topic("events"))
+    settle(lambda: len(consumer.owned()) == 5, consumer)
+    assert consumer.take_changes().assigned == (Place("events", 4),)
+    assert sum(span.end for span in world.bus.spans("events").values()) == 1
 
 
 def test_members_of_a_group_read_alike(world: MemoryWorld) -> None:

@@ -29,8 +29,8 @@ class MemoryCluster:
     one process happens there. It may raise what the call itself may, or SimulatedCrash. `client` is a group's member, a
     transactional id, or "producer", "reader", "bus".
 
-    `fetches(client, limit)` says how many records a fetch returns, at most `limit`: brokers may always give fewer, so
-    that a reader lags behind.
+    `fetches(client, limit)` says how many records a fetch returns of each partition, at most `limit`: brokers may
+    always give fewer, so that a reader lags behind, in one partition more than in another.
     """
 
     def __init__(self, now_ms: int = _EPOCH_START_MS, transaction_timeout_ms: int = 15_000) -> None:
@@ -71,9 +71,7 @@ class MemoryCluster:
     def create_topic(self, name: str, partitions: int, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
         """A new topic with a new id; subscribed groups rebalance."""
         assert name not in self._topics, f"topic {name} exists"
-        self._topics_created += 1
-        made = topic_id.to_text(self._topics_created.to_bytes(topic_id.SIZE))
-        self._topics[name] = Topic(name, made, partitions, max_message_bytes)
+        self._topics[name] = self._made(name, partitions, max_message_bytes)
         self._rebalance_readers(name)
 
     def delete_topic(self, name: str) -> None:
@@ -82,6 +80,22 @@ class MemoryCluster:
         self.transactions.forget(name)
         for group in self._groups.values():
             group.forget(name)
+        self._rebalance_readers(name)
+
+    def remake_topic(self, name: str) -> None:
+        """Delete the topic and make it anew before any client looks: all go on in it at their old positions, unaware.
+
+        Committed offsets are gone, as with `delete_topic`. So real clients do (librdkafka 2.16).
+        """
+        old = self._topics[name]
+        self._topics[name] = self._made(name, len(old.logs), old.max_message_bytes)
+        self.transactions.forget(name)
+        for group in self._groups.values():
+            group.forget_offsets(name)
+
+    def grow_topic(self, name: str) -> None:
+        """One partition more, as by Kafka's own tool; subscribed groups rebalance."""
+        self._topics[name].grow()
         self._rebalance_readers(name)
 
     def truncate(self, topic: str, partition: int, low: int) -> None:
@@ -142,8 +156,13 @@ class MemoryCluster:
             self.failpoint(step, transactional_id)
 
     def fetched(self, client: str, limit: int) -> int:
-        """How many records the next fetch of this client may return."""
+        """How many records of one partition the next fetch of this client may return."""
         return limit if self.fetches is None else min(limit, self.fetches(client, limit))
+
+    def _made(self, name: str, partitions: int, max_message_bytes: int) -> Topic:
+        self._topics_created += 1
+        made = topic_id.to_text(self._topics_created.to_bytes(topic_id.SIZE))
+        return Topic(name, made, partitions, max_message_bytes)
 
     def _group_of(self, member: str) -> Group:
         for group in self._groups.values():

@@ -124,10 +124,13 @@ class MemoryGroupConsumer:
         return Membership(self._group.name, self.member, self._group.generation)
 
     def _take(self, limit: int, limit_bytes: int) -> list[MemoryRecord]:
-        limit = self.cluster.fetched(self.member, limit)
         flowing = sorted(self._positions)
         first = self._turn % len(flowing) if flowing else 0  # so that no busy partition starves another
-        return take(self._positions, flowing[first:] + flowing[:first], self._log, limit, limit_bytes)
+        turn = flowing[first:] + flowing[:first]
+        return take(self._positions, turn, self._log, limit, limit_bytes, fetched=self._fetched)
+
+    def _fetched(self, limit: int) -> int:
+        return self.cluster.fetched(self.member, limit)
 
     def _check_positions(self) -> None:
         for place, position in self._positions.items():

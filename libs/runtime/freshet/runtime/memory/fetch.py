@@ -13,13 +13,21 @@ def take(
     log: Callable[[Place], PartitionLog],
     limit: int,
     limit_bytes: int,
+    *,
+    fetched: Callable[[int], int],
 ) -> list[MemoryRecord]:
-    """Up to limit records, partition after partition in the order of `turn`; moves the positions on."""
+    """Up to limit records, partition after partition in the order of `turn`; moves the positions on.
+
+    `fetched` says how many of so many a partition gives.
+    """
     taken: list[MemoryRecord] = []
     for place in turn:
         if len(taken) >= limit or limit_bytes <= 0:
             break
-        records, positions[place] = log(place).fetch(positions[place], limit - len(taken), limit_bytes)
+        count = fetched(limit - len(taken))
+        if not count:
+            continue
+        records, positions[place] = log(place).fetch(positions[place], count, limit_bytes)
         limit_bytes -= sum(record.size_bytes() for record in records)
         taken += records
     return taken

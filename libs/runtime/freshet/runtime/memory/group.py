@@ -144,8 +144,12 @@ class Group:
 
     def forget(self, topic: str) -> None:
         """The topic is gone: so are its committed offsets, and nobody holds its partitions."""
-        self._committed = {at: offset for at, offset in self._committed.items() if at.topic != topic}
+        self.forget_offsets(topic)
         self._holders = {at: holder for at, holder in self._holders.items() if at.topic != topic}
+
+    def forget_offsets(self, topic: str) -> None:
+        """Nothing is committed for this topic any more."""
+        self._committed = {at: offset for at, offset in self._committed.items() if at.topic != topic}
 
     def lose_offsets(self) -> None:
         """All committed offsets are gone, as when the group was idle for longer than the broker keeps them."""

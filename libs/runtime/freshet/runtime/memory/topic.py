@@ -19,8 +19,12 @@ class Topic:
         self.name = name
         self.topic_id = topic_id
         self.logs = [PartitionLog(At(name, partition)) for partition in range(partitions)]
-        self._max_message_bytes = max_message_bytes
+        self.max_message_bytes = max_message_bytes
         self._null_keys = 0
+
+    def grow(self) -> None:
+        """One partition more: keys may have another place from now on."""
+        self.logs.append(PartitionLog(At(self.name, len(self.logs))))
 
     def log(self, partition: int) -> PartitionLog:
         """The partition's log; raises RetriableError when the topic has no such partition."""
@@ -34,9 +38,9 @@ class Topic:
         for row, (key, value) in enumerate(zip(send.keys, send.values, strict=True)):
             payload = Payload(key, value, send.headers[row] if send.headers is not None else None)
             size_bytes = payload.size_bytes() + _BATCH_OVERHEAD_BYTES
-            if size_bytes > self._max_message_bytes:
+            if size_bytes > self.max_message_bytes:
                 raise TooLargeError(
-                    f"a record of {size_bytes} bytes is larger than {self._max_message_bytes}, the most that topic "
+                    f"a record of {size_bytes} bytes is larger than {self.max_message_bytes}, the most that topic "
                     f"{self.name} takes: cut it, or raise max_message_bytes in schemas/topics.yaml."
                 )
             log = self.log(send.partitions[row] if send.partitions is not None else self._partition_of(key))
