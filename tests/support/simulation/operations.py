@@ -26,10 +26,10 @@ class Operations:
         """All of them with their weights."""
         return {
             self.expire: 3,
-            self.tear: 6,
+            self.tear: 10,
             self.pass_time: 8,
             self.compact: 2,
-            self.retain: 2,
+            self.retain: 4,
             self.empty: 1,
             self.lose_offsets: 1,
             self.reset_offset: 1,

@@ -6,6 +6,7 @@ from typing import Final
 
 from freshet.runtime.bus import FatalError, RefusedError, RetriableError
 from freshet.runtime.memory import SimulatedCrash, Step
+from freshet.runtime.memory.log import PartitionLog
 from support.simulation.laws import Laws
 from support.simulation.operations import Operations
 from support.simulation.people import People
@@ -42,6 +43,7 @@ class Scheduler:
         self.done: Counter[str] = Counter()
         self.steps = 0
         self._running: list[Process] = []
+        self._behind_ms = 0
         self._outside = 0
         """More than 0 while somebody acts who is no process: nothing happens before their calls."""
         acts: dict[Callable[[], None], int] = {self._turn: 60, self._start: 8, self._kill: 3, self._lag: 2}
@@ -61,7 +63,7 @@ class Scheduler:
     def stop(self) -> None:
         """Nothing happens any more by itself."""
         cluster = self.world.cluster
-        cluster.before = cluster.failpoint = cluster.fetches = None
+        cluster.before = cluster.failpoint = cluster.stale = None
 
     # The windows
 
@@ -106,20 +108,20 @@ class Scheduler:
     def _meanwhile(self, where: str) -> None:
         self._note("window", f"{where}:")
         service = self._running[-1].service
-        rivals = [process for process in self.world.of(service) if process.loop is not None and not process.busy]
-        if rivals and self._random.random() < _RIVAL:
-            rival = self._random.choice(rivals)
-            self._note("rival", rival.name)
-            self._run(rival, rival.step)
-        else:
-            self._act()
+        for _ in range(self._random.choice([1, 2, 3])):
+            rivals = [process for process in self.world.of(service) if process.loop is not None and not process.busy]
+            if rivals and self._random.random() < _RIVAL:
+                rival = self._random.choice(rivals)
+                self._note("rival", rival.name)
+                self._run(rival, rival.step)
+            else:
+                self._act()
 
-    def _fetches(self, client: str, limit: int) -> int:
-        return (
-            self._random.choice([0, 0, 1, 2, limit])
-            if client == "reader" and self._running and not self._outside
-            else limit
-        )
+    def _stale(self, client: str, log: PartitionLog) -> int:
+        """What was there some time ago, and of some partitions nothing at all."""
+        if client != "reader" or not self._running or self._outside:
+            return log.last_stable_offset
+        return log.low if self._random.random() < 0.2 else log.offset_at(self.world.cluster.now_ms - self._behind_ms)
 
     # What happens
 
@@ -163,6 +165,7 @@ class Scheduler:
             process.kill()
 
     def _lag(self) -> None:
-        """From now on those who follow control topics see them late, or see all again."""
-        self._note("lag")
-        self.world.cluster.fetches = None if self.world.cluster.fetches else self._fetches
+        """From now on those who follow control topics see them late, or at once again."""
+        self._behind_ms = 0 if self._behind_ms else self._random.choice([50, 200, 1_000, 5_000])
+        self._note("lag", f"of {self._behind_ms} ms")
+        self.world.cluster.stale = self._stale if self._behind_ms else None

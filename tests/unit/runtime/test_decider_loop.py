@@ -1,5 +1,6 @@
 """The loop of a single owner: fence, fold, decide; a decision lost in a crash is made again, never twice."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -15,7 +16,7 @@ from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.memory import STEPS, MemoryBus, MemoryCluster, SimulatedCrash, Step
-from freshet.runtime.memory.log import Payload
+from freshet.runtime.memory.log import PartitionLog, Payload
 from freshet.runtime.telemetry import Metrics
 
 NAMES = TopicNames("", "")
@@ -168,11 +169,17 @@ def test_the_ends_are_read_after_the_fence() -> None:
             world.cluster.before = None
             turn(old)
 
+    looks = Counter[PartitionLog]()
+
+    def slowly(_client: str, log: PartitionLog) -> int:
+        looks[log] += 1
+        return looks[log]
+
     world.cluster.before = old_decides
-    # it reads as slowly as a reader may: only the ends tell it that there is more
-    world.cluster.fetches = lambda _client, _limit: 1
+    # it reads as slowly as a reader may, an offset more each time: only the ends tell it that there is more
+    world.cluster.stale = slowly
     turn(new)
-    world.cluster.fetches = None
+    world.cluster.stale = None
     world.ask("d")
     turn(new)
     assert world.decisions() == [("a", 0), ("b", 1), ("c", 2), ("d", 3)]

@@ -217,9 +217,9 @@ def test_a_fetch_may_give_less_than_there_is(world: MemoryWorld) -> None:
     """A reader that lags behind is not caught up, and misses nothing in the end."""
     write(world.bus, "rollouts", b"1", b"2", b"3")
     reader = world.bus.reader(["rollouts"])
-    world.cluster.fetches = lambda _client, _limit: 1
+    world.cluster.stale = lambda _client, _log: 1
     assert values_of([record for batch in reader.read(100, 0.0) for record in batch.records]) == [b"1"]
     assert not reader.caught_up()
-    world.cluster.fetches = None
+    world.cluster.stale = None
     assert values_of([record for batch in reader.read(100, 0.0) for record in batch.records]) == [b"2", b"3"]
     assert reader.caught_up()

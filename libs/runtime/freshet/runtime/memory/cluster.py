@@ -13,7 +13,7 @@ from freshet.runtime.memory.transaction import Step, TransactionCoordinator
 
 Failpoint = Callable[[Step, str], None]
 Before = Callable[[str, str], None]
-Fetched = Callable[[str, int], int]
+Stale = Callable[[str, PartitionLog], int]
 
 _EPOCH_START_MS: Final = 1_700_000_000_000  # some moment that looks like one
 
@@ -29,15 +29,15 @@ class MemoryCluster:
     one process happens there. It may raise what the call itself may, or SimulatedCrash. `client` is a group's member, a
     transactional id, or "producer", "reader", "bus".
 
-    `fetches(client, limit)` says how many records a fetch returns of each partition, at most `limit`: brokers may
-    always give fewer, so that a reader lags behind, in one partition more than in another.
+    `stale(client, log)` says before which offset a client sees a partition's records now: a fetch may always give less
+    than there is, so that a reader's view is an old one, in one partition more than in another.
     """
 
     def __init__(self, now_ms: int = _EPOCH_START_MS, transaction_timeout_ms: int = 15_000) -> None:
         self.now_ms = now_ms
         self.failpoint: Failpoint | None = None
         self.before: Before | None = None
-        self.fetches: Fetched | None = None
+        self.stale: Stale | None = None
         self.disconnects = 0
         self.transactions = TransactionCoordinator(transaction_timeout_ms)
         self._topics: dict[str, Topic] = {}
@@ -155,9 +155,9 @@ class MemoryCluster:
         if self.failpoint is not None:
             self.failpoint(step, transactional_id)
 
-    def fetched(self, client: str, limit: int) -> int:
-        """How many records of one partition the next fetch of this client may return."""
-        return limit if self.fetches is None else min(limit, self.fetches(client, limit))
+    def horizon(self, log: PartitionLog, client: str) -> int:
+        """The offset before which this client sees the partition's records now."""
+        return log.last_stable_offset if self.stale is None else self.stale(client, log)
 
     def _made(self, name: str, partitions: int, max_message_bytes: int) -> Topic:
         self._topics_created += 1

@@ -127,10 +127,10 @@ class MemoryGroupConsumer:
         flowing = sorted(self._positions)
         first = self._turn % len(flowing) if flowing else 0  # so that no busy partition starves another
         turn = flowing[first:] + flowing[:first]
-        return take(self._positions, turn, self._log, limit, limit_bytes, fetched=self._fetched)
+        return take(self._positions, turn, self._log, limit, limit_bytes, end=self._end)
 
-    def _fetched(self, limit: int) -> int:
-        return self.cluster.fetched(self.member, limit)
+    def _end(self, log: PartitionLog) -> int:
+        return self.cluster.horizon(log, self.member)
 
     def _check_positions(self) -> None:
         for place, position in self._positions.items():

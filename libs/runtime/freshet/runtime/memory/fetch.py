@@ -14,20 +14,18 @@ def take(
     limit: int,
     limit_bytes: int,
     *,
-    fetched: Callable[[int], int],
+    end: Callable[[PartitionLog], int],
 ) -> list[MemoryRecord]:
     """Up to limit records, partition after partition in the order of `turn`; moves the positions on.
 
-    `fetched` says how many of so many a partition gives.
+    `end` says up to which offset of a partition there is anything to see.
     """
     taken: list[MemoryRecord] = []
     for place in turn:
         if len(taken) >= limit or limit_bytes <= 0:
             break
-        count = fetched(limit - len(taken))
-        if not count:
-            continue
-        records, positions[place] = log(place).fetch(positions[place], count, limit_bytes)
+        of = log(place)
+        records, positions[place] = of.fetch(positions[place], limit - len(taken), limit_bytes, end(of))
         limit_bytes -= sum(record.size_bytes() for record in records)
         taken += records
     return taken

@@ -124,14 +124,15 @@ class PartitionLog:
             aborted = set(offsets)
             self._keep([record for record in self._records if record.offset() not in aborted])
 
-    def fetch(self, position: int, limit: int, limit_bytes: int) -> tuple[list[MemoryRecord], int]:
-        """The visible records from a position on, and the position behind them.
+    def fetch(self, position: int, limit: int, limit_bytes: int, end: int) -> tuple[list[MemoryRecord], int]:
+        """The visible records from a position on and before `end`, and the position behind them.
 
         At least one record if there is one, at most limit, and no more once limit_bytes are exceeded. With nothing
-        left to see, the position passes over gaps and markers to the last stable offset.
+        left to see, the position passes over gaps and markers to `end`, or to the last stable offset.
         """
         first = bisect_left(self._offsets, position)
-        stable = bisect_left(self._offsets, self.last_stable_offset)
+        end = min(end, self.last_stable_offset)
+        stable = bisect_left(self._offsets, end)
         taken: list[MemoryRecord] = []
         size_bytes = 0
         for record in self._records[first : min(stable, first + limit)]:
@@ -140,7 +141,7 @@ class PartitionLog:
             if size_bytes >= limit_bytes:
                 break
         if first + len(taken) >= stable:
-            return taken, max(position, self.last_stable_offset)
+            return taken, max(position, end)
         return taken, taken[-1].offset() + 1
 
     def truncate(self, low: int) -> None:

@@ -32,7 +32,7 @@ class MemoryLogReader:
         """See `bus.LogReader`. Never waits: what is not there now will not come by waiting."""
         for place, position in self._positions.items():
             self._positions[place] = max(position, self._log(place).low)  # retention may have overtaken us
-        records = take(self._positions, list(self._positions), self._log, limit, _NO_LIMIT_BYTES, fetched=self._fetched)
+        records = take(self._positions, list(self._positions), self._log, limit, _NO_LIMIT_BYTES, end=self._end)
         return list(batches(records, self._topics))
 
     @client_call
@@ -58,8 +58,8 @@ class MemoryLogReader:
                     self._positions.setdefault(place, (self._starts or {}).get(place, log.low))
                     self._ends[place] = log.last_stable_offset
 
-    def _fetched(self, limit: int) -> int:
-        return self.cluster.fetched(self.client, limit)
+    def _end(self, log: PartitionLog) -> int:
+        return self.cluster.horizon(log, self.client)
 
     def _log(self, place: Place) -> PartitionLog:
         return self.cluster.log(At(self._topics[place.role], place.partition))
