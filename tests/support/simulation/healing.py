@@ -42,6 +42,7 @@ def _calm(world: World) -> None:
             world.cluster.expire(member)
     for process in world.processes:
         process.clock.skew_ms = process.away = 0
+        process.said = ""  # the topic that it spoke of may be another one by now
     counts = {role: len(world.cluster.topic(NAMES.topic(role)).logs) for role in world.DATA_ROLES}
     for role, count in counts.items():
         for _ in range(max(counts.values()) - count):
