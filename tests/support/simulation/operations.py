@@ -74,7 +74,7 @@ class Operations:
     def retain(self) -> None:
         """Retention takes what was answered."""
         service, role = self._random.choice(INPUTS)
-        for partition, at in self._world.committed(service, role).items():
+        for partition, at in self._world.standing(service, role).items():
             span = self._world.bus.spans(role)[partition]
             low = min(at.offset, span.end)
             if low > span.low and self._random.random() < 0.5:
@@ -132,7 +132,7 @@ class Operations:
     def reset_offset(self) -> None:
         """An operator sets an offset back with Kafka's own tool, which wants the group to be stopped."""
         service, role = self._random.choice(INPUTS)
-        committed = self._world.committed(service, role)
+        committed = self._world.standing(service, role)
         if committed and self._stop(service):
             partition = self._random.choice(sorted(committed))
             low = self._world.bus.spans(role)[partition].low

@@ -135,6 +135,11 @@ class World:
         }
         return {partition: at for partition, at in found.items() if at is not None}
 
+    def standing(self, service: str, role: str) -> dict[int, Committed]:
+        """Committed offsets but those that name a topic that is no more."""
+        lives = {"", self.bus.topic_id(role)}
+        return {n: at for n, at in self.committed(service, role).items() if unstamped(at.metadata)[1] in lives}
+
     def of(self, service: str) -> list[Process]:
         """Processes of one service."""
         return [process for process in self.processes if process.service == service]
@@ -142,16 +147,12 @@ class World:
     def drained(self) -> bool:
         """Whether everything that was read was committed, to the end of every input."""
         for service, role in INPUTS:
-            committed = self.committed(service, role)
+            committed = self.standing(service, role)
             for partition, span in self.bus.spans(role).items():
-                at = self._of_this_life(role, committed.get(partition))
+                at = committed.get(partition)
                 if span.end > span.low and (at is None or at.offset < self._last(role, partition)):
                     return False
         return True
-
-    def _of_this_life(self, role: str, at: Committed | None) -> Committed | None:
-        """The offset, unless it names a topic that is no more."""
-        return at if at is not None and unstamped(at.metadata)[1] in {"", self.bus.topic_id(role)} else None
 
     def _last(self, role: str, partition: int) -> int:
         """Offset behind the last record, which markers may follow."""
