@@ -46,6 +46,13 @@ def test_names_carry_namespace_and_pipeline() -> None:
     assert TopicNames("dev.").transactional_id("registry", "owner") == "dev.freshet.registry.owner"
 
 
+@pytest.mark.parametrize("role", ["artifacts", "models", "rollouts", "cutovers", "pipelines", "schemas"])
+def test_what_a_live_model_rests_on_never_expires(role: str) -> None:
+    """A champion that is good for years can still be loaded by a new worker: nothing of it has a time limit."""
+    topic = topic_table()[role]
+    assert (topic.cleanup, topic.retention) == ("compact", None)
+
+
 def test_unknown_names_are_errors() -> None:
     """A misspelt role, or a data topic without its pipeline, is refused before anything is created under it."""
     with pytest.raises(ContractError, match="featurs"):
