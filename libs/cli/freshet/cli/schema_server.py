@@ -5,14 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
-from wsgiref.simple_server import WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from fastavro.schema import expand_schema, to_parsing_canonical_form
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.schema_records import Key, SchemaRecord
-from freshet.runtime.http import QuietHandler, ThreadingServer
+from freshet.runtime.http import WebServer
 
 Answer = tuple[int, Any]
 """HTTP status and JSON document."""
@@ -128,30 +127,15 @@ def _read_only(what: str) -> Answer:
     return 422, _error(42205, why)
 
 
-class SchemaServer:
+class SchemaServer(WebServer):
     """Serves the schemas that `load` reads, again where they may be out of date, until closed."""
 
     def __init__(self, host: str, port: int, load: Callable[[], Mapping[Key, SchemaRecord]]) -> None:
-        """Listens at once; `port` then holds the real number. Raises FreshetError if the address cannot be had."""
+        """Listens at once; see `WebServer`."""
         self._load, self._lock = load, threading.Lock()
         self._table, self._loaded_s = load(), time.monotonic()
-        try:
-            self._server: WSGIServer = make_server(host, port, self._answer, ThreadingServer, QuietHandler)
-        except OSError as error:
-            raise FreshetError(
-                f"cannot listen on {host}:{port}: {error.strerror}. Give a --host of this machine and a --port that is "
-                "free; 0 takes any."
-            ) from error
-        self.port: int = self._server.server_port
-
-    def serve(self) -> None:
-        """Answer requests; returns after `close`."""
-        self._server.serve_forever()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
+        advice = "Give a --host of this machine and a --port that is free; 0 takes any."
+        super().__init__(host, port, self._answer, advice)
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         size_bytes = int(environ.get("CONTENT_LENGTH") or 0)

@@ -1,11 +1,11 @@
-"""Liveness, readiness and metrics over HTTP, on a thread of their own."""
+"""Liveness, readiness and metrics over HTTP, on a thread of their own; and the server that any HTTP answer needs."""
 
 import threading
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
@@ -15,35 +15,42 @@ Check = Callable[[], str | None]
 """Returns why the answer is no, or None."""
 
 
-class ThreadingServer(ThreadingMixIn, WSGIServer):
-    """A thread for each request, none of which keeps the process alive."""
+class WebServer:
+    """Answers each request of an address on a thread of its own, none of which keeps the process alive."""
 
-    daemon_threads = True
+    def __init__(self, host: str, port: int, answer: WSGIApplication, advice: str) -> None:
+        """Listens at once; `port` then holds the real number. Raises FreshetError if the address cannot be had.
+
+        `advice` says which settings name another address.
+        """
+        try:
+            self._server = make_server(host, port, answer, _ThreadingServer, _QuietHandler)
+        except OSError as error:
+            raise FreshetError(f"cannot listen on {host}:{port}: {error.strerror}. {advice}") from error
+        self.port: int = self._server.server_port
+
+    def serve(self) -> None:
+        """Answer requests; returns after `close`."""
+        self._server.serve_forever()
+
+    def close(self) -> None:
+        """Stop serving and listening."""
+        self._server.shutdown()
+        self._server.server_close()
 
 
-class QuietHandler(WSGIRequestHandler):
-    """Logs no request."""
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
-        """Probes come every few seconds: not worth a line each."""
-
-
-class HealthServer:
+class HealthServer(WebServer):
     """Serves /live, /ready and /metrics. Liveness never asks the broker: an outage must not restart the fleet."""
 
     def __init__(self, host: str, port: int, *, live: Check, ready: Check, registry: CollectorRegistry) -> None:
-        """Listens at once; `port` then holds the real number. Raises FreshetError if the address cannot be had."""
+        """See `WebServer`; serves at once."""
         self._checks = {"/live": live, "/ready": ready}
         self._metrics = make_wsgi_app(registry)
-        try:
-            self._server = make_server(host, port, self._answer, ThreadingServer, QuietHandler)
-        except OSError as error:
-            raise FreshetError(
-                f"cannot listen on {host}:{port}: {error.strerror}. Set FRESHET_HTTP_HOST and FRESHET_HTTP_PORT to an "
-                "address of this machine that is free; port 0 takes any."
-            ) from error
-        self.port: int = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, name="http", daemon=True).start()
+        advice = (
+            "Set FRESHET_HTTP_HOST and FRESHET_HTTP_PORT to an address of this machine that is free; port 0 takes any."
+        )
+        super().__init__(host, port, self._answer, advice)
+        threading.Thread(target=self.serve, name="http", daemon=True).start()
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -56,10 +63,14 @@ class HealthServer:
         problem = check()
         return _text(start_response, "200 OK" if problem is None else "503 Service Unavailable", problem or "yes")
 
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
+
+class _ThreadingServer(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
+        """Probes come every few seconds: not worth a line each."""
 
 
 def _text(start_response: StartResponse, status: str, text: str) -> Iterable[bytes]:
