@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
 import pytest
 
 from freshet.cli.verify.collect import collect
@@ -16,8 +17,8 @@ from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.reading import everything
 from support.breaches import BREACHES, planted
 from support.buses import KafkaWorld, MemoryWorld, bus_world, opened, send
-from support.evidence import choose, cutover, good, rollout, row_of
-from support.hand_written import ROLES, committed_of, write
+from support.evidence import choose, cutover, good, ids, rollout, row_of
+from support.hand_written import ROLES, answer, committed_of, write
 
 __all__ = ["bus_world"]
 
@@ -153,18 +154,55 @@ def test_an_open_transaction_is_waited_for_and_then_found(bus_world: World, veri
     assert broken(verify()) == {}
 
 
-def test_a_topic_made_anew_starts_anew(bus_world: World, verify: Verify) -> None:
-    """Predictions about an earlier features topic are told apart from those about the vectors that are there now."""
+def test_events_whose_vectors_went_with_an_earlier_features_topic_are_not_lost(
+    bus_world: World, verify: Verify
+) -> None:
+    """Ten predictions name their events; the eleventh vector ended as a dead letter, which does not: not judged."""
     write(good(), bus_world.bus, bus_world.names)
     bus_world.delete_topic("features")
     bus_world.make_topics("features")
     found = verify()
-    assert [(one.role, one.count) for one in found.unjudged if "earlier life" in one.why] == [
+    assert broken(found) == {}
+    assert [(one.role, one.count) for one in found.unjudged] == [
+        ("events", 1),
         ("predictions", 10),
         ("dead-letters", 1),
     ]
-    assert [check for check in broken(found) if "feature vector" in check] == []
-    assert found.inputs["features"] == 0
+    assert (found.verdict, found.judged, found.inputs["features"]) == ("kept", 11 + 3, 0)
+
+
+def test_an_event_lost_after_features_were_made_anew_is_found(bus_world: World, verify: Verify) -> None:
+    """Behind the first event that is answered in the new topic nothing is excused."""
+    evidence = good()
+    write(evidence, bus_world.bus, bus_world.names)
+    bus_world.delete_topic("features")
+    bus_world.make_topics("features")
+    producer = bus_world.bus.producer()
+    producer.send(Send("events", [b"k"] * 3, [b"whatever"] * 3, [0, 0, 0]))
+    answer(bus_world.bus, evidence.features.take(np.array([0, 1])), sources=ids((0, 6), (0, 8)))
+    assert broken(verify()) == {"no event is lost": ("0/7",)}
+
+
+def test_events_made_anew_are_not_answered_by_what_answered_the_old_ones(bus_world: World, verify: Verify) -> None:
+    """The old answers are counted; the new events are on their way, and the vectors are judged as ever."""
+    write(good(), bus_world.bus, bus_world.names)
+    bus_world.delete_topic("events")
+    bus_world.make_topics("events")
+    bus_world.bus.producer().send(Send("events", [b"k"], [b"whatever"], [0]))
+    found = verify()
+    assert broken(found) == {}
+    assert [(one.role, one.count) for one in found.unjudged] == [("features", 11), ("dead-letters", 1)]
+    assert (found.verdict, found.pending, found.inputs["events"]) == ("pending", 1, 1)
+
+
+def test_predictions_made_anew_leave_vectors_lost_and_it_is_said_why(bus_world: World, verify: Verify) -> None:
+    """Nobody can read the old answers any more; the cut-overs that were written with them tell what happened."""
+    write(good(), bus_world.bus, bus_world.names)
+    bus_world.delete_topic("predictions")
+    bus_world.make_topics("predictions")
+    found = verify()
+    assert list(broken(found)) == ["no feature vector is lost"]
+    assert "the predictions topic was emptied or made anew" in found.warnings[0]
 
 
 def test_a_committed_offset_of_an_earlier_life_is_said_and_counts_for_nothing(bus_world: World, verify: Verify) -> None:

@@ -199,6 +199,7 @@ def _predictions(features: Vectors, cutovers: list[Cutover]) -> Predictions:
         event_ids=features.event_ids[rows],
         topics=features.topics[rows],
         sources=features.inputs[rows],
+        source_lives=lives_of(len(rows)),
         epochs=np.array([epoch for epoch, _ in positions], dtype=np.int64),
         fallbacks=np.array([fallback for _, fallback in positions], dtype=np.int64),
         versions=np.array([int(position == (2, 0)) for position in positions], dtype=np.int64),

@@ -77,6 +77,12 @@ def write(evidence: Evidence, bus: Bus, names: TopicNames) -> None:
     _commit(bus, "inference", {"features": evidence.features_read}, topic_ids)
 
 
+def answer(bus: Bus, vectors: Vectors, sources: Ints) -> None:
+    """Write these vectors as answers to these events, at the front of their topic."""
+    made = replace(vectors, inputs=sources)
+    _answers(bus, made, "FeatureVector", _vectors(made, bus.topic_id("events")))
+
+
 TEXTS: Final = {
     hashed(text): text
     for text in (

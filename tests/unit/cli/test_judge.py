@@ -1,10 +1,14 @@
 """The judge finds every kind of breach by the check that is meant for it, and nothing where nothing is wrong."""
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from freshet.cli.verify.evidence import Evidence, History, Inputs, Life
 from freshet.cli.verify.judge import judge
+from freshet.cli.verify.report import passes, sentence, shown
 from freshet.contracts.arrays import Bools
 from support.breaches import BREACHES, planted
 from support.evidence import at, choose, claim, good, ids, row_of, swap
@@ -34,6 +38,7 @@ def test_a_good_pipeline_is_found_good_and_every_check_has_looked_at_something()
     assert judgement.ok
     assert (judgement.answered, judgement.dead, judgement.pending) == (10, 3, 0)
     assert all(finding.looked_at for finding in judgement.findings)
+    assert sentence(judgement).startswith("Both promises were kept for all 26 inputs. 10 predictions and 3 dead")
 
 
 def test_an_empty_pipeline_is_nothing_to_judge() -> None:
@@ -122,6 +127,45 @@ def test_an_event_may_have_been_answered_on_any_partition() -> None:
     evidence.outputs["features"].kept_since_ms = {0: 10**14}
     found = broken(evidence)
     assert found["no event is lost"] == ("0/3",)
+
+
+def test_the_verdict_says_how_much_was_judged_and_why_not_all() -> None:
+    """Two vectors' answers may have expired: kept is what could be judged, and no more."""
+    evidence = without(good(), (0, 0), (0, 1))
+    evidence.outputs["predictions"].kept_since_ms = {0: 10_000}
+    assert sentence(judge(evidence)).startswith(
+        "Both promises were kept for the 24 inputs that could be judged; 2 records could not be judged (features: 2 "
+        "inputs without an answer, which retention may have taken). 8 predictions"
+    )
+
+
+def test_where_no_input_can_be_judged_nothing_is_green() -> None:
+    """All there is are vectors whose answers may have expired."""
+    evidence = good()
+    for inputs in (evidence.events, evidence.feedback):
+        inputs.ids, inputs.times_ms, inputs.committed, inputs.metadata = ids(), ids(), {}, {}
+    for answers in (evidence.features, evidence.labels, evidence.predictions, *evidence.letters.values()):
+        choose(answers, [])
+    evidence.outputs["predictions"].kept_since_ms = {0: 10**14, 1: 10**14}
+    judgement = judge(evidence)
+    assert (judgement.verdict, passes(judgement, waited=False)) == ("nothing", False)
+    assert sentence(judgement).startswith("Nothing could be judged; 11 records could not be judged (features: 11 inp")
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(shown(judgement))
+    lines = [line for line in console.export_text().splitlines() if line.split()[-2:] == ["0", "0"]]
+    assert {line.split()[0] for line in lines} == {"–"}
+
+
+def test_inputs_that_are_all_under_way_are_said_to_be_unjudged() -> None:
+    """Green it is not, though nothing is broken."""
+    evidence = good()
+    for inputs in (evidence.events, evidence.feedback, evidence.features_read):
+        inputs.committed, inputs.metadata = {}, {}
+    for answers in (evidence.features, evidence.labels, evidence.predictions, *evidence.letters.values()):
+        choose(answers, [])
+    judgement = judge(evidence)
+    assert sentence(judgement).startswith("Nothing was judged yet. 0 predictions and 0 dead letters were read; 26 inp")
+    assert (passes(judgement, waited=False), passes(judgement, waited=True)) == (True, False)
 
 
 def test_an_answer_that_expired_with_its_dead_letter_topic_is_not_judged() -> None:

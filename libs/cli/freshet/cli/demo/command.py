@@ -10,7 +10,7 @@ from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.story import Story
 from freshet.cli.output import Exit, reporting
 from freshet.cli.verify.judge import Judgement
-from freshet.cli.verify.report import sentence
+from freshet.cli.verify.report import passes
 from freshet.contracts.resources import pipelines_dir
 from freshet.local import broker
 from freshet.local.stage import Stage
@@ -38,13 +38,13 @@ def demo(
         narrator.line(f"started {', '.join(stage.services)}; their logs are in {logs}")
         judgement = _tell(Story(stage, narrator))
         narrator.chapter("What happened")
-        _conclude(narrator, judgement, time.monotonic() - began)
+        _conclude(narrator, time.monotonic() - began)
         if stay:
             _stay(narrator, stage, endpoint.bootstrap_servers)
     narrator.console.print(
         "\nThe broker keeps running: `freshet local down` stops it, `freshet local wipe` deletes its data."
     )
-    if not judgement.ok or judgement.pending:
+    if not passes(judgement, waited=True):
         raise typer.Exit(Exit.CHECK)
 
 
@@ -58,9 +58,8 @@ def _tell(story: Story) -> Judgement:
     return story.judge()
 
 
-def _conclude(narrator: Narrator, judgement: Judgement, took_s: float) -> None:
+def _conclude(narrator: Narrator, took_s: float) -> None:
     say = narrator.console.print
-    say(f"  {sentence(judgement)}")
     say(
         "  A stream was served by models that arrived as data. Two models took over and one was rolled back to, each at"
     )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.table import Table
+from rich.console import RenderableType
 
 from freshet.cli.output import stdout
 
@@ -27,9 +27,9 @@ class Narrator:
         """One thing that happened."""
         self.console.print(f"  [dim]{time.monotonic() - self._began:5.1f} s[/dim]  {text}")
 
-    def table(self, table: Table) -> None:
-        """Something with rows."""
-        self.console.print(table)
+    def show(self, shown: RenderableType) -> None:
+        """A table, or whatever else has lines of its own."""
+        self.console.print(shown, markup=False)
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:

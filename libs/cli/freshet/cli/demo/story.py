@@ -11,9 +11,9 @@ from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.traffic import Traffic
 from freshet.cli.demo.training import Trained, train_and_pack
 from freshet.cli.features import feature_rows
-from freshet.cli.verify.collect import collect
-from freshet.cli.verify.judge import Judgement, judge
-from freshet.cli.verify.report import as_table
+from freshet.cli.verify.command import judged
+from freshet.cli.verify.judge import Judgement
+from freshet.cli.verify.report import shown
 from freshet.contracts.messages import Decision, ModelVersion
 from freshet.local.stage import Stage
 from freshet.local.view import View
@@ -108,8 +108,8 @@ class Story:
             stage.wait_drained()
         gap_ms = longest_gap_ms(stage.bus, _SWITCH_EPOCH)
         say.line(f"when the second model took over, no partition waited longer than {gap_ms} ms between two answers")
-        judgement = judge(collect(stage.bus, stage.spec.pipeline, stage.committed))
-        say.table(as_table(judgement))
+        judgement = judged(stage.bus, stage.admin, stage.names)
+        say.show(shown(judgement))
         return judgement
 
     def _publish(self, kind: str, title: str) -> ModelVersion:

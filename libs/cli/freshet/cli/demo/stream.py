@@ -15,9 +15,9 @@ from freshet.cli.demo.traffic import Traffic
 from freshet.cli.demo.training import train_and_pack
 from freshet.cli.features import feature_rows
 from freshet.cli.output import CommandError, Exit, reporting
-from freshet.cli.verify.collect import collect
-from freshet.cli.verify.judge import Judgement, judge
-from freshet.cli.verify.report import as_table, sentence
+from freshet.cli.verify.command import judged
+from freshet.cli.verify.judge import Judgement
+from freshet.cli.verify.report import passes, shown
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.scaffold import infer_pipeline
 from freshet.local import broker
@@ -57,8 +57,7 @@ def stream(
         judgement = _serve(
             stage, CsvEvents(file, stage.spec, stage.schema, label=label), narrator, rate, labels_after, faults
         )
-    narrator.console.print(f"\n  {sentence(judgement)}")
-    if not judgement.ok or judgement.pending:
+    if not passes(judgement, waited=True):
         raise typer.Exit(Exit.CHECK)
 
 
@@ -87,8 +86,8 @@ def _serve(
         stage.wait_drained()
     narrator.line(f"{traffic.sent.events:,} events and {traffic.sent.labels:,} labels were sent")
     narrator.chapter("The topics are judged: freshet verify")
-    judgement = judge(collect(stage.bus, stage.spec.pipeline, stage.committed))
-    narrator.table(as_table(judgement))
+    judgement = judged(stage.bus, stage.admin, stage.names)
+    narrator.show(shown(judgement))
     return judgement
 
 

@@ -27,6 +27,16 @@ class Exit:
     """Whether an input's answer lies on the input's own partition number; otherwise it may lie on any."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What is known of the answers on an output topic that was deleted and made anew."""
+
+    inputs: Ints
+    """The inputs that were answered there, as later topics still tell."""
+    since_ms: int
+    """When the first record came to the topic that is there now; EMPTIED if none did. All that is gone came before."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One input topic with all its exits. An unsaid life is the present one unless there was an earlier one."""
@@ -37,6 +47,8 @@ class Stage:
     exits: Sequence[Exit]
     relived: bool
     """Whether anything tells of an earlier life of the input topic."""
+    gone: Gone | None = None
+    """Of the first exit's topic, if that had an earlier life."""
 
     @cached_property
     def present(self) -> tuple[Answers, ...]:
@@ -56,8 +68,9 @@ class Stage:
 
     @cached_property
     def unanswered(self) -> Ints:
-        """Indexes of the inputs that have no answer."""
-        return np.flatnonzero(~np.isin(self.inputs.ids, self.given))
+        """Indexes of the inputs that have no answer, and of which nothing tells that they had one."""
+        told = [self.gone.inputs] if self.gone is not None else []
+        return np.flatnonzero(~np.isin(self.inputs.ids, np.concatenate([self.given, *told])))
 
     @cached_property
     def settled(self) -> Bools:
@@ -108,21 +121,55 @@ class Stage:
         return found
 
     @cached_property
+    def made_anew(self) -> Bools:
+        """Which of the unanswered may have had an answer that went with an earlier life of the output topic.
+
+        An input partition is answered in order, so whatever lies behind its first answer in the present life had none.
+        """
+        ids = self.inputs.ids[self.unanswered]
+        if self.gone is None:
+            return np.zeros(len(ids), dtype=bool)
+        firsts = np.full(len(ids), _NEVER)
+        answered = self.present[0].inputs
+        for partition in np.unique(partitions_of(ids)).tolist():
+            own = offsets_of(answered[partitions_of(answered) == partition])
+            firsts[partitions_of(ids) == partition] = own.min(initial=_NEVER)
+        return (self.inputs.times_ms[self.unanswered] <= self.gone.since_ms) & (offsets_of(ids) < firsts)
+
+    @cached_property
     def ambiguous(self) -> Bools:
         """Which of the unanswered have an answer that does not say which life it belongs to."""
         unsaid = [exit_.answers.inputs[exit_.answers.lives == Life.UNSAID] for exit_ in self.exits]
         return np.isin(self.inputs.ids[self.unanswered], np.concatenate(unsaid))
 
     @cached_property
+    def unjudgeable(self) -> Sequence[tuple[Bools, str]]:
+        """Which of the unanswered cannot be judged, each with its reason, and no row twice."""
+        told_apart = self.settled & ~self.ambiguous
+        anew = f"inputs without an answer, which an earlier {self.exits[0].answers.role} topic may have held"
+        return [
+            (self.ambiguous, _UNSAID),
+            (told_apart & self.made_anew, anew),
+            (told_apart & self.expired & ~self.made_anew, _EXPIRED),
+        ]
+
+    @cached_property
     def lost(self) -> Ints:
         """Identities of the inputs that have no answer and will have none."""
-        rows = self.settled & ~self.hidden & ~self.expired & ~self.ambiguous
-        return self.inputs.ids[self.unanswered[rows]]
+        excused = np.any([rows for rows, _ in self.unjudgeable], axis=0)
+        lost: Ints = self.inputs.ids[self.unanswered[self.settled & ~self.hidden & ~excused]]
+        return lost
 
     @property
     def pending(self) -> int:
         """Inputs whose answer may still come, or come to light."""
-        return int((~self.ambiguous & (~self.settled | (self.hidden & ~self.expired))).sum())
+        excused = self.expired | self.made_anew
+        return int((~self.ambiguous & (~self.settled | (self.hidden & ~excused))).sum())
+
+    @property
+    def judged(self) -> int:
+        """Inputs of which it is known whether they were answered, or are still to be."""
+        return len(self.inputs.ids) - sum(int(rows.sum()) for rows, _ in self.unjudgeable)
 
     def findings(self) -> Iterator[Finding]:
         """The three checks of P1."""
@@ -130,17 +177,14 @@ class Stage:
         known = np.isin(unique, self.inputs.ids)
         lows = looked_up(self.inputs.lows, partitions_of(unique), -1)
         phantom = unique[~known & (offsets_of(unique) >= lows)]
-        unjudged = int((self.settled & ~self.hidden & (self.expired | self.ambiguous)).sum())
-        judged = len(self.inputs.ids) - unjudged
-        yield finding("P1", f"no {self.noun} is lost", judged, self.lost)
+        yield finding("P1", f"no {self.noun} is lost", self.judged, self.lost)
         yield finding("P1", f"no {self.noun} is answered twice", len(self.given), unique[(counts > 1) & (unique >= 0)])
         yield finding("P1", f"no answer without its {self.noun}", len(self.given), phantom)
 
     def unjudged(self) -> Iterator[Unjudged]:
         """What could not be judged here, and why."""
-        wanted = self.settled & ~self.hidden
-        yield Unjudged(self.role, int((wanted & self.ambiguous).sum()), _UNSAID)
-        yield Unjudged(self.role, int((wanted & self.expired & ~self.ambiguous).sum()), _EXPIRED)
+        for rows, why in self.unjudgeable:
+            yield Unjudged(self.role, int(rows.sum()), why)
         yield Unjudged(self.role, self.inputs.expired, _INPUT_EXPIRED)
         yield Unjudged(self.role, sum(self.inputs.behind_open.values()), _BEHIND)
         for exit_ in self.exits:

@@ -69,7 +69,7 @@ class _Reading:
 
     def evidence(self, pipeline: str) -> Evidence:
         """Read in the one order that makes it judgeable."""
-        predictions = outputs.predictions(*self._read("predictions"), self._ids["features"])
+        predictions = outputs.predictions(*self._read("predictions"), self._ids["features"], self._ids["events"])
         labels = outputs.labels(*self._read("labels"), self._ids["feedback"])
         reader = LetterReader(self._ids)
         for batch in self._read(dead_letters.ROLE)[0]:

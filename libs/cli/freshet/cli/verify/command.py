@@ -6,14 +6,12 @@ from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
-from rich.console import Group
 
 from freshet.cli.checkup import hanging_line
 from freshet.cli.control import published
 from freshet.cli.output import (
     Bootstrap,
     CommandError,
-    Connection,
     Exit,
     Json,
     Namespace,
@@ -25,8 +23,9 @@ from freshet.cli.output import (
 from freshet.cli.times import duration_ms, since_ms
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
-from freshet.cli.verify.report import as_document, as_table, remarks, sentence
-from freshet.runtime.bus import Committed
+from freshet.cli.verify.report import as_document, passes, shown
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Bus, Committed
 from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.kafka.transactions import find_hanging
 
@@ -59,18 +58,19 @@ def verify(
     from_ms = now_ms - duration_ms(last, "--last") if last else since_ms(since, now_ms) or None
     connection = connect(bootstrap, namespace)
     published(connection.bus(), pipeline)  # a misspelt name would keep every promise
-    judgement = _patiently(lambda: _judged(connection, pipeline, from_ms, scores), wait)
-    shown = Group(as_table(judgement), "", *remarks(judgement), sentence(judgement))
-    emit(as_document(judgement), shown, as_json=as_json)
-    if judgement.verdict in {"broken", "nothing"} or (wait and judgement.verdict == "pending"):
+    bus, names = connection.bus(pipeline), connection.names(pipeline)
+    judgement = _patiently(lambda: judged(bus, connection.admin, names, from_ms, scores), wait)
+    emit(as_document(judgement), shown(judgement), as_json=as_json)
+    if not passes(judgement, waited=wait > 0):
         raise typer.Exit(Exit.CHECK)
 
 
-def _judged(connection: Connection, pipeline: str, from_ms: int | None, scores: int) -> Judgement:
-    bus, names = connection.bus(pipeline), connection.names(pipeline)
+def judged(bus: Bus, admin: KafkaAdmin, names: TopicNames, from_ms: int | None = None, scores: int = 0) -> Judgement:
+    """What the topics of the names' pipeline say of the inputs since then; open transactions are named."""
+    pipeline = names.pipeline
 
     def committed(service: str, role: str) -> Mapping[int, Committed]:
-        return connection.admin.committed(names.group(service), names.topic(role))
+        return admin.committed(names.group(service), names.topic(role))
 
     if scores:
         # it needs an extra; whoever lacks that is told before anything is read
@@ -83,7 +83,7 @@ def _judged(connection: Connection, pipeline: str, from_ms: int | None, scores: 
         evidence = collect(bus, pipeline, committed, since_ms=from_ms)
         judgement = judge(evidence)
     topics = [names.topic(role) for role, output in evidence.outputs.items() if output.hidden]
-    return replace(judgement, warnings=(*judgement.warnings, *whose(connection.admin, topics)))
+    return replace(judgement, warnings=(*judgement.warnings, *whose(admin, topics)))
 
 
 def whose(admin: KafkaAdmin, topics: Sequence[str]) -> list[str]:
@@ -94,11 +94,11 @@ def whose(admin: KafkaAdmin, topics: Sequence[str]) -> list[str]:
     return [f"{line.about} is {line.seen}. To do: {line.do}." for line in lines]
 
 
-def _patiently(judged: Callable[[], Judgement], wait_s: float) -> Judgement:
+def _patiently(look: Callable[[], Judgement], wait_s: float) -> Judgement:
     """The judgement once nothing is pending, or when the time is over."""
     deadline = time.monotonic() + wait_s
     while True:
-        judgement = judged()
+        judgement = look()
         if judgement.verdict == "broken" or not judgement.pending or time.monotonic() >= deadline:
             return judgement
         say(f"{judgement.pending:,} inputs are under way …")

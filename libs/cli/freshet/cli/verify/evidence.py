@@ -99,6 +99,8 @@ class Predictions(Keyed):
     """The id of the events topic that each names."""
     sources: Ints = field(default_factory=NOTHING.copy)
     """The event that each names."""
+    source_lives: Ints = field(default_factory=NOTHING.copy)
+    """See `Life`; of the events topic."""
     epochs: Ints = field(default_factory=NOTHING.copy)
     fallbacks: Ints = field(default_factory=NOTHING.copy)
     versions: Ints = field(default_factory=NOTHING.copy)

@@ -46,7 +46,9 @@ class Judgement:
     dead: int
     pending: int
     inputs: Mapping[str, int]
-    """How many records were looked at, by the role of the input topic."""
+    """How many records there are, by the role of the input topic."""
+    judged: int
+    """How many of them can be judged, now or once they are answered; the others are named in `unjudged`."""
     unjudged: tuple[Unjudged, ...] = ()
     warnings: tuple[str, ...] = ()
     """What somebody else should know: no breach of Freshet's promises."""
@@ -58,10 +60,10 @@ class Judgement:
 
     @property
     def verdict(self) -> Verdict:
-        """Broken, or nothing to judge, or inputs under way, or kept."""
+        """Broken, or nothing that can be judged, or inputs under way, or kept."""
         if not self.ok:
             return "broken"
-        if not any(self.inputs.values()):
+        if not self.judged:
             return "nothing"
         return "pending" if self.pending else "kept"
 

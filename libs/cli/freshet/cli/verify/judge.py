@@ -1,17 +1,20 @@
 """The judge: pure functions from evidence to a judgement. Knows nothing of how the evidence was made."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from freshet.cli.verify.answered import Exit, Stage
+from freshet.cli.verify.answered import Exit, Gone, Stage
 from freshet.cli.verify.chain import chain
 from freshet.cli.verify.epochs import epochs
-from freshet.cli.verify.evidence import Answers, Evidence, Inputs, Letters, Life, Output
+from freshet.cli.verify.evidence import EMPTIED, Answers, Evidence, Inputs, Letters, Life, Output
 from freshet.cli.verify.findings import Finding, Judgement, Unjudged, finding, listed
 from freshet.cli.verify.order import order, scattered, scattered_warning
-from freshet.cli.verify.places import NOTHING
+from freshet.cli.verify.places import NOTHING, identity
 from freshet.cli.verify.positions import positions
+from freshet.contracts.arrays import Ints
+from freshet.contracts.messages import Cutover
 from freshet.runtime import dead_letters
 
 __all__ = ["Finding", "Judgement", "Unjudged", "judge"]
@@ -22,9 +25,10 @@ def judge(evidence: Evidence, recomputed: Finding | None = None, left_out: Seque
 
     `recomputed` is what came of scoring a sample again, and `left_out` what of it could not be; see `scores`.
     """
-    events = _stage("event", "events", evidence.events, evidence.features, evidence)
-    feedback = _stage("feedback record", "feedback", evidence.feedback, evidence.labels, evidence)
     vectors = _stage("feature vector", "features", evidence.features_read, evidence.predictions, evidence)
+    events = _stage("event", "events", evidence.events, evidence.features, evidence)
+    events = replace(events, gone=_gone(evidence) if vectors.relived else None)
+    feedback = _stage("feedback record", "feedback", evidence.feedback, evidence.labels, evidence)
     stages = (events, feedback, vectors)
     predictions = vectors.of_present(evidence.predictions)
     features = events.of_present(evidence.features)
@@ -41,6 +45,7 @@ def judge(evidence: Evidence, recomputed: Finding | None = None, left_out: Seque
         dead=sum(len(letters.ids) for letters in evidence.letters.values()),
         pending=sum(stage.pending for stage in stages),
         inputs={stage.role: len(stage.inputs.ids) for stage in stages},
+        judged=sum(stage.judged for stage in stages),
         unjudged=(*(one for stage in stages for one in stage.unjudged() if one.count), *left_out),
         warnings=tuple(_warnings(evidence, stages)),
     )
@@ -57,6 +62,14 @@ def _stage(noun: str, role: str, inputs: Inputs, answers: Answers, evidence: Evi
     relived = bool((lives == Life.EARLIER).any() or inputs.of_earlier_life)
     relived |= role == "features" and evidence.history.earlier_cutovers > 0
     return Stage(noun, role, inputs, exits, relived)
+
+
+def _gone(evidence: Evidence) -> Gone:
+    """What predictions still tell of the vectors that went with an earlier features topic."""
+    predictions = evidence.predictions
+    told = (predictions.lives == Life.EARLIER) & (predictions.source_lives == Life.PRESENT)
+    since_ms = int(evidence.features_read.times_ms.min(initial=EMPTIED))
+    return Gone(predictions.sources[told], since_ms)
 
 
 def _bytes(evidence: Evidence) -> Iterator[Finding]:
@@ -89,8 +102,26 @@ def _warnings(evidence: Evidence, stages: tuple[Stage, ...]) -> Iterator[str]:
                 f"The committed offset {offset:,} of {stage.role}/{partition} is of an earlier life of the topic, and "
                 "counts for nothing: the service has not started on the topic that is there now."
             )
+    yield from _emptied(evidence.history.cutovers, stages[-1].lost)
     entities, rows = scattered(evidence.features)
     if entities.size:
         entity = int(entities[0])
         name = evidence.entity_names.get(entity, f"of the vector at row {rows[0]}")
         yield scattered_warning(evidence.features, entity, name, len(entities))
+
+
+def _emptied(cutovers: Sequence[Cutover], lost: Ints) -> Iterator[str]:
+    """A cut-over and the answer to its first offset are written in one transaction, so one without the other was taken.
+
+    No record tells more of it: what an emptied topic held counts as lost, and this is the explanation.
+    """
+    firsts: dict[int, int] = {}
+    for cut in cutovers:
+        firsts[cut.partition] = min(cut.first_offset, firsts.get(cut.partition, cut.first_offset))
+    places = identity(np.array(list(firsts), np.int64), np.array(list(firsts.values()), np.int64))
+    if firsts and np.isin(places, lost).all():
+        yield (
+            "The first prediction of each features partition is missing, but not the cut-over that was written in the "
+            "same transaction: the predictions topic was emptied or made anew. What it held counts as lost; judge what "
+            "came since with `freshet verify --since TIME`."
+        )

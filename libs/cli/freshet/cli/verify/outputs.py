@@ -39,20 +39,33 @@ class _Part:
         """Identities of the records that `{of}_partition` and `{of}_offset` name."""
         return identity(self.numbers(f"{of}_partition"), self.numbers(f"{of}_offset"))
 
+    def lives(self, of: str, present: str) -> Ints:
+        """See `Life`; of the topic that `{of}_topic` names. Nothing can be told apart without its present id."""
+        if not present:
+            return np.full(len(self.ids), Life.UNSAID, dtype=np.int64)
+        said = self.texts(f"{of}_topic")
+        lives = np.where(said == hashed(topic_id.to_bytes(present)), Life.PRESENT, Life.EARLIER)
+        lives[said == hashed(topic_id.UNKNOWN_BYTES)] = Life.UNSAID
+        return lives.astype(np.int64)
+
+    def answer(self, of: str, present: str) -> dict[str, Ints]:
+        """The columns of `Answers`."""
+        return {"ids": self.ids, "inputs": self.place(of), "lives": self.lives(of, present)}
+
+    def about_event(self, of: str, present: str) -> dict[str, Ints]:
+        """The columns that `Vectors` and `Predictions` share."""
+        return self.answer(of, present) | {
+            "entities": self.texts("entity"),
+            "event_ids": self.texts("event_id"),
+            "topics": self.texts("source_topic"),
+        }
+
 
 def vectors(batches: Iterable[Batch], output: Output, events_id: str) -> Vectors:
     """All feature vectors. `events_id` is the present id of the events topic."""
     found = _Columns()
     for part in _decoded(batches, "FeatureVector", output):
-        found.add(
-            ids=part.ids,
-            inputs=part.place("source"),
-            lives=_lives(part, "source_topic", events_id),
-            entities=part.texts("entity"),
-            event_ids=part.texts("event_id"),
-            topics=part.texts("source_topic"),
-            spec_versions=part.numbers("spec_version"),
-        )
+        found.add(**part.about_event("source", events_id), spec_versions=part.numbers("spec_version"))
     return Vectors("features", **found.joined())
 
 
@@ -60,25 +73,21 @@ def labels(batches: Iterable[Batch], output: Output, feedback_id: str) -> Answer
     """All labels. `feedback_id` is the present id of the feedback topic."""
     found = _Columns()
     for part in _decoded(batches, "Label", output):
-        found.add(ids=part.ids, inputs=part.place("source"), lives=_lives(part, "source_topic", feedback_id))
+        found.add(**part.answer("source", feedback_id))
     return Answers("labels", **found.joined())
 
 
-def predictions(batches: Iterable[Batch], output: Output, features_id: str) -> Predictions:
-    """All predictions. `features_id` is the present id of the features topic."""
+def predictions(batches: Iterable[Batch], output: Output, features_id: str, events_id: str) -> Predictions:
+    """All predictions. The ids are the present ones of the features and the events topic."""
     found = _Columns()
     names: dict[int, tuple[int, str]] = {}
     for part in _decoded(batches, "Prediction", output):
         scores = part.columns["scores"]
         assert isinstance(scores, Ragged)
         found.add(
-            ids=part.ids,
-            inputs=part.place("features"),
-            lives=_lives(part, "features_topic", features_id),
-            entities=part.texts("entity"),
-            event_ids=part.texts("event_id"),
-            topics=part.texts("source_topic"),
+            **part.about_event("features", features_id),
             sources=part.place("source"),
+            source_lives=part.lives("source", events_id),
             epochs=part.numbers("epoch"),
             fallbacks=part.numbers("fallback"),
             versions=_coded(part.strings("version"), names),
@@ -122,16 +131,6 @@ class _Columns:
         for name in list(self._parts):
             found[name] = np.concatenate(self._parts.pop(name))[by_id]
         return found
-
-
-def _lives(part: _Part, column: str, present: str) -> Ints:
-    """See `Life`. If the broker does not tell the topic's id, nothing can be told apart."""
-    if not present:
-        return np.full(len(part.ids), Life.UNSAID, dtype=np.int64)
-    said = part.texts(column)
-    lives = np.where(said == hashed(topic_id.to_bytes(present)), Life.PRESENT, Life.EARLIER)
-    lives[said == hashed(topic_id.UNKNOWN_BYTES)] = Life.UNSAID
-    return lives.astype(np.int64)
 
 
 def _coded(versions: Strings, names: dict[int, tuple[int, str]]) -> Ints:

@@ -1,16 +1,21 @@
 """A judgement as people and programs read it."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from freshet.cli.verify.findings import Judgement
+from freshet.cli.verify.findings import Finding, Judgement
 
 
-def as_table(judgement: Judgement) -> Table:
+def shown(judgement: Judgement) -> Group:
+    """The whole of it for a person: the checks, what somebody else should know, and the verdict last."""
+    return Group(_table(judgement), "", *judgement.warnings, sentence(judgement))
+
+
+def _table(judgement: Judgement) -> Table:
     """One row a check."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for title in ("", "", "check"):
@@ -20,7 +25,7 @@ def as_table(judgement: Judgement) -> Table:
     table.add_column("examples")
     for finding in judgement.findings:
         table.add_row(
-            Text("  ✓", style="green") if finding.ok else Text("  ✗", style="red"),
+            _mark(finding),
             finding.promise,
             finding.check,
             f"{finding.looked_at:,}",
@@ -30,30 +35,47 @@ def as_table(judgement: Judgement) -> Table:
     return table
 
 
-def remarks(judgement: Judgement) -> Iterator[str]:
-    """What could not be judged and why, then what somebody else should know; one sentence each."""
-    for one in judgement.unjudged:
-        yield f"{one.role}: {one.count:,} {one.why}: not judged."
-    yield from judgement.warnings
+def _mark(finding: Finding) -> Text:
+    """A check that looked at nothing is not green."""
+    if not finding.ok:
+        return Text("  ✗", style="red")
+    return Text("  ✓", style="green") if finding.looked_at else Text("  –", style="dim")
 
 
 def sentence(judgement: Judgement) -> str:
-    """The verdict in plain words."""
+    """The verdict in plain words: how much was judged, then what was not and why."""
     counts = (
         f"{judgement.answered:,} predictions and {judgement.dead:,} dead letters were read; "
         f"{judgement.pending:,} inputs are still on their way"
     )
-    unjudged = sum(one.count for one in judgement.unjudged)
-    if unjudged:
-        counts += f"; {unjudged:,} records could not be judged"
-    if judgement.verdict == "broken":
-        breaches = sum(finding.breaches for finding in judgement.findings)
-        return f"{breaches:,} breaches: {counts}. Each example is partition/offset; look with `freshet topic tail`."
-    if judgement.verdict == "nothing":
-        return f"Nothing to judge: there is no event, no feedback and no feature vector in this range ({counts})."
-    if judgement.verdict == "pending":
-        return f"No promise was broken so far: {counts}."
-    return f"Both promises were kept: {counts}."
+    judged = judgement.judged - judgement.pending
+    match judgement.verdict:
+        case "broken":
+            breaches = sum(finding.breaches for finding in judgement.findings)
+            said = f"{breaches:,} breaches, each shown as partition/offset: look there with `freshet topic tail`"
+        case "nothing" if any(judgement.inputs.values()):
+            said = "Nothing could be judged"
+        case "nothing":
+            said = "Nothing to judge: there is no event, no feedback and no feature vector in this range"
+        case "pending":
+            said = f"No promise was broken so far, {judged:,} inputs judged" if judged else "Nothing was judged yet"
+        case "kept" if judgement.unjudged:
+            said = f"Both promises were kept for the {judged:,} inputs that could be judged"
+        case "kept":
+            said = f"Both promises were kept for all {judged:,} inputs"
+    return f"{said}{_not_judged(judgement)}. {counts[0].upper()}{counts[1:]}."
+
+
+def _not_judged(judgement: Judgement) -> str:
+    if not judgement.unjudged:
+        return ""
+    whys = "; ".join(f"{one.role}: {one.count:,} {one.why}" for one in judgement.unjudged)
+    return f"; {sum(one.count for one in judgement.unjudged):,} records could not be judged ({whys})"
+
+
+def passes(judgement: Judgement, *, waited: bool) -> bool:
+    """Whether a command may end with 0: nothing broken, something judged, and after a wait nothing under way."""
+    return judgement.verdict not in ({"broken", "nothing", "pending"} if waited else {"broken", "nothing"})
 
 
 def as_document(judgement: Judgement) -> dict[str, Any]:
@@ -66,6 +88,7 @@ def as_document(judgement: Judgement) -> dict[str, Any]:
         "dead": judgement.dead,
         "pending": judgement.pending,
         "inputs": dict(judgement.inputs),
+        "judged": judgement.judged - judgement.pending,
         "unjudged": [asdict(one) for one in judgement.unjudged],
         "warnings": list(judgement.warnings),
         "findings": [asdict(finding) | {"ok": finding.ok} for finding in judgement.findings],
