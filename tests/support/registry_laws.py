@@ -95,10 +95,16 @@ class Laws:
         return self.live.table[0].version if self.live and self.live.table else ""
 
     def previous(self) -> list[str]:
-        """Versions that have served, still may, and do not now."""
-        served = {
-            rollout.table[0].version for rollout in self.rollouts.values() if rollout.phase == "live" and rollout.table
-        }
+        """Versions that have served, still may, do not now, and were not left by a rollback when they last did."""
+        ended_by: dict[str, str] = {}
+        before = ""
+        for _, rollout in sorted(self.rollouts.items()):
+            if rollout.phase == "live":
+                version = rollout.table[0].version if rollout.table else ""
+                if version != before:
+                    ended_by[before] = rollout.cause.partition(" ")[0]
+                before = version
+        served = {version for version, cause in ended_by.items() if version and cause != "rollback"}
         return sorted(version for version in served - {self.serving} if self.states[version] == "admitted")
 
     def unanswered(self) -> set[str]:

@@ -96,7 +96,6 @@ def test_rollback_is_live_at_once_without_asking_workers() -> None:
     live = world.live()
     assert live is not None
     assert (live.epoch, live.phase, world.serving()) == (3, "live", "1.0.0")
-    assert "1.1.0" in live.resident
     assert world.verdict(asked) == "done"
     assert world.models()["1.0.0"].aliases == ("champion",)
 
@@ -119,21 +118,24 @@ def test_rollback_aborts_an_open_prepare_first() -> None:
     assert world.serving() == "1.0.0"
 
 
-def test_rollback_goes_to_what_served_before_and_back() -> None:
-    """Epochs of the same table count as one, and a second rollback undoes the first."""
-    world = served("a", "b")
+def test_a_second_rollback_goes_further_back_and_never_to_what_was_left() -> None:
+    """Epochs of the same table count as one. Two people on call, or a retry, do not undo the rescue."""
+    world = served("a", "b", "c")
     world.command("pause")
     world.settle()
     served_now = []
-    for _ in range(2):
-        world.command("rollback")
+    for _ in range(3):
+        asked = world.command("rollback")
         world.settle()
         served_now.append(world.serving())
-    assert served_now == ["1.0.0", "1.1.0"]
+    assert served_now == ["1.1.0", "1.0.0", "1.0.0"]
+    (decision,) = world.decisions(asked)
+    assert decision.verdict == "refused"
+    assert "1.1.0, 1.2.0 was rolled back from" in decision.reason
 
 
-def test_version_that_a_rollback_left_stands_in_only_if_no_other_can() -> None:
-    """It was left for a reason: the version before is the understudy, and the left one the last resort."""
+def test_version_that_a_rollback_left_stands_in_for_nobody() -> None:
+    """It was left for a reason: what the older version cannot answer must not go to it unasked."""
     world = served("a", "b", "c")
     world.command("rollback")
     world.settle()
@@ -145,7 +147,31 @@ def test_version_that_a_rollback_left_stands_in_only_if_no_other_can() -> None:
     world.settle()
     live = world.live()
     assert live is not None
-    assert live.understudies == {"1.0.0": "1.1.0"}
+    assert (live.understudies, live.resident) == ({}, ("1.0.0",))
+    assert world.models()["1.1.0"].aliases == ()
+    world.beat(worker(quarantined=("1.0.0",)))
+    world.settle()
+    assert world.serving() == ""
+
+
+@pytest.mark.parametrize(("action", "stands_in"), [("promote", {"1.1.0": "1.0.0"}), ("rollback", {})])
+def test_version_that_was_left_is_as_any_other_once_somebody_names_it(
+    action: Action, stands_in: dict[str, str]
+) -> None:
+    """It answers again, and after the next version it is where a rollback goes."""
+    world = served("a", "b")
+    world.command("rollback")
+    world.settle()
+    world.command(action, "1.1.0")
+    world.settle()
+    live = world.live()
+    assert live is not None
+    assert (world.serving(), live.understudies) == ("1.1.0", stands_in)
+    world.command("promote", "1.0.0")
+    world.settle()
+    world.command("rollback")
+    world.settle()
+    assert world.serving() == "1.1.0"
 
 
 def test_rollback_of_a_paused_pipeline_leaves_it_paused() -> None:
@@ -164,7 +190,7 @@ def test_rollback_of_a_paused_pipeline_leaves_it_paused() -> None:
     world.settle()
     live = world.live()
     assert live is not None
-    assert (world.serving(), live.paused) == ("1.2.0", True)
+    assert (world.serving(), live.paused) == ("1.0.0", True)
 
 
 def test_rollback_without_anything_before_is_refused() -> None:
@@ -244,11 +270,13 @@ def test_promote_waits_for_another_prepare_but_a_later_rollback_does_not() -> No
 
 
 def test_version_that_a_rollback_would_go_to_is_not_retired() -> None:
-    """Also where it is nobody's understudy."""
+    """Also where it is nobody's understudy, as one that has come back from quarantine."""
     world = served("a", "b", "c")
-    world.command("rollback")
+    world.beat(worker(quarantined=("1.1.0",)))
     world.settle()
-    asked = world.command("retire", "1.2.0")
+    world.command("reinstate", "1.1.0")
+    world.settle()
+    asked = world.command("retire", "1.1.0")
     world.settle()
     (decision,) = world.decisions(asked)
     assert "where a rollback goes" in decision.reason

@@ -72,8 +72,8 @@ def test_quarantined_understudy_is_replaced() -> None:
     assert world.models()["1.0.0"].aliases == ("previous",)
 
 
-def test_quarantined_version_that_only_stays_loaded_leaves_memory() -> None:
-    """Where a rollback would go counts as in use: the table stays, but a new epoch drops and revokes the version."""
+def test_quarantine_of_a_version_that_a_rollback_left_moves_nothing() -> None:
+    """Nobody keeps it loaded any more: the epoch in force stays, and the next one revokes it."""
     world = served("a", "b", "c")
     world.command("rollback")
     world.settle()
@@ -81,8 +81,12 @@ def test_quarantined_version_that_only_stays_loaded_leaves_memory() -> None:
     world.settle()
     live = world.live()
     assert live is not None
-    assert (world.serving(), live.resident) == ("1.1.0", ("1.0.0", "1.1.0"))
-    assert live.revoked == (world.models()["1.2.0"].manifest.digest,)
+    assert (live.epoch, world.models()["1.2.0"].state) == (4, "quarantined")
+    world.command("pause")
+    world.settle()
+    live = world.live()
+    assert live is not None
+    assert (live.resident, live.revoked) == (("1.0.0", "1.1.0"), (world.models()["1.2.0"].manifest.digest,))
 
 
 def test_revoked_digest_stays_revoked() -> None:

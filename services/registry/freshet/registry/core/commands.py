@@ -11,7 +11,8 @@ from freshet.contracts.messages import Action, Command, ModelVersion, Verdict
 from freshet.registry.core import announce
 from freshet.registry.core.quarantine import reporters
 from freshet.registry.core.rollouts import go_live, prepare, promotion, repeat_live
-from freshet.registry.core.state import PipelineState
+from freshet.registry.core.state import ROLLBACK, PipelineState
+from freshet.registry.core.versions import Version
 
 
 def answer_command(state: PipelineState, now_ms: int) -> list[Announce]:
@@ -60,11 +61,18 @@ def _promote(state: PipelineState, command: Command, now_ms: int) -> list[Announ
 def _rollback(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
     version = command.version or state.rollback_target()
     if state.live is None or not version:
-        return [_decide(state, command, "refused", "nothing has served before: promote a version instead.")]
+        return [_decide(state, command, "refused", _nowhere(state))]
     if not state.admitted(version):
         return [_decide(state, command, "refused", _standing(state, version))]
-    effects = go_live(state, version, f"rollback {command.command_id}", now_ms, left=state.serving)
-    return [*effects, _decide(state, command, "done", f"{version} answers.", state.next_epoch)]
+    effects = go_live(state, version, ROLLBACK + command.command_id, now_ms, left=state.serving)
+    done = f"{version} answers, no longer {state.serving or 'nobody'}."
+    return [*effects, _decide(state, command, "done", done, state.next_epoch)]
+
+
+def _nowhere(state: PipelineState) -> str:
+    left = [version for version in state.models if state.admitted(version) and state.left_behind(version)]
+    known = f" {', '.join(sorted(left, key=Version.parse))} was rolled back from." if left else ""
+    return f"nothing else to go back to has served.{known} Promote the version that is to answer."
 
 
 def _pause(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:  # noqa: ARG001

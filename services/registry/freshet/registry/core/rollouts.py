@@ -58,10 +58,10 @@ def advance(state: PipelineState, now_ms: int) -> list[Announce]:
 def go_live(state: PipelineState, version: str, cause: str, now_ms: int, left: str = "") -> list[Announce]:
     """An epoch that is live at once, without a prepare; an open prepare is aborted.
 
-    `left` is the version that a rollback leaves: it becomes an understudy only if there is no other.
+    `left` is the version that a rollback leaves: it stands in for nobody from now on.
     """
     live = _successor(state, version, cause, "live", left=left)
-    return [*_overtake(state, cause), announce.rollout(live), *_move_aliases(state, live, now_ms)]
+    return [*_overtake(state, cause), announce.rollout(live), *_move_aliases(state, live, now_ms, left)]
 
 
 def repeat_live(state: PipelineState, cause: str, *, paused: bool) -> list[Announce]:
@@ -76,9 +76,7 @@ def repeat_live(state: PipelineState, cause: str, *, paused: bool) -> list[Annou
 def _successor(
     state: PipelineState, version: str, cause: str, phase: Phase, *, left: str = "", deadline_ms: int = 0
 ) -> Rollout:
-    last = next(state.served_before(version), "")
-    others = (other for other in state.served_before(version) if other != left)
-    understudy = next(others, left if left == last else "")
+    understudy = _previous(state, version, left)
     live = state.live
     return Rollout(
         pipeline=state.name,
@@ -87,7 +85,7 @@ def _successor(
         table=(Share(version=version, share=_ALL_ENTITIES),) if version else (),
         salt=state.name,
         understudies={version: understudy} if version and understudy else {},
-        resident=tuple(sorted({version, understudy, last} - {""})),
+        resident=tuple(sorted({version, understudy} - {""})),
         paused=state.paused,
         expected_previous=state.live_epoch,
         previous_digest=sha256(encode(live)).hexdigest() if live else "",
@@ -97,10 +95,15 @@ def _successor(
     )
 
 
-def _move_aliases(state: PipelineState, live: Rollout, now_ms: int) -> list[Announce]:
+def _previous(state: PipelineState, version: str, left: str) -> str:
+    """Who stands in for this version, and where a rollback from it goes; empty if nobody."""
+    return next((other for other in state.served_before(version) if other != left), "")
+
+
+def _move_aliases(state: PipelineState, live: Rollout, now_ms: int, left: str = "") -> list[Announce]:
     """Versions whose aliases change under this epoch: champion is who answers, previous where a rollback goes."""
     champion = named(live)
-    previous = next(state.served_before(champion), "")
+    previous = _previous(state, champion, left)
     moved = []
     for version in sorted((state.aliased | {champion, previous}) & state.models.keys(), key=Version.parse):
         record = state.models[version]

@@ -16,6 +16,8 @@ from freshet.registry.core.versions import Version
 
 _MISSED_BEATS: Final = 3
 """A worker counts as dead once the newest beat of anybody is this many of its intervals younger than its own."""
+ROLLBACK: Final = "rollback "
+"""Begins the cause of an epoch that an operator's rollback made."""
 _GONE_MS: Final = 300_000
 """A worker that was silent for so long before a prepare opened is not asked. The only comparison of the registry's
 clock with the broker's: they may differ by this much, and nothing goes live unasked."""
@@ -225,14 +227,24 @@ class PipelineState:
         bad |= set(self.live.revoked) if self.live else set()
         return {digest for digest in bad if not any(map(self.admitted, self.same_bytes(digest)))}
 
+    def left_behind(self, version: str) -> bool:
+        """Whether a rollback ended the last time that this version served."""
+        later = range(self._served.get(version, self._last_epoch) + 1, self._last_epoch + 1)
+        lives = (self.rollouts[epoch] for epoch in later if epoch in self.rollouts)
+        ended = next((rollout for rollout in lives if rollout.phase == "live"), None)
+        return ended is not None and ended.cause.startswith(ROLLBACK)
+
     def served_before(self, version: str) -> Iterator[str]:
-        """Other versions that have served and still may, the one that served last first."""
-        return (other for _, other in reversed(self._ranked) if other != version)
+        """Other versions that have served and still may, the one that served last first.
+
+        None that a rollback left: somebody found it bad, and it comes back only if somebody names it.
+        """
+        return (other for _, other in reversed(self._ranked) if other != version and not self.left_behind(other))
 
     def rollback_target(self) -> str:
         """Where a rollback without a version goes: who served last before the present table, and is still resident.
 
-        As with `kubectl rollout undo`, a rollback is itself undone by another one. Empty when there is nowhere to go.
+        A second rollback goes back further, never to what the first one left. Empty when there is nowhere to go.
         """
         return next(self.served_before(self.serving), "")
 
