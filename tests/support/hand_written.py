@@ -159,21 +159,29 @@ def _predicted(predictions: Predictions, topic_ids: Mapping[str, str]) -> dict[s
 
 
 def _answers(bus: Bus, answers: Answers, record: str, columns: Mapping[str, Column]) -> None:
-    """Records of an output topic; what no judge looks at is filled with something."""
+    """Records of an output topic."""
     count = len(answers.ids)
+    _send(bus, answers.role, answers.ids, [b"k"] * count, encoded(record, count, columns))
+
+
+def encoded(record: str, count: int, columns: Mapping[str, Column]) -> Sequence[bytes]:
+    """Framed records of ours; the fields that are not given are filled with something."""
     fillers: dict[str, Callable[[], Column]] = {
         "string": lambda: Strings.repeat("x", count),
         "int": lambda: np.zeros(count, np.int32),
         "long": lambda: np.zeros(count, np.int64),
         "array": lambda: Ragged.from_matrix(np.zeros((count, 2), np.float32)),
+        "fixed": lambda: Strings.repeat(UNKNOWN_BYTES, count),
     }
     schema = current_schema(record)
     filled = dict(columns)
     for field in schema["fields"]:
         kind = field["type"] if isinstance(field["type"], str) else field["type"]["type"]
+        if kind not in fillers:  # a named type that was declared before
+            kind = "fixed"
         if field["name"] not in filled:
             filled[field["name"]] = fillers[kind]()
-    _send(bus, answers.role, answers.ids, [b"k"] * count, Encoder(schema, schema_id(record)).encode(filled))
+    return Encoder(schema, schema_id(record)).encode(filled)
 
 
 def _send(bus: Bus, role: str, ids: Ints, keys: Sequence[bytes], values: Sequence[bytes]) -> None:

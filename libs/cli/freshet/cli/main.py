@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "dead-letters": ("freshet.cli.dead_letters:app", "Events that were set aside: look at them, send them again."),
     "model": ("freshet.cli.model.group:app", "Models: pack, publish, promote, roll back."),
     "verify": ("freshet.cli.verify.command:verify", "Judge from the topics alone whether the promises were kept."),
+    "score": ("freshet.cli.score.command:score", "How right each model version was, from predictions and labels."),
     "doctor": (
         "freshet.cli.doctor:doctor",
         "What is installed, set, reachable and published, and what to do about it.",
