@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -46,13 +47,24 @@ def train(features: Path, model: Path, strength: float) -> None:
 
 
 def test_a_table_is_served_end_to_end_by_one_command(shell: Shell) -> None:
-    """Pipeline, training, a swap on the way, and the verdict; a column with gaps is no obstacle."""
+    """Pipeline, training, a swap half-way, and the verdict; a column with gaps is no obstacle.
+
+    What models were trained on is not served, the second one answers the second half, and it is said how right each was.
+    """
     write_table(shell.folder / "orders.csv")
     told = shell.freshet("stream", "orders.csv", "--label", "y", "--rate", "3000")
     assert "live in epoch 1" in told
     assert "live in epoch 2" in told
-    assert f"{ROWS:,} predictions and 0 dead letters were read; 0 inputs are still on their way" in told
+    served = ROWS - ROWS // 10
+    assert f"{served:,} predictions and 0 dead letters were read; 0 inputs are still on their way" in told
     assert "✗" not in told
+    scores = re.findall(r"^(\d+\.\d+\.\d+) +([\d,]+) +([\d,]+) +([\d.]+)% +([\d.]+)% +([\d.]+)%", told, re.MULTILINE)
+    answered = [int(row[1].replace(",", "")) for row in scores]
+    assert sum(answered) == served
+    assert min(answered) > served * 0.3
+    assert [row[1] for row in scores] == [row[2] for row in scores]
+    assert "repeating the label of the row before gives" in told
+    assert re.search(r'prediction \d/\d+: {"event_id": ', told)
 
 
 def publish(shell: Shell, name: str, strength: float) -> str:
@@ -98,6 +110,10 @@ def test_step_by_step_with_a_model_of_ones_own(shell: Shell) -> None:
     assert (found["verdict"], found["unjudged"]) == ("kept", [])
     scored = [one for one in found["findings"] if one["promise"] == "P5"]
     assert [(one["looked_at"], one["breaches"]) for one in scored] == [(400, 0)]
+    scores = shell.document("score", *PIPELINE)
+    assert {one["version"] for one in scores["versions"]} == {first, second}
+    assert scores["labels"] == ROWS  # each replay sends the same events
+    assert scores["compared"] == found["answered"]
     tail = shell.freshet("topic", "tail", "predictions", *PIPELINE, "--from", "beginning", "--json").splitlines()
     answers = Counter((row["value"]["epoch"], row["value"]["version"]) for row in map(json.loads, tail))
     assert set(answers) == {(1, first), (2, second), (3, first)}

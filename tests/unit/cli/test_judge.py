@@ -150,9 +150,9 @@ def test_where_no_input_can_be_judged_nothing_is_green() -> None:
     judgement = judge(evidence)
     assert (judgement.verdict, passes(judgement, waited=False)) == ("nothing", False)
     assert sentence(judgement).startswith("Nothing could be judged; 11 records could not be judged (features: 11 inp")
-    console = Console(width=200, file=io.StringIO(), record=True)
-    console.print(shown(judgement))
-    lines = [line for line in console.export_text().splitlines() if line.split()[-2:] == ["0", "0"]]
+    file = io.StringIO()
+    Console(width=200, file=file).print(shown(judgement))
+    lines = [line for line in file.getvalue().splitlines() if line.split()[-2:] == ["0", "0"]]
     assert {line.split()[0] for line in lines} == {"–"}
 
 

@@ -55,7 +55,9 @@ def _tell(story: Story) -> Judgement:
     story.kill_a_worker()
     story.bad_model()
     story.roll_back(first)
-    return story.judge()
+    judgement = story.judge()
+    story.look_back()
+    return judgement
 
 
 def _conclude(narrator: Narrator, took_s: float) -> None:
@@ -78,6 +80,7 @@ def _stay(narrator: Narrator, stage: Stage, bootstrap_servers: str) -> None:
         "freshet model status --pipeline loans",
         "freshet topic tail predictions --pipeline loans -n 3",
         "freshet dead-letters list --pipeline loans",
+        "freshet score --pipeline loans",
         "freshet verify --pipeline loans",
     ):
         narrator.console.print(f"  {command}")

@@ -8,6 +8,7 @@ from typing import Any, Final
 from freshet.cli.demo import loans
 from freshet.cli.demo.gaps import longest_gap_ms
 from freshet.cli.demo.narrator import Narrator
+from freshet.cli.demo.outcome import show_examples, show_scores
 from freshet.cli.demo.traffic import Traffic
 from freshet.cli.demo.training import Trained, train_and_pack
 from freshet.cli.features import feature_rows
@@ -22,6 +23,8 @@ from freshet.models.bundle import Bundle
 RATE: Final = 2000.0
 CORRUPT_SHARE: Final = 0.05
 TRAINING_ROWS: Final = 4000
+TEST_ROWS: Final = 2000
+"""Applications that models are not trained on, to say how good they are."""
 _BREATH_S: Final = 2.0
 _SWITCH_EPOCH: Final = 2  # the second model's
 
@@ -31,7 +34,7 @@ class Story:
 
     def __init__(self, stage: Stage, narrator: Narrator) -> None:
         self._stage, self._say = stage, narrator
-        events = loans.sample(stage.schema, TRAINING_ROWS, seed=1)
+        events = loans.sample(stage.schema, TRAINING_ROWS + TEST_ROWS, seed=1)
         self._rows, self._labels = feature_rows(stage.spec, stage.schema, events)
         self._traffic: Traffic | None = None
 
@@ -112,11 +115,17 @@ class Story:
         say.show(shown(judgement))
         return judgement
 
+    def look_back(self) -> None:
+        """What the answers were worth, and what they look like."""
+        show_scores(self._say, self._stage)
+        show_examples(self._say, self._stage)
+
     def _publish(self, kind: str, title: str) -> ModelVersion:
         say, stage = self._say, self._stage
         trained = self._train(kind)
         bundle, size_kib = trained.bundle, trained.bundle.manifest.size_bytes / 1024
-        right = f"{trained.merit} on {len(self._labels):,} applications"
+        merit = trained.merit(self._rows[TRAINING_ROWS:], self._labels[TRAINING_ROWS:])
+        right = f"trained on {TRAINING_ROWS:,} applications, {merit} on {TEST_ROWS:,} others"
         say.line(f"{title}, {right}; {size_kib:,.0f} KiB of ONNX, published")
         with say.waiting("admission and rollout"):
             verdict = stage.offer(bundle.data, bundle.manifest)
@@ -128,7 +137,7 @@ class Story:
         return verdict
 
     def _train(self, kind: str) -> Trained:
-        return train_and_pack(kind, self._rows, self._labels, self._stage.spec)
+        return train_and_pack(kind, self._rows[:TRAINING_ROWS], self._labels[:TRAINING_ROWS], self._stage.spec)
 
     def _show_cut(self, epoch: int) -> None:
         with self._say.waiting("the cut-over"):

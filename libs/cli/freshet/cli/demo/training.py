@@ -16,10 +16,16 @@ _SAMPLE_ROWS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A packed model, and how well it answers the rows that it was trained on, in words."""
+    """A packed model, and the estimator that it was made of."""
 
     bundle: Bundle
-    merit: str
+    model: Any
+
+    def merit(self, rows: Floats32, labels: list[str]) -> str:
+        """How well it answers these rows, in words; they should be none that it was trained on."""
+        if self.bundle.manifest.classes:
+            return f"{float(self.model.score(rows, labels)):.1%} right"
+        return f"R² {float(self.model.score(rows, _numbers(labels))):.2f}"
 
 
 def train_and_pack(kind: str, rows: Floats32, labels: list[str], spec: PipelineSpec) -> Trained:
@@ -37,8 +43,7 @@ def train_and_pack(kind: str, rows: Floats32, labels: list[str], spec: PipelineS
     model = train(kind, rows, truths)
     digest = hashlib.sha256(rows.tobytes() + "\0".join(labels).encode()).hexdigest()
     packed = pack(model, rows[:_SAMPLE_ROWS], spec, lineage={"training_set": digest})
-    score = float(model.score(rows, truths))
-    return Trained(packed.bundle, f"{score:.1%} right" if spec.target.classes else f"R² {score:.2f}")
+    return Trained(packed.bundle, model)
 
 
 def train(kind: str, rows: Floats32, truths: Sequence[str] | Sequence[float], seed: int = 0) -> Any:
