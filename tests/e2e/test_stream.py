@@ -49,7 +49,7 @@ def train(features: Path, model: Path, strength: float) -> None:
 def test_a_table_is_served_end_to_end_by_one_command(shell: Shell) -> None:
     """Pipeline, training, a swap half-way, and the verdict; a column with gaps is no obstacle.
 
-    What models were trained on is not served, the second one answers the second half, and it is said how right each was.
+    What models were trained on is not served, the second one answers the second half, and how right each was is said.
     """
     write_table(shell.folder / "orders.csv")
     told = shell.freshet("stream", "orders.csv", "--label", "y", "--rate", "3000")

@@ -36,14 +36,14 @@ def worker(instance: str, beat_ms: int, *partitions: PartitionState, **but: obje
     return Fact("workers", instance, message, beat_ms)
 
 
-def cutover(topic_id: str, partition: int, first_offset: int, offset: int) -> Fact:
+def cutover(topic_id: str, partition: int, first_offset: int, offset: int, epoch: int = 1) -> Fact:
     message: Message = Cutover(
         pipeline="p",
         lane="serve",
         topic_id=topic_id,
         partition=partition,
         first_offset=first_offset,
-        epoch=1,
+        epoch=epoch,
         fallback=0,
         cause="t",
     )
@@ -79,20 +79,34 @@ def test_partitions_are_those_of_workers_that_beat() -> None:
     ]
     standing = Standing("p", facts, NOW_MS)
     assert [(one.state.instance, one.alive) for one in standing.workers] == [("a", True), ("b", False), ("c", False)]
-    assert standing.partitions() == [Partition(0, "a", 1, 0, "waits", None)]
+    assert standing.partitions() == [Partition(0, "a", 1, 0, "", "waits", None)]
 
 
-def test_the_offset_is_that_of_the_last_cut_of_the_topic_as_it_is_now() -> None:
+def test_the_offset_is_that_of_the_cut_to_the_partitions_position() -> None:
     """Cut-overs of a topic that was deleted and made anew say nothing about the new one's offsets."""
     at = PartitionState(partition=0, epoch=1, fallback=0)
     facts = [
         cutover("old", 0, 900, 0),
-        cutover("new", 0, 0, 1),
-        cutover("new", 0, 40, 2),
+        cutover("new", 0, 40, 1),
+        cutover("new", 0, 70, 2, epoch=2),  # the worker's report is older than this
         worker("a", NOW_MS, at),
     ]
     (found,) = Standing("p", facts, NOW_MS).partitions()
     assert found.since_offset == 40
+
+
+def test_each_partition_says_which_version_answers_it() -> None:
+    """By its own epoch, which it leaves at its next record; at the fallback it is the understudy."""
+    held = [PartitionState(partition=at, epoch=1 + (at > 0), fallback=int(at == 2)) for at in range(3)]
+    facts = [
+        rollout(1, "live", "1.0.0"),
+        rollout(2, "live", "1.1.0", understudies={"1.1.0": "1.0.1"}),
+        cutover("new", 0, 0, 1),
+        cutover("new", 1, 7, 2, epoch=2),
+        worker("a", NOW_MS, *held),
+    ]
+    found = [(at.version, at.since_offset) for at in Standing("p", facts, NOW_MS).partitions()]
+    assert found == [("1.0.0", 0), ("1.1.0", 7), ("1.0.1", None)]
 
 
 def test_refusal_of_what_was_admitted_since_is_not_shown() -> None:

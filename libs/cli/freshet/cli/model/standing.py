@@ -31,9 +31,11 @@ class Partition:
     worker: str
     epoch: int
     fallback: int
+    version: str
+    """Who answers it there; empty if nobody does."""
     held: str
     since_offset: int | None
-    """First offset answered at the last position it moved to; None before its first answer."""
+    """First offset answered at this position; None before its first answer."""
 
 
 class Standing:
@@ -92,22 +94,26 @@ class Standing:
                     worker.state.instance,
                     held.epoch,
                     held.fallback,
+                    self._answering(held.epoch, held.fallback),
                     held.held,
-                    since.get((worker.state.lane, held.partition)),
+                    since.get((worker.state.lane, held.partition, held.epoch, held.fallback)),
                 )
 
-    def _since(self) -> dict[tuple[str, int], int]:
-        """Offset of the last cut-over by lane and partition, of the topic as it is now: the one last written to."""
+    def _answering(self, epoch: int, fallback: int) -> str:
+        """The version that answers at this position in history."""
+        rollout = next((known for known in self.rollouts if known.epoch == epoch), None)
+        if rollout is None or not rollout.table:
+            return ""
+        champion = rollout.table[0].version
+        return rollout.understudies.get(champion, "") if fallback else champion
+
+    def _since(self) -> dict[tuple[str, int, int, int], int]:
+        """First offset by lane, partition, epoch and fallback, of the topic as it is now: the one last written to."""
         if not self._cutovers:
             return {}
         topic_id = max(self._cutovers, key=lambda found: found.offset).message.topic_id
-        since: dict[tuple[str, int], int] = {}
-        for found in self._cutovers:
-            cutover = found.message
-            if cutover.topic_id == topic_id:
-                at = (cutover.lane, cutover.partition)
-                since[at] = max(since.get(at, 0), cutover.first_offset)
-        return since
+        cuts = (found.message for found in self._cutovers if found.message.topic_id == topic_id)
+        return {(cut.lane, cut.partition, cut.epoch, cut.fallback): cut.first_offset for cut in cuts}
 
 
 def _current(models: list[ModelVersion]) -> list[ModelVersion]:

@@ -122,6 +122,7 @@ def _status_document(standing: Standing) -> dict[str, Any]:
                 "worker": at.worker,
                 "epoch": at.epoch,
                 "fallback": at.fallback,
+                "version": at.version,
                 "held": at.held,
                 "since_offset": at.since_offset,
             }
@@ -140,10 +141,11 @@ def _status_shown(standing: Standing, now_ms: int) -> RenderableType:
         memory = f"{state.memory_bytes / 1e6:.0f} MB"
         cells = (state.instance, state.lane, beat, str(state.live_epoch), ", ".join(state.resident))
         workers.add_row(*cells, ", ".join(state.quarantined), memory)
-    partitions = table("partition", "worker", "epoch", "fallback", "since offset", "waits because")
+    partitions = table("partition", "worker", "epoch", "fallback", "answered by", "since offset", "waits because")
     for at in standing.partitions():
-        since = "" if at.since_offset is None else str(at.since_offset)
-        row = (str(at.partition), at.worker, str(at.epoch), "yes" if at.fallback else "", since, at.held)
+        # a partition takes the epoch in force at its next record
+        since = "no record yet" if at.since_offset is None else f"{at.since_offset:,}"
+        row = (str(at.partition), at.worker, str(at.epoch), "yes" if at.fallback else "", at.version, since, at.held)
         partitions.add_row(*row)
     tables = [shown for shown in (workers, partitions) if shown.row_count]
     return Group("\n".join(lines), *(part for shown in tables for part in ("", shown)))
