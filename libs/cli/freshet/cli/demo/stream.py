@@ -22,7 +22,6 @@ from freshet.cli.score.core import Errors, Scoring
 from freshet.cli.verify.command import judged
 from freshet.cli.verify.judge import Judgement
 from freshet.cli.verify.report import passes, shown
-from freshet.contracts.pipeline import PipelineSpec
 from freshet.contracts.scaffold import infer_pipeline
 from freshet.local import broker
 from freshet.local.load import Events, after, first
@@ -91,7 +90,7 @@ def _serve(
     _publish(stage, narrator, older)
     narrator.chapter(f"The other {total - tenth:,} rows are served; half-way the second model takes over")
     swapped = threading.Event()
-    traffic = Traffic(stage.load(rate=rate, labels_after=labels_after), _held(served, half, swapped))
+    traffic = Traffic(stage.load(rate=rate, labels_after=labels_after), held(served, half, swapped))
 
     def swap() -> None:
         with narrator.waiting("the first half to be answered"):
@@ -110,23 +109,23 @@ def _serve(
     judgement = judged(stage.bus, stage.admin, stage.names)
     narrator.show(shown(judgement))
     scores = show_scores(narrator, stage)
-    narrator.console.print(_row_before(Events.joined(served), stage.spec), markup=False)
+    narrator.console.print(row_before(Events.joined(served), classes=bool(stage.spec.target.classes)), markup=False)
     show_examples(narrator, stage)
     return judgement, scores
 
 
-def _held(batches: Sequence[Events], rows: int, go_on: threading.Event) -> Iterator[Events]:
+def held(batches: Sequence[Events], rows: int, go_on: threading.Event) -> Iterator[Events]:
     """All of them, but after so many rows only once it may go on."""
     yield from first(batches, rows)
     go_on.wait()
     yield from after(batches, rows)
 
 
-def _row_before(events: Events, spec: PipelineSpec) -> str:
+def row_before(events: Events, *, classes: bool) -> str:
     """The baseline of the literature, which supposes that each label comes before the next event."""
     labels = [label for label in events.labels or [] if label]
     errors = Errors()
-    if spec.target.classes:
+    if classes:
         errors.add(np.array([now != before for before, now in pairwise(labels)], np.float64))
         worth = "–" if errors.mean_absolute is None else f"{1 - errors.mean_absolute:.1%} right"
     else:
