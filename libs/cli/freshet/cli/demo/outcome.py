@@ -1,6 +1,7 @@
 """What came of it: how right each version was, and one record of each kind of answer, decoded."""
 
 import json
+from itertools import islice
 from typing import Any
 
 from freshet.cli.demo.narrator import Narrator
@@ -14,6 +15,7 @@ from freshet.runtime.bus import Bus, Place
 from freshet.runtime.reading import everything
 
 _TAIL = 20  # the last offsets of a partition may be transaction markers
+_LETTERS = 100  # of the first so many one is shown that can be decoded
 
 
 def show_scores(narrator: Narrator, stage: Stage) -> Scoring:
@@ -45,10 +47,13 @@ def _prediction(bus: Bus, known: Readable) -> list[str]:
 
 
 def _dead_letter(bus: Bus, known: Readable) -> list[str]:
-    letter = next(dead_records(bus, Wanted()), None)
-    if letter is None:
+    letters = [
+        (letter, known.values(letter.role or "events", [letter.value])[0])
+        for letter in islice(dead_records(bus, Wanted()), _LETTERS)
+    ]
+    if not letters:
         return ["there is no dead letter: every event was answered with a prediction."]
-    (value,) = known.values(letter.role or "events", [letter.value])
+    letter, value = next((one for one in letters if "undecodable" not in (one[1] or {})), letters[0])
     return [
         shown_text(f"dead letter {letter.partition}/{letter.offset}: {letter.reason}: {letter.detail}"),
         f"what the producer sent: {_json(value)}",

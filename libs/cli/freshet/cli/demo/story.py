@@ -118,6 +118,7 @@ class Story:
     def look_back(self) -> None:
         """What the answers were worth, and what they look like."""
         show_scores(self._say, self._stage)
+        self._say.line("the generator declines by two limits of age: no line follows that, but trees do, exactly")
         show_examples(self._say, self._stage)
 
     def _publish(self, kind: str, title: str) -> ModelVersion:
