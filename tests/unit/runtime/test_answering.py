@@ -1,5 +1,6 @@
 """One batch a turn: what becomes of it when the logic refuses it, or when its answer cannot be written."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
@@ -9,10 +10,8 @@ import pytest
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Abort, DeadLetter, Effect, Publish
-from freshet.runtime.bus import RefusedError, RetriableError, TooLargeError, Transaction
-from freshet.runtime.dead_letters import record_bytes
-from freshet.runtime.memory.producer import MemoryTransactionalProducer
-from support.loops import Answerer, Stand
+from freshet.runtime.bus import RefusedError, RetriableError
+from support.loops import NAMES, Answerer, Stand
 
 
 class Verbose(Answerer):
@@ -128,36 +127,104 @@ class Refusing(Answerer):
         return [DeadLetter(np.arange(len(batch)), "input_test", ["a test says so"] * len(batch))]
 
 
+class Begun:
+    """How many transactions were begun, and how many of them in vain."""
+
+    def __init__(self, stand: Stand) -> None:
+        self._reached: Counter[str] = Counter()
+        stand.cluster.failpoint = lambda step, _: self._reached.update([step])
+
+    @property
+    def refused(self) -> int:
+        """Those that were not committed."""
+        return self._reached["begun"] - self._reached["committed"]
+
+
+def capped(role: str, cap_bytes: int, *, told: bool) -> Stand:
+    """A cluster whose topic takes so much, and tells clients or not."""
+    stand = Stand()
+    stand.cluster.topic(NAMES.topic(role)).max_message_bytes = cap_bytes
+    stand.cluster.tells_caps = told
+    return stand
+
+
+@pytest.mark.parametrize(("told", "refusals"), [(True, 1), (False, 12)])
 @pytest.mark.parametrize(("cap_bytes", "kept_bytes"), [(2_000_000, 900_000), (100_000, 4096), (1_000, 0)])
 def test_the_brokers_cap_decides_how_much_of_a_dead_letter_is_kept(
-    monkeypatch: pytest.MonkeyPatch, cap_bytes: int, kept_bytes: int
+    cap_bytes: int, kept_bytes: int, told: bool, refusals: int
 ) -> None:
-    """Whatever the topic takes, a letter is written, once; the next one is made small enough at once."""
-    commit = MemoryTransactionalProducer.commit
-    too_large = 0
-
-    def capped(self: MemoryTransactionalProducer, transaction: Transaction) -> None:
-        nonlocal too_large
-        if any(send.role == "dead-letters" and record_bytes(send) > cap_bytes for send in transaction.sends):
-            too_large += 1
-            raise TooLargeError("larger than the topic takes.")
-        commit(self, transaction)
-
-    monkeypatch.setattr(MemoryTransactionalProducer, "commit", capped)
-    stand = Stand()
+    """Whatever the topic takes, a letter is written, once; the next ones, a little smaller, fit at once."""
+    stand = capped("dead-letters", cap_bytes, told=told)
     loop = stand.loop(Refusing())
     stand.turn(loop, 6)
-    for _ in range(2):
-        stand.feed(1, 0, b"v" * 900_000)
-        stand.turn(loop, 20)
+    begun = Begun(stand)
+    for row in range(50):
+        stand.feed(1, 0, b"v" * (900_000 - row))
+        stand.turn(loop, 20 if row == 0 else 6)
     letters = stand.dead()
-    assert [letter["freshet.offset"] for letter in letters] == ["0", "1"]
+    assert [letter["freshet.offset"] for letter in letters] == [str(row) for row in range(50)]
     assert {letter["freshet.reason"] for letter in letters} == {"input_test"}
-    assert [len(value or b"") for value in stand.dead_values()] == [kept_bytes] * 2
-    assert too_large <= 3, "the cap is found once"
+    kept = [len(value or b"") for value in stand.dead_values()]
+    assert kept == [kept_bytes - row if kept_bytes > 4096 else kept_bytes for row in range(50)]
+    assert begun.refused <= refusals, "the cap is found once"
     stand.feed(3, 1)
     stand.turn(loop)
-    assert len(stand.dead()) == 5
+    assert len(stand.dead()) == 53
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("logic", [Answerer, Refusing])
+def test_a_batch_too_large_for_its_topic_is_split(logic: type[Answerer], told: bool) -> None:
+    """Each record fits, many together do not: the client's batches become smaller, ours need not stay small."""
+    stand = capped("dead-letters" if logic is Refusing else "predictions", 1_500, told=told)
+    begun = Begun(stand)
+    stand.feed(400, 0)
+    loop = stand.loop(logic())
+    stand.turn(loop, 90)
+    answered = len(stand.dead()) if logic is Refusing else len(stand.answers())
+    assert answered == 400
+    assert begun.refused <= (1 if told else 4)
+
+
+def test_an_answer_known_to_be_too_large_is_not_sent() -> None:
+    """The first one is refused by the broker; from then on no transaction is begun for one, and no pause is made."""
+    stand, logic = capped("predictions", 20_000, told=True), Verbose(*range(5, 100, 10))
+    begun = Begun(stand)
+    stand.feed(100, 0)
+    stand.turn(stand.loop(logic), 120)
+    assert [letter["freshet.offset"] for letter in stand.dead()] == [str(row) for row in range(5, 100, 10)]
+    assert len(stand.answers()) == 90
+    assert begun.refused == 1
+
+
+def test_a_topic_that_takes_more_by_now_gets_what_it_takes() -> None:
+    """What is known of a topic is asked for again before a row is set aside for it."""
+    stand, logic = capped("predictions", 20_000, told=True), Verbose(5, 15)
+    loop = stand.loop(logic)
+    stand.feed(10, 0)
+    stand.turn(loop, 40)
+    assert len(stand.dead()) == 1
+    stand.cluster.topic(NAMES.topic("predictions")).max_message_bytes = 3_000_000
+    stand.feed(10, 0)
+    stand.turn(loop, 40)
+    assert len(stand.dead()) == 1
+    assert [len(record.value() or b"") for batch in stand.read("predictions") for record in batch.records].count(
+        2_000_000
+    ) == 1
+
+
+def test_a_dead_letters_topic_that_takes_nothing_is_waited_for() -> None:
+    """Not even a letter without its record fits: nothing is skipped, and once the topic takes it, all goes on."""
+    stand = capped("dead-letters", 100, told=True)
+    begun = Begun(stand)
+    loop = stand.loop(Refusing())
+    stand.feed(3, 0)
+    stand.turn(loop, 1000)  # a minute
+    assert stand.dead() == []
+    assert 3 < begun.refused < 30, "it tries again, after pauses that grow"
+    stand.cluster.topic(NAMES.topic("dead-letters")).max_message_bytes = 1_000_000
+    stand.turn(loop, 200)
+    assert len(stand.dead()) == 3
 
 
 def test_a_client_that_cannot_be_replaced_yet_loses_no_row() -> None:

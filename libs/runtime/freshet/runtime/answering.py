@@ -22,11 +22,12 @@ from freshet.runtime.bus import (
     TransactionalProducer,
 )
 from freshet.runtime.clock import Clock
-from freshet.runtime.dead_letters import CAP_BYTES, record_bytes
+from freshet.runtime.dead_letters import ROLE as DEAD_LETTERS
 from freshet.runtime.jobs import JobRunner
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.placing import Placing
+from freshet.runtime.record_size import largest_bytes
 from freshet.runtime.work import Work
 
 _FIRST_ROWS: Final = 250
@@ -58,7 +59,8 @@ class Answering:
         self._service, self._version = service, version("freshet")
         self._jobs, self._clock, self._metrics, self._options, self._log = jobs, clock, metrics, options, log
         self._limit = _FIRST_ROWS
-        self._letter_bytes = CAP_BYTES
+        self._suspects = 0
+        """The next so many rows hold one whose output is too large."""
         self._aside: tuple[tuple[Place, int], DeadLetter] | None = None
         self._refusals: Counter[Place] = Counter()
         self._resume_ms = 0
@@ -76,6 +78,11 @@ class Answering:
         rows = self._answer(got) if got is not None else 0
         self._placing.place()
         return rows
+
+    def _grow(self, answered: int) -> None:
+        """Larger batches after a success; but half of what is left, while a row at fault is being searched there."""
+        self._suspects = max(0, self._suspects - answered)
+        self._limit = max(1, self._suspects // 2) if self._suspects else min(self._limit * 2, self._rows_max())
 
     def _rows_max(self) -> int:
         return min(self._options.batch_rows, self._logic.limits.rows)
@@ -111,7 +118,7 @@ class Answering:
             return 0
         for hold in work.holds:
             self._placing.hold(hold)
-        self._limit = min(self._limit * 2, self._rows_max())
+        self._grow(work.rows)
         self._last_begin_ms = began_ms
         self._metrics.answered(
             got,
@@ -129,7 +136,7 @@ class Answering:
             if offsets:
                 self._publish(got, work, offsets)
         except TooLargeError as error:
-            self._too_large(got, work, str(error))
+            self._too_large(got, work, error)
             return False
         except RefusedError as error:
             self._refused(got, error)
@@ -154,45 +161,41 @@ class Answering:
         self._resume_ms = self._clock.elapsed_ms() + int(pause_ms)
         self._log.warning("refused", error=str(error), times=times, pause_ms=pause_ms)
 
-    def _too_large(self, got: Collected, work: Work, error: str) -> None:
-        """An output is larger than its topic takes: narrow the batch down to the row at fault and set it aside."""
+    def _too_large(self, got: Collected, work: Work, error: TooLargeError) -> None:
+        """Read the same again in smaller parts, down to a row that is too large alone: it is set aside.
+
+        The producer has learnt what the topics take. So this is no refusal to wait after, and letters are made to fit.
+        """
         rows = _rows(got)
         if rows > 1:
-            self._limit = max(1, rows // 2)
+            self._suspects, self._limit = rows, rows // 2
+        elif work.letters:
+            self._shorten(got, work, error)
         else:
             why = [f"its output cannot be written: {error}"]
-            letter = DeadLetter(np.array([0]), "input_output_too_large", why)
-            if work.letters:
-                letter = work.letters[0]
-                self._letter_bytes = self._smaller(got, letter)
-            self._aside = (_only_row(got), letter)
+            self._aside = (_only_row(got), DeadLetter(np.array([0]), "input_output_too_large", why))
         # Whatever became of it: the logic believes in an answer that was not published.
         self._placing.rewind("too_large")
 
     def _set_aside(self, got: Collected, letter: DeadLetter) -> None:
-        """Commit the letter of the batch's only row alone, as large as the broker lets it be: its cap is found here.
-
-        In a turn of its own: a client that wrote something too large is replaced at its next commit, which is refused.
-        """
+        """Commit the letter of the batch's only row in place of its answer."""
         work = self._work()
         work.add(got.batches[0], [letter])
         try:
             self._publish(got, work, work.offsets(self._placing.metadata))
-            self._aside = None
+            self._aside, self._suspects = None, 0
         except TooLargeError as error:
-            smaller_bytes = self._smaller(got, letter)
-            if smaller_bytes >= self._letter_bytes:  # it was the smallest there is
-                self._refused(got, error)
-            self._letter_bytes = min(smaller_bytes, self._letter_bytes)
+            self._shorten(got, work, error)
         except RefusedError as error:
             self._refused(got, error)
         self._placing.rewind("too_large")
 
-    def _smaller(self, got: Collected, letter: DeadLetter) -> int:
-        """A cap below what this letter weighs as it is made now."""
-        work = self._work()
-        work.add(got.batches[0], [letter])
-        return record_bytes(work.sends[0]) - 1
+    def _shorten(self, got: Collected, work: Work, error: TooLargeError) -> None:
+        """A letter was too large: nothing to do if it is made smaller next time, else only waiting is left."""
+        again = self._work()
+        again.add(got.batches[0], work.letters)
+        if largest_bytes(again.sends[0]) >= largest_bytes(work.sends[0]):
+            self._refused(got, error)
 
     def _publish(self, got: Collected, work: Work, offsets: Mapping[Place, Committed]) -> None:
         """Commit the answers with their offsets, if what was read is of the topics that they will name.
@@ -206,7 +209,8 @@ class Answering:
             raise RefusedError(f"nothing was written: {error}") from error
 
     def _work(self) -> Work:
-        return Work(self._names, self._service, self._version, self._placing.lives.known, self._letter_bytes)
+        letter_bytes = self._producer.cap_bytes(DEAD_LETTERS)
+        return Work(self._names, self._service, self._version, self._placing.lives.known, letter_bytes)
 
 
 def _rows(got: Collected) -> int:

@@ -103,7 +103,10 @@ class RefusedError(BusError):
 
 
 class TooLargeError(RefusedError):
-    """A record is larger than its topic takes; the transaction was aborted."""
+    """A record, or a batch that records travel in, is larger than its topic takes; nothing was written.
+
+    The same records may pass next time, in smaller batches; a record that is too large alone never will.
+    """
 
 
 class FatalError(BusError):
@@ -185,6 +188,9 @@ class TransactionalProducer(Protocol):
 
         RetriableError if the id could not be taken anew: nothing was begun, and the caller's batch is not answered.
         """
+
+    def cap_bytes(self, role: str) -> int:
+        """The largest record that the role's topic takes, as far as is known: sizes are those of `record_size`."""
 
     def close(self) -> None:
         """Free everything without waiting."""

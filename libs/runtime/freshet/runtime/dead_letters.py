@@ -8,6 +8,7 @@ from freshet.contracts.batch import Batch, Headers, Record
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus import Place, Send
+from freshet.runtime.record_size import lone_batch_bytes
 
 _CONTEXT: Final = "freshet."
 _REDRIVEN: Final = "freshet.redriven"
@@ -16,11 +17,9 @@ _PRODUCERS: Final = "original."
 _TOPIC_ID: Final = "freshet.topic_id"
 ROLE: Final = "dead-letters"
 CAP_BYTES: Final = topic_table()[ROLE].max_message_bytes or 0
-"""What the topic takes if nobody altered it; the broker's own word counts (`record_bytes`)."""
+"""What the topic takes if nobody altered it."""
 _DETAIL_BYTES: Final = 512
 _KEPT_BYTES: Final = 4096
-_RECORD_BYTES: Final = 128  # batch header and varints, rounded up
-_HEADER_BYTES: Final = 10  # two lengths
 
 
 def dead_letters(
@@ -66,12 +65,6 @@ def dead_letters(
         partitions.append(record.partition())
         headers.append(told)
     return Send(ROLE, keys, values, partitions, headers)
-
-
-def record_bytes(send: Send) -> int:
-    """What the largest of these records weighs, rounded up: one that was refused for its size says where the cap is."""
-    headers = send.headers or [()] * len(send.values)
-    return max(_size_bytes(*record) for record in zip(send.keys, send.values, headers, strict=True))
 
 
 def producers_headers(headers: Headers | None) -> list[tuple[str, bytes | None]]:
@@ -144,7 +137,7 @@ def _fitting(
     key, value = record.key(), record.value()
     told = [(_PRODUCERS + name if is_context(name) else name, text) for name, text in record.headers() or ()]
     whole = [*told, *context]
-    if _size_bytes(key, value, whole) <= cap_bytes:
+    if lone_batch_bytes(key, value, whole) <= cap_bytes:
         return key, value, whole
     context = [*context, *_fingerprint(value or b"")]
     key, value = (key or b"")[:_KEPT_BYTES], (value or b"")[:_KEPT_BYTES]
@@ -154,14 +147,9 @@ def _fitting(
         if kept_bytes > _KEPT_BYTES:
             told = told[:kept]
             break
-    if _size_bytes(key, value, [*told, *context]) <= cap_bytes:
+    if lone_batch_bytes(key, value, [*told, *context]) <= cap_bytes:
         return key, value, [*told, *context]
     return None, b"", context
-
-
-def _size_bytes(key: bytes | None, value: bytes | None, headers: Headers) -> int:
-    told_bytes = sum(len(name.encode()) + len(text or b"") + _HEADER_BYTES for name, text in headers)
-    return len(key or b"") + len(value or b"") + told_bytes + _RECORD_BYTES
 
 
 def _fingerprint(value: bytes) -> list[tuple[str, bytes | None]]:

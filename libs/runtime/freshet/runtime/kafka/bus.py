@@ -5,7 +5,13 @@ from concurrent.futures import Future
 from functools import cached_property
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec, TopicDescription  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+    TopicDescription,
+)
 
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus import Assignor, Place, Span, TopicIds
@@ -54,7 +60,7 @@ class KafkaBus:
             self.names.transactional_id(service, slot),
             self._transaction_timeout_ms,
         )
-        return KafkaTransactionalProducer(settings, self.names.topic, reopen=reopen)
+        return KafkaTransactionalProducer(settings, self.names.topic, self._max_message_bytes, reopen=reopen)
 
     def producer(self) -> KafkaProducer:
         """See `bus.Bus`."""
@@ -103,6 +109,15 @@ class KafkaBus:
     def topic_id(self, role: str) -> str:
         """See `bus.Bus`."""
         return self.ask_topic_ids([role])()[role]
+
+    def _max_message_bytes(self, role: str) -> int | None:
+        """What the role's topic takes; None if the cluster does not tell, for want of a right or for now."""
+        resource = ConfigResource(ResourceType.TOPIC, self.names.topic(role))
+        try:
+            asked = self._admin.describe_configs([resource], request_timeout=REQUEST_TIMEOUT_S)[resource]
+            return int(asked.result()["max.message.bytes"].value)
+        except KafkaException:
+            return None
 
     def _partitions(self, topic: str) -> list[int]:
         """Numbers of the topic's partitions, ascending; none if it does not exist."""

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from freshet.contracts.topics import topic_table
 from freshet.runtime import failpoints
 from freshet.runtime.bus import (
     POLL_FIRST,
@@ -22,13 +21,13 @@ from freshet.runtime.bus import (
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S
 from freshet.runtime.kafka.connection import ConnectionErrors
 from freshet.runtime.kafka.errors import bus_error, kafka_error, translated
+from freshet.runtime.record_caps import RecordCaps
 from freshet.runtime.watchdog import Watchdog
 
 _COMMIT_DEADLINE_S: Final = 30.0
 _HUNG_S: Final = REQUEST_TIMEOUT_S + 5.0  # each call is bounded by the request timeout: beyond, it never comes back
-_DEFAULT_MAX_MESSAGE_BYTES: Final = 1_048_588  # Kafka's own, for topics whose stanza does not say
-_RECORD_OVERHEAD_BYTES: Final = 128  # batch header and varints, rounded up
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
+_PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # what an abort does to the rest
 
 
 class KafkaTransactionalProducer:
@@ -39,19 +38,34 @@ class KafkaTransactionalProducer:
     fences any copy still on its way. Who may not take its id back (`reopen=False`) ends instead, and so does the copy.
     """
 
-    def __init__(self, config: dict[str, Any], topic: Callable[[str], str], *, reopen: bool) -> None:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        topic: Callable[[str], str],
+        ask_cap: Callable[[str], int | None],
+        *,
+        reopen: bool,
+    ) -> None:
+        """`ask_cap`: the `max.message.bytes` of a role's topic, None if that cannot be told now."""
         self._config = config | {"on_delivery": self._on_delivery, "error_cb": self._on_error}
         self._errors = ConnectionErrors()
         self._topic = topic
         self._reopen = reopen
         self._producer: Producer | None = None
-        self._undelivered: list[KafkaError] = []
+        self._undelivered: list[tuple[KafkaError, str]] = []
+        self._caps = RecordCaps(
+            ask_cap,
+            reopen=reopen,
+            most_bytes=int(config["message.max.bytes"]),
+            exact=config.get("compression.type", config.get("compression.codec", "none")) == "none",
+        )
         self._suspect = self._asked = False
         self._watchdog = Watchdog().start()
 
     def open(self) -> None:
         """See `bus.TransactionalProducer`."""
-        self._producer = Producer(self._config)
+        batch_bytes = min(self._caps.batch_bytes, int(self._config.get("batch.size", self._caps.batch_bytes)))
+        self._producer = Producer(self._config | {"batch.size": batch_bytes})
         with translated(f"taking over transactional id {self._config['transactional.id']}"):
             self._retried(lambda: self._client.init_transactions(REQUEST_TIMEOUT_S), "taking over the transactional id")
         self._suspect = self._asked = False
@@ -62,9 +76,8 @@ class KafkaTransactionalProducer:
         # through a broker's restart hangs in its first `send_offsets_to_transaction`; a new one does not.
         if not self._suspect:  # else it is replaced below, and a poll might only tell what it died of
             self._client.poll(0)
-        if not self._reopen and any(map(_oversize, transaction.sends)):
-            # Before it begins: sent, it would leave this client suspect, which is the end of one that may not re-open.
-            raise TooLargeError("a record is larger than its topic takes; nothing was written.")
+        # Before it begins: sent, it would leave this client suspect, which is the end of one that may not re-open.
+        self._caps.check(transaction.sends)
         if self._suspect:
             if not self._reopen:
                 raise SuspectError(self._config["transactional.id"])
@@ -119,27 +132,44 @@ class KafkaTransactionalProducer:
 
     def _abort(self, cause: KafkaError, transaction: Transaction) -> None:
         """Undo the open transaction and say so, or say that this client is finished."""
-        # Asked only now: the broker's answer to an oversize record may reach us as any other error.
-        too_large = cause.code() in _TOO_LARGE or any(map(_oversize, transaction.sends))
-        if cause.fatal() or not (cause.txn_requires_abort() or too_large):
+        self._client.poll(0)  # tells what was refused, which may reach us as any other error
+        # `_STATE`: an earlier record of this transaction was refused while the later ones were being handed over.
+        undone = cause.txn_requires_abort() or cause.code() == KafkaError._STATE or self._too_large(cause)
+        if cause.fatal() or not undone:
             raise FatalError(
                 f"committing a transaction: {cause.str()} ({cause.name()}). This producer cannot go on; the supervisor "
                 "restarts the process, and the next owner of the transactional id settles what is open."
             )
+        failure: BaseException | None = None
         try:
             self._retried(lambda: self._client.abort_transaction(REQUEST_TIMEOUT_S), "aborting")
         except (KafkaException, SystemError) as error:
-            if not (too_large and self._reopen):
-                raise FatalError(
-                    f"an abort failed: {kafka_error(error).str()}. The process must be restarted."
-                ) from error
-            # After an oversize record the client raises its own epoch, and may then take itself for fenced. Nothing was
-            # committed; its next commit is refused once, so that a poll tells whether somebody really has our place.
-        self._suspect = (
-            self._suspect or too_large
-        )  # its sequence numbers are out of step: the next transaction would fail
-        reasons = "; ".join(dict.fromkeys(error.str() for error in (*self._undelivered, cause)))
-        raise (TooLargeError if too_large else RefusedError)(f"the transaction was aborted: {reasons}.")
+            failure = error
+        too_large = self._too_large(cause)  # once more: the abort has waited for all answers
+        # After an oversize record the client raises its own epoch, and may then take itself for fenced. Nothing was
+        # committed, and the next poll tells whether somebody really has our place.
+        if failure is not None and not (too_large and self._reopen):
+            raise FatalError(
+                f"an abort failed: {kafka_error(failure).str()}. The process must be restarted."
+            ) from failure
+        errors = [error for error, _ in self._undelivered if error.code() not in _PURGED]
+        reasons = "; ".join(dict.fromkeys(error.str() for error in (*errors, cause)))
+        if not too_large:
+            raise RefusedError(f"the transaction was aborted: {reasons}.")
+        # Its sequence numbers are out of step: the next transaction would fail. Whoever is told of this polls next.
+        self._suspect = self._asked = True
+        topics = {topic for error, topic in self._undelivered if error.code() in _TOO_LARGE}
+        sends = transaction.sends
+        self._caps.refused(sends, {send.role for send in sends if self._topic(send.role) in topics})
+        raise TooLargeError(f"the transaction was aborted: {reasons}.")
+
+    def _too_large(self, cause: KafkaError) -> bool:
+        """Whether something of this transaction was refused for its size, as far as is known."""
+        return any(error.code() in _TOO_LARGE for error in (cause, *(error for error, _ in self._undelivered)))
+
+    def cap_bytes(self, role: str) -> int:
+        """See `bus.TransactionalProducer`."""
+        return self._caps.of(role)
 
     def close(self) -> None:
         """See `bus.TransactionalProducer`."""
@@ -151,9 +181,9 @@ class KafkaTransactionalProducer:
         assert self._producer is not None, "open() comes first"
         return self._producer
 
-    def _on_delivery(self, error: KafkaError | None, _message: Message) -> None:
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._undelivered.append(error)
+            self._undelivered.append((error, message.topic() or ""))
 
     def _on_error(self, error: KafkaError) -> None:
         self._suspect = True
@@ -195,13 +225,6 @@ class KafkaProducer:
     def close(self) -> None:
         """See `bus.Producer`."""
         self._producer.purge()
-
-
-def _oversize(send: Send) -> bool:
-    """Whether a record is larger than its topic takes."""
-    limit = topic_table()[send.role].max_message_bytes or _DEFAULT_MAX_MESSAGE_BYTES
-    rows = zip(send.keys, send.values, strict=True)
-    return any(len(key or b"") + len(value or b"") + _RECORD_OVERHEAD_BYTES > limit for key, value in rows)
 
 
 def enqueue(

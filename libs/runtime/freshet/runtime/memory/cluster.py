@@ -8,8 +8,9 @@ from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus import RetriableError
 from freshet.runtime.memory.group import Group
 from freshet.runtime.memory.log import At, PartitionLog
-from freshet.runtime.memory.topic import DEFAULT_MAX_MESSAGE_BYTES, Topic
+from freshet.runtime.memory.topic import Topic
 from freshet.runtime.memory.transaction import Step, TransactionCoordinator
+from freshet.runtime.record_caps import KAFKAS_CAP_BYTES
 
 Failpoint = Callable[[Step, str], None]
 Before = Callable[[str, str], None]
@@ -39,6 +40,8 @@ class MemoryCluster:
         self.before: Before | None = None
         self.stale: Stale | None = None
         self.disconnects = 0
+        self.tells_caps = True
+        """Whether clients may ask what a topic takes; else they only see what it refuses."""
         self.transactions = TransactionCoordinator(transaction_timeout_ms)
         self._topics: dict[str, Topic] = {}
         self._topics_created = 0
@@ -65,10 +68,10 @@ class MemoryCluster:
                 self.create_topic(
                     names.topic(role),
                     partitions if stanza.partitions == "pipeline" else stanza.partitions,
-                    stanza.max_message_bytes or DEFAULT_MAX_MESSAGE_BYTES,
+                    stanza.max_message_bytes or KAFKAS_CAP_BYTES,
                 )
 
-    def create_topic(self, name: str, partitions: int, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
+    def create_topic(self, name: str, partitions: int, max_message_bytes: int = KAFKAS_CAP_BYTES) -> None:
         """A new topic with a new id; subscribed groups rebalance."""
         assert name not in self._topics, f"topic {name} exists"
         self._topics[name] = self._made(name, partitions, max_message_bytes)

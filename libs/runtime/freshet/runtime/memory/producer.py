@@ -1,6 +1,7 @@
 """Producers in memory: transactional for the loops, plain for states and artifacts."""
 
 from collections.abc import Callable
+from typing import Final
 
 from freshet.runtime.bus import (
     POLL_FIRST,
@@ -18,6 +19,9 @@ from freshet.runtime.memory.cluster import MemoryCluster
 from freshet.runtime.memory.group import Membership
 from freshet.runtime.memory.log import At
 from freshet.runtime.memory.transaction import Session
+from freshet.runtime.record_caps import RecordCaps
+
+_MOST_BYTES: Final = 2**30  # no limit of the client's own
 
 
 class MemoryTransactionalProducer:
@@ -37,6 +41,7 @@ class MemoryTransactionalProducer:
         self._opened: Session | None = None
         self._disconnects = 0
         self._suspect = self._asked = False
+        self._caps = RecordCaps(self._max_message_bytes, reopen=reopen, most_bytes=_MOST_BYTES)
 
     @client_call
     def open(self) -> None:
@@ -48,6 +53,7 @@ class MemoryTransactionalProducer:
     @client_call
     def commit(self, transaction: Transaction) -> None:
         """See `bus.TransactionalProducer`."""
+        self._caps.check(transaction.sends)
         if self._suspect or self._disconnects != self.cluster.disconnects:
             if not self._reopen:
                 raise SuspectError(self.client)
@@ -61,8 +67,7 @@ class MemoryTransactionalProducer:
         try:
             self.cluster.reached("begun", self.client)
             for send in transaction.sends:
-                topic = self.cluster.topic(self._topic(send.role))
-                topic.append(send, self.cluster.now_ms, transactions.current(self._session))
+                self._append(send, transaction)
             self.cluster.reached("produced", self.client)
             if transaction.offsets:
                 self._send_offsets(transaction)
@@ -77,10 +82,27 @@ class MemoryTransactionalProducer:
         self._suspect = self.cluster.now_ms - began_ms > SUSPECT_S * 1000
         self.cluster.reached("committed", self.client)
 
+    def cap_bytes(self, role: str) -> int:
+        """See `bus.TransactionalProducer`."""
+        return self._caps.of(role)
+
     @client_call
     def close(self) -> None:
         """See `bus.TransactionalProducer`."""
         self._opened = None
+
+    def _append(self, send: Send, transaction: Transaction) -> None:
+        topic = self.cluster.topic(self._topic(send.role))
+        opened = self.cluster.transactions.current(self._session)
+        try:
+            topic.append(send, self.cluster.now_ms, opened, self._caps.batch_bytes)
+        except TooLargeError:
+            self._caps.refused(transaction.sends, {send.role})
+            raise
+
+    def _max_message_bytes(self, role: str) -> int | None:
+        topic = self.cluster.find_topic(self._topic(role))
+        return topic.max_message_bytes if topic is not None and self.cluster.tells_caps else None
 
     def _send_offsets(self, transaction: Transaction) -> None:
         membership = transaction.membership

@@ -1,15 +1,11 @@
-"""A topic: partitions, a key's place among them, and a limit of size."""
-
-from typing import Final
+"""A topic: partitions, a key's place among them, and a limit on the batches that records arrive in."""
 
 from freshet.contracts.murmur2 import partition_for
 from freshet.runtime.bus import RetriableError, Send, TooLargeError
 from freshet.runtime.memory.log import At, PartitionLog, Payload
 from freshet.runtime.memory.transaction import OpenTransaction
-
-DEFAULT_MAX_MESSAGE_BYTES: Final = 1_048_588  # Kafka's own default of max.message.bytes
-
-_BATCH_OVERHEAD_BYTES: Final = 70  # the limit is on a batch, here of one: 61 bytes of header, the rest lengths
+from freshet.runtime.record_caps import BATCH_BYTES
+from freshet.runtime.record_size import BATCH_HEADER_BYTES, record_bytes
 
 
 class Topic:
@@ -32,25 +28,47 @@ class Topic:
             raise RetriableError(f"topic {self.name} has {len(self.logs)} partitions, none with number {partition}.")
         return self.logs[partition]
 
-    def append(self, send: Send, timestamp_ms: int, transaction: OpenTransaction | None = None) -> list[int]:
-        """Write the rows in order; their offsets. Raises TooLargeError at the first row that does not fit."""
+    def append(
+        self,
+        send: Send,
+        timestamp_ms: int,
+        transaction: OpenTransaction | None = None,
+        batch_bytes: int = BATCH_BYTES,
+    ) -> list[int]:
+        """Write the rows in order; their offsets. Raises TooLargeError at the first batch that does not fit.
+
+        As a client does, it puts rows of one partition into a batch until that would exceed `batch_bytes`.
+        """
         offsets = []
+        filled: dict[int, tuple[int, int]] = {}  # rows and bytes of each partition's last batch
         for row, (key, value) in enumerate(zip(send.keys, send.values, strict=True)):
             payload = Payload(key, value, send.headers[row] if send.headers is not None else None)
-            size_bytes = payload.size_bytes() + _BATCH_OVERHEAD_BYTES
-            if size_bytes > self.max_message_bytes:
-                raise TooLargeError(
-                    f"a record of {size_bytes} bytes is larger than {self.max_message_bytes}, the most that topic "
-                    f"{self.name} takes: cut it, or raise max_message_bytes in schemas/topics.yaml."
-                )
-            log = self.log(send.partitions[row] if send.partitions is not None else self._partition_of(key))
+            partition = send.partitions[row] if send.partitions is not None else self._partition_of(key)
+            filled[partition] = _with(payload, *filled.get(partition, (0, BATCH_HEADER_BYTES)), batch_bytes)
+            self._check(*filled[partition])
+            log = self.log(partition)
             if transaction is not None:
                 transaction.logs.add(log)
             offsets.append(log.append(timestamp_ms, payload, transaction))
         return offsets
+
+    def _check(self, rows: int, size_bytes: int) -> None:
+        if size_bytes > self.max_message_bytes:
+            raise TooLargeError(
+                f"a batch of {rows} records and {size_bytes} bytes is larger than {self.max_message_bytes}, the most "
+                f"that topic {self.name} takes: cut it, or raise max_message_bytes in schemas/topics.yaml."
+            )
 
     def _partition_of(self, key: bytes | None) -> int:
         if key is not None:
             return partition_for(key, len(self.logs))
         self._null_keys += 1
         return (self._null_keys - 1) % len(self.logs)
+
+
+def _with(payload: Payload, rows: int, size_bytes: int, batch_bytes: int) -> tuple[int, int]:
+    """Rows and bytes of the batch that takes this record: the last one, or else a new one."""
+    grown_bytes = size_bytes + record_bytes(payload.key, payload.value, payload.headers, rows)
+    if rows and grown_bytes > batch_bytes:
+        return 1, BATCH_HEADER_BYTES + record_bytes(payload.key, payload.value, payload.headers)
+    return rows + 1, grown_bytes
