@@ -7,9 +7,10 @@ import pytest
 
 from freshet.contracts.logic import Effect
 from freshet.contracts.schemas import schema_lock
+from freshet.runtime.bus import Collected, ExpiredError, FatalError, Place, RetriableError, Send, Transaction
 from freshet.runtime.bus import Committed as At
-from freshet.runtime.bus import FatalError, Place, RetriableError, Send, Transaction
 from freshet.runtime.memory import STEPS, SimulatedCrash, Step
+from freshet.runtime.memory.consumer import MemoryGroupConsumer
 from support.loops import NAMES, Answerer, Stand
 
 
@@ -215,6 +216,29 @@ def test_expired_records_stop_the_service_or_leave_a_dead_letter() -> None:
         stand.turn(again)
         assert stand.answers() == [(0, offset) for offset in range(12, 20)]
         assert [letter["freshet.reason"] for letter in stand.dead()] == ["input_expired"]
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_an_offset_that_the_topic_still_holds_has_not_expired(monkeypatch: pytest.MonkeyPatch, skip: bool) -> None:
+    """The broker may refuse an offset for a moment, as after a change of leaders: it is read again, nobody stops."""
+    stand = Stand()
+    stand.feed(5, 0)
+    loop = stand.loop(Answerer(), skip_expired=skip)
+    stand.turn(loop)
+    stand.feed(5, 0)
+    collect, positions = MemoryGroupConsumer.collect, [3, 5, 5]
+
+    def refusing(self: MemoryGroupConsumer, limit: int, limit_bytes: int, timeout_s: float) -> Collected | None:
+        if positions:
+            raise ExpiredError(Place("features", 0), positions.pop())
+        return collect(self, limit, limit_bytes, timeout_s)
+
+    monkeypatch.setattr(MemoryGroupConsumer, "collect", refusing)
+    stand.turn(loop)
+    assert not positions, "too weak"
+    assert stand.answers() == stand.inputs()
+    assert len(stand.answers()) == 10
+    assert stand.dead() == []
 
 
 def test_expired_records_are_found_again_where_the_broker_could_not_be_asked() -> None:

@@ -190,6 +190,10 @@ class Placing:
         place, span = error.place, self._group.span(error.place)
         if error.position > span.high:
             raise lost_end(place, error.position, span) from error
+        if error.position >= span.low:
+            # A client says so too while a new leader does not know its end yet. What is there is read again.
+            self._log.warning("nothing_expired", place=place, position=error.position, span=span)
+            return
         if not skip:
             raise FatalError(
                 f"{error} The topic holds {span.low} to {span.end}: its retention has overtaken us. Raise the "
