@@ -1,6 +1,7 @@
 """One pipeline's trouble is its own, a hopeless worker leaves its partitions, and a slot has one owner."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from freshet.inference.core.partitions import ModelMissingError
 from freshet.runtime.bus import FatalError
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.loop import Loop
-from freshet.runtime.main import _turn
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.slot import hold_slot
 from freshet.runtime.supervised import Supervised
+from freshet.runtime.turning import Turners
 from support.loops import NAMES, Answerer, Stand
 
 
@@ -53,7 +54,8 @@ def test_one_pipelines_fatal_error_does_not_stop_its_neighbour() -> None:
     stand.feed(20)
     for _ in range(200):
         stand.clock.advance(60)
-        _turn([good, bad])
+        good.step(0.0)
+        bad.step(0.0)
     assert stand.answers() == stand.inputs()
     assert ill.made == ill.closed == 4
     assert bad.unready() == "pipeline a: a/0 was reset to 0."
@@ -63,7 +65,70 @@ def test_a_process_ends_when_nothing_is_left_that_serves() -> None:
     """Its supervisor sees the exit code and the reason."""
     bad = Supervised(Ill(FatalError("no rights.")).make, ManualClock(), "a")
     with pytest.raises(FatalError, match="no rights"):
-        _turn([bad])
+        Turners([bad], threading.Event()).run()
+
+
+class Turned:
+    """A loop that does something at each turn."""
+
+    beat_s = 0.0
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+        self.closed = False
+
+    def step(self, timeout_s: float) -> int:
+        """Do it."""
+        assert not self.closed, "turned by somebody after it was closed"
+        self._act()
+        return 0
+
+    def unready(self) -> str | None:
+        """It never says."""
+        return None
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+def test_a_call_that_blocks_one_pipeline_delays_no_other() -> None:
+    """While one waits for its coordinator, the other one turns on; at the end both have finished their turns."""
+    stop, blocked, answer = threading.Event(), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        blocked.set()
+        answer.wait()
+
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        if blocked.is_set():
+            turns += 1
+        if turns == 100:
+            stop.set()
+
+    loops = [Turned(wait), Turned(count)]
+    turners = Turners(loops, stop)
+    turners.run()
+    assert turns >= 100
+    answer.set()
+    turners.end()
+    for loop in loops:
+        loop.close()
+
+
+def test_what_one_loop_does_not_survive_ends_the_process() -> None:
+    """A bug in one pipeline's loop: the others finish their turns, and it is raised where the process is run."""
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    turners = Turners([Turned(lambda: None), Turned(fail)], threading.Event())
+    with pytest.raises(ZeroDivisionError):
+        turners.run()
+    turners.end()
 
 
 class WithoutModels(Answerer):
@@ -97,7 +162,8 @@ def test_a_hopeless_fixed_slot_leaves_its_partitions_to_a_healthy_neighbour() ->
     def turn(times: int = 20) -> None:
         for _ in range(times):
             stand.clock.advance(60)
-            _turn([away, healthy])
+            away.step(0.0)
+            healthy.step(0.0)
 
     def session_ends() -> None:
         (member,) = (name for name in stand.cluster.group(NAMES.group("inference")).members if "inference-0" in name)

@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import IO, Final
 
@@ -34,10 +33,8 @@ from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.slot import hold_slot
 from freshet.runtime.supervised import Supervised, Turning
 from freshet.runtime.telemetry import Metrics, configure_logs
+from freshet.runtime.turning import Turners
 
-_POLL_S: Final = 0.1
-_TURN_ROWS: Final = 2000  # several pipelines share one thread: nobody waits for more than this many rows of another
-_IDLE_S: Final = 0.005
 _BACK_OFF_S: Final = 1.0
 _STUCK_S: Final = 120.0  # twice max.poll.interval.ms: by then the group has given our partitions away
 _STARTED_MS: Final = time.time_ns() // 1_000_000
@@ -58,6 +55,7 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     metrics = Metrics()
     slots: list[IO[str] | None] = []
     loops: list[Turning] = []
+    turners: Turners | None = None
     health = HealthServer(
         settings.http_host,
         settings.http_port,
@@ -75,8 +73,8 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
         # What is there now stays: collections need not look at it again, and then rarely at the rest.
         gc.freeze()
         gc.set_threshold(100_000)
-        while not stop.is_set():
-            _turn(loops)
+        turners = Turners(loops, stop)
+        turners.run()
     except (SettingsError, RightsError) as error:
         log.error("settings", error=str(error))
         return EXIT_SETTINGS
@@ -89,6 +87,8 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
         return EXIT_FATAL
     finally:
         with _shutdown_budget(settings.shutdown_s):
+            if turners is not None:
+                turners.end()
             for loop in loops:
                 loop.close()
             health.close()
@@ -136,8 +136,6 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
             )
         ]
     options = LoopOptions(skip_expired=settings.on_expired == "skip")
-    if len(pipelines) > 1:
-        options = replace(options, batch_rows=_TURN_ROWS)
     make = partial(_loop, service, settings, metrics, options)
     return [Supervised(partial(make, pipeline), clock, pipeline) for pipeline in pipelines]
 
@@ -168,16 +166,6 @@ def _context(settings: Settings, pipeline: str, transaction_timeout_ms: int) -> 
         settings.bootstrap_servers, names, extra=settings.kafka, transaction_timeout_ms=transaction_timeout_ms
     )
     return Context(names, settings, bus, Process(settings.host, os.getpid(), _STARTED_MS))
-
-
-def _turn(loops: Sequence[Turning]) -> None:
-    if len(loops) == 1:
-        loops[0].step(_POLL_S)
-    elif not sum(loop.step(0.0) for loop in loops):
-        time.sleep(_IDLE_S)
-    failed = [loop.error for loop in loops if isinstance(loop, Supervised) and loop.failed]
-    if failed and len(failed) == len(loops) and failed[0] is not None:
-        raise failed[0]
 
 
 def _stuck(loops: Sequence[Turning]) -> str | None:
