@@ -1,8 +1,10 @@
 """A service as a process: what it tells its surroundings, and how it ends."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,28 @@ def test_a_pipeline_that_nobody_has_published_is_named(kafka: str, stage: Stage,
         assert "'lones' is not published" in reason
         assert "freshet apply" in reason
         assert process.terminate() == 0
+
+
+def test_two_pipelines_of_one_process_are_both_served(kafka: str, stage: Stage, tmp_path: Path) -> None:
+    """Each by a thread of its own: both answer, and both leave in order when the process is told to stop."""
+    folder = tmp_path / "credit"
+    shutil.copytree(pipelines_dir() / "loans", folder)
+    spec = folder / "pipeline.yaml"
+    spec.write_text(spec.read_text().replace("pipeline: loans", "pipeline: credit"))
+    both = ("ingestion", "--pipelines", "loans,credit")
+    with (
+        Stage(kafka, stage.names.namespace, folder, tmp_path) as other,
+        Process(kafka, stage.names.namespace, tmp_path / "log", *both) as process,
+    ):
+        other.apply()
+        for applied in (stage, other):
+            applied.producer.send(Send("events", [b"ada"] * 7, [framed(loan())] * 7))
+        for applied in (stage, other):
+            until(partial(_answered, applied), "its answers")
+        ready(process)
+        assert process.terminate() == 0
+        assert process.log("stopped")
+
+
+def _answered(stage: Stage) -> bool:
+    return stage.unread("ingestion", "events") == 0
