@@ -40,6 +40,9 @@ _GRANT: Final = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "WRITE on the topics of this namespace",  # told to an idempotent producer
 }
 
+RIGHTS: Final = frozenset(_GRANT)
+"""What the broker says for want of a right."""
+
 
 def kafka_error(error: BaseException) -> KafkaError:
     """The KafkaError inside an exception; on a fatal error the client may hide it as the cause of a SystemError."""

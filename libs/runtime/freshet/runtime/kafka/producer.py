@@ -20,7 +20,7 @@ from freshet.runtime.bus import (
 )
 from freshet.runtime.kafka.config import REQUEST_TIMEOUT_S
 from freshet.runtime.kafka.connection import ConnectionErrors
-from freshet.runtime.kafka.errors import bus_error, kafka_error, translated
+from freshet.runtime.kafka.errors import RIGHTS, bus_error, kafka_error, translated
 from freshet.runtime.record_caps import RecordCaps
 from freshet.runtime.watchdog import Watchdog
 
@@ -152,6 +152,9 @@ class KafkaTransactionalProducer:
             raise FatalError(
                 f"an abort failed: {kafka_error(failure).str()}. The process must be restarted."
             ) from failure
+        if cause.code() in RIGHTS:  # the broker would refuse it again and again, and does not say which topic it was
+            written = sorted({self._topic(send.role) for send in transaction.sends})
+            raise bus_error(cause, f"committing a transaction that writes to {' and '.join(written) or 'no topic'}")
         errors = [error for error, _ in self._undelivered if error.code() not in _PURGED]
         reasons = "; ".join(dict.fromkeys(error.str() for error in (*errors, cause)))
         if not too_large:
