@@ -13,7 +13,7 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "house")
 
-pytest_plugins = ["support.broker"]
+pytest_plugins = ["support.broker", "support.secured"]
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +25,16 @@ _BYTES = 65_536
 class Process:
     """`freshet run …`, with its log; it is killed when the context is left."""
 
-    def __init__(self, bootstrap_servers: str, namespace: str, log: Path, *arguments: str) -> None:
+    def __init__(
+        self, bootstrap_servers: str, namespace: str, log: Path, *arguments: str, kafka: Mapping[str, str] | None = None
+    ) -> None:
+        """`kafka`: further client settings, such as a user and its password."""
         self._log = log
-        environment = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, "FRESHET_NAMESPACE": namespace}
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+            "FRESHET_NAMESPACE": namespace,
+            "FRESHET_KAFKA": json.dumps(dict(kafka or {})),
+        }
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "freshet.cli", "run", *arguments],
@@ -47,10 +54,14 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    def lines(self) -> list[dict[str, Any]]:
+        """All lines of its log."""
+        lines = self._log.read_text().rpartition("\n")[0].splitlines()  # the last one may be half written
+        return list(map(json.loads, lines))
+
     def log(self, event: str) -> list[dict[str, Any]]:
         """All lines of its log that report this event."""
-        lines = self._log.read_text().rpartition("\n")[0].splitlines()  # the last one may be half written
-        return [line for line in map(json.loads, lines) if line["event"] == event]
+        return [line for line in self.lines() if line["event"] == event]
 
     def logged(self, event: str) -> dict[str, Any]:
         """The first such line, waited for."""
