@@ -145,6 +145,9 @@ class KafkaTransactionalProducer:
             self._retried(lambda: self._client.abort_transaction(REQUEST_TIMEOUT_S), "aborting")
         except (KafkaException, SystemError) as error:
             failure = error
+        if cause.code() in RIGHTS:  # the broker would refuse it again and again, and does not say which topic it was
+            written = sorted({self._topic(send.role) for send in transaction.sends})
+            raise bus_error(cause, f"committing a transaction that writes to {' and '.join(written) or 'no topic'}")
         too_large = self._too_large(cause)  # once more: the abort has waited for all answers
         # After an oversize record the client raises its own epoch, and may then take itself for fenced. Nothing was
         # committed, and the next poll tells whether somebody really has our place.
@@ -152,9 +155,6 @@ class KafkaTransactionalProducer:
             raise FatalError(
                 f"an abort failed: {kafka_error(failure).str()}. The process must be restarted."
             ) from failure
-        if cause.code() in RIGHTS:  # the broker would refuse it again and again, and does not say which topic it was
-            written = sorted({self._topic(send.role) for send in transaction.sends})
-            raise bus_error(cause, f"committing a transaction that writes to {' and '.join(written) or 'no topic'}")
         errors = [error for error, _ in self._undelivered if error.code() not in _PURGED]
         reasons = "; ".join(dict.fromkeys(error.str() for error in (*errors, cause)))
         if not too_large:
