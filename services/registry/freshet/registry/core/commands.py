@@ -70,9 +70,13 @@ def _rollback(state: PipelineState, command: Command, now_ms: int) -> list[Annou
 
 
 def _nowhere(state: PipelineState) -> str:
-    left = [version for version in state.models if state.admitted(version) and state.left_behind(version)]
-    known = f" {', '.join(sorted(left, key=Version.parse))} was rolled back from." if left else ""
-    return f"nothing else to go back to has served.{known} Promote the version that is to answer."
+    left = sorted((v for v in state.models if state.admitted(v) and state.left_behind(v)), key=Version.parse)
+    if not left:
+        return "nothing has served before: promote a version instead."
+    return (
+        f"nothing older is left to go back to: {', '.join(left)} was rolled back from. If it is to answer again, name "
+        f"it: `freshet model promote {left[-1]} --pipeline {state.name}`."
+    )
 
 
 def _pause(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:  # noqa: ARG001
