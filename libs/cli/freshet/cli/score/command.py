@@ -45,7 +45,10 @@ def score(
 
 
 def scored(bus: Bus, spec: PipelineSpec) -> Scoring:
-    """Compare all predictions that are there now with all labels. Memory is some 40 bytes for each label."""
+    """Compare all predictions that are there now with all labels.
+
+    Memory is some 120 bytes for each label, however many predictions there are.
+    """
     known = LabelTable()
     for batch, at, columns in _records(bus, "labels", "Label"):
         values = _truths(_strings(columns, "label"), spec)
