@@ -22,7 +22,7 @@ DOCUMENT = HERE.parents[1] / "docs/clients.md"
         (sys.executable, [], "id.py"),
         ("node", [], "id.js"),
         ("java", [], "Id.java"),
-        ("go", ["run"], "id.go"),
+        pytest.param("go", ["run"], "id.go", marks=pytest.mark.slow),  # it compiles its own library first
     ],
 )
 def test_every_language_computes_the_same_id(tool: str, arguments: list[str], file: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -109,8 +110,19 @@ def vector(partition: int, offset: int, values: Sequence[float] | None = None, s
         "source_offset": np.array([offset + 1_000]),
         "source_topic": Strings.repeat(SOURCE_TOPIC, 1),
     }
-    value = Encoder(current_schema("FeatureVector"), schema_id("FeatureVector")).encode(columns)[0]
+    value = _encoder().encode(columns)[0]
     return Row(partition, offset, value, f"card{offset % 7}".encode())
+
+
+@cache
+def _encoder() -> Encoder:
+    """Made once: it costs ten times what it does for one row."""
+    return Encoder(current_schema("FeatureVector"), schema_id("FeatureVector"))
+
+
+@cache
+def _decoder() -> Decoder:
+    return Decoder(current_schema("Prediction"))
 
 
 def _values(partition: int, offset: int) -> list[float]:
@@ -376,7 +388,7 @@ def answers(effects: Iterable[Effect]) -> list[Answer]:
     """All predictions, in the order of publication."""
     found = []
     for publish in of_kind(effects, Publish):
-        columns = Decoder(current_schema("Prediction")).decode(list(publish.values)).columns
+        columns = _decoder().decode(list(publish.values)).columns
         names = ("features_partition", "features_offset", "version", "epoch", "fallback", "label", "scores")
         lists = [plain(columns[name]) for name in names]
         assert publish.partitions == lists[0]
