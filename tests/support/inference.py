@@ -423,7 +423,7 @@ def as_bytes(effects: Iterable[Effect]) -> list[object]:
             case DeadLetter():
                 found.append((effect.rows.tolist(), effect.reason, list(effect.details), effect.schema_id))
             case Announce():
-                found.append((effect.role, effect.key, encode(effect.message)))
+                found.append((effect.role, effect.key, effect.message and encode(effect.message)))
             case _:
                 found.append(effect)
     return found

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from freshet.contracts.control import encode
 from freshet.contracts.logic import Fact
@@ -37,8 +38,18 @@ class Laws:
                     assert decision.subject in self.asked, f"{decision.subject} was never asked"
                     assert decision.subject not in self.answers, f"{decision.subject} is answered twice"
                     self.answers[decision.subject] = decision.verdict
+                case None if fact.role in ("models", "rollouts"):
+                    self._forget(fact.role)
         self.seen = len(log)
         self._at_rest()
+
+    def _forget(self, role: str) -> None:
+        """A pipeline was deleted: its numbers are free again."""
+        forgotten: tuple[dict[Any, Any], ...] = (self.rollouts,)
+        if role == "models":
+            forgotten = (self.states, self.digests, self.numbers, self.aliases)
+        for table in forgotten:
+            table.clear()
 
     def _rollout(self, rollout: Rollout) -> None:
         before = self.rollouts.get(rollout.epoch)

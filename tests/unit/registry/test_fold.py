@@ -70,12 +70,3 @@ def test_withdrawn_candidate_is_not_judged() -> None:
     world.decide()
     world.tell("candidates", f"fraud/{asked.manifest.digest}", None)
     assert world.settle() == []
-
-
-def test_deleted_pipeline_starts_no_rollout() -> None:
-    """A tombstone on the pipelines topic leaves what serves alone, and nothing new begins."""
-    world = served("a", policy="immediate")
-    world.tell("pipelines", "fraud/1", None)
-    world.publish(candidate("b"))
-    assert world.settle() == []
-    assert world.serving() == "1.0.0"

@@ -32,11 +32,13 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Write one control message. From `on_batch` it rides in the batch's transaction."""
+    """Write one control message, or with None the tombstone of its key. From `on_batch` it rides in the batch's
+    transaction.
+    """
 
     role: str
     key: str
-    message: Message
+    message: Message | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -83,6 +83,14 @@ def value_subject(names: TopicNames, role: str) -> str:
     return f"{names.topic(role)}-value"
 
 
+def subject_of(key: bytes) -> str:
+    """The subject that a record of the topic is about; empty for a registry's other records."""
+    try:
+        return str(json.loads(key).get("subject", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
 def released_records(namespace: str, pipelines: Sequence[str]) -> list[SchemaRecord]:
     """All released schemas under the subjects of the control topics, and of these pipelines' topics."""
     scopes = [TopicNames(namespace), *(TopicNames(namespace, pipeline) for pipeline in pipelines)]

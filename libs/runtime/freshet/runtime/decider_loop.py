@@ -157,12 +157,8 @@ class DeciderLoop:
 
     def _note(self, announced: Sequence[Announce], now_ms: int) -> None:
         for effect in announced:
-            self._log.info(
-                "decided",
-                role=effect.role,
-                key=effect.key,
-                message=effect.message.model_dump(mode="json", exclude={"manifest"}),
-            )
+            message = effect.message and effect.message.model_dump(mode="json", exclude={"manifest"})
+            self._log.info("decided", role=effect.role, key=effect.key, message=message)
             self.decider.fold(Fact(effect.role, effect.key, effect.message, now_ms))
 
     def unready(self) -> str | None:

@@ -20,10 +20,11 @@ from freshet.contracts.schema_records import (
     fold_schemas,
     missing,
     released_records,
+    subject_of,
     value_subject,
 )
 from freshet.contracts.schemas import Schema
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus import Bus, FatalError, Send, Transaction, TransactionalProducer
 from freshet.runtime.reading import everything
 
@@ -108,6 +109,39 @@ def publish_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, ev
         return found, [*_schema_sends(found.schemas), *([record] if found.changed else [])]
 
     return _as_single_writer(bus, decide)
+
+
+def withdraw_pipeline(bus: Bus, names: TopicNames) -> int:
+    """Write a tombstone for all that is published of a pipeline but what the registry owns, in one transaction.
+
+    That is: its specifications, the schemas of its topics, its candidates, cut-overs and workers. Its services must
+    have ended. Idempotent; returns how many records were withdrawn.
+    """
+    prefix = f"{names.pipeline}/".encode()
+    subjects = {value_subject(names, role) for role, topic in topic_table().items() if topic.per_pipeline}
+    of_ours: dict[str, Callable[[bytes], bool]] = {
+        **dict.fromkeys(("pipelines", "candidates", "cutovers"), lambda key: key.startswith(prefix)),
+        "workers": lambda key: key.split(b"/")[1:2] == [names.pipeline.encode()],
+        "schemas": lambda key: subject_of(key) in subjects,
+    }
+
+    def decide() -> tuple[int, list[Send]]:
+        sends = [
+            Send(role, keys, [None] * len(keys)) for role, ours in of_ours.items() if (keys := _there(bus, role, ours))
+        ]
+        return sum(len(send.keys) for send in sends), sends
+
+    return _as_single_writer(bus, decide)
+
+
+def _there(bus: Bus, role: str, ours: Callable[[bytes], bool]) -> list[bytes | None]:
+    """The keys of ours whose newest record is no tombstone, in order."""
+    there: dict[bytes | None, bool] = {}
+    for batch in everything(bus, role):
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            if key is not None and ours(key):
+                there[key] = value is not None
+    return [key for key, stands in there.items() if stands]
 
 
 def _as_single_writer(bus: Bus, decide: Callable[[], tuple[T, list[Send]]]) -> T:

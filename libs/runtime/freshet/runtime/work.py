@@ -81,5 +81,6 @@ class Work:
 
 
 def announcement(effect: Announce) -> Send:
-    """The record of one control message."""
-    return Send(effect.role, [effect.key.encode()], [encode(effect.message)])
+    """The record of one control message, or a tombstone."""
+    value = None if effect.message is None else encode(effect.message)
+    return Send(effect.role, [effect.key.encode()], [value])

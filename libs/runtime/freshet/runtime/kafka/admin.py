@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import (
     Consumer,
@@ -158,10 +159,16 @@ class KafkaAdmin:
         self._wait(in_force, f"altering topic {topic}")
 
     def delete(self, topics: Collection[str]) -> None:
-        """Delete topics with all that they hold. For tests and demonstrations; no service ever calls it."""
+        """Delete topics with all that they hold, and wait until the cluster has forgotten them; no service calls it.
+
+        Absent ones are no error.
+        """
+        if not topics:
+            return
         with self._explained("deleting topics"):
             for answer in self._client.delete_topics([*topics], operation_timeout=self._timeout_s).values():
-                answer.result()
+                unless(_ABSENT, answer)
+        self._wait(lambda: not {*topics} & {*self.names()}, "deleting topics")
 
     def committed(self, group: str, topic: str) -> dict[int, Committed]:
         """A group's committed offsets on a topic, by partition; those without one are left out.
@@ -264,3 +271,15 @@ class KafkaAdmin:
         if error.retriable() or error.code() in _MOVING:
             return RetriableError(f"{doing}: {error.str()} ({error.name()}). Try again in a moment.")
         return AdminError(f"{doing}: {error.str()} ({error.name()}). The broker's log says more.")
+
+
+def unless(harmless: Collection[int], answer: "Future[Any]") -> int | None:
+    """Wait for an answer; the code of an error that does no harm here, or None. Raises KafkaException."""
+    try:
+        answer.result()
+    except KafkaException as error:
+        code = kafka_error(error).code()
+        if code not in harmless:
+            raise
+        return code
+    return None

@@ -26,6 +26,14 @@ class History:
         self.live: Rollout | None = None
         self.alarm: str | None = None
 
+    def forget_rollouts(self) -> None:
+        """The pipeline was deleted: nothing is known of any epoch any more."""
+        self._epochs, self._open, self._first_led, self.live = {}, {}, {}, None
+
+    def forget_models(self) -> None:
+        """The same for its versions."""
+        self._models = {}
+
     def fold_rollout(self, rollout: Rollout) -> None:
         """Take in an epoch, or the move of a known one from prepare to live or aborted."""
         if rollout.pipeline != self._pipeline:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import ContractError
+from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.logic import Abort, Announce, BatchLimits, Effect, Fact, Hold, Logic, Mark, Outcome, Start
 from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord, Rollout, WorkerState
 from freshet.contracts.pipeline import PipelineSpec
@@ -30,6 +30,16 @@ from freshet.inference.core.vectors import VectorReader
 _INTERVAL_DIVISOR: Final = 4
 """Its input arrives in ingestion's transactions, spaced already: the whole distance again would mostly be delay. Some
 of it stays because several ingestion workers commit at different moments."""
+
+
+class DeletedError(FreshetError):
+    """The pipeline was deleted under a running worker."""
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(
+            f"pipeline {pipeline} was deleted: this worker begins anew, without its models. It then waits until "
+            "`freshet apply` publishes the pipeline again; stop it if that is not to come."
+        )
 
 
 class InferenceLogic(Logic):
@@ -161,7 +171,7 @@ class InferenceLogic(Logic):
         self._partitions.revoke(partition)
 
     def fold(self, fact: Fact) -> None:
-        """See `Logic`. Tombstones change nothing: what was decided stays known."""
+        """See `Logic`. Raises DeletedError once the pipeline is deleted while models of it are in memory."""
         match fact.message:
             case Rollout():
                 self._history.fold_rollout(fact.message)
@@ -169,9 +179,23 @@ class InferenceLogic(Logic):
                 self._fold_model(fact.message)
             case PipelineRecord():
                 self._fold_spec(fact.message)
+            case None if fact.key.rpartition("/")[0] == self._pipeline:
+                self._forget(fact)
             case _:
                 return
         self._settle()
+
+    def _forget(self, fact: Fact) -> None:
+        """Only a deleted pipeline has tombstones here: all of its records get one, so each role begins anew."""
+        if fact.role == "rollouts":
+            self._history.forget_rollouts()
+            self._standing.reached = 0
+        elif fact.role == "models":
+            self._history.forget_models()
+        elif fact.key == f"{self._pipeline}/{self._spec_number}":
+            self._spec_number, self._spec_error, self._standing.space = 0, None, None
+        if self._stock.loaded():  # the same number may come to mean another model
+            raise DeletedError(self._pipeline)
 
     def _fold_model(self, model: ModelVersion) -> None:
         before = self._history.model(model.version)

@@ -61,6 +61,8 @@ class IngestionLogic(Logic):
         Where this version of Freshet cannot run the newest record, an older one does not stand in: partitions wait.
         """
         record = fact.message
+        if record is None and self._is_withdrawn(fact.key):
+            self._forget()
         if not isinstance(record, PipelineRecord) or record.pipeline != self._pipeline or record == self._newest:
             return
         if self._newest is None or record.number >= self._newest.number:
@@ -72,6 +74,14 @@ class IngestionLogic(Logic):
             self._plan = build_plan(self._newest, self._schemas)
         except ContractError as error:
             self._plan, self._trouble = None, f"pipeline {self._pipeline!r}, number {self._newest.number}: {error}"
+
+    def _is_withdrawn(self, key: str) -> bool:
+        """Whether a tombstone under this key takes away the record in force: then the pipeline was deleted."""
+        return self._newest is not None and key == f"{self._pipeline}/{self._newest.number}"
+
+    def _forget(self) -> None:
+        self._newest, self._plan, self._schemas = None, None, {}
+        self._trouble = f"pipeline {self._pipeline!r} was deleted; `freshet apply` publishes it anew."
 
     def on_topic(self, role: str, topic_id: str) -> None:
         """What is written names the topic that it was made of."""

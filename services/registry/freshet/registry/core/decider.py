@@ -10,6 +10,7 @@ from freshet.contracts.logic import Announce, Decider, Fact, Outcome, Start
 from freshet.registry.core import announce, policies
 from freshet.registry.core.admissions import Admissions, renew_hints
 from freshet.registry.core.commands import answer_command
+from freshet.registry.core.deletion import forget_deleted
 from freshet.registry.core.fold import Pipelines
 from freshet.registry.core.policy import Policy, View
 from freshet.registry.core.quarantine import answer_quarantines, spend_pardons
@@ -60,9 +61,10 @@ class RegistryDecider(Decider):
         self._admissions.end(outcome)
 
     def _step(self, state: PipelineState, now_ms: int) -> list[Announce]:
-        """A failing model first, then people, then what is under way, then what is new."""
+        """What is deleted is forgotten at once; else a failing model first, people, what is under way, what is new."""
         return (
-            answer_quarantines(state, now_ms)
+            forget_deleted(state)
+            or answer_quarantines(state, now_ms)
             or answer_command(state, now_ms)
             or advance(state, now_ms)
             or renew_hints(state, now_ms)

@@ -72,6 +72,7 @@ class Pipelines:
         """Where the newest specification cannot be read, an older one does not stand in: the pipeline waits."""
         if state.rules is not None and state.rules.number > record.number:
             return
+        state.deleted = False
         try:
             spec = PipelineSpec.parse(record.spec)
             state.rules = Rules(record.number, spec, self._policies.find(spec.rollout.policy)())
@@ -79,7 +80,10 @@ class Pipelines:
             state.rules = Rules(record.number, trouble=str(error))
 
     def _tombstone(self, fact: Fact) -> None:
-        """Only deleted pipelines, withdrawn candidates and forgotten workers have tombstones."""
+        """Only withdrawn candidates, forgotten workers and deleted pipelines have tombstones.
+
+        The versions and epochs of a pipeline are forgotten all at once or not at all, in one transaction of ours.
+        """
         if fact.role == "workers":
             for state in self:
                 state.beats.pop(fact.key, None)
@@ -91,9 +95,13 @@ class Pipelines:
                     del candidates[identity]
         elif fact.role == "pipelines":
             pipeline, _, number = fact.key.rpartition("/")
-            rules = self.state(pipeline).rules
-            if rules is not None and number == str(rules.number):
-                self.state(pipeline).rules = None
+            state = self.state(pipeline)
+            if state.rules is None or number == str(state.rules.number):
+                state.rules, state.deleted = None, True
+        elif fact.role == "models":
+            self.state(fact.key.rpartition("/")[0]).forget_models()
+        elif fact.role == "rollouts":
+            self.state(fact.key.rpartition("/")[0]).forget_rollouts()
 
 
 def _pipeline_of(message: Message | None) -> str:
@@ -117,6 +125,8 @@ def _model(state: PipelineState, record: ModelVersion) -> None:
     if record.version:
         state.take_model(record)
         state.admitted_as[identity] = record.version
+    else:
+        state.refused.add(identity)
     _drop_answered(state, identity)
 
 

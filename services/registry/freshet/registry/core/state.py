@@ -76,6 +76,10 @@ class PipelineState:
     name: str
     clock: BeatClock = field(default_factory=BeatClock)
     rules: Rules | None = None
+    deleted: bool = False
+    """Whether somebody has withdrawn its specification: what is known of it is to be forgotten."""
+    refused: set[str] = field(default_factory=set)
+    """Manifest ids of refused candidates: their records' keys."""
     candidates: dict[str, Waiting] = field(default_factory=dict)
     """Candidates that ask for something, by manifest id."""
     judged: dict[str, int] = field(default_factory=dict)
@@ -159,6 +163,22 @@ class PipelineState:
             (bool(record.pardoned), self.pardoned),
         ):
             (versions.add if holds else versions.discard)(version)
+
+    def forget_models(self) -> None:
+        """Nothing is known of any version any more."""
+        self._forget(
+            "models", "refused", "judged", "admitted_as", "standings", "quarantined", "aliased", "pardoned", "_numbers"
+        )
+        self._forget("_same_bytes", "_ranked")
+
+    def forget_rollouts(self) -> None:
+        """Nothing is known of any epoch any more."""
+        self._forget("rollouts", "tried", "_open", "_served", "_ranked")
+        self.live, self.live_since_ms, self._last_epoch = None, 0, 0
+
+    def _forget(self, *names: str) -> None:
+        for name in names:
+            setattr(self, name, type(getattr(self, name))())
 
     def copy(self) -> "PipelineState":
         """To look ahead: what `take_model` changes there does not change here."""
