@@ -5,12 +5,25 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.deletion import decided
+from freshet.cli.output import (
+    Bootstrap,
+    CommandError,
+    Connection,
+    Exit,
+    Json,
+    Namespace,
+    connect,
+    emit,
+    reporting,
+    say,
+)
 from freshet.cli.topics import Adopt, Replication
-from freshet.contracts.pipeline import load_checked
+from freshet.contracts.pipeline import PipelineSpec, load_checked
+from freshet.contracts.schemas import Schema
 from freshet.runtime.kafka.admin import BROKER_DEFAULT
 from freshet.runtime.provision import provision
-from freshet.runtime.publishing import publish_pipeline, review_pipeline
+from freshet.runtime.publishing import Publication, publish_pipeline, review_pipeline
 
 
 @reporting
@@ -27,19 +40,7 @@ def apply(
     Exits with 4 if the folder has problems, with 5 if the published pipeline must not be replaced by this one, or if a
     topic is in the way.
     """
-    spec, text, event_schema = load_checked(folder)
-    connection = connect(bootstrap, namespace)
-    bus = connection.bus(spec.pipeline)
-    review_pipeline(bus, namespace, spec, text, event_schema)  # refuses before any topic is made
-    provision(
-        connection.admin,
-        namespace,
-        [(spec.pipeline, spec.partitions)],
-        replication_factor=replication_factor,
-        adopt=adopt,
-        say=say,
-    )
-    published = publish_pipeline(bus, namespace, spec, text, event_schema)
+    published = apply_folder(connect(bootstrap, namespace), load_checked(folder), replication_factor, adopt=adopt)
     record = published.record
     emit(
         {
@@ -53,3 +54,36 @@ def apply(
         f"its events are framed with schema id {record.event_schema_id}.",
         as_json=as_json,
     )
+
+
+def apply_folder(
+    connection: Connection,
+    checked: tuple[PipelineSpec, str, Schema],
+    replication_factor: int = BROKER_DEFAULT,
+    *,
+    adopt: bool = False,
+) -> Publication:
+    """Publish what `load_checked` has read of a folder, its topics first. Idempotent.
+
+    Raises as `publish_pipeline` and `provision` do, and CommandError where a deletion was not finished: the old life's
+    models would answer in the new one.
+    """
+    spec, text, event_schema = checked
+    namespace, name = connection.namespace, spec.pipeline
+    bus = connection.bus(name)
+    planned = review_pipeline(bus, namespace, spec, text, event_schema)  # refuses before any topic is made
+    if planned.changed and planned.record.number == 1 and decided(bus, name):
+        raise CommandError(
+            f"versions of an earlier pipeline {name} are still there: its deletion was interrupted. Finish it with "
+            f"`freshet pipeline delete {name}`, then apply this one.",
+            Exit.CONFLICT,
+        )
+    provision(
+        connection.admin,
+        namespace,
+        [(name, spec.partitions)],
+        replication_factor=replication_factor,
+        adopt=adopt,
+        say=say,
+    )
+    return publish_pipeline(bus, namespace, spec, text, event_schema)

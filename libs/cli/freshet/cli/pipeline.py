@@ -10,6 +10,7 @@ import typer
 from freshet.cli.csv_events import CsvEvents
 from freshet.cli.features import write_features
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.pipeline_delete import delete
 from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding, Table
 from freshet.cli.target import target
 from freshet.contracts.pipeline import PipelineError, PipelineSpec, Problem, load_checked
@@ -18,6 +19,7 @@ from freshet.runtime.clock import SystemClock
 from freshet.runtime.publishing import pipeline_records
 
 app = typer.Typer(help="Pipelines: one folder per use case.", no_args_is_help=True)
+app.command()(delete)
 
 _SAMPLE_ROWS: Final = 1_000_000
 """Rows of a table that decide what its columns are: all that a laptop's memory holds with ease."""

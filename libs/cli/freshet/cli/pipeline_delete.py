@@ -1,0 +1,58 @@
+"""`freshet pipeline delete`: shows what there is of a pipeline, and takes all of it away."""
+
+from typing import Annotated
+
+import typer
+
+from freshet.cli.deletion import Cluster, Remains, delete_pipeline, remains
+from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
+
+
+@reporting
+def delete(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a published pipeline.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Delete a pipeline: its topics with all they hold, its groups, its specifications, versions and epochs.
+
+    Refuses with 5 while its services run. What was interrupted is finished by running it again. Afterwards the name is
+    free: `freshet apply` begins anew with it.
+    """
+    connection = connect(bootstrap, namespace)
+    cluster = Cluster(connection.bootstrap_servers, connection.names(name), connection.client)
+    found = remains(cluster)
+    if not found:
+        raise CommandError(
+            f"there is nothing of a pipeline {name!r} on this Kafka. Look at the namespace.", Exit.FAILURE
+        )
+    if found.active:
+        raise CommandError(
+            f"services of {name} still run: {', '.join(found.active)}. Stop them first (Ctrl-C, or SIGTERM).",
+            Exit.CONFLICT,
+        )
+    say(_shown(name, found))
+    if not yes:
+        typer.confirm("Delete all of it for good?", abort=True, err=True)
+    left = delete_pipeline(cluster, say=say)
+    document = {
+        "pipeline": name,
+        "topics": dict(found.topics),
+        "groups": list(found.groups),
+        "specifications": found.specifications,
+        "versions": found.versions,
+        "epochs": found.epochs,
+        "groups_left": left,
+    }
+    later = f" Kafka drops {', '.join(left)} by itself, once it has missed the ended workers for 30 s." if left else ""
+    emit(document, f"{name} is deleted.{later}", as_json=as_json)
+
+
+def _shown(name: str, found: Remains) -> str:
+    lines = [f"what there is of {name}:"]
+    lines += [f"  topic {topic}: {records:,} offsets" for topic, records in found.topics.items()]
+    lines += [f"  group {group}" for group in found.groups]
+    lines.append(f"  {found.specifications} specifications, {found.versions} versions, {found.epochs} epochs")
+    return "\n".join(lines)
