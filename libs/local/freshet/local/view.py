@@ -37,6 +37,10 @@ class View:
         for fact in self._feed.facts(timeout_s):
             self._fold(fact)
 
+    def catch_up(self, timeout_s: float = 30.0) -> None:
+        """Fold all that was there when this view was made; raises LocalError if that takes longer."""
+        self.wait("the control topics", lambda _: self._feed.caught_up() or None, timeout_s)
+
     def wait(self, what: str, found: Callable[["View"], T | None], timeout_s: float = 60.0) -> T:
         """Fold until `found` finds something; raises LocalError naming what did not happen in time. Blocks.
 

@@ -1,0 +1,97 @@
+"""`freshet predict`: one row through the topics, and what became of it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.records import finite
+from freshet.client import Answer, Client
+
+
+@reporting
+def predict(
+    row: Annotated[str, typer.Argument(metavar="ROW.json", help="An object with the event's fields; - for stdin.")],
+    pipeline: Annotated[str, typer.Option(help="Who is to answer.")],
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the answer.")] = 10.0,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Send one event under a fresh id, and print its features, the answer, the version, and where each record lies.
+
+    It is an event like any other, and stays on the topics. The event time is now, unless the row has one. Exits with 4
+    if the event becomes a dead letter, with 1 if nobody answers in time.
+    """
+    values = _row(row)
+    connection = connect(bootstrap, namespace)
+    with Client(connection.bootstrap_servers, namespace=namespace) as client:
+        answer = client.predict(pipeline, values, timeout_s=timeout, on_slow=lambda why: say(f"still waiting: {why}"))
+        classes = client.classes(pipeline)
+    emit(_document(answer, classes), _shown(answer, classes), as_json=as_json)
+    if answer.letter is not None:
+        raise typer.Exit(Exit.CHECK)
+
+
+def _row(name: str) -> dict[str, Any]:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        values = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise CommandError(
+            f"{'stdin' if name == '-' else name} cannot be read as JSON: {error}.", Exit.USAGE
+        ) from error
+    if not isinstance(values, dict):
+        raise CommandError(f"{name} must hold one JSON object, the fields of one event.", Exit.USAGE)
+    return values
+
+
+def _scores(answer: Answer, classes: tuple[str, ...]) -> dict[str, float]:
+    return dict(zip(classes or ("value",), answer.scores, strict=False))
+
+
+def _document(answer: Answer, classes: tuple[str, ...]) -> Any:
+    places = {"event": answer.event, "features": answer.features_at, "prediction": answer.prediction_at}
+    letter = answer.letter
+    return finite(
+        {
+            "event_id": answer.event_id,
+            "entity": answer.entity,
+            "features": answer.features,
+            "label": answer.label,
+            "scores": _scores(answer, classes),
+            "version": answer.version,
+            "epoch": answer.epoch,
+            "fallback": answer.fallback,
+            "positions": {name: {"partition": at[0], "offset": at[1]} for name, at in places.items() if at is not None},
+            "dead_letter": None
+            if letter is None
+            else {
+                "reason": letter.reason,
+                "detail": letter.detail,
+                "service": letter.service,
+                "partition": letter.position[0],
+                "offset": letter.position[1],
+            },
+        }
+    )
+
+
+def _shown(answer: Answer, classes: tuple[str, ...]) -> str:
+    def line(what: str, text: str, at: tuple[int, int] | None) -> str:
+        return f"{what:<12}{text}" + (f"   [partition {at[0]}, offset {at[1]}]" if at else "")
+
+    features = ", ".join(f"{name}={value:.6g}" for name, value in answer.features.items()) or "none"
+    lines = [line("event", f"{answer.event_id} of {answer.entity}", answer.event)]
+    lines.append(line("features", features, answer.features_at))
+    if answer.letter is not None:
+        why = f"{answer.letter.reason}: {answer.letter.detail} (said {answer.letter.service})"
+        return "\n".join([*lines, line("dead letter", why, answer.letter.position)])
+    scores = ", ".join(f"{name} {score:.4g}" for name, score in _scores(answer, classes).items())
+    shown = f"{answer.label} ({scores})" if classes else f"{answer.scores[0]:.6g}"
+    lines.append(line("answer", shown, answer.prediction_at))
+    understudy = ", the understudy" if answer.fallback else ""
+    return "\n".join([*lines, line("version", f"{answer.version}{understudy}, epoch {answer.epoch}", None)])
