@@ -117,3 +117,14 @@ def test_only_repeated_deaths_are_slowed_down() -> None:
     """One kill costs no wait; a process that cannot start does not burn a core."""
     assert [backoff_s(n) for n in (0, 1, 2, 3, 4)] == [0, 0, 0.05, 0.1, 0.2]
     assert backoff_s(1_000_000) == 5
+
+
+def test_an_exit_code_that_no_restart_mends_is_final(tmp_path: Path) -> None:
+    """It stays down, and its code is told; one that was not named is still restarted."""
+    with Supervisor(tmp_path / "logs", final={2}) as supervisor:
+        supervisor.start("wrong", shell("exit 2"), {})
+        supervisor.start("weak", shell("exit 1"), {})
+        eventually(lambda: supervisor.ended_with("wrong") == 2)
+        eventually(lambda: supervisor.restarts("weak") >= 1)
+        assert supervisor.restarts("wrong") == 0
+        assert supervisor.ended_with("weak") is None

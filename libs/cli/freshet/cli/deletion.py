@@ -52,7 +52,8 @@ class Remains:
     """Members that still work, in words."""
 
     def __bool__(self) -> bool:
-        return bool(self.topics or self.groups or self.specifications or self.versions or self.epochs)
+        """Groups do not count: what is left of one is a matter of seconds, and of Kafka's."""
+        return bool(self.topics or self.specifications or self.versions or self.epochs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,17 @@ def remains(cluster: Cluster) -> Remains:
         if topic.per_pipeline and names.topic(role) in there
     }
     groups = tuple(group for group in admin.groups(f"{names.namespace}freshet.") if _is_ours(group, names))
-    workers = newest(facts, WorkerState)
     now_ms = SystemClock().now_ms()
-    silent = {key for key, at in workers.items() if at.message.leaving or now_ms - at.timestamp_ms > _SILENT_MS}
+    beating = {
+        key
+        for key, at in newest(facts, WorkerState).items()
+        if not at.message.leaving and now_ms - at.timestamp_ms <= _SILENT_MS
+    }
     active = [
         _worded(group, member)
         for group in groups
         for member in admin.members(group)
-        if _worker_of(member, names) not in silent
+        if not member.instance or _worker_of(member, names) in beating
     ]
     return Remains(
         topics,
@@ -151,9 +155,9 @@ def _is_ours(group: str, names: TopicNames) -> bool:
 
 
 def _worker_of(member: Member, names: TopicNames) -> str:
-    """The name of the worker in that fixed slot; of no worker for other members."""
+    """The name of the worker in that fixed slot: a slot stays a member for a while after its worker has ended."""
     service, _, slot = member.instance.partition("-")
-    return names.worker(service, slot) if slot else ""
+    return names.worker(service, slot)
 
 
 def _worded(group: str, member: Member) -> str:

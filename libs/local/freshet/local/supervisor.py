@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -39,8 +39,10 @@ class Supervisor:
     All methods may be called from any thread.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, *, final: Collection[int] = ()) -> None:
+        """`final` are exit codes that no restart can mend: who exits with one stays down."""
         self._logs = logs
+        self._final = frozenset({0, *final})
         self._services: dict[str, _Service] = {}
         self._lock = threading.Lock()
 
@@ -66,7 +68,7 @@ class Supervisor:
             old = self._services.get(name)
             if old and not old.ended:
                 raise LocalError(f"{name} is already running (process {old.pid}); stop it first")
-            self._services[name] = _Service(name, argv, environment, self._logs / f"{name}.log")
+            self._services[name] = _Service(name, argv, environment, self._logs / f"{name}.log", self._final)
 
     def pid(self, name: str) -> int | None:
         """The process that runs now; None between a death and its restart, and after the end."""
@@ -75,6 +77,10 @@ class Supervisor:
     def restarts(self, name: str) -> int:
         """How often it was started again since `start`."""
         return self._service(name).restarts
+
+    def ended_with(self, name: str) -> int | None:
+        """The exit code with which it has ended for good; None while it runs, or is about to be started again."""
+        return self._service(name).ended_with
 
     def kill(self, name: str) -> int:
         """SIGKILL, as a crash would; the restart follows by itself. Returns the pid that was killed.
@@ -111,8 +117,11 @@ class _Service:
     end of the parent (see `tether`).
     """
 
-    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
-        self._name, self._env, self._log = name, env, log
+    def __init__(
+        self, name: str, argv: Sequence[str], env: Mapping[str, str], log: Path, final: frozenset[int]
+    ) -> None:
+        self._name, self._env, self._log, self._final = name, env, log, final
+        self.ended_with: int | None = None
         self._command = [sys.executable, "-I", "-S", _TETHER, str(os.getpid()), *argv]
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -166,7 +175,8 @@ class _Service:
             exit_code = process.wait()
             with self._lock:
                 self._process = None
-            if exit_code == 0 or self._stopping.is_set():
+            if exit_code in self._final or self._stopping.is_set():
+                self.ended_with = exit_code
                 return
             lived_s = time.monotonic() - began
             quick_deaths = quick_deaths + 1 if lived_s < _QUICK_DEATH_S else 1

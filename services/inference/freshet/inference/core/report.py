@@ -6,6 +6,7 @@ from freshet.inference.core.history import History, versions_of
 from freshet.inference.core.standing import Standing, servable, understudy_of
 from freshet.inference.core.stock import Failure, Stock
 
+NO_MODEL = "no model yet: no epoch is live."
 _UNSERVABLE = "its table names several versions, and this release serves one."
 
 
@@ -26,7 +27,7 @@ class Report:
         """A sentence for a partition that cannot be answered at `position` nor later."""
         live = self._history.live
         if live is None:
-            return "no model yet: no epoch is live."
+            return NO_MODEL
         if position.epoch > live.epoch:
             return f"it was answered under epoch {position.epoch}, which is not known here yet."
         if not servable(live):

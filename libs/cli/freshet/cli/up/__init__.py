@@ -1,0 +1,1 @@
+"""`freshet up`: all that some pipelines need, in one terminal."""

@@ -1,0 +1,66 @@
+"""The logs of several processes as one, each line with the name of who said it."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+_LEFT_OUT: Final = frozenset({"event", "level", "timestamp", "service", "slot", "logger"})
+"""What the line says in another place already, or for every line alike."""
+_VALUE_CHARS: Final = 200
+
+
+class MergedLog:
+    """Follows log files that grow, from where they end when this is made."""
+
+    def __init__(self, folder: Path, names: Sequence[str], show: Callable[[str], object]) -> None:
+        """The log of each name is `folder/<name>.log`, whether or not it is there yet; `show` is given each line."""
+        self._show, self._width = show, max(map(len, names), default=0)
+        self._paths = {name: folder / f"{name}.log" for name in names}
+        self._read = {name: path.stat().st_size if path.exists() else 0 for name, path in self._paths.items()}
+        self.last: dict[str, str] = {}
+        """The last line of each name, as it was written."""
+
+    def pump(self) -> None:
+        """Show all whole lines that have been written since the last call."""
+        for name, path in self._paths.items():
+            if not path.exists():
+                continue
+            with path.open("rb") as file:
+                file.seek(self._read[name])
+                whole, newline, _ = file.read().rpartition(b"\n")
+            self._read[name] += len(whole) + len(newline)
+            for line in whole.decode(errors="replace").splitlines():
+                self.last[name] = line
+                self._show(f"{name:<{self._width}} | {readable(line)}")
+
+
+def readable(line: str) -> str:
+    """A JSON log line for people: time, level if it is not info, event, and the rest as name=value."""
+    fields = _fields(line)
+    if fields is None:
+        return line
+    time = str(fields.get("timestamp", ""))[11:19]
+    level = str(fields.get("level", "info"))
+    rest = " ".join(f"{name}={_short(value)}" for name, value in fields.items() if name not in _LEFT_OUT)
+    parts = (time, "" if level == "info" else level.upper(), str(fields["event"]), rest)
+    return " ".join(part for part in parts if part)
+
+
+def sentence(line: str) -> str:
+    """What a process said last, when it says why it cannot run."""
+    fields = _fields(line)
+    return str(fields.get("error", fields["event"])) if fields else line.removeprefix("error: ")
+
+
+def _fields(line: str) -> dict[str, Any] | None:
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) and "event" in fields else None
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) and " " not in value else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _VALUE_CHARS else f"{text[:_VALUE_CHARS]}…"

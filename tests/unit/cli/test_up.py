@@ -1,0 +1,51 @@
+"""The merged log, and which processes a pipeline needs."""
+
+import json
+from pathlib import Path
+
+from freshet.cli.up.merged_log import MergedLog, readable, sentence
+from freshet.cli.up.services import plan
+
+
+def test_lines_keep_their_order_and_whole_lines_only(tmp_path: Path) -> None:
+    """What was there before is not shown; a half line waits for its end; a log that comes later is followed."""
+    (tmp_path / "a.log").write_text("old\n")
+    shown: list[str] = []
+    log = MergedLog(tmp_path, ["a", "inference-0"], shown.append)
+    with (tmp_path / "a.log").open("a") as file:
+        file.write("one\ntw")
+    log.pump()
+    assert shown == ["a           | one"]
+    with (tmp_path / "a.log").open("a") as file:
+        file.write("o\n")
+    (tmp_path / "inference-0.log").write_text("three\n")
+    log.pump()
+    assert shown[1:] == ["a           | two", "inference-0 | three"]
+    assert log.last == {"a": "two", "inference-0": "three"}
+
+
+def test_a_log_line_is_made_readable() -> None:
+    """Time, level if it is no mere information, event, fields; what is not JSON stays as it is."""
+    line = {"service": "registry", "slot": "0", "event": "failed", "error": "no way", "n": 3, "level": "error"}
+    assert readable(json.dumps({**line, "timestamp": "2026-05-01T12:00:01.5Z"})) == (
+        '12:00:01 ERROR failed error="no way" n=3'
+    )
+    assert readable("Traceback …") == "Traceback …"
+    assert readable('{"no": "event"}') == '{"no": "event"}'
+
+
+def test_a_last_word_becomes_the_commands_sentence() -> None:
+    """Of a service's log line the error, of a usage error its sentence."""
+    assert sentence('{"event": "settings", "error": "slot 0 is taken."}') == "slot 0 is taken."
+    assert sentence("error: no such option") == "no such option"
+
+
+def test_every_service_gets_all_pipelines_and_a_port_of_its_own() -> None:
+    """One registry for all, one ingestion, so many workers in slots of their own."""
+    planned = plan(["a", "b"], 2, [1, 2, 3, 4])
+    assert [(one.name, one.arguments[1:], one.http_port) for one in planned] == [
+        ("registry", (), 1),
+        ("ingestion-0", ("--pipelines", "a,b", "--slot", "0"), 2),
+        ("inference-0", ("--pipelines", "a,b", "--slot", "0"), 3),
+        ("inference-1", ("--pipelines", "a,b", "--slot", "1"), 4),
+    ]
