@@ -21,6 +21,7 @@ from freshet.runtime.publishing import (
     publish_schemas,
     published_schemas,
     review_pipeline,
+    withdraw_pipeline,
 )
 from freshet.runtime.reading import everything
 
@@ -213,3 +214,25 @@ def test_topics_that_do_not_exist_hold_nothing() -> None:
     bus = MemoryBus(MemoryCluster(), TopicNames(NAMESPACE))
     assert pipeline_records(bus) == {}
     assert published_schemas(bus) == {}
+
+
+def test_a_withdrawn_pipeline_leaves_nothing_but_the_registrys_records(bus: MemoryBus, loans: Folder) -> None:
+    """Specifications, schemas of its topics, candidates, cut-overs and workers; others' stay, and twice is once."""
+    names = TopicNames(NAMESPACE, "loans")
+    publish_schemas(bus, NAMESPACE)
+    of_all = set(published_schemas(bus))
+    publish_pipeline(bus, NAMESPACE, *loans)
+    of_loans = set(published_schemas(bus)) - of_all
+    assert all(subject.startswith("dev.loans.") for subject, _ in of_loans)
+    producer = bus.producer()
+    for role, key in (("candidates", "loans/d"), ("cutovers", "loans/serve/t/0/1"), ("workers", "inference/loans/0")):
+        producer.send(Send(role, [key.encode(), key.replace("loans", "loans-2").encode()], [b"x", b"x"]))
+
+    assert withdraw_pipeline(bus, names) == 1 + 3 + len(of_loans)
+    assert pipeline_records(bus) == {}
+    assert set(published_schemas(bus)) == of_all
+    for role in ("candidates", "cutovers", "workers"):
+        rows = [row for batch in everything(bus, role) for row in zip(batch.keys, batch.values, strict=True)]
+        assert [b"loans-2/" in (key or b"") for key, value in dict(rows).items() if value is not None] == [True]
+    assert withdraw_pipeline(bus, names) == 0
+    assert publish_pipeline(bus, NAMESPACE, *loans).record.number == 1

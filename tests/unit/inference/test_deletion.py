@@ -1,0 +1,47 @@
+"""A pipeline that was deleted and applied again is served by what is new alone."""
+
+import pytest
+
+from freshet.contracts.logic import Fact
+from freshet.inference.core.logic import DeletedError
+from support.inference import Worker, model, rollout, serving, specification
+
+TOMBSTONES = (
+    Fact("pipelines", "fraud/1", None),
+    Fact("pipelines", "fraud/2", None),
+    Fact("models", "fraud/1.0.0", None),
+    Fact("rollouts", "fraud/1", None),
+    Fact("rollouts", "fraud/2", None),
+)
+
+
+def forget(worker: Worker, *facts: Fact) -> None:
+    for fact in facts:
+        worker.logic.fold(fact)
+
+
+def test_a_worker_that_starts_later_knows_only_the_new_life() -> None:
+    """The same numbers with other contents, which would be an alarm within one life, and a smaller specification."""
+    worker = Worker().learn(specification(number=1), specification(("amount", "hour", "country", "x"), number=2))
+    worker.learn(model("1.0.0", digest_of="old"), rollout(1, "1.0.0"), rollout(2, ()))
+    forget(worker, *TOMBSTONES)
+    assert worker.logic.unready() == "pipeline fraud is not published: run `freshet apply`."
+    worker.learn(specification(number=1), model("1.0.0", digest_of="new"), rollout(1, "1.0.0"))
+    worker.settle()
+    assert worker.logic.unready() is None
+    assert worker.loads == ["1.0.0"]
+
+
+def test_the_tombstones_of_another_pipeline_change_nothing() -> None:
+    """One control topic is everybody's."""
+    worker = serving(model("1.0.0"), rollout(1, "1.0.0"))
+    forget(worker, *(Fact(fact.role, fact.key.replace("fraud", "fraud-2"), None) for fact in TOMBSTONES))
+    assert worker.logic.unready() is None
+
+
+@pytest.mark.parametrize("tombstone", TOMBSTONES[2:], ids=lambda fact: fact.key)
+def test_a_worker_that_holds_models_begins_anew(tombstone: Fact) -> None:
+    """1.0.0 of the next life may be another model: what is in memory under that number must never answer."""
+    worker = serving(model("1.0.0"), rollout(1, "1.0.0"))
+    with pytest.raises(DeletedError, match="pipeline fraud was deleted"):
+        forget(worker, tombstone)
