@@ -62,6 +62,10 @@ class Shell:
         """SIGTERM to all that was begun; their exit codes, by name."""
         for _, process in self._services:
             process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> dict[str, int]:
+        """The exit codes of all that was begun, by name, once it has ended."""
         codes = {name: process.wait(_PATIENCE_S) for name, process in self._services}
         self._services.clear()
         return codes

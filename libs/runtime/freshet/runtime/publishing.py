@@ -126,9 +126,11 @@ def withdraw_pipeline(bus: Bus, names: TopicNames) -> int:
     }
 
     def decide() -> tuple[int, list[Send]]:
-        sends = [
-            Send(role, keys, [None] * len(keys)) for role, ours in of_ours.items() if (keys := _there(bus, role, ours))
-        ]
+        keys = {role: _there(bus, role, ours) for role, ours in of_ours.items()}
+        # an interrupted deletion: the registry goes by this tombstone, and the first one may be gone by now
+        if not keys["pipelines"] and any(_there(bus, role, of_ours["pipelines"]) for role in ("models", "rollouts")):
+            keys["pipelines"] = [prefix + b"1"]
+        sends = [Send(role, some, [None] * len(some)) for role, some in keys.items() if some]
         return sum(len(send.keys) for send in sends), sends
 
     return _as_single_writer(bus, decide)

@@ -20,7 +20,7 @@ class Planned:
     """One service process before it is started."""
 
     name: str
-    arguments: tuple[str, ...]
+    command: tuple[str, ...]
     http_port: int
 
     @property
@@ -37,7 +37,11 @@ def plan(pipelines: Sequence[str], workers: int, ports: Sequence[int]) -> list[P
         ("ingestion-0", ("ingestion", *which, "--slot", "0")),
         *((f"inference-{slot}", ("inference", *which, "--slot", str(slot))) for slot in range(workers)),
     ]
-    return [Planned(name, what, port) for (name, what), port in zip(wanted, ports, strict=True)]
+    run = (sys.executable, "-m", "freshet.cli", "run")
+    return [
+        Planned(name, (*run, *what, "--http-port", str(port)), port)
+        for (name, what), port in zip(wanted, ports, strict=True)
+    ]
 
 
 class Services:
@@ -50,9 +54,7 @@ class Services:
 
     def start(self, name: str) -> None:
         """Start one; returns at once."""
-        one = self._planned[name]
-        command = [sys.executable, "-m", "freshet.cli", "run", *one.arguments, "--http-port", str(one.http_port)]
-        self._supervisor.start(name, command, self._env)
+        self._supervisor.start(name, self._planned[name].command, self._env)
         self._started.append(name)
 
     def waiting(self) -> dict[str, str]:

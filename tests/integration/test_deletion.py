@@ -1,0 +1,84 @@
+"""The end of a pipeline on a real Kafka: what was interrupted is finished, and nobody begins over its remains."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from freshet.cli import pipeline
+from freshet.cli.apply import apply
+from freshet.cli.deletion import Cluster, delete_namespace
+from freshet.cli.output import Exit
+from freshet.contracts.control import encode
+from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus import Send
+from freshet.runtime.kafka.groups import KafkaGroups
+from freshet.runtime.publishing import withdraw_pipeline
+from support.inference import model, rollout
+
+pytestmark = pytest.mark.kafka
+
+Freshet = Callable[..., Result]
+LOANS = str(pipelines_dir() / "loans")
+
+
+@pytest.fixture
+def cluster(kafka: str, namespace: str) -> Cluster:
+    """The session's broker, in this test's namespace."""
+    return Cluster(kafka, TopicNames(namespace, "loans"), {})
+
+
+@pytest.fixture
+def freshet(kafka: str, namespace: str) -> Freshet:
+    """Runs a command there."""
+    app = typer.Typer()
+    app.add_typer(pipeline.app, name="pipeline")
+    app.command("apply")(apply)
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "FRESHET_NAMESPACE": namespace}
+    return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)), env=environment)
+
+
+def test_an_interrupted_deletion_is_finished_before_the_name_is_used(freshet: Freshet, cluster: Cluster) -> None:
+    """Versions and epochs that outlived their pipeline would answer in the next one: apply refuses until they go."""
+    assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
+    producer = cluster.bus().producer()
+    version, epoch = model("1.0.0"), rollout(1, "1.0.0")
+    for name in ("loans", "loans-2"):
+        ours = {"pipeline": name}
+        producer.send(Send("models", [f"{name}/1.0.0".encode()], [encode(version.model_copy(update=ours))]))
+        producer.send(Send("rollouts", [f"{name}/1".encode()], [encode(epoch.model_copy(update=ours))]))
+    withdraw_pipeline(cluster.bus(), cluster.names)
+
+    refused = freshet("apply", "-f", LOANS)
+    assert refused.exit_code == Exit.CONFLICT
+    assert "freshet pipeline delete loans" in refused.stderr
+    done = freshet("pipeline", "delete", "loans", "--yes")
+    assert done.exit_code == Exit.OK, done.stderr
+    assert "0 specifications, 1 versions, 1 epochs" in done.stderr
+    assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
+    assert freshet("pipeline", "delete", "loans-2", "--yes").exit_code == Exit.OK
+    assert freshet("pipeline", "delete", "loans-2", "--yes").exit_code == Exit.FAILURE
+
+
+def test_nothing_is_deleted_unasked(freshet: Freshet, cluster: Cluster) -> None:
+    """Without --yes it shows what there is, and asks; no answer is a no."""
+    assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
+    asked = freshet("pipeline", "delete", "loans")
+    assert asked.exit_code == 1
+    assert f"topic {cluster.names.topic('events')}: 0 offsets" in asked.stderr
+    assert freshet("pipeline", "delete", "laons", "--yes").exit_code == Exit.FAILURE
+    assert cluster.bus().spans("events")
+
+
+def test_a_namespace_of_ones_own_goes_as_a_whole(freshet: Freshet, cluster: Cluster, tmp_path: Path) -> None:
+    """Control topics and groups included; without a namespace that would be everything, and is refused."""
+    assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
+    admin = KafkaGroups(cluster.bootstrap_servers)
+    others = [name for name in admin.names() if not name.startswith(cluster.names.namespace)]
+    delete_namespace(cluster)
+    assert [name for name in admin.names() if not name.startswith("__")] == [n for n in others if n[:2] != "__"]
+    with pytest.raises(ValueError, match="a namespace of one's own"):
+        delete_namespace(Cluster(cluster.bootstrap_servers, TopicNames("", "loans"), {}))
