@@ -137,7 +137,7 @@ def test_a_value_that_does_not_fit_is_named(row: dict[str, Any], told: str) -> N
         (ROW, "give a single row as [row]"),
         ({"amount": [1.0], "channel": []}, "not of one length"),
         ([ROW, 3], "row 1 is a int"),
-        ([{"amount": 1.0}], "field 'customer.id' is missing: every event of orders needs one"),
+        ([{"amount": 1.0}], "customer.id, channel are missing: every event of orders needs them"),
     ],
 )
 def test_what_is_no_table_is_refused(rows: Any, told: str) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
 from freshet.cli.records import finite
-from freshet.client import Answer, Client
+from freshet.client import Answer, Client, RowError
 
 
 @reporting
@@ -24,12 +24,17 @@ def predict(
     """Send one event under a fresh id, and print its features, the answer, the version, and where each record lies.
 
     It is an event like any other, and stays on the topics. The event time is now, unless the row has one. Exits with 4
-    if the event becomes a dead letter, with 1 if nobody answers in time.
+    if the event becomes a dead letter, with 1 if nobody answers in time, with 2 if the row is no event.
     """
     values = _row(row)
     connection = connect(bootstrap, namespace)
     with Client(connection.bootstrap_servers, namespace=namespace) as client:
-        answer = client.predict(pipeline, values, timeout_s=timeout, on_slow=lambda why: say(f"still waiting: {why}"))
+        try:
+            answer = client.predict(
+                pipeline, values, timeout_s=timeout, on_slow=lambda why: say(f"still waiting: {why}")
+            )
+        except RowError as error:
+            raise CommandError(f"{'stdin' if row == '-' else row}: {error}", Exit.USAGE) from error
         classes = client.classes(pipeline)
     emit(_document(answer, classes), _shown(answer, classes), as_json=as_json)
     if answer.letter is not None:
@@ -84,7 +89,7 @@ def _shown(answer: Answer, classes: tuple[str, ...]) -> str:
     def line(what: str, text: str, at: tuple[int, int] | None) -> str:
         return f"{what:<12}{text}" + (f"   [partition {at[0]}, offset {at[1]}]" if at else "")
 
-    features = ", ".join(f"{name}={value:.6g}" for name, value in answer.features.items()) or "none"
+    features = ", ".join(f"{name}: {value:.6g}" for name, value in answer.features.items()) or "none"
     lines = [line("event", f"{answer.event_id} of {answer.entity}", answer.event)]
     lines.append(line("features", features, answer.features_at))
     if answer.letter is not None:

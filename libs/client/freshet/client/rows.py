@@ -37,6 +37,8 @@ def event_columns(
     _refuse_strangers(given, fields)
     count = _length(given, rows)
     defaults = {declared["name"]: declared["default"] for declared in schema["fields"] if "default" in declared}
+    if count:
+        _refuse_gaps([leaf for leaf in leaves if leaf.name not in given and leaf.name not in defaults], spec, fields)
     made: dict[str, Any] = {}
     for leaf in leaves:
         name, field = leaf.name, fields[leaf.name]
@@ -47,10 +49,8 @@ def event_columns(
             values = [new_id() for _ in range(count)]
         elif name == spec.event_time:
             values = [now_ms * field.ticks_per_ms] * count
-        elif not count or leaf.null_branch is not None or name in defaults:
-            values = [defaults.get(name)] * count
         else:
-            raise RowError(f"field {name!r} is missing: every event of {spec.pipeline} needs one.")
+            values = [defaults.get(name)] * count
         made[name] = _column(leaf, values)
     return made
 
@@ -108,6 +108,17 @@ def _refuse_strangers(given: Mapping[str, Any], fields: Mapping[str, EventField]
         near = get_close_matches(strangers[0], fields, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise RowError(f"the event has no field {strangers[0]!r}: {hint}It has {', '.join(fields)}.")
+
+
+def _refuse_gaps(absent: Sequence[Leaf], spec: PipelineSpec, fields: Mapping[str, EventField]) -> None:
+    """Absent fields must be nullable, or among those that are filled in."""
+    filled = {spec.event_time, *([spec.event_id] if fields[spec.event_id].kind == "text" else [])}
+    missing = [leaf.name for leaf in absent if leaf.null_branch is None and leaf.name not in filled]
+    if missing:
+        raise RowError(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: every event of "
+            f"{spec.pipeline} needs {'it' if len(missing) == 1 else 'them'}."
+        )
 
 
 def _length(given: Mapping[str, Sequence[Any]], rows: Rows) -> int:

@@ -96,6 +96,8 @@ class View:
 
     def _fold(self, fact: Fact) -> None:
         message = fact.message
+        if message is None:
+            self._forget(fact)
         if message is None or getattr(message, "pipeline", None) != self._pipeline:
             return
         match message:
@@ -110,3 +112,18 @@ class View:
                 self.beats_ms[fact.key] = fact.timestamp_ms
             case Decision():
                 self.decisions.append(message)
+
+    def _forget(self, fact: Fact) -> None:
+        """What has a tombstone is gone; all of a pipeline's cut-overs get theirs together, when it is deleted."""
+        pipeline, _, rest = fact.key.partition("/")
+        if fact.role == "workers":
+            self.workers.pop(fact.key, None)
+            self.beats_ms.pop(fact.key, None)
+        if pipeline != self._pipeline:
+            return
+        if fact.role == "models":
+            self.models.pop(fact.key, None)
+        elif fact.role == "rollouts" and rest.isdigit():
+            self.rollouts.pop(int(rest), None)
+        elif fact.role == "cutovers":
+            self.cutovers.clear()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from freshet.cli.control import read
 from freshet.cli.verify.evidence import History
@@ -48,6 +48,12 @@ def read_history(bus: Bus, pipeline: str, features_id: str) -> History:
                 pipelines.append(fact.message)
             case ModelVersion(pipeline=name, version=version) if name == pipeline and version:
                 versions.add(version, fact.message)
+            # a deletion takes all records of a role at once: what follows is the pipeline's next life
+            case None if fact.key.partition("/")[0] == pipeline and fact.role == "models":
+                versions = _Versions()
+            case None if fact.key.partition("/")[0] == pipeline:
+                lives: Mapping[str, list[Any]] = {"cutovers": cutovers, "rollouts": rollouts, "pipelines": pipelines}
+                lives[fact.role].clear()
     present = [cutover for cutover in cutovers if cutover.topic_id == features_id]
     specs = [PipelineSpec.parse(record.spec) for record in pipelines]
     newest = max(specs, key=lambda spec: spec.features.version, default=None)
