@@ -1,6 +1,7 @@
 """Python's client, `freshet predict` and `freshet pipeline delete` around one pipeline that really runs."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from freshet.cli import pipeline
 from freshet.cli.apply import apply
+from freshet.cli.deletion import Cluster, delete_namespace
 from freshet.cli.demo import loans
 from freshet.cli.demo.training import train
 from freshet.cli.features import feature_rows
@@ -28,20 +30,23 @@ from freshet.runtime.kafka.groups import KafkaGroups
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
 
 ROWS = 400
+NAMESPACE = f"c{secrets.token_hex(3)}."
 FOLDER = pipelines_dir() / "loans"
 
 
 @pytest.fixture(scope="module")
 def stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """All services of `loans`, for the tests of this file in their order."""
-    with Stage(kafka, "client.", FOLDER, tmp_path_factory.mktemp("logs"), workers=1) as made:
+    with Stage(kafka, NAMESPACE, FOLDER, tmp_path_factory.mktemp("logs"), workers=1) as made:
         yield made
+    delete_namespace(Cluster(kafka, made.names, {}))
+    assert not [name for name in KafkaGroups(kafka).names() if name.startswith(NAMESPACE)]
 
 
 @pytest.fixture(scope="module")
 def client(kafka: str) -> Iterator[Client]:
     """A notebook's."""
-    with Client(kafka, namespace="client.") as made:
+    with Client(kafka, namespace=NAMESPACE) as made:
         yield made
 
 
@@ -51,7 +56,7 @@ def freshet(kafka: str, *arguments: str) -> Result:
     app.add_typer(pipeline.app, name="pipeline")
     app.command("apply")(apply)
     app.command("predict")(predict)
-    return CliRunner().invoke(app, arguments, env={"KAFKA_BOOTSTRAP_SERVERS": kafka, "FRESHET_NAMESPACE": "client."})
+    return CliRunner().invoke(app, arguments, env={"KAFKA_BOOTSTRAP_SERVERS": kafka, "FRESHET_NAMESPACE": NAMESPACE})
 
 
 def applications(stage: Stage, rows: int) -> list[dict[str, Any]]:
@@ -141,7 +146,7 @@ def test_a_deleted_pipeline_begins_anew(stage: Stage, client: Client, kafka: str
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["versions"] == 1
     assert ("in its place" in done.stderr) == (registry == "is gone")
-    assert not [name for name in KafkaGroups(kafka).names() if name.startswith("client.loans.")]
+    assert not [name for name in KafkaGroups(kafka).names() if name.startswith(f"{NAMESPACE}loans.")]
     assert freshet(kafka, "pipeline", "delete", "loans", "--yes").exit_code == 1
     assert freshet(kafka, "apply", "-f", str(FOLDER)).exit_code == 0
     if registry == "is gone":

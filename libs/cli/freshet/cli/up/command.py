@@ -12,7 +12,18 @@ import typer
 
 from freshet.cli.apply import apply_folder
 from freshet.cli.control import newest, read
-from freshet.cli.output import Bootstrap, CommandError, Connection, Exit, Namespace, connect, reporting, say, settings
+from freshet.cli.output import (
+    Bootstrap,
+    CommandError,
+    Connection,
+    Exit,
+    Namespace,
+    connect,
+    reporting,
+    say,
+    settings,
+    shown_text,
+)
 from freshet.cli.up.merged_log import MergedLog, sentence
 from freshet.cli.up.services import REGISTRY, Planned, Services, plan
 from freshet.contracts.messages import Rollout
@@ -29,6 +40,7 @@ from freshet.runtime.slot import hold_slot
 _TURN_S: Final = 0.2
 _TELL_S: Final = 20.0
 _LOCK_S: Final = 2.0
+_RIVALRY: Final = 3
 
 Checked = tuple[PipelineSpec, str, Schema]
 
@@ -98,10 +110,11 @@ class _Run:
         logs = Path(".local/logs") / f"up.{connection.namespace}{names[0]}"
         env = {"KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers, "FRESHET_NAMESPACE": connection.namespace}
         self._services = Services(Supervisor(logs, final={EXIT_SETTINGS}), planned, env)
-        self._log = MergedLog(logs, [one.name for one in planned], lambda line: typer.echo(line, err=True))
+        self._log = MergedLog(logs, [one.name for one in planned], lambda line: typer.echo(shown_text(line), err=True))
         self._stop, self._hurry = threading.Event(), threading.Event()
         self._lock: IO[str] | None = None
         self._next_lock_s = self._next_tell_s = 0.0
+        self._told_rivals = False
 
     def until_stopped(self) -> None:
         """Start everything, show what it says, return on SIGINT or SIGTERM. Raises CommandError if one cannot run."""
@@ -120,6 +133,7 @@ class _Run:
                 self._log.pump()
                 raise CommandError(f"{ended[0]}: {sentence(self._log.last.get(ended[0], ''))}", Exit.USAGE)
             ready = ready or self._told_ready()
+            self._look_for_rivals()
 
     def stop(self) -> None:
         """End all services in order, and wait; a second signal kills."""
@@ -147,6 +161,14 @@ class _Run:
             return
         self._wants_registry = False
         self._services.start(REGISTRY)
+
+    def _look_for_rivals(self) -> None:
+        if not self._told_rivals and self._services.restarts(REGISTRY) >= _RIVALRY:
+            self._told_rivals = True
+            say(
+                f"the registry came back {_RIVALRY} times. If its log says that it was fenced, another one runs "
+                "on this Kafka, and they take turns: stop one of them, or use --no-registry here."
+            )
 
     def _told_ready(self) -> bool:
         waiting = self._services.waiting()

@@ -62,6 +62,10 @@ class Services:
         found = {name: _unready(self._planned[name].address) for name in self._started}
         return {name: why for name, why in found.items() if why is not None}
 
+    def restarts(self, name: str) -> int:
+        """How often one was started again; 0 before its first start."""
+        return self._supervisor.restarts(name) if name in self._started else 0
+
     def unmendable(self) -> tuple[str, int] | None:
         """One that has ended by itself with an exit code that no restart can mend."""
         ended = ((name, self._supervisor.ended_with(name)) for name in self._started)
