@@ -9,5 +9,10 @@ _HEADER_BYTES = 5
 
 
 def manifest_id(manifest: Manifest) -> str:
-    """sha256, lower-case hex, of the manifest as a record carries it."""
-    return sha256(encode(Candidate(manifest=manifest))[_HEADER_BYTES:]).hexdigest()
+    """sha256, lower-case hex, of the manifest as a record carries it.
+
+    `required` came later than the first manifests: where it is empty its one byte does not count, so that they keep
+    their ids.
+    """
+    body = encode(Candidate(manifest=manifest))[_HEADER_BYTES:]
+    return sha256(body if manifest.required else body[:-1]).hexdigest()

@@ -51,6 +51,7 @@ class Manifest(Message):
     trainer: str
     lineage: dict[str, str] = {}
     metrics: dict[str, float] = {}
+    required: tuple[str, ...] = ()
 
 
 class Candidate(Message):

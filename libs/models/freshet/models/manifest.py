@@ -41,6 +41,7 @@ def make_manifest(
     trainer: str,
     lineage: Mapping[str, str] | None = None,
     metrics: Mapping[str, float] | None = None,
+    required: Sequence[str] = (),
 ) -> Manifest:
     """The manifest of these ONNX bytes. The same arguments give the same manifest: there is no time in it.
 
@@ -65,6 +66,7 @@ def make_manifest(
         trainer=trainer,
         lineage=dict(sorted((lineage or {}).items())),
         metrics=dict(sorted((metrics or {}).items())),
+        required=tuple(required),
     )
 
 
@@ -111,6 +113,8 @@ def _contract_problems(manifest: Manifest, contract: Contract) -> Iterator[str]:
         yield f"the pipeline has no feature {_listed(unknown)}: apply the specification that adds it first."
     if not manifest.inputs or len(set(manifest.inputs)) != len(manifest.inputs):
         yield "its inputs are empty or name a feature twice."
+    if not set(manifest.required) <= set(manifest.inputs):
+        yield "it requires values of features that are none of its inputs."
     if manifest.classes != contract.classes:
         theirs, ours = _listed(manifest.classes), _listed(contract.classes)
         yield f"its classes are {theirs}, the pipeline's are {ours}, in this order."

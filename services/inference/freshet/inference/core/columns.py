@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -57,6 +59,32 @@ class FeatureSpace:
         enough = values.lengths >= needed
         rows = np.flatnonzero(enough)
         return Selected(matrix[rows], rows, np.flatnonzero(~enough))
+
+
+class Holes(NamedTuple):
+    """Rows that the model has no answer for, and the first input of each that should have a value."""
+
+    rows: Ints
+    names: tuple[str, ...]
+
+
+def holes_of(matrix: Floats32, manifest: Manifest) -> Holes:
+    """Rows, float32 (n, inputs), in which an input that the model requires has no value."""
+    if not manifest.required:
+        return _NO_HOLES
+    places = _required_places(manifest.inputs, manifest.required)
+    missing = np.isnan(matrix[:, places])
+    rows = np.flatnonzero(missing.any(axis=1))
+    return Holes(rows, tuple(manifest.inputs[places[at]] for at in missing[rows].argmax(axis=1).tolist()))
+
+
+_NO_HOLES: Final = Holes(np.empty(0, np.int64), ())
+
+
+@lru_cache(maxsize=64)
+def _required_places(inputs: tuple[str, ...], required: tuple[str, ...]) -> Ints:
+    wanted = set(required)
+    return np.array([at for at, name in enumerate(inputs) if name in wanted], np.int64)
 
 
 def _pick(values: Ragged, width: int, places: Ints) -> Floats32:

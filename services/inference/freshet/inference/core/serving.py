@@ -11,7 +11,7 @@ from freshet.contracts.codec import Ragged
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.position import Position
 from freshet.inference.core.calls import Calls
-from freshet.inference.core.columns import Selected
+from freshet.inference.core.columns import Selected, holes_of
 from freshet.inference.core.deaths import Deaths
 from freshet.inference.core.jobs import Scorer
 from freshet.inference.core.predictions import Answers
@@ -144,11 +144,28 @@ class Serving:
     def _score(
         self, version: str, vectors: Vectors, matrix: Floats32
     ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
+        """Score the rows that the model can answer; those without a value that it requires are set aside."""
+        loaded = self.stock.get(version)
+        assert loaded is not None
+        holes = holes_of(matrix, loaded.scorer.manifest)
+        if not holes.rows.size:
+            return self._score_whole(version, vectors, matrix)
+        others = np.setdiff1d(np.arange(len(vectors)), holes.rows)
+        scored = self._score_whole(version, vectors.take(others), matrix[others])
+        if isinstance(scored, Broken):
+            return scored
+        answers, dead = scored
+        details = [f"feature {name!r} has no value, and {version} has no answer without one." for name in holes.names]
+        return answers, [DeadLetter(vectors.at[holes.rows], "model_missing_value", details), *dead]
+
+    def _score_whole(
+        self, version: str, vectors: Vectors, matrix: Floats32
+    ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
         killers = self.deaths.killers(version, vectors)
         if not killers.size:
             return self._score_all(version, vectors, matrix) if len(vectors) else ([], [])
         others = np.setdiff1d(np.arange(len(vectors)), killers)
-        scored = self._score(version, vectors.take(others), matrix[others])
+        scored = self._score_all(version, vectors.take(others), matrix[others]) if others.size else ([], [])
         if isinstance(scored, Broken):
             return scored
         answers, dead = scored
