@@ -74,6 +74,23 @@ def linear_scores(rows: Floats32) -> Floats32:
     return rows @ WEIGHTS
 
 
+def softmax() -> bytes:
+    """softmax(rows × WEIGHTS): a good classifier, whose graph does not say which column is which class."""
+    nodes = [
+        helper.make_node("MatMul", ["rows", "weights"], ["raw"]),
+        helper.make_node("Softmax", ["raw"], ["scores"], axis=1),
+    ]
+    data: bytes = graph(nodes, {"weights": WEIGHTS}).SerializeToString()
+    return data
+
+
+def softmax_scores(rows: Floats32) -> Floats32:
+    """What `softmax` answers."""
+    powers = np.exp(linear_scores(rows))
+    scores: Floats32 = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return scores
+
+
 def manifest_of(data: bytes, scores: Floats32 | None = None, **but: Any) -> Manifest:
     """A manifest that fits the pipeline; golden scores are those of `linear` unless given."""
     fields: dict[str, Any] = {

@@ -75,7 +75,7 @@ def test_labels_of_the_estimator_are_named_as_classes(tmp_path: Path) -> None:
     named = pack(file, event_rows(tmp_path), "--label", "1=declined", "--label", "7=approved")
     assert named.exit_code == 0, named.output
     unknown = pack(file, event_rows(tmp_path), "--label", "2=declined")
-    assert unknown.exit_code == Exit.USAGE
+    assert unknown.exit_code == Exit.FAILURE
     assert "its labels are 1, 7" in unknown.stderr
 
 

@@ -10,19 +10,21 @@ import lightgbm
 import numpy as np
 import pytest
 from onnx import helper
+from sklearn.decomposition import PCA
 from sklearn.ensemble import BaggingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from freshet.models.contract import TOLERANCE
 from freshet.models.errors import ModelError
 from freshet.models.manifest import golden_rows
 from freshet.models.pack import GOLDEN_ROWS, pack
 from freshet.models.scorer import Scorer
-from support.models import CLASSES, FEATURES, ROWS, WEIGHTS, graph, linear, linear_scores, specification
+from support.models import CLASSES, FEATURES, ROWS, WEIGHTS, graph, linear, softmax, softmax_scores, specification
 
 SPEC = specification()
 THREE = specification("{classes: [high, low, never, middle]}")
@@ -58,7 +60,7 @@ def _lightgbm(**but: Any) -> Any:
 def test_packed_scores_are_the_originals(estimator: Any, rows: Any, target: Any, spec: Any) -> None:
     """The graph gives the original's scores in the pipeline's order, also at edges and for missing values."""
     estimator.fit(rows, target)
-    bundle, parity = pack(estimator, rows, spec)
+    bundle, parity, _ = pack(estimator, rows, spec)
     assert parity is not None
     assert parity.max_gap < 1e-5
     assert parity.agreement == 1
@@ -82,10 +84,11 @@ def test_packed_scores_are_the_originals(estimator: Any, rows: Any, target: Any,
     ],
 )
 def test_a_native_booster_is_packed(objective: dict[str, Any], target: Any, spec: Any) -> None:
-    """A LightGBM booster, also one that was read from its file; its numbers stand for classes by place."""
+    """A LightGBM booster, also one that was read from its file; what its numbers stand for is told."""
     trained = lightgbm.train({"verbose": -1, "num_threads": 1, **objective}, lightgbm.Dataset(HOLED, target), 10)
     booster = lightgbm.Booster(model_str=trained.model_to_string())
-    bundle, parity = pack(booster, HOLED, spec)
+    labels = dict(enumerate(spec.target.classes))
+    bundle, parity, _ = pack(booster, HOLED, spec, labels=labels or None)
     assert parity is not None
     assert parity.max_gap < 1e-5
     assert bundle.manifest.trainer == "lightgbm.Booster"
@@ -94,7 +97,7 @@ def test_a_native_booster_is_packed(objective: dict[str, Any], target: Any, spec
 def test_golden_rows_are_what_the_trainer_saw() -> None:
     """Golden rows are rows of the sample with the original's scores, and a new session answers them alike."""
     estimator = LogisticRegression().fit(X, FRAUD)
-    bundle, _ = pack(estimator, X, SPEC)
+    bundle, _, _ = pack(estimator, X, SPEC)
     features, scores = golden_rows(bundle.manifest)
     assert len(features) == GOLDEN_ROWS
     assert {row.tobytes() for row in features} <= {row.tobytes() for row in X}
@@ -124,7 +127,7 @@ rows = np.random.default_rng(3).normal(size=(300, 4)).astype(np.float32)
 target = np.where(rows[:, 0] > 0, "fraud", "legit")
 booster = lightgbm.Booster(model_file=sys.argv[1])
 for model in (LogisticRegression().fit(rows, target), booster):
-    print(manifest_to_json(pack(model, rows, specification()).bundle.manifest))
+    print(manifest_to_json(pack(model, rows, specification(), labels="fraud").bundle.manifest))
 """
 
 
@@ -150,29 +153,29 @@ def test_the_same_model_gives_the_same_bundle(tmp_path: Path) -> None:
 
 def test_ready_onnx_is_left_as_it_is() -> None:
     """The bytes of an ONNX file are packed unchanged, compared with the trainer's scores if these are given."""
-    bundle, parity = pack(linear(), ROWS, SPEC)
-    assert bundle.data == linear()
+    scores = softmax_scores(ROWS)
+    bundle, parity, notes = pack(softmax(), ROWS, SPEC, labels="fraud")
+    assert bundle.data == softmax()
     assert parity is None
-    np.testing.assert_allclose(golden_rows(bundle.manifest)[1], linear_scores(ROWS), atol=1e-6)
-    _, parity = pack(linear(), ROWS, SPEC, expected=linear_scores(ROWS))
+    assert any("column 0 is legit, column 1 is fraud" in note for note in notes)
+    np.testing.assert_allclose(golden_rows(bundle.manifest)[1], scores, atol=1e-6)
+    _, parity, _ = pack(softmax(), ROWS, SPEC, expected=scores)
     assert parity is not None
     assert parity.max_gap < 1e-5
     with pytest.raises(ModelError, match="pack_parity"):
-        pack(linear(), ROWS, SPEC, expected=linear_scores(ROWS) + np.float32(0.01))
+        pack(softmax(), ROWS, SPEC, expected=scores + np.float32(0.01))
 
 
 def test_a_gap_is_refused_unless_it_is_accepted() -> None:
-    """Trees trained on more digits than are served answer other rows; accepted, golden rows are those that agree."""
-    amount = np.tile(1 + np.arange(-50, 50) * 1e-9, 6)
-    fine = np.column_stack([amount, X[:, 1:]])
-    estimator = HistGradientBoostingClassifier(max_iter=5).fit(fine, amount > 1 - 0.5e-9)
-    sample = np.concatenate([fine.astype(np.float32), X])
-    with pytest.raises(ModelError, match=r"pack_parity: .* Train it on float32"):
-        pack(estimator, sample, SPEC)
-    bundle, parity = pack(estimator, sample, SPEC, max_gap=1)
+    """What float32 cannot compute alike is refused; accepted, golden rows are those that agree."""
+    estimator = make_pipeline(PCA(3, random_state=0), DecisionTreeClassifier(random_state=0)).fit(X, FRAUD)
+    with pytest.raises(
+        ModelError, match=r"pack_parity: .* where its answers jump.* fit the trees on the features.* --max-gap"
+    ):
+        pack(estimator, X, SPEC)
+    bundle, parity, _ = pack(estimator, X, SPEC, max_gap=1)
     assert parity is not None
-    assert parity.gaps["sample"] > 0.01
-    assert parity.agreement < 1
+    assert parity.gaps["jumps"] > TOLERANCE
     Scorer.load(bundle.data, bundle.manifest).check_golden()
 
 
@@ -190,7 +193,7 @@ def test_a_gap_is_refused_unless_it_is_accepted() -> None:
         (KNeighborsClassifier().fit(X, FRAUD), {}, "graph_control_flow"),
         (LogisticRegression().fit(X[:, :3], FRAUD), {}, "pack_input"),
         (LogisticRegression().fit(X, FRAUD), {"inputs": FEATURES[:3]}, "pack_input"),
-        (LogisticRegression().fit(X, FRAUD), {"inputs": ("amount", "age", "hour", "shoe_size")}, "manifest_invalid"),
+        (LogisticRegression().fit(X, FRAUD), {"inputs": ("amount", "age", "hour", "shoe_size")}, "pack_input"),
         (object(), {}, "pack_input"),
         (make_pipeline(StandardScaler(), LogisticRegression()).fit(X[:, :3], FRAUD), {}, "pack_input"),
         (b"not onnx", {}, "graph_unreadable"),
@@ -207,7 +210,7 @@ def test_what_cannot_be_served_is_not_packed(model: Any, options: dict[str, Any]
 def test_labels_can_be_told() -> None:
     """Labels of any kind stand for the classes that the caller says."""
     estimator = LogisticRegression().fit(X, np.where(FRAUD == "fraud", 7, 3))
-    bundle, _ = pack(estimator, X, SPEC, labels={7: "fraud", 3: "legit"})
+    bundle, _, _ = pack(estimator, X, SPEC, labels={7: "fraud", 3: "legit"})
     scores = Scorer.load(bundle.data, bundle.manifest).score(X)
     np.testing.assert_allclose(scores[:, CLASSES.index("fraud")], estimator.predict_proba(X)[:, 1], atol=1e-6)
 
@@ -220,5 +223,6 @@ def test_scores_are_found_among_outputs() -> None:
         helper.make_node("Softmax", ["raw"], ["probabilities"], axis=1),
     ]
     data = graph(nodes, {"weights": WEIGHTS}, answers=both).SerializeToString()
-    assert pack(data, ROWS, SPEC).bundle.manifest.output_name == "probabilities"
-    assert pack(data, ROWS, SPEC, output_name="raw").bundle.manifest.output_name == "raw"
+    assert pack(data, ROWS, SPEC, labels="fraud").bundle.manifest.output_name == "probabilities"
+    with pytest.raises(ModelError, match=r"pack_classes: its scores go from .* no probabilities but margins"):
+        pack(data, ROWS, SPEC, output_name="raw", labels="fraud")

@@ -6,93 +6,76 @@ Needs the extra [pack].
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
-from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, helper, numpy_helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
-from sklearn.preprocessing import MaxAbsScaler, RobustScaler, StandardScaler
 
+from freshet.models import scalers
 from freshet.models.errors import ModelError
-from freshet.models.missing_routes import restore_missing_routes
 from freshet.models.original import Original, is_booster, last_step
+from freshet.models.scores_output import put_in_order
+from freshet.models.sklearn_trees import restore_splits
 
 INPUT_NAME: Final = "features"
-OUTPUT_NAME: Final = "scores"
 _OPSET: Final = {"": 17, "ai.onnx.ml": 3}
-# the converter's default multiplies by 1/scale: off by one bit, which sends rows down other branches of later trees
-_EXACT: Final = {scaler: {"div": "div"} for scaler in (MaxAbsScaler, RobustScaler, StandardScaler)}
 
 
-def to_onnx(original: Original, width: int, columns: Sequence[int | None]) -> bytes:
+class Converted(NamedTuple):
+    """An ONNX file, and the name of its scores."""
+
+    data: bytes
+    output_name: str
+
+
+def to_onnx(original: Original, width: int, columns: Sequence[int | None]) -> Converted:
     """The ONNX file of a fitted estimator on `width` features: float32 in, float32 scores (rows, len(columns)) out.
 
-    `columns` picks and orders the scores, see `class_columns`. The same estimator gives the same bytes: converters put
+    `columns` picks and orders the scores, see `class_order`. The same estimator gives the same bytes: converters put
     random names and hash order into files, and we take them out. Raises ModelError if there is no converter for a part.
     """
     estimator = getattr(original.estimator, "best_estimator_", original.estimator)  # a search is its winner
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # what the converters should write otherwise
-            model = _converted(estimator, width, classifier=original.labels is not None)
+            model = _converted(estimator, width, classifier=original.kind == "classes")
     except Exception as error:  # each converter fails in its own way
         raise ModelError(
             "pack_convert",
-            f"{type(estimator).__name__} cannot be written as ONNX: {type(error).__name__}: {str(error)[:500]}",
+            f"{type(last_step(estimator)).__name__} cannot be written as ONNX: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]} If its library has an ONNX export of its own, pack that .onnx file.",
         ) from error
-    restore_missing_routes(model, estimator)
+    restore_splits(model, estimator)
     scores = model.graph.output[-1].name  # a classifier has label and scores, a regressor just scores
-    _order(model.graph, scores, columns)
-    _keep_only(model.graph, OUTPUT_NAME, len(columns))
-    return _canonical(model)
+    if original.kind == "detector":
+        scores = _as_column(model, scores)
+    out = put_in_order(model, scores, columns)
+    return Converted(_canonical(model), out)
 
 
 def _converted(estimator: Any, width: int, *, classifier: bool) -> ModelProto:
+    scalers.teach_skl2onnx()
     if "lightgbm" in sys.modules:  # else nothing here can be LightGBM's
-        from freshet.models.lightgbm_graphs import booster_graph, teach_skl2onnx  # noqa: PLC0415
+        from freshet.models import lightgbm_graphs  # noqa: PLC0415
 
-        if is_booster(estimator):
-            return booster_graph(estimator, INPUT_NAME, width)
-        teach_skl2onnx()
+        lightgbm_graphs.teach_skl2onnx()
+    answers_labels = classifier and not is_booster(estimator)
     model = convert_sklearn(
         estimator,
         initial_types=[(INPUT_NAME, FloatTensorType([None, width]))],
         target_opset=_OPSET,
-        options={**_EXACT, **({id(last_step(estimator)): {"zipmap": False}} if classifier else {})},
+        options={id(last_step(estimator)): {"zipmap": False}} if answers_labels else None,
     )
     return cast(ModelProto, model)
 
 
-def _order(graph: GraphProto, scores: str, columns: Sequence[int | None]) -> None:
-    """Add a node that picks the columns; a product with zeros and ones is exact."""
-    if list(columns) == list(range(len(columns))):
-        graph.node.append(helper.make_node("Identity", [scores], [OUTPUT_NAME], name="scores_as_they_are"))
-        return
-    labels = sum(at is not None for at in columns)
-    selection = np.zeros((labels, len(columns)), np.float32)
-    for place, at in enumerate(columns):
-        if at is not None:
-            selection[at, place] = 1
-    graph.initializer.append(numpy_helper.from_array(selection, "pipeline_order"))
-    graph.node.append(helper.make_node("MatMul", [scores, "pipeline_order"], [OUTPUT_NAME], name="scores_in_order"))
-
-
-def _keep_only(graph: GraphProto, output_name: str, width: int) -> None:
-    """Make this the graph's only output, and drop what served others, such as labels as text."""
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info(output_name, TensorProto.FLOAT, [None, width]))
-    del graph.value_info[:]
-    needed = {output_name}
-    for index in reversed(range(len(graph.node))):
-        node = graph.node[index]
-        if needed.isdisjoint(node.output):
-            del graph.node[index]
-        else:
-            needed.update(node.input)
-    for index in reversed(range(len(graph.initializer))):
-        if graph.initializer[index].name not in needed:
-            del graph.initializer[index]
+def _as_column(model: ModelProto, scores: str) -> str:
+    """A detector's scores as one column: some converters give a vector."""
+    model.graph.initializer.append(numpy_helper.from_array(np.array([-1, 1], np.int64), "one_column"))
+    model.graph.node.append(helper.make_node("Reshape", [scores, "one_column"], ["column_of_scores"]))
+    return "column_of_scores"
 
 
 def _canonical(model: ModelProto) -> bytes:

@@ -1,17 +1,29 @@
-"""How far an ONNX graph is from the estimator that it was made of: on the sample, and on rows at the edges."""
+"""How far an ONNX graph is from the estimator that it was made of: on the sample, and on rows made to hurt."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from onnx import ModelProto
 
-from freshet.contracts.arrays import Bools, Floats, Floats32
+from freshet.contracts.arrays import Bools, Floats32, Ints
 from freshet.models.errors import ModelError
+from freshet.models.gaps import row_gaps
+from freshet.models.hard_rows import Score, boundary_rows, category_rows, edge_rows, split_rows
 
-Score = Callable[[Floats32], Floats32]
+GROUPS: Final[Mapping[str, str]] = {
+    "sample": "on your rows",
+    "splits": "at and beside the splits of its trees",
+    "jumps": "where its answers jump",
+    "categories": "at whole numbers and strangers among them",
+    "edges": "at extreme values",
+    "missing": "with missing values",
+}
+"""The groups of rows that are compared, in words."""
 
-_FAR: Final = 10  # extremes lie this many ranges of the sample outside of it
+_CHUNK_ROWS: Final = 5_000
 _MISSING_ROWS: Final = 256
 _TIE: Final = 1e-6  # float32 cannot tell two classes apart that are nearer than this
 
@@ -23,7 +35,7 @@ class Parity:
     rows: int
     """Rows compared."""
     gaps: Mapping[str, float]
-    """Largest gap on the `sample`, on `edges` (zeros, extremes) and, if the estimator takes it, on `missing` values."""
+    """Largest gap of each group of `GROUPS` that there was."""
     agreement: float
     """Share of rows with the same label: the class of the highest score, ties aside. 1.0 for a regression."""
 
@@ -32,22 +44,43 @@ class Parity:
         """The largest gap of all; infinite if one side is finite and the other is not."""
         return max(self.gaps.values())
 
+    def in_words(self) -> str:
+        """Each group with its largest gap."""
+        return ", ".join(f"{gap:.2g} {GROUPS[name]}" for name, gap in self.gaps.items())
 
-def compare(original: Score, packed: Score, rows: Floats32) -> Parity:
-    """Score the sample and edge rows made from it both ways.
 
-    `rows` is float32 (n, inputs), n ≥ 1. Missing values are left out if the original raises ValueError on them; on
-    other rows that is a ModelError.
+def compare(original: Score, packed: Score, model: ModelProto, rows: Floats32, required: Bools) -> Parity:
+    """Score the sample, and rows made of it to hurt, both ways.
+
+    `rows` is float32 (n, inputs), n ≥ 1, all of which the original answers; `required` marks the inputs that must have
+    a value. Raises ModelError if the original refuses one of the hard rows, since the graph would answer it.
     """
-    groups = {"sample": rows, "edges": edge_rows(rows), "missing": missing_rows(rows)}
+    splits = split_rows(model, rows)
+    groups = {"sample": rows, "splits": splits.rows, "categories": category_rows(rows), "edges": edge_rows(rows)}
+    groups["missing"] = missing_rows(rows, np.flatnonzero(~required))
     pairs = {}
     for name, group in groups.items():
-        try:
-            pairs[name] = original(group), packed(group)
-        except ValueError as error:
-            if name != "missing":
-                raise ModelError("pack_input", f"the original refuses rows of the {name}: {error}") from error
+        if len(group):
+            with _refusals(name):
+                pairs[name] = in_chunks(original, group), in_chunks(packed, group)
+    if not splits.all_seen:
+        with _refusals("jumps"):
+            jumps = boundary_rows(original, rows)
+            if len(jumps):
+                pairs["jumps"] = in_chunks(original, jumps), in_chunks(packed, jumps)
     return _parity(pairs)
+
+
+@contextmanager
+def _refusals(group: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ModelError(
+            "pack_input",
+            f"the original refuses rows {GROUPS[group]}: {str(error).splitlines()[0][:200]} Its ONNX form would answer "
+            "them. If it is about categories that it has not seen, fit it with handle_unknown='ignore'.",
+        ) from error
 
 
 def compare_scores(expected: Floats32, answered: Floats32) -> Parity:
@@ -55,42 +88,47 @@ def compare_scores(expected: Floats32, answered: Floats32) -> Parity:
     return _parity({"sample": (expected, answered)})
 
 
+def required_inputs(score: Score, rows: Floats32) -> Bools:
+    """Which inputs must have a value: without it the model raises ValueError, or its scores are not finite."""
+    width = rows.shape[1]
+    whole = np.nan_to_num(rows[np.isnan(rows).sum(axis=1).argmin()], nan=0)
+    asked = np.tile(whole, (width, 1))
+    np.fill_diagonal(asked, np.nan)
+    try:
+        scores = in_chunks(score, asked)
+    except ValueError:
+        return np.array([_is_refused(score, row[None]) for row in asked])
+    return np.asarray(~np.isfinite(scores).all(axis=1), np.bool_)
+
+
+def _is_refused(score: Score, row: Floats32) -> bool:
+    try:
+        return not np.isfinite(score(row)).all()
+    except ValueError:
+        return True
+
+
+def missing_rows(rows: Floats32, columns: Ints) -> Floats32:
+    """Rows of the sample with one of these columns missing, each in turn, and some with all of them; float32."""
+    if not columns.size:
+        return rows[:0]
+    count = max(columns.size, min(_MISSING_ROWS, len(rows)))
+    holed = np.resize(rows, (count, rows.shape[1])).copy()
+    holed[np.arange(count), np.resize(columns, count)] = np.nan
+    empty = rows[: min(8, len(rows))].copy()
+    empty[:, columns] = np.nan
+    return np.concatenate([holed, empty])
+
+
+def in_chunks(score: Score, rows: Floats32) -> Floats32:
+    """The scores of many rows, asked for some at a time."""
+    return np.concatenate([score(rows[at : at + _CHUNK_ROWS]) for at in range(0, len(rows), _CHUNK_ROWS)])
+
+
 def _parity(pairs: Mapping[str, tuple[Floats32, Floats32]]) -> Parity:
     total = sum(len(expected) for expected, _ in pairs.values())
     same = sum(int(_same_label(*pair).sum()) for pair in pairs.values())
     return Parity(total, {name: float(row_gaps(*pair).max()) for name, pair in pairs.items()}, same / total)
-
-
-def edge_rows(rows: Floats32) -> Floats32:
-    """Zeros, each column's smallest and largest value, and values far outside the sample; float32 (5, inputs)."""
-    finite = np.where(np.isfinite(rows), rows, np.nan).astype(np.float64)
-    some = np.isfinite(finite).any(axis=0)
-    low, high = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
-    low[some], high[some] = np.nanmin(finite[:, some], axis=0), np.nanmax(finite[:, some], axis=0)
-    reach = _FAR * np.maximum(high - low, 1)
-    limit = float(np.finfo(np.float32).max)
-    edges: Floats = np.stack([np.zeros_like(low), low, high, low - reach, high + reach])
-    return edges.clip(-limit, limit).astype(np.float32)
-
-
-def missing_rows(rows: Floats32) -> Floats32:
-    """Rows of the sample with one value missing, each column in turn, and one row with all missing; float32."""
-    width = rows.shape[1]
-    count = max(width, min(_MISSING_ROWS, len(rows)))
-    holed = np.resize(rows, (count, width)).copy()
-    holed[np.arange(count), np.arange(count) % width] = np.nan
-    return np.concatenate([holed, np.full((1, width), np.nan, np.float32)])
-
-
-def row_gaps(expected: Floats32, answered: Floats32) -> Floats:
-    """The largest gap of each row, float64 (n,): absolute up to 1, relative above, infinite if only one is finite."""
-    want, have = expected.astype(np.float64), answered.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        gaps = np.abs(want - have) / np.maximum(1, np.abs(want))
-    gaps[~np.isfinite(want) & ~np.isfinite(have)] = 0
-    gaps[np.isfinite(want) != np.isfinite(have)] = np.inf
-    largest: Floats = gaps.max(axis=1, initial=0)
-    return largest
 
 
 def _same_label(expected: Floats32, answered: Floats32) -> Bools:

@@ -10,10 +10,10 @@ from freshet.contracts.messages import Manifest
 from freshet.models.artifact import check_bytes
 from freshet.models.contract import BATCH_ROWS, TOLERANCE
 from freshet.models.errors import ModelError
+from freshet.models.gaps import row_gaps
 from freshet.models.manifest import golden_rows, outputs_of
 from freshet.models.memory import give_back
 from freshet.models.model_file import ModelFile
-from freshet.models.parity import row_gaps
 from freshet.models.session import open_session, run_options
 
 _PAD_ROWS: Final = 8  # a batch of one takes other kernels and differs in the last bits; from 7 rows on all agree

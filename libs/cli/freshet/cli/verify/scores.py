@@ -21,7 +21,7 @@ from freshet.contracts.messages import Manifest
 from freshet.inference.core.columns import FeatureSpace
 from freshet.models.contract import BATCH_ROWS
 from freshet.models.errors import ModelError
-from freshet.models.parity import row_gaps
+from freshet.models.gaps import row_gaps
 from freshet.models.scorer import Scorer
 from freshet.runtime.artifacts import fetch_model
 from freshet.runtime.bus import Bus, Place
