@@ -68,7 +68,7 @@ def text_of(label: Any, classes: Sequence[str]) -> str:
     text = label.decode() if isinstance(label, bytes) else str(label)
     forms = [text]
     if isinstance(label, bool):
-        forms += [text.lower(), text.upper()]
+        forms += [text.lower(), text.upper(), str(int(label))]
     elif isinstance(label, float) and label.is_integer():
         forms.append(str(int(label)))
     elif isinstance(label, int):
