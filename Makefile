@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test sim bench bench-peers bench-parts bench-latency faults lock clean
+.PHONY: help setup demo stream check test sim bench bench-peers bench-parts bench-latency models faults lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -51,6 +51,9 @@ bench-parts: setup  ## CPU of the parts alone, without Kafka: codec, cores, and 
 
 bench-latency: setup  ## latency at four rates, and the CPU of every process at rest and at each rate
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency $(ARGS)
+
+models: setup  ## which models can be packed, and how exactly: writes the table in docs/models.md
+	PYTHONPATH=tests:$(PYTHONPATH) OMP_NUM_THREADS=1 $(BIN)/python -m bench.model_matrix
 
 faults: setup  ## the long fault runs: every service and the broker are killed in every way, then verify
 	$(BIN)/pytest -q -s tests/faults

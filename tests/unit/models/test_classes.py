@@ -18,6 +18,7 @@ from freshet.contracts.arrays import Floats32
 from freshet.models.classes import class_order
 from freshet.models.errors import ModelError
 from freshet.models.export import Asked, in_pipeline_order, ready
+from freshet.models.original import last_step
 from freshet.models.pack import pack
 from support.fitted import pipeline, scores_of, table, wanted
 from support.models import ROWS, softmax, softmax_scores
@@ -122,15 +123,15 @@ def test_a_margin_is_never_a_probability(model: Any) -> None:
 
 def test_a_threshold_of_its_own_is_refused() -> None:
     """Freshet's label is the class with the highest score."""
-    model = TunedThresholdClassifierCV(LogisticRegression(max_iter=500), scoring="recall").fit(ROWS4, TRUTH)
+    old = ROWS4[:, 1] + np.random.default_rng(0).normal(0, 10, len(ROWS4)) > 50
+    model = TunedThresholdClassifierCV(LogisticRegression(max_iter=500), scoring="recall").fit(ROWS4, old)
     with pytest.raises(ModelError, match=r"its predict\(\) names another class"):
         pack(model, ROWS4, pipeline("{classes: ['0', '1']}"))
 
 
 def _onnx(model: Any) -> bytes:
-    graph = to_onnx(
-        model, ROWS4[:1], options={id(model): {"zipmap": False, **options}}, target_opset={"": 17, "ai.onnx.ml": 3}
-    )
+    options = {id(last_step(model)): {"zipmap": False}}
+    graph = to_onnx(model, ROWS4[:1], options=options, target_opset={"": 17, "ai.onnx.ml": 3})
     data: bytes = graph.SerializeToString()
     return data
 
@@ -153,7 +154,7 @@ def test_a_ready_graphs_own_labels_decide(estimator: Any) -> None:
 def test_numbers_in_a_ready_graph_need_a_word() -> None:
     """As for an estimator: 0 and 1 name no class."""
     old = ROWS4[:, 1] > 40
-    model = LogisticRegression(max_iter=500).fit(ROWS4, old.astype(int))
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(ROWS4, old.astype(int))
     with pytest.raises(ModelError, match="nothing says which"):
         pack(_onnx(model), ROWS4, SPEC)
     scores = scores_of(pack(_onnx(model), ROWS4, SPEC, labels="fraud"), ROWS4)
