@@ -12,6 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -107,7 +108,7 @@ def _estimators() -> Iterator[tuple[str, str, str]]:
         "KNeighborsClassifier": KNeighborsClassifier(),
     }
     for name, model in classifiers.items():
-        yield name, *_both(lambda rows, model=model: model.fit(rows, np.where(wanted(rows), "yes", "no")), CLASSES)
+        yield name, *_both(partial(_fit_classes, model), CLASSES)
     values: dict[str, Any] = {
         "Ridge, scaled": _scaled(Ridge()),
         "RandomForestRegressor": RandomForestRegressor(30, random_state=0),
@@ -118,7 +119,7 @@ def _estimators() -> Iterator[tuple[str, str, str]]:
         "LocalOutlierFactor (novelty)": LocalOutlierFactor(novelty=True),
     }
     for name, model in values.items():
-        yield name, *_both(lambda rows, model=model: model.fit(rows, wanted(rows) + rows[:, 3] / 10), VALUE)
+        yield name, *_both(partial(_fit_values, model), VALUE)
 
 
 def _lightgbm() -> Iterator[tuple[str, str, str]]:
@@ -140,7 +141,7 @@ def _lightgbm() -> Iterator[tuple[str, str, str]]:
             "Booster (.txt)": _through_text,
         }
         for way, again in saved.items():
-            yield f"LightGBM {way}{kind}", *_both(lambda rows, again=again: again(trained(rows)), CLASSES)
+            yield f"LightGBM {way}{kind}", *_both(partial(_fit_and_save, trained, again), CLASSES)
     yield (
         "LightGBM LGBMRegressor (joblib)",
         *_both(lambda rows: lightgbm.LGBMRegressor(n_estimators=30, verbose=-1).fit(rows, rows[:, 1]), VALUE),
@@ -150,6 +151,18 @@ def _lightgbm() -> Iterator[tuple[str, str, str]]:
         "LightGBM, linear_tree",
         *_both(lambda rows: lightgbm.train(linear, lightgbm.Dataset(rows, rows[:, 1]), 5), VALUE),
     )
+
+
+def _fit_classes(model: Any, rows: Any) -> Any:
+    return model.fit(rows, np.where(wanted(rows), "yes", "no"))
+
+
+def _fit_values(model: Any, rows: Any) -> Any:
+    return model.fit(rows, wanted(rows) + rows[:, 3] / 10)
+
+
+def _fit_and_save(fit: Callable[[Any], Any], again: Callable[[Any], Any], rows: Any) -> Any:
+    return again(fit(rows))
 
 
 def _through_text(model: Any) -> Any:

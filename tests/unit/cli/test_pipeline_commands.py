@@ -92,7 +92,7 @@ def test_features_to_train_on_are_those_that_models_will_see(tmp_path: Path) -> 
     assert json.loads(done.stdout)["left_out"] == 1
     assert out.read_text().splitlines() == [
         "amount,country=DE,country=FR,country=other,fraud",
-        "0.1,1.0,0.0,0.0,0",
+        "0.10000000149011612,1.0,0.0,0.0,0",
         ",0.0,1.0,0.0,1",
         "7.0,0.0,0.0,0.0,1",
     ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from freshet.contracts.logic import DeadLetter
 from freshet.contracts.messages import ModelVersion
 from freshet.inference.core.columns import holes_of
 from support.inference import FEATURES, Worker, answers, dead, manifest, model, rollout, specification, vector
@@ -30,7 +31,7 @@ def test_a_row_without_a_required_value_is_set_aside_and_named() -> None:
     effects = worker.answer(*rows)
     assert dead(effects) == {"model_missing_value": list(range(1, 200, 2))}
     assert [answer.offset for answer in answers(effects)] == list(range(0, 200, 2))
-    letter = next(effect for effect in effects if getattr(effect, "reason", "") == "model_missing_value")
+    (letter,) = (effect for effect in effects if isinstance(effect, DeadLetter))
     assert letter.details[0] == f"feature {FEATURES[1]!r} has no value, and v1 has no answer without one."
     assert [answer.offset for answer in answers(worker.answer(vector(0, 200)))] == [200]
 

@@ -1,6 +1,7 @@
 """Features of events as models will see them: to train on, and to pack with."""
 
 import csv
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def write_features(
 ) -> tuple[int, int]:
     """Write a CSV with a column for each feature, and the label last; numbers of rows written and left out.
 
-    A feature without a value is an empty cell, and so is a label that is not known. The file appears when it is whole.
+    A feature without a value is an empty cell, and so is a label that is not known. Numbers have all their digits, so
+    that whoever trains on float64 trains on what is served. The file appears when it is whole.
     """
     written = left_out = 0
     unfinished = path.with_name(f".{path.name}.part")
@@ -39,8 +41,8 @@ def write_features(
         for events in source:
             values, labels = feature_rows(spec, schema, events)
             truths = [[text] for text in labels] or [[]] * len(values)
-            for row, truth in zip(values, truths, strict=True):
-                out.writerow([*("" if np.isnan(value) else str(value) for value in row), *truth])
+            for row, truth in zip(values.tolist(), truths, strict=True):  # all digits: float64 reads what is served
+                out.writerow([*("" if math.isnan(value) else repr(value) for value in row), *truth])
             written, left_out = written + len(values), left_out + len(events) - len(values)
     unfinished.replace(path)
     return written, left_out
