@@ -103,8 +103,8 @@ def test_the_table_names_exactly_the_topics_that_a_service_writes(service: str) 
 
 
 def test_a_decider_announces_to_its_own_topics_only() -> None:
-    """Each state topic has one writing role."""
-    assert announced("registry") == {*RegistryDecider.owns}
+    """Each state topic has one writing role. Beside them it says that it lives."""
+    assert announced("registry") == {*RegistryDecider.owns, WORKERS}
 
 
 def test_each_topic_has_one_writing_role() -> None:
@@ -114,5 +114,5 @@ def test_each_topic_has_one_writing_role() -> None:
     """
     assert {role: topic.writers for role, topic in topic_table().items() if len(topic.writers) != 1} == {
         DEAD_LETTERS: ("ingestion", "inference", "cli"),
-        WORKERS: ("ingestion", "inference"),
+        WORKERS: ("ingestion", "inference", "registry"),
     }

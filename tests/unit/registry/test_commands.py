@@ -3,9 +3,10 @@
 import pytest
 
 from freshet.contracts.logic import Announce, Fact
-from freshet.contracts.messages import Action, Command
+from freshet.contracts.messages import Action, Command, WorkerState
+from freshet.contracts.worker import Process
 from freshet.registry.core.decider import RegistryDecider
-from support.registry import World, candidate, decided, ready, served, specification, worker
+from support.registry import PIPELINE, World, candidate, decided, ready, served, specification, worker
 
 
 @pytest.mark.parametrize(
@@ -314,3 +315,61 @@ def test_annotation_goes_into_the_history() -> None:
     after = world.models()["1.0.0"].history
     assert after[:-1] == before
     assert (after[-1].at_ms, after[-1].what) == (world.now_ms, "annotate by ops: seen by audit")
+
+
+def withdrawn(world: World, asked: str) -> None:
+    """Its sender takes it back: the same command again, with no time left."""
+    command = next(
+        fact.message
+        for fact in world.log
+        if isinstance(fact.message, Command) and fact.message.command_id == asked
+    )
+    world.tell("commands", PIPELINE, command.model_copy(update={"expires_at_ms": 0}))
+
+
+def test_withdrawn_command_is_not_carried_out_by_a_registry_that_comes_later() -> None:
+    """Whoever gave up waiting must not find it done half an hour later."""
+    world = served("a", "b")
+    asked = world.command("rollback")
+    withdrawn(world, asked)
+    world.crash()
+    world.settle()
+    assert (world.verdict(asked), world.serving()) == ("expired", "1.1.0")
+
+
+def test_withdrawn_promote_aborts_what_it_has_begun() -> None:
+    """Workers are loading it already: it never goes live."""
+    world = served("a", "b")
+    world.beat(worker())
+    asked = world.command("promote", "1.0.0")
+    world.settle()
+    withdrawn(world, asked)
+    world.settle()
+    (decision,) = world.decisions(asked)
+    assert (decision.verdict, world.serving()) == ("refused", "1.1.0")
+    assert "withdrawn" in decision.reason
+
+
+def test_what_is_withdrawn_after_its_decision_changes_nothing() -> None:
+    """It came too late: one command has one decision."""
+    world = served("a", "b")
+    asked = world.command("rollback")
+    world.settle()
+    withdrawn(world, asked)
+    assert world.settle() == []
+    assert world.serving() == "1.0.0"
+
+
+def test_registry_says_that_it_lives_and_takes_no_word_of_another_for_a_worker() -> None:
+    """Once an interval, and good-bye at last; its own beat makes no pipeline of nameless events."""
+    decider = RegistryDecider(Process("node-7", 4711, 17))
+    (beat,) = decider.on_tick(0)
+    (bye,) = decider.on_leave()
+    assert (beat.role, beat.key) == ("workers", "registry/owner")
+    assert isinstance(beat.message, WorkerState)
+    assert isinstance(bye.message, WorkerState)
+    assert (beat.message.service, beat.message.host, beat.message.leaving) == ("registry", "node-7", False)
+    assert bye.message.leaving
+    assert decider.on_tick(1) == []
+    decider.fold(Fact("workers", beat.key, beat.message, 0, 0))
+    assert decider.pipelines() == []

@@ -227,3 +227,11 @@ class Decider:
 
     def on_job(self, outcome: Outcome) -> None:
         """A job that this decider started has ended."""
+
+    def on_tick(self, now_ms: int) -> Iterable[Announce]:  # noqa: ARG002
+        """Time passed while it is the owner: what to tell of itself, outside of any decision. `now_ms` as in `Logic`."""
+        return ()
+
+    def on_leave(self) -> Iterable[Announce]:
+        """The service stops: what the others should know."""
+        return ()

@@ -179,6 +179,11 @@ class Command(Message):
     expires_at_ms: int
     by: str
 
+    @property
+    def withdrawn(self) -> bool:
+        """Whether its sender has taken it back: sent again under its id, as one that has expired for ever."""
+        return self.expires_at_ms == 0
+
 
 class Decision(Message):
     """The audit: what the registry decided, about what, and from which inputs."""

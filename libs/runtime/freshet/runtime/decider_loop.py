@@ -6,7 +6,7 @@ that may have been fenced meanwhile ends the process.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -18,6 +18,7 @@ from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed, roles_of
 from freshet.runtime.jobs import JobRunner
 from freshet.runtime.pauses import Pauses
+from freshet.runtime.reports import Reports
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.work import announcement
 
@@ -38,8 +39,10 @@ class DeciderLoop:
         jobs: JobRunner,
         clock: Clock,
         metrics: Metrics,
+        reports: Reports | None = None,
     ) -> None:
-        self.decider = decider
+        """`reports` takes what the decider tells of itself; without it, nothing is told."""
+        self.decider, self._reports = decider, reports
         self._bus, self._jobs, self._clock, self._metrics = bus, jobs, clock, metrics
         self._labels = (service, names.pipeline)
         self._log = structlog.get_logger("decider").bind(service=service)
@@ -66,6 +69,7 @@ class DeciderLoop:
                 self._caught_up = self._feed.caught_up()
                 return 0
             self._metrics.ready.labels(*self._labels).set(self.unready() is None)
+            self._report(self.decider.on_tick(self._clock.elapsed_ms()))
             for outcome in self._jobs.outcomes():
                 self.decider.on_job(outcome)
             decided = sum(self._decide(pipeline) for pipeline in list(self.decider.pipelines()))
@@ -161,6 +165,11 @@ class DeciderLoop:
             self._log.info("decided", role=effect.role, key=effect.key, message=message)
             self.decider.fold(Fact(effect.role, effect.key, effect.message, now_ms))
 
+    def _report(self, told: Iterable[Announce]) -> None:
+        for effect in told:
+            if self._reports is not None:
+                self._reports.put(announcement(effect))
+
     def unready(self) -> str | None:
         """Why this loop cannot decide yet, or None when it can."""
         if not self._owner:
@@ -170,6 +179,10 @@ class DeciderLoop:
         return "; ".join(f"{name}: {why}" for name, why in self._feed.newer.items()) or None
 
     def close(self) -> None:
-        """Free everything; what was decided is committed."""
+        """Say good-bye and free everything; what was decided is committed."""
+        if self._owner:
+            self._report(self.decider.on_leave())
+        if self._reports is not None:
+            self._reports.close()
         self._feed.close()
         self._producer.close()

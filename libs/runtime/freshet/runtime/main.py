@@ -133,6 +133,7 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
                 jobs=Jobs(service.runner(context)),
                 clock=clock,
                 metrics=metrics,
+                reports=BackgroundReports(context.bus.producer),
             )
         ]
     options = LoopOptions(skip_expired=settings.on_expired == "skip")

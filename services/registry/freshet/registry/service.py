@@ -21,8 +21,8 @@ if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is No
     )
 
 
-def _decider(_context: Context) -> Decider:
-    return RegistryDecider()
+def _decider(context: Context) -> Decider:
+    return RegistryDecider(context.process)
 
 
 def _runner(context: Context) -> Runner:

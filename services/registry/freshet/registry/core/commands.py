@@ -28,6 +28,8 @@ def answer_command(state: PipelineState, now_ms: int) -> list[Announce]:
 
 def _consider(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
     """Answer or begin one command; nothing if it must wait, for its pipeline to be known or for a prepare to end."""
+    if command.withdrawn:
+        return [_decide(state, command, "expired", "whoever asked has withdrawn it.")]
     if now_ms > command.expires_at_ms:
         unknown = " No pipeline of this name has been applied." if state.rules is None else ""
         return [_decide(state, command, "expired", f"it was not carried out in time.{unknown}")]

@@ -58,6 +58,8 @@ class Pipelines:
                 _command(self.state(command.pipeline), text.short(command), fact.offset)
             case Decision() as decision:
                 _decision(self.state(decision.pipeline), decision)
+            case WorkerState(pipeline=""):
+                pass  # a registry's own: it serves no pipeline
             case WorkerState() as worker:
                 self._clock.newest_ms = max(self._clock.newest_ms, fact.timestamp_ms)
                 _beat(self.state(worker.pipeline), fact, worker)
@@ -143,9 +145,14 @@ def _drop_answered(state: PipelineState, identity: str) -> None:
 
 
 def _command(state: PipelineState, command: Command, offset: int) -> None:
-    """The first record of a command id is the command; later ones are repeats."""
-    if command.command_id not in state.answered:
-        state.commands.setdefault(command.command_id, Asked(offset, command))
+    """The first record of a command id is the command; later ones repeat it, or say an earlier end: a withdrawal."""
+    if command.command_id in state.answered:
+        return
+    asked = state.commands.setdefault(command.command_id, Asked(offset, command))
+    first = asked if asked.offset <= offset else Asked(offset, command)
+    expires_at_ms = min(asked.command.expires_at_ms, command.expires_at_ms)
+    shortened = first.command.model_copy(update={"expires_at_ms": expires_at_ms})
+    state.commands[command.command_id] = Asked(first.offset, shortened)
 
 
 def _decision(state: PipelineState, decision: Decision) -> None:

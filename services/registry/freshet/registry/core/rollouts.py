@@ -124,6 +124,9 @@ def _hindrance(state: PipelineState, opened: Rollout, answers: Mapping[str, Prep
         return f"it was to follow epoch {opened.expected_previous}, but {state.live_epoch} is live."
     if not state.admitted(named(opened)):
         return f"{named(opened)} may no longer serve."
+    asked = state.commands.get(opened.cause.removeprefix(_PROMOTE))
+    if asked is not None and asked.command.withdrawn:
+        return "whoever asked for it has withdrawn it."
     for instance, answer in answers.items():
         if answer is not None and answer.verdict != "ok":
             return f"worker {instance} answered {answer.verdict}: {answer.detail or 'no detail'}"
