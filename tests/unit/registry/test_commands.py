@@ -320,9 +320,7 @@ def test_annotation_goes_into_the_history() -> None:
 def withdrawn(world: World, asked: str) -> None:
     """Its sender takes it back: the same command again, with no time left."""
     command = next(
-        fact.message
-        for fact in world.log
-        if isinstance(fact.message, Command) and fact.message.command_id == asked
+        fact.message for fact in world.log if isinstance(fact.message, Command) and fact.message.command_id == asked
     )
     world.tell("commands", PIPELINE, command.model_copy(update={"expires_at_ms": 0}))
 

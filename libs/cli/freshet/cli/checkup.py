@@ -7,42 +7,30 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, Literal
+from typing import Final
 
+from freshet.cli.attendance import READS, group_lines, service_line
+from freshet.cli.control import read
+from freshet.cli.finding import Health, Line
 from freshet.cli.output import Connection
+from freshet.cli.presence import presence
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.pipeline import PipelineSpec
-from freshet.contracts.position import Position, unstamped
 from freshet.contracts.schema_records import missing, released_records
 from freshet.contracts.topic_plan import topic_names
-from freshet.runtime.bus import Bus, ExpiredError, Place, Send, Transaction
+from freshet.runtime.bus import Place, Send, Transaction
 from freshet.runtime.kafka.releases import FAULT, REMEDY, cluster_verdict
 from freshet.runtime.kafka.transactions import HangingTransaction, find_hanging
 from freshet.runtime.provision import plan
 from freshet.runtime.publishing import pipeline_records, published_schemas
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE
 
-Health = Literal["ok", "warn", "bad"]
-
 _PACKAGES: Final = ("freshet", "confluent-kafka", "fastavro", "numpy", "pydantic")
 _EXTRAS: Final = {"onnxruntime": "inference", "onnx": "registry", "skl2onnx": "pack", "river": "demo"}
-_READS: Final = (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features"))
 _SECRET: Final = re.compile(r"password|secret|token|jaas|credential|\.key|key\.", re.IGNORECASE)
 _READ_BACK_S: Final = 15.0
-_COUNTED: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One finding: what was looked at, how it is, what was seen, and what to do about it."""
-
-    about: str
-    health: Health
-    seen: str
-    do: str = ""
 
 
 def installed() -> Iterator[Line]:
@@ -114,7 +102,7 @@ def _release(connection: Connection, records: Records) -> Iterator[Line]:  # noq
 
 def _hanging(connection: Connection, records: Records) -> Iterator[Line]:
     topics = topic_names(connection.namespace, _counts(records))
-    groups = [connection.names(pipeline).group(service) for pipeline in records for service, _ in _READS]
+    groups = [connection.names(pipeline).group(service) for pipeline in records for service, _ in READS]
     found = find_hanging(connection.admin, topics, groups=groups)
     for one in found:
         yield hanging_line(one, time.time_ns() // 1_000_000)
@@ -175,68 +163,15 @@ def _schemas(connection: Connection, records: Records) -> Iterator[Line]:
         yield Line("schemas", "ok", f"all {len(wanted)} are published, and {len(there)} records are on the topic")
 
 
-def _groups(connection: Connection, records: Records) -> Iterator[Line]:
+def _services(connection: Connection, records: Records) -> Iterator[Line]:
+    now_ms = time.time_ns() // 1_000_000
+    facts = read(connection.bus(), "workers")
+    if records:
+        yield service_line(presence(facts, "registry", "", now_ms))
     for pipeline in sorted(records):
-        for service, role in _READS:
-            yield _group(connection, pipeline, service, role)
-
-
-def _group(connection: Connection, pipeline: str, service: str, role: str) -> Line:
-    names = connection.names(pipeline)
-    about = f"group {names.group(service)}"
-    ends = connection.admin.end_offsets(names.topic(role))
-    committed = connection.admin.committed(names.group(service), names.topic(role))
-    if not committed:
-        run = f"freshet run {service} --pipelines {pipeline}"
-        return Line(about, "warn", f"has never committed on {role}", run)
-    now = connection.bus(pipeline).topic_id(role)
-    if any(topic_id not in ("", now) for topic_id in (unstamped(one.metadata)[1] for one in committed.values())):
-        seen = (
-            f"its offsets on {role} are of an earlier topic of that name: this one was made anew, and is read from its"
-        )
-        return Line(about, "warn", f"{seen} start", f"freshet run {service} --pipelines {pipeline}, unless it runs")
-    behind, exact = _behind(connection.bus(pipeline), role, {at: one.offset for at, one in committed.items()}, ends)
-    strange = [f"{at}: {one.metadata!r}" for at, one in committed.items() if not _understood(service, one.metadata)]
-    if strange:
-        seen = f"its offsets on {role} carry no position in history ({strange[0]}): another program has written them"
-        return Line(about, "bad", seen, "stop that program; do not start inference before you know what it did")
-    never = len(ends) - len(committed)
-    seen = f"{'' if exact else 'at most '}{behind:,} records behind on {role}"
-    return Line(about, "ok", seen + (f"; {never} partitions never read" if never else ""))
-
-
-def _behind(bus: Bus, role: str, committed: Mapping[int, int], ends: Mapping[int, int]) -> tuple[int, bool]:
-    """How many records a group has not read, and whether that is exact.
-
-    Each transaction leaves a marker behind its records, which no group commits past: a short rest is read, to count
-    what there is for a reader.
-    """
-    rest = {at: ends[at] - offset for at, offset in committed.items() if ends.get(at, 0) > offset}
-    total = sum(rest.values())
-    if not 0 < total <= _COUNTED:
-        return total, not total
-    reader = bus.reader([role], {Place(role, at): committed[at] for at in rest})
-    seen, deadline = 0, time.monotonic() + _READ_BACK_S
-    try:
-        while time.monotonic() < deadline:
-            seen += sum(len(batch.keys) for batch in reader.read(_COUNTED, 0.5))
-            if reader.caught_up():
-                return seen, True
-    except ExpiredError:
-        pass  # some of it is gone: what is left is less than the rest
-    finally:
-        reader.close()
-    return total, False
-
-
-def _understood(service: str, metadata: str) -> bool:
-    if service != "inference":
-        return True
-    try:
-        Position.parse(unstamped(metadata)[0])
-    except FreshetError:
-        return False
-    return True
+        present = {service: presence(facts, service, pipeline, now_ms) for service in ("ingestion", "inference")}
+        yield from map(service_line, present.values())
+        yield from group_lines(connection, pipeline, present)
 
 
 def _transaction(connection: Connection, records: Records) -> Iterator[Line]:  # noqa: ARG001
@@ -271,7 +206,7 @@ _CHECKS: Final = {
     "pipelines": _pipelines,
     "topics": _topics,
     "schemas": _schemas,
-    "groups": _groups,
+    "services": _services,
     "open transactions": _hanging,
     "transactions": _transaction,
 }

@@ -7,7 +7,8 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from freshet.cli.checkup import Health, Line, cluster, installed, settings
+from freshet.cli.checkup import cluster, installed, settings
+from freshet.cli.finding import Health, Line
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, exit_code, reporting, table
 from freshet.contracts.errors import FreshetError
 

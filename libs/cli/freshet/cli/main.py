@@ -1,11 +1,15 @@
 """`freshet`: the one command, with a noun or a verb for each thing that can be done."""
 
+import json
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Annotated, Final
+from importlib.metadata import version
+from typing import Annotated, Final, NoReturn
 
 import typer
+from typer.exceptions import TyperException
+from typer.rich_utils import rich_format_error
 
 from freshet.cli.lazy import lazy_app
 
@@ -40,6 +44,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "onnxruntime": "inference",
     "river": "demo",
     "skl2onnx": "pack",
+    "pyarrow": "tables",
     "sklearn": "pack",
 }
 """Which extra brings a package that a plain installation leaves out."""
@@ -51,9 +56,18 @@ app = lazy_app(
 )
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it with the option's value)
+    if wanted:
+        typer.echo(f"freshet {version('freshet')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+    print_version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """What holds for every command. `main` has already looked for --debug, in any place, and taken it away."""
     import structlog  # noqa: PLC0415 (help does without)
@@ -66,7 +80,11 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
-        typer.main.get_command(app)(prog_name="freshet")
+        # left to itself, typer prints wrong usage and exits: with --json that is no document
+        sys.exit(typer.main.get_command(app)(prog_name="freshet", standalone_mode=debug) or 0)
+    except TyperException as error:
+        rich_format_error(error)
+        _fail(error.format_message(), error.exit_code)
     except SystemExit as end:
         if debug and end.code:
             traceback.print_exception(end)
@@ -74,8 +92,16 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        print(f"error: {_unexpected(error)}", file=sys.stderr)  # noqa: T201 (rich itself may be what is broken)
-        sys.exit(1)
+        message = _unexpected(error)
+        print(f"error: {message}", file=sys.stderr)  # noqa: T201 (rich itself may be what is broken)
+        _fail(message, 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    """End a command that never came to run, or broke; what went wrong is on stderr already."""
+    if "--json" in sys.argv:
+        print(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False, indent=2))  # noqa: T201
+    sys.exit(code)
 
 
 def _unexpected(error: Exception) -> str:

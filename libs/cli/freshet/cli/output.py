@@ -44,6 +44,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     CHECK = 4
     CONFLICT = 5
+    INTERRUPTED = 130
 
 
 class CommandError(FreshetError):
@@ -115,7 +116,7 @@ def _local_broker() -> str:
         raise CommandError(
             f"no Kafka is named, and this folder has no local broker. Give --bootstrap or set {BOOTSTRAP_VARIABLE}; "
             "or start a broker here with `freshet local up`.",
-            Exit.USAGE,
+            Exit.UNREACHABLE,
         )
     if not known.alive:
         raise CommandError(
@@ -174,11 +175,13 @@ def say(text: str) -> None:
     Console(stderr=True, highlight=False).print(shown_lines(text), markup=False, soft_wrap=True, style="dim")
 
 
-def fail(error: FreshetError | str, code: Exit = Exit.FAILURE) -> NoReturn:
-    """Print an error on stderr and end the command with this code."""
+def fail(error: FreshetError | str, code: Exit = Exit.FAILURE, *, as_json: bool = False) -> NoReturn:
+    """Print an error on stderr, with `--json` also as the document on stdout, and end the command with this code."""
     Console(stderr=True, highlight=False).print(
         shown_lines(f"error: {error}"), markup=False, soft_wrap=True, style="red"
     )
+    if as_json:
+        emit({"error": str(error), "exit_code": int(code)}, "", as_json=True)
     raise typer.Exit(code)
 
 
@@ -203,6 +206,6 @@ def reporting(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*arguments, **options)
         except FreshetError as error:
-            fail(error, exit_code(error))
+            fail(error, exit_code(error), as_json=bool(options.get("as_json")))
 
     return run

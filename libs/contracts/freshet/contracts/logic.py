@@ -229,7 +229,7 @@ class Decider:
         """A job that this decider started has ended."""
 
     def on_tick(self, now_ms: int) -> Iterable[Announce]:  # noqa: ARG002
-        """Time passed while it is the owner: what to tell of itself, outside of any decision. `now_ms` as in `Logic`."""
+        """Time passed while it is the owner: what to tell of itself beside decisions. `now_ms` as in `Logic`."""
         return ()
 
     def on_leave(self) -> Iterable[Announce]:

@@ -38,6 +38,11 @@ def publish(producer: Producer, asked: Command) -> None:
     producer.send(Send("commands", [asked.pipeline.encode()], [encode(asked)]))
 
 
+def withdraw(producer: Producer, asked: Command) -> None:
+    """Take a command back: a registry that has not decided on it yet will not carry it out."""
+    publish(producer, asked.model_copy(update={"expires_at_ms": 0}))
+
+
 def ask(producer: Producer, view: View, asked: Command, timeout_s: float) -> Decision:
     """Publish the command and wait for its decision; raises LocalError if none comes in time."""
     publish(producer, asked)

@@ -21,7 +21,7 @@ class View:
     """The newest record of every key, by kind. Not thread-safe."""
 
     def __init__(self, bus: Bus, pipeline: str) -> None:
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._feed = Feed(bus.reader(_ROLES))
         self.models: dict[str, ModelVersion] = {}
         """By key: numbered versions, and refused candidates."""
@@ -98,7 +98,7 @@ class View:
         message = fact.message
         if message is None:
             self._forget(fact)
-        if message is None or getattr(message, "pipeline", None) != self._pipeline:
+        if message is None or getattr(message, "pipeline", None) != self.pipeline:
             return
         match message:
             case ModelVersion():
@@ -119,7 +119,7 @@ class View:
         if fact.role == "workers":
             self.workers.pop(fact.key, None)
             self.beats_ms.pop(fact.key, None)
-        if pipeline != self._pipeline:
+        if pipeline != self.pipeline:
             return
         if fact.role == "models":
             self.models.pop(fact.key, None)

@@ -35,9 +35,17 @@ def publish_model(producer: Producer, data: bytes, manifest: Manifest) -> Publis
         keys = [chunk_key(manifest.digest, index).encode() for index in range(first, first + len(some))]
         offsets += producer.send(Send("artifacts", keys, some))
     candidate = Candidate(manifest=manifest, chunk_offsets=tuple(offsets))
-    key = f"{manifest.pipeline}/{manifest.digest}".encode()
-    (offset,) = producer.send(Send("candidates", [key], [encode(candidate)]))
+    (offset,) = producer.send(Send("candidates", [_candidate_key(manifest)], [encode(candidate)]))
     return Published(candidate, offset)
+
+
+def withdraw_model(producer: Producer, manifest: Manifest) -> None:
+    """Take a candidate back that has no verdict yet; its chunks stay where they are, and harm nobody."""
+    producer.send(Send("candidates", [_candidate_key(manifest)], [None]))
+
+
+def _candidate_key(manifest: Manifest) -> bytes:
+    return f"{manifest.pipeline}/{manifest.digest}".encode()
 
 
 def fetch_model(

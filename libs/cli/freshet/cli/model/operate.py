@@ -12,11 +12,13 @@ import typer
 
 from freshet.cli.control import published
 from freshet.cli.output import Bootstrap, CommandError, Connection, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.patience import patiently
 from freshet.cli.times import duration_ms
 from freshet.contracts.messages import Action, Command, Decision
 from freshet.local import commands
 from freshet.local.errors import LocalError
 from freshet.local.view import View
+from freshet.runtime.bus import Producer
 
 Pipeline = Annotated[str, typer.Option(help="Whose models.")]
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="Such as 1.4.0; `freshet model list` shows them.")]
@@ -27,6 +29,7 @@ Expires = Annotated[str, typer.Option(metavar="5m", help="Do not carry it out af
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the registry's decision.")]
 
 _GRACE_S: Final = 10.0  # for the registry to say that a command has expired
+_LAST_WORD_S: Final = 2.0  # a registry that is there decides within a turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +131,43 @@ def _decided(connection: Connection, asked: Command, timeout_s: float) -> Decisi
     """Publish the command and wait for its one decision; raises CommandError if none comes in time."""
     view, producer = View(connection.bus(), asked.pipeline), connection.bus().producer()
     try:
+        commands.publish(producer, asked)
         say(f"waiting for the registry's decision on command {asked.command_id} …")
-        return commands.ask(producer, view, asked, timeout_s)
+        return patiently(
+            view,
+            connection.bus(),
+            f"the decision on {asked.action}",
+            lambda seen: seen.decision(asked),
+            timeout_s,
+            hint=f"The command stays valid for {timeout_s - _GRACE_S:,.0f} s; Ctrl-C withdraws it.",
+        )
+    except KeyboardInterrupt:
+        _withdraw(view, producer, asked)
+        raise typer.Exit(Exit.INTERRUPTED) from None
     except LocalError as error:
         raise CommandError(
-            f"no decision on command {asked.command_id} came within {timeout_s:.0f} s. Is the registry running? "
-            "`freshet run registry` starts it, and it then says that the command has expired.",
+            f"no decision on command {asked.command_id} came within {timeout_s:.0f} s, and it has expired: it will not "
+            "be carried out. Is the registry running? `freshet run registry` starts it.",
             Exit.FAILURE,
         ) from error
     finally:
         producer.close()
         view.close()
+
+
+def _withdraw(view: View, producer: Producer, asked: Command) -> None:
+    """Take the command back, and say what became of it: a registry that is there may have been quicker."""
+    commands.withdraw(producer, asked)
+    say(f"withdrawing command {asked.command_id} …")
+    try:
+        decision = view.wait("the last word", lambda seen: seen.decision(asked), _LAST_WORD_S)
+    except LocalError:
+        say("withdrawn: whenever a registry reads it, it will not be carried out.")
+        return
+    if decision.verdict == "done":
+        say(f"too late, it was carried out: {decision.reason}")
+    else:
+        say(f"withdrawn: {decision.reason}")
 
 
 def _show(asked: Command, decision: Decision, *, as_json: bool) -> None:

@@ -7,11 +7,12 @@ import typer
 
 from freshet.cli.control import published
 from freshet.cli.output import Bootstrap, CommandError, Connection, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.patience import patiently
 from freshet.contracts.messages import Manifest, ModelVersion
 from freshet.local.errors import LocalError
 from freshet.local.view import View
 from freshet.models.bundle import Bundle
-from freshet.runtime.artifacts import publish_model
+from freshet.runtime.artifacts import publish_model, withdraw_model
 
 _VERDICT_S: Final = 150.0  # admission fetches while chunks come, and judges within a minute
 
@@ -38,7 +39,7 @@ def publish(
             digest = found.manifest.digest
             emit({"digest": digest}, f"published {digest[:12]}.", as_json=as_json)
             return
-        verdict = _verdict(view, found.manifest, offset)
+        verdict = _verdict(connection, view, found.manifest, offset)
     finally:
         view.close()
     document: dict[str, Any] = {"digest": found.manifest.digest, "state": verdict.state, "version": verdict.version}
@@ -56,13 +57,35 @@ def _send(connection: Connection, bundle: Bundle) -> int:
         producer.close()
 
 
-def _verdict(view: View, manifest: Manifest, offset: int) -> ModelVersion:
+def _verdict(connection: Connection, view: View, manifest: Manifest, offset: int) -> ModelVersion:
     say(f"published {manifest.digest[:12]}; waiting for the registry's verdict …")
     try:
-        return view.wait("the verdict", lambda seen: seen.verdict(manifest, offset), _VERDICT_S)
+        return patiently(
+            view,
+            connection.bus(),
+            "the verdict",
+            lambda seen: seen.verdict(manifest, offset),
+            _VERDICT_S,
+            hint="The model is published and will be judged then; Ctrl-C withdraws it.",
+        )
+    except KeyboardInterrupt:
+        _withdraw(connection, manifest)
+        raise typer.Exit(Exit.INTERRUPTED) from None
     except LocalError as error:
         raise CommandError(
             f"no verdict on {manifest.digest[:12]} came within {_VERDICT_S:.0f} s. Is the registry running? "
             "`freshet run registry` starts it; the model is published and will be judged then.",
             Exit.FAILURE,
         ) from error
+
+
+def _withdraw(connection: Connection, manifest: Manifest) -> None:
+    producer = connection.bus().producer()
+    try:
+        withdraw_model(producer, manifest)
+    finally:
+        producer.close()
+    say(
+        f"withdrawn: {manifest.digest[:12]} will not be judged, unless a registry has just done so: "
+        f"`freshet model list --pipeline {manifest.pipeline}` shows that."
+    )

@@ -4,23 +4,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from freshet.cli.control import Newest, newest
+from freshet.cli.control import newest
+from freshet.cli.presence import presence
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Cutover, ModelVersion, Rollout, WorkerState
+from freshet.contracts.messages import Cutover, ModelVersion, Rollout
 
 ROLES: Final = ("models", "rollouts", "workers", "cutovers")
 """What `Standing` is folded from."""
-
-_MISSED_BEATS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A worker's newest state, and whether it still beats."""
-
-    state: WorkerState
-    beat_ms: int
-    alive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +39,10 @@ class Standing:
         self.rollouts = sorted(
             (rollout for rollout in rollouts if rollout.pipeline == pipeline), key=lambda rollout: rollout.epoch
         )
-        beats = newest(facts, WorkerState).values()
-        self.workers = sorted(
-            (
-                _worker(found, now_ms)
-                for found in beats
-                if found.message.pipeline == pipeline and found.message.service == "inference"
-            ),
-            key=lambda worker: worker.state.instance,
+        self.services = tuple(
+            presence(facts, service, pipeline, now_ms) for service in ("registry", "ingestion", "inference")
         )
+        self.workers = list(self.services[-1].workers)
         self._cutovers = [found for found in newest(facts, Cutover).values() if found.message.pipeline == pipeline]
 
     @property
@@ -120,9 +105,3 @@ def _current(models: list[ModelVersion]) -> list[ModelVersion]:
     """Without refusals of what was admitted since: a candidate that is published again is judged again."""
     admitted = {model.manifest_id for model in models if model.version and model.manifest_id}
     return [model for model in models if model.version or model.manifest_id not in admitted]
-
-
-def _worker(found: Newest[WorkerState], now_ms: int) -> Worker:
-    late_ms = now_ms - found.timestamp_ms
-    alive = not found.message.leaving and late_ms <= _MISSED_BEATS * found.message.interval_ms
-    return Worker(found.message, found.timestamp_ms, alive)

@@ -1,12 +1,15 @@
 """What there is of models: versions, one of them in full, and what answers now."""
 
 import time
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Group, RenderableType
 
+from freshet.cli.attendance import group_lines, service_line
 from freshet.cli.control import newest, published, read
+from freshet.cli.finding import Line
 from freshet.cli.model.standing import ROLES, Standing
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, table
 from freshet.cli.records import finite
@@ -14,6 +17,12 @@ from freshet.cli.times import ago, clock_time
 from freshet.contracts.messages import ModelVersion, Rollout
 
 Pipeline = Annotated[str, typer.Option(help="Whose models.")]
+
+_LEGEND: Final = (
+    "epoch: which version answers, numbered; a partition takes it at its next event, and `since offset` is the first "
+    "that it answered so.\nunderstudy: the version that answers what the first one fails on; a partition says so under "
+    "`fallback`.\nbeat: when the worker last said how it is. More words: docs/glossary.md."
+)
 
 
 @reporting
@@ -73,12 +82,21 @@ def status(
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
-    """Print the live epoch, open prepares, workers, and where each partition is in history."""
+    """Print the live epoch, open prepares, workers, and where each partition is in history.
+
+    Exits with 4 if a service has stopped, or if records wait that nobody is there to read.
+    """
     now_ms = time.time_ns() // 1_000_000
-    bus = connect(bootstrap, namespace).bus()
+    connection = connect(bootstrap, namespace)
+    bus = connection.bus()
     published(bus, pipeline)  # a misspelt name would have no model
     standing = Standing(pipeline, read(bus, *ROLES), now_ms)
-    emit(_status_document(standing), _status_shown(standing, now_ms), as_json=as_json)
+    present = {found.service: found for found in standing.services}
+    lines = [*map(service_line, standing.services), *group_lines(connection, pipeline, present)]
+    trouble = [line for line in lines if line.health != "ok"]
+    document = _status_document(standing) | {"trouble": [asdict(line) for line in trouble]}
+    emit(document, _status_shown(standing, now_ms, trouble), as_json=as_json)
+    raise typer.Exit(Exit.CHECK if any(line.health == "bad" for line in trouble) else Exit.OK)
 
 
 def _order(model: ModelVersion) -> tuple[str, list[int], int]:
@@ -131,8 +149,9 @@ def _status_document(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _status_shown(standing: Standing, now_ms: int) -> RenderableType:
-    lines = [_epoch(standing.live) if standing.live else "No model answers yet: no epoch is live."]
+def _status_shown(standing: Standing, now_ms: int, trouble: list[Line]) -> RenderableType:
+    lines = [f"{line.about}: {line.seen}{f' → {line.do}' if line.do else ''}" for line in trouble]
+    lines += [_epoch(standing.live) if standing.live else "No model answers yet: no epoch is live."]
     lines += [f"preparing: {_epoch(rollout)}" for rollout in standing.preparing]
     workers = table("worker", "lane", "beat", "loaded epoch", "resident", "quarantined", "memory")
     for worker in standing.workers:
@@ -148,7 +167,8 @@ def _status_shown(standing: Standing, now_ms: int) -> RenderableType:
         row = (str(at.partition), at.worker, str(at.epoch), "yes" if at.fallback else "", at.version, since, at.held)
         partitions.add_row(*row)
     tables = [shown for shown in (workers, partitions) if shown.row_count]
-    return Group("\n".join(lines), *(part for shown in tables for part in ("", shown)))
+    legend = [f"\n{_LEGEND}"] if tables else []
+    return Group("\n".join(lines), *(part for shown in tables for part in ("", shown)), *legend)
 
 
 def _epoch(rollout: Rollout) -> str:
