@@ -59,7 +59,7 @@ faults: setup  ## the long fault runs: every service and the broker are killed i
 	$(BIN)/pytest -q -s tests/faults
 
 lock: setup  ## pin the newest packages that pyproject.toml allows
-	$(BIN)/pip-compile --quiet --generate-hashes --upgrade --extra inference --extra registry --extra pack --extra demo --extra dev --strip-extras --allow-unsafe \
+	$(BIN)/pip-compile --quiet --generate-hashes --upgrade --extra inference --extra registry --extra pack --extra demo --extra tables --extra dev --strip-extras --allow-unsafe \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--output-file requirements.lock pyproject.toml
 

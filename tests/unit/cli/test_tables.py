@@ -1,12 +1,16 @@
 """Tables as people have them, through `pipeline new`, `check`, `features` and onto a bus: one answer everywhere."""
 
 import csv
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from freshet.cli.csv_events import CsvEvents
 from freshet.cli.tables import Dialect, Table
+from freshet.contracts.errors import ContractError
 from freshet.contracts.pipeline import PipelineSpec, load_checked
 from freshet.contracts.topics import TopicNames
 from freshet.local.load import Load, after
@@ -142,6 +146,93 @@ def test_the_way_a_table_is_written_is_found_or_given(tmp_path: Path) -> None:
     path.write_text('{"a": 1.5, "b": null}\n\n{"b": true, "c": " x "}\n')
     assert Table(path).titles == ["a", "b", "c"]
     assert [line.cells for line in Table(path)] == [["1.5", "", ""], ["", "true", "x"]]
+
+
+DAYS = "n,when,y\n" + "".join(f"{n % 7}.5,{1 + n % 28:02d}/03/2025,{n % 2}\n" for n in range(ROWS))
+
+
+@pytest.mark.parametrize("cell", ["03/25/2025", "2025-03-25", "1742860800000"])
+def test_a_file_that_writes_times_otherwise_is_refused_with_its_line(tmp_path: Path, cell: str) -> None:
+    """`new` wrote day before month into event.avsc: no later file turns them round, and a short one needs no guess."""
+    spec, _, _, _ = made(tmp_path, DAYS, "y")
+    _, _, schema = load_checked(tmp_path / "t")
+    second = tmp_path / "second.csv"
+    second.write_text(f"n,when,y\n1,02/03/2025,0\n2,{cell},1\n")
+    if cell.isdigit():
+        found = CsvEvents(second, spec, schema)
+        assert found.survey.left_out == 1
+        return
+    with pytest.raises(ContractError, match=r"second.csv:3: column 'when' holds .* the pipeline's tables write %d/%m"):
+        CsvEvents(second, spec, schema)
+    second.write_text("n,when,y\n1,02/03/2025,0\n2,garbage,1\n")
+    found = CsvEvents(second, spec, schema)
+    assert found.survey.left_out == 1
+    (events,) = found
+    assert _plain(events.columns["when"]) == [1_740_873_600_000]
+
+
+def test_seconds_stay_seconds(tmp_path: Path) -> None:
+    """A second file in milliseconds would be events of the year 57,000."""
+    text = "n,ts,y\n" + "".join(f"{n % 7}.5,{1_760_000_000 + n},{n % 2}\n" for n in range(ROWS))
+    spec, _, _, _ = made(tmp_path, text, "y")
+    _, _, schema = load_checked(tmp_path / "t")
+    second = tmp_path / "second.csv"
+    second.write_text("n,ts,y\n1,1760000000123,0\n")
+    with pytest.raises(ContractError, match=r"second.csv:2: .* written in milliseconds, but .* write seconds"):
+        CsvEvents(second, spec, schema)
+
+
+def test_parquet_is_read_as_the_same_table_in_csv(tmp_path: Path) -> None:
+    """Numbers, truths, times, texts and missing values: the same pipeline, the same features."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    at = [datetime(2026, 5, 1, 12, n % 60, tzinfo=UTC) for n in range(ROWS)]
+    table = arrow.table(
+        {
+            "Größe (kB)": [None if n == 7 else n / 4 for n in range(ROWS)],
+            "count": arrow.array([n % 5 for n in range(ROWS)], arrow.int32()),
+            "on": [n % 3 == 0 for n in range(ROWS)],
+            "when": arrow.array(at, arrow.timestamp("ns", tz="UTC")),
+            "kind": arrow.array([" a ", "b"] * (ROWS // 2)).dictionary_encode(),
+            "price": arrow.array([Decimal("1.10")] * ROWS),
+            "y": ["yes", "no"] * (ROWS // 2),
+        }
+    )
+    rows = [
+        f"{'' if n == 7 else n / 4},{n % 5},{str(n % 3 == 0).lower()},{at[n].isoformat()},{'ab'[n % 2]},1.10,"
+        f"{('yes', 'no')[n % 2]}"
+        for n in range(ROWS)
+    ]
+    spec, source, features, _ = made(tmp_path, "\n".join([",".join(table.column_names), *rows]), "y")
+    file, out = tmp_path / "t.parquet", tmp_path / "p.csv"
+    parquet.write_table(table, file)
+    new = freshet("pipeline", "new", "t", "--csv", file, "--label", "y", "--dir", tmp_path / "p")
+    assert new.exit_code == 0, new.stderr
+    for name in ("pipeline.yaml", "event.avsc"):
+        assert (tmp_path / "p" / name).read_text() == (tmp_path / "t" / name).read_text()
+    done = freshet("pipeline", "features", tmp_path / "p", "--csv", file, "--label", "y", "-o", out)
+    assert done.exit_code == 0, done.stderr
+    assert list(csv.reader(out.read_text().splitlines())) == features
+    _, _, schema = load_checked(tmp_path / "t")
+    assert CsvEvents(file, spec, schema, label="y").survey == source.survey
+
+
+def test_parquet_without_its_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence, with the command."""
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ContractError, match=r"pip install 'freshet\[tables\]'"):
+        Table(tmp_path / "t.parquet")
+
+
+def test_parquet_that_is_none_is_an_error_of_ours(tmp_path: Path) -> None:
+    """Not a traceback of the library; and a column of lists is no cell."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "t.parquet").write_bytes(b"nonsense")
+    with pytest.raises(ContractError, match="cannot be read as Parquet"):
+        Table(tmp_path / "t.parquet")
+    parquet.write_table(arrow.table({"a": [[1], [2]]}), tmp_path / "t.parquet")
+    with pytest.raises(ContractError, match="column 'a' holds list"):
+        Table(tmp_path / "t.parquet")
 
 
 def _plain(column: object) -> list[object]:

@@ -28,7 +28,13 @@ from freshet.runtime.publishing import pipeline_records, published_schemas
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE
 
 _PACKAGES: Final = ("freshet", "confluent-kafka", "fastavro", "numpy", "pydantic")
-_EXTRAS: Final = {"onnxruntime": "inference", "onnx": "registry", "skl2onnx": "pack", "river": "demo"}
+_EXTRAS: Final = {
+    "onnxruntime": "inference",
+    "onnx": "registry",
+    "skl2onnx": "pack",
+    "river": "demo",
+    "pyarrow": "tables",
+}
 _SECRET: Final = re.compile(r"password|secret|token|jaas|credential|\.key|key\.", re.IGNORECASE)
 _READ_BACK_S: Final = 15.0
 

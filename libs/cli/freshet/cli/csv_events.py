@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from freshet.cli.tables import Dialect, Line, Table
-from freshet.contracts.cells import EXACT_IN_FLOAT32, TimeFormat, TimeGuess, boolean, is_missing, number, whole
+from freshet.contracts.cells import (
+    EXACT_IN_FLOAT32,
+    TABLE_FORMAT,
+    TimeFormat,
+    TimeGuess,
+    boolean,
+    is_missing,
+    number,
+    whole,
+)
 from freshet.contracts.codec import Column
 from freshet.contracts.codec.plan import Leaf, column_of, plan_of
 from freshet.contracts.codec.schema import parse
@@ -94,6 +103,9 @@ class CsvEvents:
         self._defaults = {
             declared["name"]: declared["default"] for declared in schema["fields"] if "default" in declared
         }
+        self._said = {
+            declared["name"]: declared[TABLE_FORMAT] for declared in schema["fields"] if TABLE_FORMAT in declared
+        }
         self._check(label)
         self._read = [(leaf.name, self._at[leaf.name]) for leaf in self._leaves if leaf.name in self._at]
         self._times = self._time_formats()
@@ -140,14 +152,25 @@ class CsvEvents:
         )
 
     def _time_formats(self) -> dict[str, TimeFormat]:
-        """How each column of times writes them, by all of its cells."""
-        guesses = {name: (at, TimeGuess()) for name, at in self._read if self._is_time(name)}
-        for line in self.table if guesses else ():
-            for at, guess in guesses.values():
-                if at < len(line.cells) and not is_missing(line.cells[at], "time"):
-                    guess.see(line.cells[at])
+        """How each column of times writes them: as event.avsc says, else by all of its cells."""
+        said = {name: TimeFormat.named(form) for name, form in self._said.items()}
+        guesses = {name: TimeGuess() for name, _ in self._read if self._is_time(name) and name not in said}
+        columns = [(name, at) for name, at in self._read if name in said or name in guesses]
+        for line in self.table if columns else ():
+            for name, at in columns:
+                cell = line.cells[at] if at < len(line.cells) else ""
+                if is_missing(cell, "time"):
+                    continue
+                if name in guesses:
+                    guesses[name].see(cell)
+                elif other := said[name].contradicted_by(cell):
+                    raise ContractError(
+                        f"{self._path}:{line.number}: column {name!r} holds {cell!r}, written in {other}, but the "
+                        f"pipeline's tables write {said[name].name} ({TABLE_FORMAT} of the field in event.avsc). "
+                        "Nothing was read: write this file's times so, or say there how they are written."
+                    )
         try:
-            return {name: guess.found() for name, (_, guess) in guesses.items()}
+            return said | {name: guess.found() for name, guess in guesses.items()}
         except ValueError as error:
             raise ContractError(f"{self._path}: {error}.") from error
 

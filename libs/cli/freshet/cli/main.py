@@ -56,7 +56,7 @@ app = lazy_app(
 )
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it with the option's value)
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"freshet {version('freshet')}")
         raise typer.Exit

@@ -1,4 +1,4 @@
-"""Tables as people have them (CSV of any dialect, gzipped or not, or JSON lines) as titles and rows of clean text."""
+"""Tables as people have them (CSV of any dialect, JSON lines, Parquet) as titles and rows of clean text."""
 
 import codecs
 import csv
@@ -15,6 +15,7 @@ from typing import IO, Annotated, Any, Final
 
 import typer
 
+from freshet.cli.parquet import parquet_rows, parquet_titles
 from freshet.contracts.cells import with_point
 from freshet.contracts.errors import ContractError
 
@@ -60,11 +61,13 @@ class Table:
         self.path = path
         if given.decimal not in (None, ".", ",") or len(given.delimiter or ",") != 1:
             raise ContractError("--decimal is . or , and --delimiter is one sign, such as ';'.")
-        if path.suffix in (".parquet", ".feather", ".arrow", ".xlsx", ".xls"):
-            raise ContractError(f"{path}: {path.suffix} files are not read. Save the table as CSV or as JSON lines.")
+        if path.suffix in (".feather", ".arrow", ".xlsx", ".xls"):
+            raise ContractError(f"{path}: {path.suffix} files are not read. Save it as CSV, JSON lines or Parquet.")
+        self._parquet = path.suffix in (".parquet", ".pq")
         self._json = path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
-        self._encoding = given.encoding or self._sniffed_encoding()
-        self._delimiter = "," if self._json else given.delimiter or self._sniffed_delimiter()
+        typed = self._json or self._parquet
+        self._encoding = given.encoding or ("utf-8" if self._parquet else self._sniffed_encoding())
+        self._delimiter = "," if typed else given.delimiter or self._sniffed_delimiter()
         self.titles = self._titles()
         twice = [title for title in self.titles if title and self.titles.count(title) > 1]
         if twice:
@@ -72,7 +75,7 @@ class Table:
         if not self.titles:
             raise ContractError(f"{path} is empty: its first line must name the columns.")
         self._decimal = given.decimal or "."
-        self._decimal = given.decimal or self._sniffed_decimal()
+        self._decimal = given.decimal or ("." if typed else self._sniffed_decimal())
 
     @property
     def told(self) -> list[str]:
@@ -82,13 +85,16 @@ class Table:
         return marks + (["decimals have a comma"] if self._decimal == "," else [])
 
     def __iter__(self) -> Iterator[Line]:
-        for number, cells in itertools.islice(self._raw(), 0 if self._json else 1, None):
+        for number, cells in itertools.islice(self._raw(), 0 if self._json or self._parquet else 1, None):
             if not any(cells):
                 continue
             yield Line(number, list(map(with_point, cells)) if self._decimal == "," else cells)
 
     def _raw(self) -> Iterator[tuple[int, list[str]]]:
-        """All lines, the titles' first (none in JSON)."""
+        """All lines, the titles' first (none in JSON and Parquet, whose rows are counted from 1)."""
+        if self._parquet:
+            yield from enumerate(parquet_rows(self.path), 1)
+            return
         with self._text() as text:
             if self._json:
                 for number, line in enumerate(text, 1):
@@ -101,6 +107,8 @@ class Table:
                 yield lines.line_num, [cell.strip() for cell in cells]
 
     def _titles(self) -> list[str]:
+        if self._parquet:
+            return parquet_titles(self.path)
         if not self._json:
             return next((cells for _, cells in self._raw()), [])
         with self._text() as text:
@@ -162,8 +170,6 @@ class Table:
 
     def _sniffed_decimal(self) -> str:
         """A comma, if more cells look like 1,5 than like 1.5."""
-        if self._json:
-            return "."
         some = [cell for line in itertools.islice(self, _SNIFFED_ROWS) for cell in line.cells]
         if self._delimiter == "," and all(map(_THOUSANDS.fullmatch, filter(_DECIMAL_COMMA.fullmatch, some))):
             return "."  # "1,234" in an English table is a thousand and more: left as the text that it is

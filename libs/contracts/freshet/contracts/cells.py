@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from freshet.contracts.errors import ContractError
 from freshet.contracts.event_fields import FieldKind
 
 _MISSING: Final = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
@@ -24,6 +25,8 @@ _EPOCH_MS: Final = {"seconds": (1000, 1), "milliseconds": (1, 1), "microseconds"
 _DATES: Final = ("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y%m%d")
 _CLOCKS: Final = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", ", %H:%M", ", %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 ISO: Final = "ISO 8601"
+TABLE_FORMAT: Final = "table_format"
+"""The attribute of a field in event.avsc that says how tables write its times, so that all are read alike."""
 FORMATS: Final = (ISO, *(day + clock for day in _DATES for clock in _CLOCKS))
 
 
@@ -85,6 +88,34 @@ class TimeFormat:
     unit: str = "milliseconds"
     text: str = ISO
 
+    @property
+    def name(self) -> str:
+        """How it is written down: `ISO 8601`, a unit since 1970, or a format such as %d.%m.%Y."""
+        return self.text if self.text != ISO or self.unit == "milliseconds" else self.unit
+
+    @classmethod
+    def named(cls, name: str) -> "TimeFormat":
+        """The format of that name; raises ContractError."""
+        if name in _EPOCH_MS:
+            return cls(unit=name)
+        if name not in FORMATS:
+            raise ContractError(
+                f"{name!r} is no way of writing times that is known here: {ISO}, a unit ({', '.join(_EPOCH_MS)} since "
+                f"1970), or one such as %d.%m.%Y or %d/%m/%Y %H:%M:%S."
+            )
+        return cls(text=name)
+
+    def contradicted_by(self, cell: str) -> str:
+        """The other format that this cell is surely written in; empty if it may be in this one, or is no time."""
+        if cell.lstrip("-").isdigit() and self.text != "%Y%m%d":
+            if self.text != ISO:
+                return ""
+            unit = _unit(abs(int(cell)))
+            return unit if unit and unit != self.unit else ""
+        if _fits(cell, self.text):
+            return ""
+        return next((form for form in FORMATS if _fits(cell, form)), "")
+
     def ms(self, cell: str) -> int:
         """Milliseconds since 1970; a text without a zone is UTC. Raises ValueError."""
         if (self.text == ISO or not cell.isdigit()) and cell.lstrip("-").isdigit():
@@ -121,11 +152,13 @@ class TimeGuess:
         """The format; raises ValueError where day and month cannot be told apart."""
         days = {form[:5] for form in self._left} if self._texts else set()
         if {"%d/%m", "%m/%d"} <= days or {"%d-%m", "%m-%d"} <= days:
-            raise ValueError("day and month cannot be told apart in any row: write such times as 2026-05-01")
+            raise ValueError(
+                "day and month cannot be told apart in any row: write such times as 2026-05-01, or say in event.avsc "
+                'how the table writes them, with "table_format": "%d/%m/%Y" beside the field\'s type.'
+            )
         if not self._texts and self._numbers == {8} and "%Y%m%d" in self._left:
             return TimeFormat(text="%Y%m%d")
-        unit = next((unit for unit, low, high in _EPOCH_UNITS if low <= self._largest < high), "milliseconds")
-        return TimeFormat("nanoseconds" if self._largest >= 1e17 else unit, self._left[0])
+        return TimeFormat(_unit(self._largest) or "milliseconds", self._left[0])
 
 
 def time_format(cells: Iterable[str]) -> TimeFormat | None:
@@ -140,6 +173,13 @@ def time_format(cells: Iterable[str]) -> TimeFormat | None:
         return form if all(form.ms(cell) > -2_208_988_800_000 for cell in present) else None
     except ValueError:
         return None
+
+
+def _unit(number: int) -> str:
+    """The unit in which a number is a time of our age; empty if it is small."""
+    if number >= 1e17:
+        return "nanoseconds"
+    return next((unit for unit, low, high in _EPOCH_UNITS if low <= number < high), "")
 
 
 def _instant_ms(cell: str, form: str) -> int:

@@ -178,11 +178,11 @@ class Column:
             return f"{out}it has the same value everywhere" if self.distinct else f"{out}it is empty"
         if self.kind in _AVRO:
             note = f"  # {self.warning}" if self.warning else ""
-            return f"    - {{kind: field, of: {self.field}}}{note}"
+            return f"    - {{kind: field, of: {scalar(self.field)}}}{note}"
         if len(self.distinct) > MOST_CATEGORIES:
             return f"{out}text with more than {MOST_CATEGORIES} values is no category"
         other = "" if "other" in self.distinct else ", other: true"
-        return f"    - {{kind: one_hot, of: {self.field}, vocabulary: {flow(self.distinct)}{other}}}"
+        return f"    - {{kind: one_hot, of: {scalar(self.field)}, vocabulary: {flow(self.distinct)}{other}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +251,11 @@ def _as_entity(found: Column) -> int:
         return 0
     one_word = not any(" " in cell for cell in found.distinct)
     return 2 if called else 1 if len(found.distinct) > MOST_CATEGORIES and one_word else 0
+
+
+def scalar(text: str) -> str:
+    """A text as YAML reads it back: a field called `on` or `no` needs quotes."""
+    return flow([text])[1:-1]
 
 
 def flow(values: Sequence[str]) -> str:

@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from freshet.contracts.cells import is_missing
+from freshet.contracts.cells import TABLE_FORMAT, is_missing
 from freshet.contracts.errors import ContractError
-from freshet.contracts.guesses import MOST_CATEGORIES, Column, Roles, column, flow, guess_roles
+from freshet.contracts.guesses import MOST_CATEGORIES, Column, Roles, column, flow, guess_roles, scalar
 from freshet.contracts.pipeline import PipelineError, PipelineSpec, check
 from freshet.contracts.schemas import Schema
 
@@ -89,7 +89,7 @@ def infer_pipeline(
     why = {role: f"# {_why(role, found, given[role])}" for role, found in chosen.items()}
     text = _PIPELINE.format(
         name=name,
-        **identity,
+        **{role: scalar(field) for role, field in identity.items()},
         **{f"{role}_why": said for role, said in why.items()},
         age="\nmax_event_age: 3650d  # the table's own times may lie years back" if chosen["event_time"] else "",
         features="\n".join(line for _, line in features),
@@ -169,7 +169,8 @@ def _why(role: str, found: Column | None, given: str | None) -> str:
 def _declared(role: str, name: str, found: Column | None) -> dict[str, Any]:
     kind, doc = _IDENTITY[role]
     doc = doc if found is None else f"{doc} Column {found.title!r} of the table."
-    return {"name": name, "type": kind, "doc": doc}
+    declared = {"name": name, "type": kind, "doc": doc}
+    return declared | ({TABLE_FORMAT: found.time.name} if role == "event_time" and found and found.time else {})
 
 
 def _target(label: Column) -> tuple[str, str]:
