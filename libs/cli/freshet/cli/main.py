@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn, cast
 
 import typer
 from typer.exceptions import TyperException
@@ -83,7 +83,7 @@ def main() -> None:
         # left to itself, typer prints wrong usage and exits: with --json that is no document
         sys.exit(typer.main.get_command(app)(prog_name="freshet", standalone_mode=debug) or 0)
     except TyperException as error:
-        rich_format_error(error)
+        rich_format_error(cast(Any, error))  # annotated as a class that typer keeps to itself
         _fail(error.format_message(), error.exit_code)
     except SystemExit as end:
         if debug and end.code:

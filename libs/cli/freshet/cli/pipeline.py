@@ -13,10 +13,14 @@ from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, c
 from freshet.cli.pipeline_delete import delete
 from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding, Table
 from freshet.cli.target import target
+from freshet.contracts.errors import ContractError
 from freshet.contracts.pipeline import PipelineError, PipelineSpec, Problem, load_checked
+from freshet.contracts.pipeline_record import PipelineConflictError
 from freshet.contracts.scaffold import Guess, infer_pipeline, template
+from freshet.runtime.bus import RetriableError
 from freshet.runtime.clock import SystemClock
-from freshet.runtime.publishing import pipeline_records
+from freshet.runtime.provision import plan, refuse_conflicts
+from freshet.runtime.publishing import pipeline_records, review_pipeline
 
 app = typer.Typer(help="Pipelines: one folder per use case.", no_args_is_help=True)
 app.command()(delete)
@@ -28,10 +32,16 @@ _SAMPLE_ROWS: Final = 1_000_000
 @app.command()
 @reporting
 def check(
-    folder: Annotated[Path, typer.Argument(help="Holds pipeline.yaml and event.avsc.")], as_json: Json = False
+    folder: Annotated[Path, typer.Argument(help="Holds pipeline.yaml and event.avsc.")],
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
 ) -> None:
-    """Find everything that is wrong with a pipeline's folder, as `file:line: message`; exits with 4 if something is."""
-    problems = _problems(folder)
+    """Find everything that is wrong with a pipeline's folder, as `file:line: message`; exits with 4 if something is.
+
+    Where a Kafka is named or runs in this folder, also what `freshet apply` would refuse there. Nothing is changed.
+    """
+    problems = _problems(folder) or _refusals(folder, bootstrap, namespace)
     document = [{"file": problem.file, "line": problem.line, "message": problem.message} for problem in problems]
     shown = "\n".join(str(problem) for problem in problems) or f"{folder} is in order."
     emit(document, shown, as_json=as_json)
@@ -155,6 +165,27 @@ def list_command(bootstrap: Bootstrap = None, namespace: Namespace = "", as_json
         )
     empty = "No pipeline is published here. Publish one with `freshet apply -f FOLDER`."
     emit(document, shown if records else empty, as_json=as_json)
+
+
+def _refusals(folder: Path, bootstrap: str | None, namespace: str) -> list[Problem]:
+    """Why `apply` would refuse a folder that is in order by itself, by what is published and by the topics there."""
+    spec, text, schema = load_checked(folder)
+    try:
+        connection = connect(bootstrap, namespace)
+        review_pipeline(connection.bus(spec.pipeline), namespace, spec, text, schema)
+        refuse_conflicts(plan(connection.admin, namespace, [(spec.pipeline, spec.partitions)]), adopt=False)
+    except ContractError as error:
+        reasons = error.reasons if isinstance(error, PipelineConflictError) else (str(error),)
+        return [_refusal(folder, reason) for reason in reasons]
+    except (CommandError, RetriableError) as error:
+        say(f"not compared with what is published: {error}")
+    return []
+
+
+def _refusal(folder: Path, reason: str) -> Problem:
+    event = "event.avsc"
+    file = event if reason.startswith(f"{event}: ") else "pipeline.yaml"
+    return Problem(0, reason.removeprefix(f"{event}: "), str(folder / file))
 
 
 def _problems(folder: Path) -> list[Problem]:

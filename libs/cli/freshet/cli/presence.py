@@ -77,7 +77,7 @@ def presence(facts: Iterable[Fact], service: str, pipeline: str, now_ms: int) ->
     of = "" if service == "registry" else pipeline
     found = (worker(one, now_ms) for one in newest(facts, WorkerState).values())
     mine = [one for one in found if (one.state.service, one.state.pipeline) == (service, of)]
-    return Presence(service, pipeline, tuple(sorted(mine, key=lambda one: one.state.instance)), now_ms)
+    return Presence(service, of, tuple(sorted(mine, key=lambda one: one.state.instance)), now_ms)
 
 
 def worker(found: Newest[WorkerState], now_ms: int) -> Worker:
@@ -91,5 +91,5 @@ def absence(present: Presence) -> str:
     """A sentence about a service that does not answer, and how to start it; empty if it is there."""
     if present.alive:
         return ""
-    of = "" if present.service == "registry" else f" for {present.pipeline!r}"
+    of = "" if not present.pipeline else f" for {present.pipeline!r}"
     return f"No {present.service} is running{of} ({present.told}). Start it with `{present.command}`."

@@ -32,7 +32,7 @@ def provision(
     TopicConflictError, having changed nothing, if a topic is refused or would have to be altered.
     """
     steps = plan(admin, namespace, pipelines)
-    _refuse_conflicts(steps, adopt=adopt)
+    refuse_conflicts(steps, adopt=adopt)
     for step in steps:
         if step.action == "create":
             say(f"creating {step.topic} with {step.partitions} partition{'s' if step.partitions > 1 else ''}")
@@ -43,7 +43,8 @@ def provision(
     return steps
 
 
-def _refuse_conflicts(steps: Sequence[Step], *, adopt: bool) -> None:
+def refuse_conflicts(steps: Sequence[Step], *, adopt: bool) -> None:
+    """Raise TopicConflictError if a topic of this plan is refused, or would have to be altered without `adopt`."""
     by_reason: dict[str, list[str]] = {}
     for step in steps:
         if step.action == "refuse":
