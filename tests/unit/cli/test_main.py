@@ -1,5 +1,6 @@
 """The command as a whole: its start-up, its parts, and how it ends."""
 
+import json
 import re
 import subprocess
 import sys
@@ -86,14 +87,12 @@ def test_a_missing_extra_is_named_with_the_command_that_brings_it(
     assert "pip install 'freshet[inference]'" in capsys.readouterr().err
 
 
-def test_no_kafka_anywhere_is_a_usage_error_that_says_how_to_get_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_kafka_anywhere_is_told_with_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In an empty folder without settings the answer is what to give or start, and nothing is printed on stdout."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
     found = RUNNER.invoke(entry.app, ["verify", "--pipeline", "loans"])
-    assert found.exit_code == Exit.USAGE
+    assert found.exit_code == Exit.UNREACHABLE
     assert found.stdout == ""
     assert "freshet local up" in found.stderr
 
@@ -127,3 +126,40 @@ def test_what_is_logged_on_the_way_does_not_mix_with_the_data(capsys: pytest.Cap
     entry.options()
     structlog.get_logger("feed").error("control_record_refused")
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["model", "list", "--jsn", "--json"], 2, "No such option: --jsn"),
+        (["model", "list", "--json", "--bootstrap", ""], 3, "no Kafka is named"),
+    ],
+)
+def test_with_json_an_error_is_the_document(
+    arguments: list[str],
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A script reads stdout alone: wrong usage and failures are there with their exit code, and on stderr for people."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    monkeypatch.setattr("sys.argv", ["freshet", *arguments])
+    with pytest.raises(SystemExit) as end:
+        entry.main()
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert (end.value.code, document["exit_code"]) == (code, code)
+    assert said in document["error"]
+    assert said in " ".join(printed.err.split())
+
+
+def test_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`freshet --version`, for bug reports."""
+    monkeypatch.setattr("sys.argv", ["freshet", "--version"])
+    with pytest.raises(SystemExit) as end:
+        entry.main()
+    assert not end.value.code
+    assert capsys.readouterr().out.startswith("freshet ")

@@ -235,5 +235,27 @@ def test_parquet_that_is_none_is_an_error_of_ours(tmp_path: Path) -> None:
         Table(tmp_path / "t.parquet")
 
 
+def test_a_title_that_is_a_name_keeps_it(tmp_path: Path) -> None:
+    """`a b` beside `a_b`: neither column is read in place of the other."""
+    text = "a b,a_b,y\n" + "".join(f"{n % 7}.5,{'uvw'[n % 3]},{n % 2}\n" for n in range(ROWS))
+    _, source, features, _ = made(tmp_path, text, "y")
+    assert source.survey.left_out == 0
+    assert features[0][:2] == ["a_b_2", "a_b=u"]
+    assert features[1][:2] == ["0.5", "1.0"]
+
+
+def test_amounts_are_no_ids_and_unknown_labels_no_classes(tmp_path: Path) -> None:
+    """Prices with thousands and percentages name nothing; NA and ? are labels that nobody knows; codes may be ids."""
+    rows = "".join(
+        f'"1,{n:03d}.50",{n % 9}%,0{n:04d},{n % 5}.5,{("yes", "No", "NA", "?", "no")[n % 5]}\n' for n in range(ROWS)
+    )
+    _, source, _, said = made(tmp_path, "price,share,code,x,y\n" + rows, "y")
+    assert "id: code guessed" in said
+    assert "price is left out: '1,000.50' and the like are no plain numbers" in said
+    assert "entity: entity" in said
+    assert f"y (3 classes, {ROWS * 2 // 5} blank or ?, NA, of which some differ in upper and lower case only" in said
+    assert source.survey.unlabelled == ROWS * 2 // 5
+
+
 def _plain(column: object) -> list[object]:
     return list(column.tolist())  # type: ignore[attr-defined]

@@ -83,6 +83,7 @@ _ENTITY_WORDS: Final = frozenset(
         "meter",
     ]
 )
+_AMOUNT: Final = re.compile(r"[+-]?[$€£]? ?[+-]?(\d+|\d{1,3}([,.' ]\d{3})+)([.,]\d+)? ?[%$€£]?")
 _AVRO: Final[Mapping[FieldKind, str]] = {"integer": "long", "float": "double", "boolean": "boolean"}
 
 
@@ -120,6 +121,13 @@ class Column:
     def counter(self) -> bool:
         """Whether it numbers the rows."""
         return self.kind == "integer" and self.unique and self.rising and len(self.cells) >= 20
+
+    @property
+    def amounts(self) -> bool:
+        """Whether it holds numbers as people write them, with thousands, a currency or a percent sign: no names."""
+        if self.kind != "text" or not self.distinct:
+            return False
+        return all(_AMOUNT.fullmatch(cell) and not cell.isdigit() for cell in self.distinct)
 
     @property
     def named_id(self) -> bool:
@@ -179,6 +187,8 @@ class Column:
         if self.kind in _AVRO:
             note = f"  # {self.warning}" if self.warning else ""
             return f"    - {{kind: field, of: {scalar(self.field)}}}{note}"
+        if self.amounts:
+            return f"{out}{self.distinct[0]!r} and the like are no plain numbers; write them as 1234.5 to use them"
         if len(self.distinct) > MOST_CATEGORIES:
             return f"{out}text with more than {MOST_CATEGORIES} values is no category"
         other = "" if "other" in self.distinct else ", other: true"
@@ -227,7 +237,7 @@ def _as_time(found: Column) -> int:
 
 
 def _as_id(found: Column) -> int:
-    if not found.unique or found.kind not in ("integer", "text") or found.is_time:
+    if not found.unique or found.kind not in ("integer", "text") or found.is_time or found.amounts:
         return 0
     if found.named_id:
         return 3
@@ -242,7 +252,7 @@ def _steps_of_one(found: Column) -> bool:
 def _as_entity(found: Column) -> int:
     """Something that returns: a text or number that is called so, or a text with too many values for a category."""
     returns = 2 <= len(found.distinct) <= len(found.cells) / 2
-    if found.blank or not returns or found.kind not in ("integer", "text") or found.is_time:
+    if found.blank or not returns or found.kind not in ("integer", "text") or found.is_time or found.amounts:
         return 0
     called = not _ENTITY_WORDS.isdisjoint(found.words)
     if found.named_id or (called and len(found.words) == 1):

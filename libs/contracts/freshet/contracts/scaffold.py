@@ -35,15 +35,20 @@ class Guess(NamedTuple):
 
 
 def field_names(header: Sequence[str]) -> list[str]:
-    """The event field of each column: its title with everything but letters, digits and _ replaced, made unique."""
+    """The event field of each column: its title with everything but letters, digits and _ replaced, made unique.
+
+    A title that is a name already keeps it, whatever another title becomes: `a b` beside `a_b` is `a_b_2`.
+    """
     names: list[str] = []
+    own = set(header)
     for title in header:
         latin = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", title).translate(_LETTERS))
         latin = "".join(letter for letter in latin if not unicodedata.combining(letter))
         plain = re.sub(r"[^A-Za-z0-9_]+", "_", latin.strip()).strip("_") or "column"
         plain = plain if not plain[0].isdigit() else f"_{plain}"
         numbered = (f"{plain}_{number}" for number in itertools.count(2))
-        names.append(plain if plain not in names else next(name for name in numbered if name not in names))
+        free = (name for name in itertools.chain([plain], numbered) if name not in names and name not in own - {title})
+        names.append(next(free))
     return names
 
 
@@ -176,8 +181,12 @@ def _declared(role: str, name: str, found: Column | None) -> dict[str, Any]:
 def _target(label: Column) -> tuple[str, str]:
     """The line of the target, and in words what is predicted."""
     numeric = label.kind in ("integer", "float")
-    classes = sorted({cell for cell in label.cells if not is_missing(cell, "float" if numeric else "text")})
-    blank = f", {label.blank:,} blank" if label.blank else ""
+    classes = sorted({cell for cell in label.cells if not _no_label(cell)})
+    unknown = [cell for cell in label.cells if _no_label(cell)]
+    texts = ", ".join(sorted(set(filter(None, unknown))))
+    blank = (f", {len(unknown):,} blank" + (f" or {texts}" if texts else "")) if unknown else ""
+    if len({text.casefold() for text in classes}) < len(classes):
+        blank += ", of which some differ in upper and lower case only: is that meant?"
     if len(classes) < 2:
         count = f"{len(classes)} value" + "s" * (len(classes) != 1)
         raise ContractError(f"column {label.title!r} has {count} in the table: nothing to predict.")
@@ -190,6 +199,11 @@ def _target(label: Column) -> tuple[str, str]:
             "another, or group its values."
         )
     return f"classes: {flow(classes)}", f"{len(classes)} classes{blank}"
+
+
+def _no_label(cell: str) -> bool:
+    """Whether a label is not known: `none` may be a class, such as that of parts without a defect."""
+    return is_missing(cell, "float") and cell.lower() != "none"
 
 
 def _schema(name: str, fields: Sequence[dict[str, Any]]) -> Schema:
