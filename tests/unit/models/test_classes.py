@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, load_from_string
 from skl2onnx import to_onnx
+from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import TunedThresholdClassifierCV
@@ -194,3 +195,35 @@ def test_one_column_for_two_classes_is_refused_with_what_to_export() -> None:
     model.graph.node.extend(nodes)
     with pytest.raises(ModelError, match=r"export a score for each class \(for a sigmoid p: 1 - p and p\)"):
         pack(model.SerializeToString(), ROWS, pipeline("{classes: [a, b]}"), labels="b")
+
+
+@pytest.mark.parametrize(
+    ("opset", "classical", "ir_version", "why"),
+    [(26, 5, 13, ""), (27, 5, 8, "known are 7 to 26"), (26, 6, 8, "known are 1 to 5"), (17, 3, 14, "not 3 to 13")],
+)
+def test_a_graph_newer_than_the_runtime_is_told_the_limits(
+    opset: int, classical: int, ir_version: int, why: str
+) -> None:
+    """The limits of onnxruntime, which a worker has, not of the package onnx."""
+    model = load_from_string(softmax())
+    del model.opset_import[:]
+    model.opset_import.extend([helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", classical)])
+    model.ir_version = ir_version
+    spec = pipeline("{classes: [a, b]}")
+    if not why:
+        assert len(pack(model.SerializeToString(), ROWS, spec, labels="b").bundle.data)
+        return
+    with pytest.raises(ModelError, match=f"graph_opset: .*{why}"):
+        pack(model.SerializeToString(), ROWS, spec, labels="b")
+
+
+def test_what_is_no_model_is_named() -> None:
+    """A dict around the estimator, an estimator that was never fitted, clusters."""
+    spec = pipeline("{classes: [a, b]}")
+    for thing, why in (
+        ({"model": 1, "threshold": 0.3}, "a dict with the keys model, threshold: save the estimator alone"),
+        (LogisticRegression(), "LogisticRegression is not fitted"),
+        (KMeans(2, n_init=1).fit(ROWS4), "KMeans is no classifier, regressor or detector"),
+    ):
+        with pytest.raises(ModelError, match=why):
+            pack(thing, ROWS4, spec)

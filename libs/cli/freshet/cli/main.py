@@ -40,7 +40,6 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "joblib": "pack",
     "lightgbm": "pack",
     "onnx": "registry",
-    "onnxmltools": "pack",
     "onnxruntime": "inference",
     "river": "demo",
     "skl2onnx": "pack",

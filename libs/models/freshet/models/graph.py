@@ -7,9 +7,8 @@ user's own model. The file format: https://onnx.ai/onnx/repo-docs/IR.html.
 from collections.abc import Iterable
 from typing import Final
 
-import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, defs
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from freshet.contracts.messages import Manifest
 from freshet.models.contract import MIB, Limits
@@ -18,8 +17,9 @@ from freshet.models.operators import ALLOWED
 from freshet.models.shapes import check_sizes, tensor_bytes
 
 _MIN_OPSET: Final = {"": 7, "ai.onnx.ml": 1}
-_MAX_OPSET: Final = {"": defs.onnx_opset_version(), "ai.onnx.ml": defs.onnx_ml_opset_version()}
+_MAX_OPSET: Final = {"": 26, "ai.onnx.ml": 5}  # what onnxruntime 1.31 runs, the oldest that a worker may have
 _MIN_IR_VERSION: Final = 3
+_MAX_IR_VERSION: Final = 13
 _FLAT_ATTRIBUTES: Final = frozenset(
     {
         AttributeProto.FLOAT,
@@ -73,10 +73,11 @@ def default_opset(model: ModelProto) -> int:
 
 
 def _check_versions(model: ModelProto, manifest: Manifest) -> None:
-    if not _MIN_IR_VERSION <= model.ir_version <= onnx.IR_VERSION:
+    if not _MIN_IR_VERSION <= model.ir_version <= _MAX_IR_VERSION:
         raise ModelError(
             "graph_opset",
-            f"its format is IR version {model.ir_version}, not {_MIN_IR_VERSION} to {onnx.IR_VERSION}: export it anew.",
+            f"its format is IR version {model.ir_version}, not {_MIN_IR_VERSION} to {_MAX_IR_VERSION}: export it with "
+            "an older onnx, or set model.ir_version.",
         )
     versions: dict[str, int] = {}
     for used in model.opset_import:

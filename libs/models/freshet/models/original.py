@@ -26,6 +26,10 @@ class Original:
         """Look at a fitted scikit-learn estimator or a LightGBM booster; raises ModelError if it cannot give scores."""
         if is_booster(estimator):
             return _booster(estimator)
+        if isinstance(estimator, dict):
+            raise ModelError(
+                "pack_input", f"it is a dict with the keys {', '.join(map(str, estimator))}: save the estimator alone."
+            )
         if not hasattr(estimator, "predict"):
             raise ModelError(
                 "pack_input", f"{type(estimator).__name__} is neither an estimator nor the bytes of an ONNX file."

@@ -24,6 +24,7 @@ GROUPS: Final[Mapping[str, str]] = {
 """The groups of rows that are compared, in words."""
 
 _CHUNK_ROWS: Final = 5_000
+_WIDE_ROWS: Final = 500
 _MISSING_ROWS: Final = 256
 _TIE: Final = 1e-6  # float32 cannot tell two classes apart that are nearer than this
 
@@ -92,13 +93,16 @@ def required_inputs(score: Score, rows: Floats32) -> Bools:
     """Which inputs must have a value: without it the model raises ValueError, or its scores are not finite."""
     width = rows.shape[1]
     whole = np.nan_to_num(rows[np.isnan(rows).sum(axis=1).argmin()], nan=0)
-    asked = np.tile(whole, (width, 1))
-    np.fill_diagonal(asked, np.nan)
-    try:
-        scores = in_chunks(score, asked)
-    except ValueError:
-        return np.array([_is_refused(score, row[None]) for row in asked])
-    return np.asarray(~np.isfinite(scores).all(axis=1), np.bool_)
+    found = np.zeros(width, np.bool_)
+    for first in range(0, width, _WIDE_ROWS):
+        columns = np.arange(first, min(first + _WIDE_ROWS, width))
+        asked = np.tile(whole, (columns.size, 1))
+        asked[np.arange(columns.size), columns] = np.nan
+        try:
+            found[columns] = ~np.isfinite(score(asked)).all(axis=1)
+        except ValueError:
+            found[columns] = [_is_refused(score, row[None]) for row in asked]
+    return found
 
 
 def _is_refused(score: Score, row: Floats32) -> bool:
