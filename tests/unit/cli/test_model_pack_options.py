@@ -84,7 +84,7 @@ def test_a_booster_in_another_order_is_packed_by_its_names(shop: Path) -> None:
     file = _booster(shop, [2, 0, 3, 1])
     refused = pack(file, shop, _features(shop))
     assert refused.exit_code == Exit.FAILURE
-    assert "--label legit for what its second label means" in refused.stderr
+    assert "--label CLASS for what its second label (1) means" in refused.stderr
     found = pack(file, shop, _features(shop), "--label", "fraud")
     assert found.exit_code == 0, found.output
     document = json.loads(found.stdout)

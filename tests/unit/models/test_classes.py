@@ -171,7 +171,7 @@ def _ordered(classes: tuple[str, ...], **known: Any) -> Any:
 
 def test_a_graph_without_labels_needs_a_word_or_scores() -> None:
     """--label by the number of a column, or the trainer's scores under the names of the classes."""
-    with pytest.raises(ModelError, match=r"labels are column 0, column 1, .* --label 1=a"):
+    with pytest.raises(ModelError, match=r"labels are column 0, column 1, .* --label 1=CLASS"):
         _ordered(("a", "b"))
     assert _ordered(("a", "b"), labels={0: "b", 1: "a"}).notes == (
         "classes: as --label says: column 0 is b, column 1 is a",

@@ -125,12 +125,12 @@ def _shown_by_rows(
         texts[at] = max(risen, key=lambda name: sure[name][at]) if risen else ""
     texts = _with_the_last(texts, classes)
     if "" in texts or len(set(texts)) != len(texts):
-        example = f"{labels[-1].removeprefix('column ')}={classes[0]}"
+        example = f"{labels[-1].removeprefix('column ')}=CLASS"
         raise ModelError(
             "pack_classes",
             f"the model's labels are {_listed(labels)}, and nothing says which of the classes {_listed(classes)} each "
             f"stands for: {_ANSWER.format(example)}"
-            + (f", or --label {classes[-1]} for what its second label means" if len(classes) == 2 else "")
+            + (f", or --label CLASS for what its second label ({labels[-1]}) means" if len(classes) == 2 else "")
             + "; or pack with a sample that has a column of labels.",
         )
     return texts
