@@ -20,11 +20,11 @@ from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.bus import Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.decider_loop import DeciderLoop
+from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.reading import everything
 from freshet.runtime.reports import InlineReports
 from freshet.runtime.telemetry import Metrics
-from support.loops import InlineJobs
 
 pytestmark = pytest.mark.kafka
 

@@ -119,7 +119,7 @@ def test_without_a_kafka_the_error_says_how_to_name_one(tmp_path: Path, monkeypa
     """In a folder without a local broker, with nothing in the environment, a command says both ways out."""
     monkeypatch.chdir(tmp_path)
     ended = freshet("topics", "plan")
-    assert ended.exit_code == Exit.USAGE
+    assert ended.exit_code == Exit.UNREACHABLE
     assert "--bootstrap" in ended.stderr
     assert "freshet local up" in ended.stderr
     assert ended.stdout == ""

@@ -145,7 +145,7 @@ class Column:
         if self.time is None:
             return False
         if self.kind not in ("integer", "float"):
-            return True
+            return not all(map(str.isdigit, self.distinct))  # codes with leading zeros
         low, high = 946_684_800_000, 4_102_444_800_000  # the years 2000 to 2100
         return self.named_time and all(
             low <= self.time.ms(cell) <= high for cell in self.cells if not is_missing(cell, "time")
