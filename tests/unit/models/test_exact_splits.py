@@ -24,6 +24,8 @@ from freshet.models.pack import pack
 from freshet.models.thresholds import floor_float32
 from support.fitted import pipeline, scores_of, table, wanted
 
+pytestmark = pytest.mark.slow
+
 BINARY = pipeline("{classes: ['no', 'yes']}")
 VALUE = pipeline("{kind: value}")
 

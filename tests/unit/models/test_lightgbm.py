@@ -13,6 +13,8 @@ from freshet.models.lightgbm_trees import ZERO
 from freshet.models.pack import inputs_for, pack
 from support.fitted import NAMES, pipeline, scores_of, table, wanted
 
+pytestmark = pytest.mark.slow
+
 BINARY = pipeline("{classes: ['no', 'yes']}")
 VALUE = pipeline("{kind: value}")
 EXACT = 2e-6
