@@ -37,7 +37,7 @@ TOPICS = {
     },
     "registry": {
         "READ": ("pipelines", "candidates", "workers", "commands", "models", "rollouts", "decisions", "artifacts"),
-        "WRITE": ("models", "rollouts", "decisions"),
+        "WRITE": ("models", "rollouts", "decisions", "workers"),
     },
 }
 
@@ -119,6 +119,7 @@ def ground(secured: SecuredKafka, namespace: str, tmp_path: Path) -> Iterator[Gr
 LOGGED = {
     ("ingestion", "WRITE", "workers"): "dropped",
     ("inference", "WRITE", "workers"): "dropped",
+    ("registry", "WRITE", "workers"): "dropped",
     ("inference", "READ", "artifacts"): "away",
 }
 """What a service can do without for a while is said in its log under this event; the rest ends it."""
