@@ -100,7 +100,22 @@ def packed(freshet: Freshet, table: Path, folder: Path, seed: int) -> Path:
     file, bundle = folder / f"{seed}.joblib", folder / f"bundle-{seed}"
     joblib.dump(model, file)
     folder_of_loans = str(pipelines_dir() / "loans")
-    document(freshet("model", "pack", file, "--pipeline", folder_of_loans, "--sample", table, "-o", bundle, "--max-gap", "0.001", "--json"))
+    document(
+        freshet(
+            "model",
+            "pack",
+            file,
+            "--pipeline",
+            folder_of_loans,
+            "--sample",
+            table,
+            "-o",
+            bundle,
+            "--max-gap",
+            "0.001",
+            "--json",
+        )
+    )
     return bundle
 
 
