@@ -54,7 +54,7 @@ def _group(connection: Connection, pipeline: str, present: Presence, role: str) 
     never = len(ends) - len(committed)
     seen = f"{'' if exact else 'at most '}{behind:,} records behind on {role}"
     if behind and not present.alive:
-        return Line(about, "bad", f"{seen}, and nobody is in the group", present.command)
+        return Line(about, "bad", f"{seen}, and no worker reports", present.command)
     held = sorted({at.held for one in present.alive for at in one.state.partitions if at.role == role and at.held})
     if behind and held:
         return Line(about, "warn", f"{seen}; partitions wait: {held[0]}")
