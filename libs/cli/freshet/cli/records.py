@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.contracts import control, topic_id
-from freshet.contracts.batch import Batch, Headers, Record
+from freshet.contracts.batch import Batch, Headers, Record, read_headers
 from freshet.contracts.codec import Column, Columns, Decoder, Strings, frame_ids
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
@@ -106,7 +106,7 @@ def _row(record: Record, value: Any) -> dict[str, Any]:
         "key": None if key is None else key.decode(errors="replace"),
         "value": value,
     }
-    headers = headers_of(record.headers())
+    headers = headers_of(read_headers(record))
     return row | {"headers": headers} if headers else row
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from freshet.cli.records import headers_of
-from freshet.contracts.batch import Headers, Record
+from freshet.contracts.batch import Headers, Record, read_headers
 from freshet.contracts.redriven import ARRIVED_MS, REDRIVE_OF
 from freshet.runtime import dead_letters
 from freshet.runtime.bus import Bus, Place, Send, Transaction, TransactionalProducer
@@ -110,7 +110,7 @@ class Redriven:
 def dead_records(bus: Bus, wanted: Wanted, starts: Mapping[Place, int] | None = None) -> Iterator[DeadRecord]:
     """The wanted dead letters, each partition's in order. Blocks for all that the topic holds now."""
     for batch in everything(bus, dead_letters.ROLE, starts):
-        letters = (_dead_record(row) for row in batch.records if dead_letters.receipt_of(row.headers()) is None)
+        letters = (_dead_record(row) for row in batch.records if dead_letters.receipt_of(read_headers(row)) is None)
         yield from (letter for letter in letters if letter in wanted)
 
 
@@ -184,9 +184,8 @@ def _send(producer: TransactionalProducer | None, records: list[DeadRecord], don
 
 def _receipts(bus: Bus) -> set[str]:
     """What has been redriven already."""
-    found = (
-        dead_letters.receipt_of(row.headers()) for batch in everything(bus, dead_letters.ROLE) for row in batch.records
-    )
+    records = (record for batch in everything(bus, dead_letters.ROLE) for record in batch.records)
+    found = (dead_letters.receipt_of(read_headers(record)) for record in records)
     return {original for original in found if original is not None}
 
 
@@ -197,6 +196,6 @@ def _dead_record(record: Record) -> DeadRecord:
         record.timestamp()[1],
         record.key(),
         record.value(),
-        headers_of(record.headers()),
-        record.headers() or (),
+        headers_of(read_headers(record)),
+        read_headers(record),
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.client.errors import NotAnsweredError
-from freshet.contracts.batch import Batch
+from freshet.contracts.batch import Batch, read_headers
 from freshet.contracts.codec import take
 from freshet.contracts.framed import FramedReader
 from freshet.contracts.pipeline import PipelineSpec
@@ -105,7 +105,7 @@ class Follower:
     def _take(self, batch: Batch, answer: Answer) -> None:
         if batch.role == "dead-letters":
             for row, record in enumerate(batch.records):
-                place, letter = _letter(record.headers() or (), (record.partition(), int(batch.offsets[row])))
+                place, letter = _letter(read_headers(record), (record.partition(), int(batch.offsets[row])))
                 self._letters[place] = letter
             return
         found = _row_of(self._readers[batch.role], batch, answer.event)

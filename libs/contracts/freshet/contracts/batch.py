@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,6 +22,29 @@ class Record(Protocol):
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...
     def headers(self) -> Headers | None: ...
+
+
+@runtime_checkable
+class _Settable(Protocol):
+    def set_headers(self, headers: Headers, /) -> None: ...
+
+
+_UNREADABLE: Final = (("unreadable-headers", b"a header's name was not UTF-8"),)
+"""Stands in for headers that the client cannot hand out."""
+
+
+def read_headers(record: Record) -> Headers:
+    """The headers of a record; one that says so, where a name among them is not UTF-8. Every reader goes through here.
+
+    Kafka takes any bytes as a name, and Go, C and Rust clients send them. confluent-kafka then raises SystemError at
+    the first call and hands out a broken tuple at the second, so what it keeps is replaced.
+    """
+    try:
+        return record.headers() or ()
+    except (SystemError, UnicodeDecodeError):
+        if isinstance(record, _Settable):
+            record.set_headers(list(_UNREADABLE))
+        return _UNREADABLE
 
 
 class Batch:

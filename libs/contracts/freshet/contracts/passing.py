@@ -3,7 +3,7 @@
 from typing import Final
 
 from freshet.contracts.arrays import Ints
-from freshet.contracts.batch import Batch, Headers
+from freshet.contracts.batch import Batch, Headers, read_headers
 
 MAX_BYTES: Final = 4096
 """Of names and values together: a record whose headers are longer goes on without them, and never becomes too large."""
@@ -17,7 +17,7 @@ def passed(batch: Batch, rows: Ints) -> list[Headers] | None:
 
     None if none of them has any, which is cheaper to publish.
     """
-    found = [_passed(batch.records[row].headers()) for row in rows.tolist()]
+    found = [_passed(read_headers(batch.records[row])) for row in rows.tolist()]
     return found if any(found) else None
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from freshet.contracts.batch import Batch, Headers, Record
+from freshet.contracts.batch import Batch, Headers, Record, read_headers
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus import Place, Send
@@ -135,7 +135,7 @@ def _fitting(
 ) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]:
     """Key, value and headers of a letter: as much of the record as the topic takes."""
     key, value = record.key(), record.value()
-    told = [(_PRODUCERS + name if is_context(name) else name, text) for name, text in record.headers() or ()]
+    told = [(_PRODUCERS + name if is_context(name) else name, text) for name, text in read_headers(record)]
     whole = [*told, *context]
     if lone_batch_bytes(key, value, whole) <= cap_bytes:
         return key, value, whole

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from freshet.contracts.batch import Batch
+from freshet.contracts.batch import Batch, read_headers
 from freshet.contracts.codec import Strings
 from freshet.contracts.control import decode
 from freshet.contracts.errors import ContractError
@@ -210,7 +210,7 @@ class Recovery:
 
     def _take_letters(self, batch: Batch) -> None:
         for record, at_ms in zip(batch.records, batch.timestamps_ms.tolist(), strict=True):
-            headers = record.headers()
+            headers = read_headers(record)
             origin = dead_letters.origin(headers)
             if origin is None or dead_letters.topic_id_of(headers) not in {"", self._topic_ids.get(origin[0])}:
                 continue

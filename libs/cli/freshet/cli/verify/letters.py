@@ -9,7 +9,7 @@ import numpy as np
 from freshet.cli.verify.evidence import Letters, Life
 from freshet.cli.verify.places import hashed, identity
 from freshet.contracts.arrays import Ints
-from freshet.contracts.batch import Batch, Record
+from freshet.contracts.batch import Batch, Record, read_headers
 from freshet.runtime import dead_letters
 
 _INPUTS: Final = frozenset({"events", "feedback", "features"})
@@ -55,7 +55,7 @@ class LetterReader:
         self.records += len(batch)
         rows: dict[str, list[_Row]] = {}
         for record in batch.records:
-            origin = dead_letters.origin(record.headers())
+            origin = dead_letters.origin(read_headers(record))
             if origin is None or origin[0] not in _INPUTS:
                 self._foreign.append((record.partition(), record.offset()))
             else:
@@ -117,7 +117,7 @@ class Comparison:
 
 
 def _row(record: Record, origin: tuple[int, int], topic_id: str) -> _Row:
-    headers = dict(record.headers() or ())
+    headers = dict(read_headers(record))
     key, value = record.key(), record.value()
     digest = _WHOLE
     if "freshet.truncated" in headers:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from freshet.contracts.batch import Batch
+from freshet.contracts.batch import Batch, read_headers
 from freshet.contracts.codec import Encoder, Ragged, Strings, take
 from freshet.contracts.event_fields import event_fields
 from freshet.contracts.framed import Rows
@@ -44,7 +44,7 @@ class EventStage:
         for check in self._checks:
             check.apply(screen)
         self._time.apply(
-            screen, batch.timestamps_ms[rows.at], lambda row: arrived_ms(batch.records[int(rows.at[row])].headers())
+            screen, batch.timestamps_ms[rows.at], lambda row: arrived_ms(read_headers(batch.records[int(rows.at[row])]))
         )
         values, infinite = self._features.compute(rows.columns)
         if infinite:
