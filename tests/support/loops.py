@@ -135,6 +135,7 @@ class Stand:
         skip_expired: bool = False,
         reports: Reports | None = None,
         host: str = "",
+        metrics: Metrics | None = None,
     ) -> Loop:
         """A loop that has not joined yet."""
         return Loop(
@@ -146,7 +147,7 @@ class Stand:
             fixed_slot=fixed,
             jobs=InlineJobs(lambda job: job),
             clock=self.clock,
-            metrics=Metrics(),
+            metrics=metrics or Metrics(),
             traces=[TRACE],
             options=LoopOptions(batch_rows=8, skip_expired=skip_expired),
             reports=reports,

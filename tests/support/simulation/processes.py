@@ -77,6 +77,9 @@ class LateJobs:
         jobs, self._jobs = self._jobs, []
         return [self._outcome(job) for job in jobs]
 
+    def close(self) -> None:
+        """See `JobRunner`."""
+
     def _outcome(self, job: object) -> Outcome:
         try:
             return Outcome(job, result=self._run(job))

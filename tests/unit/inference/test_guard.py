@@ -110,3 +110,13 @@ def test_a_call_that_ignores_it_costs_the_process(guarded: Guarded) -> None:
 def test_the_limit_is_generous_but_ends_before_the_group_loses_patience(allowed_ms: int, expected_s: float) -> None:
     """A call that is interrupted and then one that hangs end below max.poll.interval.ms, 60 s."""
     assert limit_s(allowed_ms) == expected_s
+
+
+def test_a_guard_that_is_gone_is_watched_no_more(tmp_path: Path) -> None:
+    """A pipeline that fails for good is built anew every minute: its watchdogs would pile up."""
+    watchdog, stopped = Watchdog(), []
+    watchdog.stop = lambda: stopped.append(True)  # type: ignore[method-assign]
+    guard = ScoreGuard(InFlightNote.open(tmp_path / "note", "T1"), watchdog)
+    assert not stopped
+    del guard
+    assert stopped == [True]

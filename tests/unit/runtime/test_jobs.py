@@ -125,3 +125,15 @@ def test_too_many_jobs_that_never_return_end_the_process() -> None:
 def _start_and_drain(jobs: Jobs) -> None:
     jobs.start("text")
     drained(jobs, 1)
+
+
+def test_a_closed_runner_leaves_no_thread_behind() -> None:
+    """A pipeline that fails is built anew in its process, each time with a runner of its own."""
+    before = set(threading.enumerate())
+    jobs = Jobs(run)
+    jobs.start(1)
+    drained(jobs, 1)
+    (worker,) = set(threading.enumerate()) - before
+    jobs.close()
+    worker.join(30)
+    assert not worker.is_alive()

@@ -11,6 +11,7 @@ from freshet.runtime.bus import Collected, ExpiredError, FatalError, Place, Retr
 from freshet.runtime.bus import Committed as At
 from freshet.runtime.memory import STEPS, SimulatedCrash, Step
 from freshet.runtime.memory.consumer import MemoryGroupConsumer
+from freshet.runtime.telemetry import Metrics
 from support.loops import NAMES, Answerer, Stand
 
 
@@ -312,3 +313,18 @@ def test_ticks_tell_how_much_time_passed_whatever_the_wall_clock_says() -> None:
         stand.clock.set_wall(stand.clock.now_ms() + hours * 3_600_000)
         stand.turn(loop, 5)
     assert {later - earlier for earlier, later in pairwise(logic.ticks_ms)} == {60}
+
+
+def test_metrics_of_a_closed_loop_say_that_nothing_is_served() -> None:
+    """Its process may go on with other pipelines, and would go on saying `ready`."""
+    stand, metrics = Stand(), Metrics()
+    loop = stand.loop(Answerer(), metrics=metrics)
+    stand.turn(loop)
+    labels = {"service": "inference", "pipeline": NAMES.pipeline}
+
+    def told(name: str) -> float | None:
+        return metrics.registry.get_sample_value(name, labels)
+
+    assert (told("freshet_ready"), told("freshet_owned_partitions")) == (1, stand.partitions)
+    loop.close()
+    assert (told("freshet_ready"), told("freshet_owned_partitions")) == (0, 0)

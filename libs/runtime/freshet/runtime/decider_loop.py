@@ -184,5 +184,6 @@ class DeciderLoop:
             self._report(self.decider.on_leave())
         if self._reports is not None:
             self._reports.close()
+        self._jobs.close()
         self._feed.close()
         self._producer.close()

@@ -15,6 +15,7 @@ Runner = Callable[[object], object]
 LIMIT_S: Final = 300.0
 """How long a job may take: the longest that is bounded on paper, an admission, takes two minutes."""
 
+_END: Final = object()
 _MOST_GIVEN_UP: Final = 3  # each holds its memory, and perhaps a processor
 
 
@@ -26,6 +27,9 @@ class JobRunner(Protocol):
 
     def outcomes(self) -> list[Outcome]:
         """Outcomes since the last call. Never blocks."""
+
+    def close(self) -> None:
+        """Take no more jobs, and free what runs them. Never blocks: a job that runs is left to its end."""
 
 
 class JobStuckError(FreshetError):
@@ -66,6 +70,10 @@ class Jobs:
                 raise outcome
         return [outcome for outcome in done if isinstance(outcome, Outcome)]
 
+    def close(self) -> None:
+        """See `JobRunner`."""
+        self._todo.put(_END)
+
     def _give_up(self) -> None:
         worker = self._worker
         if not worker.busy or self._now_s() - worker.began_s <= self._limit_s:
@@ -87,6 +95,8 @@ class Jobs:
     def _work(self, worker: "_Worker") -> None:
         while True:
             job = self._todo.get()
+            if job is _END:
+                return
             with self._lock:
                 worker.job, worker.began_s, worker.busy = job, self._now_s(), True
             outcome = _outcome(self._run, job)
@@ -133,3 +143,6 @@ class InlineJobs:
         """See `JobRunner`."""
         found, self._outcomes = self._outcomes, []
         return found
+
+    def close(self) -> None:
+        """See `JobRunner`."""

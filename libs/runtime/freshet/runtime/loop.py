@@ -192,6 +192,8 @@ class Loop:
             self._placing.close()
         self._producer.close()
         self._reports.close()
+        self._jobs.close()
+        self._metrics.closed()
         self._feed.close()
         if self._watch is not None:
             self._watch.close()

@@ -45,3 +45,8 @@ class LoopMetrics:
         """How the loop stands."""
         self._metrics.held_partitions.labels(*self._labels).set(held)
         self._metrics.ready.labels(*self._labels).set(ready)
+
+    def closed(self) -> None:
+        """The loop serves nothing any more: what it last said of itself must not stay."""
+        self.state(held=0, ready=False)
+        self._metrics.owned_partitions.labels(*self._labels).set(0)

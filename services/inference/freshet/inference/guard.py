@@ -1,5 +1,6 @@
 """What goes around each score call: the note for a successor, and the watchdog."""
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -23,6 +24,7 @@ class ScoreGuard:
 
     def __init__(self, note: InFlightNote, watchdog: Watchdog) -> None:
         self._note, self._watchdog = note, watchdog
+        weakref.finalize(self, watchdog.stop)  # a pipeline that failed is built anew in the same process
 
     @contextmanager
     def __call__(self, flight: Flight, scorer: Scorer, batch_p99_ms: int) -> Iterator[None]:
