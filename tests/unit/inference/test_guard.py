@@ -1,5 +1,6 @@
 """The guard around score calls: it ends the run, then the process, and touches no call that returns in time."""
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,3 +121,22 @@ def test_a_guard_that_is_gone_is_watched_no_more(tmp_path: Path) -> None:
     assert not stopped
     del guard
     assert stopped == [True]
+
+
+def test_only_one_pipeline_of_a_process_scores_at_a_time(tmp_path: Path) -> None:
+    """A crash takes the whole process: a neighbour that was scoring too would be blamed for it."""
+    mine, other = Guarded(tmp_path / "mine"), Guarded(tmp_path / "other")
+    entered = threading.Event()
+
+    def score() -> None:
+        with other.guard(FLIGHT, other.scorer, 250):
+            entered.set()
+
+    thread = threading.Thread(target=score)
+    with mine.guard(FLIGHT, mine.scorer, 250):
+        thread.start()
+        thread.join(0.2)
+        assert not entered.is_set()
+        assert (len(mine.left()), len(other.left())) == (1, 0)
+    thread.join(30)
+    assert entered.is_set()

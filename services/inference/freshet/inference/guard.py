@@ -1,5 +1,6 @@
 """What goes around each score call: the note for a successor, and the watchdog."""
 
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from freshet.runtime.watchdog import Watchdog
 _PATIENCE: Final = 20  # times the limit that admission saw kept: a busy machine is no reason
 _LEAST_S: Final = 5.0
 _MOST_S: Final = 19.0  # thrice that, a call and another try that hangs, is less than max.poll.interval.ms, 60 s
+
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Each pipeline of a process has a thread, and a model that crashes takes all of them with it: whoever is noted as
+scoring then must be the one that did it."""
 
 
 class ScoreGuard:
@@ -34,12 +39,13 @@ class ScoreGuard:
             self._note.hung()
             scorer.interrupt()  # again at each look: it only reaches a run that has begun
 
-        self._note.begin(flight)
-        try:
-            with self._watchdog.limit(2 * limit_s(batch_p99_ms), f"scoring with {flight.version}", late=late):
-                yield
-        finally:
-            self._note.end()
+        with _ONE_AT_A_TIME:
+            self._note.begin(flight)
+            try:
+                with self._watchdog.limit(2 * limit_s(batch_p99_ms), f"scoring with {flight.version}", late=late):
+                    yield
+            finally:
+                self._note.end()
 
 
 def limit_s(batch_p99_ms: int) -> float:
