@@ -22,6 +22,9 @@ BATCH_BYTES: Final = 1_000_000
 SMALL_BATCH_BYTES: Final = 16_384
 """The same for clients that write little, and for which a refusal would be the end: most topics take this much."""
 
+_LOOKS: Final = 100
+"""A small cap for letters is asked for anew once in so many batches: every few seconds at most."""
+
 _LONE_BYTES: Final = 80  # what a record without headers weighs alone, beyond its key and value; rounded up
 
 
@@ -39,12 +42,21 @@ class RecordCaps:
         self._asked: set[str] = set()
         self._known: dict[str, int] = {}
         self._letter_bytes = most_bytes
+        self._looks = 0
         self.batch_bytes = BATCH_BYTES if reopen else SMALL_BATCH_BYTES
         """What the client may put into one batch, from its next `open` on."""
 
     def of(self, role: str) -> int:
-        """The largest batch that the role's topic takes, as far as is known."""
-        cap_bytes = self._known.get(role, topic_table()[role].max_message_bytes or KAFKAS_CAP_BYTES)
+        """The largest batch that the role's topic takes, as far as is known.
+
+        Letters are made to fit, so that no refusal would ever tell that their topic takes more again: it is asked anew.
+        """
+        usual_bytes = topic_table()[role].max_message_bytes or KAFKAS_CAP_BYTES
+        if role == DEAD_LETTERS and self._known.get(role, usual_bytes) < usual_bytes:
+            self._looks += 1
+            if self._looks % _LOOKS == 0:
+                self._told(role)
+        cap_bytes = self._known.get(role, usual_bytes)
         return min(cap_bytes, self._most_bytes, *([self._letter_bytes] if role == DEAD_LETTERS else []))
 
     def check(self, sends: Sequence[Send]) -> None:

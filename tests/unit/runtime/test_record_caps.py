@@ -1,0 +1,26 @@
+"""What a topic takes is learnt from refusals, and unlearnt when it takes more again."""
+
+from freshet.runtime.bus import Send
+from freshet.runtime.dead_letters import CAP_BYTES
+from freshet.runtime.dead_letters import ROLE as DEAD_LETTERS
+from freshet.runtime.record_caps import RecordCaps
+
+MOST_BYTES = 10_000_000
+
+
+def test_letters_grow_again_when_their_topic_takes_more() -> None:
+    """They are made to fit, so no refusal tells of it: the cluster is asked anew now and then, not at each batch."""
+    cap_bytes, asked = [3_000], []
+
+    def ask(role: str) -> int:
+        asked.append(role)
+        return cap_bytes[0]
+
+    caps = RecordCaps(ask, reopen=True, most_bytes=MOST_BYTES)
+    assert caps.of(DEAD_LETTERS) == CAP_BYTES
+    caps.refused([Send(DEAD_LETTERS, [b"k"], [bytes(5_000)], [0])], {DEAD_LETTERS})
+    assert caps.of(DEAD_LETTERS) == 3_000
+    cap_bytes[0] = CAP_BYTES
+    seen = [caps.of(DEAD_LETTERS) for _ in range(300)]
+    assert seen[-1] == CAP_BYTES
+    assert len(asked) == 2
