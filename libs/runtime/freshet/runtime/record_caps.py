@@ -5,6 +5,7 @@ batch of records that travel together. While nothing is refused none of this cos
 is asked; if it may not tell, the client's batches are made smaller by half with each refusal.
 """
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
@@ -22,8 +23,8 @@ BATCH_BYTES: Final = 1_000_000
 SMALL_BATCH_BYTES: Final = 16_384
 """The same for clients that write little, and for which a refusal would be the end: most topics take this much."""
 
-_LOOKS: Final = 100
-"""A small cap for letters is asked for anew once in so many batches: every few seconds at most."""
+_AGAIN_S: Final = 3.0
+"""How often a small cap for letters is asked for anew at most."""
 
 _LONE_BYTES: Final = 80  # what a record without headers weighs alone, beyond its key and value; rounded up
 
@@ -31,7 +32,15 @@ _LONE_BYTES: Final = 80  # what a record without headers weighs alone, beyond it
 class RecordCaps:
     """What the topics of one producer take."""
 
-    def __init__(self, ask: Callable[[str], int | None], *, reopen: bool, most_bytes: int, exact: bool = True) -> None:
+    def __init__(
+        self,
+        ask: Callable[[str], int | None],
+        *,
+        reopen: bool,
+        most_bytes: int,
+        exact: bool = True,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`ask` gives `max.message.bytes` of a role's topic, or None if that cannot be told; the client takes no record
         above `most_bytes`. Without `exact` (records are compressed) only the broker knows what is too large.
 
@@ -42,7 +51,7 @@ class RecordCaps:
         self._asked: set[str] = set()
         self._known: dict[str, int] = {}
         self._letter_bytes = most_bytes
-        self._looks = 0
+        self._now_s, self._told_s = now_s, 0.0
         self.batch_bytes = BATCH_BYTES if reopen else SMALL_BATCH_BYTES
         """What the client may put into one batch, from its next `open` on."""
 
@@ -52,10 +61,9 @@ class RecordCaps:
         Letters are made to fit, so that no refusal would ever tell that their topic takes more again: it is asked anew.
         """
         usual_bytes = topic_table()[role].max_message_bytes or KAFKAS_CAP_BYTES
-        if role == DEAD_LETTERS and self._known.get(role, usual_bytes) < usual_bytes:
-            self._looks += 1
-            if self._looks % _LOOKS == 0:
-                self._told(role)
+        small = role == DEAD_LETTERS and self._known.get(role, usual_bytes) < usual_bytes
+        if small and self._now_s() - self._told_s > _AGAIN_S:
+            self._told(role)
         cap_bytes = self._known.get(role, usual_bytes)
         return min(cap_bytes, self._most_bytes, *([self._letter_bytes] if role == DEAD_LETTERS else []))
 
@@ -92,6 +100,7 @@ class RecordCaps:
     def _told(self, role: str) -> bool:
         """Ask for the topic's cap; False if that cannot be told."""
         self._asked.add(role)
+        self._told_s = self._now_s()
         found = self._ask(role)
         if found is not None:
             self._known[role] = found
