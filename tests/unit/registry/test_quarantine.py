@@ -198,3 +198,24 @@ def test_the_same_bytes_under_another_manifest_fall_with_it() -> None:
     world.settle()
     assert "1.3.0" not in world.models()
     assert "artifact_revoked" in world.decisions(twin.manifest.digest)[-1].reason
+
+
+def test_prepare_whose_stand_in_is_quarantined_is_aborted() -> None:
+    """While nobody serves, no new epoch overtakes it: its stand-in must be looked at as well."""
+    world = served("a")
+    world.beat(worker("w1", quarantined=("1.0.0",)))
+    world.settle()
+    world.command("reinstate", "1.0.0")
+    world.settle()
+    world.beat(worker("w1"))
+    world.publish(candidate("b"))
+    world.settle()
+    asked = world.command("promote", "1.1.0")
+    world.settle()
+    epoch = max(world.rollouts())
+    assert world.rollouts()[epoch].understudies == {"1.1.0": "1.0.0"}
+    world.beat(worker("w1", quarantined=("1.0.0",)))
+    world.settle()
+    assert world.rollouts()[epoch].phase == "aborted"
+    (decision,) = world.decisions(asked)
+    assert "1.0.0 may no longer serve" in decision.reason

@@ -122,8 +122,9 @@ def _hindrance(state: PipelineState, opened: Rollout, answers: Mapping[str, Prep
     """Why the open prepare can no longer go live; empty if it can."""
     if opened.expected_previous != state.live_epoch:
         return f"it was to follow epoch {opened.expected_previous}, but {state.live_epoch} is live."
-    if not state.admitted(named(opened)):
-        return f"{named(opened)} may no longer serve."
+    fallen = [version for version in opened.resident if not state.admitted(version)]
+    if fallen:
+        return f"{listed(fallen)} may no longer serve."
     asked = state.commands.get(opened.cause.removeprefix(_PROMOTE))
     if asked is not None and asked.command.withdrawn:
         return "whoever asked for it has withdrawn it."
