@@ -9,6 +9,7 @@ from freshet.contracts.batch import Headers, Record, read_headers
 from freshet.contracts.redriven import ARRIVED_MS, REDRIVE_OF
 from freshet.runtime import dead_letters
 from freshet.runtime.bus import Bus, Place, Send, Transaction, TransactionalProducer
+from freshet.runtime.interrupts import interrupts_held
 from freshet.runtime.reading import everything
 
 _SEND_ROWS: Final = 1000
@@ -177,7 +178,8 @@ def _send(producer: TransactionalProducer | None, records: list[DeadRecord], don
             [record.carried for record in records],
         )
         receipts = dead_letters.receipts([record.original for record in records], partitions)
-        producer.commit(Transaction([copies, receipts]))
+        with interrupts_held():
+            producer.commit(Transaction([copies, receipts]))
     done.sent += len(records)
     done.places += [record.original for record in records]
 

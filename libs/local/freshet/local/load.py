@@ -17,6 +17,7 @@ from freshet.local.corruption import Corrupter
 from freshet.local.event_values import event_encoder, plain
 from freshet.runtime.bus import Producer, Send
 from freshet.runtime.clock import Clock
+from freshet.runtime.interrupts import interrupts_held
 
 BATCH_ROWS: Final = 1000  # a send waits for its acknowledgements: enough rows to be worth it, few enough to be quick
 _SENDS_PER_S: Final = 10
@@ -134,18 +135,22 @@ class Load:
         return self._corrupter.kinds
 
     def publish(self, source: Iterable[Events]) -> Iterator[Sent]:
-        """Send all events of the source, then the labels that are left; yields after each send, always the same object.
+        """Send all events of the source, then the labels that are left.
 
-        Blocks while it waits for the rate and for acknowledgements, so at most one batch is in flight. Raises
-        FatalError or RetriableError; what was sent before stays sent. Event times that we set never go back.
+        Yields at first and after each send, always the same object. Blocks while it waits for the rate and for
+        acknowledgements, so at most one batch is in flight. Raises FatalError or RetriableError; what was sent before
+        stays sent. A KeyboardInterrupt rises between two sends or while it waits for the rate: the object counts all
+        that was sent. Event times that we set never go back.
         """
         sent = Sent(began_ms=self._clock.now_ms())
         self._due_ms = float(sent.began_ms)
+        yield sent
         for events in source:
             for part in self._parts(events):
                 self._wait(len(part))
-                self._send(part, sent)
-                self._send_labels(sent, all_of_them=False)
+                with interrupts_held():  # what was sent is counted: who goes on later repeats nothing
+                    self._send(part, sent)
+                    self._send_labels(sent, all_of_them=False)
                 yield sent
         self.send_last_labels(sent)
         yield sent

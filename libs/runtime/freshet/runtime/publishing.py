@@ -26,6 +26,7 @@ from freshet.contracts.schema_records import (
 from freshet.contracts.schemas import Schema
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus import Bus, FatalError, Send, Transaction, TransactionalProducer
+from freshet.runtime.interrupts import interrupts_held
 from freshet.runtime.reading import everything
 
 T = TypeVar("T")
@@ -181,7 +182,8 @@ def _as_single_writer(bus: Bus, decide: Callable[[], tuple[T, list[Send]]]) -> T
 def _failure(producer: TransactionalProducer, sends: Sequence[Send]) -> FatalError | None:
     """Commit, or say why this client could not: whether it did after all is for the topics to say."""
     try:
-        producer.commit(Transaction(sends))
+        with interrupts_held():
+            producer.commit(Transaction(sends))
     except FatalError as error:
         return error
     return None
