@@ -7,8 +7,8 @@ from itertools import product, starmap
 
 import pytest
 
-from freshet.contracts.catalogue import Catalogue
 from freshet.contracts.messages import ModelState
+from freshet.pipeline.catalogue import Catalogue
 from freshet.registry.core import policies
 from freshet.registry.core.policy import Policy, Standing, View
 from support.registry import World, candidate, ready, worker

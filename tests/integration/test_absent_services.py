@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from freshet.contracts.control import decode, encode
+from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Decision, WorkerState
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
 from freshet.registry.core.decider import RegistryDecider
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.reading import everything
 from freshet.runtime.reports import InlineReports
 from freshet.runtime.telemetry import Metrics

@@ -16,8 +16,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from freshet.local import broker, server_files
-from freshet.local.endpoint import free_port
+from freshet.lab import broker, server_files
+from freshet.lab.endpoint import free_port
 
 _USERS: Final = 60
 _PASSWORD: Final = "of-a-test"
