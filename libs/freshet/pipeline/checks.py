@@ -130,12 +130,12 @@ def _growth(old: PipelineSpec, new: PipelineSpec) -> list[str]:
 
 
 def _unknown_parts(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
-    named: tuple[tuple[str, Path, str], ...] = (
-        ("decoder", ("decoder",), spec.decoder),
-        ("policy", ("rollout", "policy"), spec.rollout.policy),
+    named: tuple[tuple[str, str, Path, str], ...] = (
+        ("decoder", "decoders", ("decoder",), spec.decoder),
+        ("policy", "policies", ("rollout", "policy"), spec.rollout.policy),
     )
-    for part, path, kind in named:
-        known = kinds_of(part)
+    for part, group, path, kind in named:
+        known = kinds_of(group)
         if kind not in known:
             yield path, unknown(part, kind, known)
 

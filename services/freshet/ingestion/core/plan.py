@@ -8,7 +8,6 @@ from functools import cache
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
-from freshet.ingestion.core import decoders
 from freshet.ingestion.core.decoder import EventDecoder
 from freshet.ingestion.core.events import EventStage
 from freshet.ingestion.core.labels import LabelStage
@@ -56,4 +55,4 @@ def read_schema(record: PipelineRecord) -> Schema:
 
 @cache
 def _decoders() -> Catalogue[EventDecoder]:
-    return Catalogue(EventDecoder, decoders)
+    return Catalogue(EventDecoder, "freshet.decoders")

@@ -9,7 +9,7 @@ from freshet.contracts.logic import Announce, Decider, Fact, Outcome, Start
 from freshet.contracts.messages import WorkerState
 from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
 from freshet.pipeline.catalogue import Catalogue
-from freshet.registry.core import announce, policies
+from freshet.registry.core import announce
 from freshet.registry.core.admissions import Admissions, renew_hints
 from freshet.registry.core.commands import answer_command
 from freshet.registry.core.deletion import forget_deleted
@@ -118,4 +118,4 @@ def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
 
 @cache
 def _known_policies() -> Catalogue[Policy]:
-    return Catalogue(Policy, policies)
+    return Catalogue(Policy, "freshet.policies")
