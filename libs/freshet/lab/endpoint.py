@@ -11,7 +11,7 @@ from freshet.lab.processes import is_alive
 from freshet.lab.server_files import LOOPBACK
 from freshet.operate.errors import LocalError
 
-Kind = Literal["external", "java", "docker"]
+Kind = Literal["external", "java"]
 
 _PORT_FIRST: Final = 20_000
 _PORT_COUNT: Final = 10_000
@@ -22,7 +22,6 @@ class Endpoint(BaseModel):
     """One broker: where it answers, what runs it, and exactly which process that is.
 
     A stopped broker keeps its ports and has neither `pid` nor `started`; `external` has nothing but its address.
-    For `docker` the process is the client that holds the container.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -24,7 +24,7 @@ _SERVER_PROPERTIES: Final = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers={loopback}:{controller_port}
-listeners=PLAINTEXT://{listen}:{client_port},CONTROLLER://{loopback}:{controller_port}
+listeners=PLAINTEXT://{loopback}:{client_port},CONTROLLER://{loopback}:{controller_port}
 advertised.listeners=PLAINTEXT://{loopback}:{client_port},CONTROLLER://{loopback}:{controller_port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
@@ -72,7 +72,7 @@ logger.ready.level=info
 
 @dataclass(frozen=True, slots=True)
 class StateFolder:
-    """Where a broker keeps everything: `<root>/.local/kafka`. Absolute, as it is also mounted into a container."""
+    """Where a broker keeps everything: `<root>/.local/kafka`. Absolute: the broker runs elsewhere."""
 
     path: Path
 
@@ -135,14 +135,13 @@ class Launch:
     new_cluster: str
     """The cluster id to format with, should the data folder be new."""
 
-    def write_settings(self, listen: str) -> None:
-        """Write both settings files; `listen` is the address clients' connections arrive at."""
+    def write_settings(self) -> None:
+        """Write both settings files."""
         self.state.data.mkdir(parents=True, exist_ok=True)
         self.state.log4j2.write_text(_LOG4J2_PROPERTIES)
         self.state.properties.write_text(
             _SERVER_PROPERTIES.format(
                 loopback=LOOPBACK,
-                listen=listen,
                 client_port=self.client_port,
                 controller_port=self.controller_port,
                 data=self.state.data,
@@ -150,10 +149,7 @@ class Launch:
         )
 
     def script(self, java: str, class_path: str, flags: tuple[str, ...] = ()) -> str:
-        """The shell line that becomes the broker; formats the data folder first if that was never done.
-
-        The same line runs on the host and in a container.
-        """
+        """The shell line that becomes the broker; formats the data folder first if that was never done."""
         state = self.state
         common = [java, *_JVM, f"-Dlog4j2.configurationFile=file:{state.log4j2}"]
         run = shlex.join([*common, *flags, "-cp", class_path, "kafka.Kafka", str(state.properties)])
