@@ -12,10 +12,10 @@ from typing import Final
 
 from freshet.avro.schema_records import missing, released_records
 from freshet.cli.attendance import READS, group_lines, service_line
-from freshet.cli.control import read
 from freshet.cli.finding import Health, Line
 from freshet.cli.output import Connection
 from freshet.cli.presence import presence
+from freshet.cli.roll_call import roll_call
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import PipelineRecord
 from freshet.pipeline import PipelineSpec
@@ -170,12 +170,13 @@ def _schemas(connection: Connection, records: Records) -> Iterator[Line]:
 
 
 def _services(connection: Connection, records: Records) -> Iterator[Line]:
-    now_ms = time.time_ns() // 1_000_000
-    facts = read(connection.bus(), "workers")
+    called = roll_call(connection.bus())
     if records:
-        yield service_line(presence(facts, "registry", "", now_ms))
+        yield service_line(presence(called.facts, "registry", "", called.now_ms))
     for pipeline in sorted(records):
-        present = {service: presence(facts, service, pipeline, now_ms) for service in ("ingestion", "inference")}
+        present = {
+            service: presence(called.facts, service, pipeline, called.now_ms) for service in ("ingestion", "inference")
+        }
         yield from map(service_line, present.values())
         yield from group_lines(connection, pipeline, present)
 

@@ -41,18 +41,23 @@ class Published:
 def read(bus: Bus, *roles: str) -> list[Fact]:
     """All that these control topics hold now, each in its order. Raises RetriableError if the broker falls silent."""
     feed = Feed(bus.reader(roles))
-    facts: list[Fact] = []
-    deadline = time.monotonic() + _PATIENCE_S
     try:
-        while not feed.caught_up():
-            more = list(feed.facts(timeout_s=1.0))
-            deadline = time.monotonic() + _PATIENCE_S if more else deadline
-            if time.monotonic() > deadline:
-                raise RetriableError(f"the {', '.join(roles)} topics gave nothing for {_PATIENCE_S:.0f} s.")
-            facts += more
-        return facts
+        return drained(feed)
     finally:
         feed.close()
+
+
+def drained(feed: Feed) -> list[Fact]:
+    """All that a feed has until it is caught up. Raises RetriableError if the broker falls silent."""
+    facts: list[Fact] = []
+    deadline = time.monotonic() + _PATIENCE_S
+    while not feed.caught_up():
+        more = list(feed.facts(timeout_s=1.0))
+        deadline = time.monotonic() + _PATIENCE_S if more else deadline
+        if time.monotonic() > deadline:
+            raise RetriableError(f"the control topics gave nothing for {_PATIENCE_S:.0f} s.")
+        facts += more
+    return facts
 
 
 def newest(facts: Iterable[Fact], kind: type[M]) -> dict[str, Newest[M]]:

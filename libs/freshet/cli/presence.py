@@ -9,7 +9,8 @@ from freshet.cli.times import ago
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import WorkerState
 
-_MISSED_BEATS: Final = 3
+MISSED_BEATS: Final = 3
+"""So many beats without a word, and a worker counts as silent."""
 
 RUN: Final = {
     "registry": "freshet run registry",
@@ -30,7 +31,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The workers of one service as of `now_ms`; of one pipeline, or of all for the registry."""
+    """The workers of one service as of `now_ms`, by the broker's clock; of one pipeline, or of all for the registry."""
 
     service: str
     pipeline: str
@@ -83,7 +84,7 @@ def presence(facts: Iterable[Fact], service: str, pipeline: str, now_ms: int) ->
 def worker(found: Newest[WorkerState], now_ms: int) -> Worker:
     """A worker that said this: alive until it has missed some beats, or said good-bye."""
     late_ms = now_ms - found.timestamp_ms
-    alive = not found.message.leaving and late_ms <= _MISSED_BEATS * found.message.interval_ms
+    alive = not found.message.leaving and late_ms <= MISSED_BEATS * found.message.interval_ms
     return Worker(found.message, found.timestamp_ms, alive)
 
 

@@ -1,6 +1,5 @@
 """What there is of models: versions, one of them in full, and what answers now."""
 
-import time
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
@@ -13,6 +12,7 @@ from freshet.cli.finding import Line
 from freshet.cli.model.standing import ROLES, Standing
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, table
 from freshet.cli.records import finite
+from freshet.cli.roll_call import roll_call
 from freshet.cli.times import ago, clock_time
 from freshet.contracts.messages import ModelVersion, Rollout
 
@@ -86,16 +86,16 @@ def status(
 
     Exits with 4 if a service has stopped, or if records wait that nobody is there to read.
     """
-    now_ms = time.time_ns() // 1_000_000
     connection = connect(bootstrap, namespace)
     bus = connection.bus()
     published(bus, pipeline)  # a misspelt name would have no model
-    standing = Standing(pipeline, read(bus, *ROLES), now_ms)
+    called = roll_call(bus, *ROLES)
+    standing = Standing(pipeline, called.facts, called.now_ms)
     present = {found.service: found for found in standing.services}
     lines = [*map(service_line, standing.services), *group_lines(connection, pipeline, present)]
     trouble = [line for line in lines if line.health != "ok"]
     document = _status_document(standing) | {"trouble": [asdict(line) for line in trouble]}
-    emit(document, _status_shown(standing, now_ms, trouble), as_json=as_json)
+    emit(document, _status_shown(standing, called.now_ms, trouble), as_json=as_json)
     raise typer.Exit(Exit.CHECK if any(line.health == "bad" for line in trouble) else Exit.OK)
 
 
