@@ -121,11 +121,9 @@ LOGGED = {
     ("inference", "WRITE", "workers"): "dropped",
     ("registry", "WRITE", "workers"): "dropped",
     ("inference", "READ", "artifacts"): "away",
+    ("registry", "READ", "artifacts"): "job_failed",
 }
 """What a service can do without for a while is said in its log under this event; the rest ends it."""
-
-SILENT = {("registry", "READ", "artifacts")}
-"""Not tried: candidates are then left unjudged, and nothing says why."""
 
 
 def prepared(ground: Ground, service: str) -> None:
@@ -184,8 +182,7 @@ def test_a_service_needs_these_rights_and_names_the_one_it_lacks(ground: Ground,
         until(done, f"the work of {service}")
         assert process.terminate() == 0
         assert complaint(process) is None
-    silent = {Right(may, "topic", names.topic(role)) for of, may, role in SILENT if of == service}
-    said |= {right: without(ground, service, right) for right in rights if right != first and right not in silent}
+    said |= {right: without(ground, service, right) for right in rights if right != first}
     logged = {
         Right(may, "topic", names.topic(role)): event for (of, may, role), event in LOGGED.items() if of == service
     }

@@ -71,6 +71,8 @@ class DeciderLoop:
             self._metrics.ready.labels(*self._labels).set(self.unready() is None)
             self._report(self.decider.on_tick(self._clock.elapsed_ms()))
             for outcome in self._jobs.outcomes():
+                if outcome.error is not None:  # the decider asks again later, and tells nobody
+                    self._log.error("job_failed", job=type(outcome.job).__name__, error=str(outcome.error))
                 self.decider.on_job(outcome)
             decided = sum(self._decide(pipeline) for pipeline in list(self.decider.pipelines()))
             self._busy = decided > 0

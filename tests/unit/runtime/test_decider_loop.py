@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from freshet.avro.control import encode
 from freshet.avro.schemas import schema_lock
@@ -12,7 +13,7 @@ from freshet.contracts.messages import Action, Command, Decision
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory import STEPS, MemoryBus, MemoryCluster, SimulatedCrash, Step
 from freshet.runtime.bus.memory.log import PartitionLog, Payload
-from freshet.runtime.bus.protocol import FatalError, Send, Transaction
+from freshet.runtime.bus.protocol import FatalError, RightsError, Send, Transaction
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.feed import Feed
@@ -281,6 +282,25 @@ def test_an_owner_waits_where_a_newer_release_has_decided() -> None:
     turn(owner)
     assert world.decisions() == [("b1", 0)]
     assert "Upgrade" in (owner.unready() or "")
+
+
+def test_a_job_that_failed_is_told_with_its_error() -> None:
+    """A decider asks again in silence: only the log says why nothing comes of it."""
+
+    def refused(_job: object) -> object:
+        raise RightsError("Grant the user READ on topic artifacts.")
+
+    world, jobs = World(), InlineJobs(refused)
+    owner = DeciderLoop(Clerk(), world.bus, NAMES, service="clerk", jobs=jobs, clock=world.clock, metrics=Metrics())
+    jobs.start("a job")
+    with capture_logs() as lines:
+        turn(owner)
+    (told,) = [line for line in lines if line["event"] == "job_failed"]
+    assert (told["log_level"], told["job"], told["error"]) == (
+        "error",
+        "str",
+        "Grant the user READ on topic artifacts.",
+    )
 
 
 def test_an_owner_does_not_read_its_own_decisions_back() -> None:

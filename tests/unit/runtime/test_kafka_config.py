@@ -48,6 +48,14 @@ def test_a_missing_right_says_what_to_grant_on_what(code: int, named: str) -> No
     assert named in str(error)
 
 
+def test_a_topic_that_is_only_read_asks_for_read_alone() -> None:
+    """Nobody is told to grant WRITE where a service never writes; rights on a group stay what they are."""
+    said = str(bus_error(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), "reading", reads="dev.freshet.artifacts"))
+    assert said.endswith("Grant the user of FRESHET_KAFKA READ on topic dev.freshet.artifacts.")
+    said = str(bus_error(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), "reading", reads="dev.freshet.artifacts"))
+    assert "READ on this group" in said
+
+
 def test_a_refused_log_in_is_told_rather_than_what_follows_from_it() -> None:
     """The client adds "all brokers are down" after every refusal: the cause is the refusal."""
     errors = ConnectionErrors()

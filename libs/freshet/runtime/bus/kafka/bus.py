@@ -74,7 +74,7 @@ class KafkaBus:
     def spans(self, role: str) -> dict[int, Span]:
         """See `bus.Bus`."""
         topic = self.names.topic(role)
-        with translated(f"reading the ends of {topic}", self._why):
+        with translated(f"reading the ends of {topic}", self._why, topic):
             partitions = self._partitions(topic)
             lows = self._offsets(topic, partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
             ends = self._offsets(topic, partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
@@ -85,7 +85,7 @@ class KafkaBus:
     def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
         """See `bus.Bus`."""
         topic = self.names.topic(role)
-        with translated(f"looking up a time in {topic}", self._why):
+        with translated(f"looking up a time in {topic}", self._why, topic):
             partitions = self._partitions(topic)
             ends = self._offsets(topic, partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
             found = self._offsets(topic, partitions, OffsetSpec.for_timestamp(timestamp_ms))

@@ -55,11 +55,13 @@ def kafka_error(error: BaseException) -> KafkaError:
     raise error
 
 
-def bus_error(error: KafkaError, doing: str) -> BusError:
-    """What a loop should make of a Kafka error met while doing something."""
+def bus_error(error: KafkaError, doing: str, reads: str = "") -> BusError:
+    """What a loop should make of a Kafka error met while doing something; `reads` is the topic that this only reads."""
     sentence = f"{doing}: {error.str()} ({error.name()})"
     if error.code() in _GRANT:
-        return RightsError(f"{sentence}. Grant the user of FRESHET_KAFKA {_GRANT[error.code()]}.")
+        only_reads = reads and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        grant = f"READ on topic {reads}" if only_reads else _GRANT[error.code()]
+        return RightsError(f"{sentence}. Grant the user of FRESHET_KAFKA {grant}.")
     if error.fatal():
         return FatalError(f"{sentence}. This client cannot go on; the supervisor restarts the process.")
     if error.retriable() or error.code() in _RETRIABLE:
@@ -68,10 +70,13 @@ def bus_error(error: KafkaError, doing: str) -> BusError:
 
 
 @contextmanager
-def translated(doing: str, why: Callable[[], str] = str) -> Iterator[None]:
-    """Raise Kafka's exceptions as bus errors; `why` tells the cause behind a broker that does not answer, if known."""
+def translated(doing: str, why: Callable[[], str] = str, reads: str = "") -> Iterator[None]:
+    """Raise Kafka's exceptions as bus errors; `why` tells the cause behind a broker that does not answer, if known.
+
+    `reads`: see `bus_error`.
+    """
     try:
         yield
     except (KafkaException, SystemError) as error:
         cause = why()
-        raise bus_error(kafka_error(error), f"{doing} ({cause})" if cause else doing) from error
+        raise bus_error(kafka_error(error), f"{doing} ({cause})" if cause else doing, reads) from error

@@ -69,7 +69,8 @@ class KafkaLogReader:
             topic, partition, offset = message.topic(), message.partition(), message.offset()
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                self._failure = bus_error(error, f"reading {topic}/{partition}" if topic else f"as group {self._group}")
+                doing = f"reading {topic}/{partition}" if topic else f"as group {self._group}"
+                self._failure = bus_error(error, doing, reads=topic or "")
                 continue
             assert topic is not None
             assert partition is not None
