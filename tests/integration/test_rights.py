@@ -18,6 +18,7 @@ from freshet.lab.stage import Stage
 from freshet.models.pack import pack
 from freshet.operate import commands
 from freshet.runtime.artifacts import publish_model
+from freshet.runtime.bus.kafka.releases import Verdict, cluster_verdict
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.main import EXIT_SETTINGS
 from support.ingestion import framed, framed_feedback, loan
@@ -188,3 +189,10 @@ def test_a_service_needs_these_rights_and_names_the_one_it_lacks(ground: Ground,
     }
     unlike = {right: told for right, told in said.items() if told != (logged.get(right, "settings"), True)}
     assert unlike == {}
+
+
+def test_a_user_without_any_right_can_still_tell_a_faulty_kafka(secured: SecuredKafka) -> None:
+    """Brokers say what they know before the log-in, so a cluster that asks for one is judged like any other."""
+    assert cluster_verdict(secured.servers, secured.user([])) == Verdict({}, frozenset())
+    nobody = {**secured.user([]), "sasl.password": "wrong"}
+    assert cluster_verdict(secured.servers, nobody, within_s=2.0) == Verdict({}, frozenset({secured.servers}))

@@ -55,8 +55,9 @@ class SecuredKafka:
         self._used += 1
         assert self._used <= _USERS, "name more users in the broker's settings"
         admin = AdminClient({"bootstrap.servers": self.open_servers})
-        for answer in admin.create_acls([_binding(name, right) for right in rights]).values():
-            answer.result(10)
+        if bindings := [_binding(name, right) for right in rights]:
+            for answer in admin.create_acls(bindings).values():
+                answer.result(10)
         time.sleep(_SETTLE_S)
         return {
             "security.protocol": "SASL_PLAINTEXT",

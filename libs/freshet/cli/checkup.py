@@ -19,7 +19,7 @@ from freshet.cli.roll_call import roll_call
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import PipelineRecord
 from freshet.pipeline import PipelineSpec
-from freshet.runtime.bus.kafka.releases import FAULT, REMEDY, cluster_verdict
+from freshet.runtime.bus.kafka.releases import FAULT, REMEDY, UNTOLD, cluster_verdict
 from freshet.runtime.bus.kafka.transactions import HangingTransaction, find_hanging
 from freshet.runtime.bus.protocol import Place, Send, Transaction
 from freshet.runtime.provision import plan
@@ -100,7 +100,7 @@ def _release(connection: Connection, records: Records) -> Iterator[Line]:  # noq
         yield Line("kafka release", "bad", f"{faulty} (the last digit is not told). {FAULT}", REMEDY)
     if verdict.untold:
         brokers = ", ".join(sorted(verdict.untold))
-        seen = f"of {brokers} the release could not be told. {FAULT}"
+        seen = f"{brokers}: {UNTOLD}. {FAULT}"
         yield Line("kafka release", "warn", seen, f"look at it yourself; {REMEDY}")
     if not faulty and not verdict.untold:
         yield Line("kafka release", "ok", "no broker is one of those that lose transaction markers (4.3, 4.4)")

@@ -44,10 +44,11 @@ def test_each_broker_is_judged_for_itself() -> None:
     assert verdict == Verdict({"b:1": "4.3"}, frozenset({"c:1"}))
 
 
-def test_the_client_tells_it_in_its_log() -> None:
-    """The lines as the client writes them; others are passed over."""
+@pytest.mark.parametrize("protocol", ["", "ssl://", "sasl_plaintext://", "sasl_ssl://"])
+def test_the_client_tells_it_in_its_log(protocol: str) -> None:
+    """The lines as the client writes them, with TLS or a log-in and without; others are passed over."""
     said = releases._Said()
-    prefix = "APIVERSION [rdkafka#producer-1] [thrd:127.0.0.1:9092/bootstrap]: 127.0.0.1:9092/1:"
+    prefix = f"APIVERSION [rdkafka#producer-1] [thrd:{protocol}127.0.0.1:9092/bootstrap]: {protocol}127.0.0.1:9092/1:"
     for text in (
         "  ApiKey DescribeLogDirs (35) Versions 1..5",
         " Broker API support:",
@@ -72,7 +73,8 @@ def test_a_service_warns_at_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
     (warning,), (note,), nothing = logged
     assert (warning["log_level"], warning["event"], warning["brokers"]) == ("warning", "faulty_kafka", {"a:1": "4.3"})
     assert "KAFKA-20734" in warning["do"]
-    assert (note["log_level"], note["event"]) == ("info", "kafka_release_untold")
+    assert (note["log_level"], note["event"]) == ("warning", "kafka_release_untold")
+    assert "could not tell" in note["why"]
     assert nothing == []
 
 

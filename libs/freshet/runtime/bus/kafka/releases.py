@@ -25,6 +25,7 @@ FAULT: Final = (
     "Kafka 4.3.0, 4.3.1 and 4.4.0 never end a transaction in a partition that has no leader at that moment, as while "
     "a broker restarts (KAFKA-20734): events are lost or answered twice, and a partition can wait for ever"
 )
+UNTOLD: Final = "could not tell whether these brokers have the fault: they gave no answer in time, or are newer than it"
 REMEDY: Final = "run Kafka 4.0 to 4.2, or a release that has the fix of KAFKA-20734"
 
 # Requests by their number; which versions of them a release knows was read from running brokers of 4.0.0, 4.1.1,
@@ -33,7 +34,8 @@ _API_VERSIONS: Final = 18
 _DESCRIBE_LOG_DIRS: Final = 35
 _NEWEST_KNOWN: Final = 94
 
-_LINE: Final = re.compile(r"(\S+:\d+)/\w+:\s+ApiKey \S+ \((\d+)\) Versions \d+\.\.(\d+)")
+# Where TLS or a log-in is set, the client writes the protocol in front of a broker's address.
+_LINE: Final = re.compile(r"(?:\w+://|(?<=\s))([^\s/]+:\d+)/\w+:\s+ApiKey \S+ \((\d+)\) Versions \d+\.\.(\d+)")
 _WITHIN_S: Final = 5.0
 _AT_START_S: Final = 2.0
 _POLL_S: Final = 0.05
@@ -98,7 +100,7 @@ def warn_if_faulty(bootstrap_servers: str, extra: ClientConfig) -> None:
     if verdict.faulty:
         log.warning("faulty_kafka", brokers=dict(verdict.faulty), why=FAULT, do=REMEDY)
     elif verdict.untold:
-        log.info("kafka_release_untold", brokers=sorted(verdict.untold), why=FAULT)
+        log.warning("kafka_release_untold", brokers=sorted(verdict.untold), why=UNTOLD, matters=FAULT, do=REMEDY)
 
 
 class _Said(logging.Handler):
