@@ -229,10 +229,12 @@ def checked(
 ) -> Committed:
     """The position to go on from; raises FatalError where going on would answer something twice or skip it unseen."""
     said = (committed.metadata if committed else "") or origin
+    if recovered is not None and recovered.offset > span.high:
+        raise lost_end(place, recovered.offset, span)
+    if committed is not None and committed.offset > span.high:
+        raise _reset_beyond_end(place, committed.offset, recovered, span)
     if recovered is None:
         return Committed(committed.offset if committed else span.low, said)
-    if recovered.offset > span.high:
-        raise lost_end(place, recovered.offset, span)
     if committed is not None and committed.offset < recovered.offset:
         raise FatalError(
             f"{place.role}/{place.partition} was reset to {committed.offset}, but is answered up to {recovered.offset}"
@@ -240,6 +242,18 @@ def checked(
             "another pipeline. `freshet doctor` shows the group's offsets."
         )
     return Committed(max(recovered.offset, span.low), recovered.metadata or said)
+
+
+def _reset_beyond_end(place: Place, offset: int, recovered: Committed | None, span: Span) -> FatalError:
+    """An offset without our stamp was set by a tool, so that it says nothing of the log."""
+    right, why = (
+        (span.low, "where the topic begins") if recovered is None else (recovered.offset, "behind what is answered")
+    )
+    return FatalError(
+        f"{place.role}/{place.partition}: the group's committed offset {offset} lies beyond the end of the topic, "
+        f"{span.high}. A tool has set it there: Freshet did not commit it. All records before it would "
+        f"never be answered. Stop the service and set the group's offset to {right}, {why}."
+    )
 
 
 def lost_end(place: Place, position: int, span: Span) -> FatalError:

@@ -139,6 +139,14 @@ def test_a_reset_below_our_answers_is_refused() -> None:
         checked(HERE, Committed(3), Committed(10, "e=1 f=0"), WHOLE, "e=0 f=0")
 
 
+def test_a_reset_beyond_the_end_is_told_as_what_it_is() -> None:
+    """The log has lost nothing: the sentence names the offset, the end, and which offset to set."""
+    with pytest.raises(FatalError, match=r"features/0: .* offset 500 lies beyond .* end of the topic, 100.* to 0, "):
+        checked(HERE, Committed(500), None, WHOLE, "e=0 f=0")
+    with pytest.raises(FatalError, match=r"features/0: .* offset 500 lies beyond .* end of the topic, 100.* to 10, "):
+        checked(HERE, Committed(500), Committed(10, "e=1 f=0"), WHOLE, "e=0 f=0")
+
+
 def test_a_log_that_lost_its_end_is_refused() -> None:
     """New records would take numbers that are answered already."""
     with pytest.raises(FatalError, match="lost its end"):

@@ -122,6 +122,23 @@ def test_a_reset_without_a_stamp_is_judged_by_the_answers() -> None:
 
 
 @pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("answered", [0, 5])
+def test_a_reset_beyond_the_end_is_refused_and_set_right_it_goes_on(*, answered: int, skip: bool) -> None:
+    """Whatever `--on-expired` says. Set to the offset that the sentence names, each row has its one answer."""
+    stand = Stand()
+    stand.feed(answered)
+    loop = stand.loop(_Plain(), skip_expired=skip)
+    stand.turn(loop, 30)
+    loop.close()
+    set_offset(stand, 500)
+    stand.feed(2)
+    stopped(stand, stand.loop(_Plain(), skip_expired=skip), f"offset 500 lies beyond the end.* set .* to {answered}")
+    set_offset(stand, answered)
+    stand.turn(stand.loop(_Plain(), skip_expired=skip), 30)
+    assert stand.answers() == stand.inputs()
+
+
+@pytest.mark.parametrize("skip", [False, True])
 def test_a_log_that_lost_its_end_stops_whatever_expiry_may_do(*, skip: bool) -> None:
     """Retained rows are answered already, and new ones would take their numbers."""
     stand = Stand()
