@@ -241,7 +241,9 @@ def checked(
             f": reading again would answer it twice. Set the group's offset to {recovered.offset}, or replay into "
             "another pipeline. `freshet doctor` shows the group's offsets."
         )
-    return Committed(max(recovered.offset, span.low), recovered.metadata or said)
+    # Below what the topic still holds it starts there, too: the broker then refuses it, and what expired is not skipped
+    # unseen but stops the service, or leaves its dead letter.
+    return Committed(recovered.offset, recovered.metadata or said)
 
 
 def _reset_beyond_end(place: Place, offset: int, recovered: Committed | None, span: Span) -> FatalError:

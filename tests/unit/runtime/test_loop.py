@@ -220,6 +220,33 @@ def test_expired_records_stop_the_service_or_leave_a_dead_letter() -> None:
 
 
 @pytest.mark.parametrize("skip", [False, True])
+def test_expired_records_are_told_where_the_offsets_are_lost_as_well(*, skip: bool) -> None:
+    """The answers tell where it stopped reading: what is gone since then is not skipped in silence."""
+    stand = Stand()
+    stand.feed(5)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    loop.close()
+    stand.feed(15)
+    stand.cluster.truncate(NAMES.topic("features"), 0, 12)
+    stand.cluster._groups.clear()
+    again = stand.loop(Answerer(), skip_expired=skip)
+    if not skip:
+        with pytest.raises(FatalError, match=r"offset 5 is no longer.* holds 12 to 20"):
+            stand.turn(again, 40)
+        return
+    stand.turn(again, 40)
+    assert stand.answers() == [(0, offset) for offset in (*range(5), *range(12, 20))]
+    assert [(told["freshet.reason"], told["freshet.detail"]) for told in stand.dead()] == [
+        ("input_expired", "offsets 5 to 12 expired unread")
+    ]
+    again.close()
+    stand.cluster._groups.clear()
+    stand.turn(stand.loop(Answerer(), skip_expired=skip), 40)
+    assert len(stand.dead()) == 1, "its letter is an answer, and is not written again"
+
+
+@pytest.mark.parametrize("skip", [False, True])
 def test_an_offset_that_the_topic_still_holds_has_not_expired(monkeypatch: pytest.MonkeyPatch, skip: bool) -> None:
     """The broker may refuse an offset for a moment, as after a change of leaders: it is read again, nobody stops."""
     stand = Stand()

@@ -128,9 +128,9 @@ def test_offsets_that_were_kept_are_believed_where_answers_do_not_contradict() -
     assert checked(HERE, Committed(10), Committed(10, "e=2 f=0"), WHOLE, "e=0 f=0") == Committed(10, "e=2 f=0")
 
 
-def test_what_retention_took_is_not_looked_for() -> None:
-    """The answers end below what the topic still holds: start at what is left."""
-    assert checked(HERE, None, Committed(10, "e=2 f=0"), Span(40, 100, 100), "") == Committed(40, "e=2 f=0")
+def test_what_retention_took_is_not_skipped_unseen() -> None:
+    """The answers end below what the topic still holds: the start is there, for the broker to call it expired."""
+    assert checked(HERE, None, Committed(10, "e=2 f=0"), Span(40, 100, 100), "") == Committed(10, "e=2 f=0")
 
 
 def test_a_reset_below_our_answers_is_refused() -> None:
