@@ -4,20 +4,23 @@ Rights are given from that table: a reader that it leaves out would be refused a
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from freshet.contracts.topics import topic_table
+from freshet.contracts.topics import TopicNames, topic_table
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.ingestion.core.logic import IngestionLogic
 from freshet.ingestion.service import SERVICE as INGESTION
 from freshet.registry.core.decider import RegistryDecider
-from freshet.runtime.recovery import Trace
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.memory.reader import MemoryLogReader
+from freshet.runtime.bus.protocol import Place, Send
+from freshet.runtime.recovery import Recovery, Trace
 
 ROOT: Final = Path(__file__).parents[2]
 SERVICES: Final = sorted(path.name for path in (ROOT / "services/freshet").iterdir() if path.is_dir())
@@ -71,6 +74,32 @@ def fetches_models(service: str) -> bool:
     )
 
 
+class _Asked(MemoryBus):
+    """Remembers which topics it was asked to read."""
+
+    def __init__(self) -> None:
+        names = TopicNames("", "p")
+        super().__init__(MemoryCluster(), names)
+        self.cluster.ensure(names, 1)
+        self.roles: set[str] = set()
+
+    def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> MemoryLogReader:
+        """Note it."""
+        self.roles.update(roles)
+        return super().reader(roles, starts)
+
+
+def recovers_from(declared: Declared) -> set[str]:
+    """The topics that a service really reads to find where it goes on, should its offsets be lost."""
+    bus, places = _Asked(), [Place(role, 0) for role in declared.reads]
+    for role in declared.outputs:
+        bus.producer().send(Send(role, [b"k"], [b"some answer"]))
+    search = Recovery(bus, declared.traces, "p", places, {role: bus.topic_id(role) for role in declared.reads})
+    while places and not search.step():
+        pass
+    return bus.roles
+
+
 def _trees(service: str, *within: str) -> list[ast.Module]:
     folder = ROOT.joinpath("services/freshet", service, *within)
     return [ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))]
@@ -83,12 +112,12 @@ def test_every_service_is_looked_at() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_table_names_exactly_the_topics_that_a_service_reads(service: str) -> None:
-    """What it consumes and follows, its own tail for recovery, its state if it decides, and models if it fetches.
+    """What it consumes and follows, what it recovers from, its state if it decides, and models if it fetches.
 
     A worker looks whether its slot is taken before it joins.
     """
     declared = DECLARED[service]
-    reads = {*declared.reads, *declared.follows, *declared.owns} | declared.outputs
+    reads = {*declared.reads, *declared.follows, *declared.owns} | recovers_from(declared)
     reads |= {WORKERS} if WORKERS in announced(service) else set()
     reads |= {ARTIFACTS} if fetches_models(service) else set()
     assert {role for role, topic in topic_table().items() if service in topic.readers} == reads
