@@ -38,3 +38,5 @@ def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: She
         assert float(scored[1][1]) > float(scored[1][2])  # the better model beats the commonest class
         assert re.search(r'prediction \d/\d+: {"event_id": "live-', told)
         assert re.search(r"dead letter \d/\d+: input_", told)
+    assert shell.topics() == [], "each run deletes what it made for itself"
+    assert list((shell.folder / ".local/state").glob("demo*")) == []

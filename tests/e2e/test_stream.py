@@ -65,6 +65,8 @@ def test_a_table_is_served_end_to_end_by_one_command(shell: Shell) -> None:
     assert [row[1] for row in scores] == [row[2] for row in scores]
     assert "repeating the label of the row before gives" in told
     assert re.search(r'prediction \d/\d+: {"event_id": ', told)
+    assert shell.topics() == [], "it deletes what it made for itself"
+    assert list((shell.folder / ".local/state").glob("stream*")) == []
 
 
 def publish(shell: Shell, name: str, strength: float) -> str:

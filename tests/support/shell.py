@@ -11,6 +11,10 @@ from typing import Any, Final
 
 import pytest
 
+from freshet.lab.endpoint import load
+from freshet.lab.server_files import StateFolder
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+
 _FRESHET: Final = Path(sys.executable).with_name("freshet")
 _PATIENCE_S: Final = 120.0
 
@@ -57,6 +61,12 @@ class Shell:
                 start_new_session=True,
             )
         self._services.append((name, process))
+
+    def topics(self) -> list[str]:
+        """All topics on the folder's broker, but those of Kafka itself."""
+        endpoint = load(StateFolder.of(self.folder).endpoint)
+        assert endpoint is not None
+        return [name for name in KafkaAdmin(endpoint.bootstrap_servers).names() if not name.startswith("__")]
 
     def end(self) -> dict[str, int]:
         """SIGTERM to all that was begun; their exit codes, by name."""

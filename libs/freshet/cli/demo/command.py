@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from freshet.cli.demo.leaving import leave, look_around
 from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.story import Story
 from freshet.cli.output import Exit, reporting
@@ -18,11 +19,12 @@ from freshet.lab.stage import Stage
 
 @reporting
 def demo(
-    stay: Annotated[bool, typer.Option("--stay", help="Keep everything running afterwards, until Ctrl-C.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep everything running until Ctrl-C, and its topics.")] = False,
 ) -> None:
     """Serve a stream with models that arrive as data, on a real Kafka: publish, swap, kill, refuse, roll back, verify.
 
-    Takes less than a minute once everything is installed. Each run has topics of its own.
+    Takes less than a minute once everything is installed. Each run has topics of its own, which go at its end if every
+    promise was kept.
     """
     narrator = Narrator()
     began = time.monotonic()
@@ -40,11 +42,10 @@ def demo(
         narrator.chapter("What happened")
         _conclude(narrator, time.monotonic() - began)
         if stay:
-            _stay(narrator, stage, endpoint.bootstrap_servers)
-    narrator.console.print(
-        "\nThe broker keeps running: `freshet local down` stops it, `freshet local wipe` deletes its data."
-    )
-    if not passes(judgement, waited=True):
+            look_around(narrator, stage, endpoint.bootstrap_servers)
+    good = passes(judgement, waited=True)
+    leave(narrator, endpoint.bootstrap_servers, stage.names, keep=stay or not good)
+    if not good:
         raise typer.Exit(Exit.CHECK)
 
 
@@ -70,23 +71,3 @@ def _conclude(narrator: Narrator, took_s: float) -> None:
     )
     say("  set aside with their reasons; a broken model was refused before anyone asked it.")
     say(f"  All of it took {took_s:.0f} s.")
-
-
-def _stay(narrator: Narrator, stage: Stage, bootstrap_servers: str) -> None:
-    """Leave the services running for whoever wants to look around."""
-    variables = f"KAFKA_BOOTSTRAP_SERVERS={bootstrap_servers} FRESHET_NAMESPACE={stage.names.namespace}"
-    narrator.console.print(f"\nStill running. In another terminal: export {variables}, then try")
-    for command in (
-        "freshet model status --pipeline loans",
-        "freshet topic tail predictions --pipeline loans -n 3",
-        "freshet dead-letters list --pipeline loans",
-        "freshet score --pipeline loans",
-        "freshet verify --pipeline loans",
-    ):
-        narrator.console.print(f"  {command}")
-    narrator.console.print("Ctrl-C ends it.")
-    try:
-        while True:
-            time.sleep(1)
-    except KeyboardInterrupt:
-        narrator.console.print("stopping …")

@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from freshet.cli.csv_events import CsvEvents, sample_rows
+from freshet.cli.demo.leaving import leave, look_around
 from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.outcome import show_examples, show_scores
 from freshet.cli.demo.traffic import Traffic
@@ -41,12 +42,14 @@ def stream(
     event_time: Annotated[str | None, typer.Option(metavar="COLUMN", help="When it happened.")] = None,
     rate: Annotated[float, typer.Option(min=1, help="Events per second.")] = 2000.0,
     labels_after: Annotated[int, typer.Option(min=0, help="Send a label after so many more events.")] = 500,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep everything running until Ctrl-C, and its topics.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="SIGKILL each service once, and the broker.")] = False,
 ) -> None:
     """Infer a pipeline from a table, train on its first tenth, serve the rest, swap the model half-way, and verify.
 
     The second model, trained on what came until then, answers the second half: the stream is held until it is live.
     The pipeline's folder is written to .local/pipelines/NAME, for you to edit; the next run uses it as it is.
+    Each run has topics of its own, which go at its end if every promise was kept.
     """
     narrator = Narrator()
     name = _name(file)
@@ -61,15 +64,13 @@ def stream(
         narrator.line(f"services run with the prefix {namespace}; their logs are in {logs}")
         source = CsvEvents(file, stage.spec, stage.schema, label=label)
         judgement, scores = _serve(stage, source, narrator, rate, labels_after, faults)
-    where = f"--pipeline {name} --namespace {namespace}"
-    narrator.console.print(
-        f"\nThe services have ended, the broker keeps running. Look with `freshet score {where}`;\n"
-        "`freshet local down` stops the broker, `freshet local wipe` deletes its data.",
-        markup=False,
-    )
+        if stay:
+            look_around(narrator, stage, endpoint.bootstrap_servers)
     if len(scores.versions) < _MODELS:
         narrator.console.print(f"Only {len(scores.versions)} of {_MODELS} models answered anything.", markup=False)
-    if not passes(judgement, waited=True) or len(scores.versions) < _MODELS:
+    good = passes(judgement, waited=True) and len(scores.versions) == _MODELS
+    leave(narrator, endpoint.bootstrap_servers, stage.names, keep=stay or not good)
+    if not good:
         raise typer.Exit(Exit.CHECK)
 
 
