@@ -19,7 +19,8 @@ from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.bus.kafka.connection import ConnectionErrors
 from freshet.runtime.bus.kafka.consumer import KafkaGroupConsumer
 from freshet.runtime.bus.kafka.errors import kafka_error, translated
-from freshet.runtime.bus.kafka.producer import KafkaProducer, KafkaTransactionalProducer
+from freshet.runtime.bus.kafka.idempotent_producer import KafkaProducer
+from freshet.runtime.bus.kafka.producer import KafkaTransactionalProducer
 from freshet.runtime.bus.kafka.reader import KafkaLogReader
 from freshet.runtime.bus.protocol import Assignor, Place, Span, TopicIds
 

@@ -1,4 +1,4 @@
-"""Producers on Kafka: transactional for the loops, idempotent for states and artifacts."""
+"""The transactional producer of the loops on Kafka, and how records are handed over to a client."""
 
 import time
 from collections.abc import Callable
@@ -15,19 +15,15 @@ from freshet.runtime.bus.protocol import (
     SUSPECT_S,
     FatalError,
     RefusedError,
-    RetriableError,
     Send,
     SuspectError,
     TooLargeError,
     Transaction,
 )
-from freshet.runtime.interrupts import Held, interrupts_held
 from freshet.runtime.record_caps import RecordCaps
 from freshet.runtime.watchdog import Watchdog
 
 _COMMIT_DEADLINE_S: Final = 30.0
-_FLUSH_SLICE_S: Final = 0.25  # how long it takes until Ctrl-C is seen
-_INTERRUPTED_S: Final = 3.0
 _HUNG_S: Final = REQUEST_TIMEOUT_S + 5.0  # each call is bounded by the request timeout: beyond, it never comes back
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
 _PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # what an abort does to the rest
@@ -194,52 +190,6 @@ class KafkaTransactionalProducer:
     def _on_error(self, error: KafkaError) -> None:
         self._suspect = True
         self._errors(error)
-
-
-class KafkaProducer:
-    """Implements `bus.Producer`."""
-
-    def __init__(self, config: dict[str, Any], topic: Callable[[str], str]) -> None:
-        self._producer = Producer(config)
-        self._topic = topic
-
-    def send(self, send: Send) -> list[int]:
-        """See `bus.Producer`."""
-        offsets: dict[int, int] = {}
-        failures: list[KafkaError] = []
-
-        def delivered(row: int) -> Callable[[KafkaError | None, Message], None]:
-            def note(error: KafkaError | None, message: Message) -> None:
-                if error is not None:
-                    failures.append(error)
-                else:
-                    offsets[row] = message.offset() or 0
-
-            return note
-
-        with interrupts_held() as held:
-            try:
-                enqueue(self._producer, self._topic(send.role), send, delivered)
-                left = self._flushed(held)
-            except (KafkaException, SystemError) as error:
-                raise bus_error(kafka_error(error), f"writing to {self._topic(send.role)}") from error
-        if failures:
-            raise bus_error(failures[0], f"writing to {self._topic(send.role)}")
-        if left:
-            raise RetriableError(f"{left} records for {self._topic(send.role)} were not acknowledged in time.")
-        return [offsets[row] for row in range(len(send.values))]
-
-    def _flushed(self, held: Held) -> int:
-        """Wait until all is acknowledged, after Ctrl-C for a moment only; how many records still are not."""
-        deadline_s = time.monotonic() + _COMMIT_DEADLINE_S
-        while (left := self._producer.flush(_FLUSH_SLICE_S)) and time.monotonic() < deadline_s:
-            if held.asked:
-                return self._producer.flush(_INTERRUPTED_S)
-        return left
-
-    def close(self) -> None:
-        """See `bus.Producer`."""
-        self._producer.purge()
 
 
 def enqueue(
