@@ -1,5 +1,7 @@
 """The end of a pipeline on a real Kafka: what was interrupted is finished, and nobody begins over its remains."""
 
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,14 +12,16 @@ from typer.testing import CliRunner, Result
 from freshet.avro.control import encode
 from freshet.cli import pipeline
 from freshet.cli.apply import apply
-from freshet.cli.deletion import Cluster, delete_namespace
+from freshet.cli.deletion import Cluster, delete_namespace, remains
 from freshet.cli.output import Exit
+from freshet.contracts.messages import WorkerState
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.kafka.groups import KafkaGroups
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.publishing import withdraw_pipeline
 from support.inference import model, rollout
+from support.services import until
 
 pytestmark = pytest.mark.kafka
 
@@ -61,6 +65,34 @@ def test_an_interrupted_deletion_is_finished_before_the_name_is_used(freshet: Fr
     assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
     assert freshet("pipeline", "delete", "loans-2", "--yes").exit_code == Exit.OK
     assert freshet("pipeline", "delete", "loans-2", "--yes").exit_code == Exit.FAILURE
+
+
+def test_a_wrong_clock_makes_no_working_worker_look_ended(
+    freshet: Freshet, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member in a fixed slot that beats is at work, whatever this machine takes for the time."""
+    assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
+    name, ended = cluster.names.worker("inference", "0"), threading.Event()
+    state = encode(WorkerState(instance=name, service="inference", pipeline="loans", interval_ms=1000))
+
+    def work() -> None:
+        member, producer = cluster.bus().consumer("inference", ["features"], "inference-0"), cluster.bus().producer()
+        while not ended.is_set():
+            member.collect(1, 1, 0.2)
+            producer.send(Send("workers", [name.encode()], [state]))
+        member.close()
+
+    working = threading.Thread(target=work)
+    working.start()
+    try:
+        until(lambda: remains(cluster).active, "the member to join")
+        time_ns = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: time_ns() + 60_000_000_000)
+        refused = freshet("pipeline", "delete", "loans", "--yes")
+    finally:
+        ended.set()
+        working.join()
+    assert refused.exit_code == Exit.CONFLICT, refused.stderr
 
 
 def test_nothing_is_deleted_unasked(freshet: Freshet, cluster: Cluster) -> None:

@@ -10,6 +10,8 @@ from typing import Final
 import structlog
 
 from freshet.cli.control import newest, read
+from freshet.cli.presence import worker
+from freshet.cli.roll_call import roll_call
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, Start
 from freshet.contracts.messages import ModelVersion, PipelineRecord, Rollout, WorkerState
@@ -29,8 +31,6 @@ from freshet.runtime.telemetry import Metrics
 _REGISTRY_S: Final = 3.0
 """A registry that runs answers within a tenth of it."""
 _STAND_IN_S: Final = 60.0
-_SILENT_MS: Final = 10_000
-"""A worker beats every 3 s: one that is silent for so long has ended, though its fixed slot is still a member."""
 _POLL_S: Final = 0.2
 
 
@@ -77,7 +77,8 @@ class Cluster:
 def remains(cluster: Cluster) -> Remains:
     """Look at everything that has the pipeline's name. Changes nothing."""
     admin, bus, names = cluster.groups(), cluster.bus(), cluster.names
-    facts = read(bus, "pipelines", "models", "rollouts", "workers")
+    called = roll_call(bus, "pipelines", "models", "rollouts")
+    facts = called.facts
     there = set(admin.names())
     topics = {
         names.topic(role): sum(span.high - span.low for span in bus.spans(role).values())
@@ -85,12 +86,8 @@ def remains(cluster: Cluster) -> Remains:
         if topic.per_pipeline and names.topic(role) in there
     }
     groups = tuple(group for group in admin.groups(f"{names.namespace}freshet.") if _is_ours(group, names))
-    now_ms = SystemClock().now_ms()
-    beating = {
-        key
-        for key, at in newest(facts, WorkerState).items()
-        if not at.message.leaving and now_ms - at.timestamp_ms <= _SILENT_MS
-    }
+    # a worker that has ended may leave its fixed slot a member for a while: only its beats tell
+    beating = {key for key, at in newest(facts, WorkerState).items() if worker(at, called.now_ms).alive}
     active = [
         _worded(group, member)
         for group in groups
