@@ -153,13 +153,13 @@ def emit(document: Any, shown: RenderableType, *, as_json: bool) -> None:
         typer.echo(shown_lines(json.dumps(document, ensure_ascii=False, indent=2)))
         return
     shown = shown_lines(shown) if isinstance(shown, str) else shown
-    stdout().print(shown, markup=False, soft_wrap=not isinstance(shown, Table))
+    wide_console().print(shown, markup=False, soft_wrap=not isinstance(shown, Table))
 
 
-def stdout() -> Console:
+def wide_console(*, stderr: bool = False) -> Console:
     """Where results are printed: as wide as the terminal, or else wide enough for every table."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPED_WIDTH)
 
 
 def table(*columns: str) -> Table:

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from freshet.cli.demo.narrator import Narrator
+from freshet.cli.demo.outcome import as_result
 from freshet.cli.demo.story import Story
-from freshet.cli.output import Exit, reporting
+from freshet.cli.output import Exit, Json, emit, reporting
+from freshet.cli.score.core import Scoring
 from freshet.cli.verify.judge import Judgement
 from freshet.cli.verify.report import passes
 from freshet.contracts.resources import pipelines_dir
@@ -19,12 +21,14 @@ from freshet.local.stage import Stage
 @reporting
 def demo(
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running afterwards, until Ctrl-C.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Serve a stream with models that arrive as data, on a real Kafka: publish, swap, kill, refuse, roll back, verify.
 
-    Takes less than a minute once everything is installed. Each run has topics of its own.
+    Takes less than a minute once everything is installed. Each run has topics of its own. Exits with 4 unless all
+    promises were kept. With --json the story goes to stderr, and what verify and score found to stdout.
     """
-    narrator = Narrator()
+    narrator = Narrator(stderr=as_json)
     began = time.monotonic()
     narrator.chapter("A real Kafka, a pipeline, and its services")
     endpoint = broker.up(Path.cwd(), say=narrator.line)
@@ -36,9 +40,11 @@ def demo(
         narrator.line(f"topics made and pipeline [bold]loans[/bold] published, under the prefix {namespace}")
         stage.start()
         narrator.line(f"started {', '.join(stage.services)}; their logs are in {logs}")
-        judgement = _tell(Story(stage, narrator))
+        judgement, scores = _tell(Story(stage, narrator))
         narrator.chapter("What happened")
         _conclude(narrator, time.monotonic() - began)
+        if as_json:
+            emit(as_result(stage, endpoint.bootstrap_servers, judgement, scores), "", as_json=True)
         if stay:
             _stay(narrator, stage, endpoint.bootstrap_servers)
     narrator.console.print(
@@ -48,7 +54,7 @@ def demo(
         raise typer.Exit(Exit.CHECK)
 
 
-def _tell(story: Story) -> Judgement:
+def _tell(story: Story) -> tuple[Judgement, Scoring]:
     story.begin_load()
     first = story.first_model()
     story.second_model()
@@ -56,8 +62,7 @@ def _tell(story: Story) -> Judgement:
     story.bad_model()
     story.roll_back(first)
     judgement = story.judge()
-    story.look_back()
-    return judgement
+    return judgement, story.look_back()
 
 
 def _conclude(narrator: Narrator, took_s: float) -> None:

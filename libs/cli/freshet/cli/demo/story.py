@@ -12,6 +12,7 @@ from freshet.cli.demo.outcome import show_examples, show_scores
 from freshet.cli.demo.traffic import Traffic
 from freshet.cli.demo.training import Trained, train_and_pack
 from freshet.cli.features import feature_rows
+from freshet.cli.score.core import Scoring
 from freshet.cli.verify.command import judged
 from freshet.cli.verify.judge import Judgement
 from freshet.cli.verify.report import shown
@@ -115,11 +116,12 @@ class Story:
         say.show(shown(judgement))
         return judgement
 
-    def look_back(self) -> None:
+    def look_back(self) -> Scoring:
         """What the answers were worth, and what they look like."""
-        show_scores(self._say, self._stage)
+        found = show_scores(self._say, self._stage)
         self._say.line("the generator declines by two limits of age: no line follows that, but trees do, exactly")
         show_examples(self._say, self._stage)
+        return found
 
     def _publish(self, kind: str, title: str) -> ModelVersion:
         say, stage = self._say, self._stage
