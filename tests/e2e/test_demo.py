@@ -16,7 +16,7 @@ PARTITIONS = 6
 
 def cuts(told: str) -> list[dict[int, int]]:
     """The offsets of each cut-over that the story shows, by partition."""
-    shown = [re.findall(r"(\d+)@([\d,]*\d)", line) for line in re.findall(r"cut over at partition@offset (.+)", told)]
+    shown = [re.findall(r"(\d+)/([\d,]*\d)", line) for line in re.findall(r"from these places on.*answers: (.+)", told)]
     return [{int(partition): int(offset.replace(",", "")) for partition, offset in places} for places in shown]
 
 
@@ -32,7 +32,7 @@ def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: She
     assert re.search(r"SIGKILL to inference-0 \(pid \d+\)", told)
     assert "back in its slot" in told
     assert "refused: model_not_finite" in told
-    assert re.search(r"rollback: done.*\n.*cut over at", told)
+    assert re.search(r"rollback: done.*\n.*from these places on", told)
     assert "1.0.1 → 1.0.0" in told
     scored = re.findall(r"^(1\.0\.[01]) +[\d,]+ +[\d,]+ +([\d.]+)% +([\d.]+)%", told, re.MULTILINE)
     assert [version for version, _, _ in scored] == ["1.0.0", "1.0.1"]

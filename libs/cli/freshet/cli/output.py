@@ -111,11 +111,14 @@ def settings(bootstrap: str | None, **given: object) -> Settings:
 
 
 def _local_broker() -> str:
-    known = load(StateFolder.of(Path.cwd()).endpoint)
+    here = Path.cwd()
+    known = load(StateFolder.of(here).endpoint)
     if known is None:
+        above = next((folder for folder in here.parents if load(StateFolder.of(folder).endpoint) is not None), None)
+        hint = "start a broker here with `freshet local up`." if above is None else f"go to {above}, which has one."
         raise CommandError(
             f"no Kafka is named, and this folder has no local broker. Give --bootstrap or set {BOOTSTRAP_VARIABLE}; "
-            "or start a broker here with `freshet local up`.",
+            f"or {hint}",
             Exit.UNREACHABLE,
         )
     if not known.alive:
