@@ -90,9 +90,9 @@ class Client:
         `output_name` is the output with the scores of a .onnx file that has several; `max_gap` is how far the packed
         model's scores may lie from the original's.
 
-        Whether the version then answers is the pipeline's rollout policy. The same model published again has the same
-        version. Raises ModelError if it cannot be packed, ClientError if it is refused, or if no registry answers in
-        time: the model is published then, and will be judged once one runs.
+        Whether the version then answers is the pipeline's rollout policy. The same model published again with the same
+        sample has the same version. Raises ModelError if it cannot be packed, ClientError if it is refused, or if no
+        registry answers in time: the model is published then, and will be judged once one runs.
         """
         bus = self._bus(pipeline)
         options = PackOptions(columns, labels, output_name, max_gap, lineage)
