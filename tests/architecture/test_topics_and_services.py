@@ -20,7 +20,7 @@ from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.recovery import Trace
 
 ROOT: Final = Path(__file__).parents[2]
-SERVICES: Final = sorted(path.name for path in (ROOT / "services").iterdir() if path.is_dir())
+SERVICES: Final = sorted(path.name for path in (ROOT / "services/freshet").iterdir() if path.is_dir())
 DEAD_LETTERS: Final = "dead-letters"
 ARTIFACTS: Final = "artifacts"
 WORKERS: Final = "workers"
@@ -72,7 +72,7 @@ def fetches_models(service: str) -> bool:
 
 
 def _trees(service: str, *within: str) -> list[ast.Module]:
-    folder = ROOT.joinpath("services", service, "freshet", service, *within)
+    folder = ROOT.joinpath("services/freshet", service, *within)
     return [ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))]
 
 

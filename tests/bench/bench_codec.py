@@ -14,7 +14,7 @@ import numpy as np
 from fastavro import schemaless_reader, schemaless_writer
 
 from bench.peers.records import read_schema
-from freshet.contracts.codec import Columns, Decoder, Encoder, Ragged, Strings, frame_ids
+from freshet.avro import Columns, Decoder, Encoder, Ragged, Strings, frame_ids
 from freshet.contracts.resources import schemas_dir
 
 ROUNDS = 7

@@ -3,16 +3,16 @@
 import numpy as np
 
 from bench.timing import us_per_event
+from freshet.avro import Encoder, Ragged, Strings
+from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Encoder, Ragged, Strings
 from freshet.contracts.logic import Fact, Outcome, Start
 from freshet.contracts.messages import ModelVersion, PipelineRecord, Rollout, Share
-from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.inference.core.jobs import Loaded, LoadModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.models.scorer import Scorer
-from freshet.runtime.memory.log import At, MemoryRecord, Payload
+from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
 from freshet.runtime.process import keep_freed_memory
 from support.inference_models import softmax_manifest, softmax_model
 

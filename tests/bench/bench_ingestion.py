@@ -5,13 +5,13 @@ import json
 import numpy as np
 
 from bench.timing import us_per_event
+from freshet.avro import Column, Encoder, Strings
+from freshet.avro.schemas import event_schema_id
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Column, Encoder, Strings
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.schemas import event_schema_id
 from freshet.ingestion.core.logic import IngestionLogic
-from freshet.runtime.memory.log import At, MemoryRecord, Payload
+from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
 
 ROWS, REPEATS = 5000, 60
 NOW_MS = 1_750_000_000_000

@@ -20,9 +20,9 @@ import numpy as np
 from confluent_kafka import Consumer, Producer
 
 from bench.bench_services import WIDTH, Bench, cpu_s
-from freshet.contracts.codec import Column, Decoder, Encoder, Strings
-from freshet.contracts.schemas import current_schema
-from freshet.local import broker
+from freshet.avro import Column, Decoder, Encoder, Strings
+from freshet.avro.schemas import current_schema
+from freshet.lab import broker
 
 _TICK_S = 0.01
 _WARM_UP_S = 3.0

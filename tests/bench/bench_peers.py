@@ -16,11 +16,11 @@ import numpy as np
 
 from bench.bench_services import DO_NOTHING, INFERENCE, WIDTH, Bench, variant
 from bench.rounds import AT_LEAST_ONCE, EXACTLY_ONCE, NotRunError, compare
+from freshet.avro import Decoder, Ragged
+from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.arrays import Floats32, Ints
-from freshet.contracts.codec import Decoder, Ragged
 from freshet.contracts.resources import schemas_dir
-from freshet.contracts.schemas import current_schema, schema_id
-from freshet.local import broker
+from freshet.lab import broker
 from freshet.models.scorer import Scorer
 from freshet.runtime.reading import everything
 

@@ -18,15 +18,15 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from bench.rounds import AT_LEAST_ONCE, EXACTLY_ONCE, NotRunError, Variant, compare
-from freshet.contracts.codec import Column, Encoder, Ragged, Strings
-from freshet.contracts.schemas import current_schema, schema_id
+from freshet.avro import Column, Encoder, Ragged, Strings
+from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES
-from freshet.local import broker
-from freshet.local.load import BATCH_ROWS, Events
-from freshet.local.stage import Stage
+from freshet.lab import broker
+from freshet.lab.load import BATCH_ROWS, Events
+from freshet.lab.stage import Stage
 from freshet.models.bundle import Bundle
 from freshet.models.pack import pack
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.protocol import Send
 
 HERE = Path(__file__).parent
 WIDTH = 8

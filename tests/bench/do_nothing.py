@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from freshet.contracts.logic import BatchLimits
-from freshet.runtime.kafka import config
+from freshet.runtime.bus.kafka import config
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import pytest
 from freshet.cli.schema_server import SchemaServer
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
-from freshet.local.stage import Stage
-from freshet.runtime.kafka import KafkaBus
+from freshet.lab.stage import Stage
+from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.publishing import published_schemas
 
 

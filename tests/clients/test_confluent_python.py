@@ -11,9 +11,9 @@ from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistry
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from freshet.contracts.schemas import current_schema, event_schema_id, schema_id
-from freshet.local.stage import Stage
-from freshet.runtime.kafka import KafkaBus
+from freshet.avro.schemas import current_schema, event_schema_id, schema_id
+from freshet.lab.stage import Stage
+from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.reading import everything
 from support.ingestion import SCHEMA, framed, loan
 

@@ -10,11 +10,11 @@ from typing import Final
 
 import pytest
 
+from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.murmur2 import partition_for
-from freshet.contracts.schemas import current_schema, schema_id
-from freshet.local.stage import Stage
-from freshet.runtime.bus import Send, Transaction
-from freshet.runtime.kafka import KafkaBus
+from freshet.lab.stage import Stage
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.protocol import Send, Transaction
 from freshet.runtime.reading import everything
 from support.buses import KafkaWorld
 from support.ingestion import framed, loan

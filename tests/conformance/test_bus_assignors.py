@@ -2,7 +2,7 @@
 
 import pytest
 
-from freshet.runtime.bus import GroupConsumer, Place
+from freshet.runtime.bus.protocol import GroupConsumer, Place
 from support.buses import BusWorld, collect, gather, member, settle, until, write
 
 PLACES = frozenset(Place("events", partition) for partition in range(4))

@@ -2,7 +2,15 @@
 
 import pytest
 
-from freshet.runtime.bus import Collected, Committed, FatalError, GroupConsumer, Place, RefusedError, Transaction
+from freshet.runtime.bus.protocol import (
+    Collected,
+    Committed,
+    FatalError,
+    GroupConsumer,
+    Place,
+    RefusedError,
+    Transaction,
+)
 from support.buses import (
     BusWorld,
     collect,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from freshet.runtime.bus import (
+from freshet.runtime.bus.protocol import (
     Collected,
     Committed,
     FatalError,

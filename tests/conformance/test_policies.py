@@ -7,13 +7,12 @@ from itertools import product, starmap
 
 import pytest
 
-from freshet.contracts.catalogue import Catalogue
 from freshet.contracts.messages import ModelState
-from freshet.registry.core import policies
+from freshet.pipeline.catalogue import Catalogue
 from freshet.registry.core.policy import Policy, Standing, View
 from support.registry import World, candidate, ready, worker
 
-CATALOGUE = Catalogue(Policy, policies)
+CATALOGUE = Catalogue(Policy, "freshet.policies")
 ANSWERS = ["ok", "no_memory", None]
 """How the only worker takes to a prepare; None leaves it unanswered until the deadline."""
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
-from freshet.contracts.codec import Column, Enum, Nullable, Strings, take
-from freshet.contracts.event_fields import EventField, FieldKind
-from freshet.contracts.parts import transforms
-from freshet.contracts.pipeline import FeatureSpec
-from freshet.contracts.transform import Transform
+from freshet.avro import Column, Enum, Nullable, Strings, take
+from freshet.avro.event_fields import EventField, FieldKind
+from freshet.features.transform import Transform
+from freshet.pipeline import FeatureSpec
+from freshet.pipeline.parts import transforms
 
 ROWS = 263  # no multiple of a vector register's width, so that the last rows take another path through numpy
 

@@ -11,11 +11,10 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from freshet.contracts import control
-from freshet.contracts.codec import Columns, Decoder, Encoder, Ragged, Strings, frame_header, frame_ids
-from freshet.contracts.codec.frame import HEADER_BYTES
+from freshet.avro import Columns, Decoder, Encoder, Ragged, Strings, control, frame_header, frame_ids
+from freshet.avro.frame import HEADER_BYTES
+from freshet.avro.schemas import current_schema, schema_by_id, schema_id
 from freshet.contracts.resources import schemas_dir
-from freshet.contracts.schemas import current_schema, schema_by_id, schema_id
 
 EXAMPLES = sorted((schemas_dir() / "examples").glob("*/*.hex"))
 ROLES = {message.__name__: role for role, message in control.CONTROL_ROLES.items()}

@@ -10,7 +10,7 @@ import pytest
 
 from freshet.contracts.errors import SchemaError
 from freshet.contracts.resources import schemas_dir
-from freshet.contracts.schema_folder import SchemaFolder, check_folder, release
+from freshet.operate.schema_folder import SchemaFolder, check_folder, release
 
 Break = Callable[[Path], object]
 

@@ -23,9 +23,9 @@ from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import judge
 from freshet.client import Client, NotAnsweredError, RowError
 from freshet.contracts.resources import pipelines_dir
-from freshet.local.event_values import plain
-from freshet.local.stage import Stage
-from freshet.runtime.kafka.groups import KafkaGroups
+from freshet.lab.stage import Stage
+from freshet.operate.event_values import plain
+from freshet.runtime.bus.kafka.groups import KafkaGroups
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from freshet.avro import Columns, Decoder, Strings
+from freshet.avro.schemas import current_schema
 from freshet.cli.demo import loans
 from freshet.cli.demo.training import train_and_pack
 from freshet.cli.features import feature_rows
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
-from freshet.contracts.codec import Columns, Decoder, Strings
 from freshet.contracts.messages import ModelVersion
 from freshet.contracts.resources import pipelines_dir
-from freshet.contracts.schemas import current_schema
-from freshet.local.load import Events
-from freshet.local.stage import Stage
+from freshet.lab.load import Events
+from freshet.lab.stage import Stage
 from freshet.runtime.reading import everything
 from support import deadly_worker
 from support.deadly_worker import HANGS, KILLS

@@ -9,8 +9,8 @@ from freshet.cli.demo import loans
 from freshet.cli.demo.training import train_and_pack
 from freshet.cli.features import feature_rows
 from freshet.contracts.resources import pipelines_dir
-from freshet.local.stage import Stage
-from freshet.runtime.bus import Send
+from freshet.lab.stage import Stage
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.reading import everything
 from support.ingestion import framed, loan

@@ -10,10 +10,10 @@ import pytest
 from freshet.cli.demo import loans
 from freshet.cli.demo.training import train
 from freshet.cli.features import feature_rows
-from freshet.contracts.pipeline import load_folder
 from freshet.contracts.resources import pipelines_dir
 from freshet.models.bundle import Bundle
 from freshet.models.pack import pack
+from freshet.pipeline import load_folder
 from support.faults import Trial
 
 

@@ -8,12 +8,12 @@ from typing import Final
 
 import pytest
 
-from freshet.contracts.topic_plan import topic_names
-from freshet.local import broker
+from freshet.lab import broker
 from freshet.models.bundle import Bundle
-from freshet.runtime.bus import Committed, Place, RefusedError, Transaction
-from freshet.runtime.kafka.producer import KafkaTransactionalProducer
-from freshet.runtime.kafka.transactions import find_hanging
+from freshet.runtime.bus.kafka.producer import KafkaTransactionalProducer
+from freshet.runtime.bus.kafka.transactions import find_hanging
+from freshet.runtime.bus.protocol import Committed, Place, RefusedError, Transaction
+from freshet.runtime.topic_plan import topic_names
 from support.buses import KafkaWorld, collect, committed, opened, send, settled
 from support.faults import Trial
 

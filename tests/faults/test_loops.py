@@ -9,16 +9,16 @@ from typing import Final
 import numpy as np
 import pytest
 
+from freshet.avro import Decoder
+from freshet.avro.schemas import current_schema
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Decoder
 from freshet.contracts.logic import Effect
-from freshet.contracts.schemas import current_schema
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.kafka import KafkaBus
-from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.provision import provision

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from freshet.contracts.control import decode
+from freshet.avro.control import decode
 from freshet.contracts.messages import Decision, Message, Rollout
 from freshet.models.bundle import Bundle
 from freshet.runtime.reading import everything

@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from freshet.contracts.control import decode, encode
+from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Decision, WorkerState
-from freshet.contracts.pipeline import load_checked
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
 from freshet.models.bundle import Bundle
 from freshet.models.pack import pack
+from freshet.pipeline import load_checked
 from freshet.registry.core.decider import RegistryDecider
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.kafka import KafkaBus
 from freshet.runtime.reading import everything
 from freshet.runtime.reports import InlineReports
 from freshet.runtime.telemetry import Metrics

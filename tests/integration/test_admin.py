@@ -2,12 +2,12 @@
 
 import pytest
 
-from freshet.contracts.topic_plan import plan_topics, topic_names
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Committed, Place, Send, Transaction
-from freshet.runtime.kafka import KafkaBus
-from freshet.runtime.kafka.admin import AdminError, KafkaAdmin, UnreachableError
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import AdminError, KafkaAdmin, UnreachableError
+from freshet.runtime.bus.protocol import Committed, Place, Send, Transaction
 from freshet.runtime.provision import TopicConflictError, plan, provision
+from freshet.runtime.topic_plan import plan_topics, topic_names
 
 pytestmark = pytest.mark.kafka
 

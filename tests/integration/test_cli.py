@@ -21,9 +21,9 @@ from freshet.cli.output import Exit
 from freshet.contracts.batch import Record
 from freshet.contracts.position import Position, stamped
 from freshet.contracts.resources import pipelines_dir
-from freshet.local.stage import Stage
-from freshet.runtime.bus import Committed, Place, Send, Transaction
-from freshet.runtime.kafka.transactions import find_hanging
+from freshet.lab.stage import Stage
+from freshet.runtime.bus.kafka.transactions import find_hanging
+from freshet.runtime.bus.protocol import Committed, Place, Send, Transaction
 from freshet.runtime.reading import everything
 from support.buses import opened, settled
 

@@ -14,7 +14,7 @@ from freshet.cli import pipeline, schemas, topics
 from freshet.cli.apply import apply
 from freshet.cli.output import Exit
 from freshet.contracts.resources import pipelines_dir
-from freshet.runtime.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
 
 pytestmark = pytest.mark.kafka
 

@@ -8,15 +8,15 @@ from confluent_kafka import Producer
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter, Effect, Logic
-from freshet.contracts.topic_plan import topic_configs
 from freshet.contracts.topics import TopicNames, topic_table
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.kafka import KafkaBus
-from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.loop import Loop
 from freshet.runtime.reading import everything
 from freshet.runtime.telemetry import Metrics
+from freshet.runtime.topic_plan import topic_configs
 from support.buses import until
 
 pytestmark = pytest.mark.kafka

@@ -7,15 +7,15 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from freshet.avro.control import encode
 from freshet.cli import pipeline
 from freshet.cli.apply import apply
 from freshet.cli.deletion import Cluster, delete_namespace
 from freshet.cli.output import Exit
-from freshet.contracts.control import encode
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Send
-from freshet.runtime.kafka.groups import KafkaGroups
+from freshet.runtime.bus.kafka.groups import KafkaGroups
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.publishing import withdraw_pipeline
 from support.inference import model, rollout
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from freshet.runtime.bus import ExpiredError, Place
-from freshet.runtime.kafka.consumer import KafkaGroupConsumer
+from freshet.runtime.bus.kafka.consumer import KafkaGroupConsumer
+from freshet.runtime.bus.protocol import ExpiredError, Place
 from support.buses import KafkaWorld, collect, gather, settled, until, write
 
 pytestmark = pytest.mark.kafka

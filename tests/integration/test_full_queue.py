@@ -2,8 +2,8 @@
 
 import pytest
 
-from freshet.runtime.bus import Send, Transaction
-from freshet.runtime.kafka import KafkaBus
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.protocol import Send, Transaction
 from support.buses import KafkaWorld, opened, read_all
 
 pytestmark = pytest.mark.kafka

@@ -10,8 +10,8 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from freshet.local import broker
-from freshet.local.errors import LocalError
+from freshet.lab import broker
+from freshet.operate.errors import LocalError
 
 pytestmark = pytest.mark.kafka
 
@@ -92,7 +92,7 @@ def test_data_survive_a_crash_and_a_stop_on_the_same_ports(root: Path) -> None:
 def test_any_number_of_callers_get_one_broker(root: Path) -> None:
     """Two terminals that say `up` at the same time must not start two brokers on one data folder."""
     script = (
-        "import sys; from pathlib import Path; from freshet.local import broker\n"
+        "import sys; from pathlib import Path; from freshet.lab import broker\n"
         "print(broker.up(Path(sys.argv[1]), say=lambda _: None).model_dump_json())\n"
     )
     command = [sys.executable, "-c", script, str(root)]

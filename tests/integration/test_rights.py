@@ -14,11 +14,11 @@ from freshet.cli.features import feature_rows
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
-from freshet.local import commands
-from freshet.local.stage import Stage
+from freshet.lab.stage import Stage
 from freshet.models.pack import pack
+from freshet.operate import commands
 from freshet.runtime.artifacts import publish_model
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.main import EXIT_SETTINGS
 from support.ingestion import framed, framed_feedback, loan
 from support.secured import Right, SecuredKafka

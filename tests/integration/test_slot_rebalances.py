@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Assignor, GroupConsumer
-from freshet.runtime.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import Assignor, GroupConsumer
 from support.dying_member import DIED, member, owned
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -12,17 +12,17 @@ import pytest
 from freshet.cli.records import headers_of
 from freshet.contracts.batch import Batch, Headers, Record
 from freshet.contracts.logic import DeadLetter, Effect, Logic, Publish
-from freshet.contracts.topic_plan import topic_configs
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime import failpoints
-from freshet.runtime.bus import Send, TooLargeError, Transaction
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import Send, TooLargeError, Transaction
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.kafka import KafkaBus
-from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.loop import Loop
 from freshet.runtime.record_size import lone_batch_bytes
 from freshet.runtime.telemetry import Metrics
+from freshet.runtime.topic_plan import topic_configs
 from support.buses import opened, read_all, send, until, write
 
 pytestmark = pytest.mark.kafka

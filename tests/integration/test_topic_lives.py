@@ -9,25 +9,25 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
-from freshet.contracts.codec import Strings
-from freshet.contracts.control import encode
-from freshet.contracts.framed import FramedReader
+from freshet.avro import Strings
+from freshet.avro.control import encode
+from freshet.avro.framed import FramedReader
 from freshet.contracts.logic import Logic
 from freshet.contracts.topic_id import to_text
-from freshet.contracts.topic_plan import topic_configs
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.ingestion.core.logic import IngestionLogic
 from freshet.ingestion.service import SERVICE as INGESTION
-from freshet.runtime.bus import FatalError, RetriableError, Send
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import FatalError, RetriableError, Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.kafka import KafkaBus
-from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.loop import Loop
 from freshet.runtime.provision import provision
 from freshet.runtime.reading import everything
 from freshet.runtime.recovery import Trace
 from freshet.runtime.telemetry import Metrics
+from freshet.runtime.topic_plan import topic_configs
 from support.ingestion import applied, framed, framed_feedback, loan
 from support.loops import TRACE, Answerer
 

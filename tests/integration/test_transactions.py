@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Producer, TopicPartition
 
-from freshet.runtime.kafka import wire
-from freshet.runtime.kafka.admin import KafkaAdmin
-from freshet.runtime.kafka.transactions import OFFSETS_TOPIC, find_hanging, offsets_partition
+from freshet.runtime.bus.kafka import wire
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.transactions import OFFSETS_TOPIC, find_hanging, offsets_partition
 from support.buses import KafkaWorld, settled
 
 pytestmark = pytest.mark.kafka

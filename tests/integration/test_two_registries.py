@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 import pytest
 
-from freshet.contracts.control import encode
+from freshet.avro.control import encode
 from freshet.contracts.messages import Action, Command, Decision, Rollout
 from freshet.contracts.topics import TopicNames
 from freshet.registry.admitting import admit_candidate
 from freshet.registry.core.decider import RegistryDecider
 from freshet.registry.core.jobs import Admit
 from freshet.runtime import failpoints
-from freshet.runtime.bus import SUSPECT_S, FatalError, Send
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import SUSPECT_S, FatalError, Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import InlineJobs, Runner
-from freshet.runtime.kafka import KafkaBus
-from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.provision import provision
 from freshet.runtime.telemetry import Metrics
 from support.faults import until

@@ -6,14 +6,14 @@ from typing import Protocol
 import numpy as np
 import pytest
 
+from freshet.avro.control import encode
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.command import whose
 from freshet.cli.verify.judge import Judgement, judge
 from freshet.cli.verify.visible import Patience
-from freshet.contracts.control import encode
-from freshet.runtime.bus import Committed, Place, Send, Transaction
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import Committed, Place, Send, Transaction
 from freshet.runtime.clock import ManualClock
-from freshet.runtime.kafka.admin import KafkaAdmin
 from freshet.runtime.reading import everything
 from support.breaches import BREACHES, planted
 from support.buses import KafkaWorld, MemoryWorld, bus_world, opened, send

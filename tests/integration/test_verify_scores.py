@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from freshet.avro import Column, Encoder, Ragged, Strings
+from freshet.avro.control import encode
+from freshet.avro.schemas import current_schema, schema_id
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.evidence import Evidence
 from freshet.cli.verify.judge import judge
 from freshet.cli.verify.scores import Recomputed, recompute, sample
 from freshet.contracts.arrays import Floats32
-from freshet.contracts.codec import Column, Encoder, Ragged, Strings
-from freshet.contracts.control import encode
 from freshet.contracts.messages import ModelVersion
-from freshet.contracts.schemas import current_schema, schema_id
 from freshet.runtime.artifacts import publish_model
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.protocol import Send
 from support.buses import MemoryWorld
 from support.evidence import good
 from support.hand_written import ROLES, committed_of

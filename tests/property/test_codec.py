@@ -9,7 +9,7 @@ from fastavro import schemaless_reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freshet.contracts.codec import (
+from freshet.avro import (
     Column,
     Decoded,
     Decoder,

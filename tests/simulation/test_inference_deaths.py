@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from freshet.avro import Decoder
+from freshet.avro.control import decode, encode
+from freshet.avro.schemas import current_schema
 from freshet.cli.records import headers_of
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Decoder
-from freshet.contracts.control import decode, encode
 from freshet.contracts.messages import Message, WorkerState
-from freshet.contracts.schemas import current_schema
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.deaths import ROW_DEATHS, VERSION_DEATHS, Death, Flight
 from freshet.inference.core.jobs import Loaded, LoadModel, Scorer
 from freshet.inference.core.logic import InferenceLogic
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.loop import Loop
-from freshet.runtime.memory import MemoryBus, MemoryCluster
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.telemetry import Metrics
 from support.inference import PIPELINE, FakeScorer, Mind, model, plain, rollout, sound, specification, vector

@@ -5,23 +5,23 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from freshet.avro import Decoder
+from freshet.avro.control import decode, encode
+from freshet.avro.schemas import current_schema
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Decoder
-from freshet.contracts.control import decode, encode
 from freshet.contracts.messages import Cutover, Message, ModelVersion, WorkerState
 from freshet.contracts.position import unstamped
-from freshet.contracts.schemas import current_schema
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.jobs import LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.loading import load_model, retire_model
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.runtime.artifacts import publish_model
-from freshet.runtime.bus import Place, Send
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.loop import Loop
-from freshet.runtime.memory import MemoryBus, MemoryCluster
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.telemetry import Metrics
 from support.inference import CLASSES, FEATURES, PIPELINE, plain, rollout, specification, vector

@@ -6,15 +6,15 @@ from random import Random
 import numpy as np
 import pytest
 
+from freshet.avro import Strings
+from freshet.avro.framed import FramedReader
+from freshet.avro.schemas import event_schema_id
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Strings
-from freshet.contracts.framed import FramedReader
 from freshet.contracts.logic import Effect
 from freshet.contracts.messages import Cutover, Rollout, WorkerState
-from freshet.contracts.schemas import event_schema_id
 from freshet.contracts.topic_id import to_text
-from freshet.runtime.bus import Send
-from freshet.runtime.memory import Step
+from freshet.runtime.bus.memory import Step
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.reading import everything
 from support.loops import NAMES as LOOP_NAMES
 from support.loops import Answerer, Stand

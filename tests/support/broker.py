@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from freshet.local import broker
+from freshet.lab import broker
 
 
 @pytest.fixture(scope="session")
@@ -13,7 +13,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap servers of a running Kafka: KAFKA_BOOTSTRAP_SERVERS if set, else a broker of this session's own.
 
     Ours is stopped and deleted at the end, however the tests end. Tests share it: name topics, groups and
-    transactional ids after `namespace`, and never stop it. A test of crashes starts its own with `freshet.local`.
+    transactional ids after `namespace`, and never stop it. A test of crashes starts its own with `freshet.lab`.
     """
     root = tmp_path_factory.mktemp("kafka")
     try:

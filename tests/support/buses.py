@@ -10,10 +10,15 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from freshet.contracts.batch import Batch, Record
-from freshet.contracts.topic_plan import topic_configs
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime import failpoints
-from freshet.runtime.bus import (
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.consumer import KafkaGroupConsumer
+from freshet.runtime.bus.kafka.producer import KafkaTransactionalProducer
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash, Step
+from freshet.runtime.bus.memory.consumer import MemoryGroupConsumer
+from freshet.runtime.bus.protocol import (
     SUSPECT_S,
     Assignor,
     Bus,
@@ -26,12 +31,7 @@ from freshet.runtime.bus import (
     Transaction,
     TransactionalProducer,
 )
-from freshet.runtime.kafka import KafkaBus
-from freshet.runtime.kafka.admin import KafkaAdmin
-from freshet.runtime.kafka.consumer import KafkaGroupConsumer
-from freshet.runtime.kafka.producer import KafkaTransactionalProducer
-from freshet.runtime.memory import MemoryBus, MemoryCluster, SimulatedCrash, Step
-from freshet.runtime.memory.consumer import MemoryGroupConsumer
+from freshet.runtime.topic_plan import topic_configs
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ import sys
 from typing import Any
 
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Assignor, GroupConsumer
-from freshet.runtime.kafka import KafkaBus
-from freshet.runtime.kafka.consumer import KafkaGroupConsumer
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.consumer import KafkaGroupConsumer
+from freshet.runtime.bus.protocol import Assignor, GroupConsumer
 
 EXTRA = {"session.timeout.ms": "15000", "max.poll.interval.ms": "15000", "heartbeat.interval.ms": "500"}
 DIED = 9

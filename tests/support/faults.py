@@ -18,12 +18,12 @@ from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
 from freshet.contracts.messages import ModelVersion
 from freshet.contracts.resources import pipelines_dir
-from freshet.local.load import Sent
-from freshet.local.stage import Stage
-from freshet.local.view import View
+from freshet.lab.load import Sent
+from freshet.lab.stage import Stage
 from freshet.models.bundle import Bundle
-from freshet.runtime.bus import RetriableError
-from freshet.runtime.kafka import KafkaBus
+from freshet.operate.view import View
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.protocol import RetriableError
 from freshet.runtime.reading import everything
 
 STEPS: Final = ("begun", "produced", "offsets_sent", "committed")

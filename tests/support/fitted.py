@@ -5,9 +5,9 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.contracts.arrays import Floats, Floats32
-from freshet.contracts.pipeline import PipelineSpec
 from freshet.models.pack import Packed
 from freshet.models.scorer import Scorer
+from freshet.pipeline import PipelineSpec
 
 NAMES: Final = ("amount", "age", "items", "hour")
 

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from freshet.avro import Column, Decoder, Encoder, Ragged, Strings
+from freshet.avro.control import encode
+from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.batch import Batch, Headers
-from freshet.contracts.codec import Column, Decoder, Encoder, Ragged, Strings
-from freshet.contracts.control import encode
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import (
     Announce,
@@ -37,7 +38,6 @@ from freshet.contracts.messages import (
     Share,
     WorkerState,
 )
-from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import to_bytes
 from freshet.inference.core.calls import Guard, unguarded
 from freshet.inference.core.deaths import Death

@@ -7,14 +7,14 @@ from typing import Any, Final, NamedTuple
 
 import fastavro
 
+from freshet.avro.schemas import Schema, current_schema, event_schema_id, schema_by_id, schema_id
 from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.logic import DeadLetter, Effect, Fact, Publish
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.pipeline import load_folder
 from freshet.contracts.resources import pipelines_dir
-from freshet.contracts.schemas import Schema, current_schema, event_schema_id, schema_by_id, schema_id
 from freshet.ingestion.core.logic import IngestionLogic
-from freshet.runtime.memory.log import At, MemoryRecord, Payload
+from freshet.pipeline import load_folder
+from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
 
 NOW_MS: Final = 1_750_000_000_000
 """The broker's clock in these tests."""

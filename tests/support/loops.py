@@ -5,21 +5,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from freshet.avro import Decoder, Encoder, Ragged, Strings
+from freshet.avro.schemas import current_schema, schema_id
 from freshet.cli.records import headers_of
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Decoder, Encoder, Ragged, Strings
 from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish, Release
 from freshet.contracts.position import Position, unstamped
-from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.contracts.topics import TopicNames
 from freshet.inference.service import SERVICE as INFERENCE
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.loop import Loop
-from freshet.runtime.memory import MemoryBus, MemoryCluster
-from freshet.runtime.memory.log import At
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.reports import Reports
 from freshet.runtime.telemetry import Metrics

@@ -8,9 +8,9 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.messages import Manifest
-from freshet.contracts.pipeline import PipelineSpec
 from freshet.models.contract import Contract, Limits
 from freshet.models.manifest import make_manifest
+from freshet.pipeline import PipelineSpec
 
 FEATURES = ("amount", "age", "hour", "distance")
 CLASSES = ("legit", "fraud")

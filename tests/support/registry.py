@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from freshet.contracts.control import decode, encode
+from freshet.avro.control import decode, encode
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Announce, Fact, Outcome, Start
 from freshet.contracts.messages import (

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from freshet.contracts.control import encode
+from freshet.avro.control import encode
 from freshet.contracts.logic import Fact
-from freshet.contracts.manifest_id import manifest_id
 from freshet.contracts.messages import Command, Decision, ModelVersion, Rollout
+from freshet.ledger.manifest_id import manifest_id
 
 
 @dataclass

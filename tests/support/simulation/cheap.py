@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 import pytest
 import structlog
 
-from freshet.contracts import codec
-from freshet.contracts.codec.plan import plan_of
-from freshet.contracts.codec.schema import parse
-from freshet.contracts.control import decode
-from freshet.contracts.framed import FramedReader
-from freshet.contracts.pipeline import PipelineSpec
+from freshet import avro as codec
+from freshet.avro.control import decode
+from freshet.avro.framed import FramedReader
+from freshet.avro.parsing import parse
+from freshet.avro.plan import plan_of
+from freshet.pipeline import PipelineSpec
 from freshet.runtime import answering, feed
 
 A = TypeVar("A")

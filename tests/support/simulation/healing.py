@@ -4,8 +4,8 @@ import re
 from typing import Final
 
 from freshet.contracts.messages import Decision, ModelVersion
-from freshet.runtime.bus import Committed
-from freshet.runtime.memory.log import At
+from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.protocol import Committed
 from support.simulation.pipeline import REMEDY
 from support.simulation.processes import Process
 from support.simulation.world import NAMES, World

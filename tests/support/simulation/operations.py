@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
-from freshet.runtime.bus import Committed
-from freshet.runtime.memory.log import At
+from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.protocol import Committed
 from support.simulation.laws import Laws
 from support.simulation.people import Note
 from support.simulation.world import INPUTS, NAMES, World

@@ -14,9 +14,9 @@ from freshet.ingestion.core.logic import IngestionLogic
 from freshet.ingestion.service import SERVICE as INGESTION
 from freshet.registry.core.decider import RegistryDecider
 from freshet.registry.core.jobs import Admit
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.loop import Loop
-from freshet.runtime.memory import MemoryBus, MemoryCluster, SimulatedCrash
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.service import DataService
 from freshet.runtime.telemetry import Metrics

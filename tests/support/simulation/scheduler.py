@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from freshet.runtime.bus import FatalError, RefusedError, RetriableError
-from freshet.runtime.memory import SimulatedCrash, Step
-from freshet.runtime.memory.log import PartitionLog
+from freshet.runtime.bus.memory import SimulatedCrash, Step
+from freshet.runtime.bus.memory.log import PartitionLog
+from freshet.runtime.bus.protocol import FatalError, RefusedError, RetriableError
 from support.simulation.laws import Laws
 from support.simulation.operations import Operations
 from support.simulation.people import People

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from random import Random
 from typing import Final
 
-from freshet.contracts.control import decode, encode
+from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Action, Command, Message, ModelVersion, Rollout
 from freshet.contracts.position import unstamped
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Committed, Send
-from freshet.runtime.memory import MemoryBus, MemoryCluster
-from freshet.runtime.memory.group import Group
-from freshet.runtime.memory.log import At
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.memory.group import Group
+from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.protocol import Committed, Send
 from freshet.runtime.publishing import publish_pipeline
 from support.registry import PIPELINE, candidate
 from support.simulation import pipeline, processes

@@ -5,8 +5,8 @@ import pytest
 from freshet.cli import checkup
 from freshet.cli.checkup import hanging_line, masked, settings
 from freshet.cli.output import Connection
-from freshet.runtime.kafka.releases import Verdict
-from freshet.runtime.kafka.transactions import HangingTransaction
+from freshet.runtime.bus.kafka.releases import Verdict
+from freshet.runtime.bus.kafka.transactions import HangingTransaction
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from freshet.avro import Nullable, Strings
+from freshet.avro.schemas import Schema
 from freshet.cli.csv_events import CsvEvents
-from freshet.contracts.codec import Nullable, Strings
 from freshet.contracts.errors import ContractError
-from freshet.contracts.pipeline import PipelineSpec, check
-from freshet.contracts.schemas import Schema
-from freshet.local.event_values import event_encoder
+from freshet.operate.event_values import event_encoder
+from freshet.pipeline import PipelineSpec, check
 
 SCHEMA: Schema = {
     "type": "record",

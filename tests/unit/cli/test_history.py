@@ -1,11 +1,11 @@
 """What verify takes from the control topics."""
 
+from freshet.avro.control import encode
 from freshet.cli.verify.history import read_history
-from freshet.contracts.control import encode
 from freshet.contracts.messages import Cutover, Message
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Send
-from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Send
 from support.inference import PIPELINE, model, rollout, specification
 
 

@@ -9,9 +9,9 @@ from typer.testing import CliRunner, Result
 from freshet.cli import checkup
 from freshet.cli.checkup import cluster
 from freshet.cli.main import app
-from freshet.local.endpoint import Endpoint, save
-from freshet.local.server_files import StateFolder
-from freshet.runtime.kafka.releases import Verdict
+from freshet.lab.endpoint import Endpoint, save
+from freshet.lab.server_files import StateFolder
+from freshet.runtime.bus.kafka.releases import Verdict
 
 
 def freshet(*arguments: str) -> Result:

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 
 from freshet.cli.main import app
 from freshet.cli.output import Exit
-from freshet.contracts.pipeline import load_folder
 from freshet.contracts.resources import pipelines_dir
 from freshet.models.bundle import Bundle
+from freshet.pipeline import load_folder
 
 LOANS = pipelines_dir() / "loans"
 FEATURES = load_folder(LOANS)[0].feature_names

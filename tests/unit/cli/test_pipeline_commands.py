@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from freshet.cli import pipeline, schemas, topics
 from freshet.cli.output import Exit
-from freshet.contracts.pipeline import check, load_folder
 from freshet.contracts.resources import pipelines_dir, schemas_dir
+from freshet.pipeline import check, load_folder
 
 TABLE = "card,amount,country,fraud\n" + "".join(
     f"c{n % 3},{n}.5,{'DE' if n % 2 else 'FR'},{n % 2}\n" for n in range(40)

@@ -10,9 +10,9 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.redriven import ARRIVED_MS, REDRIVE_OF
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import FatalError, Send
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
+from freshet.runtime.bus.protocol import FatalError, Send
 from freshet.runtime.dead_letters import dead_letters
-from freshet.runtime.memory import MemoryBus, MemoryCluster, Step
 
 NAMES = TopicNames("dev.", "loans")
 

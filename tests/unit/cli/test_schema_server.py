@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from freshet.avro.schema_records import SchemaRecord
 from freshet.cli.schema_server import Answer, answer
-from freshet.contracts.schema_records import SchemaRecord
 
 TIME = {"type": "long", "logicalType": "timestamp-millis"}
 EVENT: dict[str, Any] = {"type": "record", "name": "E", "fields": [{"name": "at", "type": TIME}]}

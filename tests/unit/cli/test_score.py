@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from freshet.avro import Column, Ragged, Strings
 from freshet.cli.score.command import document, scored, shown
 from freshet.cli.score.core import Labels, LabelTable, Scoring
-from freshet.contracts.codec import Column, Ragged, Strings
-from freshet.contracts.pipeline import PipelineSpec
-from freshet.runtime.bus import Bus, Send
+from freshet.pipeline import PipelineSpec
+from freshet.runtime.bus.protocol import Bus, Send
 from support.buses import MemoryWorld
 from support.hand_written import encoded
 from support.inference import CLASSES, specification

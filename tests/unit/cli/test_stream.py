@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from freshet.cli.demo.stream import held, row_before
-from freshet.local.load import Events
+from freshet.lab.load import Events
 
 
 def rows(*labels: str) -> Events:

@@ -11,11 +11,11 @@ import pytest
 from freshet.cli.csv_events import CsvEvents
 from freshet.cli.tables import Dialect, Table
 from freshet.contracts.errors import ContractError
-from freshet.contracts.pipeline import PipelineSpec, load_checked
 from freshet.contracts.topics import TopicNames
-from freshet.local.load import Load, after
+from freshet.lab.load import Load, after
+from freshet.pipeline import PipelineSpec, load_checked
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.clock import SystemClock
-from freshet.runtime.memory import MemoryBus, MemoryCluster
 
 from .test_pipeline_commands import freshet
 

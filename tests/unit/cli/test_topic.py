@@ -6,16 +6,16 @@ import random
 import numpy as np
 import pytest
 
+from freshet.avro import Encoder, Ragged, Strings
+from freshet.avro.control import encode
+from freshet.avro.schemas import Schema, current_schema, schema_id, schema_lock
 from freshet.cli.output import CommandError, emit, shown_text, table
 from freshet.cli.records import Readable, hexdump, readable
 from freshet.cli.topic import Tail, line, resolve
-from freshet.contracts.codec import Encoder, Ragged, Strings
-from freshet.contracts.control import encode
 from freshet.contracts.messages import Cutover
-from freshet.contracts.schemas import Schema, current_schema, schema_id, schema_lock
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Send, Transaction
-from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Send, Transaction
 
 SCHEMA: Schema = {"type": "record", "name": "E", "fields": [{"name": "heat", "type": "double"}]}
 EVENT_ID = 1 << 30

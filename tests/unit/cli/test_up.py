@@ -7,7 +7,7 @@ from pathlib import Path
 
 from freshet.cli.up.merged_log import MergedLog, readable, sentence
 from freshet.cli.up.services import Planned, Services, plan
-from freshet.local.supervisor import Supervisor
+from freshet.lab.supervisor import Supervisor
 
 
 def test_lines_keep_their_order_and_whole_lines_only(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from freshet.cli.verify.letters import LetterReader
 from freshet.cli.verify.places import NOWHERE, identity, offsets_of, partitions_of, place
 from freshet.contracts.batch import Batch, Headers
-from freshet.runtime.memory.log import At, MemoryRecord, Payload
+from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
 
 KEY, VALUE = b"card", b"0123456789" * 1000
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from freshet.avro import Column, Encoder, Ragged, Strings
+from freshet.avro.schemas import current_schema, schema_id
 from freshet.client.predictions import Since, read_predictions
-from freshet.contracts.codec import Column, Encoder, Ragged, Strings
-from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Send
-from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Send
 
 ENCODER = Encoder(current_schema("Prediction"), schema_id("Prediction"))
 

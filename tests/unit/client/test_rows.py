@@ -9,8 +9,8 @@ import pytest
 
 from freshet.client import RowError
 from freshet.client.rows import event_columns
-from freshet.contracts.pipeline import PipelineSpec
-from freshet.local.event_values import plain
+from freshet.operate.event_values import plain
+from freshet.pipeline import PipelineSpec
 
 SPEC = PipelineSpec.parse(
     """

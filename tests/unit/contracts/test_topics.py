@@ -3,9 +3,9 @@
 import pytest
 
 from freshet.contracts.errors import ContractError
-from freshet.contracts.pipeline import Duration
-from freshet.contracts.topic_plan import Step, TopicState, plan_topics, topic_configs, topic_names
 from freshet.contracts.topics import TopicNames, topic_table
+from freshet.pipeline import Duration
+from freshet.runtime.topic_plan import Step, TopicState, plan_topics, topic_configs, topic_names
 
 PIPELINES = [("loans", 3), ("cards", 6)]
 

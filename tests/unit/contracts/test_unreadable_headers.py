@@ -7,8 +7,8 @@ from freshet.contracts.batch import Batch, Headers, read_headers
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.passing import passed
 from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
 from freshet.runtime.dead_letters import dead_letters
-from freshet.runtime.memory.log import At, MemoryRecord, Payload
 
 
 class Broken(MemoryRecord):

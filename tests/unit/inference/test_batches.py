@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from freshet.contracts.codec import Column, Decoder, Strings, frame_header
+from freshet.avro import Column, Decoder, Strings, frame_header
+from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.logic import Announce, DeadLetter, Effect, Mark, Publish
-from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import to_text
 from freshet.models.scorer import Scorer
 from support.inference import (

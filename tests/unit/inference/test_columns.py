@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from freshet.contracts.codec import Ragged
+from freshet.avro import Ragged
 from freshet.inference.core.columns import FeatureSpace
 from support.inference import (
     FEATURES,

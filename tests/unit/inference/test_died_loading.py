@@ -54,7 +54,7 @@ from pathlib import Path
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.jobs import LoadModel
 from freshet.inference.service import SERVICE
-from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.service import Context
 from freshet.runtime.settings import Settings
 from support.inference import Worker, model, rollout, specification

@@ -11,7 +11,7 @@ from freshet.inference.core.jobs import LoadModel, RetireModel
 from freshet.inference.loading import load_model, retire_model
 from freshet.models.errors import ModelError
 from freshet.runtime.artifacts import publish_model
-from freshet.runtime.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from support.inference import CLASSES, FEATURES, PIPELINE
 from support.inference_models import softmax_manifest, softmax_model
 

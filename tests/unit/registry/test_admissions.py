@@ -3,7 +3,7 @@
 import pytest
 
 from freshet.contracts.logic import Start
-from freshet.contracts.manifest_id import manifest_id
+from freshet.ledger.manifest_id import manifest_id
 from support.registry import Judgement, World, candidate, decided
 
 

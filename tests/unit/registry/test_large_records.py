@@ -1,16 +1,16 @@
 """Records whose answer could be larger than its topic takes: each is answered, shortly, and no pipeline waits."""
 
-from freshet.contracts.control import encode
+from freshet.avro.control import encode
 from freshet.contracts.messages import Action, Candidate, Command, Decision, Golden, Manifest, ModelVersion
 from freshet.contracts.topics import TopicNames
 from freshet.registry.admitting import admit_candidate
 from freshet.registry.core.decider import RegistryDecider
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.memory import MemoryBus, MemoryCluster
 from freshet.runtime.telemetry import Metrics
 from support.registry import PIPELINE, Judgement, candidate, specification
 

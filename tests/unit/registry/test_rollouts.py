@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from freshet.contracts.control import encode
+from freshet.avro.control import encode
 from freshet.contracts.logic import Announce, Fact
 from freshet.contracts.messages import Decision, Rollout, WorkerState
 from support.registry import BEAT_MS, PREPARE_MS, World, candidate, decided, ready, refold, served, worker

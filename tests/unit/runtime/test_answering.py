@@ -10,7 +10,7 @@ import pytest
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Abort, DeadLetter, Effect, Publish
-from freshet.runtime.bus import RefusedError, RetriableError
+from freshet.runtime.bus.protocol import RefusedError, RetriableError
 from support.loops import NAMES, Answerer, Stand
 
 

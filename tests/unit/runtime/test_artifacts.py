@@ -11,9 +11,9 @@ from freshet.contracts.topics import TopicNames
 from freshet.models.artifact import CHUNK_BYTES, chunk_key, split
 from freshet.models.errors import ModelError
 from freshet.runtime.artifacts import fetch_model, publish_model
-from freshet.runtime.bus import Bus, Producer, Send
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
+from freshet.runtime.bus.protocol import Bus, Producer, Send
 from freshet.runtime.feed import Feed
-from freshet.runtime.memory import MemoryBus, MemoryCluster, SimulatedCrash
 
 NAMES = TopicNames("", "p")
 MODEL = bytes(range(256)) * 40 * 1024  # 20 chunks: more than go out at once

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from freshet.contracts.control import encode
+from freshet.avro.control import encode
+from freshet.avro.schemas import schema_lock
 from freshet.contracts.logic import Announce, Decider, Fact, Start
 from freshet.contracts.messages import Action, Command, Decision
-from freshet.contracts.schemas import schema_lock
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import FatalError, Send, Transaction
+from freshet.runtime.bus.memory import STEPS, MemoryBus, MemoryCluster, SimulatedCrash, Step
+from freshet.runtime.bus.memory.log import PartitionLog, Payload
+from freshet.runtime.bus.protocol import FatalError, Send, Transaction
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.memory import STEPS, MemoryBus, MemoryCluster, SimulatedCrash, Step
-from freshet.runtime.memory.log import PartitionLog, Payload
 from freshet.runtime.telemetry import Metrics
 
 NAMES = TopicNames("", "")

@@ -2,13 +2,13 @@
 
 import pytest
 
-from freshet.contracts.control import encode
+from freshet.avro.control import encode
+from freshet.avro.schemas import schema_lock
 from freshet.contracts.messages import Command, Rollout, Share
-from freshet.contracts.schemas import schema_lock
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.feed import Feed, roles_of
-from freshet.runtime.memory import MemoryBus, MemoryCluster
 
 NAMES = TopicNames("", "p")
 

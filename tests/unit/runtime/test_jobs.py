@@ -6,7 +6,7 @@ import pytest
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Outcome
-from freshet.runtime.bus import FatalError
+from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.jobs import InlineJobs, Jobs, JobStuckError
 
 

@@ -4,10 +4,10 @@ import pytest
 from confluent_kafka import KafkaError
 
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import BusError, RetriableError, RightsError
-from freshet.runtime.kafka import KafkaBus, config
-from freshet.runtime.kafka.connection import ConnectionErrors
-from freshet.runtime.kafka.errors import bus_error
+from freshet.runtime.bus.kafka import KafkaBus, config
+from freshet.runtime.bus.kafka.connection import ConnectionErrors
+from freshet.runtime.bus.kafka.errors import bus_error
+from freshet.runtime.bus.protocol import BusError, RetriableError, RightsError
 from freshet.runtime.settings import SettingsError
 
 

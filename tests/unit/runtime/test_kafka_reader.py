@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
-from freshet.runtime.bus import Place, RetriableError, Span
-from freshet.runtime.kafka.reader import KafkaLogReader
+from freshet.runtime.bus.kafka.reader import KafkaLogReader
+from freshet.runtime.bus.protocol import Place, RetriableError, Span
 
 
 class Told:

@@ -4,16 +4,16 @@ from itertools import pairwise
 
 import pytest
 
-from freshet.contracts.control import encode
+from freshet.avro.control import encode
 from freshet.contracts.logic import BatchLimits, Fact
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.logic import InferenceLogic
 from freshet.ingestion.core.logic import IngestionLogic
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.loop import Loop
-from freshet.runtime.memory import MemoryBus, MemoryCluster
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.telemetry import Metrics
 from support.ingestion import SPEC_TEXT, applied, framed, loan

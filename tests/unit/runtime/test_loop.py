@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import pytest
 
+from freshet.avro.schemas import schema_lock
 from freshet.contracts.logic import Effect
-from freshet.contracts.schemas import schema_lock
-from freshet.runtime.bus import Collected, ExpiredError, FatalError, Place, RetriableError, Send, Transaction
-from freshet.runtime.bus import Committed as At
-from freshet.runtime.memory import STEPS, SimulatedCrash, Step
-from freshet.runtime.memory.consumer import MemoryGroupConsumer
+from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
+from freshet.runtime.bus.memory.consumer import MemoryGroupConsumer
+from freshet.runtime.bus.protocol import Collected, ExpiredError, FatalError, Place, RetriableError, Send, Transaction
+from freshet.runtime.bus.protocol import Committed as At
 from freshet.runtime.telemetry import Metrics
 from support.loops import NAMES, Answerer, Stand
 

@@ -3,8 +3,17 @@
 import pytest
 
 from freshet.contracts.errors import ContractError
-from freshet.runtime.bus import Committed, FatalError, Place, RefusedError, RetriableError, Send, Span, Transaction
-from freshet.runtime.memory import STEPS, SimulatedCrash, Step
+from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
+from freshet.runtime.bus.protocol import (
+    Committed,
+    FatalError,
+    Place,
+    RefusedError,
+    RetriableError,
+    Send,
+    Span,
+    Transaction,
+)
 from support.buses import MemoryWorld, collect, gather, member, opened, read_all, send, settled, values_of, write
 
 

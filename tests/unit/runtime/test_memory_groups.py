@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshet.runtime.bus import Changes, Committed, FatalError, Place, RefusedError, Transaction
-from freshet.runtime.memory.assignors import sticky_assignment
-from freshet.runtime.memory.consumer import MemoryGroupConsumer
-from freshet.runtime.memory.log import At
+from freshet.runtime.bus.memory.assignors import sticky_assignment
+from freshet.runtime.bus.memory.consumer import MemoryGroupConsumer
+from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.protocol import Changes, Committed, FatalError, Place, RefusedError, Transaction
 from support.buses import MemoryWorld, collect, member, opened, settle, settled, write
 
 PLACES = frozenset(Place("events", partition) for partition in range(4))

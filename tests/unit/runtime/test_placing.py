@@ -2,8 +2,8 @@
 
 import pytest
 
-from freshet.runtime.bus import Committed, Place, RetriableError, Transaction
-from freshet.runtime.memory import SimulatedCrash
+from freshet.runtime.bus.memory import SimulatedCrash
+from freshet.runtime.bus.protocol import Committed, Place, RetriableError, Transaction
 from support.loops import NAMES, Answerer, Stand
 
 

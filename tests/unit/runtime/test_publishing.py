@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from freshet.contracts.control import encode
+from freshet.avro.control import encode
+from freshet.avro.schema_records import SchemaRecord
+from freshet.avro.schemas import Schema, schema_id, schema_lock
 from freshet.contracts.errors import ContractError
-from freshet.contracts.pipeline import PipelineSpec, load_folder
-from freshet.contracts.pipeline_record import PipelineConflictError
 from freshet.contracts.resources import pipelines_dir
-from freshet.contracts.schema_records import SchemaRecord
-from freshet.contracts.schemas import Schema, schema_id, schema_lock
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import FatalError, Send
-from freshet.runtime.memory import MemoryBus, MemoryCluster, SimulatedCrash
+from freshet.pipeline import PipelineSpec, load_folder
+from freshet.pipeline.record import PipelineConflictError
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
+from freshet.runtime.bus.protocol import FatalError, Send
 from freshet.runtime.publishing import (
     pipeline_records,
     publish_pipeline,

@@ -1,6 +1,6 @@
 """What a topic takes is learnt from refusals, and unlearnt when it takes more again."""
 
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.dead_letters import CAP_BYTES
 from freshet.runtime.dead_letters import ROLE as DEAD_LETTERS
 from freshet.runtime.record_caps import RecordCaps

@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
+from freshet.avro import Encoder, Ragged, Strings
+from freshet.avro.control import encode
+from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Encoder, Ragged, Strings
-from freshet.contracts.control import encode
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.messages import Cutover
-from freshet.contracts.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.ingestion.service import SERVICE as INGESTION
-from freshet.runtime.bus import Committed, FatalError, Place, RefusedError, Send, Span, Transaction
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
+from freshet.runtime.bus.memory.reader import MemoryLogReader
+from freshet.runtime.bus.protocol import Committed, FatalError, Place, RefusedError, Send, Span, Transaction
 from freshet.runtime.dead_letters import dead_letters
-from freshet.runtime.memory import MemoryBus, MemoryCluster, Step
-from freshet.runtime.memory.reader import MemoryLogReader
 from freshet.runtime.recovery import STEP_ROWS, Recovery, Trace, checked
 from support.loops import NAMES, TRACE, predictions
 from support.rows import batch, row

@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from freshet.runtime import main
-from freshet.runtime.bus import FatalError
-from freshet.runtime.kafka import releases
-from freshet.runtime.kafka.releases import Verdict, cluster_verdict, judged, release, warn_if_faulty
+from freshet.runtime.bus.kafka import releases
+from freshet.runtime.bus.kafka.releases import Verdict, cluster_verdict, judged, release, warn_if_faulty
+from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.settings import load_settings
 
 # number of the request: its newest version, as running brokers told it

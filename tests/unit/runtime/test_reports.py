@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from freshet.contracts.logic import Announce, Effect
 from freshet.contracts.messages import WorkerState
-from freshet.runtime.bus import RetriableError, Send
-from freshet.runtime.memory import MemoryBus
+from freshet.runtime.bus.memory import MemoryBus
+from freshet.runtime.bus.protocol import RetriableError, Send
 from freshet.runtime.reports import BackgroundReports
 from support.loops import NAMES, Answerer, Stand
 

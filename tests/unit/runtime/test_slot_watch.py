@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from freshet.contracts.control import encode
+from freshet.avro.control import encode
 from freshet.contracts.messages import WorkerState
-from freshet.runtime.bus import Send
+from freshet.runtime.bus.protocol import Send
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.slot_watch import Beat, SlotWatch, judge
 from support.loops import NAMES, Answerer, Stand

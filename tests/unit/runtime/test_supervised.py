@@ -9,7 +9,7 @@ import pytest
 
 from freshet.contracts.logic import Effect, LeaveError
 from freshet.inference.core.partitions import ModelMissingError
-from freshet.runtime.bus import FatalError
+from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.loop import Loop
 from freshet.runtime.settings import Settings, SettingsError

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from freshet.avro import Strings
+from freshet.avro.framed import FramedReader
 from freshet.contracts.batch import Batch
-from freshet.contracts.codec import Strings
-from freshet.contracts.framed import FramedReader
 from freshet.contracts.logic import DeadLetter, Effect
 from freshet.contracts.topic_id import to_text
-from freshet.runtime.bus import Committed, FatalError
+from freshet.runtime.bus.memory.log import At, Payload
+from freshet.runtime.bus.protocol import Committed, FatalError
 from freshet.runtime.loop import Loop
-from freshet.runtime.memory.log import At, Payload
 from support.loops import NAMES, Answerer, Stand
 
 TOPIC = NAMES.topic("features")

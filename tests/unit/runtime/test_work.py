@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from freshet.contracts.control import decode
+from freshet.avro.control import decode
 from freshet.contracts.logic import Abort, Announce, DeadLetter, Hold, Mark, Publish, Release, Start
 from freshet.contracts.messages import Cutover
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus import Committed, Place
+from freshet.runtime.bus.protocol import Committed, Place
 from freshet.runtime.work import Work
 from support.rows import features
 

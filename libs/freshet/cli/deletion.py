@@ -1,0 +1,234 @@
+"""The end of a pipeline: what there is of it, who still uses it, and how all of it goes."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from freshet.cli.control import newest, read
+from freshet.contracts.errors import ContractError
+from freshet.contracts.logic import Announce, Start
+from freshet.contracts.messages import ModelVersion, PipelineRecord, Rollout, WorkerState
+from freshet.contracts.topics import TopicNames, topic_table
+from freshet.registry.core.decider import RegistryDecider
+from freshet.registry.core.deletion import forget_deleted
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.groups import KafkaGroups, Member
+from freshet.runtime.bus.protocol import Bus, RetriableError
+from freshet.runtime.clock import SystemClock
+from freshet.runtime.decider_loop import DeciderLoop
+from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.publishing import withdraw_pipeline
+from freshet.runtime.service import no_jobs
+from freshet.runtime.telemetry import Metrics
+
+_REGISTRY_S: Final = 3.0
+"""A registry that runs answers within a tenth of it."""
+_STAND_IN_S: Final = 60.0
+_SILENT_MS: Final = 10_000
+"""A worker beats every 3 s: one that is silent for so long has ended, though its fixed slot is still a member."""
+_POLL_S: Final = 0.2
+
+
+class PipelineInUseError(ContractError):
+    """Services of the pipeline still run: deleting it would pull its topics from under them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """All that there is of one pipeline on a cluster."""
+
+    topics: Mapping[str, int]
+    """Offsets that each topic holds: records, and the marks of transactions."""
+    groups: tuple[str, ...]
+    specifications: int
+    versions: int
+    epochs: int
+    active: tuple[str, ...]
+    """Members that still work, in words."""
+
+    def __bool__(self) -> bool:
+        """Groups do not count: what is left of one is a matter of seconds, and of Kafka's."""
+        return bool(self.topics or self.specifications or self.versions or self.epochs)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where a pipeline is deleted: address, client settings (TLS, SASL), and names with its namespace."""
+
+    bootstrap_servers: str
+    names: TopicNames
+    client: Mapping[str, str]
+
+    def groups(self) -> KafkaGroups:
+        """An administrator's view of it."""
+        return KafkaGroups(self.bootstrap_servers, extra=dict(self.client))
+
+    def bus(self, pipeline: str | None = None) -> KafkaBus:
+        """A bus for the pipeline; for control topics only with an empty name."""
+        names = self.names if pipeline is None else TopicNames(self.names.namespace, pipeline)
+        return KafkaBus(self.bootstrap_servers, names, extra=dict(self.client))
+
+
+def remains(cluster: Cluster) -> Remains:
+    """Look at everything that has the pipeline's name. Changes nothing."""
+    admin, bus, names = cluster.groups(), cluster.bus(), cluster.names
+    facts = read(bus, "pipelines", "models", "rollouts", "workers")
+    there = set(admin.names())
+    topics = {
+        names.topic(role): sum(span.high - span.low for span in bus.spans(role).values())
+        for role, topic in topic_table().items()
+        if topic.per_pipeline and names.topic(role) in there
+    }
+    groups = tuple(group for group in admin.groups(f"{names.namespace}freshet.") if _is_ours(group, names))
+    now_ms = SystemClock().now_ms()
+    beating = {
+        key
+        for key, at in newest(facts, WorkerState).items()
+        if not at.message.leaving and now_ms - at.timestamp_ms <= _SILENT_MS
+    }
+    active = [
+        _worded(group, member)
+        for group in groups
+        for member in admin.members(group)
+        if not member.instance or _worker_of(member, names) in beating
+    ]
+    return Remains(
+        topics,
+        groups,
+        sum(at.message.pipeline == names.pipeline for at in newest(facts, PipelineRecord).values()),
+        sum(at.message.pipeline == names.pipeline for at in newest(facts, ModelVersion).values()),
+        sum(at.message.pipeline == names.pipeline for at in newest(facts, Rollout).values()),
+        tuple(sorted(active)),
+    )
+
+
+def delete_pipeline(cluster: Cluster, *, say: Callable[[str], object] = lambda _: None) -> list[str]:
+    """Delete a pipeline with its topics, groups, specifications, versions and epochs; blocks until all of it is gone.
+
+    What is interrupted, or fails half-way, is finished by the next call. Artifacts stay: other pipelines may have the
+    same bytes. Returns the groups that Kafka lets go of only later, when it counts no member to them any more: they
+    hold nothing that matters. Raises PipelineInUseError, having changed nothing, while members are active.
+    """
+    found = remains(cluster)
+    if found.active:
+        raise PipelineInUseError(
+            f"services of pipeline {cluster.names.pipeline!r} still run: {', '.join(found.active)}. Stop them first "
+            "(Ctrl-C, or SIGTERM to each), then delete it."
+        )
+    say("taking the specification and what belongs to it off the topics")
+    withdraw_pipeline(cluster.bus(), cluster.names)
+    _forget_decisions(cluster, say)
+    admin = cluster.groups()
+    say(f"deleting {len(found.topics)} topics")
+    admin.delete(found.topics)
+    return admin.delete_groups(found.groups)
+
+
+def delete_namespace(cluster: Cluster) -> None:
+    """Delete every topic and group whose name begins with the namespace: for demos that made it up for themselves.
+
+    Its services must have ended. Raises ValueError for no namespace, which would be everything there is.
+    """
+    namespace = cluster.names.namespace
+    if not namespace:
+        raise ValueError("only a namespace of one's own can be deleted as a whole.")
+    admin = cluster.groups()
+    admin.delete([name for name in admin.names() if name.startswith(namespace)])
+    admin.delete_groups(admin.groups(namespace))
+
+
+def decided(bus: Bus, pipeline: str) -> int:
+    """How many records of versions and epochs the registry has of a pipeline."""
+    facts = read(bus, "models", "rollouts")
+    models = sum(at.message.pipeline == pipeline for at in newest(facts, ModelVersion).values())
+    return models + sum(at.message.pipeline == pipeline for at in newest(facts, Rollout).values())
+
+
+def _is_ours(group: str, names: TopicNames) -> bool:
+    service = group[len(names.namespace) :].split(".")[1]
+    return group == names.group(service)
+
+
+def _worker_of(member: Member, names: TopicNames) -> str:
+    """The name of the worker in that fixed slot: a slot stays a member for a while after its worker has ended."""
+    service, _, slot = member.instance.partition("-")
+    return names.worker(service, slot)
+
+
+def _worded(group: str, member: Member) -> str:
+    return f"{member.instance or member.client} on {member.host} (group {group})"
+
+
+def _forget_decisions(cluster: Cluster, say: Callable[[str], object]) -> None:
+    """Wait until the registry has withdrawn its records; where none runs, take its place for as long as that takes.
+
+    Taking over its transactional id is what every new registry does: one that only hung finds itself fenced.
+    """
+    bus, pipeline = cluster.bus(""), cluster.names.pipeline
+    if _within(_REGISTRY_S, lambda: not decided(bus, pipeline)):
+        return
+    say("no registry is running: this command takes the versions and epochs off the topics itself")
+    with _quiet_logs():
+        loop = DeciderLoop(
+            _Deletion(pipeline),
+            bus,
+            bus.names,
+            service="registry",
+            jobs=InlineJobs(no_jobs),
+            clock=SystemClock(),
+            metrics=Metrics(),
+        )
+
+        def turned() -> bool:
+            loop.step(_POLL_S)
+            return not decided(bus, pipeline)
+
+        try:
+            gone = _within(_STAND_IN_S, turned)
+        finally:
+            loop.close()
+    if not gone:
+        raise RetriableError(
+            f"the versions of {pipeline} could not be withdrawn within {_STAND_IN_S:.0f} s. Try again."
+        )
+
+
+class _Deletion(RegistryDecider):
+    """The registry's core that does nothing but forget one deleted pipeline."""
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__()
+        self._only = pipeline
+
+    def pipelines(self) -> list[str]:
+        """See `Decider`."""
+        return [self._only]
+
+    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start]:  # noqa: ARG002
+        """See `Decider`."""
+        return [*forget_deleted(self._pipelines.state(pipeline))]
+
+
+def _within(seconds: float, holds: Callable[[], object]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+@contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """A command tells what it does in sentences; the loop's log lines are for services."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

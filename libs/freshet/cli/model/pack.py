@@ -1,0 +1,165 @@
+"""`freshet model pack`: a trained estimator becomes a bundle."""
+
+import csv
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from freshet.cli.model.sample import Sample, read_expected, read_sample
+from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, emit, reporting, say
+from freshet.cli.target import target
+from freshet.models.classes import Labels
+from freshet.models.contract import TOLERANCE
+from freshet.models.errors import ModelError
+from freshet.models.pack import Packed, inputs_for
+from freshet.models.pack import pack as pack_model
+from freshet.models.saved import check_saved, is_pickle, load_saved
+from freshet.pipeline import PipelineSpec
+
+
+@reporting
+def pack(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A pickled estimator (.pkl, .joblib), LightGBM's .txt, or .onnx.")
+    ],
+    pipeline: Annotated[str, typer.Option(metavar="FOLDER|NAME", help="Its folder, or its name if it is published.")],
+    sample: Annotated[Path, typer.Option(metavar="ROWS.csv", help="Rows like those it will see: events, or features.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to write the bundle.")],
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,C", help="The features that it reads, in its order, if it remembers no names."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=CLASS|CLASS",
+            help="The class that a label of the model stands for; of two labels, that of the second (1, True) will do.",
+        ),
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The sample's column of classes; by default the one that fits.")
+    ] = None,
+    expected: Annotated[
+        Path | None,
+        typer.Option(metavar="SCORES.csv", help="For .onnx: its trainer's scores of the sample, a column per class."),
+    ] = None,
+    output_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="For .onnx with several outputs: the one with the scores.")
+    ] = None,
+    max_gap: Annotated[
+        float, typer.Option(metavar="GAP", min=0, help="How far its scores may lie from the original's.")
+    ] = TOLERANCE,
+    lineage: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=TEXT", help="Where it comes from, such as training_set=SHA256.")
+    ] = None,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Turn a model into ONNX, prove that it still answers alike, and write the bundle that `model publish` takes.
+
+    A pickle runs whatever it holds: pack only files of your own, on your own machine. Bundles hold none.
+    """
+    _check_file(file, expected)
+    spec, schema = target(pipeline, bootstrap, namespace)
+    model = _load(file)
+    names = inputs_for(model, spec, None if columns is None else next(csv.reader([columns]))).names
+    found = read_sample(sample, spec, schema, names, label_column)
+    say(_about(found, len(names)))
+    packed = pack_model(
+        model,
+        found.rows,
+        spec,
+        inputs=None if columns is None else names,
+        labels=_labels(label, spec),
+        truths=found.truths,
+        expected=None if expected is None else read_expected(expected, spec, len(found.rows)),
+        output_name=output_name,
+        lineage=_pairs(lineage),
+        max_gap=max_gap,
+    )
+    packed.bundle.save(output)
+    for note in packed.notes:
+        say(note)
+    emit(_document(packed, output), _sentence(packed, output), as_json=as_json)
+
+
+def _check_file(file: Path, expected: Path | None) -> None:
+    """Say what can be said before libraries are loaded."""
+    try:
+        check_saved(file)
+    except ModelError as error:
+        raise CommandError(error.detail, Exit.USAGE) from error
+    if expected is not None and file.suffix != ".onnx":
+        raise CommandError("--expected is for .onnx files: any other model is asked itself.", Exit.USAGE)
+
+
+def _load(file: Path) -> object:
+    if is_pickle(file):
+        say(f"unpickling {file}: this runs code that the file names, so it must be yours")
+    try:
+        return load_saved(file)
+    except ModelError as error:
+        raise CommandError(error.detail, Exit.USAGE) from error
+
+
+def _about(sample: Sample, width: int) -> str:
+    labels = f", labelled in column {sample.label}" if sample.label else ""
+    return f"{len(sample.rows):,} sample rows of {width} features{labels}"
+
+
+def _labels(texts: list[str] | None, spec: PipelineSpec) -> Labels | None:
+    """Classes by label, or the one class that the second label stands for."""
+    texts, classes = texts or [], spec.target.classes
+    alone = [text for text in texts if text in classes]
+    if len(alone) == 1 == len(texts):
+        return alone[0]
+    pairs = {}
+    for text in texts:
+        label, _, name = text.rpartition("=")
+        while label and name not in classes and "=" in label:  # a class may hold an equals sign
+            label, _, more = label.rpartition("=")
+            name = f"{more}={name}"
+        if not label or name not in classes:
+            raise CommandError(
+                f"--label {text} is neither LABEL=CLASS nor a class; the classes are {', '.join(classes)}.", Exit.USAGE
+            )
+        pairs[label] = name
+    return pairs or None
+
+
+def _pairs(texts: list[str] | None) -> dict[str, str]:
+    pairs = dict(text.partition("=")[::2] for text in texts or ())
+    if not all(pairs.values()):
+        raise CommandError(f"{(texts or [''])[0]!r} is not NAME=VALUE.", Exit.USAGE)
+    return pairs
+
+
+def _document(packed: Packed, output: Path) -> dict[str, Any]:
+    manifest, parity = packed.bundle.manifest, packed.parity
+    return {
+        "bundle": str(output),
+        "digest": manifest.digest,
+        "size_bytes": manifest.size_bytes,
+        "inputs": list(manifest.inputs),
+        "classes": list(manifest.classes),
+        "required": list(manifest.required),
+        "notes": list(packed.notes),
+        "parity": None
+        if parity is None
+        else {"rows": parity.rows, "gaps": dict(parity.gaps), "agreement": parity.agreement},
+    }
+
+
+def _sentence(packed: Packed, output: Path) -> str:
+    manifest, parity = packed.bundle.manifest, packed.parity
+    proof = (
+        f"on {parity.rows:,} rows its scores lie at most {parity.max_gap:.2g} from the original's: {parity.in_words()}"
+        if parity
+        else "there was no original to compare it with (--expected compares it with its trainer's scores)"
+    )
+    return (
+        f"packed {manifest.trainer} as {manifest.digest[:12]} ({manifest.size_bytes / 1024:,.0f} KiB): {proof}.\n"
+        f"Next: freshet model publish {output}"
+    )

@@ -1,0 +1,214 @@
+"""What every command shares: where Kafka is, what goes to stdout and stderr, and how an error ends the process.
+
+Data go to stdout, as a table or with `--json` as one document; progress and errors go to stderr.
+"""
+
+import functools
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from freshet.contracts.errors import FreshetError
+from freshet.contracts.topics import TopicNames
+from freshet.lab.endpoint import load
+from freshet.lab.server_files import StateFolder
+from freshet.pipeline import PipelineError
+from freshet.pipeline.record import PipelineConflictError
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import RetriableError, RightsError
+from freshet.runtime.provision import TopicConflictError
+from freshet.runtime.settings import BOOTSTRAP_VARIABLE, Settings, SettingsError, load_settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_PIPED_WIDTH: Final = 240  # a file or pipe has no width; cut no cell there
+_TIMEOUT_S: Final = 5.0  # a person waits
+
+
+class Exit(IntEnum):
+    """What a command's exit code means; stable, for scripts."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    CHECK = 4
+    CONFLICT = 5
+    INTERRUPTED = 130
+
+
+class CommandError(FreshetError):
+    """An error that names its exit code."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+Bootstrap = Annotated[
+    str | None,
+    typer.Option(
+        "--bootstrap",
+        envvar=BOOTSTRAP_VARIABLE,
+        metavar="HOST:PORT,…",
+        help="Kafka's address. By default the local broker of this folder.",
+    ),
+]
+Namespace = Annotated[
+    str, typer.Option(envvar="FRESHET_NAMESPACE", metavar="PREFIX", help="Prefix of all names, such as `dev.`.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A Kafka cluster and the namespace on it."""
+
+    bootstrap_servers: str
+    namespace: str
+    client: dict[str, str] = field(repr=False)
+    """Further client settings, such as TLS and SASL."""
+    admin: KafkaAdmin
+
+    def names(self, pipeline: str = "") -> TopicNames:
+        """Physical names, for one pipeline or for control topics only."""
+        return TopicNames(self.namespace, pipeline)
+
+    def bus(self, pipeline: str = "") -> KafkaBus:
+        """A bus for one pipeline, or for control topics only."""
+        return KafkaBus(self.bootstrap_servers, self.names(pipeline), extra=self.client)
+
+
+def connect(bootstrap: str | None, namespace: str = "") -> Connection:
+    """The cluster that the options, the environment or this folder's local broker name; raises UnreachableError.
+
+    Security settings come from FRESHET_KAFKA, as for the services.
+    """
+    found = settings(bootstrap, namespace=namespace)
+    # the client repeats ten times a second what an error will say once
+    logging.getLogger("freshet.kafka").setLevel(logging.CRITICAL)
+    admin = KafkaAdmin(found.bootstrap_servers, extra=found.kafka, timeout_s=_TIMEOUT_S)
+    admin.names()
+    return Connection(found.bootstrap_servers, namespace, found.kafka, admin)
+
+
+def settings(bootstrap: str | None, **given: object) -> Settings:
+    """What options, environment and this folder's local broker say, without asking any broker."""
+    try:
+        return load_settings(bootstrap or _local_broker(), **given)
+    except SettingsError as error:
+        raise CommandError(str(error), Exit.USAGE) from error
+
+
+def _local_broker() -> str:
+    here = Path.cwd()
+    known = load(StateFolder.of(here).endpoint)
+    if known is None:
+        above = next((folder for folder in here.parents if load(StateFolder.of(folder).endpoint) is not None), None)
+        hint = "start a broker here with `freshet local up`." if above is None else f"go to {above}, which has one."
+        raise CommandError(
+            f"no Kafka is named, and this folder has no local broker. Give --bootstrap or set {BOOTSTRAP_VARIABLE}; "
+            f"or {hint}",
+            Exit.UNREACHABLE,
+        )
+    if not known.alive:
+        raise CommandError(
+            "the local broker of this folder is not running. Start it with `freshet local up`.", Exit.UNREACHABLE
+        )
+    return known.bootstrap_servers
+
+
+def shown_text(text: str | bytes | None) -> str:
+    """Foreign text for one line of output: what is not printable is escaped as JSON has it, so that no terminal obeys
+    it and JSON stays JSON; bytes that are no UTF-8 become U+FFFD, None becomes empty.
+    """
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text or "")
+
+
+def shown_lines(text: str) -> str:
+    """`shown_text` of each line."""
+    return "\n".join(map(shown_text, text.split("\n")))
+
+
+class SafeTable(Table):
+    """A table whose cells may hold foreign text."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """See `Table`; text goes through `shown_lines`."""
+        super().add_row(*(shown_lines(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+
+def emit(document: Any, shown: RenderableType, *, as_json: bool) -> None:
+    """Print the command's result: the document as JSON, or else what a person reads."""
+    if as_json:
+        typer.echo(shown_lines(json.dumps(document, ensure_ascii=False, indent=2)))
+        return
+    shown = shown_lines(shown) if isinstance(shown, str) else shown
+    wide_console().print(shown, markup=False, soft_wrap=not isinstance(shown, Table))
+
+
+def wide_console(*, stderr: bool = False) -> Console:
+    """Where results are printed: as wide as the terminal, or else wide enough for every table."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPED_WIDTH)
+
+
+def table(*columns: str) -> Table:
+    """An empty table in the house style."""
+    made = SafeTable(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column)
+    return made
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    Console(stderr=True, highlight=False).print(shown_lines(text), markup=False, soft_wrap=True, style="dim")
+
+
+def fail(error: FreshetError | str, code: Exit = Exit.FAILURE, *, as_json: bool = False) -> NoReturn:
+    """Print an error on stderr, with `--json` also as the document on stdout, and end the command with this code."""
+    Console(stderr=True, highlight=False).print(
+        shown_lines(f"error: {error}"), markup=False, soft_wrap=True, style="red"
+    )
+    if as_json:
+        emit({"error": str(error), "exit_code": int(code)}, "", as_json=True)
+    raise typer.Exit(code)
+
+
+def exit_code(error: FreshetError) -> Exit:
+    """The exit code of an error."""
+    if isinstance(error, CommandError):
+        return error.code
+    if isinstance(error, SettingsError | RightsError):
+        return Exit.USAGE
+    if isinstance(error, RetriableError):
+        return Exit.UNREACHABLE
+    if isinstance(error, PipelineConflictError | TopicConflictError):
+        return Exit.CONFLICT
+    return Exit.CHECK if isinstance(error, PipelineError) else Exit.FAILURE
+
+
+def reporting(command: Callable[P, R]) -> Callable[P, R]:
+    """Decorates a command: what goes wrong is told in sentences, without a traceback, and gives the right exit code."""
+
+    @functools.wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return command(*arguments, **options)
+        except FreshetError as error:
+            fail(error, exit_code(error), as_json=bool(options.get("as_json")))
+
+    return run

@@ -1,0 +1,196 @@
+"""`freshet pipeline`: begin, check and list pipelines."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from freshet.cli.csv_events import CsvEvents
+from freshet.cli.features import write_features
+from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.pipeline_delete import delete
+from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding, Table
+from freshet.cli.target import target
+from freshet.contracts.errors import ContractError
+from freshet.operate.scaffold import Guess, infer_pipeline, template
+from freshet.pipeline import PipelineError, PipelineSpec, Problem, load_checked
+from freshet.pipeline.record import PipelineConflictError
+from freshet.runtime.bus.protocol import RetriableError
+from freshet.runtime.clock import SystemClock
+from freshet.runtime.provision import plan, refuse_conflicts
+from freshet.runtime.publishing import pipeline_records, review_pipeline
+
+app = typer.Typer(help="Pipelines: one folder per use case.", no_args_is_help=True)
+app.command()(delete)
+
+_SAMPLE_ROWS: Final = 1_000_000
+"""Rows of a table that decide what its columns are: all that a laptop's memory holds with ease."""
+
+
+@app.command()
+@reporting
+def check(
+    folder: Annotated[Path, typer.Argument(help="Holds pipeline.yaml and event.avsc.")],
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Find everything that is wrong with a pipeline's folder, as `file:line: message`; exits with 4 if something is.
+
+    Where a Kafka is named or runs in this folder, also what `freshet apply` would refuse there. Nothing is changed.
+    """
+    problems = _problems(folder) or _refusals(folder, bootstrap, namespace)
+    document = [{"file": problem.file, "line": problem.line, "message": problem.message} for problem in problems]
+    shown = "\n".join(str(problem) for problem in problems) or f"{folder} is in order."
+    emit(document, shown, as_json=as_json)
+    if problems:
+        raise typer.Exit(Exit.CHECK)
+
+
+@app.command()
+@reporting
+def new(
+    name: Annotated[str, typer.Argument(help="Small letters, digits and dashes.")],
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Guess the pipeline from this table.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="What is to be predicted.")] = None,
+    entity: Annotated[str | None, typer.Option(metavar="COLUMN", help="What an event is about.")] = None,
+    event_id: Annotated[str | None, typer.Option(metavar="COLUMN", help="The event's unique id.")] = None,
+    event_time: Annotated[str | None, typer.Option(metavar="COLUMN", help="When it happened.")] = None,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", metavar="FOLDER", help="Where to write; by default NAME.")
+    ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    as_json: Json = False,
+) -> None:
+    """Write a first pipeline.yaml and event.avsc: a commented example, or guessed from a table. Overwrites nothing."""
+    folder = directory or Path(name)
+    if csv_file is None:
+        made = Guess(*template(name), [])
+    elif label is None:
+        raise CommandError("--csv needs --label, the column that is to be predicted.", Exit.USAGE)
+    else:
+        found = Table(csv_file, Dialect(delimiter, encoding, decimal))
+        for line in found.told:
+            say(line)
+        header, rows = found.titles, [row.cells for row in itertools.islice(found, _SAMPLE_ROWS)]
+        made = infer_pipeline(
+            name,
+            header,
+            rows,
+            label,
+            entity=entity,
+            event_id=event_id,
+            event_time=event_time,
+            now_ms=SystemClock().now_ms(),
+        )
+    written = [folder / file for file in ("pipeline.yaml", "event.avsc")]
+    if there := [path for path in written if path.exists()]:
+        raise CommandError(f"{there[0]} exists already. Choose another --dir, or move it away.", Exit.CONFLICT)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in zip(written, made[:2], strict=True):
+        path.write_text(text, encoding="utf-8")
+    for line in made.told:
+        say(line)
+    shown = f"wrote {written[0]} and {written[1]}; next: freshet up {folder}"
+    emit([str(path) for path in written], shown, as_json=as_json)
+
+
+@app.command()
+@reporting
+def features(
+    pipeline: Annotated[str, typer.Argument(metavar="FOLDER|NAME", help="Its folder, or its name if it is published.")],
+    csv_file: Annotated[Path, typer.Option("--csv", metavar="FILE", help="A table of events, as `replay` takes it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.csv", help="Where to write the features.")],
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="The truth, copied as the last column.")] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Compute a table's features exactly as ingestion will, for you to train a model on.
+
+    Train on all columns in this order, or on some of them by name. A feature without a value is an empty cell.
+    """
+    spec, schema = target(pipeline, bootstrap, namespace)
+    source = CsvEvents(csv_file, spec, schema, label=label, dialect=Dialect(delimiter, encoding, decimal))
+    for line in (*source.table.told, *source.survey.told):
+        say(line)
+    rows, left_out = write_features(output, spec, schema, source, label)
+    document = {
+        "file": str(output),
+        "rows": rows,
+        "left_out": left_out + source.survey.left_out,
+        "unlabelled": source.survey.unlabelled,
+        "features": list(spec.feature_names),
+    }
+    shown = f"wrote {rows:,} rows of {len(spec.feature_names)} features to {output}"
+    emit(document, f"{shown}; {left_out:,} with an infinite one are left out." if left_out else shown, as_json=as_json)
+
+
+@app.command("list")
+@reporting
+def list_command(bootstrap: Bootstrap = None, namespace: Namespace = "", as_json: Json = False) -> None:
+    """List published pipelines with the number of their newest specification."""
+    connection = connect(bootstrap, namespace)
+    records = pipeline_records(connection.bus())
+    shown = table("pipeline", "number", "partitions", "features", "predicts", "event schema")
+    document = []
+    for name, record in sorted(records.items()):
+        spec = PipelineSpec.parse(record.spec)
+        row = {
+            "pipeline": name,
+            "number": record.number,
+            "partitions": spec.partitions,
+            "features": len(spec.feature_names),
+            "predicts": list(spec.target.classes) or spec.target.kind,
+            "event_schema_id": record.event_schema_id,
+        }
+        document.append(row)
+        predicts = ", ".join(spec.target.classes) or "a value"
+        shown.add_row(
+            name,
+            str(record.number),
+            str(spec.partitions),
+            str(len(spec.feature_names)),
+            predicts,
+            str(record.event_schema_id),
+        )
+    empty = "No pipeline is published here. Publish one with `freshet apply -f FOLDER`."
+    emit(document, shown if records else empty, as_json=as_json)
+
+
+def _refusals(folder: Path, bootstrap: str | None, namespace: str) -> list[Problem]:
+    """Why `apply` would refuse a folder that is in order by itself, by what is published and by the topics there."""
+    spec, text, schema = load_checked(folder)
+    try:
+        connection = connect(bootstrap, namespace)
+        review_pipeline(connection.bus(spec.pipeline), namespace, spec, text, schema)
+        refuse_conflicts(plan(connection.admin, namespace, [(spec.pipeline, spec.partitions)]), adopt=False)
+    except ContractError as error:
+        reasons = error.reasons if isinstance(error, PipelineConflictError) else (str(error),)
+        return [_refusal(folder, reason) for reason in reasons]
+    except (CommandError, RetriableError) as error:
+        say(f"not compared with what is published: {error}")
+    return []
+
+
+def _refusal(folder: Path, reason: str) -> Problem:
+    event = "event.avsc"
+    file = event if reason.startswith(f"{event}: ") else "pipeline.yaml"
+    return Problem(0, reason.removeprefix(f"{event}: "), str(folder / file))
+
+
+def _problems(folder: Path) -> list[Problem]:
+    try:
+        load_checked(folder)
+    except PipelineError as error:
+        return [replace(found, file=str(folder / Path(found.file).name)) for found in error.problems]
+    return []

@@ -1,0 +1,159 @@
+"""Any record on Freshet's topics as something that a person, or `jq`, can read."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from freshet.avro import Column, Columns, Decoder, Strings, control, frame_ids
+from freshet.avro.schemas import Schema, schema_lock
+from freshet.contracts import topic_id
+from freshet.contracts.batch import Batch, Headers, Record, read_headers
+from freshet.contracts.errors import ContractError
+from freshet.contracts.messages import PipelineRecord
+from freshet.operate.event_values import plain
+from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.reading import everything
+
+_MAX_BYTES: Final = 4 << 20
+_SHOWN_BYTES: Final = 64
+_TOPICS: Final = ("features_topic", "source_topic")
+
+
+class Readable:
+    """Decodes records of every topic. Never raises for a record's sake: what cannot be read is shown as bytes."""
+
+    def __init__(self, event_schemas: Mapping[int, Schema]) -> None:
+        """`event_schemas` are those of the users' events, by id; ours are known."""
+        self._schemas = {entry.id: entry.schema for entry in schema_lock()} | dict(event_schemas)
+        self._decoders: dict[int, Decoder] = {}
+
+    def rows(self, batch: Batch) -> list[dict[str, Any]]:
+        """One JSON object per record: place, time, key, value and, where it has any, headers."""
+        values = self.values(batch.role, batch.values)
+        return [_row(record, value) for record, value in zip(batch.records, values, strict=True)]
+
+    def values(self, role: str, values: Sequence[bytes | None]) -> list[Any]:
+        """The values of one topic's records as JSON values, in order."""
+        if role in control.CONTROL_ROLES:
+            return [_control(role, value) for value in values]
+        if role == "artifacts":
+            return [_digest(value) for value in values]
+        shown: list[Any] = [_unframed(value) for value in values]
+        ids, _ = frame_ids(values)
+        for schema_id in set(ids.tolist()) & set(self._schemas):
+            rows = np.flatnonzero(ids == schema_id).tolist()
+            for row, value in zip(rows, self._avro(schema_id, [values[row] for row in rows]), strict=True):
+                shown[row] = value
+        return shown
+
+    def _avro(self, schema_id: int, values: list[bytes | None]) -> list[Any]:
+        if schema_id not in self._decoders:
+            self._decoders[schema_id] = Decoder(self._schemas[schema_id], max_bytes=_MAX_BYTES)
+        decoded = self._decoders[schema_id].decode(values)
+        shown: list[Any] = [None] * len(values)
+        for row, record in zip(decoded.good.tolist(), _records(decoded.columns, decoded.good.size), strict=True):
+            shown[row] = record
+        for bad in decoded.bad:
+            shown[bad.row] = {"undecodable": bad.reason, "detail": bad.detail, **_bytes(values[bad.row] or b"")}
+        return shown
+
+
+def readable(bus: Bus) -> Readable:
+    """One that knows the event schemas of all published pipelines."""
+    return Readable(dict(_event_schemas(bus)))
+
+
+def _event_schemas(bus: Bus) -> Iterator[tuple[int, Schema]]:
+    """Those on the pipelines topic, by id; what is no pipeline record there is passed over."""
+    for batch in everything(bus, "pipelines"):
+        for value in filter(None, batch.values):
+            try:
+                record = control.decode("pipelines", value)
+                assert isinstance(record, PipelineRecord)
+                yield record.event_schema_id, json.loads(record.event_schema)
+            except (ContractError, ValueError):
+                continue
+
+
+def headers_of(headers: Headers | None) -> dict[str, str]:
+    """Headers as text; a value of null becomes empty."""
+    return {name: (value or b"").decode(errors="replace") for name, value in headers or ()}
+
+
+def finite(value: Any) -> Any:
+    """The same with NaN and infinities as text, which JSON has no numbers for, and bytes in short."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, bytes):
+        return _bytes(value)
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return value
+
+
+def _row(record: Record, value: Any) -> dict[str, Any]:
+    key = record.key()
+    row = {
+        "partition": record.partition(),
+        "offset": record.offset(),
+        "timestamp_ms": record.timestamp()[1],
+        "key": None if key is None else key.decode(errors="replace"),
+        "value": value,
+    }
+    headers = headers_of(read_headers(record))
+    return row | {"headers": headers} if headers else row
+
+
+def _records(columns: Columns, rows: int) -> list[dict[str, Any]]:
+    names, values = list(columns), [_plain(name, column) for name, column in columns.items()]
+    return [{name: finite(column[row]) for name, column in zip(names, values, strict=True)} for row in range(rows)]
+
+
+def _plain(name: str, column: Column) -> list[Any]:
+    """A column as Python values; a topic's id as Kafka's own tools show it."""
+    if name in _TOPICS and isinstance(column, Strings) and (column.lengths == topic_id.SIZE).all():
+        return [topic_id.to_text(value) for value in column.tobytes()]
+    return plain(column)
+
+
+def _control(role: str, value: bytes | None) -> Any:
+    if value is None:
+        return None
+    try:
+        return finite(control.decode(role, value).model_dump())
+    except ContractError as error:
+        return {"undecodable": "not a control record", "detail": str(error), **_bytes(value)}
+
+
+def _digest(value: bytes | None) -> Any:
+    return None if value is None else {"bytes": len(value), "sha256": hashlib.sha256(value).hexdigest()}
+
+
+def _unframed(value: bytes | None) -> Any:
+    if value is None:
+        return None
+    try:
+        return finite(json.loads(value))
+    except (ValueError, RecursionError):
+        return {"undecodable": "neither a known schema id nor JSON", **_bytes(value)}
+
+
+def _bytes(value: bytes) -> dict[str, Any]:
+    shown = value[:_SHOWN_BYTES].hex()
+    return {"bytes": len(value), "hex": shown + ("…" if len(value) > _SHOWN_BYTES else "")}
+
+
+def hexdump(value: bytes, limit: int = 256) -> list[str]:
+    """Lines of sixteen bytes, as `xxd` prints them; long values are cut."""
+    lines = []
+    for start in range(0, min(len(value), limit), 16):
+        part = value[start : start + 16]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
+        lines.append(f"  {start:06x}  {part.hex(' '):<47}  {text}")
+    return [*lines, f"  … {len(value) - limit} bytes more"] if len(value) > limit else lines

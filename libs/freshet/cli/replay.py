@@ -1,0 +1,127 @@
+"""`freshet replay`: the rows of a CSV file as live events, some of them spoiled, and their labels later."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from freshet.cli.control import published
+from freshet.cli.csv_events import CsvEvents, Survey
+from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding
+from freshet.lab.corruption import KINDS
+from freshet.lab.load import Events, Load, Sent, after, first
+from freshet.runtime.clock import SystemClock
+
+_INTERRUPTED: Final = 130
+
+
+@reporting
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv[.gz]", help="Its first line names the columns.")],
+    pipeline: Annotated[str, typer.Option(help="Columns go to this pipeline's event fields by name.")],
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="Events per second; as fast as possible by default.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Stop after so many; all by default.")] = None,
+    corrupt: Annotated[str, typer.Option(metavar="5%", help="Spoil this share of the events.")] = "0%",
+    corrupt_kind: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help=f"Spoil in these ways only; of {', '.join(KINDS)}.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column with the truth, sent as feedback.")
+    ] = None,
+    skip: Annotated[int, typer.Option(min=0, help="Leave out the first so many events: an earlier try sent them.")] = 0,
+    labels_after: Annotated[int, typer.Option(min=0, help="Send a label after so many more events.")] = 0,
+    entities: Annotated[int, typer.Option(min=1, help="Different entities, where the file has none.")] = 100,
+    seed: Annotated[int, typer.Option(help="Spoils the same events in the same way.")] = 0,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Publish each row as an event; where the file has no event id, entity or event time, they are filled in."""
+    share = _share(corrupt)
+    connection = connect(bootstrap, namespace)
+    found = published(connection.bus(), pipeline)
+    source = CsvEvents(
+        file, found.spec, found.schema, label=label, entities=entities, dialect=Dialect(delimiter, encoding, decimal)
+    )
+    if source.unused:
+        say(f"columns that no event field is named after: {', '.join(source.unused)}")
+    for line in (*source.table.told, *source.survey.told):
+        say(line)
+    producer = connection.bus(pipeline).producer()
+    try:
+        load = Load(
+            producer,
+            found.spec,
+            found.schema,
+            found.record.event_schema_id,
+            SystemClock(),
+            rate=rate,
+            corrupt_share=share,
+            corrupt_kinds=corrupt_kind or None,
+            labels_after=None if label is None else labels_after,
+            seed=seed,
+        )
+        if share and "unknown_schema" in load.corrupt_kinds:
+            say("events with an unknown schema id hold their partition for a minute: `freshet apply` may be on its way")
+        sent, interrupted = _publish(load, first(after(source, skip), rows), rows, skip)
+    finally:
+        producer.close()
+    emit(_document(sent, source.survey), _sentence(sent), as_json=as_json)
+    if interrupted:
+        raise typer.Exit(_INTERRUPTED)
+
+
+def _publish(load: Load, source: Iterator[Events], rows: int | None, skip: int) -> tuple[Sent, bool]:
+    """Send everything with a bar on stderr; whether Ctrl-C ended it early."""
+    sent = Sent()
+    columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:,.0f}/s"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("events", total=rows, rate=0.0)
+        try:
+            for sent in load.publish(source):
+                bar.update(task, completed=sent.events, rate=sent.per_s)
+        except KeyboardInterrupt:
+            load.send_last_labels(sent)
+            say(f"interrupted. Go on where this ended with --skip {skip + sent.events}.")
+            return sent, True
+        except BaseException:
+            say(f"{sent.events:,} events were sent before this. Go on where it ended with --skip {skip + sent.events}.")
+            raise
+    return sent, False
+
+
+def _share(text: str) -> float:
+    number = text.removesuffix("%")
+    try:
+        share = float(number) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise CommandError(f"--corrupt {text!r} is not a share; write 5% or 0.05.", Exit.USAGE)
+    return share
+
+
+def _document(sent: Sent, survey: Survey) -> dict[str, Any]:
+    return {
+        "left_out": survey.left_out,
+        "unlabelled": survey.unlabelled,
+        "events": sent.events,
+        "corrupted": dict(sorted(sent.corrupted.items())),
+        "labels": sent.labels,
+        "events_per_s": round(sent.per_s, 1),
+    }
+
+
+def _sentence(sent: Sent) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(sent.corrupted.items()))
+    spoiled = f", {sum(sent.corrupted.values())} of them spoiled ({kinds})" if kinds else ""
+    return f"{sent.events:,} events sent{spoiled}; {sent.labels:,} labels; {sent.per_s:,.0f} events/s."

@@ -1,0 +1,163 @@
+"""The schemas topic as a schema registry that is only read, for clients that know Confluent's HTTP interface."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from fastavro.schema import expand_schema, to_parsing_canonical_form
+
+from freshet.avro.schema_records import Key, SchemaRecord
+from freshet.contracts.errors import FreshetError
+from freshet.runtime.http import WebServer
+
+Answer = tuple[int, Any]
+"""HTTP status and JSON document."""
+
+_STALE_S: Final = 2.0
+_BODY_BYTES: Final = 1 << 20
+_TYPE: Final = "application/vnd.schemaregistry.v1+json"
+_REASONS: Final = {200: "OK", 404: "Not Found", 413: "Content Too Large", 422: "Unprocessable Entity"}
+
+
+def answer(method: str, path: str, body: bytes, table: Mapping[Key, SchemaRecord]) -> Answer:
+    """What the registry says to a request (its path decoded), from these schemas alone. Changes nothing."""
+    match method, [part for part in path.split("/") if part]:
+        case "GET", []:
+            found: Answer = (200, {})
+        case "GET", ["schemas", "types"]:
+            found = (200, ["AVRO"])
+        case "GET", ["schemas", "ids", identifier, *more]:
+            found = _by_id(identifier, more, table)
+        case "GET", ["subjects"]:
+            found = (200, sorted({subject for subject, _ in table}))
+        case "GET", ["subjects", subject, "versions", *version] if len(version) <= 1:
+            found = _versions(subject, version, table)
+        case "POST", ["subjects", subject]:
+            found = _same_schema(subject, body, table, (404, _error(40403, "Schema not found")))
+        case "POST", ["subjects", subject, "versions"]:
+            found = _same_schema(subject, body, table, _read_only(subject))
+        case "GET", ["config", *_]:
+            found = (200, {"compatibilityLevel": "FULL_TRANSITIVE"})
+        case "GET", ["mode", *_]:
+            found = (200, {"mode": "READONLY"})
+        case "GET", _:
+            found = (404, _error(404, "HTTP 404 Not Found: only schemas are served here, and only to be read."))
+        case _:
+            found = _read_only(path)
+    return found
+
+
+def _by_id(identifier: str, more: list[str], table: Mapping[Key, SchemaRecord]) -> Answer:
+    found = [record for record in table.values() if str(record.id) == identifier]
+    if not found:
+        return 404, _error(40403, f"Schema {identifier} not found")
+    match more:
+        case []:
+            return 200, {"schema": found[0].schema}
+        case ["schema"]:
+            return 200, json.loads(found[0].schema)
+        case ["subjects"]:
+            return 200, sorted({record.subject for record in found})
+        case ["versions"]:
+            return 200, [{"subject": record.subject, "version": record.version} for record in found]
+    return 404, _error(404, "HTTP 404 Not Found")
+
+
+def _versions(subject: str, version: list[str], table: Mapping[Key, SchemaRecord]) -> Answer:
+    found = {number: record for (of, number), record in sorted(table.items()) if of == subject}
+    if not found:
+        return 404, _error(40401, f"Subject '{subject}' not found.")
+    if not version:
+        return 200, list(found)
+    wanted = str(max(found)) if version[0] in ("latest", "-1") else version[0]
+    if not (wanted.isdecimal() and int(wanted) in found):
+        return 404, _error(40402, f"Version {version[0]} not found.")
+    return 200, _document(found[int(wanted)])
+
+
+def _same_schema(subject: str, body: bytes, table: Mapping[Key, SchemaRecord], otherwise: Answer) -> Answer:
+    try:
+        asked = _meaning(json.loads(json.loads(body)["schema"]))
+    except Exception:  # whatever fastavro says of what is no schema
+        return 422, _error(42201, "Invalid schema: the request holds no Avro schema under `schema`.")
+    known = [record for record in table.values() if record.subject == subject]
+    for record in reversed(known):
+        if _meaning(json.loads(record.schema)) == asked:
+            return 200, _document(record)
+    return otherwise if known or otherwise[0] == 422 else (404, _error(40401, f"Subject '{subject}' not found."))
+
+
+def _document(record: SchemaRecord) -> dict[str, Any]:
+    return {
+        "subject": record.subject,
+        "version": record.version,
+        "id": record.id,
+        "schemaType": "AVRO",
+        "schema": record.schema,
+    }
+
+
+def _meaning(schema: Any) -> tuple[str, list[str]]:
+    """What decides how bytes are written and understood: the canonical form, and the logical types that it leaves out.
+
+    Documentation, defaults and the order of keys may differ from what was applied.
+    """
+    return to_parsing_canonical_form(schema), list(_logical_types(expand_schema(schema)))
+
+
+def _logical_types(schema: Any) -> Iterable[str]:
+    if isinstance(schema, list):
+        for branch in schema:
+            yield from _logical_types(branch)
+    elif isinstance(schema, dict):
+        yield f"{schema.get('logicalType')} {schema.get('precision')} {schema.get('scale')}"
+        for part in (*schema.get("fields", ()), schema.get("type"), schema.get("items"), schema.get("values")):
+            yield from _logical_types(part)
+
+
+def _error(code: int, message: str) -> dict[str, Any]:
+    return {"error_code": code, "message": message}
+
+
+def _read_only(what: str) -> Answer:
+    why = f"{what}: this registry is only read. `freshet apply` publishes event schemas; a producer uses those as is."
+    return 422, _error(42205, why)
+
+
+class SchemaServer(WebServer):
+    """Serves the schemas that `load` reads, again where they may be out of date, until closed."""
+
+    def __init__(self, host: str, port: int, load: Callable[[], Mapping[Key, SchemaRecord]]) -> None:
+        """Listens at once; see `WebServer`."""
+        self._load, self._lock = load, threading.Lock()
+        self._table, self._loaded_s = load(), time.monotonic()
+        advice = "Give a --host of this machine and a --port that is free; 0 takes any."
+        super().__init__(host, port, self._answer, advice)
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        size_bytes = int(environ.get("CONTENT_LENGTH") or 0)
+        if size_bytes > _BODY_BYTES:
+            status, document = 413, _error(413, f"a request may have {_BODY_BYTES} bytes.")
+        else:
+            body = environ["wsgi.input"].read(size_bytes)
+            status, document = self._asked(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), body)
+        text = json.dumps(document, ensure_ascii=False).encode()
+        headers = [("Content-Type", _TYPE), ("Content-Length", str(len(text)))]
+        start_response(f"{status} {_REASONS.get(status, 'Error')}", headers)
+        return [text]
+
+    def _asked(self, method: str, path: str, body: bytes) -> Answer:
+        """An id never changes its schema; all else is looked up in schemas that are two seconds old at most."""
+        known = answer(method, path, body, self._table)
+        if known[0] == 200 and path.startswith("/schemas/ids/"):
+            return known
+        try:
+            with self._lock:
+                if time.monotonic() - self._loaded_s > _STALE_S:
+                    self._table, self._loaded_s = self._load(), time.monotonic()
+        except FreshetError as error:
+            return 500, _error(50001, f"the schemas topic cannot be read: {error}")
+        return answer(method, path, body, self._table)

@@ -1,0 +1,43 @@
+"""Times as people give and read them on the command line."""
+
+from datetime import UTC, datetime
+
+from freshet.cli.output import CommandError, Exit
+from freshet.pipeline import Duration
+
+
+def duration_ms(text: str, option: str) -> int:
+    """A length of time such as `90s` or `5m`; CommandError names the option."""
+    try:
+        return Duration.parse(text).ms
+    except ValueError as error:
+        raise CommandError(f"{option}: {error}.", Exit.USAGE) from error
+
+
+def since_ms(text: str, now_ms: int) -> int:
+    """`2h` (ago), or a moment such as 2026-05-01T12:00:00Z; milliseconds since 1970, 0 for no text."""
+    if not text:
+        return 0
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return now_ms - duration_ms(text, "--since")
+    return int((at if at.tzinfo else at.astimezone()).timestamp() * 1000)
+
+
+def clock_time(at_ms: int) -> str:
+    """A moment in UTC to the millisecond, as records are listed; as a number where no calendar reaches."""
+    try:
+        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return f"{at_ms} ms after 1970"
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def ago(at_ms: int, now_ms: int) -> str:
+    """How long ago, roughly."""
+    seconds = max(0, now_ms - at_ms) / 1000
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

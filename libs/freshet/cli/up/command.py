@@ -1,0 +1,229 @@
+"""`freshet up FOLDER`: apply, and run registry, ingestion and inference until Ctrl-C."""
+
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Annotated, Final
+
+import typer
+
+from freshet.avro.schemas import Schema
+from freshet.cli.apply import apply_folder
+from freshet.cli.control import newest, read
+from freshet.cli.output import (
+    Bootstrap,
+    CommandError,
+    Connection,
+    Exit,
+    Namespace,
+    connect,
+    reporting,
+    say,
+    settings,
+    shown_text,
+)
+from freshet.cli.up.merged_log import MergedLog, sentence
+from freshet.cli.up.services import REGISTRY, Planned, Services, plan
+from freshet.contracts.messages import Rollout
+from freshet.contracts.topics import TopicNames
+from freshet.lab import broker
+from freshet.lab.endpoint import free_port
+from freshet.lab.supervisor import Supervisor
+from freshet.pipeline import PipelineSpec, load_checked
+from freshet.runtime.main import EXIT_SETTINGS
+from freshet.runtime.settings import Settings, SettingsError
+from freshet.runtime.slot import hold_slot
+
+_TURN_S: Final = 0.2
+_TELL_S: Final = 20.0
+_LOCK_S: Final = 2.0
+_RIVALRY: Final = 3
+
+Checked = tuple[PipelineSpec, str, Schema]
+
+
+@reporting
+def up(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A pipeline's folder, or a folder of such.")],
+    workers: Annotated[int, typer.Option(min=1, help="How many inference processes.")] = 1,
+    http_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_000, help="First port for health and metrics, one each; free ones by default."),
+    ] = None,
+    registry: Annotated[
+        bool, typer.Option("--registry/--no-registry", help="Whether to run the registry, too.")
+    ] = True,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show every line of every log, not only what matters to everybody.")
+    ] = False,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+) -> None:
+    """Apply a pipeline, or all of a folder, and run what they need, with one log, until Ctrl-C ends all of it in order.
+
+    Without a Kafka named, the local broker of this folder is started; it stays when this ends. What dies is started
+    again, but a service that cannot run with its settings ends everything with its sentence and exit code 2. A second
+    Ctrl-C kills.
+    """
+    pipelines = [load_checked(found) for found in _folders(folder)]
+    started_broker = bootstrap is None
+    if bootstrap is None:
+        bootstrap = broker.up(Path.cwd(), say=say).bootstrap_servers
+    connection = connect(bootstrap, namespace)
+    for checked in pipelines:
+        record = apply_folder(connection, checked).record
+        say(f"{record.pipeline} is applied as number {record.number}; its event schema has id {record.event_schema_id}")
+    names = [spec.pipeline for spec, _, _ in pipelines]
+    first = http_port or settings(bootstrap, namespace=namespace).http_port
+    count = workers + 2
+    planned = plan(names, workers, [first + place if first else free_port() for place in range(count)])
+    run = _Run(connection, names, planned, with_registry=registry, verbose=verbose)
+    try:
+        run.until_stopped()
+    finally:
+        run.stop()
+        if started_broker:
+            say("the local broker keeps running with its data: `freshet local down` stops it.")
+
+
+def _folders(folder: Path) -> list[Path]:
+    if (folder / "pipeline.yaml").is_file():
+        return [folder]
+    found = sorted(path.parent for path in folder.glob("*/pipeline.yaml"))
+    if not found:
+        raise CommandError(
+            f"{folder} holds no pipeline.yaml, and no folder with one. `freshet pipeline new NAME` writes a first one.",
+            Exit.USAGE,
+        )
+    return found
+
+
+class _Run:
+    """From the start of the services to their end."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        names: Sequence[str],
+        planned: Sequence[Planned],
+        *,
+        with_registry: bool,
+        verbose: bool,
+    ) -> None:
+        self._connection, self._names, self._planned = connection, names, planned
+        self._wants_registry = with_registry
+        self._settings: Settings = settings(connection.bootstrap_servers, namespace=connection.namespace)
+        logs = Path(".local/logs") / f"up.{connection.namespace}{names[0]}"
+        env = {"KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers, "FRESHET_NAMESPACE": connection.namespace}
+        self._services = Services(Supervisor(logs, final={EXIT_SETTINGS}), planned, env)
+        self._log = MergedLog(logs, [one.name for one in planned], _show, verbose=verbose)
+        if not verbose:
+            say(f"starts, decisions, warnings and errors are shown here; everything is in {logs} (--verbose shows it)")
+        self._stop, self._hurry = threading.Event(), threading.Event()
+        self._lock: IO[str] | None = None
+        self._next_lock_s = self._next_tell_s = 0.0
+        self._told_rivals = False
+
+    def until_stopped(self) -> None:
+        """Start everything, show what it says, return on SIGINT or SIGTERM. Raises CommandError if one cannot run."""
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+        for one in self._planned:
+            if one.name != REGISTRY:
+                self._services.start(one.name)
+        ready = False
+        self._next_tell_s = time.monotonic() + _TELL_S
+        while not self._stop.wait(_TURN_S):
+            self._own_registry()
+            self._log.pump()
+            if (ended := self._services.unmendable()) is not None:
+                time.sleep(_TURN_S)  # its last line
+                self._log.pump()
+                raise CommandError(f"{ended[0]}: {sentence(self._log.last.get(ended[0], ''))}", Exit.USAGE)
+            ready = ready or self._told_ready()
+            self._look_for_rivals()
+
+    def stop(self) -> None:
+        """End all services in order, and wait; a second signal kills."""
+        self._stop.set()  # whatever it was that ended the run: from now on a signal means hurry
+        say("stopping; Ctrl-C once more kills")
+        self._services.stop(self._hurry)
+        self._log.pump()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _on_signal(self, *_: object) -> None:
+        (self._hurry if self._stop.is_set() else self._stop).set()
+
+    def _own_registry(self) -> None:
+        """Start the registry, unless another `freshet up` of this folder runs it; then as soon as that one ends."""
+        if not self._wants_registry or time.monotonic() < self._next_lock_s:
+            return
+        identity = TopicNames(self._settings.namespace).transactional_id(REGISTRY, "owner")
+        try:
+            self._lock = hold_slot(self._settings.state_dir, identity, "owner")
+        except SettingsError:
+            if not self._next_lock_s:
+                say("another process of this folder runs the registry: this one starts none until that ends.")
+            self._next_lock_s = time.monotonic() + _LOCK_S
+            return
+        self._wants_registry = False
+        self._services.start(REGISTRY)
+
+    def _look_for_rivals(self) -> None:
+        if not self._told_rivals and self._services.restarts(REGISTRY) >= _RIVALRY:
+            self._told_rivals = True
+            say(
+                f"the registry came back {_RIVALRY} times. If its log says that it was fenced, another one runs "
+                "on this Kafka, and they take turns: stop one of them, or use --no-registry here."
+            )
+
+    def _told_ready(self) -> bool:
+        waiting = self._services.waiting()
+        if not waiting:
+            typer.echo(_ready(self._connection, self._names, self._planned), err=True)
+            return True
+        if time.monotonic() > self._next_tell_s:
+            self._next_tell_s = time.monotonic() + _TELL_S
+            say("not ready yet: " + "; ".join(f"{name}: {why}" for name, why in waiting.items()))
+        return False
+
+
+def _show(line: str) -> None:
+    typer.echo(shown_text(line), err=True)
+
+
+def _ready(connection: Connection, pipelines: Sequence[str], planned: Sequence[Planned]) -> str:
+    """What a person can do now, with the commands to type."""
+    served = set[str]()
+    with suppress(Exception):  # a broker's hiccup must not end what runs
+        rollouts = newest(read(connection.bus(), "rollouts"), Rollout).values()
+        served = {at.message.pipeline for at in rollouts if at.message.phase == "live" and at.message.table}
+    lines = [""]
+    for name in pipelines:
+        names = connection.names(name)
+        lines.append(
+            f"ready: publish events to topic {names.topic('events')}; predictions on {names.topic('predictions')}"
+        )
+        options = f"--pipeline {name}" + (f" --namespace {connection.namespace}" if connection.namespace else "")
+        if name not in served:
+            lines += [
+                "  no model answers yet: events wait. In another terminal:",
+                f"    freshet model pack MODEL.joblib {options} --sample ROWS.csv -o bundle",
+                "    freshet model publish bundle",
+            ]
+        lines += [
+            f"    freshet predict ROW.json {options}",
+            f"    freshet replay ROWS.csv {options}",
+            f"    freshet topic tail predictions {options} -n 3",
+            f"    freshet model status {options}",
+        ]
+    lines += [
+        f"health and metrics: {', '.join(f'{one.name} {one.address}' for one in planned)}",
+        "Ctrl-C ends all.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,176 @@
+"""One event through the topics: sent, and followed to its features and its prediction, or to its dead letter."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from freshet.avro import take
+from freshet.avro.framed import FramedReader
+from freshet.client.errors import NotAnsweredError
+from freshet.contracts.batch import Batch, read_headers
+from freshet.operate.event_values import plain
+from freshet.operate.view import View
+from freshet.pipeline import PipelineSpec
+from freshet.runtime.bus.protocol import Bus, LogReader, Place
+
+_ROLES: Final = ("features", "predictions", "dead-letters")
+_READ_ROWS: Final = 5_000
+_POLL_S: Final = 0.2
+_SLOW_S: Final = 5.0
+_SILENT_MS: Final = 10_000
+"""A worker beats every 3 s."""
+_MAX_BYTES: Final = 4 << 20
+
+Position = tuple[int, int]
+"""Partition and offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Why an event was set aside, and where that is written: on `{p}.dead-letters`."""
+
+    reason: str
+    detail: str
+    service: str
+    position: Position
+
+
+@dataclass(slots=True)
+class Answer:
+    """What became of one event: features and a prediction, or a dead letter, at the latest behind its features."""
+
+    event_id: str
+    entity: str
+    event: Position
+    """Where the event lies on `{p}.events`; the other positions are of their own topics."""
+    features: dict[str, float] = field(default_factory=dict)
+    """By name; NaN for no value. Empty until there are some."""
+    features_at: Position | None = None
+    label: str = ""
+    """The class with the highest score; empty for a value."""
+    scores: list[float] = field(default_factory=list)
+    """One for each class in the pipeline's order, or the value."""
+    version: str = ""
+    epoch: int = 0
+    fallback: bool = False
+    """Whether the epoch's understudy answered."""
+    prediction_at: Position | None = None
+    letter: Letter | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more will come."""
+        return self.letter is not None or (self.prediction_at is not None and self.features_at is not None)
+
+
+class Follower:
+    """Reads what is written about an event from before it is sent; `close` it."""
+
+    def __init__(self, bus: Bus, spec: PipelineSpec) -> None:
+        self._bus, self._spec = bus, spec
+        starts = {Place(role, number): span.end for role in _ROLES for number, span in bus.spans(role).items()}
+        self._reader: LogReader = bus.reader(_ROLES, starts)
+        self._readers = {
+            "features": FramedReader.of("FeatureVector", max_bytes=_MAX_BYTES),
+            "predictions": FramedReader.of("Prediction", max_bytes=_MAX_BYTES),
+        }
+        self._letters: dict[tuple[str, int, int], Letter] = {}
+
+    def follow(self, answer: Answer, timeout_s: float, on_slow: Callable[[str], object]) -> None:
+        """Fill the answer in until it is complete. After 5 s `on_slow` is told, once, who is not there.
+
+        Raises NotAnsweredError when the time is over.
+        """
+        began = time.monotonic()
+        told = False
+        while not answer.complete:
+            waited_s = time.monotonic() - began
+            if waited_s > timeout_s:
+                raise NotAnsweredError(self._why(answer, waited_s))
+            if waited_s > _SLOW_S and not told:
+                on_slow(self._why(answer, waited_s))
+                told = True
+            for batch in self._reader.read(_READ_ROWS, min(_POLL_S, timeout_s)):
+                self._take(batch, answer)
+            places = [("events", *answer.event), *([("features", *answer.features_at)] if answer.features_at else [])]
+            answer.letter = next((self._letters[place] for place in places if place in self._letters), None)
+
+    def close(self) -> None:
+        """Free the reader."""
+        self._reader.close()
+
+    def _take(self, batch: Batch, answer: Answer) -> None:
+        if batch.role == "dead-letters":
+            for row, record in enumerate(batch.records):
+                place, letter = _letter(read_headers(record), (record.partition(), int(batch.offsets[row])))
+                self._letters[place] = letter
+            return
+        found = _row_of(self._readers[batch.role], batch, answer.event)
+        if found is None:
+            return
+        position, values = found
+        if batch.role == "features":
+            answer.features_at = position
+            answer.features = dict(zip(self._spec.feature_names, values["values"], strict=False))
+            return
+        answer.prediction_at = position
+        answer.label, answer.scores, answer.version = values["label"], values["scores"], values["version"]
+        answer.epoch, answer.fallback = int(values["epoch"]), bool(values["fallback"])
+
+    def _why(self, answer: Answer, waited_s: float) -> str:
+        view = View(self._bus, self._spec.pipeline)
+        try:
+            view.catch_up()
+            missing = who_is_missing(view, self._spec.pipeline, time.time_ns() // 1_000_000)
+        finally:
+            view.close()
+        come = "its features are there, but no prediction" if answer.features_at else "it has no features"
+        partition, offset = answer.event
+        return (
+            f"{come} after {waited_s:.0f} s (event {answer.event_id} at partition {partition}, offset {offset}). "
+            f"{' '.join(missing) or 'All services beat: they are behind with their work, or only starting.'}"
+        )
+
+
+def who_is_missing(view: View, pipeline: str, now_ms: int) -> list[str]:
+    """A sentence for each of those without whom no event is answered: ingestion, a model, inference."""
+    alive = {
+        worker.service
+        for key, worker in view.workers.items()
+        if not worker.leaving and now_ms - view.beats_ms[key] <= _SILENT_MS
+    }
+    missing = []
+    if "ingestion" not in alive:
+        missing.append(f"No ingestion runs: start `freshet run ingestion --pipelines {pipeline}`, or `freshet up`.")
+    if view.live is None or not view.live.table:
+        missing.append("No model answers yet: `freshet model publish` one, or promote one.")
+    if "inference" not in alive:
+        missing.append(f"No inference worker runs: start `freshet run inference --pipelines {pipeline}`.")
+    return missing
+
+
+def _row_of(reader: FramedReader, batch: Batch, event: Position) -> tuple[Position, Mapping[str, Any]] | None:
+    """The row that was made of this event, and where it lies."""
+    rows = reader.read(batch.values)
+    partitions, offsets = (np.asarray(rows.columns[f"source_{name}"]) for name in ("partition", "offset"))
+    hits = np.flatnonzero((partitions == event[0]) & (offsets == event[1]))
+    if not hits.size:
+        return None
+    at = int(rows.at[hits[-1]])
+    values = {name: plain(take(column, hits[-1:]))[0] for name, column in rows.columns.items()}
+    return (int(batch.partitions[at]), int(batch.offsets[at])), values
+
+
+def _letter(headers: Sequence[tuple[str, bytes | None]], position: Position) -> tuple[tuple[str, int, int], Letter]:
+    """Which input a dead letter is about, and what it says; a stranger's record is about none."""
+    told = {name: (value or b"").decode(errors="replace") for name, value in headers}
+    letter = Letter(
+        told.get("freshet.reason", ""), told.get("freshet.detail", ""), told.get("freshet.service", ""), position
+    )
+    numbers = [told.get(f"freshet.{name}", "") for name in ("partition", "offset")]
+    if not all(number.isdigit() for number in numbers):
+        return ("", -1, -1), letter
+    return (told.get("freshet.role", ""), int(numbers[0]), int(numbers[1])), letter

@@ -1,0 +1,199 @@
+"""Rows from Python as columns of a pipeline's event schema: dicts, columns, or a frame of pandas or Polars."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Any, Final
+
+import numpy as np
+
+from freshet.avro.event_fields import EventField, FieldKind, event_fields
+from freshet.avro.parsing import parse
+from freshet.avro.plan import Leaf, column_of, plan_of
+from freshet.avro.schemas import Schema
+from freshet.client.errors import RowError
+from freshet.pipeline import PipelineSpec
+
+Rows = Any
+"""A sequence of dicts, a mapping of columns, or an object with `columns` and `[name]`, such as a DataFrame."""
+
+_MISSING: Final = frozenset({"NAType", "NaTType"})
+"""What pandas calls its own kinds of nothing."""
+_INT64: Final = 1 << 63
+
+
+def event_columns(
+    rows: Rows, spec: PipelineSpec, schema: Schema, *, now_ms: int, new_id: Callable[[], str]
+) -> dict[str, Any]:
+    """The columns of these events, all of one length, in the schema's order.
+
+    A field that no row has is filled in: the event id with `new_id()` for each row, the event time with `now_ms`, else
+    the schema's default, or null. None and NaN are null where the field may be null. Times are datetimes, ISO 8601
+    text (both UTC if they name no zone), numpy's datetime64, or whole numbers in the field's own unit. Raises RowError
+    with the row and the field.
+    """
+    given = named_columns(rows)
+    fields, leaves = event_fields(schema), plan_of(parse(schema))
+    _refuse_strangers(given, fields)
+    count = _length(given, rows)
+    defaults = {declared["name"]: declared["default"] for declared in schema["fields"] if "default" in declared}
+    if count:
+        _refuse_gaps([leaf for leaf in leaves if leaf.name not in given and leaf.name not in defaults], spec, fields)
+    made: dict[str, Any] = {}
+    for leaf in leaves:
+        name, field = leaf.name, fields[leaf.name]
+        if name in given:
+            kind = "time" if name == spec.event_time else field.kind
+            values = [_value(field, kind, leaf, value, row) for row, value in enumerate(given[name])]
+        elif name == spec.event_id and field.kind == "text":
+            values = [new_id() for _ in range(count)]
+        elif name == spec.event_time:
+            values = [now_ms * field.ticks_per_ms] * count
+        else:
+            values = [defaults.get(name)] * count
+        made[name] = _column(leaf, values)
+    return made
+
+
+def named_columns(rows: Rows) -> dict[str, list[Any]]:
+    """The values of each column by its name; `outer.inner` for the field of a nested dict. RowError if ragged."""
+    if isinstance(rows, Mapping):
+        columns = {str(name): _listed(str(name), values) for name, values in rows.items()}
+    elif hasattr(rows, "columns"):
+        columns = {str(name): list(rows[name]) for name in rows.columns}
+    else:
+        return _transposed(list(rows))
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise RowError(f"the columns are not of one length: {lengths}.")
+    return columns
+
+
+def _listed(name: str, values: Any) -> list[Any]:
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise RowError(f"column {name!r} is one {type(values).__name__}, not a column: give a single row as [row].")
+    return list(values)
+
+
+def is_nothing(value: Any) -> bool:
+    """Whether a value stands for no value: None, NaN, or pandas' NA and NaT."""
+    if value is None or type(value).__name__ in _MISSING:
+        return True
+    if isinstance(value, np.datetime64):
+        return bool(np.isnat(value))
+    return isinstance(value, float | np.floating) and bool(value != value)  # noqa: PLR0124 - only NaN differs from itself
+
+
+def _transposed(rows: list[Any]) -> dict[str, list[Any]]:
+    flat = []
+    for row, values in enumerate(rows):
+        if not isinstance(values, Mapping):
+            raise RowError(f"row {row} is a {type(values).__name__}: give dicts, a dict of columns, or a DataFrame.")
+        flat.append(dict(_leaves(values, "")))
+    names = list(dict.fromkeys(name for values in flat for name in values))
+    return {name: [values.get(name) for values in flat] for name in names}
+
+
+def _leaves(values: Mapping[Any, Any], prefix: str) -> Iterable[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _refuse_strangers(given: Mapping[str, Any], fields: Mapping[str, EventField]) -> None:
+    strangers = [name for name in given if name not in fields]
+    if strangers:
+        near = get_close_matches(strangers[0], fields, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise RowError(f"the event has no field {strangers[0]!r}: {hint}It has {', '.join(fields)}.")
+
+
+def _refuse_gaps(absent: Sequence[Leaf], spec: PipelineSpec, fields: Mapping[str, EventField]) -> None:
+    """Absent fields must be nullable, or among those that are filled in."""
+    filled = {spec.event_time, *([spec.event_id] if fields[spec.event_id].kind == "text" else [])}
+    missing = [leaf.name for leaf in absent if leaf.null_branch is None and leaf.name not in filled]
+    if missing:
+        raise RowError(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: every event of "
+            f"{spec.pipeline} needs {'it' if len(missing) == 1 else 'them'}."
+        )
+
+
+def _length(given: Mapping[str, Sequence[Any]], rows: Rows) -> int:
+    return len(next(iter(given.values()))) if given else len(rows)
+
+
+def _column(leaf: Leaf, values: list[Any]) -> Any:
+    try:
+        return column_of(leaf, values)
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
+        raise RowError(f"field {leaf.name!r} cannot hold these values: {error}.") from error
+
+
+def _value(field: EventField, kind: FieldKind, leaf: Leaf, value: Any, row: int) -> Any:
+    if is_nothing(value) and leaf.null_branch is not None:
+        return None
+    if is_nothing(value) and kind != "float":
+        raise RowError(f"row {row}: field {field.name!r} has no value, and may not be null.")
+    what, read = _READERS.get(kind, ("", None))
+    if read is None:
+        return value
+    try:
+        return read(field, value)
+    except (ValueError, TypeError, OverflowError):
+        raise RowError(f"row {row}: field {field.name!r} holds {value!r}, which is not {what}.") from None
+
+
+def _whole(_: EventField, value: Any) -> int:
+    if isinstance(value, bool | np.bool_ | str | bytes) or int(value) != value or not -_INT64 <= int(value) < _INT64:
+        raise ValueError
+    return int(value)
+
+
+def _number(_: EventField, value: Any) -> float:
+    if isinstance(value, bool | np.bool_ | str | bytes):
+        raise ValueError
+    return float("nan") if value is None else float(value)
+
+
+def _boolean(_: EventField, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError
+    return bool(value)
+
+
+def _text(_: EventField, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return str(value)
+
+
+def _symbol(field: EventField, value: Any) -> str:
+    if value not in field.symbols:
+        raise ValueError
+    return str(value)
+
+
+def _ticks(field: EventField, value: Any) -> int:
+    if isinstance(value, np.datetime64):
+        return int(value.astype("datetime64[ns]").astype(np.int64)) * field.ticks_per_ms // 1_000_000
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+        since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+        micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        return micros * field.ticks_per_ms // 1000
+    return _whole(field, value)
+
+
+_READERS: Final[Mapping[str, tuple[str, Callable[[EventField, Any], Any]]]] = {
+    "integer": ("a whole number", _whole),
+    "float": ("a number", _number),
+    "boolean": ("True or False", _boolean),
+    "text": ("text", _text),
+    "enum": ("one of its symbols", _symbol),
+    "time": ("a time, such as 2026-05-01T12:00:00Z", _ticks),
+}

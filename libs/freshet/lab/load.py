@@ -1,0 +1,213 @@
+"""Publishes events at a steady rate, spoils some on the way, and sends their labels later."""
+
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final
+
+import numpy as np
+
+from freshet.avro import Column, Columns, Encoder, Strings, concat, take
+from freshet.avro.event_fields import event_fields
+from freshet.avro.schemas import Schema, current_schema, schema_id
+from freshet.contracts.arrays import Ints
+from freshet.lab.corruption import Corrupter
+from freshet.operate.event_values import event_encoder, plain
+from freshet.pipeline import PipelineSpec
+from freshet.runtime.bus.protocol import Producer, Send
+from freshet.runtime.clock import Clock
+from freshet.runtime.interrupts import interrupts_held
+
+BATCH_ROWS: Final = 1000  # a send waits for its acknowledgements: enough rows to be worth it, few enough to be quick
+_SENDS_PER_S: Final = 10
+_BEHIND_MS_MAX: Final = 1000.0  # after a stall the rate is kept, not made up for
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """Some events as columns of the event schema, all of one length, with their true labels ("" where none is known).
+
+    The event time may be left out: then each event gets the time at which it is sent.
+    """
+
+    columns: Columns
+    labels: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def part(self, rows: Ints) -> "Events":
+        """These rows."""
+        labels = None if self.labels is None else [self.labels[row] for row in rows.tolist()]
+        return Events({name: take(column, rows) for name, column in self.columns.items()}, labels)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Events"]) -> "Events":
+        """At least one part, one after the other; labels if all have them."""
+        labels = [part.labels for part in parts if part.labels is not None]
+        return cls(
+            {name: concat([part.columns[name] for part in parts]) for name in parts[0].columns},
+            list(chain.from_iterable(labels)) if len(labels) == len(parts) else None,
+        )
+
+
+def first(source: Iterable[Events], rows: int | None) -> Iterator[Events]:
+    """The first so many events of a source; all for None."""
+    left = rows
+    for events in source:
+        if left is not None and left < len(events):
+            yield events.part(np.arange(left))
+            return
+        left = None if left is None else left - len(events)
+        yield events
+        if left == 0:
+            return
+
+
+def after(source: Iterable[Events], rows: int) -> Iterator[Events]:
+    """A source without its first so many events."""
+    for events in source:
+        if rows < len(events):
+            yield events.part(np.arange(rows, len(events)))
+        rows = max(0, rows - len(events))
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was published so far."""
+
+    events: int = 0
+    """All events, spoiled ones included."""
+    corrupted: Counter[str] = field(default_factory=Counter)
+    labels: int = 0
+    began_ms: int = 0
+    now_ms: int = 0
+
+    @property
+    def per_s(self) -> float:
+        """Events per second since the first."""
+        return self.events * 1000 / max(1, self.now_ms - self.began_ms)
+
+
+class Load:
+    """The producers of one pipeline, for replays, demos and fault runs.
+
+    `rate` (events per second, None for as fast as acknowledged) and `corrupt_share` may be changed between steps.
+    Spoiled events get no label, as nobody knows what became of them.
+    """
+
+    def __init__(
+        self,
+        producer: Producer,
+        spec: PipelineSpec,
+        schema: Schema,
+        event_schema_id: int,
+        clock: Clock,
+        *,
+        rate: float | None = None,
+        corrupt_share: float = 0.0,
+        corrupt_kinds: Collection[str] | None = None,
+        labels_after: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        """`labels_after`: how many more events are published before a label is; None for no labels.
+
+        `corrupt_kinds`: of `corruption.KINDS`; None for all that fit the pipeline.
+        """
+        self.rate = rate
+        self.corrupt_share = corrupt_share
+        self._producer = producer
+        self._spec = spec
+        self._clock = clock
+        self._labels_after = labels_after
+        self._rng = np.random.default_rng(seed)
+        self._encode = event_encoder(spec, schema, event_schema_id)
+        self._corrupter = Corrupter(spec, schema, event_schema_id, corrupt_kinds)
+        self._feedback = Encoder(current_schema("Feedback"), schema_id("Feedback"))
+        self._ticks_per_ms = event_fields(schema)[spec.event_time].ticks_per_ms
+        self._unlabelled: deque[tuple[int, dict[str, Strings]]] = deque()
+        self._due_ms = self._last_ms = 0.0
+
+    @property
+    def corrupt_kinds(self) -> tuple[str, ...]:
+        """The ways in which events are spoiled."""
+        return self._corrupter.kinds
+
+    def publish(self, source: Iterable[Events]) -> Iterator[Sent]:
+        """Send all events of the source, then the labels that are left.
+
+        Yields at first and after each send, always the same object. Blocks while it waits for the rate and for
+        acknowledgements, so at most one batch is in flight. Raises FatalError or RetriableError; what was sent before
+        stays sent. A KeyboardInterrupt rises between two sends or while it waits for the rate: the object counts all
+        that was sent. Event times that we set never go back.
+        """
+        sent = Sent(began_ms=self._clock.now_ms())
+        self._due_ms = float(sent.began_ms)
+        yield sent
+        for events in source:
+            for part in self._parts(events):
+                self._wait(len(part))
+                with interrupts_held():  # what was sent is counted: who goes on later repeats nothing
+                    self._send(part, sent)
+                    self._send_labels(sent, all_of_them=False)
+                yield sent
+        self.send_last_labels(sent)
+        yield sent
+
+    def send_last_labels(self, sent: Sent) -> None:
+        """Send at once the labels that are still to come, for who ends early."""
+        self._send_labels(sent, all_of_them=True)
+
+    def _parts(self, events: Events) -> Iterator[Events]:
+        rows = np.arange(len(events))
+        while rows.size:
+            limit = BATCH_ROWS if self.rate is None else min(BATCH_ROWS, max(1, round(self.rate / _SENDS_PER_S)))
+            yield events.part(rows[:limit])
+            rows = rows[limit:]
+
+    def _wait(self, rows: int) -> None:
+        """Until the next send is due; the one after it is due when these rows have had their time."""
+        if self.rate is None:
+            return
+        now_ms = float(self._clock.now_ms())
+        self._due_ms = max(self._due_ms, now_ms - _BEHIND_MS_MAX)
+        if self._due_ms > now_ms:
+            self._clock.sleep((self._due_ms - now_ms) / 1000)
+        self._due_ms += rows * 1000 / self.rate
+
+    def _send(self, events: Events, sent: Sent) -> None:
+        columns = self._stamped(events)
+        values, kinds = self._corrupter.corrupt_some(self._rng, self.corrupt_share, self._encode(columns), columns)
+        event_ids, entities = (_text(columns[name]) for name in (self._spec.event_id, self._spec.entity))
+        self._producer.send(Send("events", entities.tobytes(), values))
+        sent.events += len(values)
+        sent.corrupted.update(kinds.values())
+        sent.now_ms = self._clock.now_ms()
+        known = events.labels or []
+        good = np.array([row for row, label in enumerate(known) if label and row not in kinds], np.int64)
+        if events.labels is not None and self._labels_after is not None and good.size:
+            labelled = {"event_id": event_ids, "entity": entities, "label": Strings.from_list(events.labels)}
+            due = sent.events + self._labels_after
+            self._unlabelled.append((due, {name: column.take(good) for name, column in labelled.items()}))
+
+    def _stamped(self, events: Events) -> Columns:
+        if self._spec.event_time in events.columns:
+            return events.columns
+        self._last_ms = max(self._last_ms, self._clock.now_ms())
+        now = np.full(len(events), int(self._last_ms) * self._ticks_per_ms, np.int64)
+        return {**events.columns, self._spec.event_time: now}
+
+    def _send_labels(self, sent: Sent, *, all_of_them: bool) -> None:
+        """Labels of events that enough others have followed."""
+        while self._unlabelled and (all_of_them or self._unlabelled[0][0] <= sent.events):
+            _, labelled = self._unlabelled.popleft()
+            rows = len(labelled["label"])
+            now_ms, first = np.full(rows, self._clock.now_ms(), np.int64), np.zeros(rows, np.int32)
+            values = self._feedback.encode({**labelled, "labelled_at": now_ms, "revision": first})
+            self._producer.send(Send("feedback", labelled["entity"].tobytes(), values))
+            sent.labels += rows
+
+
+def _text(column: Column) -> Strings:
+    return Strings.from_list(list(map(str, plain(column))))

@@ -1,0 +1,170 @@
+"""The files a single-node broker is started from, and the command that starts it."""
+
+import base64
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+READY_LINE: Final = "Kafka Server started"
+
+LOOPBACK: Final = "127.0.0.1"
+
+_JVM: Final = (
+    "-Xms64m",  # it grows where there is load; 256 MB from the start cost 60 MB at rest
+    "-Xmx512m",
+    "-XX:+UseSerialGC",  # one node on a laptop: a small, quick collector and compiler, no threads to spare
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+)
+
+_SERVER_PROPERTIES: Final = """\
+# Written by `freshet local up`; edits are overwritten. One node, broker and controller in one process.
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers={loopback}:{controller_port}
+listeners=PLAINTEXT://{loopback}:{client_port},CONTROLLER://{loopback}:{controller_port}
+advertised.listeners=PLAINTEXT://{loopback}:{client_port},CONTROLLER://{loopback}:{controller_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+controller.listener.names=CONTROLLER
+log.dirs={data}
+# One node: internal topics cannot be replicated.
+default.replication.factor=1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# Small and quick: the defaults are 50 partitions each and a cleaner buffer of 128 MB.
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+num.network.threads=2
+num.io.threads=4
+log.cleaner.threads=1
+log.cleaner.dedupe.buffer.size=2097152
+# A killed producer's open transaction hides everyone's later rows until this sweep finds it; the default is 10 s.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+# After a crash the controller, being the same process, still believes in its dead broker for this long: 9 s by default.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+# Records without content, by which followers of a controller measure their lag: here is none. The default is 500.
+metadata.max.idle.interval.ms=5000
+# A misspelt topic is an error, not a new topic.
+auto.create.topics.enable=false
+"""
+
+_LOG4J2_PROPERTIES: Final = f"""\
+# Written by `freshet local up`; edits are overwritten. Warnings, and the line "{READY_LINE}".
+rootLogger.level=warn
+rootLogger.appenderRef.console.ref=console
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=%d{{ISO8601}} %p %m (%c)%n%throwable
+logger.ready.name=kafka.server.KafkaRaftServer
+logger.ready.level=info
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """Where a broker keeps everything: `<root>/.local/kafka`. Absolute: the broker runs elsewhere."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, root: Path) -> "StateFolder":
+        return cls(root.resolve() / ".local" / "kafka")
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def properties(self) -> Path:
+        return self.path / "server.properties"
+
+    @property
+    def log4j2(self) -> Path:
+        return self.path / "log4j2.properties"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "broker.log"
+
+    @property
+    def endpoint(self) -> Path:
+        return self.path / "endpoint.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.path.with_name("kafka.lock")  # beside the folder, as `wipe` deletes the folder
+
+    @property
+    def formatted(self) -> bool:
+        return (self.data / "meta.properties").exists()
+
+    @property
+    def formatted_by(self) -> str | None:
+        """The Kafka that formatted the data; None if there are none, '' if it left no note."""
+        if not self.formatted:
+            return None
+        note = self._release_note
+        return note.read_text().strip() if note.exists() else ""
+
+    def note_release(self, kafka: str) -> None:
+        """Say which Kafka formats the data. Kafka itself notes only the layout, which has not changed for years."""
+        self._release_note.write_text(f"{kafka}\n")
+
+    @property
+    def _release_note(self) -> Path:
+        return self.path / "formatted-by"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that one start of a broker needs to know."""
+
+    state: StateFolder
+    client_port: int
+    controller_port: int
+    new_cluster: str
+    """The cluster id to format with, should the data folder be new."""
+
+    def write_settings(self) -> None:
+        """Write both settings files."""
+        self.state.data.mkdir(parents=True, exist_ok=True)
+        self.state.log4j2.write_text(_LOG4J2_PROPERTIES)
+        self.state.properties.write_text(
+            _SERVER_PROPERTIES.format(
+                loopback=LOOPBACK,
+                client_port=self.client_port,
+                controller_port=self.controller_port,
+                data=self.state.data,
+            )
+        )
+
+    def script(self, java: str, class_path: str, flags: tuple[str, ...] = ()) -> str:
+        """The shell line that becomes the broker; formats the data folder first if that was never done."""
+        state = self.state
+        common = [java, *_JVM, f"-Dlog4j2.configurationFile=file:{state.log4j2}"]
+        run = shlex.join([*common, *flags, "-cp", class_path, "kafka.Kafka", str(state.properties)])
+        if state.formatted:
+            return f"exec {run}"
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "-t", self.new_cluster]
+        format_it = shlex.join([*common, "-cp", class_path, *tool, "-c", str(state.properties)])
+        return f"{format_it} && exec {run}"
+
+
+def cluster_id(random: bytes) -> str:
+    """16 random bytes as Kafka writes a cluster id: 22 characters of url-safe base64.
+
+    Made here to save the start of a JVM. Never begins with `-`, which the format command takes for an option.
+    """
+    assert len(random) == 16
+    text = base64.urlsafe_b64encode(random).rstrip(b"=").decode()
+    return "A" + text[1:] if text.startswith("-") else text

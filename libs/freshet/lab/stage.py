@@ -1,0 +1,163 @@
+"""A whole Freshet for one pipeline on this machine: topics, services as supervised processes, and a view of them."""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from freshet.contracts.messages import Action as Asked
+from freshet.contracts.messages import Decision, Manifest, ModelVersion, Rollout
+from freshet.contracts.topics import TopicNames
+from freshet.lab.load import Load
+from freshet.lab.supervisor import Supervisor
+from freshet.operate import commands
+from freshet.operate.view import View
+from freshet.pipeline import load_folder
+from freshet.runtime.artifacts import publish_model
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import Committed, Place
+from freshet.runtime.clock import SystemClock
+from freshet.runtime.provision import provision
+from freshet.runtime.publishing import publish_pipeline
+from freshet.runtime.reading import everything
+
+_EXPIRY_MS = 120_000
+
+
+class Stage:
+    """Applies a pipeline folder, starts its services, and talks to them as any user would: over the topics."""
+
+    def __init__(self, bootstrap_servers: str, namespace: str, folder: Path, logs: Path, *, workers: int = 2) -> None:
+        # the client repeats ten times a second what `wait` will say once
+        logging.getLogger("freshet.kafka").setLevel(logging.CRITICAL)
+        self.spec, self._text, self.schema = load_folder(folder)
+        self.names = TopicNames(namespace, self.spec.pipeline)
+        self.bus = KafkaBus(bootstrap_servers, self.names)
+        self.admin = KafkaAdmin(bootstrap_servers)
+        self.producer = self.bus.producer()
+        self.inference = tuple(f"inference-{slot}" for slot in range(workers))
+        self.supervisor = Supervisor(logs=logs)
+        self._env = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, "FRESHET_NAMESPACE": namespace}
+        self._view: View | None = None
+        self.event_schema_id = 0
+
+    def __enter__(self) -> "Stage":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def view(self) -> View:
+        """What the control topics say; the pipeline must have been applied."""
+        if self._view is None:
+            self._view = View(self.bus, self.spec.pipeline)
+        return self._view
+
+    def apply(self, say: Callable[[str], object] = lambda _: None) -> None:
+        """Create the topics and publish the pipeline with its schemas."""
+        provision(self.admin, self.names.namespace, [(self.spec.pipeline, self.spec.partitions)], say=say)
+        published = publish_pipeline(self.bus, self.names.namespace, self.spec, self._text, self.schema)
+        self.event_schema_id = published.record.event_schema_id
+
+    def start(self) -> None:
+        """Start registry, ingestion and the inference workers; returns at once."""
+        self.run("registry")
+        self.run("ingestion-0")
+        for name in self.inference:
+            self.run(name)
+
+    def run(self, name: str) -> None:
+        """Start one service process, named `service` or `service-slot`."""
+        service, _, slot = name.partition("-")
+        command = [sys.executable, "-m", "freshet.cli", "run", service, "--slot", slot or "0"]
+        pipelines = [] if service == "registry" else ["--pipelines", self.spec.pipeline]
+        self.supervisor.start(name, [*command, *pipelines], self._env)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Names of all service processes."""
+        return ("registry", "ingestion-0", *self.inference)
+
+    def load(self, **options: object) -> Load:
+        """A source of load on this pipeline; options as for `Load`."""
+        return Load(
+            self.bus.producer(),
+            self.spec,
+            self.schema,
+            self.event_schema_id,
+            SystemClock(),
+            **options,  # type: ignore[arg-type]
+        )
+
+    def offer(self, data: bytes, manifest: Manifest, timeout_s: float = 60.0) -> ModelVersion:
+        """Publish a model and wait for the registry's verdict."""
+        publish_model(self.producer, data, manifest)
+        return self.view.wait("the registry's verdict on a model", lambda view: view.verdict(manifest), timeout_s)
+
+    def wait_live(self, version: str, timeout_s: float = 60.0) -> Rollout:
+        """Wait until this version answers."""
+        return self.view.wait(
+            f"version {version} to go live",
+            lambda view: view.live if view.serving == version else None,
+            timeout_s,
+        )
+
+    def wait_cut(self, epoch: int, timeout_s: float = 60.0) -> dict[int, int]:
+        """Wait until every partition was cut over to the epoch; needs load on all. Each partition's first offset."""
+        cuts = self.view.wait(
+            f"every partition to be cut over to epoch {epoch}",
+            lambda view: found if len(found := view.cuts(epoch)) == self.spec.partitions else None,
+            timeout_s,
+        )
+        return {partition: cut.first_offset for partition, cut in sorted(cuts.items())}
+
+    def wait_answering(self, name: str, since_ms: int, timeout_s: float = 60.0) -> None:
+        """Wait until an inference worker has reported, after that moment, that it has partitions and none waits."""
+        instance = self.names.worker("inference", name.rpartition("-")[2])
+
+        def answering(view: View) -> bool | None:
+            worker = view.workers.get(instance)
+            fresh = worker is not None and view.beats_ms[instance] > since_ms
+            flows = fresh and worker is not None and worker.partitions and not any(at.held for at in worker.partitions)
+            return True if flows else None
+
+        self.view.wait(f"{name} to answer", answering, timeout_s)
+
+    def ask(self, action: Asked, version: str = "", text: str = "", timeout_s: float = 60.0) -> Decision:
+        """Publish a command and wait for its decision."""
+        asked = commands.command(self.spec.pipeline, action, expires_ms=_EXPIRY_MS, version=version, text=text)
+        return commands.ask(self.producer, self.view, asked, timeout_s)
+
+    def wait_drained(self, timeout_s: float = 120.0) -> None:
+        """Wait until ingestion and inference have answered all that is there now."""
+        for service, role in (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features")):
+            self.view.wait(f"{service} to catch up with {role}", partial(self._drained, service, role), timeout_s)
+
+    def _drained(self, service: str, role: str, _view: View) -> bool | None:
+        return self.unread(service, role) == 0 or None
+
+    def committed(self, service: str, role: str) -> Mapping[int, Committed]:
+        """Committed offsets of a service's group, by partition."""
+        return self.admin.committed(self.names.group(service), self.names.topic(role))
+
+    def unread(self, service: str, role: str) -> int:
+        """Records that the service has not committed past yet. Reads them: ends would count transaction markers too."""
+        committed = self.committed(service, role)
+        starts = {
+            Place(role, partition): committed[partition].offset if partition in committed else span.low
+            for partition, span in self.bus.spans(role).items()
+        }
+        return sum(map(len, everything(self.bus, role, starts)))
+
+    def close(self) -> None:
+        """Stop all services, in order, and free the clients."""
+        self.supervisor.stop_all()
+        if self._view is not None:
+            self._view.close()
+        self.producer.close()

@@ -1,0 +1,22 @@
+"""pipeline.yaml: what a use case means, and everything that can be wrong with it."""
+
+from freshet.contracts.duration import Duration
+from freshet.pipeline.checks import check, compare, load_checked, load_folder
+from freshet.pipeline.problem import PipelineError, Problem
+from freshet.pipeline.spec import FeatureSpec, Limits, PipelineSpec, RolloutSpec, Rule, Target
+
+__all__ = [
+    "Duration",
+    "FeatureSpec",
+    "Limits",
+    "PipelineError",
+    "PipelineSpec",
+    "Problem",
+    "RolloutSpec",
+    "Rule",
+    "Target",
+    "check",
+    "compare",
+    "load_checked",
+    "load_folder",
+]

@@ -1,0 +1,66 @@
+"""Finds parts by their `kind`: what installed packages, Freshet's own among them, name under an entry-point group."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from freshet.contracts.errors import ContractError, UnknownPartError
+
+T = TypeVar("T")
+
+
+class Catalogue(Generic[T]):
+    """All subclasses of `base` that carry a `kind`, of one entry-point group: `freshet.transforms`, for example.
+
+    An entry names a module, or a package whose modules are all looked at: there, a new file is a new part. A module
+    that cannot be imported, and a kind that two classes claim, are told to who asks for that kind; the others serve.
+    """
+
+    def __init__(self, base: type[T], group: str) -> None:
+        self._base = base
+        self._parts: dict[str, list[type[T]]] = {}
+        self._broken: list[str] = []
+        for entry_point in sorted(entry_points(group=group), key=lambda found: found.value):
+            try:
+                modules = list(_modules(entry_point.value))
+            except Exception as error:  # it is not ours: anything may go wrong in it
+                self._broken.append(f"{entry_point.value} cannot be imported ({type(error).__name__}: {error})")
+                continue
+            for module in modules:
+                self._collect(module)
+
+    def kinds(self) -> list[str]:
+        """Every known kind, sorted."""
+        return sorted(self._parts)
+
+    def find(self, kind: str) -> type[T]:
+        """The part of that kind; UnknownPartError lists the known ones, ContractError those who share the kind."""
+        parts = self._parts.get(kind, [])
+        if not parts:
+            broken = "".join(f" {text}: if it was to bring {kind!r}, mend or uninstall it." for text in self._broken)
+            raise UnknownPartError(f"unknown kind {kind!r}; known are {', '.join(self.kinds())}.{broken}")
+        if len(parts) > 1:
+            raise ContractError(
+                f"several parts call themselves {kind!r}: {' and '.join(part.__module__ for part in parts)}. "
+                "Rename one of them or uninstall its package."
+            )
+        return parts[0]
+
+    def _collect(self, module: ModuleType) -> None:
+        for part in vars(module).values():
+            if not (isinstance(part, type) and issubclass(part, self._base)):
+                continue
+            kind = vars(part).get("kind")
+            if isinstance(kind, str) and part not in self._parts.setdefault(kind, []):
+                self._parts[kind].append(part)
+
+
+def _modules(name: str) -> Iterator[ModuleType]:
+    """The module, and those that lie in it if it is a package."""
+    module = importlib.import_module(name)
+    yield module
+    for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        yield importlib.import_module(f"{name}.{inner.name}")

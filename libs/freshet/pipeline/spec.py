@@ -1,0 +1,264 @@
+"""The models behind pipeline.yaml. Each field says what it means and why its default is what it is."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PrivateAttr,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import core_schema
+
+from freshet.contracts.duration import Duration
+from freshet.features.transform import Transform
+from freshet.pipeline.parts import transforms
+from freshet.pipeline.problem import PipelineError, Problem
+from freshet.pipeline.text import Lines, Path, explain, read_yaml
+
+
+class _ByKind:
+    """Validates an entry with the model that its `kind` names."""
+
+    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        parts = transforms()
+        choices: dict[Any, Mapping[str, Any]] = {
+            kind: core_schema.no_info_before_validator_function(
+                _without_kind, handler.generate_schema(parts.find(kind))
+            )
+            for kind in parts.kinds()
+        }
+        return core_schema.tagged_union_schema(choices, discriminator=_kind)
+
+
+def _kind(entry: Any) -> Any:
+    return entry.kind if isinstance(entry, Transform) else entry.get("kind") if isinstance(entry, dict) else None
+
+
+def _without_kind(entry: Any) -> Any:
+    return {key: value for key, value in entry.items() if key != "kind"} if isinstance(entry, dict) else entry
+
+
+def _number_or_text(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"{value!r} is neither a whole number nor text")
+    return value
+
+
+AnyTransform = Annotated[SerializeAsAny[Transform], _ByKind()]
+Choice = Annotated[int | str, BeforeValidator(_number_or_text)]
+
+
+class _Model(BaseModel):
+    """Unknown keys are errors, nothing is converted silently, instances never change."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
+    )
+
+
+class Rule(_Model):
+    """What a field of an event must satisfy; an event that does not becomes a dead letter."""
+
+    field: str
+    """The event field it is about; a nested one is written `outer.inner`."""
+    min: float | None = None
+    """Smallest allowed value, inclusive; none by default, because only the use case knows."""
+    max: float | None = None
+    """Largest allowed value, inclusive."""
+    one_of: tuple[Choice, ...] = ()
+    """The allowed values of a text, enum or whole-number field; empty allows all."""
+    required: bool = False
+    """Refuse null. Off by default: the event schema says null is possible, so null is a value like others."""
+    finite: bool = True
+    """Refuse NaN and infinity. On by default: one NaN can silently spoil a statistic far away."""
+
+
+class FeatureSpec(_Model):
+    """The ordered row of numbers that models read. It only ever grows: a changed meaning is a new name."""
+
+    version: int = Field(ge=1)
+    """Number of this specification; goes up whenever columns are appended."""
+    columns: tuple[AnyTransform, ...] = Field(min_length=1)
+    """The transforms in order; each makes one feature or several."""
+
+
+class Target(_Model):
+    """What models predict."""
+
+    kind: Literal["classes", "value"] = "classes"
+    """`classes` for a classification (the usual case), `value` for a regression."""
+    classes: tuple[str, ...] = ()
+    """All class names, in the order of a prediction's scores. Fixed at birth: a training window may miss a rare one."""
+
+
+class RolloutSpec(_Model):
+    """How an admitted model becomes the one that answers."""
+
+    policy: str = "manual"
+    """Kind of the rollout policy. By default a person promotes: nothing goes live that nobody asked for."""
+    prepare_timeout: Duration = Duration.parse("60s")
+    """How long workers may take to load a new model before the rollout is given up; a minute loads 256 MB with ease."""
+
+
+class Limits(_Model):
+    """What one model and one batch may cost."""
+
+    max_model_mb: int = Field(default=256, ge=1, le=4096)
+    """Largest model that travels on topics; above it, chunks would crowd out everything else."""
+    max_memory_mb: int = Field(default=1024, ge=1)
+    """Memory that one loaded model may take; four times the largest model, which is what tree ensembles need."""
+    max_batch_rows: int = Field(default=5000, ge=8, le=100_000)
+    """Rows that are scored and committed together; measured: nothing is gained above 5,000."""
+    batch_p99_ms: int = Field(default=250, ge=1)
+    """99 of 100 full batches must be scored within this; a quarter of a second keeps a replay above 20,000 rows/s."""
+    commit_interval_ms: int = Field(default=40, ge=0, le=10_000)
+    """Least time from one transaction of ingestion to the next under light load; 0 for lowest latency.
+
+    Counted from begin to begin. Inference takes a quarter of it: its input arrives in ingestion's transactions.
+    """
+
+
+class PipelineSpec(_Model):
+    """One use case: what its events mean, which features they give, what is predicted; alike in all environments."""
+
+    pipeline: str = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)
+    """Its name, part of every topic's name: small letters, digits and dashes."""
+    entity: str
+    """The event field that says what the event is about (a card, a device): the key that keeps events in order."""
+    event_id: str
+    """The event field with the producer's unique id of the event; labels refer to it."""
+    event_time: str
+    """The event field that says when it happened: a timestamp, or a long in milliseconds since 1970."""
+    partitions: int = Field(default=6, ge=1)
+    """Partitions of each of its topics, fixed at birth: six divide evenly among 1, 2, 3 or 6 workers."""
+    partitioning: Literal["rekey", "keep"] = "rekey"
+    """`rekey` (always right) sends features where the entity hashes to; `keep` if producers key all alike by it."""
+    decoder: str = "avro"
+    """Kind of the event decoder: `avro` in Confluent framing, or `json`."""
+    unknown_fields: Literal["refuse", "ignore"] = "refuse"
+    """A JSON event's keys that event.avsc lacks: `refuse` finds misspelt ones, `ignore` lets producers go ahead."""
+    headers: Literal["drop", "pass"] = "drop"
+    """`pass` copies trace context and CloudEvents headers to features and predictions; costs time for each record."""
+    max_event_bytes: int = Field(default=65536, ge=64, le=1 << 20)
+    """Larger events are dead letters, unread: bounds the memory and time that one message can cost."""
+    max_event_age: Duration = Duration.parse("7d")
+    """How far event_time may lie before the broker's time of arrival; a week forgives a phone that was off."""
+    max_event_skew: Duration = Duration.parse("10m")
+    """How far event_time may lie ahead of it; clocks err by minutes, and one year 9999 would close every window."""
+    rules: tuple[Rule, ...] = ()
+    """What events must satisfy; the first rule that fails names the reason."""
+    features: FeatureSpec
+    """How events become the row of numbers that models read."""
+    target: Target
+    """What is predicted: `classes: [...]`, or `kind: value` for a regression."""
+    rollout: RolloutSpec = RolloutSpec()
+    """How a model becomes live."""
+    limits: Limits = Limits()
+    """What a model and a batch may cost."""
+
+    _lines: Lines = PrivateAttr(default_factory=Lines)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """All features of this version, in the order of a FeatureVector's values."""
+        return tuple(name for column in self.features.columns for name in column.names())
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read pipeline.yaml; raises PipelineError with every problem and its line.
+
+        Finds what is wrong with the file by itself; `check` holds it against the event schema.
+        """
+        data, lines = read_yaml(text)
+        try:
+            spec = cls.model_validate(data)
+        except ValidationError as error:
+            raise PipelineError(explain(error, cls, data, lines)) from None
+        spec._lines = lines
+        problems = [spec.problem(path, message) for path, message in _contradictions(spec)]
+        if problems:
+            raise PipelineError(problems)
+        return spec
+
+    @classmethod
+    def sound_parts(cls, text: str) -> Self | None:
+        """What of a file with errors can still be held against the events; None where that is nothing.
+
+        For `check` alone, that it may find all errors at once: a part that is wrong is None.
+        """
+        try:
+            data, lines = read_yaml(text)
+        except PipelineError:
+            return None
+        features, rollout, rules = (data.get(key) for key in ("features", "rollout", "rules"))
+        columns = features.get("columns") if isinstance(features, dict) else None
+        policy = rollout.get("policy") if isinstance(rollout, dict) else None
+        roles = {
+            role: data[role] if isinstance(data.get(role), str) else None
+            for role in ("entity", "event_id", "event_time")
+        }
+        spec = cls.model_construct(
+            **roles,
+            decoder=data["decoder"] if isinstance(data.get("decoder"), str) else "avro",
+            rollout=RolloutSpec.model_construct(policy=policy if isinstance(policy, str) else "manual"),
+            rules=tuple(_sound(Rule, rule) for rule in (rules if isinstance(rules, tuple) else ())),
+            features=FeatureSpec.model_construct(
+                version=1,
+                columns=tuple(_sound(AnyTransform, at) for at in (columns if isinstance(columns, tuple) else ())),
+            ),
+        )
+        spec._lines = lines
+        return spec
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """A problem at this path, such as `("features", "columns", 3, "of")`, on the line where it was written."""
+        return self._lines.problem(path, message)
+
+
+def _sound(kind: Any, entry: Any) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(entry)
+    except ValidationError:
+        return None
+
+
+def _contradictions(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
+    """What each part allows but the whole does not."""
+    for index, rule in enumerate(spec.rules):
+        if rule.min is not None and rule.max is not None and rule.min > rule.max:
+            yield ("rules", index, "min"), f"min {rule.min:g} is above max {rule.max:g}: no event could pass."
+    yield from _feature_contradictions(spec.features)
+    classes = spec.target.classes
+    if spec.target.kind == "classes" and len(classes) < 2:
+        yield ("target",), "a classification needs at least two classes; for a regression write `kind: value`."
+    if spec.target.kind == "value" and classes:
+        yield ("target", "classes"), "a regression has no classes; remove them, or `kind: value`."
+    for index, name in enumerate(classes):
+        if name in classes[:index] or not name:
+            yield ("target", "classes", index), f"class {name!r} is empty or listed twice."
+
+
+def _feature_contradictions(features: FeatureSpec) -> Iterator[tuple[Path, str]]:
+    seen: set[str] = set()
+    latest = 1
+    for index, column in enumerate(features.columns):
+        path: Path = ("features", "columns", index)
+        for name in column.names():
+            if name in seen or not name:
+                yield path, f"feature name {name!r} is empty or already taken; give this column another `name`."
+            seen.add(name)
+        if latest <= column.since <= features.version:
+            latest = column.since
+        else:
+            yield (
+                (*path, "since"),
+                f"since {column.since} must lie between {latest}, that of the column before, and version "
+                f"{features.version}: columns are only appended.",
+            )

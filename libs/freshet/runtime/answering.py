@@ -1,0 +1,223 @@
+"""Answers one batch after the other: what the logic says becomes visible together with the offsets it answers."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Final
+
+import numpy as np
+import structlog
+
+from freshet.contracts.logic import DeadLetter, Logic
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus.protocol import (
+    Collected,
+    Committed,
+    Place,
+    RefusedError,
+    RetriableError,
+    TooLargeError,
+    Transaction,
+    TransactionalProducer,
+)
+from freshet.runtime.clock import Clock
+from freshet.runtime.dead_letters import ROLE as DEAD_LETTERS
+from freshet.runtime.jobs import JobRunner
+from freshet.runtime.loop_metrics import LoopMetrics
+from freshet.runtime.options import LoopOptions
+from freshet.runtime.placing import Placing
+from freshet.runtime.record_size import largest_bytes
+from freshet.runtime.work import Work
+
+_FIRST_ROWS: Final = 250
+"""A restart begins with small batches: one too large for the transaction's timeout would fail again and again."""
+
+_REFUSALS_IN_A_ROW: Final = 3
+_FIRST_PAUSE_MS: Final = 200
+_LONGEST_PAUSE_MS: Final = 5000
+
+
+class Answering:
+    """Reads, answers and commits: one batch a turn, one transaction a batch."""
+
+    def __init__(
+        self,
+        logic: Logic,
+        names: TopicNames,
+        producer: TransactionalProducer,
+        placing: Placing,
+        *,
+        service: str,
+        jobs: JobRunner,
+        clock: Clock,
+        metrics: LoopMetrics,
+        options: LoopOptions,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._logic, self._names, self._producer, self._placing = logic, names, producer, placing
+        self._service, self._version = service, version("freshet")
+        self._jobs, self._clock, self._metrics, self._options, self._log = jobs, clock, metrics, options, log
+        self._limit = _FIRST_ROWS
+        self._suspects = 0
+        """The next so many rows hold one whose output is too large."""
+        self._aside: tuple[tuple[Place, int], DeadLetter] | None = None
+        self._refusals: Counter[Place] = Counter()
+        self._resume_ms = 0
+        self._last_begin_ms: int | None = None
+        self._full = False
+
+    def turn(self, timeout_s: float) -> int:
+        """Answer what has arrived, waiting at most that long for the first row. Returns the rows answered."""
+        pause_ms = self._resume_ms - self._clock.elapsed_ms()
+        if pause_ms > 0:
+            self._clock.sleep(min(timeout_s, pause_ms / 1000))
+            return 0
+        self._space()
+        got = self._placing.collect(min(self._limit, self._rows_max()), self._options.batch_bytes, timeout_s)
+        rows = self._answer(got) if got is not None else 0
+        self._placing.place()
+        return rows
+
+    def _grow(self, answered: int) -> None:
+        """Larger batches after a success; but half of what is left, while a row at fault is being searched there."""
+        self._suspects = max(0, self._suspects - answered)
+        self._limit = max(1, self._suspects // 2) if self._suspects else min(self._limit * 2, self._rows_max())
+
+    def _rows_max(self) -> int:
+        return min(self._options.batch_rows, self._logic.limits.rows)
+
+    def _space(self) -> None:
+        """Keep transactions a little apart under light load; never when a full batch was just there.
+
+        From begin to begin: what arrives during a commit has waited for that long when the next one begins.
+        """
+        if self._full or self._last_begin_ms is None:
+            return
+        interval_ms = self._logic.limits.commit_interval_ms
+        early_ms = self._last_begin_ms + interval_ms - self._clock.elapsed_ms()
+        if 0 < early_ms <= interval_ms:
+            self._clock.sleep(early_ms / 1000)
+
+    def _answer(self, got: Collected) -> int:
+        if self._aside is not None and _rows(got) == 1 and _only_row(got) == self._aside[0]:
+            self._set_aside(got, self._aside[1])
+            return 0
+        began, began_ms = time.perf_counter(), self._clock.elapsed_ms()
+        work = self._work()
+        for batch in got.batches:
+            work.add(batch, self._logic.on_batch(batch))
+        answered = time.perf_counter()
+        self._full = work.rows >= min(self._limit, self._rows_max())
+        if work.abort is not None:
+            self._placing.rewind(work.abort)
+            return 0
+        for job in work.jobs:
+            self._jobs.start(job)
+        if not self._commit(got, work):
+            return 0
+        for hold in work.holds:
+            self._placing.hold(hold)
+        self._grow(work.rows)
+        self._last_begin_ms = began_ms
+        self._metrics.answered(
+            got,
+            work,
+            logic_s=answered - began,
+            commit_s=time.perf_counter() - answered,
+            now_ms=self._clock.now_ms(),
+        )
+        return work.rows
+
+    def _commit(self, got: Collected, work: Work) -> bool:
+        """Make the answers visible with their offsets, or rewind."""
+        offsets = work.offsets(self._placing.metadata)
+        try:
+            if offsets:
+                self._publish(got, work, offsets)
+        except TooLargeError as error:
+            self._too_large(got, work, error)
+            return False
+        except RefusedError as error:
+            self._refused(got, error)
+            self._placing.rewind("refused")
+            return False
+        self._placing.committed(offsets)
+        for place in offsets:
+            self._refusals.pop(place, None)
+        return True
+
+    def _refused(self, got: Collected, error: RefusedError) -> None:
+        """Try again after a pause that grows with each refusal in a row, from the third on with half the rows.
+
+        A row is never set aside for that: what the broker refuses is the moment, not the row.
+        """
+        places = [Place(batch.role, partition) for batch in got.batches for partition in batch.spans]
+        self._refusals.update(places)
+        times = max(self._refusals[place] for place in places)
+        if times >= _REFUSALS_IN_A_ROW:
+            self._limit = max(1, _rows(got) // 2)
+        pause_ms = min(_FIRST_PAUSE_MS * 2 ** min(times - 2, 30), _LONGEST_PAUSE_MS) if times > 1 else 0
+        self._resume_ms = self._clock.elapsed_ms() + int(pause_ms)
+        self._log.warning("refused", error=str(error), times=times, pause_ms=pause_ms)
+
+    def _too_large(self, got: Collected, work: Work, error: TooLargeError) -> None:
+        """Read the same again in smaller parts, down to a row that is too large alone: it is set aside.
+
+        The producer has learnt what the topics take. So this is no refusal to wait after, and letters are made to fit.
+        """
+        rows = _rows(got)
+        if rows > 1:
+            self._suspects, self._limit = rows, rows // 2
+        elif work.letters:
+            self._shorten(got, work, error)
+        else:
+            why = [f"its output cannot be written: {error}"]
+            self._aside = (_only_row(got), DeadLetter(np.array([0]), "input_output_too_large", why))
+        # Whatever became of it: the logic believes in an answer that was not published.
+        self._placing.rewind("too_large")
+
+    def _set_aside(self, got: Collected, letter: DeadLetter) -> None:
+        """Commit the letter of the batch's only row in place of its answer."""
+        work = self._work()
+        work.add(got.batches[0], [letter])
+        try:
+            self._publish(got, work, work.offsets(self._placing.metadata))
+            self._aside, self._suspects = None, 0
+        except TooLargeError as error:
+            self._shorten(got, work, error)
+        except RefusedError as error:
+            self._refused(got, error)
+        self._placing.rewind("too_large")
+
+    def _shorten(self, got: Collected, work: Work, error: TooLargeError) -> None:
+        """A letter was too large: nothing to do if it is made smaller next time, else only waiting is left."""
+        again = self._work()
+        again.add(got.batches[0], work.letters)
+        if largest_bytes(again.sends[0]) >= largest_bytes(work.sends[0]):
+            self._refused(got, error)
+
+    def _publish(self, got: Collected, work: Work, offsets: Mapping[Place, Committed]) -> None:
+        """Commit the answers with their offsets, if what was read is of the topics that they will name.
+
+        Raises RefusedError, or FatalError if an input topic was made anew.
+        """
+        try:
+            self._placing.lives.confirm({batch.role for batch in got.batches})
+            self._producer.commit(Transaction(work.sends, self._placing.stamped(offsets), got.membership))
+        except RetriableError as error:  # the latter's comes from taking its id anew, before it begins
+            raise RefusedError(f"nothing was written: {error}") from error
+
+    def _work(self) -> Work:
+        letter_bytes = self._producer.cap_bytes(DEAD_LETTERS)
+        return Work(self._names, self._service, self._version, self._placing.lives.known, letter_bytes)
+
+
+def _rows(got: Collected) -> int:
+    return sum(len(batch) for batch in got.batches)
+
+
+def _only_row(got: Collected) -> tuple[Place, int]:
+    """Where the only row of a batch comes from."""
+    record = got.batches[0].records[0]
+    return Place(got.batches[0].role, record.partition()), record.offset()

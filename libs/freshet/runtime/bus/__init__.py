@@ -1,0 +1,1 @@
+"""The way to Kafka: one protocol, a broker behind it or a memory."""

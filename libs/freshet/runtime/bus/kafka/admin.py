@@ -1,0 +1,285 @@
+"""Looks after a cluster: topics and their settings, and how far groups have come."""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from freshet.runtime.bus.kafka import config
+from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
+from freshet.runtime.bus.kafka.connection import ConnectionErrors
+from freshet.runtime.bus.kafka.errors import kafka_error
+from freshet.runtime.bus.protocol import BusError, Committed, RetriableError
+from freshet.runtime.topic_plan import TopicState
+
+BROKER_DEFAULT: Final = -1
+
+_POLL_S: Final = 0.01
+
+_ABSENT: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
+_UNREACHABLE: Final = frozenset(
+    {
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._RESOLVE,
+    }
+)
+_MOVING: Final = frozenset(  # a broker has just started, or a group went to another one
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
+)
+_WHAT_TO_DO: Final = {
+    KafkaError.TOPIC_ALREADY_EXISTS: "Somebody has just created it; run the command again, it will then look at it.",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "Grant it CREATE, ALTER_CONFIGS and DESCRIBE_CONFIGS on these topics.",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "Grant it DESCRIBE on these groups.",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "Grant it CREATE on the cluster, or on a prefix of topics.",
+    KafkaError.INVALID_REPLICATION_FACTOR: "Give a replication factor that this cluster's brokers can hold.",
+}
+
+
+class Ends(NamedTuple):
+    """Where a partition ends: for a read_committed reader (`stable`), and with what is not decided yet (`high`)."""
+
+    stable: int
+    high: int
+
+
+class Brokers(NamedTuple):
+    """Host and port of a partition's leader, and of all brokers."""
+
+    leader: tuple[str, int]
+    all: tuple[tuple[str, int], ...]
+
+
+class UnreachableError(RetriableError):
+    """No broker answered in time."""
+
+
+class AdminError(BusError):
+    """The cluster refused; the message says what it was asked, why, and what to do."""
+
+
+class KafkaAdmin:
+    """An administrator's view of one cluster. Each call blocks for at most about twice `timeout_s`.
+
+    Raises UnreachableError when nobody answers, RetriableError when the same call may succeed later, else AdminError.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, *, extra: ClientConfig | None = None, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> None:
+        """`extra` are further client settings, such as TLS and SASL; they win over ours."""
+        self._bootstrap_servers = bootstrap_servers
+        self._timeout_s = timeout_s
+        config.check(extra or {})
+        self._errors = ConnectionErrors()
+        self._settings = config.common(bootstrap_servers, extra or {}) | {"error_cb": self._errors}
+        self._client = AdminClient(self._settings)
+
+    @property
+    def address(self) -> str:
+        """Where this cluster is: its bootstrap servers."""
+        return self._bootstrap_servers
+
+    def names(self) -> list[str]:
+        """All topics that this principal may see, sorted."""
+        with self._explained("listing topics"):
+            return sorted(self._client.list_topics(timeout=self._timeout_s).topics)
+
+    def describe(self, topics: Collection[str]) -> dict[str, TopicState]:
+        """These topics as they are now, by name; absent ones are left out."""
+        if not topics:
+            return {}
+        found: dict[str, TopicState] = {}
+        resources = {topic: ConfigResource(ResourceType.TOPIC, topic) for topic in topics}
+        with self._explained("describing topics"):
+            states = self._client.describe_topics(TopicCollection([*topics]), request_timeout=self._timeout_s)
+            settings = self._client.describe_configs([*resources.values()], request_timeout=self._timeout_s)
+            for topic, resource in resources.items():
+                try:
+                    described, entries = states[topic].result(), settings[resource].result()
+                except KafkaException as error:
+                    if kafka_error(error).code() not in _ABSENT:
+                        raise
+                    continue
+                configs = {entry.name: entry.value for entry in entries.values() if entry.value is not None}
+                found[topic] = TopicState(len(described.partitions), configs, str(described.topic_id))
+        return found
+
+    def create(
+        self,
+        topic: str,
+        partitions: int,
+        configs: Mapping[str, str] | None = None,
+        *,
+        replication_factor: int = BROKER_DEFAULT,
+    ) -> None:
+        """Create a topic and wait until the cluster knows it; AdminError if it exists already."""
+        new = NewTopic(topic, partitions, replication_factor, config=dict(configs or {}))
+        with self._explained(f"creating topic {topic}"):
+            answers = self._client.create_topics(
+                [new], operation_timeout=self._timeout_s, request_timeout=2 * self._timeout_s
+            )
+            answers[topic].result()
+        self._wait(lambda: self.describe([topic]), f"creating topic {topic}")
+
+    def alter(self, topic: str, configs: Mapping[str, str]) -> None:
+        """Set these settings of a topic, and wait until they are in force; all others stay as they are. Idempotent."""
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in configs.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        with self._explained(f"altering topic {topic}"):
+            self._client.incremental_alter_configs([resource], request_timeout=self._timeout_s)[resource].result()
+
+        def in_force() -> bool:
+            found = self.describe([topic])[topic].configs
+            return all(found.get(name) == value for name, value in configs.items())
+
+        self._wait(in_force, f"altering topic {topic}")
+
+    def delete(self, topics: Collection[str]) -> None:
+        """Delete topics with all that they hold, and wait until the cluster has forgotten them; no service calls it.
+
+        Absent ones are no error.
+        """
+        if not topics:
+            return
+        with self._explained("deleting topics"):
+            for answer in self._client.delete_topics([*topics], operation_timeout=self._timeout_s).values():
+                unless(_ABSENT, answer)
+        self._wait(lambda: not {*topics} & {*self.names()}, "deleting topics")
+
+    def committed(self, group: str, topic: str) -> dict[int, Committed]:
+        """A group's committed offsets on a topic, by partition; those without one are left out.
+
+        What an open transaction is about to commit does not count yet.
+        """
+        asked = [TopicPartition(topic, partition) for partition in self._partitions(topic)]
+        if not asked:
+            return {}
+        # Not by the administrator's request: librdkafka 2.16 ends the process with a segmentation fault in it when the
+        # group's coordinator has moved, as when a broker restarts (rd_kafka_cgrp_op, in a client that has no group).
+        reader = Consumer(self._settings | {"group.id": group, "isolation.level": "read_uncommitted"})
+        try:
+            with self._explained(f"reading the offsets of group {group}"):
+                found = reader.committed(asked, self._timeout_s)
+                for at in found:
+                    if at.error is not None:
+                        raise KafkaException(at.error)
+        finally:
+            reader.close()
+        # where nothing was committed the client answers with a negative offset
+        return {at.partition: Committed(at.offset, at.metadata or "") for at in found if at.offset >= 0}
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """The end of each partition for a read_committed reader; an absent topic gives {}."""
+        asked = [(topic, partition) for partition in self._partitions(topic)]
+        found = self._latest(asked, IsolationLevel.READ_COMMITTED) if asked else {}
+        return {partition: end for (_, partition), end in found.items()}
+
+    def partitions(self, topics: Collection[str]) -> set[tuple[str, int]]:
+        """All (topic, partition) of these topics; absent ones have none."""
+        with self._explained("listing topics"):
+            found = self._client.list_topics(timeout=self._timeout_s).topics
+        return {(topic, partition) for topic in topics if topic in found for partition in found[topic].partitions}
+
+    def ends(self, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], Ends]:
+        """Both ends of each of these (topic, partition)."""
+        if not places:
+            return {}
+        stable = self._latest(places, IsolationLevel.READ_COMMITTED)
+        high = self._latest(places, IsolationLevel.READ_UNCOMMITTED)
+        return {place: Ends(stable[place], high[place]) for place in places}
+
+    def timestamp_at(self, topic: str, partition: int, offset: int) -> int | None:
+        """The timestamp of the first record at or after an offset, visible or not; None if none came in time."""
+        reader = Consumer(self._settings | {"group.id": "freshet", "isolation.level": "read_uncommitted"})
+        try:
+            reader.assign([TopicPartition(topic, partition, offset)])
+            message = reader.poll(self._timeout_s)
+            return None if message is None or message.error() is not None else message.timestamp()[1]
+        finally:
+            reader.close()
+
+    def plain_brokers(self, topic: str, partition: int) -> Brokers | None:
+        """Where the brokers listen, should they listen without TLS and login; else None."""
+        if self._settings.get("security.protocol", "plaintext").lower() != "plaintext":
+            return None
+        with self._explained("listing brokers"):
+            found = self._client.list_topics(topic, timeout=self._timeout_s)
+        brokers = {at.id: (str(at.host), at.port) for at in found.brokers.values()}
+        leader = brokers.get(found.topics[topic].partitions[partition].leader)
+        return None if leader is None else Brokers(leader, tuple(brokers.values()))
+
+    def _latest(self, places: Collection[tuple[str, int]], isolation: IsolationLevel) -> dict[tuple[str, int], int]:
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(*place): latest for place in places}
+        with self._explained("reading the ends of partitions"):
+            answers = self._client.list_offsets(asked, isolation_level=isolation, request_timeout=self._timeout_s)
+            return {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
+
+    def _partitions(self, topic: str) -> range:
+        state = self.describe([topic]).get(topic)
+        return range(state.partitions if state is not None else 0)
+
+    def _wait(self, condition: Callable[[], object], doing: str) -> None:
+        """Brokers learn what the controller has already acknowledged a little later."""
+        deadline = time.monotonic() + self._timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise RetriableError(f"{doing}: done, but not seen by the brokers after {self._timeout_s:.0f} s.")
+            time.sleep(_POLL_S)
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise self._explanation(kafka_error(error), doing) from error
+
+    def _explanation(self, error: KafkaError, doing: str) -> BusError:
+        if error.code() in _UNREACHABLE:
+            self._client.poll(0)  # callbacks run only here
+            why = self._errors.cause or error.str()
+            return UnreachableError(
+                f"{doing}: Kafka at {self._bootstrap_servers} did not answer within {self._timeout_s:.0f} s ({why}). "
+                "Is it running, and are the address, the user and the certificate right?"
+            )
+        if error.code() in _WHAT_TO_DO:
+            return AdminError(f"{doing}: {error.str()} {_WHAT_TO_DO[error.code()]}")
+        if error.retriable() or error.code() in _MOVING:
+            return RetriableError(f"{doing}: {error.str()} ({error.name()}). Try again in a moment.")
+        return AdminError(f"{doing}: {error.str()} ({error.name()}). The broker's log says more.")
+
+
+def unless(harmless: Collection[int], answer: "Future[Any]") -> int | None:
+    """Wait for an answer; the code of an error that does no harm here, or None. Raises KafkaException."""
+    try:
+        answer.result()
+    except KafkaException as error:
+        code = kafka_error(error).code()
+        if code not in harmless:
+            raise
+        return code
+    return None

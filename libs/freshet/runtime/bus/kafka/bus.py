@@ -1,0 +1,160 @@
+"""Makes Kafka clients for one namespace and pipeline."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from functools import cached_property
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+    TopicDescription,
+)
+
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus.kafka import config
+from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
+from freshet.runtime.bus.kafka.connection import ConnectionErrors
+from freshet.runtime.bus.kafka.consumer import KafkaGroupConsumer
+from freshet.runtime.bus.kafka.errors import kafka_error, translated
+from freshet.runtime.bus.kafka.producer import KafkaProducer, KafkaTransactionalProducer
+from freshet.runtime.bus.kafka.reader import KafkaLogReader
+from freshet.runtime.bus.protocol import Assignor, Place, Span, TopicIds
+
+
+class KafkaBus:
+    """Implements `bus.Bus`."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        names: TopicNames,
+        *,
+        extra: ClientConfig | None = None,
+        transaction_timeout_ms: int = 15_000,
+    ) -> None:
+        """`extra` are further client settings, such as TLS and SASL; they win over ours. May raise SettingsError."""
+        config.check(extra or {})
+        self.names = names
+        self._bootstrap_servers = bootstrap_servers
+        self._extra = dict(extra or {})
+        self._transaction_timeout_ms = transaction_timeout_ms
+        self._errors = ConnectionErrors()
+
+    def consumer(
+        self, service: str, roles: Sequence[str], instance: str | None, assignor: Assignor = "cooperative-sticky"
+    ) -> KafkaGroupConsumer:
+        """See `bus.Bus`."""
+        settings = config.group_consumer(
+            self._bootstrap_servers, self._extra, self.names.group(service), instance, assignor
+        )
+        return KafkaGroupConsumer(settings, {role: self.names.topic(role) for role in roles}, self.spans)
+
+    def transactional_producer(self, service: str, slot: str, *, reopen: bool = True) -> KafkaTransactionalProducer:
+        """See `bus.Bus`."""
+        settings = config.transactional_producer(
+            self._bootstrap_servers,
+            self._extra,
+            self.names.transactional_id(service, slot),
+            self._transaction_timeout_ms,
+        )
+        return KafkaTransactionalProducer(settings, self.names.topic, self._max_message_bytes, reopen=reopen)
+
+    def producer(self) -> KafkaProducer:
+        """See `bus.Bus`."""
+        return KafkaProducer(config.producer(self._bootstrap_servers, self._extra), self.names.topic)
+
+    def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> KafkaLogReader:
+        """See `bus.Bus`."""
+        settings = config.reader(self._bootstrap_servers, self._extra, self.names.reader_group)
+        return KafkaLogReader(settings, {role: self.names.topic(role) for role in roles}, starts, self.spans)
+
+    def spans(self, role: str) -> dict[int, Span]:
+        """See `bus.Bus`."""
+        topic = self.names.topic(role)
+        with translated(f"reading the ends of {topic}", self._why):
+            partitions = self._partitions(topic)
+            lows = self._offsets(topic, partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+            ends = self._offsets(topic, partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+            # After the ends, so that it is never below them.
+            highs = self._offsets(topic, partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]
+        return {number: Span(lows[number], ends[number], highs[number]) for number in partitions}
+
+    def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
+        """See `bus.Bus`."""
+        topic = self.names.topic(role)
+        with translated(f"looking up a time in {topic}", self._why):
+            partitions = self._partitions(topic)
+            ends = self._offsets(topic, partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+            found = self._offsets(topic, partitions, OffsetSpec.for_timestamp(timestamp_ms))
+        return {number: found[number] if found[number] >= 0 else ends[number] for number in partitions}
+
+    def ask_topic_ids(self, roles: Sequence[str]) -> TopicIds:
+        """See `bus.Bus`."""
+        topics = {role: self.names.topic(role) for role in roles}
+        doing = f"asking for the ids of {', '.join(topics.values())}"
+        with translated(doing, self._why):
+            asked = self._admin.describe_topics(
+                TopicCollection(list(topics.values())), request_timeout=REQUEST_TIMEOUT_S
+            )
+
+        def answer() -> dict[str, str]:
+            with translated(doing, self._why):
+                return {role: _topic_id(asked[topic]) for role, topic in topics.items()}
+
+        return answer
+
+    def topic_id(self, role: str) -> str:
+        """See `bus.Bus`."""
+        return self.ask_topic_ids([role])()[role]
+
+    def _max_message_bytes(self, role: str) -> int | None:
+        """What the role's topic takes; None if the cluster does not tell, for want of a right or for now."""
+        resource = ConfigResource(ResourceType.TOPIC, self.names.topic(role))
+        try:
+            asked = self._admin.describe_configs([resource], request_timeout=REQUEST_TIMEOUT_S)[resource]
+            return int(asked.result()["max.message.bytes"].value)
+        except KafkaException:
+            return None
+
+    def _partitions(self, topic: str) -> list[int]:
+        """Numbers of the topic's partitions, ascending; none if it does not exist."""
+        metadata = self._admin.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+        if metadata.error is None:
+            return sorted(metadata.partitions)
+        if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return []
+        raise KafkaException(metadata.error)
+
+    def _offsets(
+        self,
+        topic: str,
+        partitions: list[int],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> dict[int, int]:
+        if not partitions:
+            return {}
+        asked = {TopicPartition(topic, partition): spec for partition in partitions}
+        answers = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_S)
+        return {at.partition: answer.result().offset for at, answer in answers.items()}
+
+    def _why(self) -> str:
+        self._admin.poll(0)  # callbacks run only here
+        return self._errors.cause
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient(config.common(self._bootstrap_servers, self._extra) | {"error_cb": self._errors})
+
+
+def _topic_id(asked: "Future[TopicDescription]") -> str:
+    try:
+        # URL-safe, because it becomes a part of keys that are joined by a slash
+        return str(asked.result().topic_id).replace("/", "_").replace("+", "-")
+    except KafkaException as error:
+        if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return ""
+        raise

@@ -1,0 +1,7 @@
+"""The bus in memory: deterministic, single-threaded, with Kafka's rules for groups, transactions and offsets."""
+
+from freshet.runtime.bus.memory.bus import MemoryBus
+from freshet.runtime.bus.memory.cluster import MemoryCluster
+from freshet.runtime.bus.memory.transaction import STEPS, SimulatedCrash, Step
+
+__all__ = ["STEPS", "MemoryBus", "MemoryCluster", "SimulatedCrash", "Step"]

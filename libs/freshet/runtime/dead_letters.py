@@ -1,0 +1,159 @@
+"""Dead letters: the original bytes untouched, the context in headers, on the input's partition number."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from freshet.contracts.batch import Batch, Headers, Record, read_headers
+from freshet.contracts.logic import DeadLetter
+from freshet.contracts.topics import TopicNames, topic_table
+from freshet.runtime.bus.protocol import Place, Send
+from freshet.runtime.record_size import lone_batch_bytes
+
+_CONTEXT: Final = "freshet."
+_REDRIVEN: Final = "freshet.redriven"
+_PRODUCERS: Final = "original."
+"""Put before a producer's header whose name begins like ours."""
+_TOPIC_ID: Final = "freshet.topic_id"
+ROLE: Final = "dead-letters"
+CAP_BYTES: Final = topic_table()[ROLE].max_message_bytes or 0
+"""What the topic takes if nobody altered it."""
+_DETAIL_BYTES: Final = 512
+_KEPT_BYTES: Final = 4096
+
+
+def dead_letters(
+    batch: Batch,
+    effect: DeadLetter,
+    names: TopicNames,
+    service: str,
+    version: str,
+    *,
+    topic_id: str = "",
+    cap_bytes: int = CAP_BYTES,
+) -> Send:
+    """The records that set these rows of the batch aside: the producer's headers first, then ours.
+
+    `topic_id` is that of the topic they were read from.
+
+    A record that would be larger than `cap_bytes` keeps the first 4 KiB of its key, value and headers each, the length
+    and the sha256 of its value; if that is still too large, only our headers.
+    """
+    keys, values, partitions, headers = [], [], [], []
+    common = (
+        ("freshet.reason", effect.reason.encode()),
+        ("freshet.role", batch.role.encode()),
+        ("freshet.topic", names.topic(batch.role).encode()),
+        (_TOPIC_ID, topic_id.encode()),
+        ("freshet.service", service.encode()),
+        ("freshet.version", version.encode()),
+    )
+    for row, detail in zip(effect.rows.tolist(), effect.details, strict=True):
+        record = batch.records[row]
+        context: list[tuple[str, bytes | None]] = [
+            *common,
+            ("freshet.detail", _clipped(detail)),
+            ("freshet.partition", str(record.partition()).encode()),
+            ("freshet.offset", str(record.offset()).encode()),
+            ("freshet.timestamp_ms", str(record.timestamp()[1]).encode()),
+        ]
+        if effect.schema_id is not None:
+            context.append(("freshet.schema_id", str(effect.schema_id).encode()))
+        key, value, told = _fitting(record, context, cap_bytes)
+        keys.append(key)
+        values.append(value)
+        partitions.append(record.partition())
+        headers.append(told)
+    return Send(ROLE, keys, values, partitions, headers)
+
+
+def producers_headers(headers: Headers | None) -> list[tuple[str, bytes | None]]:
+    """The headers that the record of a dead letter came with, as far as they were kept."""
+    return [(name.removeprefix(_PRODUCERS), value) for name, value in headers or () if not is_context(name)]
+
+
+def expired_letter(place: Place, low: int, detail: str, topic_id: str) -> Send:
+    """The record that stands for all that retention deleted below `low` before it was read."""
+    context = [
+        ("freshet.reason", b"input_expired"),
+        ("freshet.role", place.role.encode()),
+        (_TOPIC_ID, topic_id.encode()),
+        ("freshet.partition", str(place.partition).encode()),
+        ("freshet.offset", str(low - 1).encode()),
+        ("freshet.detail", detail.encode()),
+    ]
+    return Send(ROLE, [None], [b""], [place.partition], [context])
+
+
+def origin(headers: Headers | None) -> tuple[str, int, int] | None:
+    """Role, partition and offset of the record that a dead letter stands for.
+
+    None if the headers do not say, whatever they hold: anybody may write to the topic.
+    """
+    found = {name: value for name, value in headers or () if value is not None}
+    try:
+        return (
+            found["freshet.role"].decode(),
+            int(found["freshet.partition"]),
+            int(found["freshet.offset"]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def topic_id_of(headers: Headers | None) -> str:
+    """Kafka's id of the topic that a dead letter's record was read from; '' if the headers do not say."""
+    found = next((value for name, value in headers or () if name == _TOPIC_ID and value is not None), b"")
+    return found.decode(errors="replace")
+
+
+def is_context(header: str) -> bool:
+    """Whether a header of a dead letter is ours, and not one that the record came with."""
+    return header.startswith(_CONTEXT)
+
+
+def receipts(originals: Sequence[str], partitions: Sequence[int]) -> Send:
+    """Notes on the dead-letters topic that these records, each topic/partition/offset, were published once more."""
+    n = len(originals)
+    return Send(ROLE, [None] * n, [b""] * n, partitions, [[(_REDRIVEN, original.encode())] for original in originals])
+
+
+def receipt_of(headers: Headers | None) -> str | None:
+    """The record whose redrive this record of the dead-letters topic notes; None for a dead letter."""
+    for name, value in headers or ():
+        if name == _REDRIVEN and value is not None:
+            return value.decode(errors="replace")
+    return None
+
+
+def _clipped(detail: str) -> bytes:
+    return detail.encode()[:_DETAIL_BYTES].decode(errors="ignore").encode()
+
+
+def _fitting(
+    record: Record, context: list[tuple[str, bytes | None]], cap_bytes: int
+) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]:
+    """Key, value and headers of a letter: as much of the record as the topic takes."""
+    key, value = record.key(), record.value()
+    told = [(_PRODUCERS + name if is_context(name) else name, text) for name, text in read_headers(record)]
+    whole = [*told, *context]
+    if lone_batch_bytes(key, value, whole) <= cap_bytes:
+        return key, value, whole
+    context = [*context, *_fingerprint(value or b"")]
+    key, value = (key or b"")[:_KEPT_BYTES], (value or b"")[:_KEPT_BYTES]
+    kept_bytes = 0
+    for kept, (name, text) in enumerate(told):
+        kept_bytes += len(name.encode()) + len(text or b"")
+        if kept_bytes > _KEPT_BYTES:
+            told = told[:kept]
+            break
+    if lone_batch_bytes(key, value, [*told, *context]) <= cap_bytes:
+        return key, value, [*told, *context]
+    return None, b"", context
+
+
+def _fingerprint(value: bytes) -> list[tuple[str, bytes | None]]:
+    return [
+        ("freshet.truncated", str(len(value)).encode()),
+        ("freshet.sha256", hashlib.sha256(value).hexdigest().encode()),
+    ]

@@ -1,0 +1,66 @@
+"""Follows control topics: decoded facts, in log order, with a caught-up barrier."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import structlog
+
+from freshet.avro.control import decode
+from freshet.contracts.errors import ContractError, NewerRecordError
+from freshet.contracts.logic import Fact
+from freshet.runtime.bus.protocol import LogReader
+
+_READ_LIMIT: Final = 1000
+_DECISIVE: Final = frozenset({"pipelines", "models", "rollouts", "decisions"})
+"""Roles whose records say what is in force: nobody goes on without one of them that he cannot read."""
+
+
+class Feed:
+    """Facts of some control topics from the beginning on.
+
+    A record that cannot be read is counted in `refused` and left out: what is decided from the rest stays right because
+    control records are complete by themselves. But where a newer Freshet wrote what is in force, there is no deciding
+    without it: `newer` has each pipeline of which that is so, and why. It stays there until this process is replaced.
+    """
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+        self._log = structlog.get_logger("feed")
+        self.refused: dict[str, int] = {}
+        self.newer: dict[str, str] = {}
+
+    def facts(self, timeout_s: float = 0.0) -> Iterator[Fact]:
+        """What has arrived since the last call, waiting at most that long for the first."""
+        for batch in self._reader.read(_READ_LIMIT, timeout_s):
+            for row, value in enumerate(batch.values):
+                record = batch.records[row]
+                key = (batch.keys[row] or b"").decode(errors="replace")
+                try:
+                    message = None if value is None else decode(batch.role, value)
+                except ContractError as error:
+                    self._refuse(batch.role, key, record.offset(), error)
+                    continue
+                yield Fact(batch.role, key, message, record.timestamp()[1], record.offset())
+
+    def _refuse(self, role: str, key: str, offset: int, error: ContractError) -> None:
+        self.refused[role] = self.refused.get(role, 0) + 1
+        if isinstance(error, NewerRecordError) and role in _DECISIVE:
+            self.newer.setdefault(key.partition("/")[0], str(error))
+        self._log.error("control_record_refused", role=role, key=key, offset=offset, error=str(error))
+
+    def caught_up(self) -> bool:
+        """True once all that was there when the feed was made (or `mark_ends` was called) has been returned."""
+        return self._reader.caught_up()
+
+    def mark_ends(self) -> None:
+        """`caught_up` now means up to the ends of this moment."""
+        self._reader.mark_ends()
+
+    def close(self) -> None:
+        """Free the reader."""
+        self._reader.close()
+
+
+def roles_of(*groups: Sequence[str]) -> tuple[str, ...]:
+    """All roles of the groups, once each, in order."""
+    return tuple(dict.fromkeys(role for group in groups for role in group))

@@ -1,0 +1,66 @@
+"""Which life of its topic each input is in: a topic that is deleted and made anew keeps its name, not its id.
+
+The client library goes on in the new topic at the old one's position without a word: a consumer at offset 5 was
+given row 5 of the new topic half a second after it was made (librdkafka 2.16, Kafka 4.2.1 and 4.3.1). So the
+broker is asked for the id once for each batch, after the batch was read and before it is committed.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from freshet.runtime.bus.protocol import Bus, FatalError, RetriableError, TopicIds
+
+
+class Lives:
+    """The ids of the input topics as this process knows them. One that changes ends the process.
+
+    Its successor starts afresh in the new topic, with clients that remember nothing of the old one.
+    """
+
+    def __init__(self, bus: Bus, roles: Sequence[str], tell: Callable[[str, str], None]) -> None:
+        """`tell` is called with each role and its id, once, as soon as it is known."""
+        self._bus, self._roles, self._tell = bus, roles, tell
+        self._known: dict[str, str] = {}
+        self._asked: TopicIds | None = None
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        """The topic id of each role that was learnt."""
+        return self._known
+
+    def learn(self, roles: Collection[str]) -> None:
+        """Know the ids of these roles' topics as of now. Raises FatalError if one was made anew, RetriableError."""
+        if roles:
+            self._check(self._bus.ask_topic_ids(sorted(roles))(), roles)
+
+    def ask(self) -> None:
+        """Ask for all ids, and do not wait."""
+        self._asked = self._bus.ask_topic_ids(self._roles)
+
+    def confirm(self, roles: Collection[str]) -> None:
+        """Wait for what was asked: what these roles gave before `ask` was of the topics known.
+
+        Raises FatalError if one was made anew, RetriableError if that cannot be known.
+        """
+        assert self._asked is not None, "ask() comes first"
+        self._check(self._asked(), roles)
+
+    def watch(self) -> None:
+        """Raises FatalError if any topic was made anew; one that is gone may still come back."""
+        if self._known:
+            self._check(self._bus.ask_topic_ids(self._roles)(), ())
+
+    def _check(self, ids: Mapping[str, str], needed: Collection[str]) -> None:
+        for role, topic_id in ids.items():
+            if not topic_id:
+                if role in needed:
+                    raise RetriableError(f"topic {role} does not exist now: `freshet topics apply` creates it.")
+                continue
+            if role in needed and role not in self._known:
+                self._known[role] = topic_id
+                self._tell(role, topic_id)
+            if self._known.get(role, topic_id) != topic_id:
+                raise FatalError(
+                    f"topic {role} was deleted and made anew while it was read (its id was {self._known[role]}, and "
+                    f"is {topic_id}). Nothing of the new one was answered in the old one's name. This process ends; "
+                    "its successor starts at the new topic's beginning."
+                )

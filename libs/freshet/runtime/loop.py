@@ -1,0 +1,199 @@
+"""The loop that serves: polls, lets the logic answer, commits answers and offsets in one transaction.
+
+One owner thread calls `step` again and again; a transaction never spans a poll. Whatever goes wrong with a batch, the
+answer is the same: drop all of it and set every partition to its committed offset, because only the broker knows what
+became visible. `answering` commits batches, `placing` looks after partitions; here is what happens around them.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import structlog
+
+from freshet.contracts.logic import Announce, Effect, Hold, Logic, Release, Start
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.answering import Answering
+from freshet.runtime.bus.protocol import Assignor, Bus, ExpiredError, RetriableError
+from freshet.runtime.clock import Clock
+from freshet.runtime.feed import Feed
+from freshet.runtime.jobs import JobRunner
+from freshet.runtime.loop_metrics import LoopMetrics
+from freshet.runtime.options import LoopOptions
+from freshet.runtime.placing import Placing
+from freshet.runtime.recovery import Trace
+from freshet.runtime.reports import InlineReports, Reports
+from freshet.runtime.slot_watch import SlotWatch
+from freshet.runtime.telemetry import Metrics
+from freshet.runtime.work import announcement
+
+_CONTROL_INTERVAL_MS: Final = 50
+_BACK_OFF_S: Final = 0.2
+
+
+class Loop:
+    """Serves one pipeline with one logic. Not thread-safe: one owner thread."""
+
+    def __init__(
+        self,
+        logic: Logic,
+        bus: Bus,
+        names: TopicNames,
+        *,
+        service: str,
+        slot: str,
+        fixed_slot: bool,
+        jobs: JobRunner,
+        clock: Clock,
+        metrics: Metrics,
+        traces: Sequence[Trace] = (),
+        options: LoopOptions | None = None,
+        assignor: Assignor | None = None,
+        reports: Reports | None = None,
+        host: str = "",
+    ) -> None:
+        """`assignor`: see `DataService`. `reports` takes what the logic announces outside a batch, inline if None.
+
+        With a `host`, a fixed slot is taken only when nobody on another host serves in it; else SettingsError.
+        """
+        self.logic = logic
+        self._bus, self._service, self._jobs, self._clock = bus, service, jobs, clock
+        self._pipeline = names.pipeline
+        self._instance = f"{service}-{slot}" if fixed_slot else None
+        # A static member that starts again gets its newest assignment back. Under `range` that is complete; under
+        # `cooperative-sticky` it may be half of one, and nothing divides the rest (docs/decisions/0010).
+        self._assignor: Assignor = assignor or ("range" if fixed_slot else "cooperative-sticky")
+        self._options = options or LoopOptions()
+        self._metrics = LoopMetrics(metrics, service, names.pipeline)
+        self._log = structlog.get_logger("loop").bind(service=service, pipeline=names.pipeline, slot=slot)
+        self._watch = (
+            SlotWatch(bus, clock, name=names.worker(service, slot), slot=slot, host=host)
+            if fixed_slot and host
+            else None
+        )
+        self._feed = Feed(bus.reader(logic.follows))
+        self._producer = bus.transactional_producer(service, slot)
+        self._reports = reports or InlineReports(bus.producer())
+        self._placing = Placing(
+            logic,
+            bus,
+            self._producer,
+            traces=traces,
+            pipeline=names.pipeline,
+            carry_out=self._carry_out,
+            metrics=self._metrics,
+            log=self._log,
+        )
+        self._answering = Answering(
+            logic,
+            names,
+            self._producer,
+            self._placing,
+            service=service,
+            jobs=jobs,
+            clock=clock,
+            metrics=self._metrics,
+            options=self._options,
+            log=self._log,
+        )
+        self._next_control_ms = 0
+        self.beat_s = time.monotonic()
+
+    def step(self, timeout_s: float) -> int:
+        """One turn: control facts, placing, at most one batch. Returns the rows answered; raises FatalError."""
+        self.beat_s = time.monotonic()
+        try:
+            return self._turn(timeout_s)
+        except RetriableError as error:
+            self._log.warning("retrying", error=str(error))
+            self._clock.sleep(_BACK_OFF_S)
+        return 0
+
+    def _turn(self, timeout_s: float) -> int:
+        self._control()
+        try:
+            if self._newer is not None and self._placing.joined:
+                self._placing.idle(timeout_s, "newer_control_record")
+            elif self._placing.joined or self._join(timeout_s):
+                return self._answering.turn(timeout_s)
+        except ExpiredError as error:
+            self._placing.expired(error, skip=self._options.skip_expired)
+        return 0
+
+    def _control(self) -> None:
+        """Fold new facts, hand over job outcomes, and let the logic know that time passed."""
+        elapsed_ms = self._clock.elapsed_ms()
+        if elapsed_ms < self._next_control_ms:
+            return
+        self._next_control_ms = elapsed_ms + _CONTROL_INTERVAL_MS
+        for fact in self._feed.facts():
+            self.logic.fold(fact)
+        for role, count in self._feed.refused.items():
+            self._metrics.refused(role, count)
+        self._feed.refused.clear()
+        for outcome in self._jobs.outcomes():
+            self.logic.on_job(outcome)
+        if self._placing.joined:
+            self._carry_out(self.logic.on_tick(elapsed_ms))
+            self._placing.watch(elapsed_ms)
+        self._metrics.state(held=self._placing.held, ready=self.unready() is None)
+
+    def _join(self, timeout_s: float) -> bool:
+        """Join the group, once every control topic is read to the end seen at start."""
+        if not self._feed.caught_up():
+            for fact in self._feed.facts(timeout_s=_BACK_OFF_S):
+                self.logic.fold(fact)
+            return False
+        if self._newer is not None:
+            self._clock.sleep(timeout_s)
+            return False
+        if self._watch is not None and not self._watch.free(timeout_s):
+            return False
+        self._producer.open()
+        self._placing.join(self._bus.consumer(self._service, self.logic.reads, self._instance, self._assignor))
+        self._log.info("joining", roles=self.logic.reads, instance=self._instance)
+        return True
+
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        """Effects outside any batch. Reports are written beside the loop and may repeat: they are whole states."""
+        for effect in effects:
+            match effect:
+                case Announce():
+                    self._reports.put(announcement(effect))
+                case Start():
+                    self._jobs.start(effect.job)
+                case Release():
+                    self._placing.release(effect)
+                case Hold():
+                    self._placing.hold(effect)
+                case _:
+                    raise TypeError(f"{type(effect).__name__} belongs to a batch.")
+
+    def unready(self) -> str | None:
+        """Why this loop cannot serve yet, or None when it can."""
+        if self._newer is not None:
+            return self._newer
+        if not self._placing.joined:
+            return (self._watch.waits_for if self._watch else "") or "reading control topics"
+        return self._placing.unready() or self.logic.unready()
+
+    @property
+    def _newer(self) -> str | None:
+        """Which record of a newer release this pipeline has to wait for, until this process is replaced."""
+        return self._feed.newer.get(self._pipeline)
+
+    def close(self) -> None:
+        """Say goodbye and leave the group. A batch is never open here, so nothing has to be finished."""
+        if self._placing.joined:
+            try:
+                self._carry_out(self.logic.on_leave())
+            except RetriableError as error:
+                self._log.warning("leaving_unannounced", error=str(error))
+            self._placing.close()
+        self._producer.close()
+        self._reports.close()
+        self._jobs.close()
+        self._metrics.closed()
+        self._feed.close()
+        if self._watch is not None:
+            self._watch.close()

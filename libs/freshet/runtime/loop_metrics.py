@@ -1,0 +1,52 @@
+"""What one loop counts and times, under the names of its service and pipeline."""
+
+from freshet.runtime.bus.protocol import Collected
+from freshet.runtime.telemetry import Metrics
+from freshet.runtime.work import Work
+
+
+class LoopMetrics:
+    """One loop's share of the process's metrics."""
+
+    def __init__(self, metrics: Metrics, service: str, pipeline: str) -> None:
+        self._metrics = metrics
+        self._labels = (service, pipeline)
+
+    def answered(self, got: Collected, work: Work, *, logic_s: float, commit_s: float, now_ms: int) -> None:
+        """A batch was answered and committed at `now_ms`."""
+        metrics, labels = self._metrics, self._labels
+        for batch in got.batches:
+            metrics.records_consumed.labels(*labels, batch.role).inc(len(batch))
+        for send in work.sends:
+            metrics.records_produced.labels(*labels, send.role).inc(len(send.values))
+        for reason, count in work.dead.items():
+            metrics.dead_letters.labels(*labels, reason).inc(count)
+        metrics.transactions.labels(*labels).inc()
+        metrics.batch_rows.labels(*labels).observe(work.rows)
+        metrics.logic_seconds.labels(*labels).observe(logic_s)
+        metrics.commit_seconds.labels(*labels).observe(commit_s)
+        newest_ms = got.batches[-1].records[-1].timestamp()[1]
+        metrics.lag_seconds.labels(*labels).set(max(0, now_ms - newest_ms) / 1000)
+
+    def rewound(self, cause: str) -> None:
+        """A batch was dropped, to be read again."""
+        self._metrics.rewinds.labels(*self._labels, cause).inc()
+
+    def rebalanced(self, owned: int) -> None:
+        """Partitions came or went; so many are ours now."""
+        self._metrics.rebalances.labels(*self._labels).inc()
+        self._metrics.owned_partitions.labels(*self._labels).set(owned)
+
+    def refused(self, role: str, count: int) -> None:
+        """Control records could not be read."""
+        self._metrics.control_refused.labels(*self._labels, role).inc(count)
+
+    def state(self, *, held: int, ready: bool) -> None:
+        """How the loop stands."""
+        self._metrics.held_partitions.labels(*self._labels).set(held)
+        self._metrics.ready.labels(*self._labels).set(ready)
+
+    def closed(self) -> None:
+        """The loop serves nothing any more: what it last said of itself must not stay."""
+        self.state(held=0, ready=False)
+        self._metrics.owned_partitions.labels(*self._labels).set(0)

@@ -1,0 +1,202 @@
+"""Publishes schemas and pipelines, as the single writer of their topics: fence, read everything, decide, commit once.
+
+Two people who publish at the same time cannot both win: opening the transactional id fences whoever came first, who
+then commits nothing, looks at what has been published meanwhile, and says so.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from freshet.avro.control import decode, encode
+from freshet.avro.schema_records import (
+    Key,
+    SchemaRecord,
+    event_record,
+    fold_schemas,
+    missing,
+    released_records,
+    subject_of,
+    value_subject,
+)
+from freshet.avro.schemas import Schema
+from freshet.contracts.messages import PipelineRecord
+from freshet.contracts.topics import TopicNames, topic_table
+from freshet.pipeline import PipelineSpec
+from freshet.pipeline.record import next_record
+from freshet.runtime.bus.protocol import Bus, FatalError, Send, Transaction, TransactionalProducer
+from freshet.runtime.interrupts import interrupts_held
+from freshet.runtime.reading import everything
+
+T = TypeVar("T")
+
+_SERVICE: Final = "cli"
+_SLOT: Final = "publish"
+_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What publishing a pipeline writes: its record if that is `changed`, and schemas that are not there yet."""
+
+    record: PipelineRecord
+    changed: bool
+    schemas: tuple[SchemaRecord, ...]
+
+
+def pipeline_records(bus: Bus) -> dict[str, PipelineRecord]:
+    """The newest record of every pipeline, by name. Raises ContractError on a record that cannot be read here."""
+    by_key: dict[bytes | None, PipelineRecord] = {}
+    for batch in everything(bus, "pipelines"):
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            by_key.pop(key, None)
+            if value is not None:
+                record = decode("pipelines", value)
+                assert isinstance(record, PipelineRecord)
+                by_key[key] = record
+    return {record.pipeline: record for record in sorted(by_key.values(), key=lambda record: record.number)}
+
+
+def published_schemas(bus: Bus) -> dict[Key, SchemaRecord]:
+    """All schemas on the schemas topic, by subject and version. Raises ContractError on what no registry writes."""
+    rows = (row for batch in everything(bus, "schemas") for row in zip(batch.keys, batch.values, strict=True))
+    return fold_schemas(rows)
+
+
+def publish_schemas(bus: Bus, namespace: str) -> list[SchemaRecord]:
+    """Publish all released schemas, and the event schemas of published pipelines; what was missing. Idempotent.
+
+    Raises ContractError, having written nothing, if an id or a version is taken by another schema.
+    """
+
+    def decide() -> tuple[list[SchemaRecord], list[Send]]:
+        published, pipelines = published_schemas(bus), pipeline_records(bus)
+        events = [
+            event_record(
+                TopicNames(namespace, name), record.event_schema_id, json.loads(record.event_schema), published
+            )
+            for name, record in pipelines.items()
+        ]
+        new = missing([*released_records(namespace, list(pipelines)), *events], published)
+        return new, _schema_sends(new)
+
+    return _as_single_writer(bus, decide)
+
+
+def review_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, event_schema: Schema) -> Publication:
+    """What `publish_pipeline` would write now. Writes nothing; raises as it does."""
+    names = TopicNames(namespace, spec.pipeline)
+    published = published_schemas(bus)
+    subject = value_subject(names, "events")
+    earlier = [json.loads(record.schema) for (of, _), record in published.items() if of == subject]
+    previous = pipeline_records(bus).get(spec.pipeline)
+    record = next_record(previous, spec, text, event_schema, earlier)
+    event = event_record(names, record.event_schema_id, json.loads(record.event_schema), published)
+    new = missing([*released_records(namespace, [spec.pipeline]), event], published)
+    return Publication(record, record is not previous, tuple(new))
+
+
+def publish_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, event_schema: Schema) -> Publication:
+    """Publish a pipeline that has passed `pipeline.check`, with its schemas, in one transaction. Idempotent.
+
+    Its topics must exist. Raises PipelineConflictError or ContractError, having written nothing.
+    """
+
+    def decide() -> tuple[Publication, list[Send]]:
+        found = review_pipeline(bus, namespace, spec, text, event_schema)
+        key = f"{spec.pipeline}/{found.record.number}".encode()
+        record = Send("pipelines", [key], [encode(found.record)])
+        return found, [*_schema_sends(found.schemas), *([record] if found.changed else [])]
+
+    return _as_single_writer(bus, decide)
+
+
+def withdraw_pipeline(bus: Bus, names: TopicNames) -> int:
+    """Write a tombstone for all that is published of a pipeline but what the registry owns, in one transaction.
+
+    That is: its specifications, the schemas of its topics, its candidates, cut-overs and workers. Its services must
+    have ended. Idempotent; returns how many records were withdrawn.
+    """
+    prefix = f"{names.pipeline}/".encode()
+    subjects = {value_subject(names, role) for role, topic in topic_table().items() if topic.per_pipeline}
+    of_ours: dict[str, Callable[[bytes], bool]] = {
+        **dict.fromkeys(("pipelines", "candidates", "cutovers"), lambda key: key.startswith(prefix)),
+        "workers": lambda key: key.split(b"/")[1:2] == [names.pipeline.encode()],
+        "schemas": lambda key: subject_of(key) in subjects,
+    }
+
+    def decide() -> tuple[int, list[Send]]:
+        keys = {role: _there(bus, role, ours) for role, ours in of_ours.items()}
+        # an interrupted deletion: the registry goes by this tombstone, and the first one may be gone by now
+        if not keys["pipelines"] and any(_there(bus, role, of_ours["pipelines"]) for role in ("models", "rollouts")):
+            keys["pipelines"] = [prefix + b"1"]
+        sends = [Send(role, some, [None] * len(some)) for role, some in keys.items() if some]
+        return sum(len(send.keys) for send in sends), sends
+
+    return _as_single_writer(bus, decide)
+
+
+def _there(bus: Bus, role: str, ours: Callable[[bytes], bool]) -> list[bytes | None]:
+    """The keys of ours whose newest record is no tombstone, in order."""
+    there: dict[bytes | None, bool] = {}
+    for batch in everything(bus, role):
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            if key is not None and ours(key):
+                there[key] = value is not None
+    return [key for key, stands in there.items() if stands]
+
+
+def _as_single_writer(bus: Bus, decide: Callable[[], tuple[T, list[Send]]]) -> T:
+    """Read and decide only once nobody else can commit any more, then write all of it or nothing.
+
+    A commit that fails may have been fenced by another publisher, or it was a hiccup of the broker: so it begins again
+    from the fence. Only what was decided at first is ever written: FatalError if something else follows by now.
+    """
+    producer = bus.transactional_producer(_SERVICE, _SLOT, reopen=False)
+    try:
+        producer.open()
+        decided, sends = decide()
+        attempts = 0
+        while sends:
+            attempts += 1
+            failed = _failure(producer, sends)
+            if failed is not None and attempts == _ATTEMPTS:
+                raise failed
+            # The broker lets this id begin anew only once the end of a commit can be read: whoever looks, finds it.
+            producer.open()
+            if failed is None:
+                break
+            _, left = decide()
+            if left and not _same(left, sends):
+                raise FatalError(
+                    "somebody else has published at the same time, and nothing of yours was written: look at what is "
+                    "published now, then apply yours again."
+                ) from failed
+            sends = left
+        return decided
+    finally:
+        producer.close()
+
+
+def _failure(producer: TransactionalProducer, sends: Sequence[Send]) -> FatalError | None:
+    """Commit, or say why this client could not: whether it did after all is for the topics to say."""
+    try:
+        with interrupts_held():
+            producer.commit(Transaction(sends))
+    except FatalError as error:
+        return error
+    return None
+
+
+def _same(some: Sequence[Send], others: Sequence[Send]) -> bool:
+    """Whether the same records would be written."""
+    return [(send.role, send.keys, send.values) for send in some] == [
+        (send.role, send.keys, send.values) for send in others
+    ]
+
+
+def _schema_sends(records: Sequence[SchemaRecord]) -> list[Send]:
+    if not records:
+        return []
+    return [Send("schemas", [record.key() for record in records], [record.value() for record in records])]

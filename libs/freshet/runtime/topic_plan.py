@@ -1,0 +1,123 @@
+"""What has to be done to a broker's topics so that they are as `schemas/topics.yaml` says."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from freshet.contracts.duration import Duration
+from freshet.contracts.topics import Topic, TopicNames, topic_table
+
+Action = Literal["create", "alter", "ok", "refuse"]
+
+_FOR_EVER: Final = "-1"
+_LEGAL_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+_COMPACTED: Final = {
+    # clean when a tenth is stale, not half: whoever starts reads the whole topic
+    "min.cleanable.dirty.ratio": "0.1",
+    # and within the hour in any case, or a quiet topic keeps a retired model's chunks for ever
+    "max.compaction.lag.ms": str(Duration.parse("1h").ms),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as the broker has it; `configs` are the settings in force, those left at their default among them."""
+
+    partitions: int
+    configs: Mapping[str, str] = field(default_factory=dict)
+    topic_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one topic needs: `configs` are the settings to create it with, or those to alter; `details` explain."""
+
+    action: Action
+    topic: str
+    partitions: int
+    configs: Mapping[str, str]
+    details: str
+
+
+def plan_topics(namespace: str, pipelines: Sequence[tuple[str, int]], existing: Mapping[str, TopicState]) -> list[Step]:
+    """One step for every control topic and every topic of these (pipeline, partitions), in the table's order.
+
+    `existing` is what the broker has, by physical name; other topics in it are not looked at. A topic is never shrunk,
+    grown or deleted: that is refused in a sentence. Settings that the table does not name are left as they are. `alter`
+    is for somebody to agree to: nothing on a broker tells whether we made the topic, and settings can delete records.
+    """
+    return [
+        _step(stanza, name, partitions, existing.get(name))
+        for stanza, name, partitions in _wanted(namespace, pipelines)
+    ]
+
+
+def topic_names(namespace: str, pipelines: Sequence[tuple[str, int]]) -> list[str]:
+    """The physical names of all topics that such a plan is about."""
+    return [name for _, name, _ in _wanted(namespace, pipelines)]
+
+
+def topic_configs(topic: Topic) -> dict[str, str]:
+    """The settings that Kafka is to have for a topic; what is not here stays with the broker's default."""
+    configs = {
+        "cleanup.policy": topic.cleanup,
+        "message.timestamp.type": "LogAppendTime" if topic.timestamps == "broker" else "CreateTime",
+    }
+    if "delete" in topic.cleanup:
+        configs["retention.ms"] = _FOR_EVER if topic.retention is None else str(Duration.parse(topic.retention).ms)
+    if "compact" in topic.cleanup:
+        configs |= _COMPACTED
+    if topic.max_message_bytes is not None:
+        configs["max.message.bytes"] = str(topic.max_message_bytes)
+    return configs
+
+
+def _wanted(namespace: str, pipelines: Sequence[tuple[str, int]]) -> Iterator[tuple[Topic, str, int]]:
+    for role, stanza in topic_table().items():
+        if stanza.partitions != "pipeline":
+            yield stanza, TopicNames(namespace).topic(role), stanza.partitions
+    for pipeline, partitions in pipelines:
+        for role, stanza in topic_table().items():
+            if stanza.partitions == "pipeline":
+                yield stanza, TopicNames(namespace, pipeline).topic(role), partitions
+
+
+def _step(stanza: Topic, name: str, partitions: int, state: TopicState | None) -> Step:
+    configs = topic_configs(stanza)
+    if not _LEGAL_NAME.fullmatch(name):
+        why = "is not a name for a topic: letters, digits, '.', '_' and '-', at most 249. Shorten the namespace."
+        return Step("refuse", name, partitions, {}, why)
+    if state is None:
+        return Step("create", name, partitions, configs, _sentence(configs))
+    if state.partitions != partitions:
+        return Step("refuse", name, state.partitions, {}, _other_count(stanza, state.partitions, partitions))
+    drifted = {key: value for key, value in configs.items() if not _same(value, state.configs.get(key))}
+    if drifted:
+        was = {key: state.configs.get(key, "unset") for key in drifted}
+        return Step("alter", name, partitions, drifted, f"{_sentence(drifted)} (was {_sentence(was)})")
+    return Step("ok", name, partitions, {}, "")
+
+
+def _other_count(stanza: Topic, has: int, wanted: int) -> str:
+    grown = "somebody has grown it or made it" if has > wanted else "somebody else made it"
+    counts = f"has {has} partitions, not {wanted}: {grown}"
+    if stanza.per_pipeline:
+        return (
+            f"{counts}, and a pipeline's count is fixed at birth, as entities would move to other partitions, and lose "
+            "their order, their labels and their place in a rollout. Start a new pipeline with the count you want."
+        )
+    return (
+        f"{counts}, and a control topic is one log with one order. Give this installation a namespace of its own, or "
+        "delete the topic if nothing uses it."
+    )
+
+
+def _same(wanted: str, found: str | None) -> bool:
+    """Kafka keeps `cleanup.policy` as a list, in the order it was given."""
+    return found is not None and sorted(wanted.split(",")) == sorted(found.split(","))
+
+
+def _sentence(configs: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in configs.items())

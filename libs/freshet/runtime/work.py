@@ -1,0 +1,86 @@
+"""Turns the effects of a batch into one transaction."""
+
+from collections.abc import Iterable, Mapping
+
+from freshet.avro.control import encode
+from freshet.contracts.batch import Batch
+from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Mark, Publish, Start
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus.protocol import Committed, Place, Send
+from freshet.runtime.dead_letters import CAP_BYTES, dead_letters
+
+
+class Work:
+    """What a logic wants done about the batches of one poll."""
+
+    def __init__(
+        self,
+        names: TopicNames,
+        service: str,
+        version: str,
+        topic_ids: Mapping[str, str],
+        letter_bytes: int = CAP_BYTES,
+    ) -> None:
+        """`topic_ids` are those of the input topics, by role; no dead letter is made larger than `letter_bytes`."""
+        self._names, self._service, self._version = names, service, version
+        self._topic_ids, self._letter_bytes = topic_ids, letter_bytes
+        self.sends: list[Send] = []
+        self.holds: list[Hold] = []
+        self.jobs: list[object] = []
+        self.abort: str | None = None
+        self.rows = 0
+        self.dead: dict[str, int] = {}
+        self.letters: list[DeadLetter] = []
+        self._ends: dict[Place, int] = {}
+        self._marks: dict[Place, str] = {}
+
+    def add(self, batch: Batch, effects: Iterable[Effect]) -> None:
+        """Take in one batch with all that was answered to it."""
+        self.rows += len(batch)
+        for partition, (_, last) in batch.spans.items():
+            self._ends[Place(batch.role, partition)] = last + 1
+        for effect in effects:
+            match effect:
+                case Publish():
+                    self.sends.append(Send(effect.role, effect.keys, effect.values, effect.partitions, effect.headers))
+                case Announce():
+                    self.sends.append(announcement(effect))
+                case DeadLetter():
+                    self.dead[effect.reason] = self.dead.get(effect.reason, 0) + len(effect.rows)
+                    self.letters.append(effect)
+                    self.sends.append(self._letters(batch, effect))
+                case Mark():
+                    self._marks[Place(effect.role, effect.partition)] = effect.metadata
+                case Hold():
+                    self.holds.append(effect)
+                    self._ends.pop(Place(effect.role, effect.partition), None)
+                case Abort():
+                    self.abort = effect.reason
+                case Start():
+                    self.jobs.append(effect.job)
+                case _:
+                    raise TypeError(f"{type(effect).__name__} is not an answer to a batch.")
+
+    def _letters(self, batch: Batch, effect: DeadLetter) -> Send:
+        topic_id = self._topic_ids.get(batch.role, "")
+        return dead_letters(
+            batch,
+            effect,
+            self._names,
+            self._service,
+            self._version,
+            topic_id=topic_id,
+            cap_bytes=self._letter_bytes,
+        )
+
+    def offsets(self, metadata: Mapping[Place, str]) -> dict[Place, Committed]:
+        """What to commit: the next offset of each partition answered, with its new metadata or the last known."""
+        return {
+            place: Committed(end, self._marks.get(place, metadata.get(place, ""))) for place, end in self._ends.items()
+        }
+
+
+def announcement(effect: Announce) -> Send:
+    """The record of one control message, or a tombstone."""
+    value = None if effect.message is None else encode(effect.message)
+    return Send(effect.role, [effect.key.encode()], [value])

@@ -1,5 +1,0 @@
-"""The bus on a real Kafka cluster: the only room that imports confluent_kafka."""
-
-from freshet.runtime.kafka.bus import KafkaBus
-
-__all__ = ["KafkaBus"]

@@ -1,0 +1,282 @@
+"""Inference: answers each feature vector with the model version that its offset calls for."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.errors import ContractError, FreshetError
+from freshet.contracts.logic import Abort, Announce, BatchLimits, Effect, Fact, Hold, Logic, Mark, Outcome, Start
+from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord, Rollout, WorkerState
+from freshet.contracts.position import ORIGIN, Position
+from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
+from freshet.inference.core.answering import answer, without
+from freshet.inference.core.calls import Calls, Guard, unguarded
+from freshet.inference.core.columns import FeatureSpace
+from freshet.inference.core.deaths import Death, Deaths
+from freshet.inference.core.history import History
+from freshet.inference.core.jobs import LoadModel
+from freshet.inference.core.partitions import ROLE, Partitions
+from freshet.inference.core.predictions import PredictionWriter
+from freshet.inference.core.report import Report
+from freshet.inference.core.serving import Serving
+from freshet.inference.core.standing import Standing
+from freshet.inference.core.stock import Stock
+from freshet.inference.core.vectors import VectorReader
+from freshet.pipeline import PipelineSpec
+
+_INTERVAL_DIVISOR: Final = 4
+"""Its input arrives in ingestion's transactions, spaced already: the whole distance again would mostly be delay. Some
+of it stays because several ingestion workers commit at different moments."""
+
+
+class DeletedError(FreshetError):
+    """The pipeline was deleted under a running worker."""
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(
+            f"pipeline {pipeline} was deleted: this worker begins anew, without its models. It then waits until "
+            "`freshet apply` publishes the pipeline again; stop it if that is not to come."
+        )
+
+
+class InferenceLogic(Logic):
+    """The core of inference, for one pipeline.
+
+    Who answers a row follows from the position in history that its partition's committed metadata holds, and from what
+    is loaded when the row is read; each change of position is announced with its first offset, in the transaction of
+    that row's answer. So the log alone tells who answers what, whatever is rewound, lost or handed over.
+    """
+
+    reads = (ROLE,)
+    follows = ("pipelines", "models", "rollouts")
+    origin = ORIGIN.metadata()
+
+    def __init__(
+        self,
+        pipeline: str,
+        instance: str,
+        *,
+        topic_id: str,
+        memory: Callable[[], int],
+        deaths: Sequence[Death] = (),
+        died_loading: Sequence[str] = (),
+        guard: Guard = unguarded,
+        lane: str = "serve",
+        process: Process = UNKNOWN_PROCESS,
+        interval_ms: int = INTERVAL_MS,
+        model_wait_ms: int = 30_000,
+    ) -> None:
+        """`topic_id` is the broker's id of the features topic; `memory` gives the resident bytes of this process.
+
+        `deaths` are those of our predecessors in a row, each while a version scored, and `died_loading` the versions
+        of those that died while they loaded one; `guard` goes around each score call; `process` is ours. A partition
+        that waits longer than `model_wait_ms` for a model is answered by the epoch's understudy, if any.
+        """
+        self._pipeline, self._instance, self._lane = pipeline, instance, lane
+        self._topic_id, self._memory, self._interval_ms = topic_id, memory, interval_ms
+        self._process, self._beats = process, Beats(interval_ms)
+        self._history, self._stock = History(pipeline), Stock(died_loading)
+        self._standing = Standing(self._history, self._stock)
+        self._past = past = Deaths(deaths)
+        self._calls = Calls(past, guard)
+        self._careful = False
+        self._serving = Serving(self._stock, self._standing, past, self._calls)
+        self._report = Report(self._history, self._stock, self._standing)
+        self._partitions = Partitions(self._standing, self._report, model_wait_ms)
+        self._reader, self._writer = VectorReader(), PredictionWriter(topic_id)
+        self._spec_number = 0
+        self._limits = BatchLimits()
+        self._spec_error: str | None = None
+        self._now_ms = 0
+        for version, why in past.to_blame().items():
+            self._stock.quarantine(version, "model_crashed", why)
+
+    @property
+    def limits(self) -> BatchLimits:
+        """See `Logic`. Those of the newest specification: admission and warm-up judge models by the same.
+
+        Smaller batches while rows may have to be scored one at a time.
+        """
+        if not self._careful:
+            return self._limits
+        return replace(self._limits, rows=min(self._limits.rows, self._calls.alone_rows))
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        """See `Logic`. First holds, then dead letters, cut-overs, predictions, marks; each kind in ascending order."""
+        self._careful = self._past.in_doubt(batch.spans)
+        if self._careful and len(batch) > self._calls.alone_rows:
+            return [Abort(f"at most {self._calls.alone_rows} rows at once where one of them may have killed a worker")]
+        first_offsets = {number: first for number, (first, _) in batch.spans.items()}
+        flowing = [number for number in first_offsets if not self._partitions.held(number)]
+        holds = [Hold(ROLE, n, self._partitions.held(n)) for n in first_offsets if n not in flowing]
+        everything = np.arange(len(batch))
+        vectors, dead = self._reader.read(
+            batch, everything[np.isin(batch.partitions, flowing)] if holds else everything
+        )
+        groups, new_holds = answer(batch, vectors, flowing, self._partitions, self._serving)
+        if new_holds:
+            dead = without(dead, batch, [hold.partition for hold in new_holds])
+        moves = {number: group.done.position for group in groups for number in group.partitions}
+        return [
+            *sorted(holds + new_holds, key=lambda hold: hold.partition),
+            *dead,
+            *(letter for group in groups for letter in group.done.dead),
+            *self._cuts(moves, first_offsets),
+            *(self._writer.publish(batch, g.done.position, g.done.answers) for g in groups if g.done.answers),
+            *(Mark(ROLE, number, position.metadata()) for number, position in sorted(moves.items())),
+        ]
+
+    def _cuts(self, moves: dict[int, Position], first_offsets: dict[int, int]) -> Iterator[Announce]:
+        for number, position in sorted(moves.items()):
+            was = self._partitions.position(number)
+            if position == was:
+                continue
+            self._partitions.move(number, position)
+            cut = Cutover(
+                pipeline=self._pipeline,
+                lane=self._lane,
+                topic_id=self._topic_id,
+                partition=number,
+                first_offset=first_offsets[number],
+                epoch=position.epoch,
+                fallback=position.fallback,
+                cause=self._cause(was, position),
+            )
+            place = f"{cut.pipeline}/{cut.lane}/{cut.topic_id}/{cut.partition}/{cut.first_offset}"
+            yield Announce("cutovers", place, cut)
+
+    def _cause(self, was: Position, position: Position) -> str:
+        if position.fallback:
+            champion = self._standing.version_at(Position(position.epoch))
+            return "quarantine" if self._standing.struck(champion) else "missing"
+        if was == ORIGIN:
+            return "start"
+        return "rollback" if self._history.is_return(position.epoch, since=was.epoch) else "rollout"
+
+    def on_topic(self, role: str, topic_id: str) -> None:  # noqa: ARG002
+        """See `Logic`. It may be another than this worker was made with: the topic was made anew since."""
+        self._topic_id = topic_id
+        self._writer = PredictionWriter(topic_id, pass_headers=self._writer.pass_headers)
+
+    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
+        """See `Logic`. Holds the partition if nothing can answer it here, or if its metadata is not ours."""
+        hold = self._partitions.assign(partition, metadata)
+        return [hold] if hold else []
+
+    def on_revoke(self, role: str, partition: int) -> None:  # noqa: ARG002
+        """See `Logic`."""
+        self._partitions.revoke(partition)
+
+    def fold(self, fact: Fact) -> None:
+        """See `Logic`. Raises DeletedError once the pipeline is deleted while models of it are in memory."""
+        match fact.message:
+            case Rollout():
+                self._history.fold_rollout(fact.message)
+            case ModelVersion():
+                self._fold_model(fact.message)
+            case PipelineRecord():
+                self._fold_spec(fact.message)
+            case None if fact.key.rpartition("/")[0] == self._pipeline:
+                self._forget(fact)
+            case _:
+                return
+        self._settle()
+
+    def _forget(self, fact: Fact) -> None:
+        """Only a deleted pipeline has tombstones here: all of its records get one, so each role begins anew."""
+        if fact.role == "rollouts":
+            self._history.forget_rollouts()
+            self._standing.reached = 0
+        elif fact.role == "models":
+            self._history.forget_models()
+        elif fact.key == f"{self._pipeline}/{self._spec_number}":
+            self._spec_number, self._spec_error, self._standing.space = 0, None, None
+        if self._stock.loaded():  # the same number may come to mean another model
+            raise DeletedError(self._pipeline)
+
+    def _fold_model(self, model: ModelVersion) -> None:
+        before = self._history.model(model.version)
+        self._history.fold_model(model)
+        mine = model.pipeline == self._pipeline and self._instance in model.pardoned
+        if mine and (before is None or self._instance not in before.pardoned):
+            self._stock.pardon(model.version)  # once: it may fail here again before the registry has withdrawn it
+
+    def _settle(self) -> None:
+        self._standing.advance()
+        self._stock.forget_failures(self._history.wanted())
+
+    def _fold_spec(self, record: PipelineRecord) -> None:
+        if record.pipeline != self._pipeline or record.number < self._spec_number:
+            return
+        self._spec_number, self._spec_error = record.number, None
+        try:
+            spec = PipelineSpec.parse(record.spec)
+        except ContractError as error:
+            self._spec_error = f"specification {record.number} of {self._pipeline} cannot be read here: {error}"
+            return
+        interval_ms = spec.limits.commit_interval_ms // _INTERVAL_DIVISOR
+        self._limits = BatchLimits(spec.limits.max_batch_rows, interval_ms)
+        self._writer.pass_headers = spec.headers == "pass"
+        self._calls.batch_p99_ms = spec.limits.batch_p99_ms
+        self._standing.space = FeatureSpace(spec.feature_names)
+
+    def on_job(self, outcome: Outcome) -> None:
+        """See `Logic`."""
+        if isinstance(outcome.job, LoadModel):
+            self._stock.take_in(outcome, self._now_ms)
+            self._settle()
+
+    def on_tick(self, now_ms: int) -> Iterable[Effect]:
+        """See `Logic`. Raises ModelMissingError when a partition had better be another worker's."""
+        self._now_ms = now_ms
+        yield from self._partitions.releases(now_ms)
+        yield from self._care_for_models(now_ms)
+        yield from self._beats.beat(self._state(leaving=False), now_ms)
+
+    def _care_for_models(self, now_ms: int) -> Iterator[Start]:
+        known = (self._history.model(version) for version in self._history.wanted())
+        wanted = [model for model in known if model and model.state != "refused"]
+        load = self._stock.next_load(wanted, self._limits.rows, now_ms) if self._standing.space else None
+        if load:
+            yield Start(load)
+        # Until the newest epoch can be answered here, an unlisted model may be the last one that can answer anything.
+        if self._history.live and self._standing.reached == self._history.live.epoch:
+            yield from map(Start, self._stock.evict(self._history.listed()))
+
+    def on_leave(self) -> Iterable[Effect]:
+        """See `Logic`. The last record of this worker."""
+        return [announced(self._state(leaving=True))]
+
+    def unready(self) -> str | None:
+        """See `Logic`."""
+        trouble = self._history.alarm or self._spec_error
+        if trouble:
+            return trouble
+        if self._standing.space is None:
+            return f"pipeline {self._pipeline} is not published: run `freshet apply`."
+        if self._history.live is None or self._standing.reached < self._history.live.epoch:
+            return self._report.why_waiting(ORIGIN)
+        waiting = [state for state in self._partitions.states() if state.held]
+        return f"partition {waiting[0].partition} waits: {waiting[0].held}" if waiting else None
+
+    def _state(self, *, leaving: bool) -> WorkerState:
+        return WorkerState(
+            instance=self._instance,
+            service="inference",
+            pipeline=self._pipeline,
+            lane=self._lane,
+            interval_ms=self._interval_ms,
+            live_epoch=self._standing.reached,
+            prepared=self._report.prepared(),
+            resident=tuple(self._stock.loaded()),
+            partitions=() if leaving else self._partitions.states(),
+            quarantined=tuple(self._stock.quarantined()),
+            memory_bytes=self._memory(),
+            leaving=leaving,
+            host=self._process.host,
+            pid=self._process.pid,
+            started_ms=self._process.started_ms,
+        )

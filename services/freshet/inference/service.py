@@ -1,0 +1,104 @@
+"""Inference as a service: `freshet run inference`."""
+
+import atexit
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from freshet.contracts.logic import Logic
+from freshet.inference.core.deaths import Flight
+from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
+from freshet.inference.core.logic import InferenceLogic
+from freshet.inference.guard import ScoreGuard
+from freshet.inference.inflight import InFlightNote
+from freshet.inference.loading import load_model, retire_model
+from freshet.inference.state_folder import check_outlives_us
+from freshet.runtime.bus.protocol import FatalError
+from freshet.runtime.jobs import Runner
+from freshet.runtime.process import resident_bytes
+from freshet.runtime.recovery import Trace
+from freshet.runtime.service import Context, DataService
+from freshet.runtime.watchdog import Watchdog
+
+_ANY_TOPIC: Final = ""  # the load of a model has nothing to do with offsets
+
+
+def _logic(context: Context) -> Logic:
+    topic_id = context.bus.topic_id("features")
+    if not topic_id:
+        raise FatalError(
+            f"topic {context.names.topic('features')} does not exist: publish the pipeline with `freshet apply` first."
+        )
+    check_outlives_us(context.settings.state_dir)
+    scoring, loading = _note(context, topic_id, "inflight"), _note(context, _ANY_TOPIC, "loading")
+    log = structlog.get_logger("inference")
+    for death in scoring.deaths:
+        log.warning("died_while_scoring", version=death.flight.version, hung=death.hung, rows=death.flight.spans)
+    for death in loading.deaths:
+        log.warning("died_while_loading", version=death.flight.version)
+    return InferenceLogic(
+        context.names.pipeline,
+        context.names.worker("inference", context.settings.slot),
+        topic_id=topic_id,
+        memory=resident_bytes,
+        process=context.process,
+        deaths=scoring.deaths,
+        died_loading=[death.flight.version for death in loading.deaths],
+        guard=ScoreGuard(scoring, Watchdog().start()),
+    )
+
+
+def _note(context: Context, topic_id: str, kind: str) -> InFlightNote:
+    name = context.names.transactional_id("inference", context.settings.slot)
+    return _opened(context.settings.state_dir / f"{name}.{kind}", topic_id)
+
+
+@cache
+def _opened(path: Path, topic_id: str) -> InFlightNote:
+    """The note at this path: one for the whole process, since opening it again would take us for our successor."""
+    try:
+        note = InFlightNote.open(path, topic_id)
+    except OSError as error:
+        log = structlog.get_logger("inference")
+        log.warning("no_inflight_note", path=str(path), error=str(error), advice="set FRESHET_STATE_DIR to a folder")
+        return InFlightNote.in_memory()
+    atexit.register(note.end)  # a load that is cut short because the process ends in good order is no death
+    return note
+
+
+def _runner(context: Context) -> Runner:
+    def run(job: object) -> Loaded | None:
+        match job:
+            case LoadModel():
+                note = _note(context, _ANY_TOPIC, "loading")
+                note.begin(Flight(job.version, ()))
+                try:
+                    return load_model(job, context.bus)
+                finally:
+                    note.end()
+            case RetireModel():
+                retire_model(job)
+                return None
+        raise TypeError(f"inference runs no {type(job).__name__}.")
+
+    return run
+
+
+SERVICE = DataService(
+    name="inference",
+    logic=_logic,
+    traces=(
+        Trace(
+            "predictions",
+            "Prediction",
+            "features",
+            "features_partition",
+            "features_offset",
+            "features_topic",
+            with_position=True,
+        ),
+    ),
+    runner=_runner,
+)

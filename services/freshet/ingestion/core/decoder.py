@@ -1,0 +1,30 @@
+"""What an event decoder is: Kafka values in, columns of the pipeline's event schema out."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from freshet.avro.framed import Rows
+from freshet.avro.schemas import Schema
+
+
+class EventDecoder:
+    """Reads the values of one pipeline's events.
+
+    `schemas` are all event schemas the pipeline ever had, by id; `reader` is the one whose columns come out.
+    `ignore_unknown` passes over fields that the reader does not have, where events name their fields.
+    Raises SchemaError if these cannot be read.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self, schemas: Mapping[int, Schema], reader: Schema, *, max_bytes: int, ignore_unknown: bool = False
+    ) -> None:
+        raise NotImplementedError
+
+    def read(self, values: Sequence[bytes | None]) -> Rows:
+        """Decode at least one value; never raises, every row that cannot be read is refused.
+
+        The reason `framed.UNKNOWN` means "not yet": the partition waits a while for somebody to publish that schema id.
+        """
+        raise NotImplementedError

@@ -1,0 +1,280 @@
+"""Holds parsed JSON to an Avro schema without guessing: what is converted has one meaning only, or is refused."""
+
+import math
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from fastavro.schema import expand_schema
+
+from freshet.avro.schemas import Schema
+
+Accept = Callable[[Any], Any]
+"""Takes a parsed JSON value, returns what fastavro writes for it; raises Misfit."""
+
+_FLOAT_MAX: Final = 3.4028234663852886e38
+_INTEGERS: Final = {"int": 1 << 31, "long": 1 << 63}
+_LARGEST: Final = {"float": _FLOAT_MAX, "double": math.inf}
+_ABSENT: Final = object()
+_EXACT_MAX: Final = 1 << 53
+"""Floats from here on skip whole numbers: which one a producer meant is no longer known."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TICKS: Final = {"timestamp-millis": timedelta(milliseconds=1), "timestamp-micros": timedelta(microseconds=1)}
+
+# A value in a sentence: a few levels and characters of it, however deep or long it is.
+_BRIEFLY: Final = reprlib.Repr()
+_BRIEFLY.maxlevel = 3
+_BRIEFLY.maxstring = _BRIEFLY.maxlong = _BRIEFLY.maxother = 60
+
+
+class Misfit(Exception):  # noqa: N818 (a verdict on a row, not an error of ours)
+    """A value that is not of its type; `path` grows outwards as it leaves nested values."""
+
+    def __init__(self, why: str, reason: str = "input_malformed") -> None:
+        super().__init__(why)
+        self.why = why
+        self.reason = reason
+        self.path: list[str] = []
+
+    @property
+    def detail(self) -> str:
+        """The sentence, with the field it is about."""
+        where = ".".join(reversed(self.path))
+        return f"{where}: {self.why}" if where else self.why
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What is taken beside the form that Avro's own types have in JSON."""
+
+    unknown_fields: bool = False
+    """Keys that are no field are passed over."""
+    other_forms: bool = True
+    """A whole number written as a float, and a time or date written as ISO 8601."""
+
+
+_EXACT: Final = Tolerance(other_forms=False)
+
+
+def json_reader(schema: Schema, *, ignore_unknown: bool = False) -> Accept:
+    """What reads one JSON value of this schema, with missing fields filled from their defaults.
+
+    Timestamps are whole numbers or ISO 8601 with an offset, whole numbers may be written `3.0`, bytes are text with a
+    character per byte. A value of a union is written as it is; a branch that takes it unchanged goes before others.
+    """
+    return _accept(expand_schema(dict(schema)), Tolerance(ignore_unknown))
+
+
+def _accept(schema: Any, tolerance: Tolerance) -> Accept:
+    if isinstance(schema, list):
+        return _union(schema, tolerance)
+    if isinstance(schema, str):
+        schema = {"type": schema}
+    kind = schema["type"]
+    if not isinstance(kind, str):
+        return _accept(kind, tolerance)
+    return _BUILDERS[kind](schema, tolerance)
+
+
+def _must(what: str, value: Any) -> Misfit:
+    return Misfit(f"must be {what}, not {_BRIEFLY.repr(value)}.")
+
+
+def _null(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: ARG001
+    def accept(value: Any) -> None:
+        if value is not None:
+            raise _must("null", value)
+
+    return accept
+
+
+def _boolean(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: ARG001
+    def accept(value: Any) -> bool:
+        if value is True or value is False:
+            return bool(value)
+        raise _must("true or false", value)
+
+    return accept
+
+
+def _integer(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
+    limit = _INTEGERS[schema["type"]]
+    logical = schema.get("logicalType") if tolerance.other_forms else None
+    from_text = _date if logical == "date" else _moment(_TICKS[logical]) if logical in _TICKS else None
+
+    def accept(value: Any) -> int:
+        given = value
+        if type(value) is str and from_text is not None:
+            value = from_text(value)
+        elif type(value) is float and tolerance.other_forms and value.is_integer() and abs(value) < _EXACT_MAX:
+            value = int(value)
+        if type(value) is int and -limit <= value < limit:
+            return value
+        raise _must(f"a whole number of {limit.bit_length()} bits", given)
+
+    return accept
+
+
+def _moment(tick: timedelta) -> Callable[[str], int]:
+    """Reads ISO 8601 as ticks since 1970, rounded down. Without an offset nobody knows which moment is meant."""
+
+    def read(text: str) -> int:
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            raise _must("a time such as 2026-05-01T12:00:00Z, or a whole number since 1970", text) from None
+        if at.tzinfo is None:
+            raise _must("a time with its offset from UTC, such as a Z at its end", text)
+        return (at - _EPOCH) // tick
+
+    return read
+
+
+def _date(text: str) -> int:
+    try:
+        return date.fromisoformat(text).toordinal() - _EPOCH.toordinal()
+    except ValueError:
+        raise _must("a date such as 2026-05-01, or days since 1970", text) from None
+
+
+def _number(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: ARG001
+    largest = _LARGEST[schema["type"]]
+
+    def accept(value: Any) -> float:
+        if type(value) is float or type(value) is int:
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+            if math.isfinite(number) and abs(number) <= largest:
+                return number
+        raise _must(f"a number within the range of {schema['type']}", value)
+
+    return accept
+
+
+def _text(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: ARG001
+    encoding = "utf-8" if schema["type"] == "string" else "latin-1"
+    size = schema.get("size")
+
+    def accept(value: Any) -> str | bytes:
+        if type(value) is not str:
+            raise _must("text", value)
+        try:
+            encoded = value.encode(encoding)
+        except UnicodeEncodeError as error:
+            raise _must(f"text that {encoding} can hold", value) from error
+        if size is not None and len(encoded) != size:
+            raise _must(f"{size} bytes", value)
+        return value if encoding == "utf-8" else encoded
+
+    return accept
+
+
+def _enum(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: ARG001
+    symbols = frozenset(schema["symbols"])
+
+    def accept(value: Any) -> str:
+        if type(value) is str and value in symbols:
+            return value
+        raise _must(f"one of {', '.join(schema['symbols'])}", value)
+
+    return accept
+
+
+def _record(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
+    fields = [
+        (field["name"], _accept(field["type"], tolerance), field.get("default", _ABSENT)) for field in schema["fields"]
+    ]
+    names = frozenset(name for name, _, _ in fields)
+
+    def accept(value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise _must("an object", value)
+        result = {}
+        for name, accept_field, default in fields:
+            given = value.get(name, _ABSENT)
+            if given is _ABSENT:
+                if default is _ABSENT:
+                    raise Misfit(f"key {name!r} is missing.")
+                given = default
+            result[name] = _within(name, accept_field, given)
+        if not tolerance.unknown_fields and not names.issuperset(value):
+            strange = next(key for key in value if key not in names)
+            raise Misfit(
+                f"key {strange!r:.60} is not a field of {schema['name']}. Add it to event.avsc, or set "
+                "`unknown_fields: ignore` in pipeline.yaml."
+            )
+        return result
+
+    return accept
+
+
+def _array(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
+    accept_item = _accept(schema["items"], tolerance)
+
+    def accept(value: Any) -> list[Any]:
+        if type(value) is not list:
+            raise _must("an array", value)
+        return [_within(str(index), accept_item, item) for index, item in enumerate(value)]
+
+    return accept
+
+
+def _map(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
+    accept_item = _accept(schema["values"], tolerance)
+    accept_key = _text({"type": "string"}, _EXACT)
+
+    def accept(value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise _must("an object", value)
+        return {accept_key(key): _within(key[:60], accept_item, item) for key, item in value.items()}
+
+    return accept
+
+
+def _union(branches: list[Any], tolerance: Tolerance) -> Accept:
+    rounds = [_EXACT] if tolerance == _EXACT else [_EXACT, tolerance]
+    readers = [(_branch_name(branch), _accept(branch, each)) for each in rounds for branch in branches]
+
+    def accept(value: Any) -> Any:
+        misfits = []
+        for name, accept_branch in readers:
+            try:
+                fitting = accept_branch(value)
+            except Misfit as misfit:
+                misfits.append(misfit.detail)
+            else:
+                return None if name == "null" else (name, fitting)
+        raise Misfit(f"fits no branch: {' '.join(misfits[-len(branches) :])}")
+
+    return accept
+
+
+def _branch_name(branch: Any) -> str:
+    if isinstance(branch, str):
+        return branch
+    return str(branch.get("name", branch["type"]))
+
+
+def _within(name: str, accept: Accept, value: Any) -> Any:
+    try:
+        return accept(value)
+    except Misfit as misfit:
+        misfit.path.append(name)
+        raise
+
+
+_BUILDERS: Final[dict[str, Callable[[Mapping[str, Any], Tolerance], Accept]]] = {
+    "null": _null,
+    "boolean": _boolean,
+    "enum": _enum,
+    "record": _record,
+    "array": _array,
+    "map": _map,
+    **dict.fromkeys(("int", "long"), _integer),
+    **dict.fromkeys(("float", "double"), _number),
+    **dict.fromkeys(("string", "bytes", "fixed"), _text),
+}

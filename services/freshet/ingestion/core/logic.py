@@ -1,0 +1,182 @@
+"""Ingestion: every event becomes one feature vector or one dead letter, every feedback one label or one dead letter."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import numpy as np
+
+from freshet.avro import take
+from freshet.avro.framed import UNKNOWN, Rows, dead_letters
+from freshet.avro.schemas import Schema
+from freshet.contracts.arrays import Bools, Ints
+from freshet.contracts.batch import Batch
+from freshet.contracts.errors import ContractError
+from freshet.contracts.logic import BatchLimits, Effect, Fact, Hold, Logic, Publish
+from freshet.contracts.messages import PartitionState, PipelineRecord, WorkerState
+from freshet.contracts.passing import passed
+from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
+from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
+from freshet.ingestion.core.plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema
+from freshet.ingestion.core.records import Answer
+from freshet.ingestion.core.waiting import Place, WaitingRoom
+
+SCHEMA_WAIT_S = 60
+"""A producer may ship a new schema before `freshet apply` has published it; a minute covers a rollout's disorder."""
+
+
+class IngestionLogic(Logic):
+    """One pipeline's ingestion. A pipeline record with a higher number takes over between two batches.
+
+    What becomes of a row follows from its own record, its broker timestamp and the plan in force. Only how long an
+    unknown schema id is waited for depends on the wall clock.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = (EVENTS, FEEDBACK)
+    follows: ClassVar[tuple[str, ...]] = ("pipelines",)
+
+    def __init__(
+        self, pipeline: str, instance: str, *, process: Process = UNKNOWN_PROCESS, schema_wait_s: float = SCHEMA_WAIT_S
+    ) -> None:
+        """`instance` is this worker's name among all workers, `process` the run that has it."""
+        self._pipeline, self._instance, self._process = pipeline, instance, process
+        self._beats, self._places = Beats(), set[Place]()
+        self._newest: PipelineRecord | None = None
+        self._schemas: dict[int, Schema] = {}
+        self._plan: Plan | None = None
+        self._trouble = f"pipeline {pipeline!r} is not published yet; `freshet apply` publishes it."
+        self._room = WaitingRoom(int(schema_wait_s * 1000))
+        self._topic_ids: dict[str, bytes] = {}
+
+    @property
+    def limits(self) -> BatchLimits:
+        """See `Logic`. Those of the plan in force."""
+        if self._plan is None:
+            return BatchLimits()
+        limits = self._plan.spec.limits
+        return BatchLimits(limits.max_batch_rows, limits.commit_interval_ms)
+
+    def fold(self, fact: Fact) -> None:
+        """Take over a record with a higher number, and keep the event schemas of all numbers readable.
+
+        Where this version of Freshet cannot run the newest record, an older one does not stand in: partitions wait.
+        """
+        record = fact.message
+        if record is None and self._is_withdrawn(fact.key):
+            self._forget()
+        if not isinstance(record, PipelineRecord) or record.pipeline != self._pipeline or record == self._newest:
+            return
+        if self._newest is None or record.number >= self._newest.number:
+            self._newest = record
+        self._room.try_again()
+        try:
+            if record is self._newest or record.event_schema_id not in self._schemas:
+                self._schemas[record.event_schema_id] = read_schema(record)
+            self._plan = build_plan(self._newest, self._schemas)
+        except ContractError as error:
+            self._plan, self._trouble = None, f"pipeline {self._pipeline!r}, number {self._newest.number}: {error}"
+
+    def _is_withdrawn(self, key: str) -> bool:
+        """Whether a tombstone under this key takes away the record in force: then the pipeline was deleted."""
+        return self._newest is not None and key == f"{self._pipeline}/{self._newest.number}"
+
+    def _forget(self) -> None:
+        self._newest, self._plan, self._schemas = None, None, {}
+        self._trouble = f"pipeline {self._pipeline!r} was deleted; `freshet apply` publishes it anew."
+
+    def on_topic(self, role: str, topic_id: str) -> None:
+        """What is written names the topic that it was made of."""
+        self._topic_ids[role] = to_bytes(topic_id)
+
+    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
+        """Nothing is remembered of a partition but that it is ours, and that it waits."""
+        self._places.add((role, partition))
+        self._room.forget(role, partition)
+        return () if self._plan else [self._room.hold(role, partition, self._trouble)]
+
+    def on_revoke(self, role: str, partition: int) -> None:
+        """Nothing waits for a partition that is another's."""
+        self._places.discard((role, partition))
+        self._room.forget(role, partition)
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        """Answer every row; hold the partitions in which a schema id is still waited for."""
+        partitions = np.unique(batch.partitions).tolist()
+        if self._plan is None:
+            return [self._room.hold(batch.role, partition, self._trouble) for partition in partitions]
+        stage = self._plan.stages[batch.role]
+        rows = stage.read(batch)
+        holds = self._holds(batch, rows) if batch.role == EVENTS else []
+        held = np.isin(batch.partitions, [hold.partition for hold in holds])
+        topic_id = self._topic_ids.get(batch.role, UNKNOWN_BYTES)
+        answer = stage.answer(batch, _without(rows, held) if holds else rows, topic_id)
+        _assert_complete(answer, np.flatnonzero(held), len(batch))
+        effects: list[Effect] = [*holds, *dead_letters(answer.refused)]
+        if answer.at.size:
+            keep = self._plan.spec.partitioning == "keep"
+            kept = batch.partitions[answer.at].tolist() if keep else None
+            told = passed(batch, answer.at) if self._plan.spec.headers == "pass" else None
+            effects.append(Publish(stage.publishes, answer.keys, answer.values, kept, told))
+        return effects
+
+    def on_tick(self, now_ms: int) -> Iterable[Effect]:
+        """Let partitions go on that have waited long enough, or for which something has changed; say how we are."""
+        return [*self._room.tick(now_ms), *self._beats.beat(self._state(leaving=False), now_ms)]
+
+    def on_leave(self) -> Iterable[Effect]:
+        """The last record of this worker."""
+        return [announced(self._state(leaving=True))]
+
+    def unready(self) -> str | None:
+        """Why no batch can be answered yet."""
+        return None if self._plan else self._trouble
+
+    def _state(self, *, leaving: bool) -> WorkerState:
+        places = [] if leaving else sorted(self._places)
+        return WorkerState(
+            instance=self._instance,
+            service="ingestion",
+            pipeline=self._pipeline,
+            interval_ms=INTERVAL_MS,
+            partitions=tuple(
+                PartitionState(partition=number, epoch=0, fallback=0, held=self._room.reason(role, number), role=role)
+                for role, number in places
+            ),
+            leaving=leaving,
+            host=self._process.host,
+            pid=self._process.pid,
+            started_ms=self._process.started_ms,
+        )
+
+    def _holds(self, batch: Batch, rows: Rows) -> list[Hold]:
+        """The partitions that wait, each for all its unknown schema ids at once: one wait, not one for each."""
+        strange: dict[int, set[int]] = {}
+        for row in rows.refused:
+            if row.reason == UNKNOWN and row.schema_id is not None and self._room.worth_waiting(row.schema_id):
+                strange.setdefault(int(batch.partitions[row.row]), set()).add(row.schema_id)
+        return [
+            self._room.hold(batch.role, partition, _waiting_for(schema_ids), schema_ids)
+            for partition, schema_ids in sorted(strange.items())
+        ]
+
+
+def _waiting_for(schema_ids: set[int]) -> str:
+    some = ", ".join(map(str, sorted(schema_ids)[:5]))
+    return f"events with unknown schema id {some}: waiting for `freshet apply` to publish that schema."
+
+
+def _without(rows: Rows, held: Bools) -> Rows:
+    """The rows outside held partitions."""
+    kept = np.flatnonzero(~held[rows.at])
+    return Rows(
+        rows.at[kept],
+        {name: take(column, kept) for name, column in rows.columns.items()},
+        [row for row in rows.refused if not held[row.row]],
+        None if rows.schema_ids is None else rows.schema_ids[kept],
+    )
+
+
+def _assert_complete(answer: Answer, unread: Ints, n: int) -> None:
+    """Every row of a batch ends as exactly one record or one dead letter, or stays unread."""
+    refused = np.array([row.row for row in answer.refused], np.int64)
+    ends = np.bincount(np.concatenate([answer.at, refused, unread]), minlength=n)
+    assert np.array_equal(ends, np.ones(n)), "a row of the batch was answered twice or not at all"

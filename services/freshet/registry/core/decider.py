@@ -1,0 +1,121 @@
+"""The registry: admits models, gives them numbers, and alone decides which version answers."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import ClassVar
+
+from freshet.contracts.errors import ContractError
+from freshet.contracts.logic import Announce, Decider, Fact, Outcome, Start
+from freshet.contracts.messages import WorkerState
+from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
+from freshet.pipeline.catalogue import Catalogue
+from freshet.registry.core import announce
+from freshet.registry.core.admissions import Admissions, renew_hints
+from freshet.registry.core.commands import answer_command
+from freshet.registry.core.deletion import forget_deleted
+from freshet.registry.core.fold import Pipelines
+from freshet.registry.core.policy import Policy, View
+from freshet.registry.core.quarantine import answer_quarantines, spend_pardons
+from freshet.registry.core.recovery import recover
+from freshet.registry.core.rollouts import advance, prepare
+from freshet.registry.core.state import PipelineState
+
+
+class RegistryDecider(Decider):
+    """Follows what others ask and report; owns models, rollouts and decisions.
+
+    `decide` takes at most one step of a pipeline, so that every step sees what the last one made: commit and fold what
+    it returns, then ask again until it returns nothing. Without a fold in between it repeats its announcements; a job
+    is handed out only once.
+    """
+
+    follows: ClassVar[tuple[str, ...]] = ("pipelines", "candidates", "workers", "commands")
+    owns: ClassVar[tuple[str, ...]] = ("models", "rollouts", "decisions")
+
+    def __init__(self, process: Process = UNKNOWN_PROCESS) -> None:
+        """`process` is the run that decides: it says so on `freshet.workers`."""
+        self._process, self._beats = process, Beats()
+        self._pipelines = Pipelines(_known_policies())
+        self._admissions = Admissions()
+        self._shorter: dict[str, list[Announce]] = {}
+        """By pipeline: what stands in for announcements that could not be written."""
+
+    def fold(self, fact: Fact) -> None:
+        """See `Decider`; facts of different roles may come in any order."""
+        self._pipelines.fold(fact)
+
+    def pipelines(self) -> list[str]:
+        """See `Decider`."""
+        return [state.name for state in self._pipelines]
+
+    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start]:
+        """See `Decider`. The most urgent step, and an admission to start."""
+        state = self._pipelines.state(pipeline)
+        shorter = self._shorter.pop(pipeline, None)
+        effects: list[Announce | Start] = [*(shorter or self._step(state, now_ms))]
+        job = self._admissions.next(state, now_ms)
+        return [*effects, Start(job)] if job is not None else effects
+
+    def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
+        """See `Decider`. Nothing else is decided for this pipeline in between: what moves an epoch still holds."""
+        self._shorter[pipeline] = announce.shortened(announced, why)
+
+    def on_job(self, outcome: Outcome) -> None:
+        """An admission has ended."""
+        self._admissions.end(outcome)
+
+    def on_tick(self, now_ms: int) -> list[Announce]:
+        """See `Decider`. A registry beats as workers do, so that whoever waits for one can see that there is none."""
+        return list(self._beats.beat(self._state(leaving=False), now_ms))
+
+    def on_leave(self) -> list[Announce]:
+        """See `Decider`."""
+        return [announced(self._state(leaving=True))]
+
+    def _state(self, *, leaving: bool) -> WorkerState:
+        return WorkerState(
+            instance="registry/owner",
+            service="registry",
+            pipeline="",
+            interval_ms=INTERVAL_MS,
+            leaving=leaving,
+            host=self._process.host,
+            pid=self._process.pid,
+            started_ms=self._process.started_ms,
+        )
+
+    def _step(self, state: PipelineState, now_ms: int) -> list[Announce]:
+        """What is deleted is forgotten at once; else a failing model first, people, what is under way, what is new."""
+        return (
+            forget_deleted(state)
+            or answer_quarantines(state, now_ms)
+            or answer_command(state, now_ms)
+            or advance(state, now_ms)
+            or renew_hints(state, now_ms)
+            or self._admissions.verdict(state, now_ms)
+            or _follow_policy(state, now_ms)
+            or spend_pardons(state, now_ms)
+            or recover(state, now_ms)
+        )
+
+
+def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
+    """The rollout that the pipeline's policy asks for, unless one is open or rollouts are paused."""
+    rules = state.rules
+    if rules is None or rules.spec is None or rules.policy is None or state.prepares or state.paused:
+        return []
+    view = View(versions=state.standings, serving=state.serving, tried=state.tried)
+    version = rules.policy.choose(view)
+    if version is None:
+        return []
+    if not state.admitted(version) or version == state.serving:
+        raise ContractError(
+            f"policy {rules.policy.kind!r} of pipeline {state.name!r} chose {version!r}, which cannot be rolled out: "
+            "a policy may only choose an admitted version that does not serve. Mend it, or set another policy."
+        )
+    return prepare(state, version, f"policy {rules.policy.kind}", now_ms + rules.spec.rollout.prepare_timeout.ms)
+
+
+@cache
+def _known_policies() -> Catalogue[Policy]:
+    return Catalogue(Policy, "freshet.policies")

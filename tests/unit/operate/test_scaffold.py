@@ -1,0 +1,96 @@
+"""A first pipeline, guessed from a table or as a template: it must run as it is."""
+
+import json
+
+import pytest
+
+from freshet.avro.event_fields import event_fields
+from freshet.contracts.errors import ContractError
+from freshet.operate.cells import is_missing
+from freshet.operate.scaffold import Guess, field_names, infer_pipeline, template
+from freshet.pipeline import PipelineSpec, check
+
+HEADER = ["Credit Amount (EUR)", "credit amount.EUR", "on/off", "note", "1st", "result"]
+ROWS = [
+    [f"{row}.5", "7", ("yes", "no", "other")[row % 3], f"free {row}", "NA" if row else "3", "NO"] for row in range(30)
+]
+ROWS[0][-1] = "YES"
+ROWS[1][2] = ""
+
+
+def parsed(made: Guess | tuple[str, str]) -> tuple[PipelineSpec, dict[str, object]]:
+    """The pair as what it says; fails unless the check passes."""
+    spec, schema = PipelineSpec.parse(made[0]), json.loads(made[1])
+    assert check(spec, schema) == []
+    return spec, schema
+
+
+def test_template_runs_as_it_is() -> None:
+    """A newcomer's first `freshet pipeline check` must not fail on our own example."""
+    spec, _ = parsed(template("my-case"))
+    assert spec.pipeline == "my-case"
+
+
+def test_table_becomes_a_pipeline() -> None:
+    """Numbers are fields, few texts a one-hot of what was seen, free text nothing; the label is not in the event."""
+    spec, schema = parsed(infer_pipeline("credit", HEADER, ROWS, "result"))
+    assert spec.feature_names == (
+        "Credit_Amount_EUR",
+        "credit_amount_EUR",
+        *("on_off=no", "on_off=other", "on_off=yes"),
+        "_1st",
+    )
+    assert spec.target.classes == ("NO", "YES")
+    assert list(event_fields(schema)) == ["event_id", "entity", "event_time", *field_names(HEADER)[:-1]]
+
+
+def test_named_columns_take_the_roles() -> None:
+    """Columns that are named, or titled like a role, are that role and no feature; nothing is added for them."""
+    spec, schema = parsed(
+        infer_pipeline("c", [*HEADER, "event id"], [[*row, "x"] for row in ROWS], "result", entity="note")
+    )
+    assert (spec.entity, spec.event_id) == ("note", "event_id")
+    assert [name for name in event_fields(schema) if name in ("entity", "event_id", "note")] == ["event_id", "note"]
+
+
+def test_label_with_many_numbers_is_a_regression() -> None:
+    """A price has no classes."""
+    spec, _ = parsed(infer_pipeline("price", HEADER, ROWS, "Credit Amount (EUR)"))
+    assert spec.target.kind == "value"
+
+
+def test_missing_cells_make_a_field_nullable() -> None:
+    """NA is no number, but among text it may be a region, and only an empty cell is no value."""
+    table = [["1", "EU"], ["na", "NA"], [" NaN ", "EU"], ["2", "NA"]]
+    rows = [[*cells, str(row % 2)] for row, cells in enumerate(table)]
+    _, schema = parsed(infer_pipeline("regions", ["size", "region", "y"], rows, "y"))
+    fields = event_fields(schema)
+    assert (fields["size"].kind, fields["size"].nullable) == ("integer", True)
+    assert (fields["region"].kind, fields["region"].nullable) == ("text", False)
+    assert is_missing(" n/a ", "float")
+    assert not is_missing("NA", "text")
+
+
+@pytest.mark.parametrize("header", [["x_2", "x", "x!"], ["x", "x_2", "x?"], ["1", "_1", "-1-"], ["", " ", "é"]])
+def test_fields_are_distinct_avro_names(header: list[str]) -> None:
+    """Titles are for people, names for Avro: each column keeps a field of its own."""
+    names = field_names(header)
+    assert len(set(names)) == len(header)
+    assert all(name.isidentifier() and name.isascii() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "label", "said"),
+    [
+        (["a", "b"], [["1", "x"]], "c", "no column 'c'; it has a, b"),
+        (["a", "a"], [["1", "x"]], "a", "same title"),
+        (["a", "b"], [], "b", "no rows"),
+        (["a", "b"], [["1"]], "b", "row 1 has 1 cells, but the header has 2"),
+        (["a", "b"], [["1", "x"]], "b", "'b' has 1 value in the table"),
+        (["a", "b"], [[f"t{row}", str(row % 2)] for row in range(30)], "b", "no column gives a feature"),
+    ],
+)
+def test_hopeless_table_is_refused(header: list[str], rows: list[list[str]], label: str, said: str) -> None:
+    """The sentence says what the table lacks."""
+    with pytest.raises(ContractError, match=said):
+        infer_pipeline("t", header, rows, label)
