@@ -1,5 +1,6 @@
 """`freshet demo`: the whole story on a real Kafka, as a newcomer sees it."""
 
+import json
 import re
 
 import pytest
@@ -8,35 +9,38 @@ from support.shell import Shell, shell
 
 __all__ = ["shell"]
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(600)]
 
 PARTITIONS = 6
 
 
 def cuts(told: str) -> list[dict[int, int]]:
     """The offsets of each cut-over that the story shows, by partition."""
-    shown = [re.findall(r"(\d+)@([\d,]*\d)", line) for line in re.findall(r"cut over at partition@offset (.+)", told)]
+    shown = [re.findall(r"(\d+)/([\d,]*\d)", line) for line in re.findall(r"from these places on.*answers: (.+)", told)]
     return [{int(partition): int(offset.replace(",", "")) for partition, offset in places} for places in shown]
 
 
 def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: Shell) -> None:
     """Every check holds; the offsets of all three cut-overs, the kill, the refusal and the rollback are told."""
-    for told in (shell.freshet("demo"), shell.freshet("demo")):
-        assert set(re.findall(r"^ +(\S) +P[12] ", told, re.MULTILINE)) == {"✓"}
-        assert "Both promises were kept" in told
-        assert "; 0 inputs are still on their way" in told
-        first, second, third = cuts(told)
-        assert len(first) == len(second) == len(third) == PARTITIONS
-        assert all(first[at] < second[at] < third[at] for at in first)
-        assert re.search(r"SIGKILL to inference-0 \(pid \d+\)", told)
-        assert "back in its slot" in told
-        assert "refused: model_not_finite" in told
-        assert re.search(r"rollback: done.*\n.*cut over at", told)
-        assert "1.0.1 → 1.0.0" in told
-        scored = re.findall(r"^(1\.0\.[01]) +[\d,]+ +[\d,]+ +([\d.]+)% +([\d.]+)%", told, re.MULTILINE)
-        assert [version for version, _, _ in scored] == ["1.0.0", "1.0.1"]
-        assert float(scored[1][1]) > float(scored[1][2])  # the better model beats the commonest class
-        assert re.search(r'prediction \d/\d+: {"event_id": "live-', told)
-        assert re.search(r"dead letter \d/\d+: input_", told)
+    told = shell.freshet("demo")
+    assert set(re.findall(r"^ +(\S) +P[12] ", told, re.MULTILINE)) == {"✓"}
+    assert "Both promises were kept" in told
+    assert "; 0 inputs are still on their way" in told
+    first, second, third = cuts(told)
+    assert len(first) == len(second) == len(third) == PARTITIONS
+    assert all(first[at] < second[at] < third[at] for at in first)
+    assert re.search(r"SIGKILL to inference-0 \(pid \d+\)", told)
+    assert "back in its slot" in told
+    assert "refused: model_not_finite" in told
+    assert re.search(r"rollback: done.*\n.*from these places on", told)
+    assert "1.0.1 → 1.0.0" in told
+    scored = re.findall(r"^(1\.0\.[01]) +[\d,]+ +[\d,]+ +([\d.]+)% +([\d.]+)%", told, re.MULTILINE)
+    assert [version for version, _, _ in scored] == ["1.0.0", "1.0.1"]
+    assert float(scored[1][1]) > float(scored[1][2])  # the better model beats the commonest class
+    assert re.search(r'prediction \d/\d+: {"event_id": "live-', told)
+    assert re.search(r"dead letter \d/\d+: input_", told)
+    document = json.loads(shell.freshet("demo", "--json"))
+    assert (document["pipeline"], document["verify"]["verdict"]) == ("loans", "kept")
+    assert [found["version"] for found in document["score"]["versions"]] == ["1.0.0", "1.0.1"]
     assert shell.topics() == [], "each run deletes what it made for itself"
     assert list((shell.folder / ".local/state").glob("demo*")) == []

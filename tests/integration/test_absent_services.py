@@ -10,12 +10,17 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Decision, WorkerState
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
+from freshet.models.bundle import Bundle
+from freshet.models.pack import pack
+from freshet.pipeline import load_checked
 from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import Send
@@ -25,6 +30,7 @@ from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.reading import everything
 from freshet.runtime.reports import InlineReports
 from freshet.runtime.telemetry import Metrics
+from support.registry import Judgement
 
 pytestmark = pytest.mark.kafka
 
@@ -50,13 +56,13 @@ def told(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def registry(bus: KafkaBus) -> DeciderLoop:
-    """A registry that beats."""
+    """A registry that beats, and finds every candidate good."""
     return DeciderLoop(
         RegistryDecider(),
         bus,
         bus.names,
         service="registry",
-        jobs=InlineJobs(lambda _: None),
+        jobs=InlineJobs(lambda _: Judgement()),
         clock=SystemClock(),
         metrics=Metrics(),
         reports=InlineReports(bus.producer()),
@@ -66,25 +72,60 @@ def registry(bus: KafkaBus) -> DeciderLoop:
 def test_a_command_that_is_given_up_is_not_carried_out_later(kafka: str, namespace: str, freshet: Freshet) -> None:
     """After five seconds it says that no registry is there; Ctrl-C takes it back for whoever comes."""
     assert told(freshet("apply", "-f", pipelines_dir() / "loans"))[0] == 0
-    asked = freshet("model", "pause", "--pipeline", "loans")
-    assert asked.stderr is not None
+    said = given_up(freshet("model", "pause", "--pipeline", "loans"))
+    assert "No registry is running (has never been heard). Start it with `freshet run registry`." in said
+    (decision,) = decided(KafkaBus(kafka, TopicNames(namespace, "")))
+    assert (decision.verdict, decision.subject in said) == ("expired", True)
+
+
+def test_a_model_that_is_given_up_is_not_judged_later(
+    kafka: str, namespace: str, freshet: Freshet, tmp_path: Path
+) -> None:
+    """Ctrl-C in `model publish` leaves a tombstone: a registry that comes later admits nothing; the next try counts."""
+    assert told(freshet("apply", "-f", pipelines_dir() / "loans"))[0] == 0
+    bundle_of_loans().save(tmp_path / "bundle")
+    said = given_up(freshet("model", "publish", tmp_path / "bundle"))
+    assert "No registry is running" in said
+    bus = KafkaBus(kafka, TopicNames(namespace, ""))
+    written = [value for batch in everything(bus, "candidates") for value in batch.values]
+    assert [value is None for value in written] == [False, True]
+    assert told(freshet("model", "pause", "--pipeline", "loans", "--no-wait"))[0] == 0
+    assert [found.about for found in decided(bus)] == ["command"]
+    assert not values(bus, "models")
+    assert told(freshet("model", "publish", tmp_path / "bundle", "--no-wait"))[0] == 0
+    assert "candidate" in [found.about for found in decided(bus, more_than=1)]
+
+
+def given_up(process: subprocess.Popen[str]) -> str:
+    """What a waiting command says until it says what Ctrl-C does, and after that."""
+    assert process.stderr is not None
     said = ""
     while "Ctrl-C withdraws" not in said:
-        line = asked.stderr.readline()
+        line = process.stderr.readline()
         assert line, said
         said += line
-    assert "No registry is running (has never been heard). Start it with `freshet run registry`." in said
-    asked.send_signal(signal.SIGINT)
-    code, _, rest = told(asked)
+    process.send_signal(signal.SIGINT)
+    code, _, rest = told(process)
     assert (code, "withdrawn: " in rest) == (130, True), rest
-    bus = KafkaBus(kafka, TopicNames(namespace, ""))
+    return said + rest
+
+
+def bundle_of_loans() -> Bundle:
+    """A good model of the example pipeline."""
+    spec, _, _ = load_checked(pipelines_dir() / "loans")
+    rows = np.random.default_rng(1).normal(size=(200, len(spec.feature_names))).astype(np.float32)
+    model = LogisticRegression().fit(rows, np.where(rows[:, 0] > 0, *spec.target.classes))
+    return pack(model, rows, spec, max_gap=0.001).bundle
+
+
+def decided(bus: KafkaBus, more_than: int = 0) -> list[Decision]:
+    """All decisions, once a registry that starts now has made it more than so many."""
     with closing(registry(bus)) as loop:
         deadline = time.monotonic() + 60
-        while not (found := decisions(bus)):
+        while len(found := decisions(bus)) <= more_than:
             assert time.monotonic() < deadline
             loop.step(0.2)
-    (decision,) = found
-    assert (decision.verdict, decision.subject in said) == ("expired", True)
+        return found
 
 
 def decisions(bus: KafkaBus) -> list[Decision]:

@@ -61,7 +61,7 @@ def test_an_interrupted_deletion_is_finished_before_the_name_is_used(freshet: Fr
     assert "freshet pipeline delete loans" in refused.stderr
     done = freshet("pipeline", "delete", "loans", "--yes")
     assert done.exit_code == Exit.OK, done.stderr
-    assert "0 specifications, 1 versions, 1 epochs" in done.stderr
+    assert "specifications: 0, model versions: 1, epochs: 1" in done.stderr
     assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
     assert freshet("pipeline", "delete", "loans-2", "--yes").exit_code == Exit.OK
     assert freshet("pipeline", "delete", "loans-2", "--yes").exit_code == Exit.FAILURE

@@ -140,6 +140,9 @@ def _pipelines(connection: Connection, records: Records) -> Iterator[Line]:  # n
 
 def _topics(connection: Connection, records: Records) -> Iterator[Line]:
     steps = plan(connection.admin, connection.namespace, _counts(records))
+    if all(step.action == "create" for step in steps):
+        yield Line("topics", "warn", "there are none yet: nothing was ever applied here", "freshet apply -f FOLDER")
+        return
     for step in steps:
         if step.action == "create":
             yield Line(f"topic {step.topic}", "bad", "is missing", "freshet topics apply")

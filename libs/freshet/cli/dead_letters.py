@@ -66,7 +66,7 @@ def list_command(
     shown = table("reason", "count", "newest", "place", "its sentence")
     for group in found:
         shown.add_row(group.reason, f"{group.count:,}", ago(group.last_ms, now_ms), group.place, group.example)
-    emit(document, shown if found else "No dead letters.", as_json=as_json)
+    emit(document, shown if found else f"No dead letters{f' for {reason!r}' if reason else ''}.", as_json=as_json)
 
 
 @app.command()
@@ -119,6 +119,8 @@ def redrive(
     """
     wanted = Wanted(reason, since_ms(since, _now_ms()))
     bus = _bus(pipeline, bootstrap, namespace)
+    if reason:
+        check_reason(bus, reason)
     say("reading dead letters, and which of them were sent again before …")
     done = send_again(bus, wanted, dry_run=dry_run)
     document = {
@@ -130,6 +132,14 @@ def redrive(
         "places": done.places,
     }
     emit(document, _sentences(done, dry_run=dry_run), as_json=as_json)
+
+
+def check_reason(bus: Bus, reason: str) -> None:
+    """Raise CommandError if nothing was set aside for it: most likely it is misspelt."""
+    there = [group.reason for group in groups(dead_records(bus, Wanted()))]
+    if reason not in there:
+        known = f"there are {', '.join(there)}" if there else "there is no dead letter at all"
+        raise CommandError(f"no dead letter has the reason {reason!r}; {known}.", Exit.FAILURE)
 
 
 def _sentences(done: Redriven, *, dry_run: bool) -> str:

@@ -117,7 +117,7 @@ def delete_pipeline(cluster: Cluster, *, say: Callable[[str], object] = lambda _
             f"services of pipeline {cluster.names.pipeline!r} still run: {', '.join(found.active)}. Stop them first "
             "(Ctrl-C, or SIGTERM to each), then delete it."
         )
-    say("withdrawing what is published of it")
+    say("taking the specification and what belongs to it off the topics")
     withdraw_pipeline(cluster.bus(), cluster.names)
     _forget_decisions(cluster, say)
     admin = cluster.groups()
@@ -169,7 +169,7 @@ def _forget_decisions(cluster: Cluster, say: Callable[[str], object]) -> None:
     bus, pipeline = cluster.bus(""), cluster.names.pipeline
     if _within(_REGISTRY_S, lambda: not decided(bus, pipeline)):
         return
-    say("no registry answers: its records of the pipeline are withdrawn in its place")
+    say("no registry is running: this command takes the versions and epochs off the topics itself")
     with _quiet_logs():
         loop = DeciderLoop(
             _Deletion(pipeline),

@@ -28,7 +28,8 @@ def doctor(
     try:
         lines += cluster(connect(bootstrap, namespace), deep=deep)
     except FreshetError as error:
-        lines.append(Line("kafka", "bad", str(error)))
+        seen, _, advice = str(error).partition(". ")
+        lines.append(Line("kafka", "bad", seen, advice))
         code = exit_code(error)
     if code == Exit.OK and any(line.health == "bad" for line in lines):
         code = Exit.CHECK

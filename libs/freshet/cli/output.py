@@ -111,11 +111,14 @@ def settings(bootstrap: str | None, **given: object) -> Settings:
 
 
 def _local_broker() -> str:
-    known = load(StateFolder.of(Path.cwd()).endpoint)
+    here = Path.cwd()
+    known = load(StateFolder.of(here).endpoint)
     if known is None:
+        above = next((folder for folder in here.parents if load(StateFolder.of(folder).endpoint) is not None), None)
+        hint = "start a broker here with `freshet local up`." if above is None else f"go to {above}, which has one."
         raise CommandError(
             f"no Kafka is named, and this folder has no local broker. Give --bootstrap or set {BOOTSTRAP_VARIABLE}; "
-            "or start a broker here with `freshet local up`.",
+            f"or {hint}",
             Exit.UNREACHABLE,
         )
     if not known.alive:
@@ -153,13 +156,13 @@ def emit(document: Any, shown: RenderableType, *, as_json: bool) -> None:
         typer.echo(shown_lines(json.dumps(document, ensure_ascii=False, indent=2)))
         return
     shown = shown_lines(shown) if isinstance(shown, str) else shown
-    stdout().print(shown, markup=False, soft_wrap=not isinstance(shown, Table))
+    wide_console().print(shown, markup=False, soft_wrap=not isinstance(shown, Table))
 
 
-def stdout() -> Console:
+def wide_console(*, stderr: bool = False) -> Console:
     """Where results are printed: as wide as the terminal, or else wide enough for every table."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPED_WIDTH)
 
 
 def table(*columns: str) -> Table:

@@ -97,7 +97,7 @@ def new(
         path.write_text(text, encoding="utf-8")
     for line in made.told:
         say(line)
-    shown = f"wrote {written[0]} and {written[1]}; next: freshet apply -f {folder}"
+    shown = f"wrote {written[0]} and {written[1]}; next: freshet up {folder}"
     emit([str(path) for path in written], shown, as_json=as_json)
 
 

@@ -54,5 +54,5 @@ def _shown(name: str, found: Remains) -> str:
     lines = [f"what there is of {name}:"]
     lines += [f"  topic {topic}: {records:,} offsets" for topic, records in found.topics.items()]
     lines += [f"  group {group}" for group in found.groups]
-    lines.append(f"  {found.specifications} specifications, {found.versions} versions, {found.epochs} epochs")
+    lines.append(f"  specifications: {found.specifications}, model versions: {found.versions}, epochs: {found.epochs}")
     return "\n".join(lines)

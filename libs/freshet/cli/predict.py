@@ -45,6 +45,8 @@ def _row(name: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
         values = json.loads(text)
+    except FileNotFoundError as error:
+        raise CommandError(f"there is no file {name}.", Exit.USAGE) from error
     except (OSError, ValueError) as error:
         raise CommandError(
             f"{'stdin' if name == '-' else name} cannot be read as JSON: {error}.", Exit.USAGE

@@ -15,6 +15,7 @@ from typing import IO, Annotated, Any, Final
 
 import typer
 
+from freshet.cli.output import CommandError, Exit
 from freshet.cli.parquet import parquet_rows, parquet_titles
 from freshet.contracts.errors import ContractError
 from freshet.operate.cells import with_point
@@ -61,6 +62,10 @@ class Table:
         self.path = path
         if given.decimal not in (None, ".", ",") or len(given.delimiter or ",") != 1:
             raise ContractError("--decimal is . or , and --delimiter is one sign, such as ';'.")
+        if not path.exists():
+            raise CommandError(f"there is no file {path}.", Exit.USAGE)
+        if path.is_dir():
+            raise CommandError(f"{path} is a folder, not a table.", Exit.USAGE)
         if path.suffix in (".feather", ".arrow", ".xlsx", ".xls"):
             raise ContractError(f"{path}: {path.suffix} files are not read. Save it as CSV, JSON lines or Parquet.")
         self._parquet = path.suffix in (".parquet", ".pq")

@@ -4,7 +4,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -13,7 +13,7 @@ import numpy as np
 
 from freshet.avro.event_fields import event_fields
 from freshet.client.errors import ClientError, NotSentError
-from freshet.client.model import bundle_of
+from freshet.client.model import PackOptions, bundle_of
 from freshet.client.one_row import Answer, Follower
 from freshet.client.predictions import Predictions, Since, read_predictions
 from freshet.client.rows import Rows, event_columns
@@ -22,6 +22,8 @@ from freshet.contracts.murmur2 import partition_for
 from freshet.contracts.topics import TopicNames
 from freshet.lab.endpoint import load
 from freshet.lab.server_files import StateFolder
+from freshet.models.classes import Labels
+from freshet.models.contract import TOLERANCE
 from freshet.operate.errors import LocalError
 from freshet.operate.event_values import event_encoder, plain
 from freshet.operate.view import View
@@ -70,7 +72,10 @@ class Client:
         *,
         pipeline: str,
         sample: Any = None,
-        labels: Mapping[Any, str] | None = None,
+        columns: Sequence[str] | None = None,
+        labels: Labels | None = None,
+        output_name: str | None = None,
+        max_gap: float = TOLERANCE,
         lineage: Mapping[str, str] | None = None,
         timeout_s: float = 150.0,
     ) -> str:
@@ -78,14 +83,20 @@ class Client:
 
         `model`: a fitted estimator, the path of a .joblib, .pkl, .txt (LightGBM) or .onnx file, or of a folder that
         `freshet model pack` wrote. `sample`: rows of features as the model will see them, an array or named columns (a
-        DataFrame, a dict); not needed for a folder. `labels` says which class each label of the estimator stands for.
+        DataFrame, a dict); not needed for a folder.
 
-        Whether the version then answers is the pipeline's rollout policy. The same model published again has the same
-        version. Raises ModelError if it cannot be packed, ClientError if it is refused, or if no registry answers in
-        time: the model is published then, and will be judged once one runs.
+        The rest is as in `freshet model pack`, whose options messages name: `columns` (--columns) are the features
+        that a model without names reads, in its order; `labels` (--label) says which class a label stands for;
+        `output_name` is the output with the scores of a .onnx file that has several; `max_gap` is how far the packed
+        model's scores may lie from the original's.
+
+        Whether the version then answers is the pipeline's rollout policy. The same model published again with the same
+        sample has the same version. Raises ModelError if it cannot be packed, ClientError if it is refused, or if no
+        registry answers in time: the model is published then, and will be judged once one runs.
         """
         bus = self._bus(pipeline)
-        bundle = bundle_of(model, sample, self._published(pipeline)[1], labels=labels, lineage=lineage)
+        options = PackOptions(columns, labels, output_name, max_gap, lineage)
+        bundle = bundle_of(model, sample, self._published(pipeline)[1], options)
         if bundle.manifest.pipeline != pipeline:
             raise ClientError(f"the bundle was packed for pipeline {bundle.manifest.pipeline}, not for {pipeline}.")
         view = View(bus, pipeline)

@@ -57,6 +57,9 @@ def up(root: Path, *, say: Callable[[str], None], environ: Mapping[str, str] = o
             )
         return theirs
     state = StateFolder.of(root)
+    for path in (state.path.parent, state.path):
+        if path.exists() and not path.is_dir():
+            raise LocalError(f"{path} is a file, and Freshet keeps its data in a folder of that name. Move it away.")
     with exclusive(state.lock):
         known = load(state.endpoint)
         if known and known.alive:  # perhaps not yet ready: whoever started it may have been interrupted

@@ -34,8 +34,13 @@ class Bundle:
             data = (folder / _MODEL).read_bytes()
             text = (folder / _MANIFEST).read_bytes()
         except OSError as error:
-            raise ModelError("bundle_unreadable", f"{folder} holds no packed model: {error}.") from error
+            raise ModelError("bundle_unreadable", f"{folder} holds no packed model: {_why(error)}.") from error
         manifest = manifest_from_json(text)
         with ModelFile.of(data) as model:
             check_bytes(model, manifest)
         return cls(manifest, data)
+
+
+def _why(error: OSError) -> str:
+    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+    return "`freshet model pack` writes one" if missing else str(error)

@@ -72,8 +72,11 @@ class Scorer:
         """
         features, expected = golden_rows(self.manifest)
         scores = self.score(features)
-        if not np.isfinite(scores).all():
-            raise ModelError("model_not_finite", "it answers golden rows with scores that are not finite.")
+        if bad := int((~np.isfinite(scores)).any(axis=1).sum()):
+            raise ModelError(
+                "model_not_finite",
+                f"of the {len(features)} sample rows packed with it, {bad} get scores that are NaN or infinite.",
+            )
         gap = float(row_gaps(expected, scores).max())
         if gap > tolerance:
             raise ModelError(

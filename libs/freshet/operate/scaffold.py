@@ -125,7 +125,9 @@ def _readable(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[lis
         raise ContractError("the table has no rows to learn the columns from.")
     good = [row for row in rows if len(row) == len(titles)]
     if not good:
-        raise ContractError(f"row 1 has {len(rows[0])} cells, but the header has {len(titles)}.")
+        raise ContractError(
+            f"row 1 has {len(rows[0])} cells, but the first line names {len(titles)}. Is --delimiter right?"
+        )
     return good, len(rows) - len(good)
 
 

@@ -38,6 +38,9 @@ def load_folder(folder: FilePath) -> tuple[PipelineSpec, str, Schema]:
     for name in ("pipeline.yaml", EVENT_FILE):
         try:
             texts.append((folder / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            missing = "is not there. `freshet pipeline new` writes a folder with pipeline.yaml and event.avsc."
+            raise PipelineError([Problem(0, missing, str(folder / name))]) from error
         except (OSError, UnicodeDecodeError) as error:
             raise PipelineError([Problem(0, f"cannot be read: {error}.", str(folder / name))]) from error
     try:

@@ -39,6 +39,10 @@ def test_a_good_pipeline_is_found_good_and_every_check_has_looked_at_something()
     assert (judgement.answered, judgement.dead, judgement.pending) == (10, 3, 0)
     assert all(finding.looked_at for finding in judgement.findings)
     assert sentence(judgement).startswith("Both promises were kept for all 26 inputs. 10 predictions and 3 dead")
+    assert sentence(judgement).endswith(
+        f"Inputs are {judgement.inputs['events']} events, {judgement.inputs['feedback']} labels sent as feedback, "
+        f"{judgement.inputs['features']} feature vectors."
+    )
 
 
 def test_an_empty_pipeline_is_nothing_to_judge() -> None:

@@ -47,6 +47,14 @@ def test_every_command_there_is_can_be_asked_for_help() -> None:
     assert len(found) > 30
 
 
+def test_every_command_that_ends_by_itself_takes_json() -> None:
+    """As the README says: those that run until they are stopped have no result to give."""
+    found = [" ".join(path) for path in commands() if path]
+    leaves = [path for path in found if not any(other.startswith(f"{path} ") for other in found)]
+    without = {path for path in leaves if "--json" not in RUNNER.invoke(entry.app, [*path.split(), "--help"]).output}
+    assert without == {"run", "up", "schemas serve"}
+
+
 @pytest.mark.parametrize("table", [entry.COMMANDS, group.COMMANDS])
 def test_the_help_of_a_stand_in_is_never_empty(table: Mapping[str, tuple[str, str]]) -> None:
     """The list of commands says of each what it is for, in a sentence."""

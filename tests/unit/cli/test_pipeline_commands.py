@@ -49,7 +49,7 @@ def test_a_missing_folder_is_a_problem_not_a_traceback(tmp_path: Path) -> None:
     """A path that holds no pipeline is told as one problem."""
     found = freshet("pipeline", "check", tmp_path / "none")
     assert found.exit_code == Exit.CHECK
-    assert "cannot be read" in found.stdout
+    assert "is not there" in found.stdout
     assert isinstance(found.exception, SystemExit)
 
 

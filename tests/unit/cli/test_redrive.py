@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from freshet.cli.dead_letters import check_reason
+from freshet.cli.output import CommandError
 from freshet.cli.redrive import Wanted, dead_records, groups, redrive
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter
@@ -166,3 +168,15 @@ def test_groups_count_by_reason_and_show_the_newest() -> None:
         ("input_range", 2, "row 2 is bad.", "0/2"),
         ("input_enum", 1, "row 0 is bad.", "0/0"),
     ]
+
+
+def test_a_reason_that_nothing_was_set_aside_for_is_named() -> None:
+    """It is most likely misspelt: nothing is sent, and the reasons that there are are listed."""
+    world = World()
+    world.produce("events", b"a")
+    with pytest.raises(CommandError, match="there is no dead letter at all"):
+        check_reason(world.bus, "input_range")
+    world.set_aside("events", "input_range", 0)
+    check_reason(world.bus, "input_range")
+    with pytest.raises(CommandError, match=r"has the reason 'time_out_of_range'; there are input_range\."):
+        check_reason(world.bus, "time_out_of_range")

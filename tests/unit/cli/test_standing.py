@@ -1,8 +1,10 @@
 """How a pipeline's models stand, from the records on the control topics."""
 
 from freshet.cli.model.standing import Partition, Standing
+from freshet.cli.times import clock_time
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import (
+    Command,
     Cutover,
     Message,
     ModelState,
@@ -123,3 +125,17 @@ def test_refusal_of_what_was_admitted_since_is_not_shown() -> None:
     facts = [record("p/x", "", "x"), record("p/y", "", "y"), record("p/1.0.0", "1.0.0", "x"), record("p/old", "", "")]
     shown = {(model.version, model.manifest_id) for model in Standing("p", facts, NOW_MS).models}
     assert shown == {("1.0.0", "x"), ("", "y"), ("", "")}
+
+
+def test_an_epoch_says_who_asked_for_it() -> None:
+    """By the command that its cause names, as it was first asked; any other cause stays as it is."""
+    asked = Command(
+        command_id="c-1", pipeline="p", action="pause", text="too many", expires_at_ms=NOW_MS, by="ada@desk"
+    )
+    again = asked.model_copy(update={"expires_at_ms": 0})
+    facts = [Fact("commands", "p", message, at) for at, message in enumerate((asked, again), 1)]
+    standing = Standing("p", facts, NOW_MS)
+    epoch = rollout(2, "live", "1.0.0", cause="pause c-1").message
+    assert isinstance(epoch, Rollout)
+    assert standing.why(epoch) == f"pause by ada@desk at {clock_time(1)} (too many)"
+    assert standing.why(epoch.model_copy(update={"cause": "candidate 7ab"})) == "candidate 7ab"

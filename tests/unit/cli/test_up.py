@@ -37,6 +37,33 @@ def test_a_log_line_is_made_readable() -> None:
     assert readable('{"no": "event"}') == '{"no": "event"}'
 
 
+def test_what_only_a_close_look_needs_is_left_out(tmp_path: Path) -> None:
+    """Starts, ends, decisions as sentences, warnings and errors stay, and what is no log line."""
+    decision = {"pipeline": "rain", "verdict": "done", "reason": "epoch 1 is live: 1.0.0 answers."}
+    refused = {"pipeline": "rain", "verdict": "refused", "reason": "model_not_finite: …"}
+    lines: list[dict[str, object]] = [
+        {"event": "started", "level": "info", "pid": 7},
+        {"event": "holding", "level": "info", "place": ["features", 0]},
+        {"event": "decided", "level": "info", "role": "rollouts", "message": {"epoch": 1}},
+        {"event": "decided", "level": "info", "role": "decisions", "message": decision},
+        {"event": "decided", "level": "info", "role": "decisions", "message": refused},
+        {"event": "retrying", "level": "warning", "error": "long " * 60 + "advice"},
+    ]
+    stamped = [json.dumps({**line, "timestamp": "2026-05-01T12:00:01.5Z"}) for line in lines]
+    shown: list[str] = []
+    log = MergedLog(tmp_path, ["a"], shown.append, verbose=False)
+    (tmp_path / "a.log").write_text("\n".join([*stamped, "Traceback", ""]))
+    log.pump()
+    assert shown == [
+        "a | 12:00:01 started pid=7",
+        "a | 12:00:01 rain: epoch 1 is live: 1.0.0 answers.",
+        "a | 12:00:01 rain: refused: model_not_finite: …",
+        f'a | 12:00:01 WARNING retrying error="{"long " * 60}advice"',
+        "a | Traceback",
+    ]
+    assert log.last == {"a": "Traceback"}
+
+
 def test_a_last_word_becomes_the_commands_sentence() -> None:
     """Of a service's log line the error, of a usage error its sentence."""
     assert sentence('{"event": "settings", "error": "slot 0 is taken."}') == "slot 0 is taken."

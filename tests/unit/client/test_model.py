@@ -8,8 +8,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from freshet.client import ClientError
-from freshet.client.model import bundle_of
+from freshet.client.model import PackOptions, bundle_of
 from freshet.models.bundle import Bundle
+from freshet.models.errors import ModelError
 from support.models import FEATURES, ROWS, specification
 
 SPEC = specification()
@@ -17,7 +18,7 @@ LABELS = np.where(ROWS[:, 0] + ROWS[:, 2] > 0, "fraud", "legit")
 
 
 def packed(model: Any, sample: Any) -> Bundle:
-    return bundle_of(model, sample, SPEC, labels=None, lineage=None)
+    return bundle_of(model, sample, SPEC, PackOptions())
 
 
 def test_columns_go_by_name() -> None:
@@ -46,8 +47,33 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         packed(model, {name: ROWS[:, 0] for name in FEATURES if name != "hour"})
     with pytest.raises(ClientError, match="sample is missing"):
         packed(model, None)
-    with pytest.raises(ClientError, match="cannot be read as a model"):
+    with pytest.raises(ModelError, match=r"there is no file .*none\.joblib"):
         packed(tmp_path / "none.joblib", ROWS)
+    (tmp_path / "odd.joblib").write_bytes(b"odd")
+    with pytest.raises(ModelError, match=r"odd\.joblib cannot be read as a model: .* It must be a \.onnx file"):
+        packed(tmp_path / "odd.joblib", ROWS)
+    with pytest.raises(ModelError, match="export it to ONNX where it was trained"):
+        packed(_touched(tmp_path / "net.pt"), ROWS)
+
+
+def test_what_the_command_line_takes_the_client_takes_too(tmp_path: Path) -> None:
+    """The columns of a model without names, the class of a label, how far scores may lie, the output of a graph."""
+    model = LogisticRegression().fit(ROWS[:, [2, 0]], LABELS == "fraud")
+    sample = dict(zip(FEATURES, ROWS.T, strict=True))
+    options = PackOptions(columns=("hour", "amount"), labels={"True": "fraud", "False": "legit"})
+    bundle = bundle_of(model, sample, SPEC, options)
+    assert bundle.manifest.inputs == ("hour", "amount")
+    with pytest.raises(ModelError, match=r"apart .* more than 1e-30"):
+        bundle_of(model, sample, SPEC, options._replace(max_gap=1e-30))
+    graph = tmp_path / "model.onnx"
+    graph.write_bytes(bundle.data)
+    with pytest.raises(ModelError, match="--output-name must say"):
+        bundle_of(graph, ROWS[:, [2, 0]], SPEC, options._replace(output_name="nosuch"))
+
+
+def _touched(path: Path) -> Path:
+    path.touch()
+    return path
 
 
 def test_a_packed_folder_needs_no_sample(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import typer
 
 from freshet.cli.demo.leaving import leave, look_around
 from freshet.cli.demo.narrator import Narrator
+from freshet.cli.demo.outcome import as_result
 from freshet.cli.demo.story import Story
-from freshet.cli.output import Exit, reporting
+from freshet.cli.output import Exit, Json, emit, reporting
+from freshet.cli.score.core import Scoring
 from freshet.cli.verify.judge import Judgement
 from freshet.cli.verify.report import passes
 from freshet.contracts.resources import pipelines_dir
@@ -20,13 +22,15 @@ from freshet.lab.stage import Stage
 @reporting
 def demo(
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running until Ctrl-C, and its topics.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Serve a stream with models that arrive as data, on a real Kafka: publish, swap, kill, refuse, roll back, verify.
 
     Takes less than a minute once everything is installed. Each run has topics of its own, which go at its end if every
-    promise was kept.
+    promise was kept; else it exits with 4. With --json the story goes to stderr, and what verify and score found to
+    stdout.
     """
-    narrator = Narrator()
+    narrator = Narrator(stderr=as_json)
     began = time.monotonic()
     narrator.chapter("A real Kafka, a pipeline, and its services")
     endpoint = broker.up(Path.cwd(), say=narrator.line)
@@ -38,9 +42,11 @@ def demo(
         narrator.line(f"topics made and pipeline [bold]loans[/bold] published, under the prefix {namespace}")
         stage.start()
         narrator.line(f"started {', '.join(stage.services)}; their logs are in {logs}")
-        judgement = _tell(Story(stage, narrator))
+        judgement, scores = _tell(Story(stage, narrator))
         narrator.chapter("What happened")
         _conclude(narrator, time.monotonic() - began)
+        if as_json:
+            emit(as_result(stage, endpoint.bootstrap_servers, judgement, scores), "", as_json=True)
         if stay:
             look_around(narrator, stage, endpoint.bootstrap_servers)
     good = passes(judgement, waited=True)
@@ -49,7 +55,7 @@ def demo(
         raise typer.Exit(Exit.CHECK)
 
 
-def _tell(story: Story) -> Judgement:
+def _tell(story: Story) -> tuple[Judgement, Scoring]:
     story.begin_load()
     first = story.first_model()
     story.second_model()
@@ -57,8 +63,7 @@ def _tell(story: Story) -> Judgement:
     story.bad_model()
     story.roll_back(first)
     judgement = story.judge()
-    story.look_back()
-    return judgement
+    return judgement, story.look_back()
 
 
 def _conclude(narrator: Narrator, took_s: float) -> None:

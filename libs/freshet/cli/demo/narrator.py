@@ -6,14 +6,15 @@ from contextlib import contextmanager
 
 from rich.console import RenderableType
 
-from freshet.cli.output import stdout
+from freshet.cli.output import wide_console
 
 
 class Narrator:
     """Numbered chapters, and lines under them. On a terminal a spinner shows what is being waited for."""
 
-    def __init__(self) -> None:
-        self.console = stdout()
+    def __init__(self, *, stderr: bool = False) -> None:
+        """`stderr` leaves stdout to a document."""
+        self.console = wide_console(stderr=stderr)
         self.console.soft_wrap = True
         self._began = time.monotonic()
         self._chapters = 0

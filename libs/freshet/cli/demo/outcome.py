@@ -8,14 +8,27 @@ from freshet.cli.demo.narrator import Narrator
 from freshet.cli.output import shown_text
 from freshet.cli.records import Readable, readable
 from freshet.cli.redrive import Wanted, dead_records
-from freshet.cli.score.command import scored, shown
+from freshet.cli.score.command import document, scored, shown
 from freshet.cli.score.core import Scoring
+from freshet.cli.verify.findings import Judgement
+from freshet.cli.verify.report import as_document
 from freshet.lab.stage import Stage
 from freshet.runtime.bus.protocol import Bus, Place
 from freshet.runtime.reading import everything
 
 _TAIL = 20  # the last offsets of a partition may be transaction markers
 _LETTERS = 100  # of the first so many one is shown that can be decoded
+
+
+def as_result(stage: Stage, bootstrap_servers: str, judgement: Judgement, found: Scoring) -> dict[str, Any]:
+    """The whole run for `--json`: where to look, and what `freshet verify --json` and `freshet score --json` say."""
+    return {
+        "pipeline": stage.spec.pipeline,
+        "bootstrap_servers": bootstrap_servers,
+        "namespace": stage.names.namespace,
+        "verify": as_document(judgement),
+        "score": document(found, stage.spec),
+    }
 
 
 def show_scores(narrator: Narrator, stage: Stage) -> Scoring:

@@ -12,10 +12,11 @@ from freshet.cli.demo.outcome import show_examples, show_scores
 from freshet.cli.demo.traffic import Traffic
 from freshet.cli.demo.training import Trained, train_and_pack
 from freshet.cli.features import feature_rows
+from freshet.cli.score.core import Scoring
 from freshet.cli.verify.command import judged
 from freshet.cli.verify.judge import Judgement
 from freshet.cli.verify.report import shown
-from freshet.contracts.messages import Decision, ModelVersion
+from freshet.contracts.messages import Decision, ModelVersion, Rollout
 from freshet.lab.stage import Stage
 from freshet.models.bundle import Bundle
 from freshet.operate.view import View
@@ -96,7 +97,7 @@ class Story:
         decision = stage.ask("rollback", text="the demo wants to see it")
         say.line(f"rollback: {decision.verdict} ({decision.reason})")
         rollout = stage.wait_live(to.version)
-        self._show_cut(rollout.epoch)
+        self._show_cut(rollout)
         say.line(f"{before} → {rollout.table[0].version}: a rollback is a new epoch that names an old version")
 
     def judge(self) -> Judgement:
@@ -115,11 +116,12 @@ class Story:
         say.show(shown(judgement))
         return judgement
 
-    def look_back(self) -> None:
+    def look_back(self) -> Scoring:
         """What the answers were worth, and what they look like."""
-        show_scores(self._say, self._stage)
+        found = show_scores(self._say, self._stage)
         self._say.line("the generator declines by two limits of age: no line follows that, but trees do, exactly")
         show_examples(self._say, self._stage)
+        return found
 
     def _publish(self, kind: str, title: str) -> ModelVersion:
         say, stage = self._say, self._stage
@@ -134,17 +136,17 @@ class Story:
             rollout = stage.wait_live(verdict.version)
             decided = stage.view.wait("the registry's decision", partial(_decision_on, rollout.epoch))
         say.line(decided.reason)
-        self._show_cut(rollout.epoch)
+        self._show_cut(rollout)
         return verdict
 
     def _train(self, kind: str) -> Trained:
         return train_and_pack(kind, self._rows[:TRAINING_ROWS], self._labels[:TRAINING_ROWS], self._stage.spec)
 
-    def _show_cut(self, epoch: int) -> None:
+    def _show_cut(self, rollout: Rollout) -> None:
         with self._say.waiting("the cut-over"):
-            cuts = self._stage.wait_cut(epoch)
-        places = ", ".join(f"{partition}@{offset:,}" for partition, offset in cuts.items())
-        self._say.line(f"cut over at partition@offset {places}")
+            cuts = self._stage.wait_cut(rollout.epoch)
+        places = ", ".join(f"{partition}/{offset:,}" for partition, offset in cuts.items())
+        self._say.line(f"from these places on (partition/offset) {rollout.table[0].version} answers: {places}")
 
 
 def _decision_on(epoch: int, view: View) -> Decision | None:

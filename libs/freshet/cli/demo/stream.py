@@ -14,11 +14,11 @@ import typer
 from freshet.cli.csv_events import CsvEvents, sample_rows
 from freshet.cli.demo.leaving import leave, look_around
 from freshet.cli.demo.narrator import Narrator
-from freshet.cli.demo.outcome import show_examples, show_scores
+from freshet.cli.demo.outcome import as_result, show_examples, show_scores
 from freshet.cli.demo.traffic import Traffic
 from freshet.cli.demo.training import Trained, train_and_pack
 from freshet.cli.features import feature_rows
-from freshet.cli.output import CommandError, Exit, reporting
+from freshet.cli.output import CommandError, Exit, Json, emit, reporting
 from freshet.cli.score.core import Errors, Scoring
 from freshet.cli.verify.command import judged
 from freshet.cli.verify.judge import Judgement
@@ -44,14 +44,16 @@ def stream(
     labels_after: Annotated[int, typer.Option(min=0, help="Send a label after so many more events.")] = 500,
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running until Ctrl-C, and its topics.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="SIGKILL each service once, and the broker.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Infer a pipeline from a table, train on its first tenth, serve the rest, swap the model half-way, and verify.
 
     The second model, trained on what came until then, answers the second half: the stream is held until it is live.
     The pipeline's folder is written to .local/pipelines/NAME, for you to edit; the next run uses it as it is.
-    Each run has topics of its own, which go at its end if every promise was kept.
+    Each run has topics of its own, which go at its end if all promises were kept and both models answered; else it
+    exits with 4. With --json the story goes to stderr, and what verify and score found to stdout.
     """
-    narrator = Narrator()
+    narrator = Narrator(stderr=as_json)
     name = _name(file)
     narrator.chapter(f"{file.name} as pipeline {name}")
     folder = _folder(name, file, label, (entity, event_id, event_time), narrator)
@@ -68,6 +70,8 @@ def stream(
             look_around(narrator, stage, endpoint.bootstrap_servers)
     if len(scores.versions) < _MODELS:
         narrator.console.print(f"Only {len(scores.versions)} of {_MODELS} models answered anything.", markup=False)
+    if as_json:
+        emit(as_result(stage, endpoint.bootstrap_servers, judgement, scores), "", as_json=True)
     good = passes(judgement, waited=True) and len(scores.versions) == _MODELS
     leave(narrator, endpoint.bootstrap_servers, stage.names, keep=stay or not good)
     if not good:

@@ -1,9 +1,8 @@
 """`freshet model pack`: a trained estimator becomes a bundle."""
 
 import csv
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -12,16 +11,11 @@ from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, e
 from freshet.cli.target import target
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
+from freshet.models.errors import ModelError
 from freshet.models.pack import Packed, inputs_for
 from freshet.models.pack import pack as pack_model
+from freshet.models.saved import check_saved, is_pickle, load_saved
 from freshet.pipeline import PipelineSpec
-
-_EXPORTS: Final[Mapping[str, str]] = {
-    **dict.fromkeys((".json", ".ubj", ".xgb"), "XGBoost: onnxmltools.convert_xgboost"),
-    **dict.fromkeys((".pt", ".pth"), "PyTorch: torch.onnx.export, with a softmax at the end"),
-    **dict.fromkeys((".h5", ".keras"), "Keras: model.export(path, format='onnx')"),
-    ".cbm": "CatBoost: model.save_model(path, format='onnx')",
-}
 
 
 @reporting
@@ -93,37 +87,21 @@ def pack(
 
 def _check_file(file: Path, expected: Path | None) -> None:
     """Say what can be said before libraries are loaded."""
-    if not file.is_file():
-        raise CommandError(f"there is no file {file}.", Exit.USAGE)
-    if file.suffix in _EXPORTS:
-        raise CommandError(
-            f"{file} is not a form that Freshet reads: export it to ONNX where it was trained, and pack the .onnx file "
-            f"({_EXPORTS[file.suffix]}).",
-            Exit.USAGE,
-        )
+    try:
+        check_saved(file)
+    except ModelError as error:
+        raise CommandError(error.detail, Exit.USAGE) from error
     if expected is not None and file.suffix != ".onnx":
         raise CommandError("--expected is for .onnx files: any other model is asked itself.", Exit.USAGE)
 
 
 def _load(file: Path) -> object:
-    """The model in a file, by its ending. Nothing else in Freshet unpickles: this is the user's own file."""
-    try:
-        if file.suffix == ".onnx":
-            return file.read_bytes()
-        if file.suffix == ".txt":
-            import lightgbm  # noqa: PLC0415  (takes a second, and only this needs it)
-
-            return lightgbm.Booster(model_file=str(file))
-        import joblib  # type: ignore[import-untyped]  # noqa: PLC0415
-
+    if is_pickle(file):
         say(f"unpickling {file}: this runs code that the file names, so it must be yours")
-        return joblib.load(file)
-    except Exception as error:  # a damaged pickle, or code that is not here, raises whatever it likes
-        raise CommandError(
-            f"{file} cannot be read as a model: {type(error).__name__}: {error}. It must be a .onnx file, LightGBM's "
-            ".txt, or a pickled estimator whose libraries are installed here.",
-            Exit.USAGE,
-        ) from error
+    try:
+        return load_saved(file)
+    except ModelError as error:
+        raise CommandError(error.detail, Exit.USAGE) from error
 
 
 def _about(sample: Sample, width: int) -> str:

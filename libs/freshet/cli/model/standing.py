@@ -6,10 +6,11 @@ from typing import Final
 
 from freshet.cli.control import newest
 from freshet.cli.presence import presence
+from freshet.cli.times import clock_time
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Cutover, ModelVersion, Rollout
+from freshet.contracts.messages import Command, Cutover, ModelVersion, Rollout
 
-ROLES: Final = ("models", "rollouts", "workers", "cutovers")
+ROLES: Final = ("models", "rollouts", "workers", "cutovers", "commands")
 """What `Standing` is folded from."""
 
 
@@ -43,6 +44,7 @@ class Standing:
             presence(facts, service, pipeline, now_ms) for service in ("registry", "ingestion", "inference")
         )
         self.workers = list(self.services[-1].workers)
+        self._commands = _commands(facts)
         self._cutovers = [found for found in newest(facts, Cutover).values() if found.message.pipeline == pipeline]
 
     @property
@@ -54,6 +56,15 @@ class Standing:
     def preparing(self) -> list[Rollout]:
         """Epochs that workers are asked to load."""
         return [rollout for rollout in self.rollouts if rollout.phase == "prepare"]
+
+    def why(self, rollout: Rollout) -> str:
+        """What led to an epoch: who asked for it and when, where a command did."""
+        action, _, command_id = rollout.cause.partition(" ")
+        if command_id not in self._commands:
+            return rollout.cause
+        asked, at_ms = self._commands[command_id]
+        note = f" ({asked.text})" if asked.text else ""
+        return f"{action} by {asked.by or 'somebody'} at {clock_time(at_ms)}{note}"
 
     def part_of(self, version: str) -> str:
         """What a version does now: `answers`, `understudy`, `prepared`, or nothing."""
@@ -99,6 +110,15 @@ class Standing:
         topic_id = max(self._cutovers, key=lambda found: found.offset).message.topic_id
         cuts = (found.message for found in self._cutovers if found.message.topic_id == topic_id)
         return {(cut.lane, cut.partition, cut.epoch, cut.fallback): cut.first_offset for cut in cuts}
+
+
+def _commands(facts: Iterable[Fact]) -> dict[str, tuple[Command, int]]:
+    """Commands by id as they were first asked, and when."""
+    found: dict[str, tuple[Command, int]] = {}
+    for fact in facts:
+        if isinstance(fact.message, Command):
+            found.setdefault(fact.message.command_id, (fact.message, fact.timestamp_ms))
+    return found
 
 
 def _current(models: list[ModelVersion]) -> list[ModelVersion]:

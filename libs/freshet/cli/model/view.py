@@ -21,7 +21,8 @@ Pipeline = Annotated[str, typer.Option(help="Whose models.")]
 _LEGEND: Final = (
     "epoch: which version answers, numbered; a partition takes it at its next event, and `since offset` is the first "
     "that it answered so.\nunderstudy: the version that answers what the first one fails on; a partition says so under "
-    "`fallback`.\nbeat: when the worker last said how it is. More words: docs/glossary.md."
+    "`fallback`.\nbeat: when the worker last said how it is; resident: the versions that it keeps loaded; lane: serve, "
+    "where answers are published.\nMore words: docs/glossary.md."
 )
 
 
@@ -122,7 +123,8 @@ def _find(standing: Standing, name: str) -> ModelVersion:
     found = exact or [model for model in standing.models if name and model.manifest.digest.startswith(name)]
     if len(found) != 1:
         known = ", ".join(model.version for model in standing.models if model.version) or "none yet"
-        raise CommandError(f"{name!r} names {len(found)} models of this pipeline; versions are: {known}.", Exit.FAILURE)
+        what = "several models of this pipeline begin with" if found else "no version or sha256 of this pipeline is"
+        raise CommandError(f"{what} {name!r}; its versions are: {known}.", Exit.FAILURE)
     return found[0]
 
 
@@ -151,8 +153,8 @@ def _status_document(standing: Standing) -> dict[str, Any]:
 
 def _status_shown(standing: Standing, now_ms: int, trouble: list[Line]) -> RenderableType:
     lines = [f"{line.about}: {line.seen}{f' → {line.do}' if line.do else ''}" for line in trouble]
-    lines += [_epoch(standing.live) if standing.live else "No model answers yet: no epoch is live."]
-    lines += [f"preparing: {_epoch(rollout)}" for rollout in standing.preparing]
+    lines += [_epoch(standing.live, standing) if standing.live else "No model answers yet: no epoch is live."]
+    lines += [f"preparing: {_epoch(rollout, standing)}" for rollout in standing.preparing]
     workers = table("worker", "lane", "beat", "loaded epoch", "resident", "quarantined", "memory")
     for worker in standing.workers:
         state = worker.state
@@ -171,8 +173,8 @@ def _status_shown(standing: Standing, now_ms: int, trouble: list[Line]) -> Rende
     return Group("\n".join(lines), *(part for shown in tables for part in ("", shown)), *legend)
 
 
-def _epoch(rollout: Rollout) -> str:
+def _epoch(rollout: Rollout, standing: Standing) -> str:
     shares = ", ".join(f"{share.version} ({share.share / 100:g} %)" for share in rollout.table) or "no version"
     understudies = ", ".join(sorted(set(rollout.understudies.values()))) or "none"
     paused = "; rollouts are paused" if rollout.paused else ""
-    return f"epoch {rollout.epoch}: {shares}; understudy {understudies}{paused}; because: {rollout.cause}"
+    return f"epoch {rollout.epoch}: {shares}; understudy {understudies}{paused}; because: {standing.why(rollout)}"

@@ -56,6 +56,9 @@ def up(
     registry: Annotated[
         bool, typer.Option("--registry/--no-registry", help="Whether to run the registry, too.")
     ] = True,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show every line of every log, not only what matters to everybody.")
+    ] = False,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
 ) -> None:
@@ -77,7 +80,7 @@ def up(
     first = http_port or settings(bootstrap, namespace=namespace).http_port
     count = workers + 2
     planned = plan(names, workers, [first + place if first else free_port() for place in range(count)])
-    run = _Run(connection, names, planned, with_registry=registry)
+    run = _Run(connection, names, planned, with_registry=registry, verbose=verbose)
     try:
         run.until_stopped()
     finally:
@@ -102,7 +105,13 @@ class _Run:
     """From the start of the services to their end."""
 
     def __init__(
-        self, connection: Connection, names: Sequence[str], planned: Sequence[Planned], *, with_registry: bool
+        self,
+        connection: Connection,
+        names: Sequence[str],
+        planned: Sequence[Planned],
+        *,
+        with_registry: bool,
+        verbose: bool,
     ) -> None:
         self._connection, self._names, self._planned = connection, names, planned
         self._wants_registry = with_registry
@@ -110,7 +119,9 @@ class _Run:
         logs = Path(".local/logs") / f"up.{connection.namespace}{names[0]}"
         env = {"KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers, "FRESHET_NAMESPACE": connection.namespace}
         self._services = Services(Supervisor(logs, final={EXIT_SETTINGS}), planned, env)
-        self._log = MergedLog(logs, [one.name for one in planned], lambda line: typer.echo(shown_text(line), err=True))
+        self._log = MergedLog(logs, [one.name for one in planned], _show, verbose=verbose)
+        if not verbose:
+            say(f"starts, decisions, warnings and errors are shown here; everything is in {logs} (--verbose shows it)")
         self._stop, self._hurry = threading.Event(), threading.Event()
         self._lock: IO[str] | None = None
         self._next_lock_s = self._next_tell_s = 0.0
@@ -179,6 +190,10 @@ class _Run:
             self._next_tell_s = time.monotonic() + _TELL_S
             say("not ready yet: " + "; ".join(f"{name}: {why}" for name, why in waiting.items()))
         return False
+
+
+def _show(line: str) -> None:
+    typer.echo(shown_text(line), err=True)
 
 
 def _ready(connection: Connection, pipelines: Sequence[str], planned: Sequence[Planned]) -> str:

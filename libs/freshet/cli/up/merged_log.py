@@ -8,14 +8,21 @@ from typing import Any, Final
 _LEFT_OUT: Final = frozenset({"event", "level", "timestamp", "service", "slot", "logger"})
 """What the line says in another place already, or for every line alike."""
 _VALUE_CHARS: Final = 200
+_MILESTONES: Final = frozenset({"started", "stopped"})
 
 
 class MergedLog:
     """Follows log files that grow, from where they end when this is made."""
 
-    def __init__(self, folder: Path, names: Sequence[str], show: Callable[[str], object]) -> None:
-        """The log of each name is `folder/<name>.log`, whether or not it is there yet; `show` is given each line."""
+    def __init__(
+        self, folder: Path, names: Sequence[str], show: Callable[[str], object], *, verbose: bool = True
+    ) -> None:
+        """The log of each name is `folder/<name>.log`, whether or not it is there yet; `show` is given each line.
+
+        Without `verbose` only what `brief` leaves.
+        """
         self._show, self._width = show, max(map(len, names), default=0)
+        self._told = readable if verbose else brief
         self._paths = {name: folder / f"{name}.log" for name in names}
         self._read = {name: path.stat().st_size if path.exists() else 0 for name, path in self._paths.items()}
         self.last: dict[str, str] = {}
@@ -32,7 +39,20 @@ class MergedLog:
             self._read[name] += len(whole) + len(newline)
             for line in whole.decode(errors="replace").splitlines():
                 self.last[name] = line
-                self._show(f"{name:<{self._width}} | {readable(line)}")
+                if told := self._told(line):
+                    self._show(f"{name:<{self._width}} | {told}")
+
+
+def brief(line: str) -> str:
+    """A line if it is a start, an end, a decision, a warning, an error or no log line at all; "" for anything else."""
+    fields = _fields(line)
+    if fields is None or fields.get("level", "info") != "info" or fields["event"] in _MILESTONES:
+        return readable(line)
+    message = fields.get("message")
+    if fields.get("role") == "decisions" and isinstance(message, dict):
+        verdict = "" if message.get("verdict") == "done" else f"{message.get('verdict')}: "
+        return f"{_time(fields)} {message.get('pipeline')}: {verdict}{message.get('reason')}"
+    return ""
 
 
 def readable(line: str) -> str:
@@ -40,10 +60,10 @@ def readable(line: str) -> str:
     fields = _fields(line)
     if fields is None:
         return line
-    time = str(fields.get("timestamp", ""))[11:19]
     level = str(fields.get("level", "info"))
-    rest = " ".join(f"{name}={_short(value)}" for name, value in fields.items() if name not in _LEFT_OUT)
-    parts = (time, "" if level == "info" else level.upper(), str(fields["event"]), rest)
+    shown = _short if level == "info" else _text  # the advice stands at the end of an error
+    rest = " ".join(f"{name}={shown(value)}" for name, value in fields.items() if name not in _LEFT_OUT)
+    parts = (_time(fields), "" if level == "info" else level.upper(), str(fields["event"]), rest)
     return " ".join(part for part in parts if part)
 
 
@@ -61,6 +81,14 @@ def _fields(line: str) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) and "event" in fields else None
 
 
+def _time(fields: dict[str, Any]) -> str:
+    return str(fields.get("timestamp", ""))[11:19]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and " " not in value else json.dumps(value, ensure_ascii=False)
+
+
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) and " " not in value else json.dumps(value, ensure_ascii=False)
+    text = _text(value)
     return text if len(text) <= _VALUE_CHARS else f"{text[:_VALUE_CHARS]}…"

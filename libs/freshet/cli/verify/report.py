@@ -1,7 +1,7 @@
 """A judgement as people and programs read it."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Group
 from rich.table import Table
@@ -9,10 +9,16 @@ from rich.text import Text
 
 from freshet.cli.verify.findings import Finding, Judgement
 
+_PROMISES: Final = (
+    "P1: every event ends as exactly one prediction or one dead letter. P2: it is answered by the model version that "
+    "is recorded for its place. P5: scores can be computed again."
+)
+_INPUTS: Final = {"events": "events", "feedback": "labels sent as feedback", "features": "feature vectors"}
+
 
 def shown(judgement: Judgement) -> Group:
     """The whole of it for a person: the checks, what somebody else should know, and the verdict last."""
-    return Group(_table(judgement), "", *judgement.warnings, sentence(judgement))
+    return Group(_PROMISES, "", _table(judgement), "", *judgement.warnings, sentence(judgement))
 
 
 def _table(judgement: Judgement) -> Table:
@@ -63,7 +69,8 @@ def sentence(judgement: Judgement) -> str:
             said = f"Both promises were kept for the {judged:,} inputs that could be judged"
         case "kept":
             said = f"Both promises were kept for all {judged:,} inputs"
-    return f"{said}{_not_judged(judgement)}. {counts[0].upper()}{counts[1:]}."
+    inputs = ", ".join(f"{count:,} {_INPUTS[role]}" for role, count in judgement.inputs.items())
+    return f"{said}{_not_judged(judgement)}. {counts[0].upper()}{counts[1:]}. Inputs are {inputs}."
 
 
 def _not_judged(judgement: Judgement) -> str:
