@@ -211,25 +211,46 @@ def _xgboost() -> Iterator[tuple[str, str, str]]:
 
 
 def _torch() -> Iterator[tuple[str, str, str]]:
-    name = "PyTorch multi-layer perceptron with softmax, through ONNX"
+    names = {
+        first: f"PyTorch perceptron behind {first}, softmax, through ONNX"
+        for first in ("(x - mean) / std", "BatchNorm")
+    }
     try:
         import torch  # type: ignore[import-not-found]  # noqa: PLC0415
     except ImportError:
-        yield name, "not run: not installed here", "not run: not installed here"
+        yield from ((name, "not run: not installed here", "not run: not installed here") for name in names.values())
         return
 
-    def graph(rows: Any) -> tuple[bytes, Callable[[Any], Any]]:
+    class Scaled(torch.nn.Module):  # type: ignore[misc,unused-ignore]
+        """Subtracts first, so that amounts around 99,000 lose no digits; BatchNorm multiplies first."""
+
+        def __init__(self, rows: Any) -> None:
+            super().__init__()
+            self.mean, self.std = rows.mean(dim=0), rows.std(dim=0)
+
+        def forward(self, rows: Any) -> Any:
+            return (rows - self.mean) / self.std
+
+    def graph(first: str, rows: Any) -> tuple[bytes, Callable[[Any], Any]]:
         torch.manual_seed(0)
-        layers = torch.nn.Linear(len(NAMES), 8), torch.nn.ReLU(), torch.nn.Linear(8, 2), torch.nn.Softmax(dim=1)
+        given, truth = torch.from_numpy(rows.astype(np.float32)), torch.from_numpy(wanted(rows).astype(np.int64))
+        scaled = torch.nn.BatchNorm1d(len(NAMES)) if first == "BatchNorm" else Scaled(given)
+        layers = scaled, torch.nn.Linear(len(NAMES), 16), torch.nn.ReLU(), torch.nn.Linear(16, 2)
         model = torch.nn.Sequential(*layers)
+        steps = torch.optim.Adam(model.parameters(), lr=0.02)
+        for _ in range(200):
+            steps.zero_grad()
+            torch.nn.functional.cross_entropy(model(given), truth).backward()
+            steps.step()
+        model.append(torch.nn.Softmax(dim=1)).eval()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
-            some = torch.from_numpy(rows[:2].astype(np.float32))
-            torch.onnx.export(model, (some,), path, dynamo=False, dynamic_axes={"onnx::Gemm_0": {0: "n"}})
+            torch.onnx.export(model, (given[:2],), path, dynamo=False, input_names=["rows"], dynamic_axes={"rows": [0]})
             data = path.read_bytes()
         return data, lambda asked: model(torch.from_numpy(asked)).detach().numpy()
 
-    yield name, "float32 only", _ready(graph, np.float32)
+    for first, name in names.items():
+        yield name, "float32 only", _ready(partial(graph, first), np.float32)
 
 
 def _ready(make: Callable[[Any], tuple[bytes, Callable[[Any], Any]]], dtype: Any) -> str:
