@@ -127,7 +127,7 @@ class Table:
             raise ContractError(f"{self.path}:{number}: this line is not JSON: {error}.") from error
         if not isinstance(found, dict):
             raise ContractError(f"{self.path}:{number}: a line must hold an object of columns, not {line.strip():.40}.")
-        return found
+        return dict(_flat(found))
 
     @contextmanager
     def _text(self) -> Iterator[IO[str]]:
@@ -180,6 +180,15 @@ class Table:
             return "."  # "1,234" in an English table is a thousand and more: left as the text that it is
         commas = sum(1 for cell in some if _DECIMAL_COMMA.fullmatch(cell))
         return "," if commas > sum(1 for cell in some if _DECIMAL_POINT.fullmatch(cell)) else "."
+
+
+def _flat(found: dict[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Objects in objects as columns: {"geo": {"lat": 1}} has a column geo.lat."""
+    for key, value in found.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{within}{key}.")
+        else:
+            yield f"{within}{key}", value
 
 
 def _written(value: Any) -> str:

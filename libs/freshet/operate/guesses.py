@@ -69,6 +69,10 @@ _ENTITY_WORDS: Final = frozenset(
         "store",
         "shop",
         "kunde",
+        "konto",
+        "geraet",
+        "maschine",
+        "fahrzeug",
         "machine",
         "station",
         "host",
@@ -259,8 +263,9 @@ def _as_entity(found: Column) -> int:
         return 4 if called else 3
     if found.kind == "integer":
         return 0
-    one_word = not any(" " in cell for cell in found.distinct)
-    return 2 if called else 1 if len(found.distinct) > MOST_CATEGORIES and one_word else 0
+    if len(found.distinct) <= MOST_CATEGORIES:
+        return 0  # a customer's segment is a category
+    return 2 if called else int(not any(" " in cell for cell in found.distinct))
 
 
 def scalar(text: str) -> str:

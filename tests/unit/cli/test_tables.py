@@ -257,5 +257,20 @@ def test_amounts_are_no_ids_and_unknown_labels_no_classes(tmp_path: Path) -> Non
     assert source.survey.unlabelled == ROWS * 2 // 5
 
 
+def test_a_trait_of_an_entity_is_a_feature(tmp_path: Path) -> None:
+    """A customer's tier is a category, not whom the event is about."""
+    rows = "".join(f"{n % 7}.5,{('gold', 'silver', 'none')[n % 3]},{n % 2}\n" for n in range(ROWS))
+    spec, _, _, _ = made(tmp_path, "x,customer_tier,y\n" + rows, "y")
+    assert (spec.entity, len(spec.feature_names)) == ("entity", 5)
+
+
+def test_objects_in_json_lines_are_columns(tmp_path: Path) -> None:
+    """Numbers inside an object are numbers, under its name and theirs; what is not there is blank."""
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"geo": {"lat": 1.5, "at": {"z": true}}, "b": 2}\n{"b": 3}\n')
+    assert Table(path).titles == ["geo.lat", "geo.at.z", "b"]
+    assert [line.cells for line in Table(path)] == [["1.5", "true", "2"], ["", "", "3"]]
+
+
 def _plain(column: object) -> list[object]:
     return list(column.tolist())  # type: ignore[attr-defined]
