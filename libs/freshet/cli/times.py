@@ -25,6 +25,13 @@ def since_ms(text: str, now_ms: int) -> int:
     return int((at if at.tzinfo else at.astimezone()).timestamp() * 1000)
 
 
+def range_ms(since: str, last: str, now_ms: int) -> int | None:
+    """Where a range begins that is given as --since or as --last; None for neither."""
+    if since and last:
+        raise CommandError("--since and --last both say where to begin: give one of them.", Exit.USAGE)
+    return now_ms - duration_ms(last, "--last") if last else since_ms(since, now_ms) or None
+
+
 def clock_time(at_ms: int) -> str:
     """A moment in UTC to the millisecond, as records are listed; as a number where no calendar reaches."""
     try:

@@ -14,6 +14,7 @@ from freshet.cli.score.command import document, scored, shown
 from freshet.cli.score.core import Labels, LabelTable, Scoring
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, Send
+from freshet.runtime.reading import everything
 from support.buses import MemoryWorld
 from support.hand_written import encoded
 from support.inference import CLASSES, specification
@@ -142,6 +143,17 @@ def test_classes_are_read_off_the_topics() -> None:
     assert (told["constant"], told["labels_without_prediction"]) == (CLASSES[1], 1)
     assert "1 of 3 predictions have no label yet; 1 of 3 labels are about events without" in printed(found, spec)
     assert f"always {CLASSES[1]}" in printed(found, spec)
+
+
+def test_a_range_is_about_its_predictions() -> None:
+    """Labels count whenever they came; what was answered before is neither counted nor compared."""
+    spec = PipelineSpec.parse(specification().spec)
+    bus = world([CLASSES[0], CLASSES[1], CLASSES[1]])
+    last_ms = max(int(batch.timestamps_ms.max()) for batch in everything(bus, "predictions"))
+    assert scored(bus, spec, 0).compared == scored(bus, spec, last_ms).compared == 2
+    later = scored(bus, spec, last_ms + 1)
+    assert (later.compared, later.labels, later.versions) == (0, 3, {})
+    assert "no prediction is there (3 events have a label)" in printed(later, spec)
 
 
 def test_values_are_read_off_the_topics() -> None:

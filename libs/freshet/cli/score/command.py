@@ -1,6 +1,7 @@
 """`freshet score`: reads predictions and labels off the topics, and prints how right each model version was."""
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
@@ -13,11 +14,12 @@ from freshet.avro.framed import FramedReader
 from freshet.cli.control import published
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, table
 from freshet.cli.score.core import Errors, LabelTable, Scoring, VersionScore
+from freshet.cli.times import range_ms
 from freshet.cli.verify.places import hashed, hashes
 from freshet.contracts.arrays import Floats, Ints
 from freshet.contracts.batch import Batch
 from freshet.pipeline import PipelineSpec
-from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.bus.protocol import Bus, Place
 from freshet.runtime.reading import everything
 
 _MAX_BYTES: Final = 4 << 20
@@ -26,26 +28,32 @@ _MAX_BYTES: Final = 4 << 20
 @reporting
 def score(
     pipeline: Annotated[str, typer.Option(help="Whose predictions.")],
+    since: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="Score predictions that were written since then: 2026-05-01T12:00Z, or 2h."),
+    ] = "",
+    last: Annotated[str, typer.Option(metavar="LENGTH", help="The same for a length of time until now: 1h.")] = "",
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
     """Compare predictions with labels, by event id, for each model version.
 
-    Reads what the predictions and labels topics retain. Beside each version stand two answers that need no model:
-    always the commonest class (or the mean), and the newest label that was known then. Exits with 4 if no prediction
-    has a label.
+    Reads what the predictions and labels topics retain; with a range, its predictions and all labels. Beside each
+    version stand two answers that need no model: always the commonest class (or the mean), and the newest label that
+    was known then. Exits with 4 if no prediction has a label.
     """
+    from_ms = range_ms(since, last, time.time_ns() // 1_000_000)
     connection = connect(bootstrap, namespace)
     spec = published(connection.bus(), pipeline).spec
-    found = scored(connection.bus(pipeline), spec)
+    found = scored(connection.bus(pipeline), spec, from_ms)
     emit(document(found, spec), shown(found, spec), as_json=as_json)
     if not found.compared:
         raise typer.Exit(Exit.CHECK)
 
 
-def scored(bus: Bus, spec: PipelineSpec) -> Scoring:
-    """Compare all predictions that are there now with all labels.
+def scored(bus: Bus, spec: PipelineSpec, since_ms: int | None = None) -> Scoring:
+    """Compare all predictions that are there now, or those written since then, with all labels.
 
     Memory is some 120 bytes for each label, however many predictions there are.
     """
@@ -56,7 +64,7 @@ def scored(bus: Bus, spec: PipelineSpec) -> Scoring:
         revisions = np.asarray(columns["revision"]).astype(np.int64)
         known.add(_events(columns)[good], revisions[good], values[good], batch.timestamps_ms[at[good]])
     scoring = Scoring(known.labels(), classes=bool(spec.target.classes))
-    for batch, at, columns in _records(bus, "predictions", "Prediction"):
+    for batch, at, columns in _records(bus, "predictions", "Prediction", since_ms):
         versions = _strings(columns, "version")
         _, firsts, codes = np.unique(hashes(versions), return_index=True, return_inverse=True)
         names = versions.take(firsts).tolist()
@@ -107,12 +115,12 @@ def document(found: Scoring, spec: PipelineSpec) -> dict[str, Any]:
 def _sentence(found: Scoring) -> str:
     answered = sum(score.answered for score in found.versions.values())
     if not answered:
-        return f"Nothing to score: no prediction is there yet ({found.labels:,} events have a label)."
+        return f"Nothing to score: no prediction is there ({found.labels:,} events have a label)."
     if not found.labels:
         return f"Nothing to score: none of {answered:,} predictions has a label. Send labels to the feedback topic."
     return (
         f"{answered - found.compared:,} of {answered:,} predictions have no label yet; {found.unanswered:,} of "
-        f"{found.labels:,} labels are about events without a prediction."
+        f"{found.labels:,} labels are about events without a prediction here."
     )
 
 
@@ -138,10 +146,12 @@ def _value_worth(errors: Errors) -> dict[str, Any]:
     return {"rows": errors.rows, "mae": errors.mean_absolute, "rmse": errors.root_mean_square}
 
 
-def _records(bus: Bus, role: str, record: str) -> Iterator[tuple[Batch, Ints, Columns]]:
+def _records(bus: Bus, role: str, record: str, since_ms: int | None = None) -> Iterator[tuple[Batch, Ints, Columns]]:
     """Batches of an output topic, the rows of each that can be read, and what these say."""
     reader = FramedReader.of(record, max_bytes=_MAX_BYTES)
-    for batch in everything(bus, role):
+    begin = None if since_ms is None else bus.offsets_at(role, since_ms)
+    starts = None if begin is None else {Place(role, partition): offset for partition, offset in begin.items()}
+    for batch in everything(bus, role, starts):
         rows = reader.read(batch.values)
         if rows.at.size:
             yield batch, rows.at, rows.columns

@@ -11,7 +11,6 @@ from freshet.cli.checkup import hanging_line
 from freshet.cli.control import published
 from freshet.cli.output import (
     Bootstrap,
-    CommandError,
     Exit,
     Json,
     Namespace,
@@ -20,7 +19,7 @@ from freshet.cli.output import (
     reporting,
     say,
 )
-from freshet.cli.times import duration_ms, since_ms
+from freshet.cli.times import range_ms
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.judge import Judgement, judge
 from freshet.cli.verify.report import as_document, passes, shown
@@ -52,10 +51,7 @@ def verify(
     Reads what the pipeline's topics retain, even while they are written. Exits with 4 if a promise was broken, if there
     was nothing to judge, or if inputs are still under way after --wait. See docs/verify.md.
     """
-    if since and last:
-        raise CommandError("--since and --last both say where to begin: give one of them.", Exit.USAGE)
-    now_ms = time.time_ns() // 1_000_000
-    from_ms = now_ms - duration_ms(last, "--last") if last else since_ms(since, now_ms) or None
+    from_ms = range_ms(since, last, time.time_ns() // 1_000_000)
     connection = connect(bootstrap, namespace)
     published(connection.bus(), pipeline)  # a misspelt name would keep every promise
     bus, names = connection.bus(pipeline), connection.names(pipeline)
