@@ -56,6 +56,18 @@ def test_an_event_is_redriven_once_with_its_bytes_and_origin() -> None:
     assert len(world.batch("events")) == 3
 
 
+def test_a_redriven_event_has_its_producers_headers() -> None:
+    """Trace context and tenant outlive the letter; ours come behind them."""
+    world = World()
+    theirs = [("traceparent", b"00-1"), ("tenant", b"a"), ("empty", None)]
+    world.bus.producer().send(Send("events", [b"key"], [b"bad"], [0], [theirs]))
+    world.set_aside("events", "input_range", 0)
+    assert world.redrive() == (1, 0, 0, 0)
+    headers = world.batch("events").records[-1].headers() or []
+    assert headers[:3] == theirs
+    assert [name for name, _ in headers[3:]] == [REDRIVE_OF, ARRIVED_MS]
+
+
 def test_a_copy_that_fails_again_can_be_redriven_again() -> None:
     """The copy is an event of its own: only the original counts as redriven."""
     world = World()
