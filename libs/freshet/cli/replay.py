@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from freshet.cli.control import published
 from freshet.cli.csv_events import CsvEvents, Survey
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.records import readable
+from freshet.cli.resume import Already
 from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding
 from freshet.lab.corruption import KINDS
 from freshet.lab.load import Events, Load, Sent, after, first
@@ -35,6 +37,9 @@ def replay(
         str | None, typer.Option(metavar="COLUMN", help="The column with the truth, sent as feedback.")
     ] = None,
     skip: Annotated[int, typer.Option(min=0, help="Leave out the first so many events: an earlier try sent them.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave out the events, by id, that are on the topic: a try was killed.")
+    ] = False,
     labels_after: Annotated[int, typer.Option(min=0, help="Send a label after so many more events.")] = 0,
     entities: Annotated[int, typer.Option(min=1, help="Different entities, where the file has none.")] = 100,
     seed: Annotated[int, typer.Option(help="Spoils the same events in the same way.")] = 0,
@@ -47,6 +52,8 @@ def replay(
 ) -> None:
     """Publish each row as an event; where the file has no event id, entity or event time, they are filled in."""
     share = _share(corrupt)
+    if skip and resume:
+        raise CommandError("--skip and --resume both say where to go on: give one of them.", Exit.USAGE)
     connection = connect(bootstrap, namespace)
     found = published(connection.bus(), pipeline)
     source = CsvEvents(
@@ -72,7 +79,16 @@ def replay(
         )
         if share and "unknown_schema" in load.corrupt_kinds:
             say("events with an unknown schema id hold their partition for a minute: `freshet apply` may be on its way")
-        sent, interrupted = _publish(load, first(after(source, skip), rows), rows, skip)
+        events = after(source, skip)
+        if resume:
+            bus = connection.bus(pipeline)
+            already = Already(bus, found.spec, readable(bus))
+            for unlabelled in already.unlabelled(source):
+                load.owe_labels(unlabelled)
+            events = already.rest(source)
+        sent, interrupted = _publish(load, first(events, rows), rows, None if resume else skip)
+        if resume:
+            say(f"{already.passed_over:,} events were on the topic already.")
     finally:
         producer.close()
     emit(_document(sent, source.survey), _sentence(sent), as_json=as_json)
@@ -80,7 +96,7 @@ def replay(
         raise typer.Exit(_INTERRUPTED)
 
 
-def _publish(load: Load, source: Iterator[Events], rows: int | None, skip: int) -> tuple[Sent, bool]:
+def _publish(load: Load, source: Iterator[Events], rows: int | None, skip: int | None) -> tuple[Sent, bool]:
     """Send everything with a bar on stderr; whether Ctrl-C ended it early."""
     sent = Sent()
     columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:,.0f}/s"))
@@ -91,12 +107,16 @@ def _publish(load: Load, source: Iterator[Events], rows: int | None, skip: int) 
                 bar.update(task, completed=sent.events, rate=sent.per_s)
         except KeyboardInterrupt:
             load.send_last_labels(sent)
-            say(f"interrupted. Go on where this ended with --skip {skip + sent.events}.")
+            say(f"interrupted. {_go_on(skip, sent)}")
             return sent, True
         except BaseException:
-            say(f"{sent.events:,} events were sent before this. Go on where it ended with --skip {skip + sent.events}.")
+            say(f"{sent.events:,} events were sent before this. {_go_on(skip, sent)}")
             raise
     return sent, False
+
+
+def _go_on(skip: int | None, sent: Sent) -> str:
+    return f"Go on where this ended with {'--resume' if skip is None else f'--skip {skip + sent.events}'}."
 
 
 def _share(text: str) -> float:

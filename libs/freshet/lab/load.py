@@ -179,17 +179,27 @@ class Load:
     def _send(self, events: Events, sent: Sent) -> None:
         columns = self._stamped(events)
         values, kinds = self._corrupter.corrupt_some(self._rng, self.corrupt_share, self._encode(columns), columns)
-        event_ids, entities = (_text(columns[name]) for name in (self._spec.event_id, self._spec.entity))
+        entities = _text(columns[self._spec.entity])
         self._producer.send(Send("events", entities.tobytes(), values))
         sent.events += len(values)
         sent.corrupted.update(kinds.values())
         sent.now_ms = self._clock.now_ms()
-        known = events.labels or []
-        good = np.array([row for row, label in enumerate(known) if label and row not in kinds], np.int64)
-        if events.labels is not None and self._labels_after is not None and good.size:
-            labelled = {"event_id": event_ids, "entity": entities, "label": Strings.from_list(events.labels)}
-            due = sent.events + self._labels_after
-            self._unlabelled.append((due, {name: column.take(good) for name, column in labelled.items()}))
+        good = [row for row in range(len(values)) if row not in kinds]
+        self._owe(events.part(np.array(good, np.int64)), sent.events)
+
+    def owe_labels(self, events: Events) -> None:
+        """These events were sent by somebody else, without their labels: send the labels along with those of ours."""
+        self._owe(events, 0)
+
+    def _owe(self, events: Events, sent_events: int) -> None:
+        """The labels that are known are due when enough more events have been sent."""
+        good = np.array([row for row, label in enumerate(events.labels or []) if label], np.int64)
+        if self._labels_after is None or not good.size:
+            return
+        labels = Strings.from_list(events.labels or [])
+        ids, entities = (_text(events.columns[name]) for name in (self._spec.event_id, self._spec.entity))
+        labelled = {"event_id": ids.take(good), "entity": entities.take(good), "label": labels.take(good)}
+        self._unlabelled.append((sent_events + self._labels_after, labelled))
 
     def _stamped(self, events: Events) -> Columns:
         if self._spec.event_time in events.columns:
