@@ -28,8 +28,8 @@ from typer.testing import CliRunner
 from freshet.cli.deletion import Cluster, delete_namespace
 from freshet.cli.main import app
 from freshet.client import Client
-from freshet.contracts.pipeline import load_checked
 from freshet.contracts.topics import TopicNames
+from freshet.pipeline import load_checked
 from support import tables
 from support.shell import Shell
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from freshet.cli.records import Readable
-from freshet.contracts.pipeline import PipelineSpec
-from freshet.local.event_values import plain
-from freshet.local.load import Events
-from freshet.runtime.bus import Bus
+from freshet.lab.load import Events
+from freshet.operate.event_values import plain
+from freshet.pipeline import PipelineSpec
+from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.reading import everything
 
 

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from freshet.avro import Strings
+from freshet.avro.schemas import Schema, event_schema_id
 from freshet.cli.records import Readable
 from freshet.cli.resume import Already
-from freshet.contracts.codec import Strings
-from freshet.contracts.pipeline import PipelineSpec
-from freshet.contracts.schemas import Schema, event_schema_id
 from freshet.contracts.topics import TopicNames
-from freshet.local.load import Events, Load
+from freshet.lab.load import Events, Load
+from freshet.pipeline import PipelineSpec
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.clock import ManualClock
-from freshet.runtime.memory import MemoryBus, MemoryCluster
 from freshet.runtime.reading import everything
 
 SCHEMA: Schema = {
