@@ -90,7 +90,7 @@ class CsvEvents:
         self._path = path
         self._spec = spec
         self._entities = entities
-        self.table = Table(path, dialect)
+        self.table = Table(path, dialect, Dialect.of(schema))
         names = field_names(self.table.titles)
         self._at = {name: index for index, name in enumerate(names)}
         self._at |= {title: index for index, title in enumerate(self.table.titles)}

@@ -11,7 +11,7 @@ from freshet.cli.csv_events import CsvEvents
 from freshet.cli.features import write_features
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say, table
 from freshet.cli.pipeline_delete import delete
-from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding, Table
+from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding, Table, dialect_attribute
 from freshet.cli.target import target
 from freshet.contracts.errors import ContractError
 from freshet.operate.scaffold import Guess, infer_pipeline, template
@@ -88,6 +88,7 @@ def new(
             event_id=event_id,
             event_time=event_time,
             now_ms=SystemClock().now_ms(),
+            attributes=dialect_attribute(found),
         )
     written = [folder / file for file in ("pipeline.yaml", "event.avsc")]
     if there := [path for path in written if path.exists()]:

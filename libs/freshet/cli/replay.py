@@ -79,21 +79,22 @@ def replay(
         )
         if share and "unknown_schema" in load.corrupt_kinds:
             say("events with an unknown schema id hold their partition for a minute: `freshet apply` may be on its way")
-        events = after(source, skip)
-        if resume:
-            bus = connection.bus(pipeline)
-            already = Already(bus, found.spec, readable(bus))
-            for unlabelled in already.unlabelled(source):
-                load.owe_labels(unlabelled)
-            events = already.rest(source)
+        bus = connection.bus(pipeline)
+        events = _rest(load, source, Already(bus, found.spec, readable(bus))) if resume else after(source, skip)
         sent, interrupted = _publish(load, first(events, rows), rows, None if resume else skip)
-        if resume:
-            say(f"{already.passed_over:,} events were on the topic already.")
     finally:
         producer.close()
     emit(_document(sent, source.survey), _sentence(sent), as_json=as_json)
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
+
+
+def _rest(load: Load, source: CsvEvents, already: Already) -> Iterator[Events]:
+    """The events that the topic lacks; labels that it lacks of others are sent along."""
+    for unlabelled in already.unlabelled(source):
+        load.owe_labels(unlabelled)
+    yield from already.rest(source)
+    say(f"{already.passed_over:,} events were on the topic already.")
 
 
 def _publish(load: Load, source: Iterator[Events], rows: int | None, skip: int | None) -> tuple[Sent, bool]:

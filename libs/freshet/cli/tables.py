@@ -15,6 +15,7 @@ from typing import IO, Annotated, Any, Final
 
 import typer
 
+from freshet.avro.schemas import Schema
 from freshet.cli.output import CommandError, Exit
 from freshet.cli.parquet import parquet_rows, parquet_titles
 from freshet.contracts.errors import ContractError
@@ -25,6 +26,14 @@ _SNIFFED_ROWS: Final = 1000
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?[\d.]*\d,\d+")
 _DECIMAL_POINT: Final = re.compile(r"[+-]?[\d,]*\d\.\d+")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
+_TOLD: Final = {
+    "delimiter": "columns are separated by {!r}",
+    "encoding": "encoding {}",
+    "decimal": "decimals have a comma",
+}
+TABLE_DIALECT: Final = "table_dialect"
+"""The attribute of event.avsc's record that says how tables are written, so that all are read alike."""
+
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -41,6 +50,17 @@ class Dialect:
     encoding: str | None = None
     decimal: str | None = None
 
+    @classmethod
+    def of(cls, schema: Schema) -> "Dialect":
+        """How the pipeline's tables are written, as event.avsc says; raises ContractError."""
+        said = schema.get(TABLE_DIALECT, {})
+        try:
+            return cls(**{str(name): str(value) for name, value in said.items()})
+        except (TypeError, AttributeError) as error:
+            raise ContractError(
+                f"{TABLE_DIALECT} in event.avsc is {said!r}: it may hold delimiter, encoding and decimal."
+            ) from error
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -56,9 +76,12 @@ class Table:
     A row of another length than the titles' is passed on as it is: whoever reads it says what is wrong.
     """
 
-    def __init__(self, path: Path, dialect: Dialect | None = None) -> None:
-        """Looks at the file's beginning. Raises ContractError if it cannot be read, or has a title twice."""
-        given = dialect or Dialect()
+    def __init__(self, path: Path, dialect: Dialect | None = None, usual: Dialect | None = None) -> None:
+        """Looks at the file's beginning. `usual` is how tables of the pipeline are written, where a look cannot tell.
+
+        Raises ContractError if it cannot be read, has a title twice, or contradicts the usual decimal sign.
+        """
+        given, usual = dialect or Dialect(), usual or Dialect()
         self.path = path
         if given.decimal not in (None, ".", ",") or len(given.delimiter or ",") != 1:
             raise ContractError("--decimal is . or , and --delimiter is one sign, such as ';'.")
@@ -71,8 +94,8 @@ class Table:
         self._parquet = path.suffix in (".parquet", ".pq")
         self._json = path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
         typed = self._json or self._parquet
-        self._encoding = given.encoding or ("utf-8" if self._parquet else self._sniffed_encoding())
-        self._delimiter = "," if typed else given.delimiter or self._sniffed_delimiter()
+        self._encoding = given.encoding or ("utf-8" if self._parquet else self._sniffed_encoding(usual.encoding))
+        self._delimiter = "," if typed else given.delimiter or self._sniffed_delimiter(usual.delimiter)
         self.titles = self._titles()
         twice = [title for title in self.titles if title and self.titles.count(title) > 1]
         if twice:
@@ -80,14 +103,24 @@ class Table:
         if not self.titles:
             raise ContractError(f"{path} is empty: its first line must name the columns.")
         self._decimal = given.decimal or "."
-        self._decimal = given.decimal or ("." if typed else self._sniffed_decimal())
+        self._decimal = given.decimal or ("." if typed else self._sniffed_decimal(usual.decimal))
+
+    @property
+    def unusual(self) -> dict[str, str]:
+        """How it is written where that is not UTF-8, commas and decimal points; a dialect's values by name."""
+        found = {"delimiter": self._delimiter, "encoding": self._encoding, "decimal": self._decimal}
+        plain = ((",",), ("utf-8-sig", "utf-8"), (".",))
+        return {name: is_so for (name, is_so), usual in zip(found.items(), plain, strict=True) if is_so not in usual}
 
     @property
     def told(self) -> list[str]:
-        """What is unusual about how it is written, for people to confirm."""
-        marks = [] if self._encoding in ("utf-8-sig", "utf-8") else [f"encoding {self._encoding}"]
-        marks += [] if self._delimiter == "," else [f"columns are separated by {self._delimiter!r}"]
-        return marks + (["decimals have a comma"] if self._decimal == "," else [])
+        """The same in words, for people to confirm."""
+        words = {
+            "delimiter": "columns are separated by {!r}",
+            "encoding": "encoding {}",
+            "decimal": "decimals have a comma",
+        }
+        return [words[name].format(value) for name, value in self.unusual.items()]
 
     def __iter__(self) -> Iterator[Line]:
         for number, cells in itertools.islice(self._raw(), 0 if self._json or self._parquet else 1, None):
@@ -141,8 +174,8 @@ class Table:
     def _bytes(self) -> IO[bytes]:
         return gzip.open(self.path, "rb") if self.path.suffix == ".gz" else self.path.open("rb")  # type: ignore[return-value]
 
-    def _sniffed_encoding(self) -> str:
-        """UTF-8 if all of it is, UTF-16 by its mark, else what Windows writes in the west."""
+    def _sniffed_encoding(self, usual: str | None) -> str:
+        """UTF-8 if all of it is, UTF-16 by its mark, else the usual, by default what Windows writes in the west."""
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
             with self._bytes() as binary:
@@ -154,15 +187,17 @@ class Table:
                     decoder.decode(chunk)
                 decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            return "cp1252"
+            return usual or "cp1252"
         except (OSError, EOFError) as error:
             raise ContractError(f"{self.path} cannot be read as CSV: {error}.") from error
         return "utf-8-sig"
 
-    def _sniffed_delimiter(self) -> str:
-        """The sign that gives most rows as many cells as titles; of several, the one with most columns."""
+    def _sniffed_delimiter(self, usual: str | None) -> str:
+        """The usual if it is among the titles; else the sign that gives most rows as many cells as titles, and many."""
         with self._text() as text:
             start = "".join(itertools.islice(text, 50))
+        if usual and usual in start.partition("\n")[0]:
+            return usual
 
         def fit(delimiter: str) -> tuple[float, int]:
             rows = [row for row in csv.reader(io.StringIO(start), delimiter=delimiter, skipinitialspace=True) if row]
@@ -173,13 +208,27 @@ class Table:
         best = max(_DELIMITERS, key=fit)
         return best if fit(best)[0] > 0 else ","
 
-    def _sniffed_decimal(self) -> str:
-        """A comma, if more cells look like 1,5 than like 1.5."""
+    def _sniffed_decimal(self, usual: str | None) -> str:
+        """A comma, if more cells look like 1,5 than like 1.5; 1.200 alone is what it usually is."""
         some = [cell for line in itertools.islice(self, _SNIFFED_ROWS) for cell in line.cells]
         if self._delimiter == "," and all(map(_THOUSANDS.fullmatch, filter(_DECIMAL_COMMA.fullmatch, some))):
             return "."  # "1,234" in an English table is a thousand and more: left as the text that it is
         commas = sum(1 for cell in some if _DECIMAL_COMMA.fullmatch(cell))
-        return "," if commas > sum(1 for cell in some if _DECIMAL_POINT.fullmatch(cell)) else "."
+        points = [cell for cell in some if _DECIMAL_POINT.fullmatch(cell)]
+        if usual == ",":
+            odd = next((cell for cell in points if with_point(cell) == cell), "")
+            if odd and not commas:
+                raise ContractError(
+                    f"{self.path} has numbers such as {odd!r}, but the pipeline's tables have decimal commas "
+                    f"({TABLE_DIALECT} in event.avsc). Nothing was read: if these have a point, give --decimal ."
+                )
+            return ","
+        return "," if commas > len(points) else "."
+
+
+def dialect_attribute(table: Table) -> dict[str, Any]:
+    """What event.avsc says of how this table is written; nothing if that is nothing special."""
+    return {TABLE_DIALECT: table.unusual} if table.unusual else {}
 
 
 def _flat(found: dict[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:

@@ -62,13 +62,14 @@ def infer_pipeline(
     event_id: str | None = None,
     event_time: str | None = None,
     now_ms: int | None = None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> Guess:
     """pipeline.yaml and event.avsc for a table whose column `label` is to be predicted.
 
     Columns of numbers become numbers, text with few values one-hot categories. Id, entity and time are guessed where
     they are not given; where there are none, a field `entity`, `event_id` or `event_time` is added, for whoever replays
-    the table to fill in. Times that would be refused at `now_ms` are not used as event times. Raises ContractError
-    for a table that no pipeline can be made of.
+    the table to fill in. Times that would be refused at `now_ms` are not used as event times. `attributes` are written
+    into event.avsc beside its fields. Raises ContractError for a table that no pipeline can be made of.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
         raise ContractError(f"{name!r} cannot name a pipeline: use small letters, digits and dashes, a letter first.")
@@ -106,7 +107,8 @@ def infer_pipeline(
     told += [line.strip().removeprefix("# ") for _, line in features if line.lstrip().startswith("#")]
     told += [f"{found.field}: {found.warning}" for found, line in features if found.warning and "- {" in line]
     told += [f"{unreadable:,} rows have another number of cells than the header: they are left out."] * bool(unreadable)
-    return Guess(*_checked(text, _schema(name, [*declared, *(found.avro for found in rest)])), told)
+    schema = _schema(name, [*declared, *(found.avro for found in rest)], attributes or {})
+    return Guess(*_checked(text, schema), told)
 
 
 def template(name: str) -> tuple[str, str]:
@@ -116,7 +118,7 @@ def template(name: str) -> tuple[str, str]:
         {"name": "amount", "type": "double", "doc": "An example of a number."},
         {"name": "country", "type": "string", "doc": "An example of a category."},
     ]
-    return _checked(_TEMPLATE.format(name=name), _schema(name, declared))
+    return _checked(_TEMPLATE.format(name=name), _schema(name, declared, {}))
 
 
 def _readable(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[Sequence[str]], int]:
@@ -208,9 +210,9 @@ def _no_label(cell: str) -> bool:
     return is_missing(cell, "float") and cell.lower() != "none"
 
 
-def _schema(name: str, fields: Sequence[dict[str, Any]]) -> Schema:
+def _schema(name: str, fields: Sequence[dict[str, Any]], attributes: Mapping[str, Any]) -> Schema:
     record = "".join(word.capitalize() for word in name.split("-")) + "Event"
-    return {"type": "record", "name": record, "namespace": "events", "fields": list(fields)}
+    return {"type": "record", "name": record, "namespace": "events", **attributes, "fields": list(fields)}
 
 
 def _checked(text: str, schema: Schema) -> tuple[str, str]:

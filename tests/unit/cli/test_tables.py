@@ -1,9 +1,6 @@
 """Tables as people have them, through `pipeline new`, `check`, `features` and onto a bus: one answer everywhere."""
 
 import csv
-import json
-import os
-import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -265,45 +262,6 @@ def test_a_trait_of_an_entity_is_a_feature(tmp_path: Path) -> None:
     rows = "".join(f"{n % 7}.5,{('gold', 'silver', 'none')[n % 3]},{n % 2}\n" for n in range(ROWS))
     spec, _, _, _ = made(tmp_path, "x,customer_tier,y\n" + rows, "y")
     assert (spec.entity, len(spec.feature_names)) == ("entity", 5)
-
-
-def test_local_microseconds_are_times_of_day(tmp_path: Path) -> None:
-    """Avro's newer time types count by their unit: 18:00 is three quarters of a day, 12:00 half of one."""
-    folder, table, out = tmp_path / "t", tmp_path / "t.csv", tmp_path / "f.csv"
-    table.write_text(
-        "entity,amount,country,at\n" + "".join(f"a,1,DE,{ms}000\n" for ms in (1777658400000, 1777636800000))
-    )
-    assert freshet("pipeline", "new", "t", "--dir", folder).exit_code == 0
-    avro, spec = folder / "event.avsc", folder / "pipeline.yaml"
-    declared = json.loads(avro.read_text())
-    declared["fields"].append({"name": "at", "type": {"type": "long", "logicalType": "local-timestamp-micros"}})
-    avro.write_text(json.dumps(declared))
-    spec.write_text(spec.read_text().replace("of: event_time,", "of: at,"))
-    done = freshet("pipeline", "features", folder, "--csv", table, "-o", out)
-    assert done.exit_code == 0, done.stderr
-    columns = zip(*csv.reader(out.read_text().splitlines()), strict=True)
-    day = {name: [float(cell) for cell in cells] for name, *cells in columns if name.startswith("at_day")}
-    assert day == {"at_day_sin": pytest.approx([-1, 0], abs=1e-6), "at_day_cos": pytest.approx([0, -1], abs=1e-6)}
-
-
-def test_whole_numbers_that_float32_rounds_are_said(tmp_path: Path) -> None:
-    """By `new` and by whoever reads a table: 16,777,217 and its neighbour are one number to a model."""
-    _, events, _, said = made(tmp_path, "cents,y\n16777217,a\n20000001,b\n5,a\n", "y")
-    assert "cents: whole numbers above 16,777,216 are rounded" in said
-    assert events.survey.rounded == {"cents": 2}
-
-
-def test_files_are_utf8_whatever_the_locale(tmp_path: Path) -> None:
-    """In a C locale without UTF-8, umlauts are written and read as they are."""
-    table, text = tmp_path / "uml.csv", "temp,stadt,rain\n1,München,yes\n2,Köln,no\n"
-    table.write_text(text, encoding="utf-8")
-    plain = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}
-    run = [sys.executable, "-m", "freshet.cli", "pipeline"]
-    common = ("--csv", table, "--label", "rain")
-    for command in (("new", "uml", *common), ("features", "uml", *common, "-o", "f.csv")):
-        done = subprocess.run([*run, *map(str, command)], cwd=tmp_path, env=plain, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
-    assert "stadt=München" in (tmp_path / "f.csv").read_text(encoding="utf-8")
 
 
 def test_objects_in_json_lines_are_columns(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`freshet stream`: your own CSV served end to end, with a swap in the middle and, if you like, kills."""
 
+import itertools
 import re
 import threading
 import time
@@ -11,7 +12,7 @@ from typing import Annotated, Final
 import numpy as np
 import typer
 
-from freshet.cli.csv_events import CsvEvents, sample_rows
+from freshet.cli.csv_events import CsvEvents
 from freshet.cli.demo.leaving import leave, look_around
 from freshet.cli.demo.narrator import Narrator
 from freshet.cli.demo.outcome import as_result, show_examples, show_scores
@@ -20,6 +21,7 @@ from freshet.cli.demo.training import Trained, train_and_pack
 from freshet.cli.features import feature_rows
 from freshet.cli.output import CommandError, Exit, Json, emit, reporting
 from freshet.cli.score.core import Errors, Scoring
+from freshet.cli.tables import Table, dialect_attribute
 from freshet.cli.verify.command import judged
 from freshet.cli.verify.judge import Judgement
 from freshet.cli.verify.report import passes, shown
@@ -198,17 +200,19 @@ def _folder(
     if (folder / "pipeline.yaml").exists():
         narrator.line(f"using {folder} as it is")
         return folder
-    header, rows = sample_rows(file, _SAMPLE_ROWS)
+    found = Table(file)
+    rows = [line.cells for line in itertools.islice(found, _SAMPLE_ROWS)]
     entity, event_id, event_time = roles
     texts = infer_pipeline(
         name,
-        header,
+        found.titles,
         rows,
         label,
         entity=entity,
         event_id=event_id,
         event_time=event_time,
         now_ms=int(time.time() * 1000),
+        attributes=dialect_attribute(found),
     )
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in zip((folder / "pipeline.yaml", folder / "event.avsc"), texts[:2], strict=True):
