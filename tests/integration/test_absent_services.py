@@ -164,7 +164,10 @@ def test_doctor_and_status_see_who_has_gone_and_what_nobody_reads(
 def test_a_replay_that_was_interrupted_goes_on_and_repeats_nothing(
     kafka: str, namespace: str, freshet: Freshet, tmp_path: Path
 ) -> None:
-    """Odd titles, blanks and dates through new, check and apply; then Ctrl-C, and on with the number that it said."""
+    """Odd titles, blanks and dates through new, check and apply; then Ctrl-C, and on with the number that it said.
+
+    A second replay is killed, and the next one finds out by itself what is missing, of events and of labels.
+    """
     table, folder = tmp_path / "t.csv", tmp_path / "odd"
     rows = [
         f"T {n};{1 + n % 28:02d}.03.2025;{n % 7},5;{('on', 'off')[n % 2]};{('ja', 'nein', '')[n % 3]}"
@@ -190,6 +193,24 @@ def test_a_replay_that_was_interrupted_goes_on_and_repeats_nothing(
     sent = values(bus, "events")
     assert len(sent) == len(set(sent)) == 400
     assert len(values(bus, "feedback")) == sum(1 for n in range(400) if n % 3 < 2)
+
+    third = tmp_path / "third.csv"
+    third.write_bytes(table.read_bytes().replace(b"T ", b"U "))
+    again = ("replay", third, "--pipeline", "odd", "--label", "Klasse", "--labels-after", "50")
+    killed = freshet(*again, "--rate", "100")
+    deadline = time.monotonic() + 60
+    while len(values(bus, "events")) < 480:
+        assert time.monotonic() < deadline
+    killed.kill()
+    told(killed)
+    for _ in range(2):
+        code, _, err = told(freshet(*again, "--resume"))
+        assert code == 0, err
+    assert "400 events were on the topic already" in err
+    sent = values(bus, "events")
+    assert len(sent) == len(set(sent)) == 800
+    assert len(values(bus, "feedback")) == 2 * sum(1 for n in range(400) if n % 3 < 2)
+
     text = (folder / "event.avsc").read_text()
     (folder / "event.avsc").write_text(text.replace('"double"', '"boolean"'))
     code, out, _ = told(freshet("pipeline", "check", folder))
