@@ -234,6 +234,8 @@ def checked(
     if committed is not None and committed.offset > span.high:
         raise _reset_beyond_end(place, committed.offset, recovered, span)
     if recovered is None:
+        if committed is not None and not committed.metadata and committed.offset > span.low:
+            raise _left_out(place, committed.offset, span)
         return Committed(committed.offset if committed else span.low, said)
     if committed is not None and committed.offset < recovered.offset:
         raise FatalError(
@@ -255,6 +257,15 @@ def _reset_beyond_end(place: Place, offset: int, recovered: Committed | None, sp
         f"{place.role}/{place.partition}: the group's committed offset {offset} lies beyond the end of the topic, "
         f"{span.high}. A tool has set it there: Freshet did not commit it. All records before it would "
         f"never be answered. Stop the service and set the group's offset to {right}, {why}."
+    )
+
+
+def _left_out(place: Place, offset: int, span: Span) -> FatalError:
+    """An operator's tool set the offset (it leaves no metadata) beyond records that nobody has answered."""
+    return FatalError(
+        f"{place.role}/{place.partition} was reset to {offset}, but nothing that lies before it has an answer: those "
+        f"records would be left out. Set the group's offset to {span.low}, where the topic begins. If they are not to "
+        "be answered, delete them first (`kafka-delete-records.sh`): then the topic begins behind them."
     )
 
 

@@ -51,7 +51,7 @@ def _calm(world: World) -> None:
 
 
 def _do_as_told(world: World, process: Process) -> None:
-    """Whoever set an offset back reads what the service says about it, and does that, once."""
+    """Whoever set an offset reads what the service says about it, and does that, once."""
     told = _RESET.search(process.said)
     if told is not None:
         process.said = ""

@@ -3,7 +3,8 @@
 import pytest
 
 from freshet.runtime.bus.memory import SimulatedCrash
-from freshet.runtime.bus.protocol import Committed, Place, RetriableError, Transaction
+from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.protocol import Committed, FatalError, Place, RetriableError, Transaction
 from support.loops import NAMES, Answerer, Stand
 
 
@@ -90,18 +91,35 @@ def test_a_first_start_goes_on_after_a_rebalance_that_changed_nothing() -> None:
     assert loop.unready() is None
 
 
-def test_an_offset_that_an_operator_set_before_the_first_answer_is_a_start() -> None:
-    """Kafka's own tools leave an offset without metadata: with nothing answered yet, serving begins there."""
+def test_an_offset_that_an_operator_set_beyond_unanswered_records_stops_the_service() -> None:
+    """Kafka's own tools leave an offset without metadata: serving from there would leave records without an answer.
+
+    Set to where the topic begins, as the sentence says, all are answered.
+    """
     stand = Stand()
     stand.feed(5, 0)
-    operator = stand.bus.consumer("inference", ["features"], None, "range")
-    operator.collect(1, 1, 0.0)
-    producer = stand.bus.transactional_producer("inference", "operator")
-    producer.open()
-    at = {Place("features", 0): Committed(2)}
-    producer.commit(Transaction(offsets=at, membership=operator.membership()))
-    operator.close()
-    logic = Answerer()
-    stand.turn(stand.loop(logic))
-    assert (0, "e=0 f=0") in logic.assigned
+    set_by_an_operator(stand, 2)
+    with pytest.raises(FatalError, match=r"features/0 was reset to 2, but .* Set the group's offset to 0,"):
+        stand.turn(stand.loop(Answerer(), "0"))
+    assert stand.answers() == []
+    set_by_an_operator(stand, 0)
+    stand.turn(stand.loop(Answerer(), "1"))
+    assert stand.answers() == stand.inputs()
+
+
+def test_records_that_were_deleted_first_need_no_answer() -> None:
+    """The other way out: the topic begins where the operator set the offset, so nothing is left out."""
+    stand = Stand()
+    stand.feed(5, 0)
+    set_by_an_operator(stand, 2)
+    stand.cluster.truncate(NAMES.topic("features"), 0, 2)
+    stand.turn(stand.loop(Answerer()))
     assert stand.answers() == [(0, 2), (0, 3), (0, 4)]
+
+
+def set_by_an_operator(stand: Stand, offset: int) -> None:
+    """Commit an offset of features/0 as a tool does, in a group without members."""
+    group = stand.cluster.group(NAMES.group("inference"))
+    for member in list(group.members):
+        stand.cluster.expire(member)
+    group.commit(At(NAMES.topic("features"), 0), Committed(offset))

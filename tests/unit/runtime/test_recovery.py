@@ -124,13 +124,25 @@ def test_each_trace_of_ingestion_finds_its_own_input(bus: MemoryBus) -> None:
 
 def test_offsets_that_were_kept_are_believed_where_answers_do_not_contradict() -> None:
     """Answers may be gone with their retention; what they say of history is added where the offset says nothing."""
-    assert checked(HERE, Committed(20), None, WHOLE, "e=0 f=0") == Committed(20, "e=0 f=0")
+    assert checked(HERE, Committed(20, "e=1 f=0"), None, WHOLE, "e=0 f=0") == Committed(20, "e=1 f=0")
+    assert checked(HERE, Committed(0), None, WHOLE, "e=0 f=0") == Committed(0, "e=0 f=0")
     assert checked(HERE, Committed(10), Committed(10, "e=2 f=0"), WHOLE, "e=0 f=0") == Committed(10, "e=2 f=0")
+
+
+def test_a_reset_above_our_answers_is_not_followed() -> None:
+    """What lies between is answered first."""
+    assert checked(HERE, Committed(20), Committed(10, "e=2 f=0"), WHOLE, "e=0 f=0") == Committed(10, "e=2 f=0")
 
 
 def test_what_retention_took_is_not_skipped_unseen() -> None:
     """The answers end below what the topic still holds: the start is there, for the broker to call it expired."""
     assert checked(HERE, None, Committed(10, "e=2 f=0"), Span(40, 100, 100), "") == Committed(10, "e=2 f=0")
+
+
+def test_a_reset_beyond_what_nobody_answered_is_refused() -> None:
+    """Going on would leave records without an answer; the sentence says how to answer them and how not to."""
+    with pytest.raises(FatalError, match=r"reset to 20, but .* offset to 7, .*kafka-delete-records"):
+        checked(HERE, Committed(20), None, Span(7, 100, 100), "")
 
 
 def test_a_reset_below_our_answers_is_refused() -> None:
