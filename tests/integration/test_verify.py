@@ -6,11 +6,13 @@ from typing import Protocol
 import numpy as np
 import pytest
 
+from freshet.avro import Column, Strings
 from freshet.avro.control import encode
 from freshet.cli.verify.collect import collect
 from freshet.cli.verify.command import whose
 from freshet.cli.verify.judge import Judgement, judge
 from freshet.cli.verify.visible import Patience
+from freshet.contracts.topic_id import to_bytes
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Committed, Place, Send, Transaction
 from freshet.runtime.clock import ManualClock
@@ -18,7 +20,7 @@ from freshet.runtime.reading import everything
 from support.breaches import BREACHES, planted
 from support.buses import KafkaWorld, MemoryWorld, bus_world, opened, send
 from support.evidence import choose, cutover, good, ids, rollout, row_of
-from support.hand_written import ROLES, answer, committed_of, write
+from support.hand_written import ROLES, answer, committed_of, encoded, write
 
 __all__ = ["bus_world"]
 
@@ -140,6 +142,31 @@ def test_foreign_records_are_found_and_the_rest_is_judged(bus_world: World, veri
     found = verify()
     assert "features 0/7" in broken(found)["only Freshet writes its outputs"]
     assert found.pending == 1  # inference will dead-letter it
+
+
+def test_an_answer_to_a_transactions_marker_is_found(bus_world: World, verify: Verify) -> None:
+    """A marker takes an offset, and is no record: whoever answers it has counted offsets instead of reading."""
+    write(good(), bus_world.bus, bus_world.names)
+    opened(bus_world.bus).commit(Transaction([send("feedback", b"in a transaction")]))
+    for offset in (2, 3):
+        label: dict[str, Column] = {
+            "source_partition": np.zeros(1, np.int32),
+            "source_offset": np.array([offset]),
+            "source_topic": Strings.repeat(to_bytes(bus_world.bus.topic_id("feedback")), 1),
+        }
+        bus_world.bus.producer().send(send("labels", *encoded("Label", 1, label)))
+    assert broken(verify()) == {"no answer without its feedback record": ("0/3",)}
+
+
+def test_what_a_producers_open_transaction_hides_is_counted_and_not_judged(bus_world: World, verify: Verify) -> None:
+    """Nobody can have read it yet. It is not Freshet's transaction, so it is no breach either."""
+    write(good(), bus_world.bus, bus_world.names)
+    bus_world.crash(opened(bus_world.bus), Transaction([send("events", b"one", b"two")]), "produced")
+    found = verify()
+    assert broken(found) == {}
+    assert [(one.role, one.count, one.why) for one in found.unjudged] == [
+        ("events", 2, "offsets behind an open transaction of a producer")
+    ]
 
 
 def test_an_open_transaction_is_waited_for_and_then_found(bus_world: World, verify: Verify) -> None:
