@@ -149,12 +149,19 @@ class Rollouts(RuleBasedStateMachine):
     @precondition(lambda self: self.specifications)
     @rule()
     def roll_back(self) -> None:
-        """Whatever is going on, whoever has a predecessor can be rolled back within one decision of its turn."""
+        """Whatever is going on, whoever has a predecessor can be rolled back within one decision of its turn.
+
+        Where workers hold that one: of a version that only came back from quarantine, the workers are asked first.
+        """
         self.world.settle()
-        before, possible = self.laws.serving, self.laws.previous()
+        live, before, possible = self.laws.live, self.laws.serving, self.laws.previous()
+        self.world.beat(worker("w1", resident=live.resident if live else ()))
+        self.world.settle()
         asked = self.world.command("rollback")
         self.world.decide()
-        if self.laws.live is not None and possible:
+        if live is not None and possible and not live.understudies:
+            assert (self.laws.serving, self.laws.rollouts[max(self.laws.rollouts)].phase) == (before, "prepare")
+        elif live is not None and possible:
             assert self.laws.answers[asked] == "done"
             assert self.laws.serving in possible
         else:

@@ -7,7 +7,7 @@ from typing import Any
 
 from freshet.avro.control import encode
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Command, Decision, ModelVersion, Rollout
+from freshet.contracts.messages import Command, Decision, ModelVersion, Rollout, WorkerState
 from freshet.ledger.manifest_id import manifest_id
 
 
@@ -22,6 +22,7 @@ class Laws:
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     answers: dict[str, str] = field(default_factory=dict)
+    holds: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seen: int = 0
 
     def read(self, log: Sequence[Fact]) -> None:
@@ -32,6 +33,8 @@ class Laws:
                     self._rollout(rollout)
                 case ModelVersion() as model:
                     self._model(model)
+                case WorkerState() as worker:
+                    self.holds[worker.instance] = worker.resident
                 case Command() as command:
                     self.asked.add(command.command_id)
                 case Decision() as decision if decision.about == "command":
@@ -56,6 +59,9 @@ class Laws:
         if before is None:
             assert rollout.epoch > max(self.rollouts, default=0), "a number was issued out of order"
             assert rollout.phase != "aborted", "an epoch was aborted that never was"
+            if rollout.phase == "live" and rollout.cause.startswith("rollback "):
+                held = {*(self.live.resident if self.live else ()), *sum(self.holds.values(), ())}
+                assert rollout.table[0].version in held, "a rollback went at once to what nobody holds"
             assert rollout.expected_previous == (self.live.epoch if self.live else 0)
             assert rollout.previous_digest == (sha256(encode(self.live)).hexdigest() if self.live else "")
         else:
@@ -69,7 +75,8 @@ class Laws:
             for version in rollout.resident:
                 assert self.states.get(version) == "admitted", f"{version} may not serve"
             assert not set(rollout.revoked) & {self.digests[version] for version in rollout.resident}
-        assert not (before is None and rollout.phase == "prepare" and rollout.paused), "prepared while paused"
+        if before is None and rollout.phase == "prepare" and rollout.paused:
+            assert rollout.cause.startswith("rollback "), "prepared while paused"
         self.rollouts[rollout.epoch] = rollout
 
     def _model(self, model: ModelVersion) -> None:

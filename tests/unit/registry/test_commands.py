@@ -89,23 +89,107 @@ def test_repeated_command_is_carried_out_once() -> None:
 
 
 def test_rollback_is_live_at_once_without_asking_workers() -> None:
-    """One batch: the epoch, its aliases and the decision. The worker that is not prepared does not hold it up."""
+    """One batch: the epoch, its aliases and the decision. A worker that lacks the version does not hold it up."""
     world = served("a", "b")
-    world.beat(worker())
+    world.beat(worker("w1", resident=("1.0.0", "1.1.0")))
+    world.beat(worker("w2", resident=("1.1.0",)))
     asked = world.command("rollback")
     world.decide()
     live = world.live()
     assert live is not None
     assert (live.epoch, live.phase, world.serving()) == (3, "live", "1.0.0")
     assert world.verdict(asked) == "done"
+    assert "w2 goes on with what it holds" in world.decisions(asked)[0].reason
     assert world.models()["1.0.0"].aliases == ("champion",)
+
+
+def test_rollback_to_what_no_worker_holds_is_prepared_first() -> None:
+    """Epoch 3 keeps only 1.2.0 and 1.1.0 in memory: 1.0.0 answers once the workers have loaded it, not before."""
+    world = served("a", "b", "c")
+    world.beat(worker(resident=("1.1.0", "1.2.0")))
+    asked = world.command("rollback", "1.0.0")
+    world.settle()
+    assert (world.serving(), world.rollouts()[4].phase, world.verdict(asked)) == ("1.2.0", "prepare", "")
+    world.crash()
+    assert world.settle() == []
+    world.beat(worker(resident=("1.0.0", "1.2.0"), prepared=ready(4)))
+    world.settle()
+    live = world.live()
+    assert live is not None
+    assert (world.serving(), live.understudies) == ("1.0.0", {"1.0.0": "1.1.0"})
+    assert world.verdict(asked) == "done"
+    world.command("rollback")
+    world.settle()
+    assert world.rollouts()[5].table[0].version == "1.1.0"
+
+
+def test_second_rollback_right_after_the_first_waits_until_its_aim_is_loaded() -> None:
+    """The first one's understudy is still being loaded: the beats say so, whatever the epoch lists."""
+    world = served("a", "b", "c")
+    world.beat(worker(resident=("1.1.0", "1.2.0")))
+    world.command("rollback")
+    world.settle()
+    asked = world.command("rollback")
+    world.settle()
+    assert (world.serving(), world.verdict(asked)) == ("1.1.0", "")
+    world.beat(worker(resident=("1.0.0", "1.1.0")))
+    world.command("rollback")
+    world.settle()
+    assert (world.serving(), world.verdict(asked)) == ("1.0.0", "refused")
+
+
+def test_rollback_that_cannot_be_loaded_is_refused_and_what_answers_goes_on() -> None:
+    """A sentence that names the worker, and the version that it was to leave is not left."""
+    world = served("a", "b", "c")
+    world.beat(worker(resident=("1.1.0", "1.2.0")))
+    asked = world.command("rollback", "1.0.0")
+    world.settle()
+    world.beat(worker(prepared=ready(4, verdict="failed")))
+    world.settle()
+    (decision,) = world.decisions(asked)
+    assert (decision.verdict, world.serving()) == ("refused", "1.2.0")
+    assert "worker w1 answered failed" in decision.reason
+
+
+def test_rollback_of_a_fleet_that_is_down_goes_at_once_to_the_understudy() -> None:
+    """What answers may have killed them all: nobody is left to say what is held, but the epoch says it."""
+    world = served("a", "b")
+    world.beat(worker(leaving=True))
+    world.command("rollback")
+    world.decide()
+    assert world.serving() == "1.0.0"
+
+
+def test_what_came_back_from_quarantine_meanwhile_is_no_rollbacks_aim() -> None:
+    """Nobody keeps it loaded: the alias `previous` and a rollback stay with the understudy that the epoch names."""
+    world = served("a", "b", "c")
+    world.beat(worker(quarantined=("1.1.0",)))
+    world.settle()
+    world.publish(candidate("d"))
+    world.settle()
+    world.beat(worker(resident=("1.0.0", "1.2.0")))
+    world.command("promote", "1.3.0")
+    world.settle()
+    world.command("reinstate", "1.1.0")
+    world.settle()
+    world.beat(worker(resident=("1.0.0", "1.2.0", "1.3.0"), prepared=ready(5)))
+    world.settle()
+    assert (world.serving(), world.models()["1.2.0"].aliases) == ("1.3.0", ("previous",))
+    world = served("a", "b", "c")
+    world.beat(worker(quarantined=("1.1.0",), resident=("1.0.0", "1.2.0")))
+    world.settle()
+    world.command("reinstate", "1.1.0")
+    world.settle()
+    world.command("rollback")
+    world.settle()
+    assert world.serving() == "1.0.0"
 
 
 def test_rollback_aborts_an_open_prepare_first() -> None:
     """The promotion under way is refused in the same batch, and its late acknowledgements change nothing."""
     world = served("a", "b")
     world.publish(candidate("c"))
-    world.beat(worker())
+    world.beat(worker(resident=("1.0.0", "1.1.0")))
     world.settle()
     promoted = world.command("promote", "1.2.0")
     world.settle()
@@ -272,12 +356,12 @@ def test_promote_waits_for_another_prepare_but_a_later_rollback_does_not() -> No
 
 def test_version_that_a_rollback_would_go_to_is_not_retired() -> None:
     """Also where it is nobody's understudy, as one that has come back from quarantine."""
-    world = served("a", "b", "c")
-    world.beat(worker(quarantined=("1.1.0",)))
+    world = served("a", "b")
+    world.beat(worker(quarantined=("1.0.0",)))
     world.settle()
-    world.command("reinstate", "1.1.0")
+    world.command("reinstate", "1.0.0")
     world.settle()
-    asked = world.command("retire", "1.1.0")
+    asked = world.command("retire", "1.0.0")
     world.settle()
     (decision,) = world.decisions(asked)
     assert "where a rollback goes" in decision.reason

@@ -85,7 +85,10 @@ def rollback(
     to: Annotated[str, typer.Option(metavar="VERSION", help="By default the one that answered before.")] = "",
     expect_epoch: ExpectEpoch = None,
 ) -> Request:
-    """Let an earlier version answer again, at once. Exits with 5 unless the registry does it."""
+    """Let an earlier version answer again: at once if workers hold it, else once they have loaded it.
+
+    Exits with 5 unless the registry does it.
+    """
     return Request("rollback", to, expected_epoch=expect_epoch)
 
 

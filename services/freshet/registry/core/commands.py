@@ -1,6 +1,7 @@
 """Operators' commands: each is answered by exactly one decision, in the batch of what it changes.
 
-A promote that has begun to prepare is answered when its epoch ends; until then the epoch's cause carries the command.
+A promote or a rollback that has begun to prepare is answered when its epoch ends; until then the epoch's cause carries
+the command.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,16 +11,17 @@ from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Action, Command, ModelVersion, Verdict
 from freshet.registry.core import announce
 from freshet.registry.core.quarantine import reporters
-from freshet.registry.core.rollouts import go_live, prepare, promotion, repeat_live
-from freshet.registry.core.state import ROLLBACK, PipelineState
+from freshet.registry.core.rollouts import PROMOTE, asker, go_live, held, prepare, repeat_live
+from freshet.registry.core.state import ROLLBACK, PipelineState, understudy
+from freshet.registry.core.text import listed
 from freshet.registry.core.versions import Version
 
 
 def answer_command(state: PipelineState, now_ms: int) -> list[Announce]:
     """The first command in the topic's order that can be answered or begun now; nothing if all must wait."""
-    under_way = {opened.cause for opened in state.prepares}
+    under_way = set(map(asker, state.prepares))
     for asked in sorted(state.commands.values(), key=lambda asked: (asked.offset, asked.command.command_id)):
-        if promotion(asked.command.command_id) not in under_way:
+        if asked.command.command_id not in under_way:
             effects = _consider(state, asked.command, now_ms)
             if effects:
                 return effects
@@ -53,21 +55,33 @@ def _promote(state: PipelineState, command: Command, now_ms: int) -> list[Announ
         return []
     if version == state.serving:
         return [_decide(state, command, "done", f"{version} already answers.", state.live_epoch)]
+    return _prepare(state, command, version, now_ms)
+
+
+def _prepare(state: PipelineState, command: Command, version: str, now_ms: int) -> list[Announce]:
     rules = state.rules
     assert rules is not None, "a command waits until its pipeline is known"
     if rules.spec is None:
         return [_decide(state, command, "refused", f"the pipeline's specification cannot be read: {rules.trouble}")]
-    return prepare(state, version, promotion(command.command_id), now_ms + rules.spec.rollout.prepare_timeout.ms)
+    deadline_ms = now_ms + rules.spec.rollout.prepare_timeout.ms
+    if command.action == "rollback":
+        return prepare(state, version, ROLLBACK + command.command_id, deadline_ms, left=state.serving)
+    return prepare(state, version, PROMOTE + command.command_id, deadline_ms)
 
 
 def _rollback(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+    """Live at once where a worker holds the version; what none holds is prepared first, as for a promote."""
     version = command.version or state.rollback_target()
     if state.live is None or not version:
         return [_decide(state, command, "refused", _nowhere(state))]
     if not state.admitted(version):
         return [_decide(state, command, "refused", _standing(state, version))]
+    if not held(state, version):
+        return _prepare(state, command, version, now_ms)
     effects = go_live(state, version, ROLLBACK + command.command_id, now_ms, left=state.serving)
+    lacking = [name for name, worker in state.live_workers().items() if version not in worker.resident]
     done = f"{version} answers, no longer {state.serving or 'nobody'}."
+    done += f" {listed(lacking)} goes on with what it holds until it has loaded it." if lacking else ""
     return [*effects, _decide(state, command, "done", done, state.next_epoch)]
 
 
@@ -151,7 +165,7 @@ def _use(state: PipelineState, version: str) -> str:
     """What the version is needed for; empty if nothing."""
     if version == state.serving:
         return "is serving"
-    if state.live and version in state.live.understudies.values():
+    if state.live and version == understudy(state.live):
         return "is the understudy"
     if version == state.rollback_target():
         return "is where a rollback goes"

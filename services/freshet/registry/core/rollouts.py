@@ -14,24 +14,28 @@ from freshet.avro.control import encode
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Phase, Prepared, Rollout, Share, Verdict, WorkerState
 from freshet.registry.core import announce
-from freshet.registry.core.state import PipelineState, named
+from freshet.registry.core.state import ROLLBACK, PipelineState, named, understudy
 from freshet.registry.core.text import listed
 from freshet.registry.core.versions import Version
 
 _ALL_ENTITIES: Final = 10_000
-_PROMOTE: Final = "promote "
-"""An epoch with this cause carries the id of the command that asked for it, so that the command survives a restart."""
+PROMOTE: Final = "promote "
+"""Begins the cause of an epoch that an operator's promote made; the command's id follows, as with `ROLLBACK`."""
 
 
-def promotion(command_id: str) -> str:
-    """The cause of an epoch that a promote command asked for."""
-    return _PROMOTE + command_id
+def asker(rollout: Rollout) -> str:
+    """Id of the command that asked for this epoch, empty if none did: in the cause, so that it survives a restart."""
+    word = next(filter(rollout.cause.startswith, (PROMOTE, ROLLBACK)), "")
+    return rollout.cause.removeprefix(word) if word else ""
 
 
-def prepare(state: PipelineState, version: str, cause: str, deadline_ms: int) -> list[Announce]:
-    """Ask the workers to load this version; only when no other prepare is open."""
-    assert not state.prepares, f"{state.name}: epoch {state.prepares[0].epoch} is still being prepared"
-    return [announce.rollout(_successor(state, version, cause, "prepare", deadline_ms=deadline_ms))]
+def prepare(state: PipelineState, version: str, cause: str, deadline_ms: int, left: str = "") -> list[Announce]:
+    """Ask the workers to load this version; what is being prepared is aborted, so that one prepare is open at most.
+
+    `left` as for `go_live`.
+    """
+    opened = _successor(state, version, cause, "prepare", left=left, deadline_ms=deadline_ms)
+    return [*_overtake(state, cause), announce.rollout(opened)]
 
 
 def advance(state: PipelineState, now_ms: int) -> list[Announce]:
@@ -55,13 +59,25 @@ def advance(state: PipelineState, now_ms: int) -> list[Announce]:
     ]
 
 
+def held(state: PipelineState, version: str) -> bool:
+    """Whether the version may answer at once, since a worker that is alive has it in memory.
+
+    One is enough: a worker that lacks it goes on with what it holds until it has loaded it, and none is to hold up a
+    rescue. Where no worker is alive, the epoch in force says what they held, and what they load when they come.
+    """
+    workers = state.live_workers().values()
+    if not workers:
+        return state.live is not None and version in state.live.resident
+    return any(version in worker.resident and version not in worker.quarantined for worker in workers)
+
+
 def go_live(state: PipelineState, version: str, cause: str, now_ms: int, left: str = "") -> list[Announce]:
     """An epoch that is live at once, without a prepare; an open prepare is aborted.
 
     `left` is the version that a rollback leaves: it stands in for nobody from now on.
     """
     live = _successor(state, version, cause, "live", left=left)
-    return [*_overtake(state, cause), announce.rollout(live), *_move_aliases(state, live, now_ms, left)]
+    return [*_overtake(state, cause), announce.rollout(live), *_move_aliases(state, live, now_ms)]
 
 
 def repeat_live(state: PipelineState, cause: str, *, paused: bool) -> list[Announce]:
@@ -76,7 +92,7 @@ def repeat_live(state: PipelineState, cause: str, *, paused: bool) -> list[Annou
 def _successor(
     state: PipelineState, version: str, cause: str, phase: Phase, *, left: str = "", deadline_ms: int = 0
 ) -> Rollout:
-    understudy = _previous(state, version, left)
+    spare = _previous(state, version, left)
     live = state.live
     return Rollout(
         pipeline=state.name,
@@ -84,8 +100,8 @@ def _successor(
         phase=phase,
         table=(Share(version=version, share=_ALL_ENTITIES),) if version else (),
         salt=state.name,
-        understudies={version: understudy} if version and understudy else {},
-        resident=tuple(sorted({version, understudy} - {""})),
+        understudies={version: spare} if version and spare else {},
+        resident=tuple(sorted({version, spare} - {""})),
         paused=state.paused,
         expected_previous=state.live_epoch,
         previous_digest=sha256(encode(live)).hexdigest() if live else "",
@@ -96,14 +112,18 @@ def _successor(
 
 
 def _previous(state: PipelineState, version: str, left: str) -> str:
-    """Who stands in for this version, and where a rollback from it goes; empty if nobody."""
+    """Who is to stand in for this version, and where a rollback from it goes; empty if nobody."""
     return next((other for other in state.served_before(version) if other != left), "")
 
 
-def _move_aliases(state: PipelineState, live: Rollout, now_ms: int, left: str = "") -> list[Announce]:
-    """Versions whose aliases change under this epoch: champion is who answers, previous where a rollback goes."""
+def _move_aliases(state: PipelineState, live: Rollout, now_ms: int) -> list[Announce]:
+    """Versions whose aliases change under this epoch: champion is who answers, previous where a rollback goes.
+
+    That is the understudy that the epoch names, since workers keep no other in memory. Who would be named today may be
+    another: a version can come back from quarantine while the epoch is prepared.
+    """
     champion = named(live)
-    previous = _previous(state, champion, left)
+    previous = understudy(live)
     moved = []
     for version in sorted((state.aliased | {champion, previous}) & state.models.keys(), key=Version.parse):
         record = state.models[version]
@@ -125,7 +145,7 @@ def _hindrance(state: PipelineState, opened: Rollout, answers: Mapping[str, Prep
     fallen = [version for version in opened.resident if not state.admitted(version)]
     if fallen:
         return f"{listed(fallen)} may no longer serve."
-    asked = state.commands.get(opened.cause.removeprefix(_PROMOTE))
+    asked = state.commands.get(asker(opened))
     if asked is not None and asked.command.withdrawn:
         return "whoever asked for it has withdrawn it."
     for instance, answer in answers.items():
@@ -133,9 +153,7 @@ def _hindrance(state: PipelineState, opened: Rollout, answers: Mapping[str, Prep
             return f"worker {instance} answered {answer.verdict}: {answer.detail or 'no detail'}"
     if now_ms > opened.deadline_ms:
         silent = listed(instance for instance, answer in answers.items() if answer is None)
-        return (
-            f"its deadline has passed; not prepared: {silent or 'no worker'}. Look at their logs, or promote it again."
-        )
+        return f"its deadline has passed; not prepared: {silent or 'no worker'}. Look at their logs, or ask again."
     return ""
 
 
@@ -158,8 +176,8 @@ def _conclusion(
     """The one decision that ends a prepare: the answer to the command that asked for it, if one did."""
     inputs = {"version": named(rollout), "cause": rollout.cause, "previous_epoch": str(rollout.expected_previous)}
     inputs |= {f"worker {instance}": answer.verdict if answer else "silent" for instance, answer in answers.items()}
-    if rollout.cause.startswith(_PROMOTE):
-        asked = rollout.cause.removeprefix(_PROMOTE)
+    asked = asker(rollout)
+    if asked:
         return announce.decision(rollout.pipeline, "command", asked, verdict, reason, epoch=epoch, inputs=inputs)
     subject = str(rollout.epoch)
     return announce.decision(rollout.pipeline, "rollout", subject, verdict, reason, epoch=epoch, inputs=inputs)

@@ -102,7 +102,7 @@ class PipelineState:
     tried: set[str] = field(default_factory=set)
     """Versions that any epoch has named."""
     standings: list[Standing] = field(default_factory=list)
-    """All numbered versions as a policy sees them, the newest last."""
+    """As a policy sees them, the newest last."""
     quarantined: set[str] = field(default_factory=set)
     aliased: set[str] = field(default_factory=set)
     """Versions that have an alias."""
@@ -184,11 +184,8 @@ class PipelineState:
         """To look ahead: what `take_model` changes there does not change here."""
         copied = PipelineState(**{name: getattr(self, name) for name in self.__dataclass_fields__})
         copied.models, copied.standings = dict(self.models), list(self.standings)
-        copied.quarantined, copied.aliased, copied.pardoned = (
-            set(self.quarantined),
-            set(self.aliased),
-            set(self.pardoned),
-        )
+        copied.quarantined, copied.aliased = set(self.quarantined), set(self.aliased)
+        copied.pardoned = set(self.pardoned)
         copied._numbers, copied._ranked = list(self._numbers), list(self._ranked)
         copied._same_bytes = {digest: set(versions) for digest, versions in self._same_bytes.items()}
         return copied
@@ -249,9 +246,8 @@ class PipelineState:
 
     def left_behind(self, version: str) -> bool:
         """Whether a rollback ended the last time that this version served."""
-        later = range(self._served.get(version, self._last_epoch) + 1, self._last_epoch + 1)
-        lives = (self.rollouts[epoch] for epoch in later if epoch in self.rollouts)
-        ended = next((rollout for rollout in lives if rollout.phase == "live"), None)
+        later = map(self.rollouts.get, range(self._served.get(version, self._last_epoch) + 1, self._last_epoch + 1))
+        ended = next((rollout for rollout in later if rollout is not None and rollout.phase == "live"), None)
         return ended is not None and ended.cause.startswith(ROLLBACK)
 
     def served_before(self, version: str) -> Iterator[str]:
@@ -262,11 +258,12 @@ class PipelineState:
         return (other for _, other in reversed(self._ranked) if other != version and not self.left_behind(other))
 
     def rollback_target(self) -> str:
-        """Where a rollback without a version goes: who served last before the present table, and is still resident.
+        """Where a rollback without a version goes: the understudy, which workers hold, else who served last before.
 
         A second rollback goes back further, never to what the first one left. Empty when there is nowhere to go.
         """
-        return next(self.served_before(self.serving), "")
+        choices = [understudy(self.live) if self.live else "", *self.served_before(self.serving)]
+        return next((other for other in choices if self.admitted(other) and not self.left_behind(other)), "")
 
     def live_workers(self) -> Mapping[str, WorkerState]:
         """Workers that serve, beat and own partitions, by instance."""
@@ -297,3 +294,8 @@ class PipelineState:
 def named(rollout: Rollout) -> str:
     """The version that an epoch's table gives all entities to; empty while no model serves."""
     return rollout.table[0].version if rollout.table else ""
+
+
+def understudy(rollout: Rollout) -> str:
+    """Who stands in for that version; empty if nobody does."""
+    return rollout.understudies.get(named(rollout), "")
