@@ -89,8 +89,6 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
         with _shutdown_budget(settings.shutdown_s):
             if turners is not None:
                 turners.end()
-            for loop in loops:
-                loop.close()
             health.close()
             for slot in filter(None, slots):
                 slot.close()

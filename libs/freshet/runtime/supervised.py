@@ -34,7 +34,7 @@ class Supervised:
     def __init__(self, make: Callable[[], Turning], clock: Clock, pipeline: str) -> None:
         self._make, self._clock = make, clock
         self._log = structlog.get_logger("main").bind(pipeline=pipeline)
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._loop: Turning | None = None
         self._failures = self._due_ms = self._made_ms = 0
         self.error: FreshetError | None = None
@@ -66,7 +66,7 @@ class Supervised:
         """Why it cannot serve."""
         if self._loop is not None:
             return self._loop.unready()
-        return f"pipeline {self._pipeline}: {self.error}" if self.error else "starting"
+        return f"pipeline {self.pipeline}: {self.error}" if self.error else "starting"
 
     def close(self) -> None:
         """Close the loop, if there is one."""

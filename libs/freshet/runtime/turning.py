@@ -5,12 +5,17 @@ coordinator is away: meanwhile the others must poll, or their groups give their 
 """
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
+
+import structlog
 
 from freshet.runtime.supervised import Supervised, Turning
 
 _POLL_S: Final = 0.1
+_PATIENCE_S: Final = 1.0
+"""A loop that ends later than this is named in the log: the process may be ended before it."""
 
 
 class Turners:
@@ -20,8 +25,9 @@ class Turners:
         self._loops, self._stop = loops, stop
         self._ended = threading.Event()
         self._crashes: list[BaseException] = []
+        self._closing: list[BaseException] = []
         several = loops if len(loops) > 1 else ()
-        self._threads = [threading.Thread(target=self._turn, args=(loop,), daemon=True) for loop in several]
+        self._threads = [threading.Thread(target=self._live, args=(loop,), daemon=True) for loop in several]
 
     def run(self) -> None:
         """Turn until told to stop. Raises what a loop did not survive, or the error of one if all of them are down."""
@@ -39,15 +45,41 @@ class Turners:
                 raise failed[0]
 
     def end(self) -> None:
-        """Let every loop finish its turn, however long that takes: after this nobody else touches the loops."""
-        self._ended.set()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
+        """Let every loop finish its turn and close; raises what the first one to fail at that raised.
 
-    def _turn(self, loop: Turning) -> None:
+        Each closes in its own thread, so that one whose call blocks keeps no other in its group. It has no deadline of
+        its own: the process has one, and ends with whoever still blocks then.
+        """
+        self._ended.set()
+        running = [thread for thread in self._threads if thread.ident is not None]
+        if not running:
+            for loop in self._loops:
+                self._close(loop)
+        patient_until_s = time.monotonic() + _PATIENCE_S
+        for thread in running:
+            thread.join(max(0.0, patient_until_s - time.monotonic()))
+        self._name_the_late()
+        for thread in running:
+            thread.join()
+        if self._closing:
+            raise self._closing[0]
+
+    def _name_the_late(self) -> None:
+        late = [loop for loop, thread in zip(self._loops, self._threads, strict=False) if thread.is_alive()]
+        if late:
+            names = [loop.pipeline for loop in late if isinstance(loop, Supervised)]
+            structlog.get_logger("main").warning("still_in_a_call", pipelines=names)
+
+    def _live(self, loop: Turning) -> None:
         try:
             while not (self._stop.is_set() or self._ended.is_set()):
                 loop.step(_POLL_S)
         except BaseException as error:  # raised again in the thread that runs the process
             self._crashes.append(error)
+        self._close(loop)
+
+    def _close(self, loop: Turning) -> None:
+        try:
+            loop.close()
+        except BaseException as error:  # raised once the others have closed too
+            self._closing.append(error)

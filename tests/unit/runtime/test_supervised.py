@@ -75,7 +75,12 @@ class Turned:
 
     def __init__(self, act: Callable[[], object]) -> None:
         self._act = act
-        self.closed = False
+        self.gone = threading.Event()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self.gone.is_set()
 
     def step(self, timeout_s: float) -> int:
         """Do it."""
@@ -89,7 +94,8 @@ class Turned:
 
     def close(self) -> None:
         """Note it."""
-        self.closed = True
+        assert not self.closed, "closed twice"
+        self.gone.set()
 
 
 def test_a_call_that_blocks_one_pipeline_delays_no_other() -> None:
@@ -115,8 +121,48 @@ def test_a_call_that_blocks_one_pipeline_delays_no_other() -> None:
     assert turns >= 100
     answer.set()
     turners.end()
-    for loop in loops:
-        loop.close()
+    assert all(loop.closed for loop in loops)
+
+
+def test_a_call_that_blocks_one_pipeline_keeps_no_other_in_its_group() -> None:
+    """Told to stop, each loop says good-bye by itself: the process may be ended before the blocked one returns."""
+    stop, blocked, answer = threading.Event(), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        blocked.set()
+        answer.wait()
+
+    others = [Turned(stop.wait), Turned(blocked.wait)]
+    loops = [others[0], Turned(wait), others[1]]
+    turners = Turners(loops, stop)
+
+    def run() -> None:
+        turners.run()
+        turners.end()
+
+    told = threading.Thread(target=run)
+    told.start()
+    assert blocked.wait(10)
+    stop.set()
+    assert all(loop.gone.wait(10) for loop in others)
+    assert not loops[1].closed
+    answer.set()
+    told.join()
+    assert loops[1].closed
+
+
+@pytest.mark.parametrize("neighbours", [0, 1])
+def test_a_loop_that_cannot_close_is_told_once_all_others_have_closed(neighbours: int) -> None:
+    """Not swallowed, and nobody else stays in its group for it."""
+    stop = threading.Event()
+    stop.set()
+    good, bad = [Turned(lambda: None) for _ in range(neighbours)], Turned(lambda: None)
+    bad.close = lambda: 1 // 0  # type: ignore[method-assign,assignment]
+    turners = Turners([bad, *good], stop)
+    turners.run()
+    with pytest.raises(ZeroDivisionError):
+        turners.end()
+    assert all(loop.closed for loop in good)
 
 
 def test_what_one_loop_does_not_survive_ends_the_process() -> None:
