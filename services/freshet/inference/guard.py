@@ -9,6 +9,7 @@ from typing import Final
 from freshet.inference.core.deaths import Flight
 from freshet.inference.core.jobs import Scorer
 from freshet.inference.inflight import InFlightNote
+from freshet.inference.running import PROCESS
 from freshet.runtime.watchdog import Watchdog
 
 _PATIENCE: Final = 20  # times the limit that admission saw kept: a busy machine is no reason
@@ -39,7 +40,7 @@ class ScoreGuard:
             self._note.hung()
             scorer.interrupt()  # again at each look: it only reaches a run that has begun
 
-        with _ONE_AT_A_TIME:
+        with _ONE_AT_A_TIME, PROCESS.score_turn():
             self._note.begin(flight)
             try:
                 with self._watchdog.limit(2 * limit_s(batch_p99_ms), f"scoring with {flight.version}", late=late):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from freshet.inference.core.deaths import Death, Flight, Span
+from freshet.inference.running import Running
 
 _KEPT: Final = 8  # deaths: twice what condemns a version, so that its understudy's do not hide them
 _SLOT_BYTES: Final = 4096
@@ -24,7 +25,7 @@ _MAGIC: Final = b"freshet1"
 _STATE, _LENGTHS, _VERSION, _SPANS = 0, 1, 4, 256
 _LENGTHS_FORMAT: Final = struct.Struct("<BH")
 _SPANS_MAX: Final = (_SLOT_BYTES - _SPANS) // 24
-_IDLE, _RUNNING, _HUNG = 0, 1, 2
+_IDLE, _RUNNING, _HUNG, _SHARED = 0, 1, 2, 3  # the last: running beside another call
 
 
 class InFlightNote:
@@ -34,14 +35,19 @@ class InFlightNote:
     model, and the counts start anew after it.
     """
 
-    def __init__(self, mapping: mmap.mmap, deaths: tuple[Death, ...]) -> None:
+    def __init__(self, mapping: mmap.mmap, deaths: tuple[Death, ...], running: Running | None = None) -> None:
         self.deaths = deaths
+        self._running = running or Running()
+        self._running.careful |= any(death.shared for death in deaths)
         self._mapping = mapping
         self._slot = _slot(len(deaths))
 
     @classmethod
-    def open(cls, path: Path, topic_id: str) -> "InFlightNote":
+    def open(cls, path: Path, topic_id: str, running: Running | None = None) -> "InFlightNote":
         """Read what was left, and begin anew. Offsets mean nothing in another topic: then nothing is found.
+
+        `running` knows the process's other calls; by default there are none. It makes them take turns if two of them
+        ran at a death that is found.
 
         Raises OSError if the file cannot be had, or the disk is full.
         """
@@ -54,7 +60,7 @@ class InFlightNote:
             file.write(_written(found, owner))  # every byte: a hole would be filled later, or fail as a crash
             file.flush()
             file.truncate(_SIZE)
-            return cls(mmap.mmap(file.fileno(), _SIZE), tuple(found))
+            return cls(mmap.mmap(file.fileno(), _SIZE), tuple(found), running)
 
     @classmethod
     def in_memory(cls) -> "InFlightNote":
@@ -63,11 +69,21 @@ class InFlightNote:
 
     def begin(self, flight: Flight) -> None:
         """This call begins. Its state is written last: what is noted is whole."""
+        self.clear()
         _put(self._mapping, self._slot, flight)
-        self._mapping[self._slot + _STATE] = _RUNNING
+        self._running.begin(self)
+
+    def mark(self, *, shared: bool) -> None:
+        """Note whether the call runs beside another one. A call that hangs stays noted as that."""
+        if self._mapping[self._slot + _STATE] != _HUNG:
+            self._mapping[self._slot + _STATE] = _SHARED if shared else _RUNNING
 
     def end(self) -> None:
         """The call has returned."""
+        self._running.end(self)
+
+    def clear(self) -> None:
+        """Note that nothing runs."""
         self._mapping[self._slot + _STATE] = _IDLE
 
     def hung(self) -> None:
@@ -96,7 +112,7 @@ def _written(deaths: list[Death], owner: bytes) -> bytearray:
     _HEADER.pack_into(content, 0, _MAGIC, owner, len(deaths))
     for number, death in enumerate(deaths):
         _put(content, _slot(number), death.flight)
-        content[_slot(number) + _STATE] = _HUNG if death.hung else _RUNNING
+        content[_slot(number) + _STATE] = _HUNG if death.hung else _SHARED if death.shared else _RUNNING
     return content
 
 
@@ -114,4 +130,5 @@ def _death(content: bytes, slot: int) -> Death:
     version = content[slot + _VERSION : slot + _VERSION + length].decode(errors="replace")
     numbers = iter(_spans(min(count, _SPANS_MAX)).unpack_from(content, slot + _SPANS))
     spans = tuple(map(Span, numbers, numbers, numbers))
-    return Death(Flight(version, spans), hung=content[slot + _STATE] == _HUNG)
+    state = content[slot + _STATE]
+    return Death(Flight(version, spans), hung=state == _HUNG, shared=state == _SHARED)

@@ -8,12 +8,13 @@ from typing import Final
 import structlog
 
 from freshet.contracts.logic import Logic
-from freshet.inference.core.deaths import Flight
+from freshet.inference.core.deaths import Flight, blamed_loads
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.guard import ScoreGuard
 from freshet.inference.inflight import InFlightNote
 from freshet.inference.loading import load_model, retire_model
+from freshet.inference.running import PROCESS
 from freshet.inference.state_folder import check_outlives_us
 from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.jobs import Runner
@@ -35,9 +36,15 @@ def _logic(context: Context) -> Logic:
     scoring, loading = _note(context, topic_id, "inflight"), _note(context, _ANY_TOPIC, "loading")
     log = structlog.get_logger("inference")
     for death in scoring.deaths:
-        log.warning("died_while_scoring", version=death.flight.version, hung=death.hung, rows=death.flight.spans)
+        log.warning(
+            "died_while_scoring",
+            version=death.flight.version,
+            hung=death.hung,
+            shared=death.shared,
+            rows=death.flight.spans,
+        )
     for death in loading.deaths:
-        log.warning("died_while_loading", version=death.flight.version)
+        log.warning("died_while_loading", version=death.flight.version, shared=death.shared)
     return InferenceLogic(
         context.names.pipeline,
         context.names.worker("inference", context.settings.slot),
@@ -45,7 +52,7 @@ def _logic(context: Context) -> Logic:
         memory=resident_bytes,
         process=context.process,
         deaths=scoring.deaths,
-        died_loading=[death.flight.version for death in loading.deaths],
+        died_loading=blamed_loads(loading.deaths),
         guard=ScoreGuard(scoring, Watchdog().start()),
     )
 
@@ -59,7 +66,7 @@ def _note(context: Context, topic_id: str, kind: str) -> InFlightNote:
 def _opened(path: Path, topic_id: str) -> InFlightNote:
     """The note at this path: one for the whole process, since opening it again would take us for our successor."""
     try:
-        note = InFlightNote.open(path, topic_id)
+        note = InFlightNote.open(path, topic_id, PROCESS)
     except OSError as error:
         log = structlog.get_logger("inference")
         log.warning("no_inflight_note", path=str(path), error=str(error), advice="set FRESHET_STATE_DIR to a folder")
@@ -73,11 +80,12 @@ def _runner(context: Context) -> Runner:
         match job:
             case LoadModel():
                 note = _note(context, _ANY_TOPIC, "loading")
-                note.begin(Flight(job.version, ()))
-                try:
-                    return load_model(job, context.bus)
-                finally:
-                    note.end()
+                with PROCESS.load_turn():
+                    note.begin(Flight(job.version, ()))
+                    try:
+                        return load_model(job, context.bus)
+                    finally:
+                        note.end()
             case RetireModel():
                 retire_model(job)
                 return None

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.logic import Abort, DeadLetter
-from freshet.inference.core.deaths import Death, Deaths, Flight, Span
+from freshet.inference.core.deaths import Death, Deaths, Flight, Span, blamed_loads
 from freshet.inference.core.jobs import Scorer
 from freshet.models.errors import ModelError
 from support.inference import Worker, answers, as_bytes, cuts, dead, model, of_kind, rollout, specification, vectors
@@ -19,6 +20,11 @@ ROW, OTHER_ROW = Span(0, 5, 5), Span(0, 6, 6)
 def died(*spans: Span, version: str = "v2", hung: bool = False) -> list[Death]:
     """Deaths in a row, each with one of these spans in flight."""
     return [Death(Flight(version, (span,)), hung) for span in spans]
+
+
+def shared(*spans: Span) -> list[Death]:
+    """Deaths beside a call of another."""
+    return [replace(death, shared=True) for death in died(*spans)]
 
 
 def worker(deaths: Sequence[Death]) -> Worker:
@@ -41,6 +47,7 @@ def worker(deaths: Sequence[Death]) -> Worker:
         (died(ROWS, hung=True), False),
         (died(ROWS, hung=True) + died(ROW, hung=True), True),
         (died(ROWS, ROW) + died(ROWS, ROW, version="v1"), False),
+        (died(ROWS, ROW, ROW) + shared(OTHER_ROW, OTHER_ROW), False),
     ],
 )
 def test_a_version_is_to_blame_once_no_single_row_explains_its_deaths(deaths: list[Death], blamed: bool) -> None:
@@ -54,6 +61,29 @@ def test_rows_in_flight_at_a_death_are_scored_one_at_a_time() -> None:
     for rows in (vectors(0, 3, 9), vectors(0, 12, 4)):
         assert as_bytes(haunted.answer(*rows)) == as_bytes(plain.answer(*rows))
     assert [len(asked) for asked in haunted.scorers["v2"].asked] == [1] * 9 + [4]
+
+
+def test_a_death_beside_another_call_makes_rows_suspects_but_sets_none_aside() -> None:
+    """Twice beside a load that crashed, in a trickle of single rows: the row is good."""
+    made = worker(shared(ROW, ROW))
+    assert not dead(made.answer(*vectors(0, 3, 6)))
+    assert [len(asked) for asked in made.scorers["v2"].asked] == [1] * 6
+
+
+@pytest.mark.parametrize(
+    ("deaths", "blamed"),
+    [
+        (shared(ROWS), []),
+        (shared(ROWS) + died(ROWS), ["v2"]),
+        (shared(ROWS, ROWS, ROWS) + died(ROWS, version="v1"), ["v1"]),
+        (shared(ROWS, ROWS, ROWS, ROWS), ["v2"] * 4),
+    ],
+)
+def test_a_load_is_blamed_for_deaths_of_its_own_and_for_many_that_it_shares(
+    deaths: list[Death], blamed: list[str]
+) -> None:
+    """Of those that it always shares somebody must be held off, or the worker dies for ever."""
+    assert blamed_loads(deaths) == blamed
 
 
 @pytest.mark.parametrize(("batch_p99_ms", "rows"), [(250, 80), (7_000, 2), (1_000_000, 1)])

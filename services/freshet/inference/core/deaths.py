@@ -48,25 +48,43 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A process ended in this call; `hung` if it ended itself because the call did not return."""
+    """A process ended in this call; `hung` if it ended itself because the call did not return.
+
+    `shared` if another call ran beside it, of another pipeline or a load: either of them may have done it.
+    """
 
     flight: Flight
     hung: bool = False
+    shared: bool = False
+
+
+def blamed_loads(deaths: Sequence[Death]) -> list[str]:
+    """The version for each of these deaths in a row, each during a load, that it is blamed for.
+
+    A death that it shares counts only if there are many: then nobody can be made to run alone.
+    """
+    often = Counter(death.flight.version for death in deaths)
+    versions = [(death.flight.version, death.shared) for death in deaths]
+    return [version for version, shared in versions if not shared or often[version] >= VERSION_DEATHS]
 
 
 class Deaths:
-    """Judges rows and versions by the deaths since the last process that ended otherwise. Pure; never changes."""
+    """Judges rows and versions by the deaths since the last process that ended otherwise. Pure; never changes.
+
+    One that a version shares with another call makes its rows suspects, but counts against neither.
+    """
 
     def __init__(self, deaths: Sequence[Death] = ()) -> None:
+        counted = [death for death in deaths if not death.shared]
         self._spans: dict[str, list[Span]] = {}
         for death in deaths:
             self._spans.setdefault(death.flight.version, []).extend(death.flight.spans)
-        lone = Counter((death.flight.version, death.flight.only_row) for death in deaths)
+        lone = Counter((death.flight.version, death.flight.only_row) for death in counted)
         self._killers = [
             (version, row) for (version, row), count in lone.items() if row is not None and count >= ROW_DEATHS
         ]
-        self._counts = Counter(death.flight.version for death in deaths)
-        self._hangs = Counter(death.flight.version for death in deaths if death.hung)
+        self._counts = Counter(death.flight.version for death in counted)
+        self._hangs = Counter(death.flight.version for death in counted if death.hung)
 
     def to_blame(self) -> dict[str, str]:
         """Versions that may not answer here any more, each with a sentence that says why."""
