@@ -1,5 +1,9 @@
 """The end of a pipeline on a real Kafka: what was interrupted is finished, and nobody begins over its remains."""
 
+import os
+import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -103,6 +107,39 @@ def test_nothing_is_deleted_unasked(freshet: Freshet, cluster: Cluster) -> None:
     assert f"topic {cluster.names.topic('events')}: 0 offsets" in asked.stderr
     assert freshet("pipeline", "delete", "laons", "--yes").exit_code == Exit.FAILURE
     assert cluster.bus().spans("events")
+
+
+def test_a_pipeline_that_still_gets_events_is_not_deleted_unless_forced(
+    freshet: Freshet, cluster: Cluster, tmp_path: Path
+) -> None:
+    """A producer is in no group: only the topic's end tells of it. A replay ends with a sentence once that is gone."""
+    assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
+    table = tmp_path / "loans.csv"
+    columns = "salary,commission,age,elevel,car,zipcode,hvalue,hyears,loan"
+    table.write_text(columns + "\n" + "50000,0,30,1,2,3,100000,5,20000\n" * 5_000)
+    with (tmp_path / "told").open("wb") as told:
+        replay = subprocess.Popen(
+            [sys.executable, "-m", "freshet.cli", "replay", table, "--pipeline", "loans", "--rate", "50"],
+            env={
+                **os.environ,
+                "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers,
+                "FRESHET_NAMESPACE": cluster.names.namespace,
+            },
+            stderr=told,
+        )
+    try:
+        topic, bus = cluster.names.topic("events"), cluster.bus()
+        until(lambda: any(span.high for span in bus.spans("events").values()), "its first events")
+        refused = freshet("pipeline", "delete", "loans", "--yes")
+        assert refused.exit_code == Exit.CONFLICT
+        assert re.search(rf"still writes to {topic} \(\+\d+ in a second\).*--force", refused.stderr)
+        assert freshet("pipeline", "delete", "loans", "--yes", "--force").exit_code == Exit.OK
+        assert replay.wait(20) == Exit.FAILURE  # the client's own patience is 30 s and more
+    finally:
+        replay.kill()
+    assert re.search(r"topic.*(not there|deleted)", (tmp_path / "told").read_text())
+    assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
+    assert freshet("pipeline", "delete", "loans", "--yes").exit_code == Exit.OK, "nobody writes to it any more"
 
 
 def test_a_namespace_of_ones_own_goes_as_a_whole(freshet: Freshet, cluster: Cluster, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ _REGISTRY_S: Final = 3.0
 """A registry that runs answers within a tenth of it."""
 _STAND_IN_S: Final = 60.0
 _POLL_S: Final = 0.2
+_LOOK_S: Final = 1.0
 
 
 class PipelineInUseError(ContractError):
@@ -102,6 +103,25 @@ def remains(cluster: Cluster) -> Remains:
         sum(at.message.pipeline == names.pipeline for at in newest(facts, Rollout).values()),
         tuple(sorted(active)),
     )
+
+
+def arriving(cluster: Cluster) -> dict[str, int]:
+    """By topic, how many records producers wrote while this looked twice, a second apart; only where there were any.
+
+    A producer is no member of any group: nothing else tells of one.
+    """
+    bus, names = cluster.bus(), cluster.names
+
+    def ends() -> dict[str, int]:
+        return {
+            names.topic(role): sum(span.high for span in bus.spans(role).values())
+            for role, topic in topic_table().items()
+            if topic.per_pipeline and "producers" in topic.writers
+        }
+
+    before = ends()
+    time.sleep(_LOOK_S)
+    return {topic: end - before[topic] for topic, end in ends().items() if end > before[topic]}
 
 
 def delete_pipeline(cluster: Cluster, *, say: Callable[[str], object] = lambda _: None) -> list[str]:

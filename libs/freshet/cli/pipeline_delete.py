@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.deletion import Cluster, Remains, delete_pipeline, remains
+from freshet.cli.deletion import Cluster, Remains, arriving, delete_pipeline, remains
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
 
 
@@ -12,14 +12,15 @@ from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, c
 def delete(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of a published pipeline.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also while events still arrive.")] = False,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
     """Delete a pipeline: its topics with all they hold, its groups, its specifications, versions and epochs.
 
-    Refuses with 5 while its services run. What was interrupted is finished by running it again. Afterwards the name is
-    free: `freshet apply` begins anew with it.
+    Refuses with 5 while its services run, or while somebody still sends events. What was interrupted is finished by
+    running it again. Afterwards the name is free: `freshet apply` begins anew with it.
     """
     connection = connect(bootstrap, namespace)
     cluster = Cluster(connection.bootstrap_servers, connection.names(name), connection.client)
@@ -31,6 +32,13 @@ def delete(
     if found.active:
         raise CommandError(
             f"services of {name} still run: {', '.join(found.active)}. Stop them first (Ctrl-C, or SIGTERM).",
+            Exit.CONFLICT,
+        )
+    if not force and (coming := arriving(cluster)):
+        topics = ", ".join(f"{topic} (+{count:,} in a second)" for topic, count in coming.items())
+        raise CommandError(
+            f"somebody still writes to {topics}: a producer, or `freshet replay`. Its writes would fail, or make the "
+            "topic again where Kafka creates topics by itself. Stop it first, or delete all the same with --force.",
             Exit.CONFLICT,
         )
     say(_shown(name, found))

@@ -1,5 +1,6 @@
 """`freshet replay`: the rows of a CSV file as live events, some of them spoiled, and their labels later."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,9 +17,15 @@ from freshet.cli.resume import Already
 from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding
 from freshet.lab.corruption import KINDS
 from freshet.lab.load import Events, Load, Sent, after, first
+from freshet.runtime.bus.protocol import Bus, TopicGoneError
 from freshet.runtime.clock import SystemClock
 
 _INTERRUPTED: Final = 130
+_LOOK_S: Final = 1.0
+_DELETED: Final = (
+    "the events topic was deleted while events were sent to it. If the pipeline is to live on, publish it again with "
+    "`freshet apply`, then begin anew."
+)
 
 
 @reporting
@@ -63,7 +70,8 @@ def replay(
         say(f"columns that no event field is named after: {', '.join(source.unused)}")
     for line in (*source.table.told, *source.survey.told):
         say(line)
-    producer = connection.bus(pipeline).producer()
+    bus = connection.bus(pipeline)
+    producer, topic = bus.producer(), _Target(bus)
     try:
         load = Load(
             producer,
@@ -79,9 +87,8 @@ def replay(
         )
         if share and "unknown_schema" in load.corrupt_kinds:
             say("events with an unknown schema id hold their partition for a minute: `freshet apply` may be on its way")
-        bus = connection.bus(pipeline)
         events = _rest(load, source, Already(bus, found.spec, readable(bus))) if resume else after(source, skip)
-        sent, interrupted = _publish(load, first(events, rows), rows, None if resume else skip)
+        sent, interrupted = _publish(load, first(events, rows), rows, None if resume else skip, topic)
     finally:
         producer.close()
     emit(_document(sent, source.survey), _sentence(sent), as_json=as_json)
@@ -97,7 +104,25 @@ def _rest(load: Load, source: CsvEvents, already: Already) -> Iterator[Events]:
     say(f"{already.passed_over:,} events were on the topic already.")
 
 
-def _publish(load: Load, source: Iterator[Events], rows: int | None, skip: int | None) -> tuple[Sent, bool]:
+class _Target:
+    """The events topic of this pipeline's life: one made anew by its name is another pipeline's, or nobody's."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus, self._looked_s = bus, time.monotonic()
+        self._id = bus.topic_id("events")
+
+    def check(self) -> None:
+        """Raises CommandError if it is gone; looks once a second."""
+        if time.monotonic() - self._looked_s < _LOOK_S:
+            return
+        self._looked_s = time.monotonic()
+        if self._bus.topic_id("events") != self._id:
+            raise CommandError(_DELETED, Exit.FAILURE)
+
+
+def _publish(
+    load: Load, source: Iterator[Events], rows: int | None, skip: int | None, topic: _Target
+) -> tuple[Sent, bool]:
     """Send everything with a bar on stderr; whether Ctrl-C ended it early."""
     sent = Sent()
     columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:,.0f}/s"))
@@ -106,10 +131,15 @@ def _publish(load: Load, source: Iterator[Events], rows: int | None, skip: int |
         try:
             for sent in load.publish(source):
                 bar.update(task, completed=sent.events, rate=sent.per_s)
+                topic.check()
         except KeyboardInterrupt:
             load.send_last_labels(sent)
             say(f"interrupted. {_go_on(skip, sent)}")
             return sent, True
+        except TopicGoneError as error:
+            raise CommandError(_DELETED, Exit.FAILURE) from error
+        except CommandError:
+            raise
         except BaseException:
             say(f"{sent.events:,} events were sent before this. {_go_on(skip, sent)}")
             raise

@@ -98,6 +98,10 @@ class RetriableError(BusError):
     """Not now: the broker is away or busy. The same call may go through later; nothing was done."""
 
 
+class TopicGoneError(RetriableError):
+    """What is to be written to is not there, or not any more. Somebody may make it again; until then nothing passes."""
+
+
 class RefusedError(BusError):
     """The transaction was aborted, wholly: rewind to the committed offsets and read again."""
 

@@ -22,7 +22,7 @@ from freshet.runtime.bus.kafka.errors import kafka_error, translated
 from freshet.runtime.bus.kafka.idempotent_producer import KafkaProducer
 from freshet.runtime.bus.kafka.producer import KafkaTransactionalProducer
 from freshet.runtime.bus.kafka.reader import KafkaLogReader
-from freshet.runtime.bus.protocol import Assignor, Place, Span, TopicIds
+from freshet.runtime.bus.protocol import Assignor, BusError, Place, Span, TopicIds
 
 
 class KafkaBus:
@@ -65,7 +65,7 @@ class KafkaBus:
 
     def producer(self) -> KafkaProducer:
         """See `bus.Bus`."""
-        return KafkaProducer(config.producer(self._bootstrap_servers, self._extra), self.names.topic)
+        return KafkaProducer(config.producer(self._bootstrap_servers, self._extra), self.names.topic, self._is_there)
 
     def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> KafkaLogReader:
         """See `bus.Bus`."""
@@ -110,6 +110,13 @@ class KafkaBus:
     def topic_id(self, role: str) -> str:
         """See `bus.Bus`."""
         return self.ask_topic_ids([role])()[role]
+
+    def _is_there(self, role: str) -> bool:
+        """Whether the role's topic exists; taken for granted while nobody can tell."""
+        try:
+            return bool(self.topic_id(role))
+        except BusError:
+            return True
 
     def _max_message_bytes(self, role: str) -> int | None:
         """What the role's topic takes; None if the cluster does not tell, for want of a right or for now."""
