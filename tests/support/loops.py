@@ -136,6 +136,7 @@ class Stand:
         reports: Reports | None = None,
         host: str = "",
         metrics: Metrics | None = None,
+        needs: Sequence[str] = (),
     ) -> Loop:
         """A loop that has not joined yet."""
         return Loop(
@@ -152,6 +153,7 @@ class Stand:
             options=LoopOptions(batch_rows=8, skip_expired=skip_expired),
             reports=reports,
             host=host,
+            needs=needs,
         )
 
     def turn(self, loop: Loop, times: int = 12) -> None:

@@ -19,6 +19,7 @@ from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import JobRunner
 from freshet.runtime.loop_metrics import LoopMetrics
+from freshet.runtime.needed import Needed
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.placing import Placing
 from freshet.runtime.recovery import Trace
@@ -51,8 +52,11 @@ class Loop:
         assignor: Assignor | None = None,
         reports: Reports | None = None,
         host: str = "",
+        needs: Sequence[str] = (),
     ) -> None:
         """`assignor`: see `DataService`. `reports` takes what the logic announces outside a batch, inline if None.
+
+        While the topic of a role that it `needs` is not there, nothing is read.
 
         With a `host`, a fixed slot is taken only when nobody on another host serves in it; else SettingsError.
         """
@@ -71,6 +75,7 @@ class Loop:
             if fixed_slot and host
             else None
         )
+        self._needed = Needed(bus, names, needs)
         self._feed = Feed(bus.reader(logic.follows))
         self._producer = bus.transactional_producer(service, slot)
         self._reports = reports or InlineReports(bus.producer())
@@ -105,15 +110,26 @@ class Loop:
         try:
             return self._turn(timeout_s)
         except RetriableError as error:
-            self._log.warning("retrying", error=str(error))
+            self._doubt(error)
             self._clock.sleep(_BACK_OFF_S)
         return 0
+
+    def _doubt(self, error: RetriableError) -> None:
+        """Say what goes wrong, unless a missing topic explains it: that has been said."""
+        try:
+            self._needed.look(self._clock.elapsed_ms(), doubtful=True)
+        except RetriableError as other:
+            error = other
+        if not self._needed.missing:
+            self._log.warning("retrying", error=str(error))
 
     def _turn(self, timeout_s: float) -> int:
         self._control()
         try:
             if self._newer is not None and self._placing.joined:
                 self._placing.idle(timeout_s, "newer_control_record")
+            elif self._needed.missing and self._placing.joined:
+                self._placing.idle(timeout_s, "topic_missing")
             elif self._placing.joined or self._join(timeout_s):
                 return self._answering.turn(timeout_s)
         except ExpiredError as error:
@@ -133,6 +149,7 @@ class Loop:
         self._feed.refused.clear()
         for outcome in self._jobs.outcomes():
             self.logic.on_job(outcome)
+        self._needed.look(elapsed_ms)
         if self._placing.joined:
             self._carry_out(self.logic.on_tick(elapsed_ms))
             self._placing.watch(elapsed_ms)
@@ -173,6 +190,8 @@ class Loop:
         """Why this loop cannot serve yet, or None when it can."""
         if self._newer is not None:
             return self._newer
+        if self._needed.missing:
+            return self._needed.missing
         if not self._placing.joined:
             return (self._watch.waits_for if self._watch else "") or "reading control topics"
         return self._placing.unready() or self.logic.unready()

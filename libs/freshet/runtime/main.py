@@ -25,6 +25,7 @@ from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.http import HealthServer
 from freshet.runtime.jobs import Jobs
 from freshet.runtime.loop import Loop
+from freshet.runtime.needed import Needed, needed_roles
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.process import keep_freed_memory
 from freshet.runtime.reports import BackgroundReports
@@ -135,12 +136,18 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
             )
         ]
     options = LoopOptions(skip_expired=settings.on_expired == "skip")
-    make = partial(_loop, service, settings, metrics, options)
-    return [Supervised(partial(make, pipeline), clock, pipeline) for pipeline in pipelines]
+    roles = needed_roles(service.name)
+
+    def supervised(pipeline: str) -> Supervised:
+        context = _context(settings, pipeline, service.transaction_timeout_ms or settings.transaction_timeout_ms)
+        make = partial(_loop, service, context, metrics, options, roles)
+        return Supervised(make, clock, pipeline, Needed(context.bus, context.names, roles).check)
+
+    return [supervised(pipeline) for pipeline in pipelines]
 
 
-def _loop(service: DataService, settings: Settings, metrics: Metrics, options: LoopOptions, pipeline: str) -> Loop:
-    context = _context(settings, pipeline, service.transaction_timeout_ms or settings.transaction_timeout_ms)
+def _loop(service: DataService, context: Context, metrics: Metrics, options: LoopOptions, needs: Sequence[str]) -> Loop:
+    settings = context.settings
     return Loop(
         service.logic(context),
         context.bus,
@@ -156,6 +163,7 @@ def _loop(service: DataService, settings: Settings, metrics: Metrics, options: L
         assignor=service.assignor,
         reports=BackgroundReports(context.bus.producer),
         host=context.process.host,
+        needs=needs,
     )
 
 

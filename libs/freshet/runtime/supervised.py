@@ -8,6 +8,7 @@ import structlog
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import LeaveError
 from freshet.runtime.clock import Clock
+from freshet.runtime.needed import TopicsMissingError
 
 _FIRST_PAUSE_MS: Final = 1000
 _LONGEST_PAUSE_MS: Final = 60_000
@@ -16,6 +17,7 @@ _FIRST_ABSENCE_MS: Final = 40_000
 _LONGEST_ABSENCE_MS: Final = 640_000
 _WELL_MS: Final = 120_000
 """A loop that lived for so long has recovered: its next failure counts as the first."""
+_NO_FAILURE: Final = (LeaveError, TopicsMissingError)
 
 
 class Turning(Protocol):
@@ -31,8 +33,11 @@ class Turning(Protocol):
 class Supervised:
     """Makes a loop, and makes it anew after a pause when it fails or had better leave its partitions to others."""
 
-    def __init__(self, make: Callable[[], Turning], clock: Clock, pipeline: str) -> None:
-        self._make, self._clock = make, clock
+    def __init__(
+        self, make: Callable[[], Turning], clock: Clock, pipeline: str, check: Callable[[], None] = lambda: None
+    ) -> None:
+        """`check` comes before each `make`: while it raises TopicsMissingError, the loop is waited with."""
+        self._make, self._check, self._clock = make, check, clock
         self._log = structlog.get_logger("main").bind(pipeline=pipeline)
         self.pipeline = pipeline
         self._loop: Turning | None = None
@@ -46,8 +51,8 @@ class Supervised:
 
     @property
     def failed(self) -> bool:
-        """Whether it is down for an error; a loop that stays away on purpose is not."""
-        return self._loop is None and self.error is not None and not isinstance(self.error, LeaveError)
+        """Whether it is down for an error; a loop that stays away on purpose, or waits for its topics, is not."""
+        return self._loop is None and self.error is not None and not isinstance(self.error, _NO_FAILURE)
 
     def step(self, timeout_s: float) -> int:
         """One turn of the loop, or a part of its pause."""
@@ -56,8 +61,12 @@ class Supervised:
             return 0
         try:
             if self._loop is None:
+                self._check()
                 self._loop, self._made_ms = self._make(), self._clock.elapsed_ms()
             return self._loop.step(timeout_s)
+        except TopicsMissingError as error:  # the check has said so
+            self.error, self._due_ms = error, self._clock.elapsed_ms() + _FIRST_PAUSE_MS
+            return 0
         except FreshetError as error:
             self._fail(error)
             return 0
@@ -66,6 +75,8 @@ class Supervised:
         """Why it cannot serve."""
         if self._loop is not None:
             return self._loop.unready()
+        if isinstance(self.error, TopicsMissingError):
+            return str(self.error)
         return f"pipeline {self.pipeline}: {self.error}" if self.error else "starting"
 
     def close(self) -> None:
