@@ -7,7 +7,7 @@ import structlog
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.topics import TopicNames, topic_table
-from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.bus.protocol import Bus, RightsError
 
 _LOOK_MS: Final = 5_000
 _LOOK_AGAIN_MS: Final = 1_000
@@ -40,7 +40,10 @@ class Needed:
         if not self._roles or (self._looked_ms is not None and 0 <= now_ms - self._looked_ms < pause_ms):
             return
         self._looked_ms = now_ms
-        ids = self._bus.ask_topic_ids(self._roles)()
+        try:
+            ids = self._bus.ask_topic_ids(self._roles)()
+        except RightsError:
+            return  # whoever uses the topic says which right is missing, and of which topic
         before, self.missing = self.missing, self._sentence([role for role in self._roles if not ids[role]])
         if self.missing and not before:
             self._log.error("topics_missing", why=self.missing)
