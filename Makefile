@@ -3,6 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Quick tests compute, so one worker for each of two cores; tests on a Kafka mostly wait, so one more than that. They
+# start whole services: with many workers these are slower than the tests' patience. Workers are given whole files.
+QUICK_WORKERS ?= 2
+KAFKA_WORKERS ?= 3
+SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo stream check test sim bench bench-peers bench-parts bench-latency models faults lock clean
@@ -30,10 +35,10 @@ check: setup  ## style, types, import contracts and all quick tests that need no
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/freshet schemas check
-	$(BIN)/pytest -q -m "not kafka and not e2e and not slow"
+	$(BIN)/pytest -q $(SPREAD) $(QUICK_WORKERS) -m "not kafka and not e2e and not slow"
 
 test: check  ## everything, with a real Kafka
-	$(BIN)/pytest -q -m "(kafka or e2e or slow) and not faults"
+	$(BIN)/pytest -q $(SPREAD) $(KAFKA_WORKERS) -m "(kafka or e2e or slow) and not faults"
 
 sim: setup  ## seeded runs of all services on a bus in memory: make sim SEED=7 STEPS=200000 (RUN=3: one run again)
 	PYTHONPATH=tests $(BIN)/python -m support.simulation --seed "$(SEED)" --steps $(or $(STEPS),200000) $(if $(RUN),--run $(RUN))

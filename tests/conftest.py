@@ -25,3 +25,16 @@ def _logs_as_they_were() -> Iterator[None]:
     client.setLevel(level)
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that are given more time are begun first: else workers would wait at the end for the one that has them.
+
+    Workers are given whole files (`--dist loadfile`), because tests of one file may share services.
+    """
+    items.sort(key=_allowed_s, reverse=True)
+
+
+def _allowed_s(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0.0

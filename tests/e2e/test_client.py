@@ -27,7 +27,7 @@ from freshet.lab.stage import Stage
 from freshet.operate.event_values import plain
 from freshet.runtime.bus.kafka.groups import KafkaGroups
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROWS = 400
 NAMESPACE = f"c{secrets.token_hex(3)}."

@@ -22,7 +22,7 @@ from freshet.runtime.reading import everything
 from support import deadly_worker
 from support.deadly_worker import HANGS, KILLS
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(600)]
 
 WORKER = "inference-0"
 ROWS = 600

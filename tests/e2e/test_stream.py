@@ -18,7 +18,7 @@ from support.shell import Shell, shell
 
 __all__ = ["shell"]
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ROWS = 3000
 PIPELINE = ["--pipeline", "orders"]

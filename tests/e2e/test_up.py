@@ -17,7 +17,7 @@ from support.shell import Shell, shell
 
 __all__ = ["shell"]
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(600)]
 
 _PATIENCE_S = 90.0
 

@@ -7,7 +7,7 @@ import pytest
 from freshet.models.bundle import Bundle
 from support.faults import STEPS, Trial
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def test_killed_between_the_offsets_and_the_commit(trial: Callable[..., Trial], models: list[Bundle]) -> None:

@@ -10,7 +10,7 @@ from freshet.models.bundle import Bundle
 from freshet.runtime.reading import everything
 from support.faults import Trial
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def written(trial: Trial, role: str) -> list[Message]:

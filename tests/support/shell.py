@@ -16,7 +16,7 @@ from freshet.lab.server_files import StateFolder
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 
 _FRESHET: Final = Path(sys.executable).with_name("freshet")
-_PATIENCE_S: Final = 240.0
+_PATIENCE_S: Final = 240.0  # of two cores that several tests share
 
 
 class Shell:
