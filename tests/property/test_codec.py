@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from fastavro import schemaless_reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -237,6 +238,7 @@ def without_logical_types(schema: Any) -> Any:
     return schema
 
 
+@pytest.mark.slow
 @thorough
 @given(batches())
 def test_fast_way_needs_no_referee_for_what_writers_write(batch: tuple[Json, list[Json]]) -> None:
@@ -266,6 +268,7 @@ def test_values_are_fastavros(batch: tuple[Json, list[Json]], data: st.DataObjec
         assert repr(listed(column)) == repr([as_bytes(record[name]) for record in oracle])
 
 
+@pytest.mark.slow
 @thorough
 @given(batches(), st.integers(2, 4))
 def test_legal_but_unusual_blocks_are_accepted(batch: tuple[Json, list[Json]], blocks: int) -> None:
@@ -279,6 +282,7 @@ def test_legal_but_unusual_blocks_are_accepted(batch: tuple[Json, list[Json]], b
     )
 
 
+@pytest.mark.slow
 @thorough
 @given(batches(), st.data())
 def test_damaged_rows_get_the_referees_verdict(batch: tuple[Json, list[Json]], data: st.DataObject) -> None:
@@ -293,6 +297,7 @@ def test_damaged_rows_get_the_referees_verdict(batch: tuple[Json, list[Json]], d
     assert {refused.row for refused in fast.bad} <= {victim, *(row for row, value in enumerate(values) if not value)}
 
 
+@pytest.mark.slow
 @thorough
 @given(batches(rare=True))
 def test_every_truncation_is_refused(batch: tuple[Json, list[Json]]) -> None:

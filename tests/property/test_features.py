@@ -63,6 +63,7 @@ def answers(events: list[bytes | None]) -> list[tuple[object, ...]]:
     return [found[row] for row in range(len(events))]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(values(), min_size=1, max_size=12), st.randoms())
 def test_answer_follows_from_the_event_alone(events: list[bytes | None], random: Any) -> None:

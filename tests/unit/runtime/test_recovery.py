@@ -200,6 +200,7 @@ def written_over_days(partitions: int, hours: int, rows_an_hour: int) -> _Counti
     return bus
 
 
+@pytest.mark.slow
 def test_a_long_retained_log_is_read_from_its_tail_once_for_all_partitions() -> None:
     """30,000 predictions over days, 6 partitions: some hundreds are read, and never more than a step allows."""
     bus = written_over_days(partitions=6, hours=100, rows_an_hour=50)
