@@ -166,10 +166,8 @@ class PipelineState:
 
     def forget_models(self) -> None:
         """Nothing is known of any version any more."""
-        self._forget(
-            "models", "refused", "judged", "admitted_as", "standings", "quarantined", "aliased", "pardoned", "_numbers"
-        )
-        self._forget("_same_bytes", "_ranked")
+        self._forget("models", "refused", "judged", "admitted_as", "standings", "quarantined", "aliased", "pardoned")
+        self._forget("_numbers", "_same_bytes", "_ranked")
 
     def forget_rollouts(self) -> None:
         """Nothing is known of any epoch any more."""
