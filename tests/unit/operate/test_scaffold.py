@@ -85,7 +85,7 @@ def test_fields_are_distinct_avro_names(header: list[str]) -> None:
         (["a", "b"], [["1", "x"]], "c", "no column 'c'; it has a, b"),
         (["a", "a"], [["1", "x"]], "a", "same title"),
         (["a", "b"], [], "b", "no rows"),
-        (["a", "b"], [["1"]], "b", "row 1 has 1 cells, but the header has 2"),
+        (["a", "b"], [["1"]], "b", "row 1 has 1 cells, but the first line names 2"),
         (["a", "b"], [["1", "x"]], "b", "'b' has 1 value in the table"),
         (["a", "b"], [[f"t{row}", str(row % 2)] for row in range(30)], "b", "no column gives a feature"),
     ],
