@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test sim bench bench-peers bench-parts bench-latency models faults lock clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency models faults lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -39,6 +39,10 @@ check: setup  ## style, types, import contracts and all quick tests that need no
 
 test: check  ## everything, with a real Kafka
 	$(BIN)/pytest -q $(SPREAD) $(KAFKA_WORKERS) -m "(kafka or e2e or slow) and not faults"
+
+coverage: setup  ## which lines and branches the quick and the slow tests reach in this process; no Kafka
+	$(BIN)/coverage run -m pytest -q -m "not kafka and not e2e"
+	$(BIN)/coverage report
 
 sim: setup  ## seeded runs of all services on a bus in memory: make sim SEED=7 STEPS=200000 (RUN=3: one run again)
 	PYTHONPATH=tests $(BIN)/python -m support.simulation --seed "$(SEED)" --steps $(or $(STEPS),200000) $(if $(RUN),--run $(RUN))
