@@ -1,0 +1,187 @@
+"""What the control topics say: one fold for everybody who reads them, and all questions about it."""
+
+import copy
+from collections.abc import Collection, Iterable, Iterator
+
+from freshet.contracts.logic import Fact
+from freshet.contracts.messages import (
+    Candidate,
+    Command,
+    Cutover,
+    Decision,
+    ModelVersion,
+    PipelineRecord,
+    Rollout,
+    WorkerState,
+)
+from freshet.ledger.cutovers import Cutovers
+from freshet.ledger.decisions import Commands
+from freshet.ledger.epochs import Epochs, named_by
+from freshet.ledger.predecessors import Predecessors
+from freshet.ledger.versions import Versions
+from freshet.ledger.workers import Beat, BeatClock, Workers
+
+
+class PipelineLedger:
+    """One pipeline as the control topics tell it.
+
+    Facts of different topics may come in any order, and the same fact twice changes nothing but the list of cut-overs.
+    Facts about other pipelines are left out. `alarm` is a sentence once the topics contradict themselves: somebody
+    decided twice. The last record of a key is in force then, since that is what compaction leaves for whoever starts
+    later (decision 24).
+    """
+
+    def __init__(self, name: str, clock: BeatClock | None = None) -> None:
+        """`clock` is shared by the pipelines whose workers are compared with each other."""
+        self.name = name
+        self.specifications: dict[int, PipelineRecord] = {}
+        """By number; events of each of them may still be read."""
+        self.specification: PipelineRecord | None = None
+        """The one with the highest number."""
+        self.deleted = False
+        """Whether somebody has withdrawn the newest specification: what is known of the pipeline is to be forgotten."""
+        self.epochs = Epochs(name)
+        self.versions = Versions(name)
+        self.commands = Commands(name)
+        self.workers = Workers(clock or BeatClock())
+        self.cutovers = Cutovers()
+        self._predecessors = Predecessors()
+
+    @property
+    def alarm(self) -> str:
+        """The last contradiction, for a person; empty while there is none."""
+        return self.epochs.alarm or self.versions.alarm or self.commands.alarm
+
+    def fold(self, fact: Fact) -> None:
+        """Take in one control record."""
+        if fact.message is None:
+            self._forget(fact)
+        elif pipeline_of(fact) == self.name:
+            self._take(fact)
+
+    def _take(self, fact: Fact) -> None:
+        match fact.message:
+            case Rollout() as rollout:
+                self._place(self.epochs.fold(rollout, fact.timestamp_ms))
+            case ModelVersion() as model:
+                self._place([self.versions.fold(model)])
+            case PipelineRecord() as record:
+                self._specify(record)
+            case Command() as command:
+                self.commands.ask(command, fact.offset)
+            case Decision() as decision:
+                self.commands.decide(decision)
+            case WorkerState() as worker:
+                self.workers.fold(fact.key, Beat(fact.timestamp_ms, fact.offset, worker))
+            case Cutover() as cut:
+                self.cutovers.fold(cut)
+
+    def _specify(self, record: PipelineRecord) -> None:
+        self.specifications[record.number] = record
+        if self.specification is None or record.number >= self.specification.number:
+            self.specification, self.deleted = record, False
+
+    def _forget(self, fact: Fact) -> None:
+        """Only workers and deleted pipelines have tombstones here; a deletion takes all records of a role together."""
+        if fact.role == "workers":
+            self.workers.forget(fact.key)
+        elif pipeline_of(fact) != self.name:
+            return
+        elif fact.role == "models":
+            self.versions.forget()
+            self._predecessors = Predecessors()
+        elif fact.role == "rollouts":
+            self.epochs.forget()
+            self._predecessors = Predecessors()
+        elif fact.role == "cutovers":
+            self.cutovers = Cutovers()
+        elif fact.role == "pipelines":
+            number = fact.key.rpartition("/")[2]
+            self.specifications.pop(int(number) if number.isdigit() else 0, None)
+            if self.specification is None or number == str(self.specification.number):
+                self.specification, self.deleted = None, True
+
+    def _place(self, versions: Collection[str]) -> None:
+        for version in versions:
+            epoch = self.epochs.last_led(version)
+            if epoch and self.versions.may_serve(version) and not self.epochs.left_behind(version):
+                self._predecessors.place(version, epoch)
+            else:
+                self._predecessors.remove(version)
+
+    def after(self, models: Iterable[ModelVersion]) -> "PipelineLedger":
+        """The ledger as it will be with these records of versions; this one stays as it is."""
+        ahead = copy.copy(self)
+        ahead.versions, ahead._predecessors = self.versions.copy(), self._predecessors.copy()
+        for record in models:
+            ahead._place([ahead.versions.fold(record)])
+        return ahead
+
+    def served_before(self, version: str) -> Iterator[str]:
+        """Other versions that have served and still may, the one that served last first.
+
+        None that a rollback left: somebody found it bad, and it comes back only if somebody names it.
+        """
+        return self._predecessors.before(version)
+
+    def rollback_target(self) -> str:
+        """Where a rollback without a version goes: who served last before the present table, and still may.
+
+        A second rollback goes back further, never to what the first one left. Empty when there is nowhere to go.
+        """
+        return next(self.served_before(self.epochs.serving), "")
+
+    def revoked(self) -> set[str]:
+        """Digests of artifacts that no epoch may name: quarantined or ever revoked, unless a version came back."""
+        bad = {self.versions.records[version].manifest.digest for version in self.versions.quarantined}
+        bad |= set(self.epochs.live.revoked) if self.epochs.live else set()
+        return {digest for digest in bad if not any(map(self.versions.may_serve, self.versions.same_bytes(digest)))}
+
+    def is_revoked(self, version: str) -> bool:
+        """Whether the live epoch forbids the artifact of this version."""
+        live, model = self.epochs.live, self.versions.records.get(version)
+        return live is not None and model is not None and model.manifest.digest in live.revoked
+
+    def resident(self) -> set[str]:
+        """Versions that workers must keep in memory: those of the live epoch, and of what is being prepared."""
+        return {version for rollout in self.epochs.asked() for version in named_by(rollout)}
+
+    def wanted(self, entries: int = 1) -> list[str]:
+        """Versions that a worker is to load, the most urgent first, if it can serve tables of so many entries."""
+        asked = [rollout for rollout in self.epochs.asked() if len(rollout.table) <= entries]
+        versions = dict.fromkeys(version for rollout in asked for version in named_by(rollout))
+        return [version for version in versions if not self.is_revoked(version)]
+
+
+class Ledger:
+    """All pipelines that any fact has named."""
+
+    def __init__(self) -> None:
+        self._pipelines: dict[str, PipelineLedger] = {}
+        self._clock = BeatClock()
+
+    def __iter__(self) -> Iterator[PipelineLedger]:
+        """All of them, by name."""
+        return iter([self._pipelines[name] for name in sorted(self._pipelines)])
+
+    def of(self, pipeline: str) -> PipelineLedger:
+        """The pipeline of that name, without anything known of it if no fact has named it."""
+        if pipeline not in self._pipelines:
+            self._pipelines[pipeline] = PipelineLedger(pipeline, self._clock)
+        return self._pipelines[pipeline]
+
+    def fold(self, fact: Fact) -> None:
+        """Take in one control record of any role."""
+        if fact.message is None and fact.role == "workers":
+            for known in self._pipelines.values():
+                known.fold(fact)
+        else:
+            self.of(pipeline_of(fact)).fold(fact)
+
+
+def pipeline_of(fact: Fact) -> str:
+    """The pipeline that a control record is about; empty for one about none, such as a registry's beat."""
+    if fact.message is None:
+        return fact.key.rpartition("/")[0] if fact.role != "cutovers" else fact.key.partition("/")[0]
+    about = fact.message.manifest if isinstance(fact.message, Candidate) else fact.message
+    return str(getattr(about, "pipeline", ""))

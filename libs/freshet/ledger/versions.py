@@ -1,0 +1,163 @@
+"""The model versions of one pipeline: their numbers, their records, and what became of each candidate."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from freshet.contracts.messages import Manifest, ModelState, ModelVersion
+from freshet.ledger.lives import VERSION
+from freshet.ledger.manifest_id import manifest_id
+
+
+class Version(NamedTuple):
+    """A model version's number, MAJOR.MINOR.PIPELINE; compares in order of admission."""
+
+    major: int
+    minor: int
+    pipeline: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.pipeline}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Version":
+        """Read `1.4.2` back. Only for numbers that the registry gave: anything else raises ValueError."""
+        major, minor, pipeline = text.split(".")
+        return cls(int(major), int(minor), int(pipeline))
+
+
+_NO_NUMBER: Final = Version(-1, 0, 0)
+
+
+def admission_order(version: str) -> tuple[Version, str]:
+    """Sorts versions by their numbers; what is no number (only a stranger writes that) comes first."""
+    try:
+        return Version.parse(version), version
+    except ValueError:
+        return _NO_NUMBER, version
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    """A numbered version, and what the registry holds of it."""
+
+    version: str
+    state: ModelState
+
+
+def may_serve(record: ModelVersion | None) -> bool:
+    """Whether an epoch may name this version."""
+    return record is not None and VERSION.allows(record.state, "serve")
+
+
+class Versions:
+    """Folds the registry's words on candidates: numbered versions, and refusals.
+
+    Of two records of a version the one with more history is the newer. If they name two artifacts, somebody numbered
+    twice: then the last one is in force, as compaction leaves it. What is asked often is kept as records arrive.
+    """
+
+    def __init__(self, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self.alarm = ""
+        """The last contradiction, in a sentence; it stays."""
+        self.forget()
+
+    def forget(self) -> None:
+        """The pipeline was deleted: nothing is known of any version any more."""
+        self.records: dict[str, ModelVersion] = {}
+        """Numbered versions, by number."""
+        self.refusals: dict[str, ModelVersion] = {}
+        """Refused candidates, by manifest id; one that was admitted later may still be among them."""
+        self.overruled: dict[str, list[ModelVersion]] = {}
+        """By version: records of another artifact than the next one named."""
+        self.judged: dict[str, int] = {}
+        """Offset of the newest candidate record with a verdict, by manifest id."""
+        self.admitted_as: dict[str, str] = {}
+        """The version that has this manifest, by manifest id."""
+        self.states: list[VersionState] = []
+        """All numbered versions, the newest last."""
+        self.quarantined: set[str] = set()
+        self.aliased: set[str] = set()
+        """Versions that have an alias."""
+        self.pardoned: set[str] = set()
+        """Versions that came back from quarantine while workers still report them."""
+        self._same_bytes: dict[str, tuple[str, ...]] = {}
+
+    def fold(self, record: ModelVersion) -> str:
+        """Take in a record. Returns the version whose state may be another one now; empty if none."""
+        identity = record.manifest_id or manifest_id(record.manifest)
+        self.judged[identity] = max(self.judged.get(identity, -1), record.candidate_offset)
+        version = record.version
+        if not version:
+            self.refusals[identity] = record
+            return ""
+        self.admitted_as[identity] = version
+        known = self.records.get(version)
+        if known is not None and known.manifest.digest != record.manifest.digest:
+            self._contradicted(known, record)
+        elif known is not None and len(known.history) > len(record.history):
+            return ""
+        self._take(known, record)
+        return version
+
+    def _take(self, known: ModelVersion | None, record: ModelVersion) -> None:
+        version, digest = record.version, record.manifest.digest
+        self.records[version] = record
+        self._same_bytes[digest] = tuple(sorted({*self._same_bytes.get(digest, ()), version}))
+        if known is None or known.state != record.state:
+            at = bisect_left(self.states, admission_order(version), key=lambda one: admission_order(one.version))
+            self.states[at : at + (known is not None)] = [VersionState(version, record.state)]
+        for holds, versions in (
+            (record.state == "quarantined", self.quarantined),
+            (bool(record.aliases), self.aliased),
+            (bool(record.pardoned), self.pardoned),
+        ):
+            (versions.add if holds else versions.discard)(version)
+
+    def _contradicted(self, known: ModelVersion, record: ModelVersion) -> None:
+        version, before = known.version, known.manifest.digest
+        self.alarm = (
+            f"version {version} of {self._pipeline} names two artifacts, {before} and {record.manifest.digest}: the "
+            "last record is in force, but who has loaded the other one answers with that. Find out who else writes "
+            "the models topic, and restart the workers."
+        )
+        self.overruled.setdefault(version, []).append(known)
+        self._same_bytes[before] = tuple(other for other in self._same_bytes[before] if other != version)
+
+    def copy(self) -> "Versions":
+        """To look ahead: what is folded there does not change here."""
+        copied = Versions(self._pipeline)
+        for name, value in vars(self).items():
+            setattr(copied, name, value.copy() if hasattr(value, "copy") else value)
+        return copied
+
+    @property
+    def newest(self) -> ModelVersion | None:
+        """The version with the highest number, in whatever state."""
+        return self.records[self.states[-1].version] if self.states else None
+
+    def may_serve(self, version: str) -> bool:
+        """Whether the version exists and an epoch may name it."""
+        return may_serve(self.records.get(version))
+
+    def same_bytes(self, digest: str) -> tuple[str, ...]:
+        """All versions of this artifact, sorted: one model may be published under several manifests."""
+        return self._same_bytes.get(digest, ())
+
+    def verdict(self, manifest: Manifest, offset: int = -1) -> ModelVersion | None:
+        """The registry's word on this manifest, once there is one; a refusal only if it is on that record or later."""
+        identity = manifest_id(manifest)
+        if identity in self.admitted_as:
+            return self.records[self.admitted_as[identity]]
+        refusal = self.refusals.get(identity)
+        return refusal if refusal is not None and refusal.candidate_offset >= offset else None
+
+    def in_force(self) -> list[ModelVersion]:
+        """Versions, and refusals of what was not admitted since: a candidate that comes again is judged again."""
+        refused = [record for identity, record in self.refusals.items() if identity not in self.admitted_as]
+        return [*self.records.values(), *refused]
+
+    def told(self, version: str) -> list[ModelVersion]:
+        """All artifacts that this version was given, the one in force last; several only after contradictions."""
+        return [*self.overruled.get(version, ()), self.records[version]]
