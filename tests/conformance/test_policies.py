@@ -8,8 +8,9 @@ from itertools import product, starmap
 import pytest
 
 from freshet.contracts.messages import ModelState
+from freshet.ledger.versions import VersionState
 from freshet.pipeline.catalogue import Catalogue
-from freshet.registry.core.policy import Policy, Standing, View
+from freshet.registry.core.policy import Policy, View
 from support.registry import World, candidate, ready, worker
 
 CATALOGUE = Catalogue(Policy, "freshet.policies")
@@ -93,7 +94,7 @@ def test_policy_chooses_only_what_may_serve(kind: str) -> None:
     numbers = ("1.0.0", "1.1.0", "2.0.0")
     known: tuple[ModelState, ...] = ("admitted", "retired", "quarantined")
     for states in product(known, repeat=3):
-        standings = tuple(starmap(Standing, zip(numbers, states, strict=True)))
+        standings = tuple(starmap(VersionState, zip(numbers, states, strict=True)))
         for serving, tried in product(("", *numbers), (frozenset[str](), frozenset(numbers[:1]), frozenset(numbers))):
             view = View(standings, serving, tried | ({serving} if serving else frozenset()))
             chosen = CATALOGUE.find(kind)().choose(view)

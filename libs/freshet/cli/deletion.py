@@ -228,7 +228,7 @@ class _Deletion(RegistryDecider):
 
     def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start]:  # noqa: ARG002
         """See `Decider`."""
-        return [*forget_deleted(self._pipelines.state(pipeline))]
+        return [*forget_deleted(self._pipelines.state(pipeline).ledger)]
 
 
 def _within(seconds: float, holds: Callable[[], object]) -> bool:

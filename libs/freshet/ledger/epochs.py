@@ -11,7 +11,7 @@ from freshet.ledger.lives import EPOCH, UNKNOWN
 
 _ROLLBACK: Final = "rollback "
 _PROMOTE: Final = "promote "
-"""How the cause of an epoch begins that an operator's command made; the command's id follows."""
+"""How the cause of an epoch begins that an operator's command asked for; the command's id follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,15 @@ def promotion(command_id: str) -> str:
     return _PROMOTE + command_id
 
 
-def promoted_by(rollout: Rollout) -> str:
-    """The id of the promote command that asked for this epoch; empty if none did."""
-    return rollout.cause.removeprefix(_PROMOTE) if rollout.cause.startswith(_PROMOTE) else ""
-
-
 def rollback(command_id: str) -> str:
-    """The cause of an epoch that this rollback command made."""
+    """The cause of an epoch that this rollback command asked for."""
     return _ROLLBACK + command_id
+
+
+def asked_by(rollout: Rollout) -> str:
+    """The id of the command that asked for this epoch; empty if none did. It is in the cause, to survive a restart."""
+    word = next(filter(rollout.cause.startswith, (_PROMOTE, _ROLLBACK)), "")
+    return rollout.cause.removeprefix(word) if word else ""
 
 
 class Epochs:
@@ -102,8 +103,7 @@ class Epochs:
 
     def _derive_nothing(self) -> None:
         self.live: Rollout | None = None
-        self.last = 0
-        """The highest number that was ever used, by aborted epochs too."""
+        self._last = 0
         self._open: set[int] = set()
         self._lives: list[int] = []
         self._led: dict[str, tuple[int, int]] = {}
@@ -124,7 +124,7 @@ class Epochs:
     def _take(self, record: Rollout, timestamp_ms: int) -> Collection[str]:
         epoch, version = record.epoch, champion(record)
         self.records[epoch], self._at_ms[epoch] = record, timestamp_ms
-        self.last = max(self.last, epoch)
+        self._last = max(self._last, epoch)
         self.tried.update(share.version for share in record.table)
         if record.phase == "prepare":
             self._open.add(epoch)
@@ -163,6 +163,16 @@ class Epochs:
     def live_epoch(self) -> int:
         """The number of the live epoch; 0 before the first."""
         return self.live.epoch if self.live else 0
+
+    @property
+    def next_epoch(self) -> int:
+        """A number above all that were ever used, aborted ones included."""
+        return self._last + 1
+
+    @property
+    def paused(self) -> bool:
+        """Whether no rollout may start."""
+        return self.live is not None and self.live.paused
 
     @property
     def serving(self) -> str:

@@ -16,7 +16,7 @@ from freshet.contracts.messages import (
 )
 from freshet.ledger.cutovers import Cutovers
 from freshet.ledger.decisions import Commands
-from freshet.ledger.epochs import Epochs, named_by
+from freshet.ledger.epochs import Epochs, named_by, understudy
 from freshet.ledger.predecessors import Predecessors
 from freshet.ledger.versions import Versions
 from freshet.ledger.workers import Beat, BeatClock, Workers
@@ -125,10 +125,13 @@ class PipelineLedger:
         return self._predecessors.before(version)
 
     def rollback_target(self) -> str:
-        """Where a rollback without a version goes: who served last before the present table, and still may.
+        """Where a rollback without a version goes: the understudy, which workers hold, else who served last before.
 
         A second rollback goes back further, never to what the first one left. Empty when there is nowhere to go.
         """
+        spare = understudy(self.epochs.live)
+        if self.versions.may_serve(spare) and not self.epochs.left_behind(spare):
+            return spare
         return next(self.served_before(self.epochs.serving), "")
 
     def revoked(self) -> set[str]:

@@ -41,8 +41,8 @@ def grown(names: int) -> World:
     for name in range(1, names):
         world.publish(candidate(f"v{name}"))
         world.settle()
-    state = world.decider._pipelines.state("fraud")
-    state.rollouts, state.models = Watched(state.rollouts), Watched(state.models)
+    ledger = world.decider._pipelines.state("fraud").ledger
+    ledger.epochs.records, ledger.versions.records = Watched(ledger.epochs.records), Watched(ledger.versions.records)
     return world
 
 

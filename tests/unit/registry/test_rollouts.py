@@ -142,15 +142,16 @@ def test_prepare_that_another_epoch_has_overtaken_is_aborted() -> None:
     assert (decision.subject, decision.verdict) == (command, "refused")
 
 
-def test_second_record_under_a_finished_number_is_not_believed() -> None:
-    """The first final phase of an epoch stands, whatever else claims its number."""
+def test_second_record_under_a_finished_number_is_believed_by_all_registries_alike() -> None:
+    """Compaction keeps the last record of an epoch: who saw both decides as a successor that sees only this one."""
     world = served("a", "b")
-    asked = world.command("pause", expected=2)
-    decider = refold(world.log)
+    world.command("pause", expected=2)
     forged = world.rollouts()[2].model_copy(update={"phase": "aborted"})
-    decider.fold(Fact("rollouts", "fraud/2", forged, world.now_ms, len(world.log)))
-    assert decided(decider, world.now_ms) == world.decide()
-    assert world.verdict(asked) == "done"
+    fact = Fact("rollouts", "fraud/2", forged, world.now_ms, len(world.log))
+    witness = refold([*world.log, fact])
+    late = refold([*(one for one in world.log if one.key != fact.key), fact])
+    assert decided(witness, world.now_ms) == decided(late, world.now_ms) != []
+    assert "epoch 2" in witness._pipelines.state("fraud").ledger.alarm
 
 
 def test_workers_that_died_of_it_have_not_agreed() -> None:

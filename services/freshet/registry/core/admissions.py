@@ -4,10 +4,11 @@ from typing import Final, NamedTuple, cast
 
 from freshet.contracts.logic import Announce, Outcome
 from freshet.contracts.messages import Change, ModelVersion, Verdict
+from freshet.ledger.versions import Version
 from freshet.registry.core import announce
 from freshet.registry.core.jobs import Admit, Report
+from freshet.registry.core.numbering import next_version
 from freshet.registry.core.state import PipelineState
-from freshet.registry.core.versions import Version, next_version
 
 _FIRST_WAIT_MS: Final = 1_000
 _LONGEST_WAIT_MS: Final = 60_000
@@ -34,7 +35,7 @@ class Admissions:
         due = [
             (waiting.offsets[0], identity)
             for identity, waiting in state.candidates.items()
-            if identity not in state.admitted_as
+            if identity not in state.ledger.versions.admitted_as
             and now_ms >= self._failed.get((state.name, identity), _Failed(0, 0)).again_ms
         ]
         if not due:
@@ -77,33 +78,33 @@ class Admissions:
 
 def renew_hints(state: PipelineState, now_ms: int) -> list[Announce]:
     """A version that was published again: its chunks lie elsewhere now, and its record says so."""
-    renewed = []
-    for identity in sorted(state.candidates.keys() & state.admitted_as.keys()):
-        waiting, record = state.candidates[identity], state.models[state.admitted_as[identity]]
+    renewed, versions = [], state.ledger.versions
+    for identity in sorted(state.candidates.keys() & versions.admitted_as.keys()):
+        waiting, record = state.candidates[identity], versions.records[versions.admitted_as[identity]]
         offsets = waiting.candidate.chunk_offsets
         what = "published again: its chunks are looked for there first."
         changes = {"chunk_offsets": offsets, "candidate_offset": waiting.offsets[-1]}
-        renewed.append(announce.model(announce.revised(record, now_ms, what, **changes)))
+        renewed.append(announce.model(announce.revised(record, now_ms, "publish", what, **changes)))
     return renewed
 
 
 def _is_open(state: PipelineState, job: Admit) -> bool:
     """Whether the record that was judged still waits for its verdict."""
-    waiting = state.candidates.get(job.manifest_id)
-    return waiting is not None and job.offset in waiting.offsets and job.manifest_id not in state.admitted_as
+    waiting, identity = state.candidates.get(job.manifest_id), job.manifest_id
+    return waiting is not None and job.offset in waiting.offsets and identity not in state.ledger.versions.admitted_as
 
 
 def _judge(state: PipelineState, job: Admit, report: Report, now_ms: int) -> list[Announce]:
     """The version or the refusal, and the decision that explains it."""
-    manifest = job.candidate.manifest
+    manifest, versions = job.candidate.manifest, state.ledger.versions
     trouble = "" if report.admitted else f"{report.reason}: {report.detail}"
-    if not trouble and manifest.digest in state.revoked():
-        twin = ", ".join(state.same_bytes(manifest.digest))
+    if not trouble and manifest.digest in state.ledger.revoked():
+        twin = ", ".join(versions.same_bytes(manifest.digest))
         trouble = f"artifact_revoked: these bytes failed in service as {twin}; reinstate it, or train another model."
     if trouble:
         version, reason = "", trouble
     else:
-        newest = state.newest
+        newest = versions.newest
         number, why = next_version(manifest, (Version.parse(newest.version), newest.manifest) if newest else None)
         version, reason = str(number), f"admitted as {number}: {why}."
     record = ModelVersion(

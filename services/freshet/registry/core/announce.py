@@ -6,6 +6,7 @@ from typing import Final, Literal
 from freshet.avro.control import encode
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Change, Decision, ModelVersion, Rollout, Verdict
+from freshet.ledger.lives import EPOCH, UNKNOWN, VERSION
 from freshet.registry.core import text
 
 _RECORD_BYTES: Final = 512 * 1024
@@ -20,8 +21,9 @@ def model(record: ModelVersion) -> Announce:
     return Announce("models", f"{record.pipeline}/{record.version or record.manifest_id}", record)
 
 
-def rollout(record: Rollout) -> Announce:
-    """An epoch: the same key moves from prepare to live or aborted."""
+def rollout(record: Rollout, before: str = UNKNOWN) -> Announce:
+    """An epoch that was in state `before`: the same key moves from prepare to live or aborted."""
+    EPOCH.move(before, record.phase)
     return Announce("rollouts", f"{record.pipeline}/{record.epoch}", record)
 
 
@@ -48,10 +50,11 @@ def decision(
     return Announce("decisions", pipeline, record)
 
 
-def revised(record: ModelVersion, now_ms: int, what: str, **changes: object) -> ModelVersion:
-    """The record with these fields changed and one more line of history."""
+def revised(record: ModelVersion, now_ms: int, deed: str, what: str, **changes: object) -> ModelVersion:
+    """The record after an input of a version's life, with these fields changed and one more line of history."""
     history = (*record.history, Change(at_ms=now_ms, what=text.clip(what)))
-    return record.model_copy(update={**changes, "history": history})
+    state = VERSION.move(record.state, deed).state
+    return record.model_copy(update={**changes, "state": state, "history": history})
 
 
 def shortened(announced: Sequence[Announce], why: str) -> list[Announce]:

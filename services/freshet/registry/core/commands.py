@@ -9,18 +9,22 @@ from typing import Final
 
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Action, Command, ModelVersion, Verdict
+from freshet.ledger.epochs import asked_by, promotion, rollback, understudy
+from freshet.ledger.ledger import PipelineLedger
+from freshet.ledger.lives import VERSION
+from freshet.ledger.versions import admission_order
 from freshet.registry.core import announce
 from freshet.registry.core.quarantine import reporters
-from freshet.registry.core.rollouts import PROMOTE, asker, go_live, held, prepare, repeat_live
-from freshet.registry.core.state import ROLLBACK, PipelineState, understudy
+from freshet.registry.core.rollouts import go_live, held, prepare, repeat_live
+from freshet.registry.core.state import PipelineState, Rules
 from freshet.registry.core.text import listed
-from freshet.registry.core.versions import Version
 
 
 def answer_command(state: PipelineState, now_ms: int) -> list[Announce]:
     """The first command in the topic's order that can be answered or begun now; nothing if all must wait."""
-    under_way = set(map(asker, state.prepares))
-    for asked in sorted(state.commands.values(), key=lambda asked: (asked.offset, asked.command.command_id)):
+    under_way = set(map(asked_by, state.ledger.epochs.open))
+    waiting = state.ledger.commands.open.values()
+    for asked in sorted(waiting, key=lambda asked: (asked.offset, asked.command.command_id)):
         if asked.command.command_id not in under_way:
             effects = _consider(state, asked.command, now_ms)
             if effects:
@@ -30,129 +34,132 @@ def answer_command(state: PipelineState, now_ms: int) -> list[Announce]:
 
 def _consider(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
     """Answer or begin one command; nothing if it must wait, for its pipeline to be known or for a prepare to end."""
+    ledger = state.ledger
     if command.withdrawn:
-        return [_decide(state, command, "expired", "whoever asked has withdrawn it.")]
+        return [_decide(ledger, command, "expired", "whoever asked has withdrawn it.")]
     if now_ms > command.expires_at_ms:
         unknown = " No pipeline of this name has been applied." if state.rules is None else ""
-        return [_decide(state, command, "expired", f"it was not carried out in time.{unknown}")]
+        return [_decide(ledger, command, "expired", f"it was not carried out in time.{unknown}")]
     if state.rules is None:
         return []
-    if command.expected_epoch is not None and command.expected_epoch != state.live_epoch:
-        expected = (
-            f"epoch {command.expected_epoch} was expected, but {state.live_epoch} is live: look again, then ask again."
-        )
-        return [_decide(state, command, "stale", expected)]
-    return _ACTIONS[command.action](state, command, now_ms)
+    live = ledger.epochs.live_epoch
+    if command.expected_epoch is not None and command.expected_epoch != live:
+        expected = f"epoch {command.expected_epoch} was expected, but {live} is live: look again, then ask again."
+        return [_decide(ledger, command, "stale", expected)]
+    if command.action in _MOVES:
+        return _MOVES[command.action](ledger, state.rules, command, now_ms)
+    return _ACTIONS[command.action](ledger, command, now_ms)
 
 
-def _promote(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
-    version = command.version
-    if not state.admitted(version):
-        return [_decide(state, command, "refused", _standing(state, version))]
-    if state.paused:
-        return [_decide(state, command, "refused", "rollouts are paused: resume first.")]
-    if state.prepares:
+def _promote(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: int) -> list[Announce]:
+    version, epochs = command.version, ledger.epochs
+    if not ledger.versions.may_serve(version):
+        return [_decide(ledger, command, "refused", _standing(ledger, version))]
+    if epochs.paused:
+        return [_decide(ledger, command, "refused", "rollouts are paused: resume first.")]
+    if epochs.open:
         return []
-    if version == state.serving:
-        return [_decide(state, command, "done", f"{version} already answers.", state.live_epoch)]
-    return _prepare(state, command, version, now_ms)
+    if version == epochs.serving:
+        return [_decide(ledger, command, "done", f"{version} already answers.", epochs.live_epoch)]
+    return _prepare(ledger, rules, command, version, now_ms)
 
 
-def _prepare(state: PipelineState, command: Command, version: str, now_ms: int) -> list[Announce]:
-    rules = state.rules
-    assert rules is not None, "a command waits until its pipeline is known"
+def _prepare(ledger: PipelineLedger, rules: Rules, command: Command, version: str, now_ms: int) -> list[Announce]:
     if rules.spec is None:
-        return [_decide(state, command, "refused", f"the pipeline's specification cannot be read: {rules.trouble}")]
+        return [_decide(ledger, command, "refused", f"the pipeline's specification cannot be read: {rules.trouble}")]
     deadline_ms = now_ms + rules.spec.rollout.prepare_timeout.ms
     if command.action == "rollback":
-        return prepare(state, version, ROLLBACK + command.command_id, deadline_ms, left=state.serving)
-    return prepare(state, version, PROMOTE + command.command_id, deadline_ms)
+        return prepare(ledger, version, rollback(command.command_id), deadline_ms, left=ledger.epochs.serving)
+    return prepare(ledger, version, promotion(command.command_id), deadline_ms)
 
 
-def _rollback(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+def _rollback(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: int) -> list[Announce]:
     """Live at once where a worker holds the version; what none holds is prepared first, as for a promote."""
-    version = command.version or state.rollback_target()
-    if state.live is None or not version:
-        return [_decide(state, command, "refused", _nowhere(state))]
-    if not state.admitted(version):
-        return [_decide(state, command, "refused", _standing(state, version))]
-    if not held(state, version):
-        return _prepare(state, command, version, now_ms)
-    effects = go_live(state, version, ROLLBACK + command.command_id, now_ms, left=state.serving)
-    lacking = [name for name, worker in state.live_workers().items() if version not in worker.resident]
-    done = f"{version} answers, no longer {state.serving or 'nobody'}."
+    version = command.version or ledger.rollback_target()
+    if ledger.epochs.live is None or not version:
+        return [_decide(ledger, command, "refused", _nowhere(ledger))]
+    if not ledger.versions.may_serve(version):
+        return [_decide(ledger, command, "refused", _standing(ledger, version))]
+    if not held(ledger, version):
+        return _prepare(ledger, rules, command, version, now_ms)
+    effects = go_live(ledger, version, rollback(command.command_id), now_ms, left=ledger.epochs.serving)
+    lacking = [name for name, worker in ledger.workers.serving().items() if version not in worker.resident]
+    done = f"{version} answers, no longer {ledger.epochs.serving or 'nobody'}."
     done += f" {listed(lacking)} goes on with what it holds until it has loaded it." if lacking else ""
-    return [*effects, _decide(state, command, "done", done, state.next_epoch)]
+    return [*effects, _decide(ledger, command, "done", done, ledger.epochs.next_epoch)]
 
 
-def _nowhere(state: PipelineState) -> str:
-    left = sorted((v for v in state.models if state.admitted(v) and state.left_behind(v)), key=Version.parse)
+def _nowhere(ledger: PipelineLedger) -> str:
+    left = [version for version in ledger.versions.records if ledger.epochs.left_behind(version)]
+    left = sorted(filter(ledger.versions.may_serve, left), key=admission_order)
     if not left:
         return "nothing has served before: promote a version instead."
     return (
         f"nothing older is left to go back to: {', '.join(left)} was rolled back from. If it is to answer again, name "
-        f"it: `freshet model promote {left[-1]} --pipeline {state.name}`."
+        f"it: `freshet model promote {left[-1]} --pipeline {ledger.name}`."
     )
 
 
-def _pause(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:  # noqa: ARG001
-    return _set_paused(state, command, paused=True)
+def _pause(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Announce]:  # noqa: ARG001
+    return _set_paused(ledger, command, paused=True)
 
 
-def _resume(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:  # noqa: ARG001
-    return _set_paused(state, command, paused=False)
+def _resume(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Announce]:  # noqa: ARG001
+    return _set_paused(ledger, command, paused=False)
 
 
-def _set_paused(state: PipelineState, command: Command, *, paused: bool) -> list[Announce]:
+def _set_paused(ledger: PipelineLedger, command: Command, *, paused: bool) -> list[Announce]:
     word = "paused" if paused else "not paused"
-    if state.paused == paused:
-        return [_decide(state, command, "done", f"rollouts are {word} already.", state.live_epoch)]
-    effects = repeat_live(state, f"{command.action} {command.command_id}", paused=paused)
-    return [*effects, _decide(state, command, "done", f"rollouts are {word}.", state.next_epoch)]
+    if ledger.epochs.paused == paused:
+        return [_decide(ledger, command, "done", f"rollouts are {word} already.", ledger.epochs.live_epoch)]
+    effects = repeat_live(ledger, f"{command.action} {command.command_id}", paused=paused)
+    return [*effects, _decide(ledger, command, "done", f"rollouts are {word}.", ledger.epochs.next_epoch)]
 
 
-def _retire(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+def _retire(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Announce]:
     version = command.version
-    record = _numbered(state, version)
+    record = _numbered(ledger, version)
     if record is None:
-        return [_decide(state, command, "refused", _standing(state, version))]
-    use = _use(state, version)
+        return [_decide(ledger, command, "refused", _standing(ledger, version))]
+    use = _use(ledger, version)
     if use:
-        return [_decide(state, command, "refused", f"{version} {use}: move to another version first.")]
-    if record.state == "retired":
-        return [_decide(state, command, "done", f"{version} is retired already.")]
-    retired = announce.revised(record, now_ms, _note(command), state="retired", reason=_note(command))
-    return [announce.model(retired), _decide(state, command, "done", f"{version} is retired.")]
+        return [_decide(ledger, command, "refused", f"{version} {use}: move to another version first.")]
+    if VERSION.move(record.state, "retire").effect == "keep":
+        return [_decide(ledger, command, "done", f"{version} is retired already.")]
+    retired = announce.revised(record, now_ms, "retire", _note(command), reason=_note(command))
+    return [announce.model(retired), _decide(ledger, command, "done", f"{version} is retired.")]
 
 
-def _annotate(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
-    record = _numbered(state, command.version)
+def _annotate(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Announce]:
+    record = _numbered(ledger, command.version)
     if record is None:
-        return [_decide(state, command, "refused", _standing(state, command.version))]
-    noted = announce.revised(record, now_ms, _note(command))
-    return [announce.model(noted), _decide(state, command, "done", f"noted on {command.version}.")]
+        return [_decide(ledger, command, "refused", _standing(ledger, command.version))]
+    noted = announce.revised(record, now_ms, "note", _note(command))
+    return [announce.model(noted), _decide(ledger, command, "done", f"noted on {command.version}.")]
 
 
-def _reinstate(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+def _reinstate(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Announce]:
     """Back from quarantine; nothing starts to answer by that. Reports of before the command no longer count."""
     version = command.version
-    record = state.models.get(version)
-    if record is None or record.state != "quarantined":
-        return [
-            _decide(state, command, "refused", f"only a quarantined version is reinstated; {_standing(state, version)}")
-        ]
-    back = announce.revised(
-        record, now_ms, _note(command), state="admitted", reason=_note(command), pardoned=reporters(state, version)
-    )
+    record = ledger.versions.records.get(version)
+    if record is None or not VERSION.allows(record.state, "reinstate"):
+        why = f"only a quarantined version is reinstated; {_standing(ledger, version)}"
+        return [_decide(ledger, command, "refused", why)]
+    note, pardoned = _note(command), reporters(ledger, version)
+    back = announce.revised(record, now_ms, "reinstate", note, reason=note, pardoned=pardoned)
     return [
         announce.model(back),
-        _decide(state, command, "done", f"{version} is admitted again: promote it if it is to answer."),
+        _decide(ledger, command, "done", f"{version} is admitted again: promote it if it is to answer."),
     ]
 
 
-_ACTIONS: Final[Mapping[Action, Callable[[PipelineState, Command, int], list[Announce]]]] = {
+_MOVES: Final[Mapping[Action, Callable[[PipelineLedger, Rules, Command, int], list[Announce]]]] = {
     "promote": _promote,
     "rollback": _rollback,
+}
+"""What may ask workers to load a version: how long that may take stands in the specification."""
+
+_ACTIONS: Final[Mapping[Action, Callable[[PipelineLedger, Command, int], list[Announce]]]] = {
     "pause": _pause,
     "resume": _resume,
     "retire": _retire,
@@ -161,25 +168,25 @@ _ACTIONS: Final[Mapping[Action, Callable[[PipelineState, Command, int], list[Ann
 }
 
 
-def _use(state: PipelineState, version: str) -> str:
+def _use(ledger: PipelineLedger, version: str) -> str:
     """What the version is needed for; empty if nothing."""
-    if version == state.serving:
+    if version == ledger.epochs.serving:
         return "is serving"
-    if state.live and version == understudy(state.live):
+    if version and version == understudy(ledger.epochs.live):
         return "is the understudy"
-    if version == state.rollback_target():
+    if version == ledger.rollback_target():
         return "is where a rollback goes"
-    if any(version in opened.resident for opened in state.prepares):
-        return f"belongs to epoch {state.prepares[0].epoch}, which is being prepared"
+    if any(version in opened.resident for opened in ledger.epochs.open):
+        return f"belongs to epoch {ledger.epochs.open[0].epoch}, which is being prepared"
     return ""
 
 
-def _numbered(state: PipelineState, version: str) -> ModelVersion | None:
-    return state.models.get(version)
+def _numbered(ledger: PipelineLedger, version: str) -> ModelVersion | None:
+    return ledger.versions.records.get(version)
 
 
-def _standing(state: PipelineState, version: str) -> str:
-    record = _numbered(state, version)
+def _standing(ledger: PipelineLedger, version: str) -> str:
+    record = _numbered(ledger, version)
     if not version:
         return "it names no version."
     if record is None:
@@ -191,7 +198,7 @@ def _note(command: Command) -> str:
     return f"{command.action} by {command.by}: {command.text}"
 
 
-def _decide(state: PipelineState, command: Command, verdict: Verdict, reason: str, epoch: int = 0) -> Announce:
-    inputs = {"action": command.action, "by": command.by, "live_epoch": str(state.live_epoch)}
+def _decide(ledger: PipelineLedger, command: Command, verdict: Verdict, reason: str, epoch: int = 0) -> Announce:
+    inputs = {"action": command.action, "by": command.by, "live_epoch": str(ledger.epochs.live_epoch)}
     inputs |= {"version": command.version} if command.version else {}
-    return announce.decision(state.name, "command", command.command_id, verdict, reason, epoch=epoch, inputs=inputs)
+    return announce.decision(ledger.name, "command", command.command_id, verdict, reason, epoch=epoch, inputs=inputs)

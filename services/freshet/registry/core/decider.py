@@ -13,12 +13,11 @@ from freshet.registry.core import announce
 from freshet.registry.core.admissions import Admissions, renew_hints
 from freshet.registry.core.commands import answer_command
 from freshet.registry.core.deletion import forget_deleted
-from freshet.registry.core.fold import Pipelines
 from freshet.registry.core.policy import Policy, View
 from freshet.registry.core.quarantine import answer_quarantines, spend_pardons
 from freshet.registry.core.recovery import recover
 from freshet.registry.core.rollouts import advance, prepare
-from freshet.registry.core.state import PipelineState
+from freshet.registry.core.state import Pipelines, PipelineState
 
 
 class RegistryDecider(Decider):
@@ -86,34 +85,36 @@ class RegistryDecider(Decider):
 
     def _step(self, state: PipelineState, now_ms: int) -> list[Announce]:
         """What is deleted is forgotten at once; else a failing model first, people, what is under way, what is new."""
+        ledger = state.ledger
         return (
-            forget_deleted(state)
-            or answer_quarantines(state, now_ms)
+            forget_deleted(ledger)
+            or answer_quarantines(ledger, now_ms)
             or answer_command(state, now_ms)
-            or advance(state, now_ms)
+            or advance(ledger, now_ms)
             or renew_hints(state, now_ms)
             or self._admissions.verdict(state, now_ms)
             or _follow_policy(state, now_ms)
-            or spend_pardons(state, now_ms)
-            or recover(state, now_ms)
+            or spend_pardons(ledger, now_ms)
+            or recover(ledger, now_ms)
         )
 
 
 def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
     """The rollout that the pipeline's policy asks for, unless one is open or rollouts are paused."""
-    rules = state.rules
-    if rules is None or rules.spec is None or rules.policy is None or state.prepares or state.paused:
+    rules, ledger = state.rules, state.ledger
+    epochs, versions = ledger.epochs, ledger.versions
+    if rules is None or rules.spec is None or rules.policy is None or epochs.open or epochs.paused:
         return []
-    view = View(versions=state.standings, serving=state.serving, tried=state.tried)
+    view = View(versions=versions.states, serving=epochs.serving, tried=epochs.tried)
     version = rules.policy.choose(view)
     if version is None:
         return []
-    if not state.admitted(version) or version == state.serving:
+    if not versions.may_serve(version) or version == epochs.serving:
         raise ContractError(
-            f"policy {rules.policy.kind!r} of pipeline {state.name!r} chose {version!r}, which cannot be rolled out: "
+            f"policy {rules.policy.kind!r} of pipeline {ledger.name!r} chose {version!r}, which cannot be rolled out: "
             "a policy may only choose an admitted version that does not serve. Mend it, or set another policy."
         )
-    return prepare(state, version, f"policy {rules.policy.kind}", now_ms + rules.spec.rollout.prepare_timeout.ms)
+    return prepare(ledger, version, f"policy {rules.policy.kind}", now_ms + rules.spec.rollout.prepare_timeout.ms)
 
 
 @cache

@@ -5,22 +5,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar
 
-from freshet.contracts.messages import ModelState
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A numbered model version and what the registry holds of it."""
-
-    version: str
-    state: ModelState
+from freshet.ledger.versions import VersionState
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """A pipeline as its policy sees it: not paused, and with no prepare open."""
 
-    versions: Sequence[Standing]
+    versions: Sequence[VersionState]
     """All numbered versions, the newest last."""
     serving: str
     """The version that answers; empty while none does."""

@@ -1,41 +1,37 @@
 """Versions that failed in service: taken out of service at once, whatever else is going on."""
 
 from freshet.contracts.logic import Announce
-from freshet.contracts.messages import Rollout
+from freshet.contracts.messages import Rollout, WorkerState
+from freshet.ledger.epochs import champion, understudy
+from freshet.ledger.ledger import PipelineLedger
 from freshet.registry.core import announce
 from freshet.registry.core.rollouts import go_live
-from freshet.registry.core.state import Beat, PipelineState, named
 from freshet.registry.core.text import listed
 
 
-def answer_quarantines(state: PipelineState, now_ms: int) -> list[Announce]:
+def answer_quarantines(ledger: PipelineLedger, now_ms: int) -> list[Announce]:
     """Every admitted version that a worker has quarantined is marked so, and a new epoch without it is live at once.
 
     A report counts whether or not its worker is still alive: partitions may already be answered by the understudy, and
     only a new epoch brings them out of fallback. Where nothing else may serve, the table is empty and records wait.
     """
     reports: dict[str, list[str]] = {}
-    for instance, beat in sorted(state.beats.items()):
-        for version in sorted(_reported(state, instance, beat)):
+    for instance, beat in ledger.workers.of("inference"):
+        for version in sorted(_reported(ledger, instance, beat.worker)):
             reports.setdefault(version, []).append(instance)
     if not reports:
         return []
     marked = {
-        version: announce.revised(
-            state.models[version], now_ms, _why(workers), state="quarantined", reason=_why(workers)
-        )
+        version: announce.revised(ledger.versions.records[version], now_ms, "fail", _why(workers), reason=_why(workers))
         for version, workers in sorted(reports.items())
     }
-    after = state.copy()
-    for record in marked.values():
-        after.take_model(record)
-    moves = _new_epoch(after, set(marked), now_ms)
-    epoch = state.next_epoch if moves else 0
+    moves = _new_epoch(ledger.after(marked.values()), set(marked), now_ms)
+    epoch = ledger.epochs.next_epoch if moves else 0
     decisions = [
         announce.decision(
-            state.name,
+            ledger.name,
             "rollout",
-            str(epoch or state.live_epoch),
+            str(epoch or ledger.epochs.live_epoch),
             "done",
             f"{version} is {_why(workers)}",
             epoch=epoch,
@@ -46,57 +42,51 @@ def answer_quarantines(state: PipelineState, now_ms: int) -> list[Announce]:
     return [*(announce.model(record) for record in marked.values()), *moves, *decisions]
 
 
-def _new_epoch(after: PipelineState, quarantined: set[str], now_ms: int) -> list[Announce]:
+def _new_epoch(after: PipelineLedger, quarantined: set[str], now_ms: int) -> list[Announce]:
     """The epoch without these versions; nothing if the one in force keeps none of them loaded."""
-    live = after.live
+    live = after.epochs.live
     if live is None or quarantined.isdisjoint(live.resident):
         return []
     cause = f"quarantine {' '.join(sorted(quarantined))}"
     return go_live(after, _successor_of(after, live), cause, now_ms)
 
 
-def _successor_of(after: PipelineState, live: Rollout) -> str:
+def _successor_of(after: PipelineLedger, live: Rollout) -> str:
     """Who answers from now on: the same, else the understudy that already does, else the last to serve before."""
-    serving = named(live)
-    choices = (serving, live.understudies.get(serving, ""), *after.served_before(serving))
-    return next(filter(after.admitted, choices), "")
+    serving = champion(live)
+    choices = (serving, understudy(live), *after.served_before(serving))
+    return next(filter(after.versions.may_serve, choices), "")
 
 
-def _reported(state: PipelineState, instance: str, beat: Beat) -> set[str]:
+def _reported(ledger: PipelineLedger, instance: str, worker: WorkerState) -> set[str]:
     """Admitted versions that this worker reports: with all of the same bytes, and without what it was pardoned for."""
-    named_by_it = [version for version in set(beat.worker.quarantined) if version in state.models]
+    versions = ledger.versions
     found = {
         other
-        for version in named_by_it
-        for other in state.same_bytes(state.models[version].manifest.digest)
-        if instance not in state.models[other].pardoned
+        for version in {*worker.quarantined} & versions.records.keys()
+        for other in versions.same_bytes(versions.records[version].manifest.digest)
+        if instance not in versions.records[other].pardoned
     }
-    return set(filter(state.admitted, found))
+    return set(filter(versions.may_serve, found))
 
 
-def spend_pardons(state: PipelineState, now_ms: int) -> list[Announce]:
+def spend_pardons(ledger: PipelineLedger, now_ms: int) -> list[Announce]:
     """A worker that reports a reinstated version no more is believed again when it reports it the next time."""
     spent = []
-    for version in sorted(state.pardoned):
-        record = state.models[version]
-        still = reporters(state, version)
+    for version in sorted(ledger.versions.pardoned):
+        record = ledger.versions.records[version]
+        still = reporters(ledger, version)
         left = tuple(name for name in record.pardoned if name in still)
         if left != record.pardoned:
-            over = listed(sorted(set(record.pardoned) - set(left)))
-            spent.append(
-                announce.model(announce.revised(record, now_ms, f"no longer reported by {over}.", pardoned=left))
-            )
+            what = f"no longer reported by {listed(sorted(set(record.pardoned) - set(left)))}."
+            spent.append(announce.model(announce.revised(record, now_ms, "note", what, pardoned=left)))
     return spent
 
 
-def reporters(state: PipelineState, version: str) -> tuple[str, ...]:
+def reporters(ledger: PipelineLedger, version: str) -> tuple[str, ...]:
     """Workers whose newest state says that this version, or another of its bytes, failed with them."""
-    twins = state.same_bytes(state.models[version].manifest.digest)
-    return tuple(name for name in sorted(state.beats) if any(_reports(state, name, twin) for twin in twins))
-
-
-def _reports(state: PipelineState, instance: str, version: str) -> bool:
-    return instance in state.beats and version in state.beats[instance].worker.quarantined
+    twins = set(ledger.versions.same_bytes(ledger.versions.records[version].manifest.digest))
+    return tuple(name for name, beat in ledger.workers.of("inference") if twins & {*beat.worker.quarantined})
 
 
 def _why(workers: list[str]) -> str:

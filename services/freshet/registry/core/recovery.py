@@ -8,9 +8,9 @@ from itertools import takewhile
 from typing import Final
 
 from freshet.contracts.logic import Announce
+from freshet.ledger.ledger import PipelineLedger
 from freshet.registry.core import announce
 from freshet.registry.core.rollouts import repeat_live
-from freshet.registry.core.state import PipelineState, named
 from freshet.registry.core.text import listed
 
 _CAUSE: Final = "recovered"
@@ -20,34 +20,34 @@ _LONGEST: Final = 6
 is a matter for people."""
 
 
-def recover(state: PipelineState, now_ms: int) -> list[Announce]:
+def recover(ledger: PipelineLedger, now_ms: int) -> list[Announce]:
     """The table in force under a new number, if a live worker answers with its understudy and all hold its version."""
-    live = state.live
-    if live is None or not live.table or state.prepares:
+    live, version = ledger.epochs.live, ledger.epochs.serving
+    if live is None or not version or ledger.epochs.open:
         return []
-    version, workers = named(live), state.live_workers()
+    workers = ledger.workers.serving()
     fallen = [
         f"{instance}/{held.partition}"
         for instance, worker in workers.items()
         for held in worker.partitions
         if held.fallback and held.epoch == live.epoch
     ]
-    well = state.admitted(version) and all(
+    well = ledger.versions.may_serve(version) and all(
         version in worker.resident and version not in worker.quarantined for worker in workers.values()
     )
-    if not fallen or not well or now_ms - state.live_since_ms < _wait_ms(state):
+    if not fallen or not well or now_ms - ledger.epochs.since_ms(live.epoch) < _wait_ms(ledger):
         return []
     reason = f"{version} is loaded by all workers, and answers again for {listed(fallen)}."
     inputs = {"cause": _CAUSE, "version": version, "partitions": listed(fallen), "workers": listed(workers)}
-    epoch = state.next_epoch
+    epoch = ledger.epochs.next_epoch
     return [
-        *repeat_live(state, _CAUSE, paused=state.paused),
-        announce.decision(state.name, "rollout", str(epoch), "done", reason, inputs=inputs, epoch=epoch),
+        *repeat_live(ledger, _CAUSE, paused=live.paused),
+        announce.decision(ledger.name, "rollout", str(epoch), "done", reason, inputs=inputs, epoch=epoch),
     ]
 
 
-def _wait_ms(state: PipelineState) -> int:
+def _wait_ms(ledger: PipelineLedger) -> int:
     """How long the epoch in force is left alone: longer after each one in a row that had this cause."""
-    last = (state.rollouts.get(state.live_epoch - back) for back in range(_LONGEST))
+    last = (ledger.epochs.records.get(ledger.epochs.live_epoch - back) for back in range(_LONGEST))
     again = sum(1 for _ in takewhile(lambda rollout: rollout is not None and rollout.cause == _CAUSE, last))
     return _FIRST_WAIT_MS << again

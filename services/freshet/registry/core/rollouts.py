@@ -13,139 +13,150 @@ from typing import Final
 from freshet.avro.control import encode
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Phase, Prepared, Rollout, Share, Verdict, WorkerState
+from freshet.ledger.epochs import asked_by, champion, understudy
+from freshet.ledger.ledger import PipelineLedger
+from freshet.ledger.versions import admission_order
 from freshet.registry.core import announce
-from freshet.registry.core.state import ROLLBACK, PipelineState, named, understudy
 from freshet.registry.core.text import listed
-from freshet.registry.core.versions import Version
 
 _ALL_ENTITIES: Final = 10_000
-PROMOTE: Final = "promote "
-"""Begins the cause of an epoch that an operator's promote made; the command's id follows, as with `ROLLBACK`."""
+_GONE_MS: Final = 300_000
+"""A worker that was silent for so long before a prepare opened is not asked. The only comparison of the registry's
+clock with the broker's: they may differ by this much, and nothing goes live unasked."""
 
 
-def asker(rollout: Rollout) -> str:
-    """Id of the command that asked for this epoch, empty if none did: in the cause, so that it survives a restart."""
-    word = next(filter(rollout.cause.startswith, (PROMOTE, ROLLBACK)), "")
-    return rollout.cause.removeprefix(word) if word else ""
-
-
-def prepare(state: PipelineState, version: str, cause: str, deadline_ms: int, left: str = "") -> list[Announce]:
+def prepare(ledger: PipelineLedger, version: str, cause: str, deadline_ms: int, left: str = "") -> list[Announce]:
     """Ask the workers to load this version; what is being prepared is aborted, so that one prepare is open at most.
 
     `left` as for `go_live`.
     """
-    opened = _successor(state, version, cause, "prepare", left=left, deadline_ms=deadline_ms)
-    return [*_overtake(state, cause), announce.rollout(opened)]
+    opened = _successor(ledger, version, cause, "prepare", left=left, deadline_ms=deadline_ms)
+    return [*_overtake(ledger, cause), announce.rollout(opened)]
 
 
-def advance(state: PipelineState, now_ms: int) -> list[Announce]:
+def advance(ledger: PipelineLedger, now_ms: int) -> list[Announce]:
     """What becomes of the open prepare: live once all live workers hold it, aborted if that cannot be, else nothing."""
-    if not state.prepares:
+    if not ledger.epochs.open:
         return []
-    opened = state.prepares[0]
-    workers = state.asked_workers(opened.epoch)
+    opened = ledger.epochs.open[0]
+    workers = _asked(ledger, opened.epoch)
     answers = {instance: _answer(worker, opened.epoch) for instance, worker in workers.items()}
-    hindrance = _hindrance(state, opened, answers, now_ms)
+    hindrance = _hindrance(ledger, opened, answers, now_ms)
     if hindrance:
         return _abort(opened, hindrance, answers)
     if any(answer is None for answer in answers.values()):
         return []
     live = opened.model_copy(update={"phase": "live"})
-    reason = f"epoch {live.epoch} is live: {named(live)} answers. Loaded by {listed(workers) or 'no worker yet'}."
+    reason = f"epoch {live.epoch} is live: {champion(live)} answers. Loaded by {listed(workers) or 'no worker yet'}."
     return [
-        announce.rollout(live),
+        announce.rollout(live, before=opened.phase),
         _conclusion(live, "done", reason, answers, epoch=live.epoch),
-        *_move_aliases(state, live, now_ms),
+        *_move_aliases(ledger, live, now_ms),
     ]
 
 
-def held(state: PipelineState, version: str) -> bool:
+def held(ledger: PipelineLedger, version: str) -> bool:
     """Whether the version may answer at once, since a worker that is alive has it in memory.
 
     One is enough: a worker that lacks it goes on with what it holds until it has loaded it, and none is to hold up a
     rescue. Where no worker is alive, the epoch in force says what they held, and what they load when they come.
     """
-    workers = state.live_workers().values()
+    live, workers = ledger.epochs.live, ledger.workers.serving().values()
     if not workers:
-        return state.live is not None and version in state.live.resident
+        return live is not None and version in live.resident
     return any(version in worker.resident and version not in worker.quarantined for worker in workers)
 
 
-def go_live(state: PipelineState, version: str, cause: str, now_ms: int, left: str = "") -> list[Announce]:
+def go_live(ledger: PipelineLedger, version: str, cause: str, now_ms: int, left: str = "") -> list[Announce]:
     """An epoch that is live at once, without a prepare; an open prepare is aborted.
 
     `left` is the version that a rollback leaves: it stands in for nobody from now on.
     """
-    live = _successor(state, version, cause, "live", left=left)
-    return [*_overtake(state, cause), announce.rollout(live), *_move_aliases(state, live, now_ms)]
+    live = _successor(ledger, version, cause, "live", left=left)
+    return [*_overtake(ledger, cause), announce.rollout(live), *_move_aliases(ledger, live, now_ms)]
 
 
-def repeat_live(state: PipelineState, cause: str, *, paused: bool) -> list[Announce]:
+def repeat_live(ledger: PipelineLedger, cause: str, *, paused: bool) -> list[Announce]:
     """The epoch in force under a new number, paused or not; before the first epoch, one with an empty table."""
     changes: dict[str, object] = {"paused": paused}
-    if state.live is not None:
-        changes |= {"understudies": state.live.understudies, "resident": state.live.resident}
-    live = _successor(state, state.serving, cause, "live").model_copy(update=changes)
-    return [*_overtake(state, cause), announce.rollout(live)]
+    before = ledger.epochs.live
+    if before is not None:
+        changes |= {"understudies": before.understudies, "resident": before.resident}
+    live = _successor(ledger, champion(before), cause, "live").model_copy(update=changes)
+    return [*_overtake(ledger, cause), announce.rollout(live)]
 
 
 def _successor(
-    state: PipelineState, version: str, cause: str, phase: Phase, *, left: str = "", deadline_ms: int = 0
+    ledger: PipelineLedger, version: str, cause: str, phase: Phase, *, left: str = "", deadline_ms: int = 0
 ) -> Rollout:
-    spare = _previous(state, version, left)
-    live = state.live
+    spare = _previous(ledger, version, left)
+    epochs, live = ledger.epochs, ledger.epochs.live
     return Rollout(
-        pipeline=state.name,
-        epoch=state.next_epoch,
+        pipeline=ledger.name,
+        epoch=epochs.next_epoch,
         phase=phase,
         table=(Share(version=version, share=_ALL_ENTITIES),) if version else (),
-        salt=state.name,
+        salt=ledger.name,
         understudies={version: spare} if version and spare else {},
         resident=tuple(sorted({version, spare} - {""})),
-        paused=state.paused,
-        expected_previous=state.live_epoch,
+        paused=epochs.paused,
+        expected_previous=epochs.live_epoch,
         previous_digest=sha256(encode(live)).hexdigest() if live else "",
-        revoked=tuple(sorted(state.revoked())),
+        revoked=tuple(sorted(ledger.revoked())),
         deadline_ms=deadline_ms,
         cause=cause,
     )
 
 
-def _previous(state: PipelineState, version: str, left: str) -> str:
+def _previous(ledger: PipelineLedger, version: str, left: str) -> str:
     """Who is to stand in for this version, and where a rollback from it goes; empty if nobody."""
-    return next((other for other in state.served_before(version) if other != left), "")
+    return next((other for other in ledger.served_before(version) if other != left), "")
 
 
-def _move_aliases(state: PipelineState, live: Rollout, now_ms: int) -> list[Announce]:
+def _move_aliases(ledger: PipelineLedger, live: Rollout, now_ms: int) -> list[Announce]:
     """Versions whose aliases change under this epoch: champion is who answers, previous where a rollback goes.
 
     That is the understudy that the epoch names, since workers keep no other in memory. Who would be named today may be
     another: a version can come back from quarantine while the epoch is prepared.
     """
-    champion = named(live)
+    serving = champion(live)
     previous = understudy(live)
-    moved = []
-    for version in sorted((state.aliased | {champion, previous}) & state.models.keys(), key=Version.parse):
-        record = state.models[version]
-        aliases = {champion: ("champion",), previous: ("previous",)}.get(version, ())
+    moved, versions = [], ledger.versions
+    for version in sorted((versions.aliased | {serving, previous}) & versions.records.keys(), key=admission_order):
+        record = versions.records[version]
+        aliases = {serving: ("champion",), previous: ("previous",)}.get(version, ())
         if aliases != record.aliases:
             what = f"epoch {live.epoch}: {' '.join(aliases) or 'no longer ' + ' '.join(record.aliases)}"
-            moved.append(announce.model(announce.revised(record, now_ms, what, aliases=aliases)))
+            moved.append(announce.model(announce.revised(record, now_ms, "note", what, aliases=aliases)))
     return moved
+
+
+def _asked(ledger: PipelineLedger, epoch: int) -> Mapping[str, WorkerState]:
+    """Workers whose word an open prepare waits for, by instance.
+
+    Those that serve of all that were about when it opened and have not said good-bye. Where none does, all of them:
+    silence is no consent, the model itself may have killed them.
+    """
+    since_ms = ledger.epochs.since_ms(epoch) - _GONE_MS
+    beats = ledger.workers.of("inference")
+    about = {key: beat.worker for key, beat in beats if beat.timestamp_ms >= since_ms and not beat.worker.leaving}
+    serving = ledger.workers.serving()
+    return {key: worker for key, worker in about.items() if key in serving} or about
 
 
 def _answer(worker: WorkerState, epoch: int) -> Prepared | None:
     return next((prepared for prepared in worker.prepared if prepared.epoch == epoch), None)
 
 
-def _hindrance(state: PipelineState, opened: Rollout, answers: Mapping[str, Prepared | None], now_ms: int) -> str:
+def _hindrance(ledger: PipelineLedger, opened: Rollout, answers: Mapping[str, Prepared | None], now_ms: int) -> str:
     """Why the open prepare can no longer go live; empty if it can."""
-    if opened.expected_previous != state.live_epoch:
-        return f"it was to follow epoch {opened.expected_previous}, but {state.live_epoch} is live."
-    fallen = [version for version in opened.resident if not state.admitted(version)]
+    live = ledger.epochs.live_epoch
+    if opened.expected_previous != live:
+        return f"it was to follow epoch {opened.expected_previous}, but {live} is live."
+    fallen = [version for version in opened.resident if not ledger.versions.may_serve(version)]
     if fallen:
         return f"{listed(fallen)} may no longer serve."
-    asked = state.commands.get(asker(opened))
+    asked = ledger.commands.open.get(asked_by(opened))
     if asked is not None and asked.command.withdrawn:
         return "whoever asked for it has withdrawn it."
     for instance, answer in answers.items():
@@ -157,15 +168,15 @@ def _hindrance(state: PipelineState, opened: Rollout, answers: Mapping[str, Prep
     return ""
 
 
-def _overtake(state: PipelineState, cause: str) -> list[Announce]:
+def _overtake(ledger: PipelineLedger, cause: str) -> list[Announce]:
     """A new live epoch ends what is being prepared, which would go live under a lower number and never be in force."""
-    return [effect for opened in state.prepares for effect in _abort(opened, f"overtaken by {cause}.", {})]
+    return [effect for opened in ledger.epochs.open for effect in _abort(opened, f"overtaken by {cause}.", {})]
 
 
 def _abort(opened: Rollout, why: str, answers: Mapping[str, Prepared | None]) -> list[Announce]:
-    reason = f"epoch {opened.epoch} with {named(opened)} is aborted: {why}"
+    reason = f"epoch {opened.epoch} with {champion(opened)} is aborted: {why}"
     return [
-        announce.rollout(opened.model_copy(update={"phase": "aborted"})),
+        announce.rollout(opened.model_copy(update={"phase": "aborted"}), before=opened.phase),
         _conclusion(opened, "refused", reason, answers),
     ]
 
@@ -174,9 +185,9 @@ def _conclusion(
     rollout: Rollout, verdict: Verdict, reason: str, answers: Mapping[str, Prepared | None], epoch: int = 0
 ) -> Announce:
     """The one decision that ends a prepare: the answer to the command that asked for it, if one did."""
-    inputs = {"version": named(rollout), "cause": rollout.cause, "previous_epoch": str(rollout.expected_previous)}
+    inputs = {"version": champion(rollout), "cause": rollout.cause, "previous_epoch": str(rollout.expected_previous)}
     inputs |= {f"worker {instance}": answer.verdict if answer else "silent" for instance, answer in answers.items()}
-    asked = asker(rollout)
+    asked = asked_by(rollout)
     if asked:
         return announce.decision(rollout.pipeline, "command", asked, verdict, reason, epoch=epoch, inputs=inputs)
     subject = str(rollout.epoch)

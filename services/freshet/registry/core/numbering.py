@@ -11,29 +11,13 @@ The order of input columns is no part of the contract, because workers select co
 because scores come in that order.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from freshet.contracts.messages import Manifest
+from freshet.ledger.versions import Version
 
 TRAINING_SET: Final = "training_set"
 """The lineage entry that names what a model learned from: the digest of its training set."""
-
-
-class Version(NamedTuple):
-    """A model version's number; compares in order of admission."""
-
-    major: int
-    minor: int
-    pipeline: int
-
-    def __str__(self) -> str:
-        return f"{self.major}.{self.minor}.{self.pipeline}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Version":
-        """Read `1.4.2` back. Only for numbers that the registry gave: anything else raises ValueError."""
-        major, minor, pipeline = text.split(".")
-        return cls(int(major), int(minor), int(pipeline))
 
 
 FIRST: Final = Version(1, 0, 0)

@@ -3,7 +3,8 @@
 import pytest
 
 from freshet.contracts.messages import Candidate
-from freshet.registry.core.versions import FIRST, Version, next_version
+from freshet.ledger.versions import Version
+from freshet.registry.core.numbering import FIRST, next_version
 from support.registry import candidate
 
 BEFORE = candidate("before", inputs=("amount", "hour"), lineage={"training_set": "d1"}, trainer="logistic")
