@@ -8,6 +8,7 @@ import time
 
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Change, ModelVersion, Rollout, Share
+from freshet.ledger.manifest_id import manifest_id
 from freshet.registry.core.decider import RegistryDecider
 from support.registry import PIPELINE, candidate, ready, specification, worker
 
@@ -29,6 +30,7 @@ def history(epochs: int) -> list[Fact]:
             manifest=manifest,
             aliases=aliases,
             history=(Change(at_ms=epoch, what="admitted"),),
+            manifest_id=manifest_id(manifest),
         )
         live = Rollout(
             pipeline=PIPELINE,

@@ -43,6 +43,7 @@ from freshet.inference.core.calls import Guard, unguarded
 from freshet.inference.core.deaths import Death
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
+from freshet.ledger.manifest_id import manifest_id
 from freshet.models.errors import ModelError
 
 PIPELINE = "fraud"
@@ -168,7 +169,14 @@ def manifest(version: str, inputs: Sequence[str] = FEATURES, classes: Sequence[s
 def model(version: str, inputs: Sequence[str] = FEATURES, digest_of: str = "") -> ModelVersion:
     """An admitted version."""
     made_from = manifest(digest_of or version, inputs)
-    return ModelVersion(pipeline=PIPELINE, version=version, state="admitted", reason="good", manifest=made_from)
+    return ModelVersion(
+        pipeline=PIPELINE,
+        version=version,
+        state="admitted",
+        reason="good",
+        manifest=made_from,
+        manifest_id=manifest_id(made_from),
+    )
 
 
 def rollout(

@@ -47,12 +47,12 @@ def answerers(rollout: Rollout, fallback: int = 0) -> tuple[Answerer, ...]:
 
 def champion(rollout: Rollout | None) -> str:
     """The version whose answer counts under an epoch; empty while no model serves."""
-    return next((found.version for found in answerers(rollout)), "") if rollout else ""
+    return rollout.table[0].version if rollout and rollout.table else ""
 
 
 def understudy(rollout: Rollout | None) -> str:
     """Who stands in for the champion; empty if nobody does."""
-    return next((found.spare for found in answerers(rollout)), "") if rollout else ""
+    return rollout.understudies.get(champion(rollout), "") if rollout else ""
 
 
 def named_by(rollout: Rollout) -> list[str]:

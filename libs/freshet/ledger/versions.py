@@ -82,6 +82,7 @@ class Versions:
         """Versions that have an alias."""
         self.pardoned: set[str] = set()
         """Versions that came back from quarantine while workers still report them."""
+        self._order: list[tuple[Version, str]] = []
         self._same_bytes: dict[str, tuple[str, ...]] = {}
 
     def fold(self, record: ModelVersion) -> str:
@@ -105,9 +106,12 @@ class Versions:
         version, digest = record.version, record.manifest.digest
         self.records[version] = record
         self._same_bytes[digest] = tuple(sorted({*self._same_bytes.get(digest, ()), version}))
-        if known is None or known.state != record.state:
-            at = bisect_left(self.states, admission_order(version), key=lambda one: admission_order(one.version))
-            self.states[at : at + (known is not None)] = [VersionState(version, record.state)]
+        at = bisect_left(self._order, order := admission_order(version))
+        if known is None:
+            self._order.insert(at, order)
+            self.states.insert(at, VersionState(version, record.state))
+        elif known.state != record.state:
+            self.states[at] = VersionState(version, record.state)
         for holds, versions in (
             (record.state == "quarantined", self.quarantined),
             (bool(record.aliases), self.aliased),

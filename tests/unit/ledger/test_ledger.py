@@ -132,7 +132,7 @@ def test_versions_are_in_the_order_of_their_numbers() -> None:
 
 def test_a_verdict_is_on_a_manifest_and_a_refusal_on_its_record() -> None:
     """A candidate that was refused and is published again waits for a new verdict; once admitted it is so for good."""
-    refusal = model("").model_copy(update={"state": "refused", "manifest": manifest("m"), "candidate_offset": 5})
+    refusal = model("", digest_of="m").model_copy(update={"state": "refused", "candidate_offset": 5})
     ledger = folded(refusal)
     assert ledger.versions.verdict(manifest("m"), 5) == refusal
     assert ledger.versions.verdict(manifest("m"), 6) is None

@@ -9,22 +9,22 @@ import numpy as np
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.logic import Abort, Announce, BatchLimits, Effect, Fact, Hold, Logic, Mark, Outcome, Start
-from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord, Rollout, WorkerState
+from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord, WorkerState
 from freshet.contracts.position import ORIGIN, Position
 from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
 from freshet.inference.core.answering import answer, without
 from freshet.inference.core.calls import Calls, Guard, unguarded
 from freshet.inference.core.columns import FeatureSpace
 from freshet.inference.core.deaths import Death, Deaths
-from freshet.inference.core.history import History
+from freshet.inference.core.epoch_rules import EpochRules
 from freshet.inference.core.jobs import LoadModel
 from freshet.inference.core.partitions import ROLE, Partitions
 from freshet.inference.core.predictions import PredictionWriter
 from freshet.inference.core.report import Report
 from freshet.inference.core.serving import Serving
-from freshet.inference.core.standing import Standing
 from freshet.inference.core.stock import Stock
 from freshet.inference.core.vectors import VectorReader
+from freshet.ledger.ledger import PipelineLedger, pipeline_of
 from freshet.pipeline import PipelineSpec
 
 _INTERVAL_DIVISOR: Final = 4
@@ -78,16 +78,15 @@ class InferenceLogic(Logic):
         self._pipeline, self._instance, self._lane = pipeline, instance, lane
         self._topic_id, self._memory, self._interval_ms = topic_id, memory, interval_ms
         self._process, self._beats = process, Beats(interval_ms)
-        self._history, self._stock = History(pipeline), Stock(died_loading)
-        self._standing = Standing(self._history, self._stock)
+        self._ledger, self._stock = PipelineLedger(pipeline), Stock(died_loading)
+        self._rules = EpochRules(self._ledger, self._stock)
         self._past = past = Deaths(deaths)
         self._calls = Calls(past, guard)
         self._careful = False
-        self._serving = Serving(self._stock, self._standing, past, self._calls)
-        self._report = Report(self._history, self._stock, self._standing)
-        self._partitions = Partitions(self._standing, self._report, model_wait_ms)
+        self._serving = Serving(self._stock, self._rules, past, self._calls)
+        self._report = Report(self._ledger, self._stock, self._rules)
+        self._partitions = Partitions(self._rules, self._report, model_wait_ms)
         self._reader, self._writer = VectorReader(), PredictionWriter(topic_id)
-        self._spec_number = 0
         self._limits = BatchLimits()
         self._spec_error: str | None = None
         self._now_ms = 0
@@ -150,11 +149,11 @@ class InferenceLogic(Logic):
 
     def _cause(self, was: Position, position: Position) -> str:
         if position.fallback:
-            champion = self._standing.version_at(Position(position.epoch))
-            return "quarantine" if self._standing.struck(champion) else "missing"
+            champion = self._rules.version_at(Position(position.epoch))
+            return "quarantine" if self._rules.struck(champion) else "missing"
         if was == ORIGIN:
             return "start"
-        return "rollback" if self._history.is_return(position.epoch, since=was.epoch) else "rollout"
+        return "rollback" if self._ledger.epochs.is_return(position.epoch, since=was.epoch) else "rollout"
 
     def on_topic(self, role: str, topic_id: str) -> None:  # noqa: ARG002
         """See `Logic`. It may be another than this worker was made with: the topic was made anew since."""
@@ -172,46 +171,41 @@ class InferenceLogic(Logic):
 
     def fold(self, fact: Fact) -> None:
         """See `Logic`. Raises DeletedError once the pipeline is deleted while models of it are in memory."""
+        if pipeline_of(fact) != self._pipeline:
+            return
         match fact.message:
-            case Rollout():
-                self._history.fold_rollout(fact.message)
-            case ModelVersion():
-                self._fold_model(fact.message)
-            case PipelineRecord():
-                self._fold_spec(fact.message)
-            case None if fact.key.rpartition("/")[0] == self._pipeline:
-                self._forget(fact)
-            case _:
-                return
+            case ModelVersion(version=""):
+                return  # a refusal: no epoch names it, and its record may be large
+            case ModelVersion() as model:
+                self._pardon(model)
+        self._ledger.fold(fact)
+        if fact.message is None:
+            self._forget()
+        elif fact.message is self._ledger.specification:
+            self._follow(self._ledger.specification)
         self._settle()
 
-    def _forget(self, fact: Fact) -> None:
+    def _forget(self) -> None:
         """Only a deleted pipeline has tombstones here: all of its records get one, so each role begins anew."""
-        if fact.role == "rollouts":
-            self._history.forget_rollouts()
-            self._standing.reached = 0
-        elif fact.role == "models":
-            self._history.forget_models()
-        elif fact.key == f"{self._pipeline}/{self._spec_number}":
-            self._spec_number, self._spec_error, self._standing.space = 0, None, None
+        self._rules.reached = min(self._rules.reached, self._ledger.epochs.live_epoch)
+        if self._ledger.specification is None:
+            self._spec_error, self._rules.space = None, None
         if self._stock.loaded():  # the same number may come to mean another model
             raise DeletedError(self._pipeline)
 
-    def _fold_model(self, model: ModelVersion) -> None:
-        before = self._history.model(model.version)
-        self._history.fold_model(model)
-        mine = model.pipeline == self._pipeline and self._instance in model.pardoned
-        if mine and (before is None or self._instance not in before.pardoned):
-            self._stock.pardon(model.version)  # once: it may fail here again before the registry has withdrawn it
+    def _pardon(self, model: ModelVersion) -> None:
+        """Once for each pardon: the version may fail here again before the registry has withdrawn it."""
+        before = self._ledger.versions.records.get(model.version)
+        if self._instance in model.pardoned and (before is None or self._instance not in before.pardoned):
+            self._stock.pardon(model.version)
 
     def _settle(self) -> None:
-        self._standing.advance()
-        self._stock.forget_failures(self._history.wanted())
+        self._rules.advance()
+        self._stock.forget_failures(self._ledger.wanted())
 
-    def _fold_spec(self, record: PipelineRecord) -> None:
-        if record.pipeline != self._pipeline or record.number < self._spec_number:
-            return
-        self._spec_number, self._spec_error = record.number, None
+    def _follow(self, record: PipelineRecord) -> None:
+        """Go by this specification from now on."""
+        self._spec_error = None
         try:
             spec = PipelineSpec.parse(record.spec)
         except ContractError as error:
@@ -221,7 +215,7 @@ class InferenceLogic(Logic):
         self._limits = BatchLimits(spec.limits.max_batch_rows, interval_ms)
         self._writer.pass_headers = spec.headers == "pass"
         self._calls.batch_p99_ms = spec.limits.batch_p99_ms
-        self._standing.space = FeatureSpace(spec.feature_names)
+        self._rules.space = FeatureSpace(spec.feature_names)
 
     def on_job(self, outcome: Outcome) -> None:
         """See `Logic`."""
@@ -237,14 +231,14 @@ class InferenceLogic(Logic):
         yield from self._beats.beat(self._state(leaving=False), now_ms)
 
     def _care_for_models(self, now_ms: int) -> Iterator[Start]:
-        known = (self._history.model(version) for version in self._history.wanted())
-        wanted = [model for model in known if model and model.state != "refused"]
-        load = self._stock.next_load(wanted, self._limits.rows, now_ms) if self._standing.space else None
+        known = (self._ledger.versions.records.get(version) for version in self._ledger.wanted())
+        wanted = [model for model in known if model]
+        load = self._stock.next_load(wanted, self._limits.rows, now_ms) if self._rules.space else None
         if load:
             yield Start(load)
         # Until the newest epoch can be answered here, an unlisted model may be the last one that can answer anything.
-        if self._history.live and self._standing.reached == self._history.live.epoch:
-            yield from map(Start, self._stock.evict(self._history.listed()))
+        if self._rules.reached and self._rules.reached == self._ledger.epochs.live_epoch:
+            yield from map(Start, self._stock.evict(self._ledger.resident()))
 
     def on_leave(self) -> Iterable[Effect]:
         """See `Logic`. The last record of this worker."""
@@ -252,12 +246,13 @@ class InferenceLogic(Logic):
 
     def unready(self) -> str | None:
         """See `Logic`."""
-        trouble = self._history.alarm or self._spec_error
+        trouble = self._ledger.alarm or self._spec_error
         if trouble:
             return trouble
-        if self._standing.space is None:
+        if self._rules.space is None:
             return f"pipeline {self._pipeline} is not published: run `freshet apply`."
-        if self._history.live is None or self._standing.reached < self._history.live.epoch:
+        live = self._ledger.epochs.live
+        if live is None or self._rules.reached < live.epoch:
             return self._report.why_waiting(ORIGIN)
         waiting = [state for state in self._partitions.states() if state.held]
         return f"partition {waiting[0].partition} waits: {waiting[0].held}" if waiting else None
@@ -269,7 +264,7 @@ class InferenceLogic(Logic):
             pipeline=self._pipeline,
             lane=self._lane,
             interval_ms=self._interval_ms,
-            live_epoch=self._standing.reached,
+            live_epoch=self._rules.reached,
             prepared=self._report.prepared(),
             resident=tuple(self._stock.loaded()),
             partitions=() if leaving else self._partitions.states(),

@@ -8,8 +8,8 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Hold, LeaveError, Release
 from freshet.contracts.messages import PartitionState
 from freshet.contracts.position import ORIGIN, Position
+from freshet.inference.core.epoch_rules import EpochRules
 from freshet.inference.core.report import Report
-from freshet.inference.core.standing import Standing
 
 ROLE: Final = "features"
 
@@ -34,7 +34,7 @@ class _Partition:
 class Partitions:
     """Remembers of each partition what its committed metadata said, until it is assigned again."""
 
-    def __init__(self, standing: Standing, report: Report, model_wait_ms: int) -> None:
+    def __init__(self, standing: EpochRules, report: Report, model_wait_ms: int) -> None:
         self._standing, self._report = standing, report
         self._model_wait_ms = model_wait_ms
         self._known: dict[int, _Partition] = {}

@@ -2,9 +2,10 @@
 
 from freshet.contracts.messages import Prepared, Rollout
 from freshet.contracts.position import Position
-from freshet.inference.core.history import History, versions_of
-from freshet.inference.core.standing import Standing, servable, understudy_of
+from freshet.inference.core.epoch_rules import EpochRules, servable
 from freshet.inference.core.stock import Failure, Stock
+from freshet.ledger.epochs import champion, named_by, understudy
+from freshet.ledger.ledger import PipelineLedger
 
 NO_MODEL = "no model yet: no epoch is live."
 _UNSERVABLE = "its table names several versions, and this release serves one."
@@ -13,33 +14,33 @@ _UNSERVABLE = "its table names several versions, and this release serves one."
 class Report:
     """Sentences and verdicts about the state of the other parts; changes nothing."""
 
-    def __init__(self, history: History, stock: Stock, standing: Standing) -> None:
-        self._history = history
+    def __init__(self, ledger: PipelineLedger, stock: Stock, rules: EpochRules) -> None:
+        self._ledger = ledger
         self._stock = stock
-        self._standing = standing
+        self._rules = rules
 
     def prepared(self) -> tuple[Prepared, ...]:
         """A verdict for the live epoch and each open prepare, once there is one."""
-        verdicts = (self._verdict(rollout) for rollout in self._history.asked())
+        verdicts = (self._verdict(rollout) for rollout in self._ledger.epochs.asked())
         return tuple(verdict for verdict in verdicts if verdict)
 
     def why_waiting(self, position: Position) -> str:
         """A sentence for a partition that cannot be answered at `position` nor later."""
-        live = self._history.live
+        live = self._ledger.epochs.live
         if live is None:
             return NO_MODEL
         if position.epoch > live.epoch:
             return f"it was answered under epoch {position.epoch}, which is not known here yet."
         if not servable(live):
             return f"epoch {live.epoch}: {_UNSERVABLE if live.table else 'its table names no version.'}"
-        missing = [understudy_of(live)]
+        missing = [understudy(live)]
         if position < (live.epoch, 1):
-            champion = live.table[0].version
-            missing = [champion, *missing] if self._standing.struck(champion) else [champion]
+            version = champion(live)
+            missing = [version, *missing] if self._rules.struck(version) else [version]
         return f"epoch {live.epoch}: {'; '.join(map(self._why_not, missing))}"
 
-    def _why_not(self, version: str | None) -> str:
-        if version is None:
+    def _why_not(self, version: str) -> str:
+        if not version:
             return "it names no understudy."
         found = self._trouble(version)
         return f"{version}: {found.reason}: {found.detail}" if found else f"{version} is not loaded yet."
@@ -47,7 +48,7 @@ class Report:
     def _verdict(self, rollout: Rollout) -> Prepared | None:
         if rollout.table and not servable(rollout):
             return Prepared(epoch=rollout.epoch, verdict="table_unsupported", detail=_UNSERVABLE)
-        versions = versions_of(rollout)
+        versions = named_by(rollout)
         for version in versions:
             found = self._trouble(version)
             if found:
@@ -62,7 +63,7 @@ class Report:
 
     def _trouble(self, version: str) -> Failure | None:
         """Why a version cannot answer here; None if it can, or if it is only not loaded yet."""
-        if self._history.is_revoked(version):
+        if self._ledger.is_revoked(version):
             return Failure("revoked", "the live epoch forbids this artifact.")
         quarantined = self._stock.quarantine_of(version)
         if quarantined:
@@ -70,6 +71,6 @@ class Report:
         model = self._stock.get(version)
         if model is None:
             return self._stock.failure_of(version)
-        if self._standing.usable(version):
+        if self._rules.usable(version):
             return None
         return Failure("spec_unknown", "it reads features that no pipeline specification here names yet.")

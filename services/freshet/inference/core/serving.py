@@ -13,9 +13,9 @@ from freshet.contracts.position import Position
 from freshet.inference.core.calls import Calls
 from freshet.inference.core.columns import Selected, holes_of
 from freshet.inference.core.deaths import Deaths
+from freshet.inference.core.epoch_rules import EpochRules
 from freshet.inference.core.jobs import Scorer
 from freshet.inference.core.predictions import Answers
-from freshet.inference.core.standing import Standing
 from freshet.inference.core.stock import Stock
 from freshet.inference.core.vectors import Vectors
 from freshet.models.errors import ModelError
@@ -92,7 +92,7 @@ class Serving:
     """Scores rows. A version is quarantined if it cannot answer at all, or if over 1 % of its rows (and five) fail."""
 
     stock: Stock
-    standing: Standing
+    standing: EpochRules
     deaths: Deaths
     calls: Calls
     _conduct: dict[str, _Conduct] = field(default_factory=dict)

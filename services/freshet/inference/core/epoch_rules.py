@@ -3,11 +3,12 @@
 from freshet.contracts.messages import Rollout
 from freshet.contracts.position import Position
 from freshet.inference.core.columns import FeatureSpace
-from freshet.inference.core.history import History
 from freshet.inference.core.stock import Stock
+from freshet.ledger.epochs import answerers, champion, understudy
+from freshet.ledger.ledger import PipelineLedger
 
 
-class Standing:
+class EpochRules:
     """Finds the position under which a partition goes on, from what is live and what is in memory here.
 
     A partition moves forward only: to the newest live epoch once that can be answered, else to the newest one that this
@@ -15,8 +16,8 @@ class Standing:
     never entered: it may have been withdrawn for a reason.
     """
 
-    def __init__(self, history: History, stock: Stock) -> None:
-        self._history = history
+    def __init__(self, ledger: PipelineLedger, stock: Stock) -> None:
+        self._ledger = ledger
         self._stock = stock
         self._given_up: set[tuple[int, str]] = set()
         self.space: FeatureSpace | None = None
@@ -24,7 +25,7 @@ class Standing:
 
     def advance(self) -> None:
         """Note it if the newest live epoch can be answered by now, and withdraw what was given up but has arrived."""
-        live = self._history.live
+        live = self._ledger.epochs.live
         if live and servable(live) and self._stand(live, 0, give_up=False):
             self.reached = live.epoch
         self._given_up = {(epoch, version) for epoch, version in self._given_up if not self.usable(version)}
@@ -36,26 +37,21 @@ class Standing:
         """
         for give_up in (False, True):
             for rollout in self._candidates(position):
-                fallback = position.fallback if rollout.epoch == position.epoch else 0
-                given_up = give_up and self.has_given_up(rollout.epoch, rollout.table[0].version)
-                found = self._stand(rollout, fallback, give_up=given_up)
+                given_up = give_up and self.has_given_up(rollout.epoch, champion(rollout))
+                found = self._stand(rollout, _fallback(rollout, position), give_up=given_up)
                 if found:
                     return found
         return None
 
     def version_at(self, position: Position) -> str:
         """Who answers at a position that `next` returned."""
-        rollout = self._history.was_live(position.epoch)
-        assert rollout is not None
-        version = understudy_of(rollout) if position.fallback else rollout.table[0].version
-        assert version is not None
-        return version
+        (answerer,) = self._ledger.epochs.answerers(position)
+        return answerer.version
 
     def spare_at(self, position: Position) -> str | None:
         """Who answers rows that the version at this position lacks columns of; None if nobody may."""
-        rollout = self._history.was_live(position.epoch)
-        spare = understudy_of(rollout) if rollout and not position.fallback else None
-        return spare if spare and not self.struck(spare) else None
+        (answerer,) = self._ledger.epochs.answerers(position)
+        return answerer.spare if answerer.spare and not self.struck(answerer.spare) else None
 
     def usable(self, version: str) -> bool:
         """Whether this version may answer now: in memory, its inputs known, neither quarantined nor revoked."""
@@ -66,7 +62,7 @@ class Standing:
 
     def struck(self, version: str) -> bool:
         """Whether this version may never answer here again, loaded or not."""
-        return self._stock.quarantine_of(version) is not None or self._history.is_revoked(version)
+        return self._stock.quarantine_of(version) is not None or self._ledger.is_revoked(version)
 
     def give_up(self, position: Position, needs: str = "") -> None:
         """Stop waiting for what a partition at `position` waits for, whichever partition asks, until it is here.
@@ -84,27 +80,27 @@ class Standing:
         return (epoch, version) in self._given_up
 
     def hopeless(self, position: Position) -> bool:
-        """Whether a waiting partition waits for loads that failed, and for no other: another worker may fare better."""
+        """Whether all that a waiting partition waits for has failed to load here: another worker may fare better."""
         hoped = {_hoped_for(rollout, position) for rollout in self._candidates(position)}
-        awaited = [version for version in self._history.wanted() if version in hoped]
+        awaited = [version for version in self._ledger.wanted() if version in hoped]
         return bool(awaited) and all(map(self._stock.failure_of, awaited))
 
     def _candidates(self, position: Position) -> list[Rollout]:
-        live = self._history.live
+        live = self._ledger.epochs.live
         if live is None or not live.table:
             return []
         epochs = sorted({live.epoch, self.reached, position.epoch}, reverse=True)
-        known = [self._history.was_live(epoch) for epoch in epochs if epoch >= position.epoch]
+        known = [self._ledger.epochs.was_live(epoch) for epoch in epochs if epoch >= position.epoch]
         return [rollout for rollout in known if rollout and servable(rollout)]
 
     def _stand(self, rollout: Rollout, fallback: int, *, give_up: bool) -> Position | None:
-        champion, understudy = rollout.table[0].version, understudy_of(rollout)
+        version = champion(rollout)
         if fallback == 0:
-            if self.usable(champion):
+            if self.usable(version):
                 return Position(rollout.epoch, 0)
-            if not self.struck(champion) and not give_up:
+            if not self.struck(version) and not give_up:
                 return None
-        return Position(rollout.epoch, 1) if understudy and self.usable(understudy) else None
+        return Position(rollout.epoch, 1) if self.usable(understudy(rollout)) else None
 
 
 def servable(rollout: Rollout) -> bool:
@@ -112,11 +108,12 @@ def servable(rollout: Rollout) -> bool:
     return len(rollout.table) == 1
 
 
-def understudy_of(rollout: Rollout) -> str | None:
-    """Who stands in for the epoch's only version."""
-    return rollout.understudies.get(rollout.table[0].version) if rollout.table else None
+def _fallback(rollout: Rollout, position: Position) -> int:
+    """Whether a partition at `position` has fallen back under this epoch."""
+    return position.fallback if rollout.epoch == position.epoch else 0
 
 
-def _hoped_for(rollout: Rollout, position: Position) -> str | None:
-    """The version that a partition at `position` waits for under this epoch."""
-    return understudy_of(rollout) if position == (rollout.epoch, 1) else rollout.table[0].version
+def _hoped_for(rollout: Rollout, position: Position) -> str:
+    """The version that a partition at `position` waits for under this epoch; empty if there is none."""
+    (answerer,) = answerers(rollout, _fallback(rollout, position))
+    return answerer.version
