@@ -70,7 +70,7 @@ class Latency(Bench):
         self._publish_logreg()
         self.run("ingestion-0")
         self.run("inference-0")
-        self.view.wait("a model to be live", lambda view: view.live)
+        self.view.wait("a model to be live", lambda view: view.ledger.epochs.live)
         self.wait_answering("inference-0", since_ms=0)
 
     def at_rest(self, seconds: float) -> dict[str, float]:

@@ -57,7 +57,7 @@ class Deadly(Stage):
         epoch = self.wait_live(version).epoch
         self.view.wait(
             f"the worker to reach epoch {epoch}",
-            lambda view: any(worker.live_epoch >= epoch for worker in view.workers.values()),
+            lambda view: any(beat.worker.live_epoch >= epoch for beat in view.ledger.workers.beats.values()),
         )
 
     def send(self, name: str, salaries: dict[int, float]) -> None:
@@ -132,7 +132,7 @@ def test_a_model_that_hangs_is_replaced_without_a_restart(deadly: Deadly) -> Non
     deadly.wait_served(linear)
     deadly.send("third", {300: HANGS})
     assert deadly.answered_by("third-300") == [(linear, 0)]
-    assert [model.state for model in deadly.view.models.values() if model.version == trees] == ["quarantined"]
+    assert deadly.view.ledger.versions.records[trees].state == "quarantined"
     assert deadly.supervisor.restarts(WORKER) == 0
     assert deadly.dead() == []
     judgement = deadly.judgement()

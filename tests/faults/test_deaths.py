@@ -40,11 +40,11 @@ def test_everything_is_killed_and_its_local_state_deleted(trial: Callable[..., T
     """All state is on topics: services that start on an empty disk go on where their predecessors were (P4)."""
     here = trial()
     here.start(models[0])
-    epoch = here.stage.view.live
+    epoch = here.stage.view.ledger.epochs.live
     here.wipe()
     here.wait_progress("ingestion")
     here.wait_progress("inference")
-    assert here.stage.view.live == epoch
+    assert here.stage.view.ledger.epochs.live == epoch
     here.roll_out(models[1])
     here.end()
     assert here.kills == 4

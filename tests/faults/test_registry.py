@@ -43,7 +43,7 @@ def test_a_rollout_outlives_the_registry(
         here.run("registry", failpoint=failpoint)
         version = here.roll_out(model).version
         assert here.stage.supervisor.restarts("registry") == 1, "the registry never died: the test was too weak"
-        assert here.stage.view.serving == version
+        assert here.stage.view.ledger.epochs.serving == version
 
     epochs = range(1, len(failpoints) + 2)
     rollouts = [message for message in written(here, "rollouts") if isinstance(message, Rollout)]

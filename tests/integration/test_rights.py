@@ -142,7 +142,7 @@ def work_of(ground: Ground, service: str) -> Callable[[], bool]:
 
         def decided() -> bool:
             stage.view.refresh()
-            return min(len(stage.view.models), len(stage.view.decisions)) >= ground.runs
+            return min(len(stage.view.ledger.versions.in_force()), len(stage.view.decisions)) >= ground.runs
 
         return decided
     roles = ("events", "feedback") if service == "ingestion" else ("features",)

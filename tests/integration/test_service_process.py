@@ -112,7 +112,7 @@ def test_a_slot_that_beats_on_another_host_is_refused(
         assert first.terminate() == 0
     with Process(kafka, stage.names.namespace, tmp_path / "third", *LOANS) as third:
         name = stage.names.worker("ingestion", "0")
-        stage.view.wait("its beat", lambda view: True if view.workers[name].host == "b" else None)
+        stage.view.wait("its beat", lambda view: True if view.ledger.workers.beats[name].worker.host == "b" else None)
         assert not third.log("watching_slot")
     monkeypatch.setenv("FRESHET_HOST", "c")
     monkeypatch.setenv("FRESHET_STATE_DIR", str(tmp_path / "a_third"))

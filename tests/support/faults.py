@@ -169,8 +169,8 @@ class Trial:
         now_ms = time.time_ns() // 1_000_000
 
         def owned(view: View) -> bool:
-            worker = view.workers.get(instance)
-            return worker is not None and view.beats_ms[instance] > now_ms and len(worker.partitions) >= partitions
+            beat = view.ledger.workers.beats.get(instance)
+            return beat is not None and beat.timestamp_ms > now_ms and len(beat.worker.partitions) >= partitions
 
         self.stage.view.wait(f"{name} to own {partitions} partitions", owned)
 

@@ -24,7 +24,7 @@ def service_line(present: Presence) -> Line:
     if present.alive:
         health: Health = "warn" if present.silent else "ok"
         return Line(about, health, present.told, "look at its log, or start it again" if present.silent else "")
-    return Line(about, "bad" if present.workers else "warn", f"is not running: {present.told}", present.command)
+    return Line(about, "bad" if present.beats else "warn", f"is not running: {present.told}", present.command)
 
 
 def group_lines(connection: Connection, pipeline: str, present: Mapping[str, Presence]) -> Iterator[Line]:
@@ -55,7 +55,7 @@ def _group(connection: Connection, pipeline: str, present: Presence, role: str) 
     seen = f"{'' if exact else 'at most '}{behind:,} records behind on {role}"
     if behind and not present.alive:
         return Line(about, "bad", f"{seen}, and no worker reports", present.command)
-    held = sorted({at.held for one in present.alive for at in one.state.partitions if at.role == role and at.held})
+    held = sorted({at.held for one in present.alive for at in one.worker.partitions if at.role == role and at.held})
     if behind and held:
         return Line(about, "warn", f"{seen}; partitions wait: {held[0]}")
     return Line(about, "ok", seen + (f"; {never} partitions never read" if never else ""))

@@ -175,10 +175,10 @@ def _schemas(connection: Connection, records: Records) -> Iterator[Line]:
 def _services(connection: Connection, records: Records) -> Iterator[Line]:
     called = roll_call(connection.bus())
     if records:
-        yield service_line(presence(called.facts, "registry", "", called.now_ms))
+        yield service_line(presence(called.ledger, "registry", "", called.now_ms))
     for pipeline in sorted(records):
         present = {
-            service: presence(called.facts, service, pipeline, called.now_ms) for service in ("ingestion", "inference")
+            service: presence(called.ledger, service, pipeline, called.now_ms) for service in ("ingestion", "inference")
         }
         yield from map(service_line, present.values())
         yield from group_lines(connection, pipeline, present)

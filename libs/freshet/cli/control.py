@@ -2,31 +2,20 @@
 
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Message, PipelineRecord
+from freshet.contracts.messages import PipelineRecord
+from freshet.ledger.ledger import Ledger
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, RetriableError
 from freshet.runtime.feed import Feed
 from freshet.runtime.publishing import pipeline_records
 
-M = TypeVar("M", bound=Message)
-
 _PATIENCE_S: Final = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Newest(Generic[M]):
-    """The newest record of a key, and when and where it was written."""
-
-    message: M
-    timestamp_ms: int
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +49,9 @@ def drained(feed: Feed) -> list[Fact]:
     return facts
 
 
-def newest(facts: Iterable[Fact], kind: type[M]) -> dict[str, Newest[M]]:
-    """The newest record of that kind by key; keys whose newest record is a tombstone are left out."""
-    found: dict[tuple[str, str], Newest[M] | None] = {}
-    for fact in facts:
-        at = (fact.role, fact.key)
-        if isinstance(fact.message, kind):
-            found[at] = Newest(fact.message, fact.timestamp_ms, fact.offset)
-        elif fact.message is None:
-            found[at] = None
-    return {key: one for (_, key), one in found.items() if one is not None}
+def ledger_of(bus: Bus, *roles: str) -> Ledger:
+    """What these control topics say now, of all pipelines. Raises RetriableError if the broker falls silent."""
+    return Ledger(read(bus, *roles))
 
 
 def published(bus: Bus, pipeline: str) -> Published:

@@ -9,13 +9,13 @@ from typing import Final
 
 import structlog
 
-from freshet.cli.control import newest, read
-from freshet.cli.presence import worker
+from freshet.cli.control import ledger_of
 from freshet.cli.roll_call import roll_call
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, Start
-from freshet.contracts.messages import ModelVersion, PipelineRecord, Rollout, WorkerState
 from freshet.contracts.topics import TopicNames, topic_table
+from freshet.ledger.ledger import PipelineLedger
+from freshet.ledger.workers import ALIVE
 from freshet.registry.core.decider import RegistryDecider
 from freshet.registry.core.deletion import forget_deleted
 from freshet.runtime.bus.kafka import KafkaBus
@@ -79,7 +79,7 @@ def remains(cluster: Cluster) -> Remains:
     """Look at everything that has the pipeline's name. Changes nothing."""
     admin, bus, names = cluster.groups(), cluster.bus(), cluster.names
     called = roll_call(bus, "pipelines", "models", "rollouts")
-    facts = called.facts
+    ledger = called.ledger.of(names.pipeline)
     there = set(admin.names())
     topics = {
         names.topic(role): sum(span.high - span.low for span in bus.spans(role).values())
@@ -88,7 +88,7 @@ def remains(cluster: Cluster) -> Remains:
     }
     groups = tuple(group for group in admin.groups(f"{names.namespace}freshet.") if _is_ours(group, names))
     # a worker that has ended may leave its fixed slot a member for a while: only its beats tell
-    beating = {key for key, at in newest(facts, WorkerState).items() if worker(at, called.now_ms).alive}
+    beating = [key for key, beat in ledger.workers.beats.items() if beat.state(called.now_ms) in ALIVE]
     active = [
         _worded(group, member)
         for group in groups
@@ -98,9 +98,9 @@ def remains(cluster: Cluster) -> Remains:
     return Remains(
         topics,
         groups,
-        sum(at.message.pipeline == names.pipeline for at in newest(facts, PipelineRecord).values()),
-        sum(at.message.pipeline == names.pipeline for at in newest(facts, ModelVersion).values()),
-        sum(at.message.pipeline == names.pipeline for at in newest(facts, Rollout).values()),
+        len(ledger.specifications),
+        _judged(ledger),
+        len(ledger.epochs.records),
         tuple(sorted(active)),
     )
 
@@ -161,9 +161,12 @@ def delete_namespace(cluster: Cluster) -> None:
 
 def decided(bus: Bus, pipeline: str) -> int:
     """How many records of versions and epochs the registry has of a pipeline."""
-    facts = read(bus, "models", "rollouts")
-    models = sum(at.message.pipeline == pipeline for at in newest(facts, ModelVersion).values())
-    return models + sum(at.message.pipeline == pipeline for at in newest(facts, Rollout).values())
+    ledger = ledger_of(bus, "models", "rollouts").of(pipeline)
+    return _judged(ledger) + len(ledger.epochs.records)
+
+
+def _judged(ledger: PipelineLedger) -> int:
+    return len(ledger.versions.records) + len(ledger.versions.refusals)
 
 
 def _is_ours(group: str, names: TopicNames) -> bool:

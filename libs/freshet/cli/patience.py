@@ -35,7 +35,7 @@ def missing(bus: Bus, pipeline: str) -> list[str]:
     """A sentence for each service that a decision waits for and that is not there, and for each worker that is lost."""
     called = roll_call(bus)
     registry, workers = (
-        presence(called.facts, service, pipeline, called.now_ms) for service in ("registry", "inference")
+        presence(called.ledger, service, pipeline, called.now_ms) for service in ("registry", "inference")
     )
     said = [absence(registry) or "The registry is running; it has not decided yet."]
     if workers.silent:

@@ -1,16 +1,11 @@
 """Who is there: which services beat on `freshet.workers`, and which have fallen silent."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from freshet.cli.control import Newest, newest
 from freshet.cli.times import ago
-from freshet.contracts.logic import Fact
-from freshet.contracts.messages import WorkerState
-
-MISSED_BEATS: Final = 3
-"""So many beats without a word, and a worker counts as silent."""
+from freshet.ledger.ledger import Ledger
+from freshet.ledger.workers import ALIVE, Beat
 
 RUN: Final = {
     "registry": "freshet run registry",
@@ -21,32 +16,24 @@ RUN: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
-    """A worker's newest state, when it was told, and whether it still beats."""
-
-    state: WorkerState
-    beat_ms: int
-    alive: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Presence:
     """The workers of one service as of `now_ms`, by the broker's clock; of one pipeline, or of all for the registry."""
 
     service: str
     pipeline: str
-    workers: tuple[Worker, ...]
+    beats: tuple[Beat, ...]
+    """The newest of each worker, alive or not."""
     now_ms: int
 
     @property
-    def alive(self) -> list[Worker]:
+    def alive(self) -> list[Beat]:
         """Those that beat."""
-        return [worker for worker in self.workers if worker.alive]
+        return [beat for beat in self.beats if beat.state(self.now_ms) in ALIVE]
 
     @property
-    def silent(self) -> list[Worker]:
+    def silent(self) -> list[Beat]:
         """Those that beat no more, and never said good-bye: killed, hung, or cut off."""
-        return [worker for worker in self.workers if not worker.alive and not worker.state.leaving]
+        return [beat for beat in self.beats if beat.state(self.now_ms) == "silent"]
 
     @property
     def command(self) -> str:
@@ -57,35 +44,27 @@ class Presence:
     def told(self) -> str:
         """How it is, in a few words."""
         if self.alive:
-            last = max(worker.beat_ms for worker in self.alive)
-            lost = "".join(f"; {self._silence(worker)}" for worker in self.silent)
+            last = max(beat.timestamp_ms for beat in self.alive)
+            lost = "".join(f"; {self._silence(beat)}" for beat in self.silent)
             count = f"{len(self.alive)} running" if self.service != "registry" else "running"
             return f"{count}, last heard {ago(last, self.now_ms)}{lost}"
         if self.silent:
             return "; ".join(map(self._silence, self.silent))
-        if self.workers:
-            return f"stopped {ago(max(worker.beat_ms for worker in self.workers), self.now_ms)}"
+        if self.beats:
+            return f"stopped {ago(max(beat.timestamp_ms for beat in self.beats), self.now_ms)}"
         return "has never been heard"
 
-    def _silence(self, worker: Worker) -> str:
-        where = f" on {worker.state.host}" if worker.state.host else ""
-        since = ago(worker.beat_ms, self.now_ms)
-        return f"{worker.state.instance}{where} was last heard {since} and has not said good-bye"
+    def _silence(self, beat: Beat) -> str:
+        where = f" on {beat.worker.host}" if beat.worker.host else ""
+        since = ago(beat.timestamp_ms, self.now_ms)
+        return f"{beat.worker.instance}{where} was last heard {since} and has not said good-bye"
 
 
-def presence(facts: Iterable[Fact], service: str, pipeline: str, now_ms: int) -> Presence:
-    """Who serves a pipeline in that service by the facts of the workers' topic; the registry serves them all."""
+def presence(ledger: Ledger, service: str, pipeline: str, now_ms: int) -> Presence:
+    """Who serves a pipeline in that service; the registry serves them all."""
     of = "" if service == "registry" else pipeline
-    found = (worker(one, now_ms) for one in newest(facts, WorkerState).values())
-    mine = [one for one in found if (one.state.service, one.state.pipeline) == (service, of)]
-    return Presence(service, of, tuple(sorted(mine, key=lambda one: one.state.instance)), now_ms)
-
-
-def worker(found: Newest[WorkerState], now_ms: int) -> Worker:
-    """A worker that said this: alive until it has missed some beats, or said good-bye."""
-    late_ms = now_ms - found.timestamp_ms
-    alive = not found.message.leaving and late_ms <= MISSED_BEATS * found.message.interval_ms
-    return Worker(found.message, found.timestamp_ms, alive)
+    beats = ledger.of(of).workers.of(service, lane=None)
+    return Presence(service, of, tuple(beat for _, beat in beats), now_ms)
 
 
 def absence(present: Presence) -> str:

@@ -102,7 +102,8 @@ class Client:
         view = View(bus, pipeline)
         try:
             offset = publish_model(self._producer(pipeline), bundle.data, bundle.manifest).offset
-            verdict = view.wait("the verdict", lambda seen: seen.verdict(bundle.manifest, offset), timeout_s)
+            versions = view.ledger.versions
+            verdict = view.wait("the verdict", lambda _: versions.verdict(bundle.manifest, offset), timeout_s)
         except LocalError as error:
             raise ClientError(
                 f"no registry gave its verdict within {timeout_s:g} s: is one running? The model is published, and "

@@ -20,8 +20,6 @@ _ROLES: Final = ("features", "predictions", "dead-letters")
 _READ_ROWS: Final = 5_000
 _POLL_S: Final = 0.2
 _SLOW_S: Final = 5.0
-_SILENT_MS: Final = 10_000
-"""A worker beats every 3 s."""
 _MAX_BYTES: Final = 4 << 20
 
 Position = tuple[int, int]
@@ -137,17 +135,12 @@ class Follower:
 
 def who_is_missing(view: View, pipeline: str, now_ms: int) -> list[str]:
     """A sentence for each of those without whom no event is answered: ingestion, a model, inference."""
-    alive = {
-        worker.service
-        for key, worker in view.workers.items()
-        if not worker.leaving and now_ms - view.beats_ms[key] <= _SILENT_MS
-    }
     missing = []
-    if "ingestion" not in alive:
+    if not view.ledger.workers.alive("ingestion", now_ms):
         missing.append(f"No ingestion runs: start `freshet run ingestion --pipelines {pipeline}`, or `freshet up`.")
-    if view.live is None or not view.live.table:
+    if not view.ledger.epochs.serving:
         missing.append("No model answers yet: `freshet model publish` one, or promote one.")
-    if "inference" not in alive:
+    if not view.ledger.workers.alive("inference", now_ms):
         missing.append(f"No inference worker runs: start `freshet run inference --pipelines {pipeline}`.")
     return missing
 

@@ -98,13 +98,14 @@ class Stage:
     def offer(self, data: bytes, manifest: Manifest, timeout_s: float = 60.0) -> ModelVersion:
         """Publish a model and wait for the registry's verdict."""
         publish_model(self.producer, data, manifest)
-        return self.view.wait("the registry's verdict on a model", lambda view: view.verdict(manifest), timeout_s)
+        versions = self.view.ledger.versions
+        return self.view.wait("the registry's verdict on a model", lambda _: versions.verdict(manifest), timeout_s)
 
     def wait_live(self, version: str, timeout_s: float = 60.0) -> Rollout:
         """Wait until this version answers."""
         return self.view.wait(
             f"version {version} to go live",
-            lambda view: view.live if view.serving == version else None,
+            lambda view: view.ledger.epochs.live if view.ledger.epochs.serving == version else None,
             timeout_s,
         )
 
@@ -112,7 +113,7 @@ class Stage:
         """Wait until every partition was cut over to the epoch; needs load on all. Each partition's first offset."""
         cuts = self.view.wait(
             f"every partition to be cut over to epoch {epoch}",
-            lambda view: found if len(found := view.cuts(epoch)) == self.spec.partitions else None,
+            lambda view: found if len(found := view.ledger.cutovers.to_epoch(epoch)) == self.spec.partitions else None,
             timeout_s,
         )
         return {partition: cut.first_offset for partition, cut in sorted(cuts.items())}
@@ -122,10 +123,10 @@ class Stage:
         instance = self.names.worker("inference", name.rpartition("-")[2])
 
         def answering(view: View) -> bool | None:
-            worker = view.workers.get(instance)
-            fresh = worker is not None and view.beats_ms[instance] > since_ms
-            flows = fresh and worker is not None and worker.partitions and not any(at.held for at in worker.partitions)
-            return True if flows else None
+            beat = view.ledger.workers.beats.get(instance)
+            if beat is None or beat.timestamp_ms <= since_ms:
+                return None
+            return bool(beat.worker.partitions) and not any(at.held for at in beat.worker.partitions)
 
         self.view.wait(f"{name} to answer", answering, timeout_s)
 

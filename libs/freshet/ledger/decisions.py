@@ -1,9 +1,9 @@
 """What operators asked of one pipeline, and the decision that each command got."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from freshet.contracts.messages import Command, Decision
+from freshet.contracts.messages import Command, Decision, Rollout
 from freshet.ledger.lives import COMMAND, UNKNOWN
 
 _ASKED: Final = "asked"
@@ -11,9 +11,10 @@ _ASKED: Final = "asked"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A command without a decision; `offset` is where it was first published."""
+    """A command, and where and when it was first published."""
 
     offset: int
+    timestamp_ms: int
     command: Command
 
 
@@ -27,8 +28,10 @@ class Commands:
         self._pipeline = pipeline
         self.alarm = ""
         """The last contradiction, in a sentence; it stays."""
+        self.asked: dict[str, Asked] = {}
+        """All commands as they were first asked, by command id."""
         self.open: dict[str, Asked] = {}
-        """Commands without a decision, by command id."""
+        """Those without a decision, with the earliest end that was ever said."""
         self.decisions: dict[str, Decision] = {}
         """Decisions on commands, by command id."""
 
@@ -38,17 +41,23 @@ class Commands:
             return self.decisions[command_id].verdict
         return _ASKED if command_id in self.open else UNKNOWN
 
-    def ask(self, command: Command, offset: int) -> None:
+    def ask(self, command: Command, offset: int, timestamp_ms: int = 0) -> None:
         """Take in a command, its repetition, or its withdrawal."""
-        before = self.open.get(command.command_id)
-        effect = COMMAND.move(self.state(command.command_id), "withdraw" if command.withdrawn else "ask").effect
-        if effect == "keep":
+        command_id, first = command.command_id, Asked(offset, timestamp_ms, command)
+        state = self.state(command_id)
+        if command_id in self.asked and self.asked[command_id].offset <= offset:
+            first = self.asked[command_id]
+        self.asked[command_id] = first
+        if COMMAND.move(state, "withdraw" if command.withdrawn else "ask").effect == "keep":
             return
-        asked = before or Asked(offset, command)
-        first = asked if asked.offset <= offset else Asked(offset, command)
-        expires_at_ms = min(asked.command.expires_at_ms, command.expires_at_ms)
+        before = self.open[command_id].command if command_id in self.open else command
+        expires_at_ms = min(before.expires_at_ms, command.expires_at_ms)
         shortened = first.command.model_copy(update={"expires_at_ms": expires_at_ms})
-        self.open[command.command_id] = Asked(first.offset, shortened)
+        self.open[command_id] = replace(first, command=shortened)
+
+    def named_by(self, rollout: Rollout) -> Asked | None:
+        """The command that an epoch's cause names, if it is known."""
+        return self.asked.get(rollout.cause.partition(" ")[2])
 
     def decide(self, decision: Decision) -> None:
         """Take in a decision; those about candidates and rollouts answer no command."""

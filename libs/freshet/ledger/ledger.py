@@ -68,7 +68,7 @@ class PipelineLedger:
             case PipelineRecord() as record:
                 self._specify(record)
             case Command() as command:
-                self.commands.ask(command, fact.offset)
+                self.commands.ask(command, fact.offset, fact.timestamp_ms)
             case Decision() as decision:
                 self.commands.decide(decision)
             case WorkerState() as worker:
@@ -149,6 +149,16 @@ class PipelineLedger:
         """Versions that workers must keep in memory: those of the live epoch, and of what is being prepared."""
         return {version for rollout in self.epochs.asked() for version in named_by(rollout)}
 
+    def part_of(self, version: str) -> str:
+        """What a version does now: `answers`, `understudy`, `prepared`, or nothing."""
+        live = self.epochs.live
+        if live and version in [share.version for share in live.table]:
+            return "answers"
+        if live and version in live.understudies.values():
+            return "understudy"
+        opened = any(version in [share.version for share in rollout.table] for rollout in self.epochs.open)
+        return "prepared" if opened else ""
+
     def wanted(self, entries: int = 1) -> list[str]:
         """Versions that a worker is to load, the most urgent first, if it can serve tables of so many entries."""
         asked = [rollout for rollout in self.epochs.asked() if len(rollout.table) <= entries]
@@ -159,9 +169,16 @@ class PipelineLedger:
 class Ledger:
     """All pipelines that any fact has named."""
 
-    def __init__(self) -> None:
+    def __init__(self, facts: Iterable[Fact] = ()) -> None:
         self._pipelines: dict[str, PipelineLedger] = {}
         self._clock = BeatClock()
+        for fact in facts:
+            self.fold(fact)
+
+    @property
+    def newest_beat_ms(self) -> int:
+        """The broker's time of the newest beat of any worker; 0 if there is none."""
+        return self._clock.newest_ms
 
     def __iter__(self) -> Iterator[PipelineLedger]:
         """All of them, by name."""

@@ -7,7 +7,7 @@ from typing import Final
 from freshet.contracts.messages import WorkerState
 from freshet.ledger.lives import UNKNOWN, WORKER
 
-_MISSED_BEATS: Final = 3
+MISSED_BEATS: Final = 3
 """A worker counts as silent once its newest beat is older than so many of its intervals."""
 ALIVE: Final = frozenset({"joining", "serving"})
 """States of a worker that runs."""
@@ -25,7 +25,7 @@ class Beat:
         """How the worker is at that time, on the clock that the broker stamps records with."""
         said = "goodbye" if self.worker.leaving else "busy beat" if self.worker.partitions else "idle beat"
         state = WORKER.move(UNKNOWN, said).state
-        late = now_ms - self.timestamp_ms > _MISSED_BEATS * self.worker.interval_ms
+        late = now_ms - self.timestamp_ms > MISSED_BEATS * self.worker.interval_ms
         return WORKER.move(state, "missed beats").state if late else state
 
 
@@ -59,10 +59,10 @@ class Workers:
         """The topic has dropped this worker."""
         self.beats.pop(key, None)
 
-    def of(self, service: str, lane: str = "serve") -> Iterator[tuple[str, Beat]]:
-        """Workers of one service, alive or not, by instance."""
+    def of(self, service: str, lane: str | None = "serve") -> Iterator[tuple[str, Beat]]:
+        """Workers of one service, alive or not, by instance; of all lanes if `lane` is None."""
         for key, beat in sorted(self.beats.items()):
-            if (beat.worker.service, beat.worker.lane) == (service, lane):
+            if beat.worker.service == service and lane in (None, beat.worker.lane):
                 yield key, beat
 
     def alive(self, service: str, now_ms: int | None = None) -> dict[str, WorkerState]:

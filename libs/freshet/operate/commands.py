@@ -4,6 +4,7 @@ import getpass
 import socket
 import time
 import uuid
+from functools import partial
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Action, Command, Decision
@@ -46,7 +47,12 @@ def withdraw(producer: Producer, asked: Command) -> None:
 def ask(producer: Producer, view: View, asked: Command, timeout_s: float) -> Decision:
     """Publish the command and wait for its decision; raises LocalError if none comes in time."""
     publish(producer, asked)
-    return view.wait(f"the decision on {asked.action}", lambda seen: seen.decision(asked), timeout_s)
+    return view.wait(f"the decision on {asked.action}", partial(decision_on, asked), timeout_s)
+
+
+def decision_on(asked: Command, view: View) -> Decision | None:
+    """The answer to a command, once there is one."""
+    return view.ledger.commands.decisions.get(asked.command_id)
 
 
 def _operator() -> str:

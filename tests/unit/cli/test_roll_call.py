@@ -42,7 +42,7 @@ def seen(bus: MemoryBus, skew_ms: int, then: Callable[[], None] = lambda: None) 
         return now_ms
 
     called = roll_call(bus, clock_ms=clock_ms)
-    return service_line(presence(called.facts, "registry", "", called.now_ms)).health
+    return service_line(presence(called.ledger, "registry", "", called.now_ms)).health
 
 
 @pytest.mark.parametrize("skew_ms", [MINUTE_MS, -MINUTE_MS])

@@ -63,12 +63,14 @@ def test_what_was_deleted_is_forgotten() -> None:
         bus.producer().send(Send(role, [key.replace("fraud", "fraud-2").encode()], [None]))
     before = View(bus, PIPELINE)
     before.catch_up()
-    assert before.serving == "1.0.0"
-    assert (len(before.models), len(before.cutovers), len(before.workers)) == (1, 1, 1)
+    found = before.ledger
+    assert found.epochs.serving == "1.0.0"
+    assert (len(found.versions.records), len(found.cutovers.told), len(found.workers.beats)) == (1, 1, 1)
     for role, (key, _) in records.items():
         bus.producer().send(Send(role, [key.encode()], [None]))
     for view in (before, View(bus, PIPELINE)):
         view.refresh()
         view.refresh()
-        assert view.live is None
-        assert (view.models, view.cutovers, view.workers, view.beats_ms) == ({}, [], {}, {})
+        found = view.ledger
+        assert found.epochs.live is None
+        assert (found.versions.records, found.cutovers.told, found.workers.beats) == ({}, [], {})

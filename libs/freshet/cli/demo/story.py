@@ -18,6 +18,7 @@ from freshet.cli.verify.judge import Judgement
 from freshet.cli.verify.report import shown
 from freshet.contracts.messages import Decision, ModelVersion, Rollout
 from freshet.lab.stage import Stage
+from freshet.ledger.epochs import champion
 from freshet.models.bundle import Bundle
 from freshet.operate.view import View
 
@@ -87,18 +88,18 @@ class Story:
         bundle = _damaged(self._train("linear").bundle)
         verdict = self._stage.offer(bundle.data, bundle.manifest)
         self._say.line(f"[yellow]{verdict.state}[/yellow]: {verdict.reason}")
-        self._say.line(f"version {self._stage.view.serving} keeps answering")
+        self._say.line(f"version {self._stage.view.ledger.epochs.serving} keeps answering")
 
     def roll_back(self, to: ModelVersion) -> None:
         """An operator goes back to the first model."""
         say, stage = self._say, self._stage
         say.chapter("An operator rolls back")
-        before = stage.view.serving
+        before = stage.view.ledger.epochs.serving
         decision = stage.ask("rollback", text="the demo wants to see it")
         say.line(f"rollback: {decision.verdict} ({decision.reason})")
         rollout = stage.wait_live(to.version)
         self._show_cut(rollout)
-        say.line(f"{before} → {rollout.table[0].version}: a rollback is a new epoch that names an old version")
+        say.line(f"{before} → {champion(rollout)}: a rollback is a new epoch that names an old version")
 
     def judge(self) -> Judgement:
         """The load stops; what is on the topics is judged."""
@@ -146,7 +147,7 @@ class Story:
         with self._say.waiting("the cut-over"):
             cuts = self._stage.wait_cut(rollout.epoch)
         places = ", ".join(f"{partition}/{offset:,}" for partition, offset in cuts.items())
-        self._say.line(f"from these places on (partition/offset) {rollout.table[0].version} answers: {places}")
+        self._say.line(f"from these places on (partition/offset) {champion(rollout)} answers: {places}")
 
 
 def _decision_on(epoch: int, view: View) -> Decision | None:

@@ -6,6 +6,7 @@ A function says what is asked for; `_asks` makes the command of it, with the opt
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -140,7 +141,7 @@ def _decided(connection: Connection, asked: Command, timeout_s: float) -> Decisi
             view,
             connection.bus(),
             f"the decision on {asked.action}",
-            lambda seen: seen.decision(asked),
+            partial(commands.decision_on, asked),
             timeout_s,
             hint=f"The command stays valid for {timeout_s - _GRACE_S:,.0f} s; Ctrl-C withdraws it.",
         )
@@ -163,7 +164,7 @@ def _withdraw(view: View, producer: Producer, asked: Command) -> None:
     commands.withdraw(producer, asked)
     say(f"withdrawing command {asked.command_id} …")
     try:
-        decision = view.wait("the last word", lambda seen: seen.decision(asked), _LAST_WORD_S)
+        decision = view.wait("the last word", partial(commands.decision_on, asked), _LAST_WORD_S)
     except LocalError:
         say("withdrawn: whenever a registry reads it, it will not be carried out.")
         return

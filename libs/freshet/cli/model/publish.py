@@ -64,7 +64,7 @@ def _verdict(connection: Connection, view: View, manifest: Manifest, offset: int
             view,
             connection.bus(),
             "the verdict",
-            lambda seen: seen.verdict(manifest, offset),
+            lambda seen: seen.ledger.versions.verdict(manifest, offset),
             _VERDICT_S,
             hint="The model is published and will be judged then; Ctrl-C withdraws it.",
         )

@@ -1,5 +1,6 @@
 """What there is of models: versions, one of them in full, and what answers now."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
@@ -7,14 +8,17 @@ import typer
 from rich.console import Group, RenderableType
 
 from freshet.cli.attendance import group_lines, service_line
-from freshet.cli.control import newest, published, read
+from freshet.cli.control import ledger_of, published
 from freshet.cli.finding import Line
-from freshet.cli.model.standing import ROLES, Standing
 from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, table
+from freshet.cli.presence import RUN, presence
 from freshet.cli.records import finite
 from freshet.cli.roll_call import roll_call
 from freshet.cli.times import ago, clock_time
 from freshet.contracts.messages import ModelVersion, Rollout
+from freshet.ledger.held_partitions import held_partitions
+from freshet.ledger.ledger import PipelineLedger
+from freshet.ledger.workers import ALIVE
 
 Pipeline = Annotated[str, typer.Option(help="Whose models.")]
 
@@ -34,13 +38,13 @@ def list_command(
     as_json: Json = False,
 ) -> None:
     """List versions, the newest last, and candidates that were refused."""
-    facts = read(connect(bootstrap, namespace).bus(), "models", "rollouts")
-    found = [one.message for one in newest(facts, ModelVersion).values() if pipeline in ("", one.message.pipeline)]
-    standings = {name: Standing(name, facts, 0) for name in {model.pipeline for model in found}}
+    ledger = ledger_of(connect(bootstrap, namespace).bus(), "models", "rollouts")
+    asked = [one.versions for one in ledger if pipeline in ("", one.name)]
+    found = [model for one in asked for model in (*one.records.values(), *one.refusals.values())]
     document = []
     shown = table("pipeline", "version", "state", "now", "size", "sha256", "admitted", "why")
     for model in sorted(found, key=_order):
-        row = _row(model, standings[model.pipeline].part_of(model.version))
+        row = _row(model, ledger.of(model.pipeline).part_of(model.version))
         document.append(row)
         at = clock_time(row["since_ms"]) if row["since_ms"] else ""
         size = f"{row['size_bytes'] / 1024:,.0f} KiB"
@@ -58,8 +62,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print everything about one version: contract, lineage, metrics and history."""
-    facts = read(connect(bootstrap, namespace).bus(), "models", "rollouts")
-    model = _find(Standing(pipeline, facts, 0), version)
+    ledger = ledger_of(connect(bootstrap, namespace).bus(), "models").of(pipeline)
+    model = _find(ledger.versions.in_force(), version)
     document = finite(model.model_dump())
     manifest = document["manifest"]
     lines = [
@@ -90,13 +94,14 @@ def status(
     connection = connect(bootstrap, namespace)
     bus = connection.bus()
     published(bus, pipeline)  # a misspelt name would have no model
-    called = roll_call(bus, *ROLES)
-    standing = Standing(pipeline, called.facts, called.now_ms)
-    present = {found.service: found for found in standing.services}
-    lines = [*map(service_line, standing.services), *group_lines(connection, pipeline, present)]
+    called = roll_call(bus, "models", "rollouts", "cutovers", "commands")
+    said, now_ms = called.ledger.of(pipeline), called.now_ms
+    present = {service: presence(called.ledger, service, pipeline, now_ms) for service in RUN}
+    lines = [*map(service_line, present.values()), *group_lines(connection, pipeline, present)]
+    lines += [Line("control topics", "bad", said.alarm)] if said.alarm else []
     trouble = [line for line in lines if line.health != "ok"]
-    document = _status_document(standing) | {"trouble": [asdict(line) for line in trouble]}
-    emit(document, _status_shown(standing, called.now_ms, trouble), as_json=as_json)
+    document = _status_document(said, now_ms) | {"trouble": [asdict(line) for line in trouble]}
+    emit(document, _status_shown(said, now_ms, trouble), as_json=as_json)
     raise typer.Exit(Exit.CHECK if any(line.health == "bad" for line in trouble) else Exit.OK)
 
 
@@ -118,52 +123,43 @@ def _row(model: ModelVersion, now: str) -> dict[str, Any]:
     }
 
 
-def _find(standing: Standing, name: str) -> ModelVersion:
-    exact = [model for model in standing.models if model.version == name]
-    found = exact or [model for model in standing.models if name and model.manifest.digest.startswith(name)]
+def _find(models: Sequence[ModelVersion], name: str) -> ModelVersion:
+    exact = [model for model in models if model.version == name]
+    found = exact or [model for model in models if name and model.manifest.digest.startswith(name)]
     if len(found) != 1:
-        known = ", ".join(model.version for model in standing.models if model.version) or "none yet"
+        known = ", ".join(model.version for model in models if model.version) or "none yet"
         what = "several models of this pipeline begin with" if found else "no version or sha256 of this pipeline is"
         raise CommandError(f"{what} {name!r}; its versions are: {known}.", Exit.FAILURE)
     return found[0]
 
 
-def _status_document(standing: Standing) -> dict[str, Any]:
+def _status_document(ledger: PipelineLedger, now_ms: int) -> dict[str, Any]:
+    live = ledger.epochs.live
     return {
-        "live": standing.live.model_dump() if standing.live else None,
-        "preparing": [rollout.model_dump() for rollout in standing.preparing],
+        "live": live.model_dump() if live else None,
+        "preparing": [rollout.model_dump() for rollout in ledger.epochs.open],
         "workers": [
-            {"alive": worker.alive, "beat_ms": worker.beat_ms, **worker.state.model_dump()}
-            for worker in standing.workers
+            {"alive": beat.state(now_ms) in ALIVE, "beat_ms": beat.timestamp_ms, **beat.worker.model_dump()}
+            for _, beat in ledger.workers.of("inference", lane=None)
         ],
-        "partitions": [
-            {
-                "partition": at.partition,
-                "worker": at.worker,
-                "epoch": at.epoch,
-                "fallback": at.fallback,
-                "version": at.version,
-                "held": at.held,
-                "since_offset": at.since_offset,
-            }
-            for at in standing.partitions()
-        ],
+        "partitions": [asdict(at) for at in held_partitions(ledger, now_ms)],
     }
 
 
-def _status_shown(standing: Standing, now_ms: int, trouble: list[Line]) -> RenderableType:
+def _status_shown(ledger: PipelineLedger, now_ms: int, trouble: list[Line]) -> RenderableType:
     lines = [f"{line.about}: {line.seen}{f' → {line.do}' if line.do else ''}" for line in trouble]
-    lines += [_epoch(standing.live, standing) if standing.live else "No model answers yet: no epoch is live."]
-    lines += [f"preparing: {_epoch(rollout, standing)}" for rollout in standing.preparing]
+    live = ledger.epochs.live
+    lines += [_epoch(live, ledger) if live else "No model answers yet: no epoch is live."]
+    lines += [f"preparing: {_epoch(rollout, ledger)}" for rollout in ledger.epochs.open]
     workers = table("worker", "lane", "beat", "loaded epoch", "resident", "quarantined", "memory")
-    for worker in standing.workers:
-        state = worker.state
-        beat = ago(worker.beat_ms, now_ms) if worker.alive else f"left or dead, {ago(worker.beat_ms, now_ms)}"
+    for _, beat in ledger.workers.of("inference", lane=None):
+        state, heard = beat.worker, ago(beat.timestamp_ms, now_ms)
+        told = heard if beat.state(now_ms) in ALIVE else f"left or dead, {heard}"
         memory = f"{state.memory_bytes / 1e6:.0f} MB"
-        cells = (state.instance, state.lane, beat, str(state.live_epoch), ", ".join(state.resident))
+        cells = (state.instance, state.lane, told, str(state.live_epoch), ", ".join(state.resident))
         workers.add_row(*cells, ", ".join(state.quarantined), memory)
     partitions = table("partition", "worker", "epoch", "fallback", "answered by", "since offset", "waits because")
-    for at in standing.partitions():
+    for at in held_partitions(ledger, now_ms):
         # a partition takes the epoch in force at its next record
         since = "no record yet" if at.since_offset is None else f"{at.since_offset:,}"
         row = (str(at.partition), at.worker, str(at.epoch), "yes" if at.fallback else "", at.version, since, at.held)
@@ -173,8 +169,18 @@ def _status_shown(standing: Standing, now_ms: int, trouble: list[Line]) -> Rende
     return Group("\n".join(lines), *(part for shown in tables for part in ("", shown)), *legend)
 
 
-def _epoch(rollout: Rollout, standing: Standing) -> str:
+def _epoch(rollout: Rollout, ledger: PipelineLedger) -> str:
     shares = ", ".join(f"{share.version} ({share.share / 100:g} %)" for share in rollout.table) or "no version"
     understudies = ", ".join(sorted(set(rollout.understudies.values()))) or "none"
     paused = "; rollouts are paused" if rollout.paused else ""
-    return f"epoch {rollout.epoch}: {shares}; understudy {understudies}{paused}; because: {standing.why(rollout)}"
+    return f"epoch {rollout.epoch}: {shares}; understudy {understudies}{paused}; because: {why(rollout, ledger)}"
+
+
+def why(rollout: Rollout, ledger: PipelineLedger) -> str:
+    """What led to an epoch: who asked for it and when, where a command did."""
+    asked = ledger.commands.named_by(rollout)
+    if asked is None:
+        return rollout.cause
+    note = f" ({asked.command.text})" if asked.command.text else ""
+    who, at = asked.command.by or "somebody", clock_time(asked.timestamp_ms)
+    return f"{rollout.cause.partition(' ')[0]} by {who} at {at}{note}"

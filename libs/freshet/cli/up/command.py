@@ -12,7 +12,7 @@ import typer
 
 from freshet.avro.schemas import Schema
 from freshet.cli.apply import apply_folder
-from freshet.cli.control import newest, read
+from freshet.cli.control import ledger_of
 from freshet.cli.output import (
     Bootstrap,
     CommandError,
@@ -27,7 +27,6 @@ from freshet.cli.output import (
 )
 from freshet.cli.up.merged_log import MergedLog, sentence
 from freshet.cli.up.services import REGISTRY, Planned, Services, plan
-from freshet.contracts.messages import Rollout
 from freshet.contracts.topics import TopicNames
 from freshet.lab import broker
 from freshet.lab.endpoint import free_port
@@ -200,8 +199,7 @@ def _ready(connection: Connection, pipelines: Sequence[str], planned: Sequence[P
     """What a person can do now, with the commands to type."""
     served = set[str]()
     with suppress(Exception):  # a broker's hiccup must not end what runs
-        rollouts = newest(read(connection.bus(), "rollouts"), Rollout).values()
-        served = {at.message.pipeline for at in rollouts if at.message.phase == "live" and at.message.table}
+        served = {one.name for one in ledger_of(connection.bus(), "rollouts") if one.epochs.serving}
     lines = [""]
     for name in pipelines:
         names = connection.names(name)
