@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from freshet.cli.verify.evidence import Evidence
-from support.evidence import NEW, OLD, answered_by, claim, cutover, rollout, row_of
+from support.evidence import NEW, OLD, answered_by, claim, cutover, ledger, rollout, row_of
 from support.inference import manifest
 
 _EPOCHS: Final = "each answer's epoch is what the cut-overs say"
@@ -53,8 +53,8 @@ def _cutover_replaced(evidence: Evidence) -> None:
 
 def _epoch_that_never_went_live(evidence: Evidence) -> None:
     """An aborted epoch explains nothing."""
-    first, second = evidence.history.rollouts
-    evidence.history.rollouts = [first, second.model_copy(update={"phase": "aborted"})]
+    aborted = rollout(2, NEW, understudy=OLD).model_copy(update={"phase": "aborted"})
+    evidence.history.ledger = ledger(rollout(1, OLD), aborted)
 
 
 def _champion_at_the_fallback(evidence: Evidence) -> None:
@@ -86,20 +86,20 @@ def _two_cutovers_at_one_offset(evidence: Evidence) -> None:
 
 def _two_contents(evidence: Evidence) -> None:
     """Two registries issued epoch 2; the answers agree with the later."""
-    first, second = evidence.history.rollouts
-    evidence.history.rollouts = [first, rollout(2, OLD), second]
+    evidence.history.ledger = ledger(rollout(1, OLD), rollout(2, OLD), rollout(2, NEW, understudy=OLD))
 
 
 def _live_and_aborted(evidence: Evidence) -> None:
     """The answers agree with the live one."""
-    first, second = evidence.history.rollouts
-    evidence.history.rollouts = [first, second, second.model_copy(update={"phase": "aborted"})]
+    live = rollout(2, NEW, understudy=OLD)
+    evidence.history.ledger = ledger(rollout(1, OLD), live, live.model_copy(update={"phase": "aborted"}))
 
 
 def _two_artifacts(evidence: Evidence) -> None:
     """Two registries numbered two models alike."""
-    digests = [manifest(made_from).digest for made_from in (OLD, "another")]
-    evidence.history.artifacts = {**evidence.history.artifacts, OLD: digests}
+    artifacts = ((OLD, OLD), (OLD, "another"), (NEW, NEW))
+    epochs = (rollout(1, OLD), rollout(2, NEW, understudy=OLD))
+    evidence.history.ledger = ledger(*epochs, artifacts=artifacts)
 
 
 def _epoch_never_issued(evidence: Evidence) -> None:

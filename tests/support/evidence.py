@@ -1,6 +1,6 @@
 """What a small pipeline leaves on its topics when all went well: the ground in which tests plant breaches."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -18,9 +18,11 @@ from freshet.cli.verify.evidence import (
 )
 from freshet.cli.verify.places import hashed, identity, offsets_of, partitions_of
 from freshet.contracts.arrays import Ints
+from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Cutover, Rollout, Share
 from freshet.contracts.position import Position
-from support.inference import manifest
+from freshet.ledger.ledger import PipelineLedger
+from support.inference import model
 
 OLD, NEW = "1.0.0", "2.0.0"
 
@@ -77,6 +79,15 @@ def rollout(epoch: int, version: str, understudy: str = "") -> Rollout:
     )
 
 
+def ledger(*rollouts: Rollout, artifacts: Sequence[tuple[str, str]] = ((OLD, OLD), (NEW, NEW))) -> PipelineLedger:
+    """What the topics say after these epochs and artifacts, each a version and what its bytes are made from."""
+    told = PipelineLedger("p")
+    models = [model(version, ["feature_1"], digest_of) for version, digest_of in artifacts]
+    for message in (*(one.model_copy(update={"pipeline": "p"}) for one in models), *rollouts):
+        told.fold(Fact("", "", message))
+    return told
+
+
 def good() -> Evidence:
     """Twelve events, eleven vectors, ten predictions, three labels; every record ends as an answer or a dead letter.
 
@@ -122,10 +133,7 @@ def good() -> Evidence:
         },
         history=History(
             cutovers=cutovers,
-            rollouts=[rollout(1, OLD), rollout(2, NEW, understudy=OLD)],
-            manifests={version: manifest(version, ["feature_1"], CLASSES) for version in versions},
-            artifacts={version: [manifest(version).digest] for version in versions},
-            chunk_offsets=dict.fromkeys(versions, ()),
+            ledger=ledger(rollout(1, OLD), rollout(2, NEW, understudy=OLD)),
             feature_names=("feature_1",),
             first_specs=dict.fromkeys(versions, 1),
         ),

@@ -60,7 +60,8 @@ def write(evidence: Evidence, bus: Bus, names: TopicNames) -> None:
         here = cut.model_copy(update={"pipeline": names.pipeline, "topic_id": topic_id})
         key = f"{here.pipeline}/{here.lane}/{topic_id}/{here.partition}/{here.first_offset}"
         producer.send(Send("cutovers", [key.encode()], [encode(here)]))
-    for rollout in evidence.history.rollouts:
+    epochs, versions = evidence.history.ledger.epochs, evidence.history.ledger.versions
+    for rollout in (each for epoch in epochs.records for each in epochs.told(epoch)):
         here_too = rollout.model_copy(update={"pipeline": names.pipeline})
         producer.send(Send("rollouts", [f"{names.pipeline}/{rollout.epoch}".encode()], [encode(here_too)]))
     features = [f"feature_{number}" for number in range(1, max(evidence.history.first_specs.values(), default=0) + 1)]
@@ -68,7 +69,7 @@ def write(evidence: Evidence, bus: Bus, names: TopicNames) -> None:
         record = specification(features[:number], number).model_copy(update={"pipeline": names.pipeline})
         producer.send(Send("pipelines", [f"{names.pipeline}/{number}".encode()], [encode(record)]))
     for version, first in evidence.history.first_specs.items():
-        for digest_of in (version, "another")[: len(evidence.history.artifacts[version])]:
+        for digest_of in (version, "another")[: len(versions.told(version))]:
             named = model(version, features[:first], digest_of)
             admitted = named.model_copy(update={"pipeline": names.pipeline})
             producer.send(Send("models", [f"{names.pipeline}/{version}".encode()], [encode(admitted)]))

@@ -44,7 +44,7 @@ def test_a_deleted_life_explains_nothing() -> None:
     for role, key, message in zip(roles, keys, new, strict=True):
         tell(role, key, message)
     found = read_history(bus, PIPELINE, "now")
-    assert found.artifacts == {"1.0.0": [model("1.0.0", digest_of="new").manifest.digest]}
-    assert found.rollouts == [rollout(1, ())]
+    assert found.ledger.versions.told("1.0.0") == [model("1.0.0", digest_of="new")]
+    assert found.ledger.epochs.told(1) == [rollout(1, ())]
     assert (len(found.cutovers), found.earlier_cutovers) == (1, 0)
     assert found.feature_names == ("hour",)

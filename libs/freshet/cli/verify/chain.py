@@ -8,13 +8,13 @@ from freshet.cli.verify.evidence import Predictions, Vectors
 from freshet.cli.verify.findings import Finding, finding
 from freshet.cli.verify.places import hashed, partitions_of
 from freshet.contracts.arrays import Ints
-from freshet.contracts.messages import Manifest
+from freshet.contracts.messages import ModelVersion
 
 UNSAID_TOPIC = hashed(bytes(16))
 """Written by a release that did not say which topic it means."""
 
 
-def chain(predictions: Predictions, vectors: Vectors, manifests: Mapping[str, Manifest]) -> Iterator[Finding]:
+def chain(predictions: Predictions, vectors: Vectors, models: Mapping[str, ModelVersion]) -> Iterator[Finding]:
     """Compare predictions with the vectors that are still there; what they say of themselves, for all.
 
     The predictions are those of the present life of the features topic.
@@ -32,7 +32,7 @@ def chain(predictions: Predictions, vectors: Vectors, manifests: Mapping[str, Ma
     )
     wrong = partitions_of(predictions.ids) != partitions_of(predictions.inputs)
     yield finding("P1", "predictions lie on their features' partition", len(wrong), predictions.ids[wrong])
-    yield _labels(predictions, manifests)
+    yield _labels(predictions, models)
 
 
 def read_vectors(predictions: Predictions, vectors: Vectors) -> tuple[Ints, Ints]:
@@ -45,15 +45,15 @@ def read_vectors(predictions: Predictions, vectors: Vectors) -> tuple[Ints, Ints
     return rows, by_id[at[rows]]
 
 
-def _labels(predictions: Predictions, manifests: Mapping[str, Manifest]) -> Finding:
+def _labels(predictions: Predictions, models: Mapping[str, ModelVersion]) -> Finding:
     """The label is the class of the highest score, the first of equals, and there is a score for each class."""
     wrong = np.zeros(len(predictions.ids), dtype=bool)
     looked_at = 0
     for code, name in enumerate(predictions.names):
-        if name not in manifests:
+        if name not in models:
             continue
         rows = np.flatnonzero(predictions.versions == code)
-        classes = manifests[name].classes
+        classes = models[name].manifest.classes
         names = np.array([hashed(text) for text in classes] or [hashed("")], dtype=np.int64)
         highest = predictions.highest[rows]
         fits = predictions.widths[rows] == len(names)

@@ -9,8 +9,9 @@ import numpy as np
 
 from freshet.cli.verify.places import NOTHING, looked_up, offsets_of, partitions_of
 from freshet.contracts.arrays import Bools, Ints
-from freshet.contracts.messages import Cutover, Manifest, Rollout
+from freshet.contracts.messages import Cutover
 from freshet.contracts.position import Position
+from freshet.ledger.ledger import PipelineLedger
 
 EMPTIED: Final = 2**62
 """Stands for the time of the first record of a partition of which retention has left none."""
@@ -140,18 +141,12 @@ class Output:
 class History:
     """What the control topics say about one pipeline."""
 
+    ledger: PipelineLedger = field(default_factory=lambda: PipelineLedger(""))
+    """What the topics say, and where they contradict themselves."""
     cutovers: Sequence[Cutover] = ()
     """All of the serving lane and the present life of the features topic; two under one key are a breach."""
     earlier_cutovers: int = 0
     """Those of earlier lives of the features topic."""
-    rollouts: Sequence[Rollout] = ()
-    """All records there still are, in the order written, several to an epoch."""
-    manifests: Mapping[str, Manifest] = field(default_factory=dict)
-    """By version; the first that was given to it, as inference takes it."""
-    chunk_offsets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """By version: a hint where its bytes are."""
-    artifacts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """By version: the digests that were ever given to it."""
     feature_names: Sequence[str] = ()
     """All features of the newest specification."""
     first_specs: Mapping[str, int] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import numpy as np
 
 from freshet.cli.verify.answered import Exit, Gone, Stage
 from freshet.cli.verify.chain import chain
-from freshet.cli.verify.epochs import epochs
+from freshet.cli.verify.contradictions import contradictions
 from freshet.cli.verify.evidence import EMPTIED, Answers, Evidence, Inputs, Letters, Life, Output
 from freshet.cli.verify.findings import Finding, Judgement, Unjudged, finding, listed
 from freshet.cli.verify.order import order, scattered, scattered_warning
@@ -34,10 +34,10 @@ def judge(evidence: Evidence, recomputed: Finding | None = None, left_out: Seque
     features = events.of_present(evidence.features)
     findings = [one for stage in stages for one in stage.findings()]
     findings += [order(features), order(predictions)]
-    findings += chain(predictions, evidence.features, evidence.history.manifests)
+    findings += chain(predictions, evidence.features, evidence.history.ledger.versions.records)
     findings += _bytes(evidence)
     findings += positions(evidence, predictions)
-    findings += epochs(evidence.history)
+    findings += contradictions(evidence.history)
     findings += [recomputed] if recomputed is not None else []
     return Judgement(
         tuple(findings),

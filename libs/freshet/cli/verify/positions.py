@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
-from freshet.cli.verify.answering import UNKNOWN_SPEC, Answering
 from freshet.cli.verify.chain import read_vectors
-from freshet.cli.verify.evidence import Evidence, Inputs, Predictions, position
+from freshet.cli.verify.evidence import Evidence, History, Inputs, Predictions, position
 from freshet.cli.verify.findings import Finding, finding, listed
 from freshet.cli.verify.places import codes, offsets_of, partitions_of
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Cutover
 from freshet.contracts.position import Position
+from freshet.ledger.epochs import answerers
 
+_UNKNOWN_SPEC: Final = -1
+"""Specification of a feature vector that is not there any more."""
 _Cutovers = Mapping[int, Sequence[Cutover]]
 """By partition, in the order of their first offsets."""
 
@@ -53,8 +56,7 @@ def _explained(predictions: Predictions, by_partition: _Cutovers) -> Finding:
 
 def _versions(evidence: Evidence, predictions: Predictions) -> Finding:
     """Asks once for each combination of position, specification and version that occurs."""
-    answering = Answering(evidence.history.rollouts, evidence.history.first_specs)
-    specs = np.full(len(predictions.ids), UNKNOWN_SPEC, dtype=np.int64)
+    specs = np.full(len(predictions.ids), _UNKNOWN_SPEC, dtype=np.int64)
     rows, vectors = read_vectors(predictions, evidence.features)
     specs[rows] = evidence.features.spec_versions[vectors]
     kinds = codes(predictions.epochs, predictions.fallbacks, specs, predictions.versions)
@@ -63,12 +65,29 @@ def _versions(evidence: Evidence, predictions: Predictions) -> Finding:
         kind
         for kind, row in enumerate(firsts.tolist())
         if predictions.names[predictions.versions[row]]
-        not in answering.permitted(
-            Position(int(predictions.epochs[row]), int(predictions.fallbacks[row])), int(specs[row])
+        not in permitted(
+            evidence.history, Position(int(predictions.epochs[row]), int(predictions.fallbacks[row])), int(specs[row])
         )
     ]
     broken = predictions.ids[np.isin(kinds, wrong)]
     return finding("P2", "each answer's version is what its epoch names", len(predictions.ids), broken)
+
+
+def permitted(history: History, position: Position, spec_version: int) -> set[str]:
+    """The versions that may answer a vector of this specification there: one for each entry of the epoch's table.
+
+    The first that can read the vector, of the version that is named there and, before the fallback, its understudy; a
+    vector that none of them can read must be a dead letter. Of _UNKNOWN_SPEC, all that may for some specification. Only
+    an epoch that went live explains an answer.
+    """
+    lives = [rollout for rollout in history.ledger.epochs.told(position.epoch) if rollout.phase == "live"]
+    found: set[str] = set()
+    for answerer in answerers(lives[-1], position.fallback) if lives else ():
+        ladder = {version: history.first_specs.get(version, 0) for version in (answerer.version, answerer.spare)}
+        ladder.pop("", None)
+        for asked in ladder.values() if spec_version == _UNKNOWN_SPEC else [spec_version]:
+            found.update([version for version, needed in ladder.items() if needed <= asked][:1])
+    return found
 
 
 def _committed(features_read: Inputs, by_partition: _Cutovers) -> Finding:

@@ -88,15 +88,15 @@ def recompute(bus: Bus, evidence: Evidence, count: int, seed: int = 0) -> Recomp
 
 def _gaps(bus: Bus, history: History, version: str, values: Ragged, published: Ragged) -> Floats:
     """How far each published row of scores is from what the version answers; infinite where it cannot have answered."""
-    manifest = history.manifests.get(version)
-    if manifest is None:
+    model = history.ledger.versions.records.get(version)
+    if model is None:
         raise ModelError("manifest_missing", f"no record of {version} is on the models topic.")
-    space = FeatureSpace(history.feature_names)
+    space, manifest = FeatureSpace(history.feature_names), model.manifest
     gaps = np.full(len(values), np.inf)
     if not space.knows(manifest):
         return gaps
     selected = space.select(values, manifest)
-    scores = _scores(bus, manifest, history.chunk_offsets[version], selected.matrix)
+    scores = _scores(bus, manifest, model.chunk_offsets, selected.matrix)
     own = published.take(selected.rows)
     alike = np.flatnonzero(own.lengths == scores.shape[1])
     gaps[selected.rows[alike]] = row_gaps(scores[alike], own.take(alike).matrix(scores.shape[1]))
