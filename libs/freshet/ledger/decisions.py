@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from freshet.contracts.messages import Command, Decision, Rollout
-from freshet.ledger.lives import COMMAND, UNKNOWN
+from freshet.ledger.life_tables import COMMAND, UNKNOWN
 
 _ASKED: Final = "asked"
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from freshet.contracts.messages import Rollout
 from freshet.contracts.position import Position
-from freshet.ledger.lives import EPOCH, UNKNOWN
+from freshet.ledger.life_tables import EPOCH, UNKNOWN
 
 _ROLLBACK: Final = "rollback "
 _PROMOTE: Final = "promote "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from freshet.contracts.messages import Manifest, ModelState, ModelVersion
-from freshet.ledger.lives import VERSION
+from freshet.ledger.life_tables import VERSION
 from freshet.ledger.manifest_id import manifest_id
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from freshet.contracts.messages import WorkerState
-from freshet.ledger.lives import UNKNOWN, WORKER
+from freshet.ledger.life_tables import UNKNOWN, WORKER
 
 MISSED_BEATS: Final = 3
 """A worker counts as silent once its newest beat is older than so many of its intervals."""

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from freshet.ledger.lives import UNKNOWN, VERSION
+from freshet.ledger.life_tables import UNKNOWN, VERSION
 from support.registry import Judgement, World, candidate, served, worker
 
 ASKED = candidate("b")

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from freshet.avro.control import encode
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Change, Decision, ModelVersion, Rollout, Verdict
-from freshet.ledger.lives import EPOCH, UNKNOWN, VERSION
+from freshet.ledger.life_tables import EPOCH, UNKNOWN, VERSION
 from freshet.registry.core import text
 
 _RECORD_BYTES: Final = 512 * 1024

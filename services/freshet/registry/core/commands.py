@@ -11,7 +11,7 @@ from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Action, Command, ModelVersion, Verdict
 from freshet.ledger.epochs import asked_by, promotion, rollback, understudy
 from freshet.ledger.ledger import PipelineLedger
-from freshet.ledger.lives import VERSION
+from freshet.ledger.life_tables import VERSION
 from freshet.ledger.versions import admission_order
 from freshet.registry.core import announce
 from freshet.registry.core.quarantine import reporters

@@ -9,7 +9,7 @@ import pytest
 from freshet.contracts.messages import Command, Decision, Verdict, WorkerState
 from freshet.ledger.decisions import Commands
 from freshet.ledger.epochs import Epochs
-from freshet.ledger.lives import COMMAND, EPOCH, LIVES, UNKNOWN, WORKER, ForbiddenMoveError, Life
+from freshet.ledger.life_tables import COMMAND, EPOCH, LIVES, UNKNOWN, WORKER, ForbiddenMoveError, Life
 from freshet.ledger.workers import Beat, BeatClock, Workers
 from support.inference import PIPELINE, rollout
 from support.registry import worker
