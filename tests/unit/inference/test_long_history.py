@@ -1,13 +1,9 @@
 """A pipeline that learns for years has many thousand epochs: what a worker does at a turn does not depend on them."""
 
-import sys
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
-
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Rollout
 from support.inference import Worker, model, rollout, specification
+from support.instructions import instructions
 
 
 def test_the_length_of_history_costs_nothing_at_any_turn() -> None:
@@ -18,7 +14,7 @@ def test_the_length_of_history_costs_nothing_at_any_turn() -> None:
     short, long = _experienced(30), _experienced(300)
     for phase in ("prepare", "live"):
         costs = [
-            _instructions(lambda: _turn(worker, rollout(301, "v1", phase=phase, understudy="v2")))  # noqa: B023
+            instructions(lambda: _turn(worker, rollout(301, "v1", phase=phase, understudy="v2")))  # noqa: B023
             for worker in (short, long)
         ]
         assert costs[1] < costs[0] * 1.2
@@ -38,22 +34,3 @@ def _experienced(epochs: int) -> Worker:
 def _turn(worker: Worker, record: Rollout) -> None:
     worker.logic.fold(Fact("", "", record))
     worker.tick()
-
-
-def _instructions(work: Callable[[], object]) -> int:
-    """How many bytecode instructions this work takes: a measure of cost that no busy machine disturbs."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes = True
-        count += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count

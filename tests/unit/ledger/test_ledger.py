@@ -5,7 +5,7 @@ import random
 import pytest
 
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Cutover, Message, ModelVersion, Rollout
+from freshet.contracts.messages import Change, Cutover, Message, ModelVersion, Rollout
 from freshet.contracts.position import Position
 from freshet.ledger.ledger import Ledger, PipelineLedger
 from support.inference import PIPELINE, manifest, model, rollout, specification
@@ -121,6 +121,15 @@ def test_a_contradiction_changes_who_served_before() -> None:
     assert list(ledger.served_before("v3")) == ["v2", "v1"]
     ledger.fold(Fact("rollouts", "", rollout(2, "v2", phase="aborted")))
     assert list(ledger.served_before("v3")) == ["v1"]
+
+
+def test_of_two_records_of_a_version_the_one_with_more_history_is_the_newer() -> None:
+    """An older record that is read again does not bring back its state."""
+    older = model("v1")
+    newer = older.model_copy(update={"state": "quarantined", "history": (Change(at_ms=1, what="failed"),)})
+    ledger = folded(older, newer, older)
+    assert ledger.versions.records["v1"] == newer
+    assert (ledger.versions.quarantined, ledger.revoked()) == ({"v1"}, {manifest("v1").digest})
 
 
 def test_versions_are_in_the_order_of_their_numbers() -> None:
