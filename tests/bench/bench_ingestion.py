@@ -11,6 +11,7 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import PipelineRecord
 from freshet.ingestion.core.logic import IngestionLogic
+from freshet.operate.event_values import json_values
 from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
 
 ROWS, REPEATS = 5000, 60
@@ -37,16 +38,15 @@ target: {{classes: [legit, fraud]}}
 """
 
 
-def values(rows: int) -> list[bytes]:
-    """Framed events as a producer writes them."""
+def columns(rows: int) -> dict[str, Column]:
+    """Events of random cards."""
     draw = np.random.default_rng(1)
-    columns: dict[str, Column] = {
+    return {
         "event_id": Strings.from_list([f"event-{row:09d}" for row in range(rows)]),
         "card": Strings.from_list([f"card-{number}" for number in draw.integers(0, 10_000, rows)]),
         "at": np.full(rows, NOW_MS),
         **{name: draw.normal(size=rows) for name in NUMBERS},
     }
-    return Encoder(SCHEMA, event_schema_id(SCHEMA)).encode(columns)
 
 
 def fresh_batches(framed: list[bytes]) -> list[Batch]:
@@ -56,20 +56,36 @@ def fresh_batches(framed: list[bytes]) -> list[Batch]:
     return [Batch("events", records) for _ in range(REPEATS)]
 
 
-def main() -> None:
-    """Print µs per event, for the whole and for making the columns that every logic pays for."""
+def serving(decoder: str) -> IngestionLogic:
+    """Ingestion with that decoder, ready."""
     logic = IngestionLogic("bench", "ingestion/bench/0")
     record = PipelineRecord(
-        pipeline="bench", number=1, spec=SPEC, event_schema=json.dumps(SCHEMA), event_schema_id=event_schema_id(SCHEMA)
+        pipeline="bench",
+        number=1,
+        spec=f"{SPEC}decoder: {decoder}\n",
+        event_schema=json.dumps(SCHEMA),
+        event_schema_id=event_schema_id(SCHEMA),
     )
     logic.fold(Fact("pipelines", "bench", record))
-    for rows in (50, 500, ROWS):
-        framed = values(rows)
-        whole = us_per_event(logic.on_batch, fresh_batches(framed))
-        columns = us_per_event(
-            lambda batch: (batch.values, batch.partitions, batch.offsets, batch.timestamps_ms), fresh_batches(framed)
-        )
-        print(f"{rows:5d} rows, 8 numbers: {whole:.2f} µs per event, of which {columns:.2f} to take records apart")  # noqa: T201
+    return logic
+
+
+def main() -> None:
+    """Print µs per event, for the whole and for making the columns that every logic pays for."""
+    encoders = {"avro": Encoder(SCHEMA, event_schema_id(SCHEMA)).encode, "json": json_values}
+    for decoder, encode in encoders.items():
+        logic = serving(decoder)
+        for rows in (50, 500, ROWS):
+            batches = fresh_batches(encode(columns(rows)))
+            apart = us_per_event(
+                lambda batch: (batch.values, batch.partitions, batch.offsets, batch.timestamps_ms),
+                fresh_batches([b""] * rows),
+            )
+            whole = us_per_event(logic.on_batch, batches)
+            print(  # noqa: T201
+                f"{decoder}, {rows:5d} rows, 8 numbers: {whole:.2f} µs per event, of which {apart:.2f} to take records "
+                "apart"
+            )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from freshet.avro.fast import FastReader
 from freshet.avro.frame import HEADER_BYTES, Joined, byte_lengths
 from freshet.avro.nodes import NO_DEFAULT, Node, wire_schema
 from freshet.avro.parsing import parse
-from freshet.avro.plan import Plan, column_of, plan_of
+from freshet.avro.plan import columns_of, plan_of
 from freshet.avro.reasons import BadRow, DecodeReason, Refused
 from freshet.avro.referee import Referee
 from freshet.contracts.arrays import Ints
@@ -115,12 +115,12 @@ class Decoder:
                     accepted.append(row)
                 except Refused as refused:
                     bad.append(BadRow(row, refused.reason, refused.detail))
-            yield np.array(accepted, np.int64), _columns(self._plan, records)
+            yield np.array(accepted, np.int64), columns_of(self._plan, records)
 
     def _decoded(self, parts: Sequence[tuple[Ints, dict[str, Column]]], bad: list[BadRow]) -> Decoded:
         """The parts as one, rows in the order of the input."""
         if not parts:
-            parts = [(np.empty(0, np.int64), _columns(self._plan, []))]
+            parts = [(np.empty(0, np.int64), columns_of(self._plan, []))]
         good, columns = parts[0]
         if len(parts) > 1:
             good = np.concatenate([rows for rows, _ in parts])
@@ -153,7 +153,7 @@ def _projection(writer: Node, reader: Node) -> Projection | None:
         if field.name in added and field.aliases:
             return None
     plan = plan_of(reader)
-    constants = _columns(tuple(leaf for leaf in plan if leaf.path[0] in added), [added])
+    constants = columns_of(tuple(leaf for leaf in plan if leaf.path[0] in added), [added])
 
     def project(columns: dict[str, Column], n: int) -> dict[str, Column]:
         known, first = columns | constants, np.zeros(n, np.int64)
@@ -162,14 +162,3 @@ def _projection(writer: Node, reader: Node) -> Projection | None:
         }
 
     return project
-
-
-def _columns(plan: Plan, records: Sequence[dict[str, Any]]) -> dict[str, Column]:
-    """Columns of the records that fastavro reads."""
-    columns = {}
-    for leaf in plan:
-        values: list[Any] = list(records)
-        for name in leaf.path:
-            values = [value[name] for value in values]
-        columns[leaf.name] = column_of(leaf, values)
-    return columns

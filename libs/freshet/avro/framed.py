@@ -76,7 +76,7 @@ class FramedReader:
             part = self._of_one(schema_id, [values[row] for row in rows.tolist()])
             refused += [bad._replace(row=int(rows[bad.row])) for bad in part.refused]
             parts.append(Rows(rows[part.at], part.columns, []))
-        at, columns = _joined(parts)
+        at, columns = joined_rows(parts)
         return Rows(at, columns, refused, ids[at])
 
     def _of_one(self, schema_id: int, values: Sequence[bytes | None], joined: Joined | None = None) -> Rows:
@@ -113,7 +113,8 @@ class FramedReader:
         return RefusedRow(row, UNKNOWN, why, schema_id)
 
 
-def _joined(parts: list[Rows]) -> tuple[Ints, Columns]:
+def joined_rows(parts: Sequence[Rows]) -> tuple[Ints, Columns]:
+    """The good rows of several parts as one, in order: their places and columns. At least one part."""
     if len(parts) == 1:
         return parts[0].at, parts[0].columns
     at = np.concatenate([part.at for part in parts])

@@ -23,8 +23,9 @@ class Node:
     """One type. `smallest` is the length in bytes of its shortest encoding, `parts` how many types it is made of,
     itself included and each counted wherever it is used.
 
-    Logical types are dropped: every value is its underlying integer, bytes or text. `attributes` are a named type's
-    aliases and an enum's default, which only schema resolution needs.
+    Every value is its underlying integer, bytes or text: `logical`, the name of its logical type, only says what it
+    means, and a decimal's says its digits too, as in `decimal(9, 2)`. `attributes` are a named type's aliases and an
+    enum's default, which only schema resolution needs.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Node:
     item: "Node | None" = None
     symbols: tuple[str, ...] = ()
     size: int = 0
+    logical: str = ""
     attributes: tuple[tuple[str, Any], ...] = ()
 
 
@@ -48,7 +50,7 @@ def fastavro_schema(node: Node) -> Any:
 
 
 def wire_schema(node: Node, seen: set[str] | None = None) -> Any:
-    """The tree as a plain Avro schema again, each named type defined where it comes first."""
+    """The tree as an Avro schema without logical types, each named type defined where it comes first."""
     seen = set() if seen is None else seen
     if node.kind == "union":
         return [wire_schema(branch, seen) for branch in node.branches]

@@ -96,11 +96,11 @@ class _Reader:
             return self._items(schema, path, namespace, depth)
         if kind in ("record", "enum", "fixed"):
             return self._definition(schema, path, namespace, depth)
+        if kind in _PRIMITIVES:
+            return Node(kind, _SMALLEST[kind], logical=_logical(schema))
         return self._reference(kind, path, namespace)
 
     def _reference(self, name: str, path: str, namespace: str) -> Node:
-        if name in _PRIMITIVES:
-            return Node(name, _SMALLEST[name])
         full = name if "." in name or not namespace else f"{namespace}.{name}"
         if full not in self._named:
             return self.problem(path, f"{name!r} is not a type of Avro, nor one defined before it is used")
@@ -173,7 +173,13 @@ class _Reader:
         size = schema.get("size")
         if type(size) is not int or not 0 < size <= MAX_FIXED_BYTES:
             return self.problem(path, f"a fixed of {size!r} bytes is outside 1 to {MAX_FIXED_BYTES}")
-        return Node("fixed", size, name=full, size=size, attributes=_attributes(schema, "aliases"))
+        attributes = _attributes(schema, "aliases")
+        return Node("fixed", size, name=full, size=size, logical=_logical(schema), attributes=attributes)
+
+
+def _logical(schema: Mapping[str, Any]) -> str:
+    name = str(schema.get("logicalType", ""))
+    return name if name != "decimal" else f"decimal({schema.get('precision')}, {schema.get('scale', 0)})"
 
 
 def _attributes(schema: Mapping[str, Any], *keys: str) -> tuple[tuple[str, Any], ...]:

@@ -1,6 +1,6 @@
 """Which columns a schema has, and columns from Python values."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,17 @@ def column_of(leaf: Leaf, values: Sequence[Any]) -> Column:
     valid = np.array([value is not None for value in values], np.bool_)
     present = [value for value in values if value is not None]
     return with_nulls(_BUILDERS[leaf.node.kind](leaf.node, present), valid)
+
+
+def columns_of(plan: Plan, records: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
+    """All columns of records, as dicts of what `column_of` takes."""
+    columns = {}
+    for leaf in plan:
+        values: list[Any] = list(records)
+        for name in leaf.path:
+            values = [value[name] for value in values]
+        columns[leaf.name] = column_of(leaf, values)
+    return columns
 
 
 def nulls(n: int) -> Nullable:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from freshet.avro import Decoder, Objects
+from freshet.avro.json_values import json_reader
+from freshet.avro.parsing import parse
 from freshet.ingestion.core.decoders.json import JsonDecoder
-from freshet.ingestion.core.json_schema import json_reader
 from support.ingestion import NOW_MS, SPEC_TEXT, batch, dead, framed, loan, serving, written
 
 JSON_TEXT = SPEC_TEXT.replace("entity: applicant", "entity: applicant\ndecoder: json")
@@ -53,26 +55,39 @@ def test_unknown_fields_are_passed_over_where_the_pipeline_says_so() -> None:
 def test_a_branch_that_takes_a_value_unchanged_goes_first() -> None:
     """Reading other forms changes nothing for unions that had a place for the value as it is."""
     time = {"type": "long", "logicalType": "timestamp-millis"}
-    read = json_reader(
-        {
-            "type": "record",
-            "name": "E",
-            "fields": [
-                {"name": "number", "type": ["long", "double"]},
-                {"name": "text", "type": [time, "string"]},
-                {"name": "time", "type": ["null", time]},
-                {"name": "day", "type": {"type": "int", "logicalType": "date"}},
-            ],
-        }
-    )
-    assert read(
-        {"number": 3.0, "text": "2026-01-01T00:00:00Z", "time": "1970-01-01T00:00:01Z", "day": "1970-01-03"}
-    ) == {
-        "number": ("double", 3.0),
-        "text": ("string", "2026-01-01T00:00:00Z"),
-        "time": ("long", 1000),
-        "day": 2,
+    schema = {
+        "type": "record",
+        "name": "E",
+        "fields": [
+            {"name": "number", "type": ["long", "double"]},
+            {"name": "text", "type": [time, "string"]},
+            {"name": "time", "type": ["null", time]},
+            {"name": "day", "type": {"type": "int", "logicalType": "date"}},
+        ],
     }
+    written = {"number": 3.0, "text": "2026-01-01T00:00:00Z", "time": "1970-01-01T00:00:01Z", "day": "1970-01-03"}
+    read = json_reader(parse(schema))(written)
+    assert read == {"number": 3.0, "text": "2026-01-01T00:00:00Z", "time": 1000, "day": 2}
+    assert type(read["number"]) is float
+
+
+@pytest.mark.parametrize("number", [0.1, 1.0000000596046448, 3.4028234663852886e38, 1e-46])
+def test_a_float_that_is_no_column_has_32_bits_too(number: float) -> None:
+    """A wider union is read value by value: the number is the one that an Avro producer would have written."""
+    schema = {"type": "record", "name": "E", "fields": [{"name": "x", "type": ["null", "string", "float"]}]}
+    values = JsonDecoder({1: schema}, schema, max_bytes=999).read([json.dumps({"x": number}).encode()]).columns["x"]
+    from_avro = Decoder(schema).decode([framed({"x": number}, schema)]).columns["x"]
+    assert isinstance(values, Objects)
+    assert isinstance(from_avro, Objects)
+    assert values.values == from_avro.values
+
+
+def test_the_cap_is_on_the_bytes_of_the_event() -> None:
+    """An event of 61 bytes may hold ten doubles, which are 80 bytes to Avro: it is as large as it was sent."""
+    schema = {"type": "record", "name": "E", "fields": [{"name": name, "type": "double"} for name in "abcdefghij"]}
+    value = json.dumps(dict.fromkeys("abcdefghij", 0), separators=(",", ":")).encode()
+    rows = JsonDecoder({1: schema}, schema, max_bytes=len(value)).read([value])
+    assert (rows.at.tolist(), rows.refused) == ([0], [])
 
 
 def without(name: str) -> bytes:

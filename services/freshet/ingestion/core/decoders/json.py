@@ -2,25 +2,23 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from io import BytesIO
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 import numpy as np
-from fastavro import schemaless_writer
-from fastavro.schema import parse_schema
 
-from freshet.avro import Decoder
-from freshet.avro.framed import RefusedRow, Rows
+from freshet.avro.framed import RefusedRow, Rows, joined_rows
+from freshet.avro.json_values import Misfit, json_reader
+from freshet.avro.parsing import parse
+from freshet.avro.plan import columns_of, plan_of
 from freshet.avro.schemas import Schema
 from freshet.ingestion.core.decoder import EventDecoder
-from freshet.ingestion.core.json_schema import Misfit, json_reader
+
+_CHUNK_ROWS: Final = 1000
+"""Rows that become columns together, so that few Python objects live at a time."""
 
 
 class JsonDecoder(EventDecoder):
-    """Each event becomes Avro of the newest schema first, so that JSON and Avro producers get the same columns.
-
-    Costs Python time per event, several times that of `avro`.
-    """
+    """JSON and Avro producers get the same columns. Costs Python time per event, several times that of `avro`."""
 
     kind: ClassVar[str] = "json"
 
@@ -32,40 +30,41 @@ class JsonDecoder(EventDecoder):
         max_bytes: int,
         ignore_unknown: bool = False,
     ) -> None:
-        self._schema = parse_schema(dict(reader))
-        self._accept = json_reader(reader, ignore_unknown=ignore_unknown)
-        self._decoder = Decoder(reader, max_bytes=max_bytes)
+        record = parse(reader)
+        self._plan = plan_of(record)
+        self._accept = json_reader(record, ignore_unknown=ignore_unknown)
         self._max_bytes = max_bytes
 
     def read(self, values: Sequence[bytes | None]) -> Rows:
         """Decode at least one value; a row is refused as malformed where it differs from the schema in any way."""
-        bodies: list[bytes] = []
-        at: list[int] = []
         refused: list[RefusedRow] = []
-        for row, value in enumerate(values):
+        parts = [self._chunk(values, low, refused) for low in range(0, len(values), _CHUNK_ROWS)]
+        return Rows(*joined_rows(parts), refused)
+
+    def _chunk(self, values: Sequence[bytes | None], low: int, refused: list[RefusedRow]) -> Rows:
+        """What the rows from `low` on hold; those that cannot be read join `refused`."""
+        at, records = [], []
+        for row, value in enumerate(values[low : low + _CHUNK_ROWS], low):
             try:
-                bodies.append(self._as_avro(value))
+                records.append(self._record(value))
                 at.append(row)
             except Misfit as misfit:
                 refused.append(RefusedRow(row, misfit.reason, misfit.detail))
-        decoded = self._decoder.decode(bodies, offset=0)
-        refused += [RefusedRow(at[bad.row], f"input_{bad.reason}", bad.detail) for bad in decoded.bad]
-        return Rows(np.array(at, np.int64)[decoded.good], decoded.columns, refused)
+        return Rows(np.array(at, np.int64), columns_of(self._plan, records), [])
 
-    def _as_avro(self, value: bytes | None) -> bytes:
+    def _record(self, value: bytes | None) -> dict[str, Any]:
         if not value:
             raise Misfit("the value is null." if value is None else "the value has no bytes.", "input_empty")
         if len(value) > self._max_bytes:
             raise Misfit(f"{len(value)} bytes, but the cap is {self._max_bytes}.", "input_too_large")
         if value[0] == 0:
             raise Misfit(_framed(value), "input_framing")
-        body = BytesIO()
         # Accepting may stand deeper on the stack than parsing did, so both can find a value too deep.
         try:
-            schemaless_writer(body, self._schema, self._accept(_parsed(value)))
+            record: dict[str, Any] = self._accept(_parsed(value))
         except RecursionError:
             raise Misfit("it is nested deeper than this reader can follow.") from None
-        return body.getvalue()
+        return record
 
 
 def _framed(value: bytes) -> str:

@@ -2,21 +2,20 @@
 
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from struct import Struct
 from typing import Any, Final
 
-from fastavro.schema import expand_schema
-
-from freshet.avro.schemas import Schema
+from freshet.avro.nodes import NO_DEFAULT, Node
 
 Accept = Callable[[Any], Any]
-"""Takes a parsed JSON value, returns what fastavro writes for it; raises Misfit."""
+"""Takes a parsed JSON value, returns the one that Avro has for it, as its decoder would; raises Misfit."""
 
-_FLOAT_MAX: Final = 3.4028234663852886e38
+_FLOAT: Final = Struct("<f")
 _INTEGERS: Final = {"int": 1 << 31, "long": 1 << 63}
-_LARGEST: Final = {"float": _FLOAT_MAX, "double": math.inf}
+_LARGEST: Final = {"float": 3.4028234663852886e38, "double": math.inf}
 _ABSENT: Final = object()
 _EXACT_MAX: Final = 1 << 53
 """Floats from here on skip whole numbers: which one a producer meant is no longer known."""
@@ -58,31 +57,24 @@ class Tolerance:
 _EXACT: Final = Tolerance(other_forms=False)
 
 
-def json_reader(schema: Schema, *, ignore_unknown: bool = False) -> Accept:
-    """What reads one JSON value of this schema, with missing fields filled from their defaults.
+def json_reader(schema: Node, *, ignore_unknown: bool = False) -> Accept:
+    """What reads one JSON value of this type, with missing fields filled from their defaults.
 
     Timestamps are whole numbers or ISO 8601 with an offset, whole numbers may be written `3.0`, bytes are text with a
     character per byte. A value of a union is written as it is; a branch that takes it unchanged goes before others.
     """
-    return _accept(expand_schema(dict(schema)), Tolerance(ignore_unknown))
+    return _accept(schema, Tolerance(ignore_unknown))
 
 
-def _accept(schema: Any, tolerance: Tolerance) -> Accept:
-    if isinstance(schema, list):
-        return _union(schema, tolerance)
-    if isinstance(schema, str):
-        schema = {"type": schema}
-    kind = schema["type"]
-    if not isinstance(kind, str):
-        return _accept(kind, tolerance)
-    return _BUILDERS[kind](schema, tolerance)
+def _accept(node: Node, tolerance: Tolerance) -> Accept:
+    return _BUILDERS[node.kind](node, tolerance)
 
 
 def _must(what: str, value: Any) -> Misfit:
     return Misfit(f"must be {what}, not {_BRIEFLY.repr(value)}.")
 
 
-def _null(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: ARG001
+def _null(node: Node, tolerance: Tolerance) -> Accept:  # noqa: ARG001
     def accept(value: Any) -> None:
         if value is not None:
             raise _must("null", value)
@@ -90,7 +82,7 @@ def _null(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: A
     return accept
 
 
-def _boolean(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: ARG001
+def _boolean(node: Node, tolerance: Tolerance) -> Accept:  # noqa: ARG001
     def accept(value: Any) -> bool:
         if value is True or value is False:
             return bool(value)
@@ -99,9 +91,9 @@ def _boolean(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa
     return accept
 
 
-def _integer(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
-    limit = _INTEGERS[schema["type"]]
-    logical = schema.get("logicalType") if tolerance.other_forms else None
+def _integer(node: Node, tolerance: Tolerance) -> Accept:
+    limit = _INTEGERS[node.kind]
+    logical = node.logical if tolerance.other_forms else ""
     from_text = _date if logical == "date" else _moment(_TICKS[logical]) if logical in _TICKS else None
 
     def accept(value: Any) -> int:
@@ -139,8 +131,8 @@ def _date(text: str) -> int:
         raise _must("a date such as 2026-05-01, or days since 1970", text) from None
 
 
-def _number(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: ARG001
-    largest = _LARGEST[schema["type"]]
+def _number(node: Node, tolerance: Tolerance) -> Accept:  # noqa: ARG001
+    largest = _LARGEST[node.kind]
 
     def accept(value: Any) -> float:
         if type(value) is float or type(value) is int:
@@ -149,15 +141,14 @@ def _number(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa:
             except OverflowError:
                 number = math.inf
             if math.isfinite(number) and abs(number) <= largest:
-                return number
-        raise _must(f"a number within the range of {schema['type']}", value)
+                return number if node.kind == "double" else _FLOAT.unpack(_FLOAT.pack(number))[0]
+        raise _must(f"a number within the range of {node.kind}", value)
 
     return accept
 
 
-def _text(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: ARG001
-    encoding = "utf-8" if schema["type"] == "string" else "latin-1"
-    size = schema.get("size")
+def _text(node: Node, tolerance: Tolerance) -> Accept:  # noqa: ARG001
+    encoding = "utf-8" if node.kind == "string" else "latin-1"
 
     def accept(value: Any) -> str | bytes:
         if type(value) is not str:
@@ -166,28 +157,26 @@ def _text(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: A
             encoded = value.encode(encoding)
         except UnicodeEncodeError as error:
             raise _must(f"text that {encoding} can hold", value) from error
-        if size is not None and len(encoded) != size:
-            raise _must(f"{size} bytes", value)
+        if node.kind == "fixed" and len(encoded) != node.size:
+            raise _must(f"{node.size} bytes", value)
         return value if encoding == "utf-8" else encoded
 
     return accept
 
 
-def _enum(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:  # noqa: ARG001
-    symbols = frozenset(schema["symbols"])
+def _enum(node: Node, tolerance: Tolerance) -> Accept:  # noqa: ARG001
+    symbols = frozenset(node.symbols)
 
     def accept(value: Any) -> str:
         if type(value) is str and value in symbols:
             return value
-        raise _must(f"one of {', '.join(schema['symbols'])}", value)
+        raise _must(f"one of {', '.join(node.symbols)}", value)
 
     return accept
 
 
-def _record(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
-    fields = [
-        (field["name"], _accept(field["type"], tolerance), field.get("default", _ABSENT)) for field in schema["fields"]
-    ]
+def _record(node: Node, tolerance: Tolerance) -> Accept:
+    fields = [(field.name, _accept(field.type, tolerance), field.default) for field in node.fields]
     names = frozenset(name for name, _, _ in fields)
 
     def accept(value: Any) -> dict[str, Any]:
@@ -196,15 +185,13 @@ def _record(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
         result = {}
         for name, accept_field, default in fields:
             given = value.get(name, _ABSENT)
-            if given is _ABSENT:
-                if default is _ABSENT:
-                    raise Misfit(f"key {name!r} is missing.")
-                given = default
-            result[name] = _within(name, accept_field, given)
+            if given is _ABSENT and default is NO_DEFAULT:
+                raise Misfit(f"key {name!r} is missing.")
+            result[name] = default if given is _ABSENT else _within(name, accept_field, given)
         if not tolerance.unknown_fields and not names.issuperset(value):
             strange = next(key for key in value if key not in names)
             raise Misfit(
-                f"key {strange!r:.60} is not a field of {schema['name']}. Add it to event.avsc, or set "
+                f"key {strange!r:.60} is not a field of {node.name}. Add it to event.avsc, or set "
                 "`unknown_fields: ignore` in pipeline.yaml."
             )
         return result
@@ -212,8 +199,9 @@ def _record(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
     return accept
 
 
-def _array(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
-    accept_item = _accept(schema["items"], tolerance)
+def _array(node: Node, tolerance: Tolerance) -> Accept:
+    assert node.item is not None
+    accept_item = _accept(node.item, tolerance)
 
     def accept(value: Any) -> list[Any]:
         if type(value) is not list:
@@ -223,9 +211,10 @@ def _array(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
     return accept
 
 
-def _map(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
-    accept_item = _accept(schema["values"], tolerance)
-    accept_key = _text({"type": "string"}, _EXACT)
+def _map(node: Node, tolerance: Tolerance) -> Accept:
+    assert node.item is not None
+    accept_item = _accept(node.item, tolerance)
+    accept_key = _text(Node("string", 1), _EXACT)
 
     def accept(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
@@ -235,28 +224,20 @@ def _map(schema: Mapping[str, Any], tolerance: Tolerance) -> Accept:
     return accept
 
 
-def _union(branches: list[Any], tolerance: Tolerance) -> Accept:
+def _union(node: Node, tolerance: Tolerance) -> Accept:
     rounds = [_EXACT] if tolerance == _EXACT else [_EXACT, tolerance]
-    readers = [(_branch_name(branch), _accept(branch, each)) for each in rounds for branch in branches]
+    readers = [_accept(branch, each) for each in rounds for branch in node.branches]
 
     def accept(value: Any) -> Any:
         misfits = []
-        for name, accept_branch in readers:
+        for accept_branch in readers:
             try:
-                fitting = accept_branch(value)
+                return accept_branch(value)
             except Misfit as misfit:
                 misfits.append(misfit.detail)
-            else:
-                return None if name == "null" else (name, fitting)
-        raise Misfit(f"fits no branch: {' '.join(misfits[-len(branches) :])}")
+        raise Misfit(f"fits no branch: {' '.join(misfits[-len(node.branches) :])}")
 
     return accept
-
-
-def _branch_name(branch: Any) -> str:
-    if isinstance(branch, str):
-        return branch
-    return str(branch.get("name", branch["type"]))
 
 
 def _within(name: str, accept: Accept, value: Any) -> Any:
@@ -267,13 +248,14 @@ def _within(name: str, accept: Accept, value: Any) -> Any:
         raise
 
 
-_BUILDERS: Final[dict[str, Callable[[Mapping[str, Any], Tolerance], Accept]]] = {
+_BUILDERS: Final[dict[str, Callable[[Node, Tolerance], Accept]]] = {
     "null": _null,
     "boolean": _boolean,
     "enum": _enum,
     "record": _record,
     "array": _array,
     "map": _map,
+    "union": _union,
     **dict.fromkeys(("int", "long"), _integer),
     **dict.fromkeys(("float", "double"), _number),
     **dict.fromkeys(("string", "bytes", "fixed"), _text),
