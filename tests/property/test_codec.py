@@ -18,10 +18,10 @@ from freshet.avro import (
     Enum,
     Joined,
     Nullable,
-    Objects,
     Ragged,
     Strings,
 )
+from support.columns import bits, damages
 
 thorough = settings(deadline=None, max_examples=150)
 
@@ -177,22 +177,6 @@ def both_ways(schema: Json) -> tuple[Decoder, Decoder]:
     return fast, slow
 
 
-def bits(column: Column) -> Any:
-    """A column as something that compares equal only to the same bits."""
-    if isinstance(column, np.ndarray):
-        return column.dtype, column.tobytes()
-    if isinstance(column, Strings):
-        return column.tobytes()
-    if isinstance(column, Ragged):
-        return bits(column.flat), column.lengths.tolist()
-    if isinstance(column, Enum):
-        return column.tolist()
-    if isinstance(column, Nullable):
-        return column.valid.tolist(), bits(column.take(np.flatnonzero(column.valid)).values)
-    assert isinstance(column, Objects)
-    return repr(column.values)
-
-
 def told(decoded: Decoded) -> Any:
     """All that a decoder says: values, verdicts and sentences."""
     columns = {name: bits(column) for name, column in decoded.columns.items()}
@@ -308,21 +292,3 @@ def test_every_truncation_is_refused(batch: tuple[Json, list[Json]]) -> None:
     fast, slow = (decoder.decode(cuts, offset=0) for decoder in both_ways(schema))
     assert told(fast) == told(slow)
     assert fast.good.tolist() == ([len(cuts) - 1] if value else [])
-
-
-def damages(value: bytes) -> st.SearchStrategy[bytes]:
-    """The value with something wrong: not always something that matters."""
-    places = st.integers(0, max(len(value) - 1, 0))
-    odd_bytes = st.sampled_from([0x00, 0x01, 0x02, 0x7F, 0x80, 0xFF])
-    flipped = st.tuples(places, st.integers(0, 7)).map(
-        lambda at: bytes(byte ^ (1 << at[1] if place == at[0] else 0) for place, byte in enumerate(value))
-    )
-    overwritten = st.tuples(places, st.lists(odd_bytes, min_size=1, max_size=12)).map(
-        lambda at: value[: at[0]] + bytes(at[1]) + value[at[0] + len(at[1]) :]
-    )
-    inserted = st.tuples(places, st.lists(odd_bytes, min_size=1, max_size=12)).map(
-        lambda at: value[: at[0]] + bytes(at[1]) + value[at[0] :]
-    )
-    cut = places.map(lambda length: value[:length])
-    trailing = st.binary(min_size=1, max_size=4).map(lambda tail: value + tail)
-    return st.one_of(flipped, overwritten, inserted, cut, trailing, st.binary(max_size=30))

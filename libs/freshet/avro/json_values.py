@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from struct import Struct
 from typing import Any, Final
 
+from freshet.avro.json_fast import FLOAT_MAX
 from freshet.avro.nodes import NO_DEFAULT, Node
 
 Accept = Callable[[Any], Any]
@@ -15,7 +16,7 @@ Accept = Callable[[Any], Any]
 
 _FLOAT: Final = Struct("<f")
 _INTEGERS: Final = {"int": 1 << 31, "long": 1 << 63}
-_LARGEST: Final = {"float": 3.4028234663852886e38, "double": math.inf}
+_LARGEST: Final = {"float": FLOAT_MAX, "double": math.inf}
 _ABSENT: Final = object()
 _EXACT_MAX: Final = 1 << 53
 """Floats from here on skip whole numbers: which one a producer meant is no longer known."""

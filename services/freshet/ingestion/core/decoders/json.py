@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, NoReturn
 import numpy as np
 
 from freshet.avro.framed import RefusedRow, Rows, joined_rows
+from freshet.avro.json_fast import FastJson
 from freshet.avro.json_values import Misfit, json_reader
 from freshet.avro.parsing import parse
 from freshet.avro.plan import columns_of, plan_of
@@ -18,7 +19,11 @@ _CHUNK_ROWS: Final = 1000
 
 
 class JsonDecoder(EventDecoder):
-    """JSON and Avro producers get the same columns. Costs Python time per event, several times that of `avro`."""
+    """JSON and Avro producers get the same columns.
+
+    An event in its plainest form costs about five times what it costs as Avro. One with a backslash, a time in ISO
+    8601 or a whole number as `3.0`, and every event of a schema with nested fields, costs three times that.
+    """
 
     kind: ClassVar[str] = "json"
 
@@ -32,6 +37,7 @@ class JsonDecoder(EventDecoder):
     ) -> None:
         record = parse(reader)
         self._plan = plan_of(record)
+        self._fast = FastJson.of(record, ignore_unknown=ignore_unknown)
         self._accept = json_reader(record, ignore_unknown=ignore_unknown)
         self._max_bytes = max_bytes
 
@@ -53,6 +59,11 @@ class JsonDecoder(EventDecoder):
         return Rows(np.array(at, np.int64), columns_of(self._plan, records), [])
 
     def _record(self, value: bytes | None) -> dict[str, Any]:
+        """The event, by the fast way if that is sure of it, else by the slow one, which raises Misfit."""
+        plain = self._fast.read(value) if self._fast and value and len(value) <= self._max_bytes else None
+        return self._judged(value) if plain is None else plain
+
+    def _judged(self, value: bytes | None) -> dict[str, Any]:
         if not value:
             raise Misfit("the value is null." if value is None else "the value has no bytes.", "input_empty")
         if len(value) > self._max_bytes:
