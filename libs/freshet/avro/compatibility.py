@@ -2,11 +2,11 @@
 
 import importlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-from fastavro.schema import expand_schema
-
+from freshet.avro.nodes import meanings
+from freshet.avro.parsing import parse
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import SchemaError
 
@@ -17,8 +17,8 @@ def incompatibilities(new: Schema, old: Schema) -> list[str]:
     """Why these versions are not fully compatible, a sentence each; empty if they are.
 
     Full compatibility: readers and writers may be upgraded in any order. Beyond Avro's own rules a changed logical type
-    is refused: milliseconds that become microseconds resolve without an error. Both must have passed `codec.lint`.
-    Raises SchemaError on what `avro` cannot parse.
+    is refused: milliseconds that become microseconds resolve without an error. Raises SchemaError on a schema that
+    `lint` objects to, and on what `avro` cannot parse.
     """
     schemas = (new, old)
     reasons = [
@@ -31,9 +31,9 @@ def incompatibilities(new: Schema, old: Schema) -> list[str]:
 
 def _unreadable(reader: Schema, writer: Schema) -> Iterator[str]:
     avro = importlib.import_module("avro.compatibility")  # here, because most commands do without
-    parse = importlib.import_module("avro.schema").parse
+    parse_by_avro = importlib.import_module("avro.schema").parse
     try:
-        parsed = [parse(json.dumps(schema)) for schema in (reader, writer)]
+        parsed = [parse_by_avro(json.dumps(schema)) for schema in (reader, writer)]
     except Exception as error:  # it shares fewer rules with fastavro than one would like, and raises many kinds
         raise SchemaError(f"a schema cannot be compared: {error}") from error
     found = avro.ReaderWriterCompatibilityChecker().get_compatibility(*parsed)
@@ -43,7 +43,9 @@ def _unreadable(reader: Schema, writer: Schema) -> Iterator[str]:
 
 
 def _changed_meanings(new: Schema, old: Schema) -> Iterator[str]:
-    before, after = (dict(_logical_types(expand_schema(dict(schema)), "")) for schema in (old, new))
+    before, after = (
+        {(path, kind): logical for path, kind, logical in meanings(parse(schema))} for schema in (old, new)
+    )
     for place, meaning in before.items():
         if place in after and after[place] != meaning:
             was, now = (kind or f"a plain {place[1]}" for kind in (meaning, after[place]))
@@ -51,21 +53,3 @@ def _changed_meanings(new: Schema, old: Schema) -> Iterator[str]:
                 f"{place[0]} was {was} and is now {now}: the same bytes would mean something else. Give the new "
                 "meaning a field of its own."
             )
-
-
-def _logical_types(schema: Any, path: str) -> Iterator[tuple[tuple[str, str], str]]:
-    """((path, primitive type), logical type or '') of every leaf; a union's branches share its path."""
-    if isinstance(schema, list):
-        for branch in schema:
-            yield from _logical_types(branch, path)
-    elif not isinstance(schema, Mapping):
-        yield (path, schema), ""
-    elif schema["type"] == "record":
-        for field in schema["fields"]:
-            yield from _logical_types(field["type"], f"{path}.{field['name']}".removeprefix("."))
-    elif schema["type"] in ("array", "map"):
-        yield from _logical_types(schema.get("items", schema.get("values")), f"{path}[]")
-    elif isinstance(schema["type"], str):
-        yield (path, schema["type"]), schema.get("logicalType", "")
-    else:
-        yield from _logical_types(schema["type"], path)

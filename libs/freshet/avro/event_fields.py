@@ -1,13 +1,12 @@
 """What the fields of an event schema are, as rules and transforms see them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from fastavro.schema import expand_schema
-
+from freshet.avro.parsing import parse
+from freshet.avro.plan import Leaf, plan_of
 from freshet.avro.schemas import Schema
-from freshet.contracts.errors import SchemaError
 
 FieldKind = Literal["integer", "float", "boolean", "text", "enum", "time", "other"]
 
@@ -25,7 +24,6 @@ _TICKS_PER_MS: Final = {
     for clock in ("", "local-")
     for unit, ticks in (("millis", 1), ("micros", 1000), ("nanos", 1_000_000))
 }
-_NUMBERS: Final = frozenset({"int", "long", "float", "double"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +54,16 @@ class EventField:
 
 
 def event_fields(schema: Schema) -> dict[str, EventField]:
-    """All fields by name, in the schema's order. The schema must have passed `codec.lint`.
-
-    Raises SchemaError on what lint lets pass and fastavro does not, such as a type wrapped twice.
-    """
-    try:
-        expanded: Any = expand_schema(dict(schema))
-    except Exception as error:  # fastavro's exceptions share no base class
-        raise SchemaError(f"the event schema cannot be used: {error}.") from error
-    return {field.name: field for field in _fields(expanded, "")}
+    """All fields by name, in the schema's order; raises SchemaError for a schema that `lint` objects to."""
+    return {leaf.name: _field(leaf) for leaf in plan_of(parse(schema))}
 
 
-def _fields(record: Mapping[str, Any], prefix: str) -> Iterator[EventField]:
-    for declared in record["fields"]:
-        name, kind = prefix + declared["name"], declared["type"]
-        if isinstance(kind, Mapping) and kind["type"] == "record":
-            yield from _fields(kind, f"{name}.")
-        else:
-            yield _leaf(name, kind)
-
-
-def _leaf(name: str, kind: Any) -> EventField:
-    nullable = isinstance(kind, list) and len(kind) == 2 and "null" in kind
-    if nullable:
-        kind = next(branch for branch in kind if branch != "null")
-    if isinstance(kind, list):
-        return EventField(name, "other")
-    if isinstance(kind, str):
-        return EventField(name, _KINDS.get(kind, "other"), nullable)
-    if kind["type"] == "long" and kind.get("logicalType") in _TICKS_PER_MS:
-        return EventField(name, "time", nullable, ticks_per_ms=_TICKS_PER_MS[kind["logicalType"]])
-    if kind["type"] in _NUMBERS and kind.get("logicalType"):
-        return EventField(name, "other", nullable)
-    return EventField(name, _KINDS.get(kind["type"], "other"), nullable, tuple(kind.get("symbols", ())))
+def _field(leaf: Leaf) -> EventField:
+    node, kind = leaf.node, _KINDS.get(leaf.node.kind, "other")
+    ticks_per_ms = _TICKS_PER_MS.get(node.logical) if node.kind == "long" else None
+    if ticks_per_ms:
+        kind = "time"
+    elif node.logical and kind in ("integer", "float"):
+        kind = "other"
+    nullable = leaf.null_branch is not None or node.null_at is not None
+    return EventField(leaf.name, kind, nullable, node.symbols, ticks_per_ms or 1)

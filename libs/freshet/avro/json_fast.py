@@ -42,10 +42,10 @@ class FastJson:
         return cls(record, ignore_unknown=ignore_unknown) if plain else None
 
     def __init__(self, record: Node, *, ignore_unknown: bool) -> None:
-        self._fill = {field.name: field.default for field in record.fields}
+        plan = plan_of(record)
+        self._fill = {leaf.name: leaf.default for leaf in plan}
         fields = {
-            leaf.name: core_schema.typed_dict_field(_of(leaf), required=self._fill[leaf.name] is NO_DEFAULT)
-            for leaf in plan_of(record)
+            leaf.name: core_schema.typed_dict_field(_of(leaf), required=leaf.default is NO_DEFAULT) for leaf in plan
         }
         self._parse = SchemaValidator(
             core_schema.typed_dict_schema(

@@ -1,5 +1,6 @@
 """Avro types as a tree in which every name is resolved."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,6 +40,24 @@ class Node:
     size: int = 0
     logical: str = ""
     attributes: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def null_at(self) -> int | None:
+        """The index of null in a union of null and one other type; None for any other type."""
+        kinds = [branch.kind for branch in self.branches]
+        return kinds.index("null") if len(kinds) == 2 and "null" in kinds else None
+
+
+def meanings(node: Node, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Path, kind and logical type ("" for none) of everything that holds values; a union's branches share its path."""
+    for branch in node.branches:
+        yield from meanings(branch, path)
+    for field in node.fields:
+        yield from meanings(field.type, f"{path}.{field.name}".removeprefix("."))
+    if node.item is not None:
+        yield from meanings(node.item, f"{path}[]")
+    if node.kind not in ("union", "record", "array", "map"):
+        yield path, node.kind, node.logical
 
 
 def fastavro_schema(node: Node) -> Any:

@@ -80,16 +80,18 @@ class _Reader:
             return self.problem(path, f"is nested more than {MAX_DEPTH} deep")
         if isinstance(schema, list):
             return self._union(schema, path, namespace, depth)
-        if not isinstance(schema, Mapping):
-            schema = {"type": schema}
-        elif isinstance(schema.get("type"), list | Mapping):
-            return self.node(schema["type"], path, namespace, depth + 1)
-        return self._typed(schema, path, namespace, depth)
+        return self._typed(schema if isinstance(schema, Mapping) else {"type": schema}, path, namespace, depth)
 
     def _typed(self, schema: Mapping[str, Any], path: str, namespace: str, depth: int) -> Node:
         kind = schema.get("type")
         if not isinstance(kind, str):
-            return self.problem(path, f"{kind!r:.80} is not an Avro type")
+            wrapped = isinstance(kind, list | Mapping)
+            why = (
+                "is wrapped in another `type`, which not all readers take: unwrap it"
+                if wrapped
+                else "is not an Avro type"
+            )
+            return self.problem(path, f"{kind!r:.80} {why}")
         if kind == "bytes" and schema.get("logicalType") == "decimal":
             return self.problem(path, "a decimal as bytes has no bounded value; use fixed, or a scaled long")
         if kind in ("array", "map"):
@@ -178,7 +180,7 @@ class _Reader:
 
 
 def _logical(schema: Mapping[str, Any]) -> str:
-    name = str(schema.get("logicalType", ""))
+    name = str(schema.get("logicalType") or "")
     return name if name != "decimal" else f"decimal({schema.get('precision')}, {schema.get('scale', 0)})"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from freshet.avro.columns import Column, Enum, Nullable, NumericColumn, Objects, Ragged, Strings
-from freshet.avro.nodes import Node
+from freshet.avro.nodes import NO_DEFAULT, Node
 
 DTYPES = {
     "boolean": np.dtype(np.bool_),
@@ -26,7 +26,7 @@ class Leaf:
     """One column: its name (`outer.inner`), the way to it in a record, and its type.
 
     `null_branch` is the index of null in an optional's union, else None; `node` is then the other branch. `objects`
-    says that the type has no columnar form.
+    says that the type has no columnar form. `default` is what a record that lacks it has; NO_DEFAULT if none may.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Leaf:
     node: Node
     null_branch: int | None = None
     objects: bool = False
+    default: Any = NO_DEFAULT
 
 
 Plan = tuple[Leaf, ...]
@@ -41,7 +42,7 @@ Plan = tuple[Leaf, ...]
 
 def plan_of(record: Node) -> Plan:
     """The columns of a record, in the order of the schema."""
-    return tuple(_leaves(record, ()))
+    return tuple(_leaves(record, (), NO_DEFAULT))
 
 
 def is_columnar(node: Node) -> bool:
@@ -54,23 +55,20 @@ def is_columnar(node: Node) -> bool:
 
 def null_branch_of(node: Node) -> int | None:
     """The index of null in the union of an optional column, None for any other type."""
-    kinds = [branch.kind for branch in node.branches]
-    if len(kinds) != 2 or "null" not in kinds:
-        return None
-    null_branch = kinds.index("null")
-    return null_branch if is_columnar(node.branches[1 - null_branch]) else None
+    return node.null_at if node.null_at is not None and is_columnar(node.branches[1 - node.null_at]) else None
 
 
-def _leaves(record: Node, outer: tuple[str, ...]) -> Iterator[Leaf]:
+def _leaves(record: Node, outer: tuple[str, ...], outer_default: Any) -> Iterator[Leaf]:
     for field in record.fields:
         path, node = (*outer, field.name), field.type
+        default = field.default if outer_default is NO_DEFAULT else outer_default[field.name]
         if node.kind == "record":
-            yield from _leaves(node, path)
+            yield from _leaves(node, path, default)
             continue
         null_branch = null_branch_of(node)
         if null_branch is not None:
             node = node.branches[1 - null_branch]
-        yield Leaf(".".join(path), path, node, null_branch, objects=not is_columnar(node))
+        yield Leaf(".".join(path), path, node, null_branch, objects=not is_columnar(node), default=default)
 
 
 def column_of(leaf: Leaf, values: Sequence[Any]) -> Column:

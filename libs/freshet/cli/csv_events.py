@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from freshet.avro import Column
 from freshet.avro.event_fields import EventField, event_fields
+from freshet.avro.nodes import NO_DEFAULT
 from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, column_of, plan_of
 from freshet.avro.schemas import Schema
@@ -100,9 +101,7 @@ class CsvEvents:
         self._leaves = [
             leaf for leaf in plan_of(parse(schema)) if leaf.name != spec.event_time or leaf.name in self._at
         ]
-        self._defaults = {
-            declared["name"]: declared["default"] for declared in schema["fields"] if "default" in declared
-        }
+        self._defaults = {leaf.name: leaf.default for leaf in self._leaves if leaf.default is not NO_DEFAULT}
         self._said = {
             declared["name"]: declared[TABLE_FORMAT] for declared in schema["fields"] if TABLE_FORMAT in declared
         }

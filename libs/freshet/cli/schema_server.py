@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from fastavro.schema import expand_schema, to_parsing_canonical_form
+from fastavro.schema import to_parsing_canonical_form
 
+from freshet.avro.nodes import meanings
+from freshet.avro.parsing import parse
 from freshet.avro.schema_records import Key, SchemaRecord
 from freshet.contracts.errors import FreshetError
 from freshet.runtime.http import WebServer
@@ -81,7 +83,7 @@ def _versions(subject: str, version: list[str], table: Mapping[Key, SchemaRecord
 def _same_schema(subject: str, body: bytes, table: Mapping[Key, SchemaRecord], otherwise: Answer) -> Answer:
     try:
         asked = _meaning(json.loads(json.loads(body)["schema"]))
-    except Exception:  # whatever fastavro says of what is no schema
+    except Exception:  # no JSON, no text under `schema`, or no schema of a record
         return 422, _error(42201, "Invalid schema: the request holds no Avro schema under `schema`.")
     known = [record for record in table.values() if record.subject == subject]
     for record in reversed(known):
@@ -100,22 +102,12 @@ def _document(record: SchemaRecord) -> dict[str, Any]:
     }
 
 
-def _meaning(schema: Any) -> tuple[str, list[str]]:
+def _meaning(schema: Any) -> tuple[str, list[tuple[str, str, str]]]:
     """What decides how bytes are written and understood: the canonical form, and the logical types that it leaves out.
 
     Documentation, defaults and the order of keys may differ from what was applied.
     """
-    return to_parsing_canonical_form(schema), list(_logical_types(expand_schema(schema)))
-
-
-def _logical_types(schema: Any) -> Iterable[str]:
-    if isinstance(schema, list):
-        for branch in schema:
-            yield from _logical_types(branch)
-    elif isinstance(schema, dict):
-        yield f"{schema.get('logicalType')} {schema.get('precision')} {schema.get('scale')}"
-        for part in (*schema.get("fields", ()), schema.get("type"), schema.get("items"), schema.get("values")):
-            yield from _logical_types(part)
+    return to_parsing_canonical_form(schema), list(meanings(parse(schema)))
 
 
 def _error(code: int, message: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.avro.event_fields import EventField, FieldKind, event_fields
+from freshet.avro.nodes import NO_DEFAULT
 from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, column_of, plan_of
 from freshet.avro.schemas import Schema
@@ -36,7 +37,7 @@ def event_columns(
     fields, leaves = event_fields(schema), plan_of(parse(schema))
     _refuse_strangers(given, fields)
     count = _length(given, rows)
-    defaults = {declared["name"]: declared["default"] for declared in schema["fields"] if "default" in declared}
+    defaults = {leaf.name: leaf.default for leaf in leaves if leaf.default is not NO_DEFAULT}
     if count:
         _refuse_gaps([leaf for leaf in leaves if leaf.name not in given and leaf.name not in defaults], spec, fields)
     made: dict[str, Any] = {}

@@ -7,7 +7,6 @@ from pathlib import Path as FilePath
 from freshet.avro import lint
 from freshet.avro.event_fields import EventField, FieldKind, event_fields
 from freshet.avro.schemas import Schema
-from freshet.contracts.errors import SchemaError
 from freshet.features.transform import Transform
 from freshet.pipeline.parts import kinds_of
 from freshet.pipeline.problem import PipelineError, Problem, unknown
@@ -75,13 +74,10 @@ def load_checked(folder: FilePath) -> tuple[PipelineSpec, str, Schema]:
 def check(spec: PipelineSpec, event_schema: Schema) -> list[Problem]:
     """All that keeps this pipeline from running on these events, in the order of the file; empty if it can run."""
     problems = [spec.problem(path, message) for path, message in _unknown_parts(spec)]
-    try:
-        faults = lint(event_schema)
-        fields = {} if faults else event_fields(event_schema)
-    except SchemaError as error:
-        faults, fields = [str(error)], {}
+    faults = lint(event_schema)
     if faults:
         return sorted([*problems, *(Problem(0, fault, EVENT_FILE) for fault in faults)])
+    fields = event_fields(event_schema)
     for path, message in (*_identity(spec, fields), *_rules(spec.rules, fields), *_columns(spec, fields)):
         problems.append(spec.problem(path, message))
     return sorted(problems)

@@ -24,6 +24,7 @@ def field(name: str, kind: Any, **more: Any) -> dict[str, Any]:
 
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 MICROS = {"type": "long", "logicalType": "timestamp-micros"}
+PRICE = {"type": "fixed", "name": "Price", "size": 4, "logicalType": "decimal", "precision": 9}
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,12 @@ def test_versions_that_can_live_side_by_side(new: dict[str, Any], old: dict[str,
             record(field("ats", {"type": "array", "items": "long"})),
             "a plain long",
             id="a meaning where there was none",
+        ),
+        pytest.param(
+            record(field("price", {**PRICE, "scale": 2})),
+            record(field("price", PRICE)),
+            "decimal(9, 2)",
+            id="new scale",
         ),
         pytest.param(
             record(field("kind", {"type": "enum", "name": "K", "symbols": ["a", "b"]})),

@@ -73,6 +73,7 @@ UNSAFE: list[tuple[str, Any, str]] = [
     ("exponential", doubling(25), "types, more than 16384"),
     ("not JSON", "{", "schema: cannot be read"),
     ("not a record", {"type": "array", "items": "long"}, "schema: a message must be a record, not array"),
+    ("type in a type", record({"type": {"type": "long"}}), "schema.a: {'type': 'long'} is wrapped in another `type`"),
     ("not a schema", 7, "schema: 7 is not an Avro type"),
     (
         "default of another type",

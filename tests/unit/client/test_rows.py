@@ -74,6 +74,16 @@ def test_what_is_left_out_is_filled_in() -> None:
     }
 
 
+def test_defaults_are_those_that_a_reader_of_the_schema_would_see() -> None:
+    """Bytes are written as text in a schema, one character for each; a nested record's field has a default, too."""
+    inner = {"type": "record", "name": "Source", "fields": [{"name": "shop", "type": "int", "default": 7}]}
+    more = [{"name": "tag", "type": "bytes", "default": "\u00ff"}, {"name": "source", "type": inner}]
+    schema = {**SCHEMA, "fields": [*SCHEMA["fields"], *more]}
+    made = event_columns([ROW], SPEC, schema, now_ms=5, new_id=lambda: "id")
+    assert made["tag"].tobytes() == [b"\xff"]
+    assert made["source.shop"].tolist() == [7]
+
+
 def test_columns_and_frames_give_the_same_events_as_dicts() -> None:
     """Numpy's values and pandas' nothing included."""
     columns = {
