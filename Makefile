@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency models faults lock clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency models faults lock lock-schemas clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -34,7 +34,7 @@ check: setup  ## style, types, import contracts and all quick tests that need no
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/freshet schemas check
+	$(BIN)/python -m tools.schemas check
 	$(BIN)/pytest -q $(SPREAD) $(QUICK_WORKERS) -m "not kafka and not e2e and not slow"
 
 test: check  ## everything, with a real Kafka
@@ -71,6 +71,9 @@ lock: setup  ## pin the newest packages that pyproject.toml allows
 	$(BIN)/pip-compile --quiet --generate-hashes --upgrade --extra inference --extra registry --extra pack --extra demo --extra tables --extra dev --strip-extras --allow-unsafe \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--output-file requirements.lock pyproject.toml
+
+lock-schemas: setup  ## release changed schemas: next version and id, kept for ever
+	$(BIN)/python -m tools.schemas lock
 
 clean:  ## remove the environment and everything under .local
 	-$(BIN)/freshet local wipe --yes

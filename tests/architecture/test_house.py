@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-SOURCES: Final = sorted(path for room in ("libs", "services") for path in (ROOT / room).rglob("*.py"))
+SOURCES: Final = sorted(path for room in ("libs", "services", "tools") for path in (ROOT / room).rglob("*.py"))
 CORES: Final = [
     path
     for path in SOURCES

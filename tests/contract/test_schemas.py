@@ -10,7 +10,8 @@ import pytest
 
 from freshet.contracts.errors import SchemaError
 from freshet.contracts.resources import schemas_dir
-from freshet.operate.schema_folder import SchemaFolder, check_folder, release
+from tools.schemas import SchemaFolder, check_folder, release
+from tools.schemas.__main__ import main
 
 Break = Callable[[Path], object]
 
@@ -256,6 +257,21 @@ def source() -> dict[str, Any]:
 def without_default() -> dict[str, Any]:
     """The same, which old writers do not know and new readers cannot do without."""
     return {key: value for key, value in source().items() if key != "default"}
+
+
+def test_the_tool_checks_and_releases(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A changed schema fails the check; `lock` writes its release, and the check then asks for its golden record."""
+    edit(folder, "data/Label.avsc", lambda schema: schema["fields"].append(source()))
+    assert main(["check", str(folder)]) == 1
+    capsys.readouterr()
+    assert main(["lock", str(folder)]) == 0
+    newest = len(list((schemas_dir() / "history/Label").glob("*.avsc")))
+    assert capsys.readouterr().out == f"wrote history/Label/{newest + 1}.avsc\nwrote registry.lock.json\n"
+    assert main(["check", str(folder)]) == 1
+    assert capsys.readouterr().out.startswith("examples/Label: no golden record")
+    assert main(["lock", str(folder)]) == 0
+    assert main(["lock", str(folder / "data")]) == 1
+    assert "not a complete schemas folder" in capsys.readouterr().err
 
 
 def test_a_damaged_lock_is_an_error(folder: Path) -> None:

@@ -1,45 +1,14 @@
-"""`freshet schemas`: checked, released and published."""
+"""`freshet schemas`: published on a topic, and served from there."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say, table
 from freshet.cli.schema_server import SchemaServer
-from freshet.contracts.resources import schemas_dir
-from freshet.operate.schema_folder import SchemaFolder, check_folder, release
 from freshet.runtime.publishing import publish_schemas, published_schemas
 
 app = typer.Typer(help="Avro schemas: what services agree on.", no_args_is_help=True)
-
-Folder = Annotated[
-    Path | None, typer.Option("--dir", metavar="FOLDER", help="The schemas folder; by default the one in use.")
-]
-
-
-@app.command()
-@reporting
-def check(folder: Folder = None, as_json: Json = False) -> None:
-    """Find everything that is wrong with the schemas folder; exits with 4 if something is."""
-    problems = check_folder(SchemaFolder.load(folder or schemas_dir()))
-    document = [{"file": problem.file, "message": problem.message} for problem in problems]
-    emit(document, "\n".join(map(str, problems)) or "The schemas are in order.", as_json=as_json)
-    if problems:
-        raise typer.Exit(Exit.CHECK)
-
-
-@app.command()
-@reporting
-def lock(folder: Folder = None, as_json: Json = False) -> None:
-    """Release changed schemas: next version and id, kept for ever. For maintainers, before a commit."""
-    root = folder or schemas_dir()
-    files = release(SchemaFolder.load(root))
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
-    shown = "\n".join(f"wrote {path}" for path in files) or "Nothing has changed since the last release."
-    emit(sorted(files), shown, as_json=as_json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`freshet pipeline check|new` and `freshet schemas check|lock`, which need no Kafka, and how commands end."""
+"""`freshet pipeline check|new`, which need no Kafka, and how commands end."""
 
 import json
 import shutil
@@ -8,9 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from freshet.cli import pipeline, schemas, topics
+from freshet.cli import pipeline, topics
 from freshet.cli.output import Exit
-from freshet.contracts.resources import pipelines_dir, schemas_dir
+from freshet.contracts.resources import pipelines_dir
 from freshet.pipeline import check, load_folder
 
 TABLE = "card,amount,country,fraud\n" + "".join(
@@ -22,7 +22,6 @@ def freshet(*arguments: str | Path, **environment: str) -> Result:
     """Run a command without any Kafka in the environment."""
     app = typer.Typer()
     app.add_typer(pipeline.app, name="pipeline")
-    app.add_typer(schemas.app, name="schemas")
     app.add_typer(topics.app, name="topics")
     unset = dict.fromkeys(("KAFKA_BOOTSTRAP_SERVERS", "FRESHET_NAMESPACE", "FRESHET_KAFKA"))
     return CliRunner().invoke(app, list(map(str, arguments)), env={**unset, **environment})
@@ -96,23 +95,6 @@ def test_features_to_train_on_are_those_that_models_will_see(tmp_path: Path) -> 
         ",0.0,1.0,0.0,1",
         "7.0,0.0,0.0,0.0,1",
     ]
-
-
-def test_schemas_are_checked_and_released(tmp_path: Path) -> None:
-    """A changed schema fails the check with 4; `lock` writes its release, and the check asks for its golden record."""
-    folder = Path(shutil.copytree(schemas_dir(), tmp_path / "schemas"))
-    assert freshet("schemas", "check", "--dir", folder).exit_code == Exit.OK
-    assert json.loads(freshet("schemas", "lock", "--dir", folder, "--json").stdout) == []
-    label = json.loads((folder / "data/Label.avsc").read_text())
-    label["fields"].append({"name": "source", "type": "string", "doc": "Who said so.", "default": ""})
-    (folder / "data/Label.avsc").write_text(json.dumps(label))
-    assert freshet("schemas", "check", "--dir", folder).exit_code == Exit.CHECK
-    written = json.loads(freshet("schemas", "lock", "--dir", folder, "--json").stdout)
-    newest = len(list((schemas_dir() / "history/Label").glob("*.avsc")))
-    assert written == [f"history/Label/{newest + 1}.avsc", "registry.lock.json"]
-    left = freshet("schemas", "check", "--dir", folder)
-    assert left.exit_code == Exit.CHECK
-    assert left.stdout.startswith("examples/Label: no golden record")
 
 
 def test_without_a_kafka_the_error_says_how_to_name_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

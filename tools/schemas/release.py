@@ -8,8 +8,8 @@ from freshet.avro import lint
 from freshet.avro.compatibility import incompatibilities
 from freshet.avro.schemas import OUR_ID_BIT, schema_fingerprint
 from freshet.contracts.errors import SchemaError
-from freshet.operate.schema_folder.examples import framed
-from freshet.operate.schema_folder.folder import LOCK_FILE, LockRow, SchemaFolder, as_json, record_of
+from tools.schemas.examples import framed
+from tools.schemas.folder import LOCK_FILE, LockRow, SchemaFolder, as_json, record_of
 
 _FIRST_ID = OUR_ID_BIT + 1
 

@@ -12,15 +12,16 @@ from pydantic import ValidationError
 from freshet.avro import frame_ids, lint
 from freshet.avro.compatibility import incompatibilities
 from freshet.avro.control import CONTROL_ROLES
+from freshet.avro.parsing import parse
 from freshet.avro.schemas import OUR_ID_BIT, USER_ID_BIT, Schema, schema_fingerprint
 from freshet.contracts.errors import SchemaError
 from freshet.contracts.topics import Topic
-from freshet.operate.schema_folder.agreement import disagreements
-from freshet.operate.schema_folder.examples import as_fields, framed
-from freshet.operate.schema_folder.folder import LOCK_FILE, TOPICS_FILE, Example, LockRow, SchemaFolder, as_json
 from freshet.pipeline.problem import Problem
+from tools.schemas.agreement import disagreements
+from tools.schemas.examples import as_fields, framed
+from tools.schemas.folder import LOCK_FILE, TOPICS_FILE, Example, LockRow, SchemaFolder, as_json
 
-_RELEASE: Final = "Run `freshet schemas lock`"
+_RELEASE: Final = "Run `make lock-schemas`"
 _FOREIGN_REGISTRY_TOPIC: Final = "_schemas"
 
 
@@ -169,7 +170,7 @@ def _messages(folder: SchemaFolder, sound: dict[str, Schema]) -> Found:
         if record not in models:
             yield path, f"messages.py has no {record}, or control.py gives it no role."
         else:
-            for difference in disagreements(models[record], sound[record]):
+            for difference in disagreements(models[record], parse(sound[record])):
                 yield path, difference
 
 
