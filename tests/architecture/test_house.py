@@ -1,6 +1,7 @@
 """The house rules that a machine can check: who may import what, how long things are, what a core may not do."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,8 @@ CORES: Final = [
 ]
 LINES_OF_A_FILE: Final = 300
 LINES_OF_A_FUNCTION: Final = 70
+
+ROOM: Final = re.compile(r"\bfreshet\.(\w+)")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -74,6 +77,17 @@ def test_a_client_library_is_known_in_one_room(package: str, room: str) -> None:
     importers = {path for path in SOURCES if any(name.split(".")[0] == package for name in imports(path))}
     assert importers, f"nobody imports {package}: this check looks at the wrong files"
     assert {name_of(path) for path in importers if not path.is_relative_to(ROOT / room)} == set()
+
+
+def test_contracts_name_no_room() -> None:
+    """They are what all rooms agree on: none of them is meant by a path in a string or a docstring either."""
+    rooms = {path.name for folder in ("libs", "services") for path in (ROOT / folder / "freshet").iterdir()}
+    contracts = [path for path in SOURCES if path.parent == ROOT / "libs/freshet/contracts"]
+    assert contracts
+    named = {
+        f"{name_of(path)}: {name}" for path in contracts for name in ROOM.findall(path.read_text()) if name in rooms
+    }
+    assert {text for text in named if not text.endswith(": contracts")} == set()
 
 
 def test_files_and_functions_can_be_taken_in() -> None:

@@ -11,9 +11,9 @@ from typing import Final
 import pytest
 
 from freshet.avro.schemas import current_schema, schema_id
-from freshet.contracts.murmur2 import partition_for
 from freshet.lab.stage import Stage
 from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.murmur2 import partition_for
 from freshet.runtime.bus.protocol import Send, Transaction
 from freshet.runtime.reading import everything
 from support.buses import KafkaWorld

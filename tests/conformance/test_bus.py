@@ -2,8 +2,8 @@
 
 import pytest
 
-from freshet.contracts.murmur2 import partition_for
 from freshet.contracts.topic_id import to_bytes, to_text
+from freshet.runtime.bus.murmur2 import partition_for
 from freshet.runtime.bus.protocol import ExpiredError, Place, Send, Span, TooLargeError, Transaction
 from support.buses import (
     BusWorld,

@@ -6,7 +6,7 @@ from typing import Final
 
 from freshet.cli.records import headers_of
 from freshet.contracts.batch import Headers, Record, read_headers
-from freshet.contracts.redriven import ARRIVED_MS, REDRIVE_OF
+from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
 from freshet.runtime import dead_letters
 from freshet.runtime.bus.protocol import Bus, Place, Send, Transaction, TransactionalProducer
 from freshet.runtime.interrupts import interrupts_held

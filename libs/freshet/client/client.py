@@ -18,7 +18,6 @@ from freshet.client.one_row import Answer, Follower
 from freshet.client.predictions import Predictions, Since, read_predictions
 from freshet.client.rows import Rows, event_columns
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.murmur2 import partition_for
 from freshet.contracts.topics import TopicNames
 from freshet.lab.endpoint import load
 from freshet.lab.server_files import StateFolder
@@ -30,6 +29,7 @@ from freshet.operate.view import View
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.murmur2 import partition_for
 from freshet.runtime.bus.protocol import BusError, Producer, Send
 from freshet.runtime.publishing import pipeline_records
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE, load_settings

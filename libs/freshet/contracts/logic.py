@@ -1,7 +1,7 @@
 """All that a core and the shell say to each other.
 
 A logic is deterministic and without IO: the same batches, messages and times give the same effects. It may own state.
-The shell (`freshet.runtime`) reads topics, hands columns over, and turns the effects into one transaction.
+The shell around it reads topics, hands columns over, and turns the effects into one transaction.
 """
 
 from collections.abc import Iterable, Sequence

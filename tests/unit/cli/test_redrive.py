@@ -7,8 +7,8 @@ from freshet.cli.dead_letters import check_reason
 from freshet.cli.output import CommandError
 from freshet.cli.redrive import Wanted, dead_records, groups, redrive
 from freshet.contracts.batch import Batch
+from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
 from freshet.contracts.logic import DeadLetter
-from freshet.contracts.redriven import ARRIVED_MS, REDRIVE_OF
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
 from freshet.runtime.bus.protocol import FatalError, Send

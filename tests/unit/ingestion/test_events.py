@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from freshet.avro.schemas import event_schema_id
-from freshet.contracts.redriven import ARRIVED_MS
+from freshet.contracts.headers import ARRIVED_MS
 from freshet.contracts.topic_id import UNKNOWN_BYTES
 from support.ingestion import NOW_MS, SCHEMA, SPEC, SPEC_TEXT, Dead, batch, dead, framed, loan, serving, written
 

@@ -3,8 +3,8 @@
 import pytest
 
 from freshet.contracts.batch import Headers
+from freshet.contracts.headers import MAX_BYTES
 from freshet.contracts.logic import Publish
-from freshet.contracts.passing import MAX_BYTES
 from support.ingestion import SPEC_TEXT, batch, framed, loan, serving
 
 PASSING = SPEC_TEXT.replace("entity: applicant", "entity: applicant\nheaders: pass")

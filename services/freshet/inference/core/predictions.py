@@ -10,9 +10,9 @@ from freshet.avro.columns import Columns, Ragged, concat, take
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.arrays import Floats32, Ints
 from freshet.contracts.batch import Batch
+from freshet.contracts.headers import passed
 from freshet.contracts.logic import Publish
 from freshet.contracts.messages import Manifest
-from freshet.contracts.passing import passed
 from freshet.contracts.position import Position
 from freshet.contracts.topic_id import to_bytes
 from freshet.inference.core.vectors import Vectors

@@ -7,7 +7,7 @@ from freshet.avro.event_fields import event_fields
 from freshet.avro.framed import Rows
 from freshet.avro.schemas import Schema, current_schema, schema_id
 from freshet.contracts.batch import Batch, read_headers
-from freshet.contracts.redriven import arrived_ms
+from freshet.contracts.headers import arrived_ms
 from freshet.ingestion.core.checks import checks_of
 from freshet.ingestion.core.decoder import EventDecoder
 from freshet.ingestion.core.records import Answer, filled, text_of

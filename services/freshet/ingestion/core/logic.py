@@ -11,9 +11,9 @@ from freshet.avro.schemas import Schema
 from freshet.contracts.arrays import Bools, Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
+from freshet.contracts.headers import passed
 from freshet.contracts.logic import BatchLimits, Effect, Fact, Hold, Logic, Publish
 from freshet.contracts.messages import PartitionState, PipelineRecord, WorkerState
-from freshet.contracts.passing import passed
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
 from freshet.ingestion.core.plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema

@@ -1,8 +1,8 @@
 """A topic: partitions, a key's place among them, and a limit on the batches that records arrive in."""
 
-from freshet.contracts.murmur2 import partition_for
 from freshet.runtime.bus.memory.log import At, PartitionLog, Payload
 from freshet.runtime.bus.memory.transaction import OpenTransaction
+from freshet.runtime.bus.murmur2 import partition_for
 from freshet.runtime.bus.protocol import RetriableError, Send, TooLargeError
 from freshet.runtime.record_caps import BATCH_BYTES
 from freshet.runtime.record_size import BATCH_HEADER_BYTES, record_bytes

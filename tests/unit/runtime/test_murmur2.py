@@ -2,7 +2,7 @@
 
 import pytest
 
-from freshet.contracts.murmur2 import murmur2, partition_for
+from freshet.runtime.bus.murmur2 import murmur2, partition_for
 
 # published in Apache Kafka's own UtilsTest.testMurmur2
 JAVA_VECTORS = {

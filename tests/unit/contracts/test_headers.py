@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from freshet.contracts.batch import Batch, Headers, read_headers
+from freshet.contracts.headers import passed
 from freshet.contracts.logic import DeadLetter
-from freshet.contracts.passing import passed
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
 from freshet.runtime.dead_letters import dead_letters
