@@ -12,7 +12,7 @@ from freshet.avro import Column, Enum, Nullable, Strings, take
 from freshet.avro.event_fields import EventField, FieldKind
 from freshet.features.transform import Transform
 from freshet.pipeline import FeatureSpec
-from freshet.pipeline.parts import transforms
+from freshet.pipeline.catalogue import transforms
 
 ROWS = 263  # no multiple of a vector register's width, so that the last rows take another path through numpy
 

@@ -3,11 +3,13 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Generic, TypeVar
 
 from freshet.contracts.errors import ContractError, UnknownPartError
+from freshet.features.transform import Transform
 
 T = TypeVar("T")
 
@@ -15,8 +17,8 @@ T = TypeVar("T")
 class Catalogue(Generic[T]):
     """All subclasses of `base` that carry a `kind`, of one entry-point group: `freshet.transforms`, for example.
 
-    An entry names a module, or a package whose modules are all looked at: there, a new file is a new part. A module
-    that cannot be imported, and a kind that two classes claim, are told to who asks for that kind; the others serve.
+    An entry names a module, or a package: then every module in it is searched, so a new file is a new part. A module
+    that cannot be imported, and a kind that two classes claim, are errors only for a pipeline that names that kind.
     """
 
     def __init__(self, base: type[T], group: str) -> None:
@@ -26,7 +28,7 @@ class Catalogue(Generic[T]):
         for entry_point in sorted(entry_points(group=group), key=lambda found: found.value):
             try:
                 modules = list(_modules(entry_point.value))
-            except Exception as error:  # it is not ours: anything may go wrong in it
+            except Exception as error:  # somebody else's module may raise anything
                 self._broken.append(f"{entry_point.value} cannot be imported ({type(error).__name__}: {error})")
                 continue
             for module in modules:
@@ -37,7 +39,10 @@ class Catalogue(Generic[T]):
         return sorted(self._parts)
 
     def find(self, kind: str) -> type[T]:
-        """The part of that kind; UnknownPartError lists the known ones, ContractError those who share the kind."""
+        """The part of that kind.
+
+        Raises UnknownPartError, with all known kinds, if there is none, and ContractError if several claim the kind.
+        """
         parts = self._parts.get(kind, [])
         if not parts:
             broken = "".join(f" {text}: if it was to bring {kind!r}, mend or uninstall it." for text in self._broken)
@@ -58,8 +63,20 @@ class Catalogue(Generic[T]):
                 self._parts[kind].append(part)
 
 
+@cache
+def transforms() -> Catalogue[Transform]:
+    """All feature transforms, ours and those of installed packages."""
+    return Catalogue(Transform, "freshet.transforms")
+
+
+@cache
+def kinds_of(group: str) -> list[str]:
+    """The known kinds of `decoders` or `policies`, sorted; their classes belong to services, above this room."""
+    return Catalogue(object, f"freshet.{group}").kinds()
+
+
 def _modules(name: str) -> Iterator[ModuleType]:
-    """The module, and those that lie in it if it is a package."""
+    """The module and, if it is a package, the modules in it."""
     module = importlib.import_module(name)
     yield module
     for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):

@@ -8,7 +8,7 @@ from freshet.avro import lint
 from freshet.avro.event_fields import EventField, FieldKind, event_fields
 from freshet.avro.schemas import Schema
 from freshet.features.transform import Transform
-from freshet.pipeline.parts import kinds_of
+from freshet.pipeline.catalogue import kinds_of
 from freshet.pipeline.problem import PipelineError, Problem, unknown
 from freshet.pipeline.spec import PipelineSpec, Rule
 from freshet.pipeline.text import Path

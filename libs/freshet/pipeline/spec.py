@@ -18,7 +18,7 @@ from pydantic_core import core_schema
 
 from freshet.contracts.duration import Duration
 from freshet.features.transform import Transform
-from freshet.pipeline.parts import transforms
+from freshet.pipeline.catalogue import transforms
 from freshet.pipeline.problem import PipelineError, Problem
 from freshet.pipeline.text import Lines, Path, explain, read_yaml
 

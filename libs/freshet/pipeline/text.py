@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from freshet.features.transform import Transform
-from freshet.pipeline.parts import transforms
+from freshet.pipeline.catalogue import transforms
 from freshet.pipeline.problem import PipelineError, Problem, unknown
 
 Path = tuple[str | int, ...]

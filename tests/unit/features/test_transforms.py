@@ -8,7 +8,7 @@ import pytest
 
 from freshet.avro import Column, Enum, Nullable, Strings
 from freshet.features.columns import Vocabulary
-from freshet.pipeline.parts import transforms
+from freshet.pipeline.catalogue import transforms
 
 NAN = math.nan
 DAY_MS = 86_400_000
