@@ -116,10 +116,11 @@ class Stand:
     partitions: int = 2
     cluster: MemoryCluster = field(default_factory=MemoryCluster)
     clock: ManualClock = field(default_factory=ManualClock)
+    names: TopicNames = NAMES
 
     def __post_init__(self) -> None:
-        self.cluster.ensure(NAMES, self.partitions)
-        self.bus = MemoryBus(self.cluster, NAMES)
+        self.cluster.ensure(self.names, self.partitions)
+        self.bus = MemoryBus(self.cluster, self.names)
         self._producer = self.bus.producer()
 
     def feed(self, count: int, partition: int = 0, value: bytes = b"v") -> None:
@@ -142,7 +143,7 @@ class Stand:
         return Loop(
             logic,
             self.bus,
-            NAMES,
+            self.names,
             service="inference",
             slot=slot,
             fixed_slot=fixed,

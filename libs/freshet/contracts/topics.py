@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.resources import schemas_dir
+
+SERVE: Final = "serve"
+"""The lane that answers: its names are those without any lane."""
 
 
 class Topic(BaseModel):
@@ -26,6 +29,8 @@ class Topic(BaseModel):
     retention: str | None = None
     timestamps: Literal["broker", "producer"] = "producer"
     max_message_bytes: int | None = None
+    per_lane: bool = False
+    """True where each lane writes to a topic of its own: who reads the serving lane's never sees another's."""
     writers: tuple[str, ...]
     readers: tuple[str, ...]
 
@@ -44,14 +49,16 @@ def topic_table() -> Mapping[str, Topic]:
 
 @dataclass(frozen=True, slots=True)
 class TopicNames:
-    """Physical names of topics, groups and transactional ids, as one pipeline in one namespace sees them.
+    """Physical names of topics, groups and transactional ids, as one lane of one pipeline in one namespace sees them.
 
     `namespace` prefixes everything (a tenant or an environment, such as `dev.`); `pipeline` may be empty where only
-    control topics are named.
+    control topics are named. Another `lane` than the serving one, such as `shadow`, reads the same inputs in a group of
+    its own, and writes its answers elsewhere; neither a pipeline nor a slot can have `@` in its name.
     """
 
     namespace: str = ""
     pipeline: str = ""
+    lane: str = SERVE
 
     def topic(self, role: str) -> str:
         """Physical name of the role's topic; raises ContractError on an unknown role or a missing pipeline."""
@@ -61,11 +68,12 @@ class TopicNames:
         topic = table[role]
         if topic.per_pipeline and not self.pipeline:
             raise ContractError(f"topic {topic.name!r} belongs to a pipeline: name the pipeline.")
-        return self.namespace + topic.name.replace("{p}", self.pipeline)
+        name = self.namespace + topic.name.replace("{p}", self.pipeline)
+        return f"{name}.{self.lane}" if topic.per_lane and self.lane != SERVE else name
 
     def group(self, service: str) -> str:
         """Consumer group of a service on this pipeline."""
-        return f"{self.namespace}freshet.{service}.{self.pipeline}"
+        return f"{self.namespace}freshet.{service}.{self._subject}"
 
     @property
     def reader_group(self) -> str:
@@ -74,9 +82,13 @@ class TopicNames:
 
     def worker(self, service: str, slot: str) -> str:
         """Name of one slot's process among all workers: the key of its state on `freshet.workers`."""
-        return f"{service}/{self.pipeline}/{slot}"
+        return f"{service}/{self._subject}/{slot}"
 
     def transactional_id(self, service: str, slot: str) -> str:
         """Transactional id of one slot of a service on this pipeline."""
-        scope = f".{self.pipeline}" if self.pipeline else ""
+        scope = f".{self._subject}" if self._subject else ""
         return f"{self.namespace}freshet.{service}{scope}.{slot}"
+
+    @property
+    def _subject(self) -> str:
+        return self.pipeline if self.lane == SERVE else f"{self.pipeline}@{self.lane}"

@@ -46,6 +46,23 @@ def test_names_carry_namespace_and_pipeline() -> None:
     assert TopicNames("dev.").transactional_id("registry", "owner") == "dev.freshet.registry.owner"
 
 
+def test_the_serving_lane_has_the_names_without_a_lane() -> None:
+    """An upgrade finds its groups, ids and answers where the release before left them."""
+    assert TopicNames("dev.", "loans", "serve") == TopicNames("dev.", "loans")
+
+
+def test_another_lane_meets_no_name_of_the_serving_one() -> None:
+    """It reads the same inputs in a group of its own, fences nobody who serves, and answers none of his readers."""
+    serve, shadow = TopicNames("dev.", "loans"), TopicNames("dev.", "loans", "shadow")
+    assert shadow.topic("features") == serve.topic("features")
+    assert shadow.topic("rollouts") == serve.topic("rollouts")
+    assert shadow.topic("predictions") == "dev.loans.predictions.shadow"
+    assert shadow.topic("dead-letters") == "dev.loans.dead-letters.shadow"
+    assert shadow.group("inference") == "dev.freshet.inference.loans@shadow"
+    assert shadow.worker("inference", "0") == "inference/loans@shadow/0"
+    assert shadow.transactional_id("inference", "0") == "dev.freshet.inference.loans@shadow.0"
+
+
 @pytest.mark.parametrize("role", ["artifacts", "models", "rollouts", "cutovers", "pipelines", "schemas"])
 def test_what_a_live_model_rests_on_never_expires(role: str) -> None:
     """A champion that is good for years can still be loaded by a new worker: nothing of it has a time limit."""
