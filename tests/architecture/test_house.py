@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -88,6 +89,31 @@ def test_contracts_name_no_room() -> None:
         f"{name_of(path)}: {name}" for path in contracts for name in ROOM.findall(path.read_text()) if name in rooms
     }
     assert {text for text in named if not text.endswith(": contracts")} == set()
+
+
+def test_every_room_has_its_floor() -> None:
+    """A folder of `libs` that the layers leave out could import anything."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    floors = [floor for contract in contracts for floor in contract.get("layers", ())]
+    rooms = {path.name for path in (ROOT / "libs/freshet").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert {room for floor in floors for room in floor.split(" | ")} == rooms
+
+
+def test_services_stand_on_their_floor_wherever_they_are_found() -> None:
+    """No list names them: one knows no other and none of the rooms above, and only those rooms know it."""
+    folder, above = ROOT / "services/freshet", ("cli", "client", "lab")
+    services = {path.parent.name for path in folder.glob("*/service.py")}
+    assert services
+    forbidden = {service: {*above, *services} - {service} for service in services}
+    found = [
+        f"{name_of(path)}: import {name}"
+        for path in SOURCES
+        for name in imports(path)
+        if name.startswith("freshet.")
+        and (room := path.relative_to(ROOT).parts[2]) not in above
+        and name.split(".")[1] in forbidden.get(room, services)
+    ]
+    assert found == []
 
 
 def test_files_and_functions_can_be_taken_in() -> None:

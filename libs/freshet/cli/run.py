@@ -1,26 +1,17 @@
 """`freshet run`: one service as a process, until it is told to stop."""
 
-from importlib import import_module
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from freshet.cli.output import Bootstrap, CommandError, Exit, Namespace, reporting, settings
 from freshet.runtime.main import run as run_service
-from freshet.runtime.service import ControlService, Service
-
-Name = Literal["ingestion", "inference", "registry"]
-
-_MODULES: Final[dict[Name, str]] = {
-    "ingestion": "freshet.ingestion.service",
-    "inference": "freshet.inference.service",
-    "registry": "freshet.registry.service",
-}
+from freshet.runtime.service import ControlService, Service, load_service, service_names
 
 
 @reporting
 def run(
-    service: Annotated[Name, typer.Argument(help="Which service.")],
+    service: Annotated[str, typer.Argument(help=f"Which service: {', '.join(service_names())}.")],
     pipelines: Annotated[
         str,
         typer.Option(
@@ -46,7 +37,7 @@ def run(
 ) -> None:
     """Run a service until SIGTERM or Ctrl-C; its log goes to stderr as JSON lines."""
     given = {"slot": slot, "slots": slots, "http_port": http_port, "on_expired": on_expired}
-    found: Service = import_module(_MODULES[service]).SERVICE
+    found = load_service(service)
     where = settings(bootstrap, namespace=namespace, **given)
     raise typer.Exit(run_service(found, _pipelines(found, pipelines), where))
 

@@ -23,6 +23,7 @@ from freshet.runtime.clock import SystemClock
 from freshet.runtime.provision import provision
 from freshet.runtime.publishing import publish_pipeline
 from freshet.runtime.reading import everything
+from freshet.runtime.service import ControlService, load_service
 
 _EXPIRY_MS = 120_000
 
@@ -76,7 +77,8 @@ class Stage:
         """Start one service process, named `service` or `service-slot`."""
         service, _, slot = name.partition("-")
         command = [sys.executable, "-m", "freshet.cli", "run", service, "--slot", slot or "0"]
-        pipelines = [] if service == "registry" else ["--pipelines", self.spec.pipeline]
+        alone = isinstance(load_service(service), ControlService)
+        pipelines = [] if alone else ["--pipelines", self.spec.pipeline]
         self.supervisor.start(name, [*command, *pipelines], self._env)
 
     @property

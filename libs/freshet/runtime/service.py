@@ -1,7 +1,13 @@
-"""What makes a service: how its logic is built from where it runs. Each service declares one `SERVICE`."""
+"""What makes a service: how its logic is built from where it runs, and how it is found.
+
+A service is a folder of the namespace `freshet` whose `service.py` declares one `SERVICE`. No list names them.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Final
 
 from freshet.contracts.logic import Decider, Logic
 from freshet.contracts.topics import TopicNames
@@ -9,7 +15,10 @@ from freshet.contracts.worker import UNKNOWN_PROCESS, Process
 from freshet.runtime.bus.protocol import Assignor, Bus
 from freshet.runtime.jobs import Runner
 from freshet.runtime.recovery import Trace
-from freshet.runtime.settings import Settings
+from freshet.runtime.settings import Settings, SettingsError
+
+_HERE: Final = Path(__file__).parent.name
+"""Holds a `service.py` too: this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +60,20 @@ class ControlService:
 
 
 Service = DataService | ControlService
+
+
+def service_names() -> list[str]:
+    """The services there are, sorted: of every package that adds a folder to the namespace."""
+    portions = [Path(portion) for portion in import_module("freshet").__path__]
+    return sorted({found.parent.name for portion in portions for found in portion.glob("*/service.py")} - {_HERE})
+
+
+def load_service(name: str) -> Service:
+    """What the service of this name declares. Raises SettingsError if there is none, or if what it needs is missing."""
+    names = service_names()
+    if name not in names:
+        raise SettingsError(f"there is no service {name!r}; there are: {', '.join(names)}.")
+    found = getattr(import_module(f"freshet.{name}.service"), "SERVICE", None)
+    if not isinstance(found, DataService | ControlService) or found.name != name:
+        raise SettingsError(f"freshet/{name}/service.py must declare SERVICE, a service of the name {name!r}.")
+    return found

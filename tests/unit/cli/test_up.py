@@ -3,11 +3,13 @@
 import json
 import threading
 import time
+from itertools import count
 from pathlib import Path
 
 from freshet.cli.up.merged_log import MergedLog, readable, sentence
 from freshet.cli.up.services import Planned, Services, plan
 from freshet.lab.supervisor import Supervisor
+from freshet.runtime.service import load_service, service_names
 
 
 def test_lines_keep_their_order_and_whole_lines_only(tmp_path: Path) -> None:
@@ -71,13 +73,14 @@ def test_a_last_word_becomes_the_commands_sentence() -> None:
 
 
 def test_every_service_gets_all_pipelines_and_a_port_of_its_own() -> None:
-    """One registry for all, one ingestion, so many workers in slots of their own."""
-    planned = plan(["a", "b"], 2, [1, 2, 3, 4])
+    """One registry for all, one ingestion, so many workers in slots of their own; listed as they are to end."""
+    services = [load_service(name) for name in service_names()]
+    planned = plan(services, ["a", "b"], 2, count(1))
     assert [(one.name, " ".join(one.command).partition(" run ")[2], one.http_port) for one in planned] == [
-        ("registry", "registry --http-port 1", 1),
-        ("ingestion-0", "ingestion --pipelines a,b --slot 0 --http-port 2", 2),
-        ("inference-0", "inference --pipelines a,b --slot 0 --http-port 3", 3),
-        ("inference-1", "inference --pipelines a,b --slot 1 --http-port 4", 4),
+        ("ingestion-0", "ingestion --pipelines a,b --slot 0 --http-port 1", 1),
+        ("inference-0", "inference --pipelines a,b --slot 0 --http-port 2", 2),
+        ("inference-1", "inference --pipelines a,b --slot 1 --http-port 3", 3),
+        ("registry", "registry --http-port 4", 4),
     ]
 
 
@@ -85,18 +88,18 @@ SCRIPT = 'trap "{on_term}" TERM; echo $0 >> "$STARTED"; while :; do sleep 0.01; 
 
 
 def test_all_end_in_order_and_at_once_in_a_hurry(tmp_path: Path) -> None:
-    """Ingestion before inference before the registry; one that does not listen holds up the end until it is killed."""
+    """As they are planned, not as they were started; one that does not listen holds up the end until it is killed."""
     ended, begun = tmp_path / "ended", tmp_path / "begun"
     for on_term, hurries in (('echo $0 >> "$ENDED"; exit', False), ("", True)):
         begun.unlink(missing_ok=True)
         with Supervisor(tmp_path / "logs") as supervisor:
-            names = ("registry", "inference-0", "ingestion-0")
+            names = ("ingestion-0", "inference-0", "registry")
             planned = [
                 Planned(name, ("/bin/sh", "-c", SCRIPT.replace("{on_term}", on_term.replace('"', '\\"')), name), 1)
                 for name in names
             ]
             services = Services(supervisor, planned, {"STARTED": str(begun), "ENDED": str(ended)})
-            for name in names:
+            for name in reversed(names):
                 services.start(name)
             deadline = time.monotonic() + 30
             while not begun.exists() or len(begun.read_text().split()) < len(names):

@@ -1,10 +1,11 @@
-"""`freshet up FOLDER`: apply, and run registry, ingestion and inference until Ctrl-C."""
+"""`freshet up FOLDER`: apply, and run every service there is until Ctrl-C."""
 
 import signal
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import IO, Annotated, Final
 
@@ -33,6 +34,7 @@ from freshet.lab.endpoint import free_port
 from freshet.lab.supervisor import Supervisor
 from freshet.pipeline import PipelineSpec, load_checked
 from freshet.runtime.main import EXIT_SETTINGS
+from freshet.runtime.service import ControlService, load_service, service_names
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.slot import hold_slot
 
@@ -68,6 +70,7 @@ def up(
     Ctrl-C kills.
     """
     pipelines = [load_checked(found) for found in _folders(folder)]
+    services = [load_service(name) for name in service_names() if registry or name != REGISTRY]
     started_broker = bootstrap is None
     if bootstrap is None:
         bootstrap = broker.up(Path.cwd(), say=say).bootstrap_servers
@@ -77,9 +80,10 @@ def up(
         say(f"{record.pipeline} is applied as number {record.number}; its event schema has id {record.event_schema_id}")
     names = [spec.pipeline for spec, _, _ in pipelines]
     first = http_port or settings(bootstrap, namespace=namespace).http_port
-    count = workers + 2
-    planned = plan(names, workers, [first + place if first else free_port() for place in range(count)])
-    run = _Run(connection, names, planned, with_registry=registry, verbose=verbose)
+    ports = count(first) if first else iter(free_port, None)
+    planned = plan(services, names, workers, ports)
+    owners = [service.name for service in services if isinstance(service, ControlService)]
+    run = _Run(connection, names, planned, owners, verbose=verbose)
     try:
         run.until_stopped()
     finally:
@@ -108,12 +112,13 @@ class _Run:
         connection: Connection,
         names: Sequence[str],
         planned: Sequence[Planned],
+        owners: Sequence[str],
         *,
-        with_registry: bool,
         verbose: bool,
     ) -> None:
+        """`owners` are those of the planned of which there is one for all pipelines."""
         self._connection, self._names, self._planned = connection, names, planned
-        self._wants_registry = with_registry
+        self._unowned, self._owned = list(owners), list[str]()
         self._settings: Settings = settings(connection.bootstrap_servers, namespace=connection.namespace)
         logs = Path(".local/logs") / f"up.{connection.namespace}{names[0]}"
         env = {"KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers, "FRESHET_NAMESPACE": connection.namespace}
@@ -122,21 +127,21 @@ class _Run:
         if not verbose:
             say(f"starts, decisions, warnings and errors are shown here; everything is in {logs} (--verbose shows it)")
         self._stop, self._hurry = threading.Event(), threading.Event()
-        self._lock: IO[str] | None = None
+        self._locks: list[IO[str] | None] = []
         self._next_lock_s = self._next_tell_s = 0.0
-        self._told_rivals = False
+        self._told_rivals = set[str]()
 
     def until_stopped(self) -> None:
         """Start everything, show what it says, return on SIGINT or SIGTERM. Raises CommandError if one cannot run."""
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
         for one in self._planned:
-            if one.name != REGISTRY:
+            if one.name not in self._unowned:
                 self._services.start(one.name)
         ready = False
         self._next_tell_s = time.monotonic() + _TELL_S
         while not self._stop.wait(_TURN_S):
-            self._own_registry()
+            self._own()
             self._log.pump()
             if (ended := self._services.unmendable()) is not None:
                 time.sleep(_TURN_S)  # its last line
@@ -151,34 +156,37 @@ class _Run:
         say("stopping; Ctrl-C once more kills")
         self._services.stop(self._hurry)
         self._log.pump()
-        if self._lock is not None:
-            self._lock.close()
+        for lock in filter(None, self._locks):
+            lock.close()
 
     def _on_signal(self, *_: object) -> None:
         (self._hurry if self._stop.is_set() else self._stop).set()
 
-    def _own_registry(self) -> None:
-        """Start the registry, unless another `freshet up` of this folder runs it; then as soon as that one ends."""
-        if not self._wants_registry or time.monotonic() < self._next_lock_s:
+    def _own(self) -> None:
+        """Start those of which there is one, or if another `freshet up` of this folder runs it, when that ends."""
+        if time.monotonic() < self._next_lock_s:
             return
-        identity = TopicNames(self._settings.namespace).transactional_id(REGISTRY, "owner")
-        try:
-            self._lock = hold_slot(self._settings.state_dir, identity, "owner")
-        except SettingsError:
-            if not self._next_lock_s:
-                say("another process of this folder runs the registry: this one starts none until that ends.")
-            self._next_lock_s = time.monotonic() + _LOCK_S
-            return
-        self._wants_registry = False
-        self._services.start(REGISTRY)
+        for name in list(self._unowned):
+            identity = TopicNames(self._settings.namespace).transactional_id(name, "owner")
+            try:
+                self._locks.append(hold_slot(self._settings.state_dir, identity, "owner"))
+            except SettingsError:
+                if not self._next_lock_s:
+                    say(f"another process of this folder runs the {name}: this one starts none until that ends.")
+                continue
+            self._unowned.remove(name)
+            self._owned.append(name)
+            self._services.start(name)
+        self._next_lock_s = time.monotonic() + _LOCK_S
 
     def _look_for_rivals(self) -> None:
-        if not self._told_rivals and self._services.restarts(REGISTRY) >= _RIVALRY:
-            self._told_rivals = True
-            say(
-                f"the registry came back {_RIVALRY} times. If its log says that it was fenced, another one runs "
-                "on this Kafka, and they take turns: stop one of them, or use --no-registry here."
-            )
+        for name in self._owned:
+            if name not in self._told_rivals and self._services.restarts(name) >= _RIVALRY:
+                self._told_rivals.add(name)
+                say(
+                    f"the {name} came back {_RIVALRY} times. If its log says that it was fenced, another one runs "
+                    f"on this Kafka, and they take turns: stop one of them{_without(name)}."
+                )
 
     def _told_ready(self) -> bool:
         waiting = self._services.waiting()
@@ -189,6 +197,10 @@ class _Run:
             self._next_tell_s = time.monotonic() + _TELL_S
             say("not ready yet: " + "; ".join(f"{name}: {why}" for name, why in waiting.items()))
         return False
+
+
+def _without(name: str) -> str:
+    return ", or use --no-registry here" if name == REGISTRY else ""
 
 
 def _show(line: str) -> None:

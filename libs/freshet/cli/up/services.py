@@ -4,14 +4,18 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from freshet.contracts.topics import topic_table
 from freshet.inference.core.report import NO_MODEL
 from freshet.lab.supervisor import Supervisor
+from freshet.runtime.service import ControlService, Service
 
 REGISTRY: Final = "registry"
+_SCALED: Final = "inference"
+"""The service of which `--workers` says how many processes there are."""
 _HTTP_S: Final = 2.0
 
 
@@ -29,23 +33,33 @@ class Planned:
         return f"http://127.0.0.1:{self.http_port}"
 
 
-def plan(pipelines: Sequence[str], workers: int, ports: Sequence[int]) -> list[Planned]:
-    """Registry, ingestion, and so many inference workers, all for these pipelines; `ports` has one for each."""
-    which = ("--pipelines", ",".join(pipelines))
-    wanted: list[tuple[str, tuple[str, ...]]] = [
-        (REGISTRY, ("registry",)),
-        ("ingestion-0", ("ingestion", *which, "--slot", "0")),
-        *((f"inference-{slot}", ("inference", *which, "--slot", str(slot))) for slot in range(workers)),
-    ]
+def plan(services: Sequence[Service], pipelines: Sequence[str], workers: int, ports: Iterator[int]) -> list[Planned]:
+    """The processes of these services, all for these pipelines, in the order in which they are to end.
+
+    That is the order in which a record passes them; who decides for all pipelines comes last.
+    """
     run = (sys.executable, "-m", "freshet.cli", "run")
-    return [
-        Planned(name, (*run, *what, "--http-port", str(port)), port)
-        for (name, what), port in zip(wanted, ports, strict=True)
-    ]
+    planned = []
+    for service in sorted(services, key=_place_in_flow):
+        alone = isinstance(service, ControlService)
+        for slot in range(workers if service.name == _SCALED else 1):
+            name = service.name if alone else f"{service.name}-{slot}"
+            which = () if alone else ("--pipelines", ",".join(pipelines), "--slot", str(slot))
+            port = next(ports)
+            planned.append(Planned(name, (*run, service.name, *which, "--http-port", str(port)), port))
+    return planned
+
+
+def _place_in_flow(service: Service) -> tuple[bool, int, str]:
+    """By the first topic that it answers: `topics.yaml` names them in the order in which a record passes."""
+    if isinstance(service, ControlService):
+        return True, 0, service.name
+    roles = list(topic_table())
+    return False, min((roles.index(trace.input) for trace in service.traces), default=len(roles)), service.name
 
 
 class Services:
-    """Planned processes under a supervisor."""
+    """Planned processes under a supervisor, planned in the order in which they end."""
 
     def __init__(self, supervisor: Supervisor, planned: Sequence[Planned], env: Mapping[str, str]) -> None:
         self._supervisor, self._env = supervisor, env
@@ -81,7 +95,7 @@ class Services:
                 ending.join()
 
     def _stop_in_order(self) -> None:
-        for name in sorted(self._started, key=lambda name: (name == REGISTRY, name.startswith("inference"))):
+        for name in filter(self._started.__contains__, self._planned):
             self._supervisor.stop(name)
 
 
