@@ -13,7 +13,7 @@ from freshet.inference.core.jobs import Loaded, LoadModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.models.scorer import Scorer
 from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
-from freshet.runtime.process import keep_freed_memory
+from freshet.runtime.memory_use import keep_freed_memory
 from support.inference_models import softmax_manifest, softmax_model
 
 ROWS, REPEATS, PARTITIONS = 5000, 60, 6

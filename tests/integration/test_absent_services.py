@@ -25,8 +25,8 @@ from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import SystemClock
-from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.reading import everything
 from freshet.runtime.reports import InlineReports
 from freshet.runtime.telemetry import Metrics
@@ -55,9 +55,9 @@ def told(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def registry(bus: KafkaBus) -> DeciderLoop:
+def registry(bus: KafkaBus) -> OwnerLoop:
     """A registry that beats, and finds every candidate good."""
-    return DeciderLoop(
+    return OwnerLoop(
         RegistryDecider(),
         bus,
         bus.names,

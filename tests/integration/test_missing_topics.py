@@ -10,7 +10,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send
-from freshet.runtime.main import EXIT_FATAL
+from freshet.runtime.process import EXIT_FATAL
 from freshet.runtime.provision import provision
 from freshet.runtime.reading import everything
 from support.ingestion import applied, framed, loan

@@ -20,7 +20,7 @@ from freshet.operate import commands
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.kafka.releases import Verdict, cluster_verdict
 from freshet.runtime.bus.protocol import Send
-from freshet.runtime.main import EXIT_SETTINGS
+from freshet.runtime.process import EXIT_SETTINGS
 from support.ingestion import framed, framed_feedback, loan
 from support.secured import Right, SecuredKafka
 from support.services import Process, until

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from freshet.contracts.resources import pipelines_dir
 from freshet.lab.stage import Stage
 from freshet.runtime.bus.protocol import Send
-from freshet.runtime.main import EXIT_FATAL, EXIT_SETTINGS
+from freshet.runtime.process import EXIT_FATAL, EXIT_SETTINGS
 from support.ingestion import framed, loan
 from support.services import Process, forward, free_port, until
 

@@ -18,9 +18,9 @@ from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import SUSPECT_S, FatalError, Send
 from freshet.runtime.clock import SystemClock
-from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import InlineJobs, Runner
+from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.provision import provision
 from freshet.runtime.telemetry import Metrics
 from support.faults import until
@@ -47,9 +47,9 @@ class Stage:
         self.send("commands", encode(command))
 
     @contextmanager
-    def registry(self, run: Runner = lambda _: Judgement()) -> Iterator[DeciderLoop]:
+    def registry(self, run: Runner = lambda _: Judgement()) -> Iterator[OwnerLoop]:
         """A registry that finds every candidate good, or judges it like this."""
-        loop = DeciderLoop(
+        loop = OwnerLoop(
             RegistryDecider(),
             self.bus,
             self.bus.names,
@@ -103,7 +103,7 @@ def stage(kafka: str, namespace: str) -> Iterator[Stage]:
     admin.delete([topic for topic in admin.names() if topic.startswith(namespace)])
 
 
-def turn(loop: DeciderLoop, holds: Callable[[], bool]) -> None:
+def turn(loop: OwnerLoop, holds: Callable[[], bool]) -> None:
     """Let the registry turn until it holds."""
 
     def turned() -> bool:

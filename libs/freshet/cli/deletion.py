@@ -22,8 +22,8 @@ from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.groups import KafkaGroups, Member
 from freshet.runtime.bus.protocol import Bus, RetriableError
 from freshet.runtime.clock import SystemClock
-from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.publishing import withdraw_pipeline
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
@@ -194,7 +194,7 @@ def _forget_decisions(cluster: Cluster, say: Callable[[str], object]) -> None:
         return
     say("no registry is running: this command takes the versions and epochs off the topics itself")
     with _quiet_logs():
-        loop = DeciderLoop(
+        loop = OwnerLoop(
             _Deletion(pipeline),
             bus,
             bus.names,

@@ -1,35 +1,212 @@
-"""What this process uses of the machine."""
+"""Runs a service process: builds its loops, turns them until told to stop, and ends within one time budget."""
 
-import ctypes
+import contextlib
+import faulthandler
+import gc
 import os
-import resource
-import sys
-from pathlib import Path
-from typing import Final
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import IO, Final
 
-_STATM = Path("/proc/self/statm")
-_M_TRIM_THRESHOLD: Final = -1  # glibc's numbers, malloc.h
-_M_MMAP_THRESHOLD: Final = -3
-_KEPT_BYTES: Final = 64 << 20
-_LARGEST_BYTES: Final = 32 << 20  # glibc takes no more
+import structlog
+
+from freshet.contracts.errors import FreshetError
+from freshet.contracts.topics import TopicNames
+from freshet.contracts.worker import Process
+from freshet.runtime import watchdog
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.releases import warn_if_faulty
+from freshet.runtime.bus.protocol import RetriableError, RightsError
+from freshet.runtime.clock import SystemClock
+from freshet.runtime.http import HealthServer
+from freshet.runtime.jobs import Jobs
+from freshet.runtime.loop import Loop
+from freshet.runtime.memory_use import keep_freed_memory
+from freshet.runtime.needed import Needed, needed_roles
+from freshet.runtime.options import LoopOptions
+from freshet.runtime.owner_loop import OwnerLoop
+from freshet.runtime.reports import BackgroundReports
+from freshet.runtime.service import Context, ControlService, DataService, Service
+from freshet.runtime.settings import Settings, SettingsError
+from freshet.runtime.slot import hold_slot
+from freshet.runtime.supervised import Supervised, Turning
+from freshet.runtime.telemetry import Metrics, configure_logs
+from freshet.runtime.turners import Turners
+
+_BACK_OFF_S: Final = 1.0
+_STUCK_S: Final = 120.0  # twice max.poll.interval.ms: by then the group has given our partitions away
+_STARTED_MS: Final = time.time_ns() // 1_000_000
+EXIT_SETTINGS: Final = 2
+EXIT_FATAL: Final = 70
+EXIT_LATE: Final = 71
 
 
-def resident_bytes() -> int:
-    """Resident memory of this process now; where the system does not say, its largest so far."""
-    if _STATM.exists():
-        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT, or until something is fatal. Returns the process's exit code."""
+    configure_logs(settings.log_level, service=service.name, slot=settings.slot)
+    log = structlog.get_logger("main")
+    watchdog.guard_process()
+    keep_freed_memory()
+    faulthandler.register(signal.SIGUSR1)  # kill -USR1 shows where every thread stands
+    stop = threading.Event()
+    _stop_on_signals(stop, settings.shutdown_s)
+    metrics = Metrics()
+    slots: list[IO[str] | None] = []
+    loops: list[Turning] = []
+    turners: Turners | None = None
+    health = HealthServer(
+        settings.http_host,
+        settings.http_port,
+        live=lambda: _stuck(loops),
+        ready=lambda: _unready(loops),
+        registry=metrics.registry,
+    )
+    log.info("started", pipelines=list(pipelines), http_port=health.port, pid=os.getpid())
+    try:
+        _await_broker(settings, stop)
+        if not stop.is_set():
+            warn_if_faulty(settings.bootstrap_servers, settings.kafka)
+            slots = _hold_slots(service, pipelines, settings)
+            loops += _build(service, pipelines, settings, metrics)
+        # What is there now stays: collections need not look at it again, and then rarely at the rest.
+        gc.freeze()
+        gc.set_threshold(100_000)
+        turners = Turners(loops, stop)
+        turners.run()
+    except (SettingsError, RightsError) as error:
+        log.error("settings", error=str(error))
+        return EXIT_SETTINGS
+    except FreshetError as error:
+        log.error("fatal", error=str(error))
+        return EXIT_FATAL
+    except Exception:
+        # Unknown is fatal: nothing of an open batch was committed, and the supervisor starts us again.
+        log.exception("unexpected")
+        return EXIT_FATAL
+    finally:
+        with _shutdown_budget(settings.shutdown_s):
+            if turners is not None:
+                turners.end()
+            health.close()
+            for slot in filter(None, slots):
+                slot.close()
+    log.info("stopped")
+    return 0
 
 
-def keep_freed_memory() -> None:
-    """Let the allocator keep up to 64 MiB of freed memory, not hand it back at once (glibc; elsewhere nothing).
+def _hold_slots(service: Service, pipelines: Sequence[str], settings: Settings) -> list[IO[str] | None]:
+    if isinstance(service, ControlService):
+        return []
+    ids = [
+        TopicNames(settings.namespace, pipeline).transactional_id(service.name, settings.slot) for pipeline in pipelines
+    ]
+    return [hold_slot(settings.state_dir, transactional_id, settings.slot) for transactional_id in ids]
 
-    A batch of 5,000 rows takes and frees some megabytes, which glibc gives back after each batch: the next one then
-    waits for about 700 page faults, a third of the time that inference spends outside the client. `malloc_trim`, which
-    closing a model calls, still gives everything back.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_BYTES)
+
+def _await_broker(settings: Settings, stop: threading.Event) -> None:
+    """Wait until Kafka answers: one that is away when we start is not different from one that goes away later."""
+    bus = _context(settings, "", settings.transaction_timeout_ms).bus
+    log = structlog.get_logger("main").bind(bootstrap_servers=settings.bootstrap_servers)
+    while not stop.is_set():
+        try:
+            bus.spans("pipelines")
+            return
+        except RetriableError as error:
+            log.warning("waiting_for_kafka", error=str(error))
+            stop.wait(_BACK_OFF_S)
+
+
+def _build(service: Service, pipelines: Sequence[str], settings: Settings, metrics: Metrics) -> list[Turning]:
+    clock = SystemClock()
+    if isinstance(service, ControlService):
+        context = _context(settings, "", settings.transaction_timeout_ms)
+        return [
+            OwnerLoop(
+                service.decider(context),
+                context.bus,
+                context.names,
+                service=service.name,
+                jobs=Jobs(service.runner(context)),
+                clock=clock,
+                metrics=metrics,
+                reports=BackgroundReports(context.bus.producer),
+            )
+        ]
+    options = LoopOptions(skip_expired=settings.on_expired == "skip")
+    roles = needed_roles(service.name)
+
+    def supervised(pipeline: str) -> Supervised:
+        context = _context(settings, pipeline, service.transaction_timeout_ms or settings.transaction_timeout_ms)
+        make = partial(_loop, service, context, metrics, options, roles)
+        return Supervised(make, clock, pipeline, Needed(context.bus, context.names, roles).check)
+
+    return [supervised(pipeline) for pipeline in pipelines]
+
+
+def _loop(service: DataService, context: Context, metrics: Metrics, options: LoopOptions, needs: Sequence[str]) -> Loop:
+    settings = context.settings
+    return Loop(
+        service.logic(context),
+        context.bus,
+        context.names,
+        service=service.name,
+        slot=settings.slot,
+        fixed_slot=settings.slots == "fixed",
+        jobs=Jobs(service.runner(context)),
+        clock=SystemClock(),
+        metrics=metrics,
+        traces=service.traces,
+        options=options,
+        assignor=service.assignor,
+        reports=BackgroundReports(context.bus.producer),
+        host=context.process.host,
+        needs=needs,
+    )
+
+
+def _context(settings: Settings, pipeline: str, transaction_timeout_ms: int) -> Context:
+    names = TopicNames(settings.namespace, pipeline)
+    bus = KafkaBus(
+        settings.bootstrap_servers, names, extra=settings.kafka, transaction_timeout_ms=transaction_timeout_ms
+    )
+    return Context(names, settings, bus, Process(settings.host, os.getpid(), _STARTED_MS))
+
+
+def _stuck(loops: Sequence[Turning]) -> str | None:
+    oldest_s = max((time.monotonic() - loop.beat_s for loop in loops), default=0.0)
+    return f"the loop has not turned for {oldest_s:.0f} s" if oldest_s > _STUCK_S else None
+
+
+def _unready(loops: Sequence[Turning]) -> str | None:
+    reasons = [reason for loop in loops if (reason := loop.unready()) is not None]
+    return ("; ".join(reasons) or None) if loops else "starting"
+
+
+def _stop_on_signals(stop: threading.Event, budget_s: float) -> None:
+    """First signal: finish. The loop may hang in a call, so the budget starts to run here."""
+
+    def on_signal(*_: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            _exit_after(budget_s)
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+
+
+@contextlib.contextmanager
+def _shutdown_budget(budget_s: float) -> Iterator[None]:
+    """Closing a client can hang when a broker bounces: the process ends itself all the same."""
+    timer = _exit_after(budget_s)
+    yield
+    timer.cancel()
+
+
+def _exit_after(budget_s: float) -> threading.Timer:
+    timer = threading.Timer(budget_s, os._exit, (EXIT_LATE,))
+    timer.daemon = True
+    timer.start()
+    return timer

@@ -18,7 +18,7 @@ from freshet.inference.running import PROCESS
 from freshet.inference.state_folder import check_outlives_us
 from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.jobs import Runner
-from freshet.runtime.process import resident_bytes
+from freshet.runtime.memory_use import resident_bytes
 from freshet.runtime.recovery import Trace
 from freshet.runtime.service import Context, DataService
 from freshet.runtime.watchdog import Watchdog

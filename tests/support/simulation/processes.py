@@ -15,9 +15,9 @@ from freshet.ingestion.service import SERVICE as INGESTION
 from freshet.registry.core.decider import RegistryDecider
 from freshet.registry.core.jobs import Admit
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
-from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
+from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.service import DataService
 from freshet.runtime.telemetry import Metrics
 from support.registry import PIPELINE
@@ -223,8 +223,8 @@ def registry(where: Where, name: str) -> Process:
         assert isinstance(job, Admit)
         return where.minds.admit(job)
 
-    def make(process: Process) -> DeciderLoop:
-        return DeciderLoop(
+    def make(process: Process) -> OwnerLoop:
+        return OwnerLoop(
             WatchedDecider(where.faults),
             where.bus,
             where.bus.names,

@@ -8,9 +8,9 @@ from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
-from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.telemetry import Metrics
 from support.registry import PIPELINE, Judgement, candidate, specification
 
@@ -27,7 +27,7 @@ class Registry:
         self.bus = MemoryBus(self.cluster, self.names)
         self.send = self.bus.producer().send
         jobs = InlineJobs(lambda job: admit_candidate(job, self.bus) if judges else Judgement())  # type: ignore[arg-type]
-        self.loop = DeciderLoop(
+        self.loop = OwnerLoop(
             RegistryDecider(),
             self.bus,
             self.names,

@@ -10,7 +10,7 @@ from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.needed import Needed, TopicsMissingError, needed_roles
 from freshet.runtime.supervised import Supervised
-from freshet.runtime.turning import Turners
+from freshet.runtime.turners import Turners
 from support.loops import NAMES as OURS
 from support.loops import Answerer, Stand
 

@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 import pytest
 from structlog.testing import capture_logs
 
-from freshet.runtime import main
+from freshet.runtime import process
 from freshet.runtime.bus.kafka import releases
 from freshet.runtime.bus.kafka.releases import Verdict, cluster_verdict, judged, release, warn_if_faulty
 from freshet.runtime.bus.protocol import FatalError
@@ -87,14 +87,14 @@ def test_every_service_asks_once_kafka_answers(monkeypatch: pytest.MonkeyPatch) 
         raise FatalError("enough")
 
     for name in ("configure_logs", "_stop_on_signals", "_exit_after"):
-        monkeypatch.setattr(main, name, MagicMock())
+        monkeypatch.setattr(process, name, MagicMock())
     for name in ("faulthandler.register", "watchdog.guard_process", "gc.freeze", "gc.set_threshold"):
-        monkeypatch.setattr(f"freshet.runtime.main.{name}", MagicMock())
-    monkeypatch.setattr(main, "_await_broker", lambda *_: steps.append("answered"))
-    monkeypatch.setattr(main, "warn_if_faulty", lambda servers, _: steps.append(servers))
-    monkeypatch.setattr(main, "_build", build)
+        monkeypatch.setattr(f"freshet.runtime.process.{name}", MagicMock())
+    monkeypatch.setattr(process, "_await_broker", lambda *_: steps.append("answered"))
+    monkeypatch.setattr(process, "warn_if_faulty", lambda servers, _: steps.append(servers))
+    monkeypatch.setattr(process, "_build", build)
     settings = load_settings("a:1", http_port=0)
-    assert main.run(MagicMock(), ["p"], settings) == main.EXIT_FATAL
+    assert process.run(MagicMock(), ["p"], settings) == process.EXIT_FATAL
     assert steps == ["answered", "a:1", "built"]
 
 

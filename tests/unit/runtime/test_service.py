@@ -25,9 +25,9 @@ SERVICE = ControlService(name="toy", decider=decider)
 """
 _RUN = """
 import sys
-from freshet.runtime import main
-main._await_broker = lambda settings, stop: None
-main.warn_if_faulty = lambda *_: None
+from freshet.runtime import process
+process._await_broker = lambda settings, stop: None
+process.warn_if_faulty = lambda *_: None
 from freshet.cli.main import main as cli
 sys.argv = ["freshet", "run", "toy", "--bootstrap", "127.0.0.1:1"]
 cli()

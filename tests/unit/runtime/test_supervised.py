@@ -15,7 +15,7 @@ from freshet.runtime.loop import Loop
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.slot import hold_slot
 from freshet.runtime.supervised import Supervised
-from freshet.runtime.turning import Turners
+from freshet.runtime.turners import Turners
 from support.loops import NAMES, Answerer, Stand
 
 

@@ -33,7 +33,7 @@ from freshet.lab import broker
 from freshet.lab.endpoint import free_port
 from freshet.lab.supervisor import Supervisor
 from freshet.pipeline import PipelineSpec, load_checked
-from freshet.runtime.main import EXIT_SETTINGS
+from freshet.runtime.process import EXIT_SETTINGS
 from freshet.runtime.service import ControlService, load_service, service_names
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.slot import hold_slot

@@ -15,9 +15,9 @@ from freshet.runtime.bus.memory import STEPS, MemoryBus, MemoryCluster, Simulate
 from freshet.runtime.bus.memory.log import PartitionLog, Payload
 from freshet.runtime.bus.protocol import FatalError, RightsError, Send, Transaction
 from freshet.runtime.clock import ManualClock
-from freshet.runtime.decider_loop import DeciderLoop
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.telemetry import Metrics
 
 NAMES = TopicNames("", "")
@@ -88,12 +88,12 @@ class World:
             )
             self.bus.producer().send(Send("commands", [pipeline.encode()], [encode(command)]))
 
-    def owner(self) -> DeciderLoop:
+    def owner(self) -> OwnerLoop:
         """A new owner."""
         jobs = InlineJobs(lambda job: job)
-        return DeciderLoop(Clerk(), self.bus, NAMES, service="clerk", jobs=jobs, clock=self.clock, metrics=Metrics())
+        return OwnerLoop(Clerk(), self.bus, NAMES, service="clerk", jobs=jobs, clock=self.clock, metrics=Metrics())
 
-    def slow_commit(self, owner: DeciderLoop) -> None:
+    def slow_commit(self, owner: OwnerLoop) -> None:
         """Let the owner turn while the broker stalls in the middle of each commit."""
 
         def stall(step: Step, _transactional_id: str) -> None:
@@ -117,7 +117,7 @@ class World:
         return found
 
 
-def turn(owner: DeciderLoop) -> None:
+def turn(owner: OwnerLoop) -> None:
     """Let the owner turn until all is settled."""
     for _ in range(10):
         owner.step(0.0)
@@ -291,7 +291,7 @@ def test_a_job_that_failed_is_told_with_its_error() -> None:
         raise RightsError("Grant the user READ on topic artifacts.")
 
     world, jobs = World(), InlineJobs(refused)
-    owner = DeciderLoop(Clerk(), world.bus, NAMES, service="clerk", jobs=jobs, clock=world.clock, metrics=Metrics())
+    owner = OwnerLoop(Clerk(), world.bus, NAMES, service="clerk", jobs=jobs, clock=world.clock, metrics=Metrics())
     jobs.start("a job")
     with capture_logs() as lines:
         turn(owner)

@@ -26,7 +26,7 @@ _BACK_OFF_S: Final = 0.2
 _STABLE_S: Final = 30.0  # a predecessor's marker takes milliseconds; the broker ends what times out within 15 + 10 s
 
 
-class DeciderLoop:
+class OwnerLoop:
     """Runs one decider as the single owner of its transactional id. Not thread-safe: one owner thread."""
 
     def __init__(

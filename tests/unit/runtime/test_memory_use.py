@@ -8,7 +8,7 @@ import pytest
 _WORK = """
 import resource, sys
 import numpy as np
-from freshet.runtime.process import keep_freed_memory
+from freshet.runtime.memory_use import keep_freed_memory
 
 def faults(times):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
