@@ -23,6 +23,7 @@ from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.provision import provision
 from freshet.runtime.reading import everything
+from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 from support.faults import until
 from support.loops import TRACE, Answerer
@@ -86,7 +87,7 @@ class Group:
             service="inference",
             slot=slot,
             fixed_slot=False,
-            jobs=InlineJobs(lambda job: job),
+            jobs=InlineJobs(no_jobs),
             clock=SystemClock(),
             metrics=self.metrics,
             traces=[TRACE],

@@ -62,7 +62,7 @@ def registry(bus: KafkaBus) -> OwnerLoop:
         bus,
         bus.names,
         service="registry",
-        jobs=InlineJobs(lambda _: Judgement()),
+        jobs=InlineJobs(lambda *_: Judgement()),
         clock=SystemClock(),
         metrics=Metrics(),
         reports=InlineReports(bus.producer()),

@@ -15,6 +15,7 @@ from freshet.runtime.clock import SystemClock
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.loop import Loop
 from freshet.runtime.reading import everything
+from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.topic_plan import topic_configs
 from support.buses import until
@@ -47,7 +48,7 @@ def test_an_event_that_its_dead_letter_cannot_hold_costs_one_truncated_letter(ka
         service="ingestion",
         slot="0",
         fixed_slot=True,
-        jobs=InlineJobs(lambda job: job),
+        jobs=InlineJobs(no_jobs),
         clock=SystemClock(),
         metrics=Metrics(),
     )

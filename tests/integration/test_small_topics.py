@@ -21,6 +21,7 @@ from freshet.runtime.clock import SystemClock
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.loop import Loop
 from freshet.runtime.record_size import lone_batch_bytes
+from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.topic_plan import topic_configs
 from support.buses import opened, read_all, send, until, write
@@ -109,7 +110,7 @@ class Stand:
             service=service,
             slot="0",
             fixed_slot=True,
-            jobs=InlineJobs(lambda job: job),
+            jobs=InlineJobs(no_jobs),
             clock=SystemClock(),
             metrics=Metrics(),
         )

@@ -26,6 +26,7 @@ from freshet.runtime.loop import Loop
 from freshet.runtime.provision import provision
 from freshet.runtime.reading import everything
 from freshet.runtime.recovery import Trace
+from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.topic_plan import topic_configs
 from support.ingestion import applied, framed, framed_feedback, loan
@@ -64,7 +65,7 @@ class Stage:
             service=self.service,
             slot="0",
             fixed_slot=True,
-            jobs=InlineJobs(lambda job: job),
+            jobs=InlineJobs(no_jobs),
             clock=SystemClock(),
             metrics=Metrics(),
             traces=traces,

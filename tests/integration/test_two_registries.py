@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from freshet.avro.control import encode
+from freshet.contracts.logic import Job
 from freshet.contracts.messages import Action, Command, Decision, Rollout
 from freshet.contracts.topics import TopicNames
 from freshet.registry.admitting import admit_candidate
@@ -19,7 +21,7 @@ from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import SUSPECT_S, FatalError, Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.feed import Feed
-from freshet.runtime.jobs import InlineJobs, Runner
+from freshet.runtime.jobs import InlineJobs, Runner, Stop
 from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.provision import provision
 from freshet.runtime.telemetry import Metrics
@@ -47,7 +49,7 @@ class Stage:
         self.send("commands", encode(command))
 
     @contextmanager
-    def registry(self, run: Runner = lambda _: Judgement()) -> Iterator[OwnerLoop]:
+    def registry(self, run: Runner = lambda *_: Judgement()) -> Iterator[OwnerLoop]:
         """A registry that finds every candidate good, or judges it like this."""
         loop = OwnerLoop(
             RegistryDecider(),
@@ -158,7 +160,7 @@ def test_an_answer_that_is_too_large_is_refused_in_short(stage: Stage) -> None:
 def test_a_refusal_larger_than_its_topic_stops_no_pipeline(stage: Stage) -> None:
     """Half a megabyte of unknown features, named twice beside its manifest, is more than the models topic takes."""
 
-    def run(job: object) -> object:
+    def run(job: Job[Any], stop: Stop) -> object:
         assert isinstance(job, Admit)
         return admit_candidate(job, stage.bus)
 

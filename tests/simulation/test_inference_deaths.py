@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from freshet.avro.schemas import current_schema
 from freshet.cli.records import headers_of
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.batch import Batch
+from freshet.contracts.logic import Job
 from freshet.contracts.messages import Message, WorkerState
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.deaths import ROW_DEATHS, VERSION_DEATHS, Death, Flight
@@ -21,7 +23,7 @@ from freshet.inference.core.logic import InferenceLogic
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
-from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.jobs import InlineJobs, Stop
 from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.telemetry import Metrics
@@ -143,7 +145,7 @@ class World:
         )
         minds = {"v1": sound("v1"), "v2": self.mind}
 
-        def load(job: object) -> object:
+        def load(job: Job[Any], stop: Stop) -> object:
             if isinstance(job, LoadModel) and job.version == self.deadly_load:
                 self.died_loading.append(job.version)
                 raise Died

@@ -1,6 +1,7 @@
 """Inference in its loop, on a bus in memory, with real models: what its effects become on topics."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from freshet.avro import Decoder
 from freshet.avro.control import decode, encode
 from freshet.avro.schemas import current_schema
 from freshet.contracts.batch import Batch
+from freshet.contracts.logic import Job
 from freshet.contracts.messages import Cutover, Message, ModelVersion, WorkerState
 from freshet.contracts.position import unstamped
 from freshet.contracts.topics import TopicNames
@@ -20,7 +22,7 @@ from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.clock import ManualClock
-from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.jobs import InlineJobs, Stop
 from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.telemetry import Metrics
@@ -76,7 +78,7 @@ class Stage:
     def worker(self, slot: str) -> Loop:
         """A loop with its own models."""
 
-        def run(job: object) -> object:
+        def run(job: Job[Any], stop: Stop) -> object:
             if isinstance(job, LoadModel):
                 return load_model(job, self.bus)
             assert isinstance(job, RetireModel)

@@ -20,6 +20,7 @@ from freshet.contracts.logic import (
     Effect,
     Fact,
     Hold,
+    Job,
     Mark,
     Outcome,
     Publish,
@@ -253,7 +254,7 @@ class Worker:
     died_loading: Sequence[str] = ()
     guard: Guard = unguarded
     now_ms: int = 0
-    started: list[object] = field(default_factory=list)
+    started: list[Job[Any]] = field(default_factory=list)
     announced: list[WorkerState] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -303,7 +304,7 @@ class Worker:
         self.slow.clear()
         self._do(self.started[-1])
 
-    def _do(self, job: object) -> None:
+    def _do(self, job: Job[Any]) -> None:
         if isinstance(job, RetireModel):
             job.scorer.close()
         if not isinstance(job, LoadModel) or job.version in self.slow:

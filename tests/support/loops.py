@@ -22,6 +22,7 @@ from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.reports import Reports
+from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 
 NAMES = TopicNames("", "p")
@@ -147,7 +148,7 @@ class Stand:
             service="inference",
             slot=slot,
             fixed_slot=fixed,
-            jobs=InlineJobs(lambda job: job),
+            jobs=InlineJobs(no_jobs),
             clock=self.clock,
             metrics=metrics or Metrics(),
             traces=[TRACE],

@@ -22,6 +22,7 @@ from freshet.contracts.messages import (
     Rollout,
     WorkerState,
 )
+from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.core.decider import RegistryDecider
 from freshet.registry.core.jobs import Admit
 from support.registry_laws import Laws
@@ -41,16 +42,13 @@ rollout: {{policy: {policy}, prepare_timeout: 60s}}
 """
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What a test wants of an admission: the attributes of the models room's report."""
+@dataclass(frozen=True, slots=True)
+class Judgement(AdmissionVerdict):
+    """What a test wants of an admission: that the model is good, unless it says otherwise."""
 
     admitted: bool = True
-    reason: str = ""
-    detail: str = ""
     memory_bytes: int = 1_000_000
     p99_us: int = 300
-    unguarded: tuple[str, ...] = ()
 
 
 def specification(policy: str = "manual", number: int = 1, pipeline: str = PIPELINE) -> PipelineRecord:

@@ -6,12 +6,14 @@ The shell around it reads topics, hands columns over, and turns the effects into
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import Message
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,23 +86,55 @@ class Abort:
     reason: str
 
 
+class Job(Generic[ResultT]):
+    """Work outside the loop. The class of a job names what it results in, as in `class LoadModel(Job[Loaded])`."""
+
+    __slots__ = ()
+
+    limit_s: ClassVar[float] = 300.0
+    """After so long it is told to stop, and no longer waited for."""
+
+    @property
+    def lane(self) -> str:
+        """Jobs of one lane run one after the other, and a newer one replaces one that waits. Empty: in none."""
+        return ""
+
+
+class JobError(FreshetError):
+    """A job came to no end of its own: `late`, `cancelled`, or `replaced` by a newer one of its lane."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """Run this job outside the loop; its outcome comes back through `on_job`."""
 
-    job: object
+    job: Job[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a job: exactly one of result and error."""
+class Cancel:
+    """Nobody wants the result of this lane's jobs any more. Their outcomes are a JobError."""
 
-    job: object
-    result: object | None = None
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[ResultT]):
+    """What became of a job: exactly one of result and error.
+
+    Match it: `case Outcome(LoadModel() as job, Loaded() as loaded)`, `case Outcome(LoadModel() as job, error=error)`.
+    """
+
+    job: Job[ResultT]
+    result: ResultT | None = None
     error: FreshetError | None = None
 
 
-Effect = Publish | Announce | DeadLetter | Mark | Hold | Release | Abort | Start
+Effect = Publish | Announce | DeadLetter | Mark | Hold | Release | Abort | Start | Cancel
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +210,7 @@ class Logic:
         """
         return ()
 
-    def on_job(self, outcome: Outcome) -> None:
+    def on_job(self, outcome: Outcome[Any]) -> None:
         """A job that this logic started has ended."""
 
     def on_leave(self) -> Iterable[Effect]:
@@ -212,7 +246,7 @@ class Decider:
         """All pipelines that there may be something to decide about, in the order in which `decide` is asked."""
         raise NotImplementedError
 
-    def decide(self, pipeline: str, now_ms: int) -> Iterable[Announce | Start]:
+    def decide(self, pipeline: str, now_ms: int) -> Iterable[Announce | Start | Cancel]:
         """What follows for this pipeline from the state now; nothing when all is settled.
 
         May not depend on what has been decided for other pipelines in the same round.
@@ -225,7 +259,7 @@ class Decider:
         The same again would fail again: decide something shorter about the same subject.
         """
 
-    def on_job(self, outcome: Outcome) -> None:
+    def on_job(self, outcome: Outcome[Any]) -> None:
         """A job that this decider started has ended."""
 
     def on_tick(self, now_ms: int) -> Iterable[Announce]:  # noqa: ARG002

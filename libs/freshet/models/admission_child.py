@@ -14,7 +14,6 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from freshet.contracts.messages import Manifest
-from freshet.models.admission import Report
 from freshet.models.confine import confine
 from freshet.models.contract import MIB, Limits
 from freshet.models.errors import ModelError
@@ -23,6 +22,7 @@ from freshet.models.manifest import make_manifest, manifest_from_json
 from freshet.models.memory import ResidentMemory, give_back
 from freshet.models.model_file import ModelFile
 from freshet.models.scorer import Scorer
+from freshet.models.verdict import AdmissionVerdict
 
 
 def main() -> None:
@@ -49,18 +49,19 @@ class _Judge:
         self._file, self._manifest, self._limits = ModelFile.of(data), manifest, limits
         self.memory = ResidentMemory()
 
-    def report(self, out: TextIO) -> Report:
+    def report(self, out: TextIO) -> AdmissionVerdict:
         """The verdict; whatever is raised on the way is one."""
         try:
             return self._steps(out)
         except ModelError as error:
-            return Report(False, error.reason, error.detail)
+            return AdmissionVerdict(False, error.reason, error.detail)
         except MemoryError:
-            return Report(False, "model_memory", f"it needs more memory than {self._limits.max_memory_mb} MiB.")
+            needs = f"it needs more memory than {self._limits.max_memory_mb} MiB."
+            return AdmissionVerdict(False, "model_memory", needs)
         except Exception as error:  # a hostile model may trip anything below us, and that is its verdict
-            return Report(False, "model_exception", f"{type(error).__name__}: {str(error)[:300]}")
+            return AdmissionVerdict(False, "model_exception", f"{type(error).__name__}: {str(error)[:300]}")
 
-    def _steps(self, out: TextIO) -> Report:
+    def _steps(self, out: TextIO) -> AdmissionVerdict:
         limits = self._limits
         _write(out, {"step": "reading the graph"})
         check_graph(self._file.content(), self._manifest, limits)
@@ -81,7 +82,7 @@ class _Judge:
         taken = max(0, self.memory.resident_bytes() - before)
         if taken > limits.max_memory_mb * MIB:
             raise ModelError("model_memory", f"loaded it takes {taken // MIB} MiB, more than {limits.max_memory_mb}.")
-        return Report(True, memory_bytes=taken, p99_us=p99_us)
+        return AdmissionVerdict(True, memory_bytes=taken, p99_us=p99_us)
 
 
 def rehearse() -> None:

@@ -1,69 +1,93 @@
-"""Runs jobs outside the loop, one at a time, and hands their outcomes back."""
+"""Runs jobs outside the loop, in lanes, and hands their outcomes back."""
 
-import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from itertools import count
+from typing import Any, Final, Protocol
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.logic import Outcome
+from freshet.contracts.logic import Job, JobError, Outcome
 from freshet.runtime.bus.protocol import FatalError
 
-Runner = Callable[[object], object]
-
-LIMIT_S: Final = 300.0
-"""How long a job may take: the longest that is bounded on paper, an admission, takes two minutes."""
-
-_END: Final = object()
 _MOST_GIVEN_UP: Final = 3  # each holds its memory, and perhaps a processor
 
 
+class Stop(Protocol):
+    """What a job that takes long looks at: whether nobody waits for its result any more."""
+
+    def is_set(self) -> bool:
+        """True once it had better end. What it returns then is thrown away."""
+
+
+Runner = Callable[[Job[Any], Stop], object]
+"""Does a job and returns its result. Raises FreshetError for a failure that the logic is to judge."""
+
+
 class JobRunner(Protocol):
-    """Runs what a logic starts, and hands the outcomes back."""
+    """Runs what a logic starts, and hands the outcomes back: exactly one for each job."""
 
-    def start(self, job: object) -> None:
-        """Take the job on."""
+    def start(self, job: Job[Any]) -> None:
+        """Take the job on; one of its lane that still waits is replaced."""
 
-    def outcomes(self) -> list[Outcome]:
+    def cancel(self, lane: str) -> None:
+        """Drop what waits in this lane, and tell what runs there to stop. Both end with a JobError."""
+
+    def outcomes(self) -> list[Outcome[Any]]:
         """Outcomes since the last call. Never blocks."""
 
     def close(self) -> None:
-        """Take no more jobs, and free what runs them. Never blocks: a job that runs is left to its end."""
-
-
-class JobStuckError(FreshetError):
-    """A job did not come back in time, and is no longer waited for."""
+        """Take no more jobs, drop what waits, and tell what runs to stop. Never blocks."""
 
 
 class Jobs:
-    """One background thread that runs what a logic starts, in order.
+    """Background threads that run what a logic starts, lane by lane in the order in which their jobs came.
 
     An expected failure (FreshetError) becomes the outcome's error; anything else is a bug and is raised in the owner
     thread.
 
-    A job that takes longer than the limit is given up: its outcome is a JobStuckError, its thread is left alone (no
-    thread can be ended from outside), and another one takes the next job. The process is kept because it serves well
-    all that does not need this job; ending it would give the same job to its successor. Only the third such job ends
-    it, with FatalError: by then there is something wrong with the process.
+    A job that takes longer than its limit is told to stop and given up: its outcome is a JobError, its thread is left
+    alone (no thread can be ended from outside), and another one takes the next job. The process is kept because it
+    serves well all that does not need this job; ending it would give the same job to its successor. Only the third
+    such job ends it, with FatalError: by then there is something wrong with the process.
     """
 
-    def __init__(self, run: Runner, *, limit_s: float = LIMIT_S, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._run, self._limit_s, self._now_s = run, limit_s, now_s
-        self._todo: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._done: list[Outcome | BaseException] = []
-        self._lock = threading.Lock()
+    def __init__(self, run: Runner, *, at_once: int = 1, now_s: Callable[[], float] = time.monotonic) -> None:
+        """`at_once` jobs run beside each other, but never two of one lane."""
+        self._run, self._now_s = run, now_s
+        self._waiting: dict[str | int, Job[Any]] = {}
+        self._running: dict[str | int, _Run] = {}
+        self._done: list[Outcome[Any] | BaseException] = []
+        self._changed = threading.Condition()
+        self._own_lanes = count()
         self._given_up = 0
-        self._worker = self._engaged()
+        self._closing = False
+        for _ in range(at_once):
+            self._engage()
 
-    def start(self, job: object) -> None:
+    def start(self, job: Job[Any]) -> None:
         """See `JobRunner`. Never blocks."""
-        self._todo.put(job)
+        lane = job.lane or next(self._own_lanes)
+        with self._changed:
+            if replaced := self._waiting.get(lane):
+                self._done.append(_ended(replaced, "replaced", "a newer one took its place before it began."))
+            self._waiting[lane] = job
+            self._changed.notify()
 
-    def outcomes(self) -> list[Outcome]:
+    def cancel(self, lane: str) -> None:
+        """See `JobRunner`."""
+        with self._changed:
+            if dropped := self._waiting.pop(lane, None):
+                self._done.append(_ended(dropped, "cancelled", "it was cancelled before it began."))
+            if running := self._running.get(lane):
+                running.stop.set()
+
+    def outcomes(self) -> list[Outcome[Any]]:
         """See `JobRunner`. Raises what a job raised that is no FreshetError."""
-        with self._lock:
-            self._give_up()
+        with self._changed:
+            for lane, running in list(self._running.items()):
+                if self._now_s() - running.began_s > running.job.limit_s:
+                    self._give_up(lane, running)
             done, self._done = self._done, []
         for outcome in done:
             if isinstance(outcome, BaseException):
@@ -71,54 +95,68 @@ class Jobs:
         return [outcome for outcome in done if isinstance(outcome, Outcome)]
 
     def close(self) -> None:
-        """See `JobRunner`."""
-        self._todo.put(_END)
+        """See `JobRunner`. A job that runs is left to its end."""
+        with self._changed:
+            self._closing = True
+            self._waiting.clear()
+            for running in self._running.values():
+                running.stop.set()
+            self._changed.notify_all()
 
-    def _give_up(self) -> None:
-        worker = self._worker
-        if not worker.busy or self._now_s() - worker.began_s <= self._limit_s:
-            return
+    def _give_up(self, lane: str | int, running: "_Run") -> None:
         stuck = (
-            f"{type(worker.job).__name__} has not come back within {self._limit_s:.0f} s, and is no longer waited for"
+            f"{type(running.job).__name__} has not come back within {running.job.limit_s:.0f} s, and is no longer "
+            "waited for"
         )
         self._given_up += 1
         if self._given_up == _MOST_GIVEN_UP:
             raise FatalError(f"{stuck}. It is the third such job here: this process must be started anew.")
-        self._done.append(Outcome(worker.job, error=JobStuckError(f"stuck: {stuck}.")))
-        self._worker = self._engaged()
+        running.stop.set()
+        del self._running[lane]
+        self._done.append(Outcome(running.job, error=JobError("late", f"{stuck}.")))
+        self._engage()
 
-    def _engaged(self) -> "_Worker":
-        worker = _Worker()
-        threading.Thread(target=self._work, args=(worker,), name="jobs", daemon=True).start()
-        return worker
+    def _engage(self) -> None:
+        threading.Thread(target=self._work, name="jobs", daemon=True).start()
 
-    def _work(self, worker: "_Worker") -> None:
-        while True:
-            job = self._todo.get()
-            if job is _END:
-                return
-            with self._lock:
-                worker.job, worker.began_s, worker.busy = job, self._now_s(), True
-            outcome = _outcome(self._run, job)
-            with self._lock:
-                if worker is not self._worker:
-                    return  # given up: the job has its outcome, and another thread the next one
-                worker.job, worker.busy = None, False
-                self._done.append(outcome)
+    def _work(self) -> None:
+        while (taken := self._take()) is not None:
+            lane, running = taken
+            outcome = _outcome(self._run, running.job, running.stop)
+            with self._changed:
+                if self._running.get(lane) is not running:
+                    return  # given up: the job has its outcome, and another thread has this one's place
+                del self._running[lane]
+                cancelled = running.stop.is_set() and isinstance(outcome, Outcome)
+                self._done.append(_ended(running.job, "cancelled", "it was told to stop.") if cancelled else outcome)
+                self._changed.notify_all()
 
-
-class _Worker:
-    """What a thread is doing, for the owner to look at."""
-
-    def __init__(self) -> None:
-        self.job: object = None
-        self.began_s = 0.0
-        self.busy = False
+    def _take(self) -> "tuple[str | int, _Run] | None":
+        """The first job whose lane is free, as soon as there is one; None once this is closed."""
+        with self._changed:
+            while not self._closing:
+                lane = next((lane for lane in self._waiting if lane not in self._running), None)
+                if lane is not None:
+                    running = self._running[lane] = _Run(self._waiting.pop(lane), self._now_s())
+                    return lane, running
+                self._changed.wait()
+        return None
 
 
-def _outcome(run: Runner, job: object) -> Outcome | BaseException:
+class _Run:
+    """A job that runs, for the owner to look at."""
+
+    def __init__(self, job: Job[Any], began_s: float) -> None:
+        self.job, self.began_s, self.stop = job, began_s, threading.Event()
+
+
+def _ended(job: Job[Any], reason: str, why: str) -> Outcome[Any]:
+    return Outcome(job, error=JobError(reason, f"{type(job).__name__}: {why}"))
+
+
+def _outcome(run: Runner, job: Job[Any], stop: Stop) -> Outcome[Any] | BaseException:
     try:
-        return Outcome(job, result=run(job))
+        return Outcome(job, result=run(job, stop))
     except FreshetError as error:
         return Outcome(job, error=error)
     except BaseException as error:  # raised again in the owner thread
@@ -130,16 +168,19 @@ class InlineJobs:
 
     def __init__(self, run: Runner) -> None:
         self._run = run
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[Outcome[Any]] = []
 
-    def start(self, job: object) -> None:
+    def start(self, job: Job[Any]) -> None:
         """See `JobRunner`."""
-        outcome = _outcome(self._run, job)
+        outcome = _outcome(self._run, job, threading.Event())
         if isinstance(outcome, BaseException):
             raise outcome
         self._outcomes.append(outcome)
 
-    def outcomes(self) -> list[Outcome]:
+    def cancel(self, lane: str) -> None:
+        """See `JobRunner`. Nothing ever waits here."""
+
+    def outcomes(self) -> list[Outcome[Any]]:
         """See `JobRunner`."""
         found, self._outcomes = self._outcomes, []
         return found

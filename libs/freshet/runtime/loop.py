@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from freshet.contracts.logic import Announce, Effect, Hold, Logic, Release, Start
+from freshet.contracts.logic import Announce, Cancel, Effect, Hold, Logic, Release, Start
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.answering import Answering
 from freshet.runtime.bus.protocol import Assignor, Bus, ExpiredError, RetriableError
@@ -179,6 +179,8 @@ class Loop:
                     self._reports.put(announcement(effect))
                 case Start():
                     self._jobs.start(effect.job)
+                case Cancel():
+                    self._jobs.cancel(effect.lane)
                 case Release():
                     self._placing.release(effect)
                 case Hold():

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from freshet.contracts.logic import Announce, Decider, Fact, Start
+from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Start
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.protocol import Bus, FatalError, RefusedError, RetriableError, TooLargeError, Transaction
 from freshet.runtime.clock import Clock
@@ -135,8 +135,11 @@ class OwnerLoop:
             self._set_aside(pipeline, now_ms, "undecided", error)
             return 0
         for effect in effects:
-            if isinstance(effect, Start):
-                self._jobs.start(effect.job)
+            match effect:
+                case Start():
+                    self._jobs.start(effect.job)
+                case Cancel():
+                    self._jobs.cancel(effect.lane)
         announced = [effect for effect in effects if isinstance(effect, Announce)]
         if not announced:
             return 0

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from freshet.contracts.logic import Decider, Logic
+from freshet.contracts.logic import Decider, Job, Logic
 from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process
 from freshet.runtime.bus.protocol import Assignor, Bus
-from freshet.runtime.jobs import Runner
+from freshet.runtime.jobs import Runner, Stop
 from freshet.runtime.recovery import Trace
 from freshet.runtime.settings import Settings, SettingsError
 
@@ -31,7 +31,7 @@ class Context:
     process: Process = UNKNOWN_PROCESS
 
 
-def no_jobs(job: object) -> object:
+def no_jobs(job: Job[Any], stop: Stop) -> object:  # noqa: ARG001
     """For logics that start none."""
     raise TypeError(f"this service runs no jobs, but was asked for {type(job).__name__}.")
 

@@ -1,10 +1,11 @@
 """Turns the effects of a batch into one transaction."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from freshet.avro.control import encode
 from freshet.contracts.batch import Batch
-from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Mark, Publish, Start
+from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Job, Mark, Publish, Start
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.protocol import Committed, Place, Send
 from freshet.runtime.dead_letters import CAP_BYTES, dead_letters
@@ -26,7 +27,7 @@ class Work:
         self._topic_ids, self._letter_bytes = topic_ids, letter_bytes
         self.sends: list[Send] = []
         self.holds: list[Hold] = []
-        self.jobs: list[object] = []
+        self.jobs: list[Job[Any]] = []
         self.abort: str | None = None
         self.rows = 0
         self.dead: dict[str, int] = {}

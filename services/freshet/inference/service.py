@@ -3,11 +3,11 @@
 import atexit
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from freshet.contracts.logic import Logic
+from freshet.contracts.logic import Job, Logic
 from freshet.inference.core.deaths import Flight, blamed_loads
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
@@ -17,7 +17,7 @@ from freshet.inference.loading import load_model, retire_model
 from freshet.inference.running import PROCESS
 from freshet.inference.state_folder import check_outlives_us
 from freshet.runtime.bus.protocol import FatalError
-from freshet.runtime.jobs import Runner
+from freshet.runtime.jobs import Runner, Stop
 from freshet.runtime.memory_use import resident_bytes
 from freshet.runtime.recovery import Trace
 from freshet.runtime.service import Context, DataService
@@ -76,7 +76,7 @@ def _opened(path: Path, topic_id: str) -> InFlightNote:
 
 
 def _runner(context: Context) -> Runner:
-    def run(job: object) -> Loaded | None:
+    def run(job: Job[Any], _stop: Stop) -> Loaded | None:
         match job:
             case LoadModel():
                 note = _note(context, _ANY_TOPIC, "loading")

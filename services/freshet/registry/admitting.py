@@ -3,9 +3,10 @@
 from contextlib import closing
 from typing import Final
 
-from freshet.models.admission import Contract, Limits, Report, admit
+from freshet.models.admission import Contract, Limits, admit
 from freshet.models.errors import ModelError
 from freshet.models.manifest import check_manifest
+from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.core.jobs import Admit
 from freshet.runtime.artifacts import fetch_model
 from freshet.runtime.bus.protocol import Bus
@@ -13,7 +14,7 @@ from freshet.runtime.bus.protocol import Bus
 _NOT_THE_MODELS_FAULT: Final = "artifact_unreachable"
 
 
-def admit_candidate(job: Admit, bus: Bus) -> Report:
+def admit_candidate(job: Admit, bus: Bus) -> AdmissionVerdict:
     """The verdict on a candidate. Blocks while chunks come, and then for up to a minute; a repeat judges the same.
 
     Missing chunks are a verdict. Raises ModelError if the broker cannot be read, and SandboxError if nobody can judge.
@@ -21,12 +22,12 @@ def admit_candidate(job: Admit, bus: Bus) -> Report:
     manifest = job.candidate.manifest
     contract = Contract(job.feature_names, job.classes, Limits.of(job.limits))
     if problems := check_manifest(manifest, contract):  # before any byte of an oversize model is fetched
-        return Report(False, "manifest_invalid", " ".join(problems))
+        return AdmissionVerdict(False, "manifest_invalid", " ".join(problems))
     try:
         with closing(fetch_model(manifest, job.candidate.chunk_offsets, bus)) as assembly:
             data = assembly.bytes()
     except ModelError as error:
         if error.reason == _NOT_THE_MODELS_FAULT:
             raise
-        return Report(False, error.reason, error.detail)
+        return AdmissionVerdict(False, error.reason, error.detail)
     return admit(data, manifest, contract)

@@ -1,15 +1,17 @@
 """The registry as a service: `freshet run registry`. One for all pipelines of a namespace."""
 
 from importlib.util import find_spec
+from typing import Any
 
 import structlog
 
-from freshet.contracts.logic import Decider
+from freshet.contracts.logic import Decider, Job
 from freshet.models.sandbox import SandboxError, unguarded
+from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.admitting import admit_candidate
 from freshet.registry.core.decider import RegistryDecider
-from freshet.registry.core.jobs import Admit, Report
-from freshet.runtime.jobs import Runner
+from freshet.registry.core.jobs import Admit
+from freshet.runtime.jobs import Runner, Stop
 from freshet.runtime.service import Context, ControlService
 from freshet.runtime.settings import SettingsError
 
@@ -28,7 +30,7 @@ def _decider(context: Context) -> Decider:
 def _runner(context: Context) -> Runner:
     _look_at_sandbox()
 
-    def run(job: object) -> Report:
+    def run(job: Job[Any], _stop: Stop) -> AdmissionVerdict:
         if not isinstance(job, Admit):
             raise TypeError(f"the registry runs no {type(job).__name__}.")
         return admit_candidate(job, context.bus)

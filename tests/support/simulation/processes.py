@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.logic import Announce, Logic, Outcome, Start
+from freshet.contracts.logic import Announce, Job, Logic, Outcome, Start
 from freshet.inference.core.jobs import LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.service import SERVICE as INFERENCE
@@ -62,15 +62,18 @@ class MachineClock:
 class LateJobs:
     """Runs each job when its outcome is asked for, or some turns later."""
 
-    def __init__(self, run: Callable[[object], object], late: Callable[[], bool]) -> None:
+    def __init__(self, run: Callable[[Job[Any]], object], late: Callable[[], bool]) -> None:
         self._run, self._late = run, late
-        self._jobs: list[object] = []
+        self._jobs: list[Job[Any]] = []
 
-    def start(self, job: object) -> None:
+    def start(self, job: Job[Any]) -> None:
         """See `JobRunner`."""
         self._jobs.append(job)
 
-    def outcomes(self) -> list[Outcome]:
+    def cancel(self, lane: str) -> None:
+        """See `JobRunner`. Nobody cancels here."""
+
+    def outcomes(self) -> list[Outcome[Any]]:
         """See `JobRunner`."""
         if not self._jobs or self._late():
             return []
@@ -80,7 +83,7 @@ class LateJobs:
     def close(self) -> None:
         """See `JobRunner`."""
 
-    def _outcome(self, job: object) -> Outcome:
+    def _outcome(self, job: Job[Any]) -> Outcome[Any]:
         try:
             return Outcome(job, result=self._run(job))
         except FreshetError as error:
@@ -190,7 +193,7 @@ def inference(where: Where, slot: str, *, fixed: bool) -> Process:
         topic_id = where.bus.topic_id("features")
         return InferenceLogic(PIPELINE, f"{PIPELINE}-{slot}", topic_id=topic_id, memory=lambda: 0)
 
-    def run(job: object) -> object:
+    def run(job: Job[Any]) -> object:
         if isinstance(job, LoadModel):
             return where.minds.load(job)
         assert isinstance(job, RetireModel)
@@ -219,7 +222,7 @@ class WatchedDecider(RegistryDecider):
 def registry(where: Where, name: str) -> Process:
     """A registry. All have one transactional id: the newest fences the others."""
 
-    def run(job: object) -> object:
+    def run(job: Job[Any]) -> object:
         assert isinstance(job, Admit)
         return where.minds.admit(job)
 
@@ -242,7 +245,7 @@ def _data(
     service: DataService,
     slot: str,
     logic: Callable[[], Logic],
-    run: Callable[[object], object],
+    run: Callable[[Job[Any]], object],
     *,
     fixed: bool,
 ) -> Process:
@@ -265,5 +268,5 @@ def _data(
     return Process(f"{service.name}-{slot}", make, MachineClock(where.cluster))
 
 
-def _jobs(where: Where, run: Callable[[object], object]) -> LateJobs:
+def _jobs(where: Where, run: Callable[[Job[Any]], object]) -> LateJobs:
     return LateJobs(run, lambda: not where.minds.well and where.random.random() < 0.5)

@@ -15,6 +15,7 @@ from freshet.runtime.clock import ManualClock
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
+from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 from support.ingestion import SPEC_TEXT, applied, framed, loan
 
@@ -37,7 +38,7 @@ class Ingesting:
             service="ingestion",
             slot="0",
             fixed_slot=True,
-            jobs=InlineJobs(lambda job: job),
+            jobs=InlineJobs(no_jobs),
             clock=self.clock,
             metrics=Metrics(),
             options=options,

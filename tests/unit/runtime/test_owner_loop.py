@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from freshet.avro.control import encode
 from freshet.avro.schemas import schema_lock
-from freshet.contracts.logic import Announce, Decider, Fact, Start
+from freshet.contracts.logic import Announce, Decider, Fact, Job, Start
 from freshet.contracts.messages import Action, Command, Decision
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory import STEPS, MemoryBus, MemoryCluster, SimulatedCrash, Step
@@ -16,8 +16,9 @@ from freshet.runtime.bus.memory.log import PartitionLog, Payload
 from freshet.runtime.bus.protocol import FatalError, RightsError, Send, Transaction
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.feed import Feed
-from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.jobs import InlineJobs, Stop
 from freshet.runtime.owner_loop import OwnerLoop
+from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 
 NAMES = TopicNames("", "")
@@ -90,7 +91,7 @@ class World:
 
     def owner(self) -> OwnerLoop:
         """A new owner."""
-        jobs = InlineJobs(lambda job: job)
+        jobs = InlineJobs(no_jobs)
         return OwnerLoop(Clerk(), self.bus, NAMES, service="clerk", jobs=jobs, clock=self.clock, metrics=Metrics())
 
     def slow_commit(self, owner: OwnerLoop) -> None:
@@ -287,18 +288,18 @@ def test_an_owner_waits_where_a_newer_release_has_decided() -> None:
 def test_a_job_that_failed_is_told_with_its_error() -> None:
     """A decider asks again in silence: only the log says why nothing comes of it."""
 
-    def refused(_job: object) -> object:
+    def refused(_job: Job[None], _stop: Stop) -> object:
         raise RightsError("Grant the user READ on topic artifacts.")
 
     world, jobs = World(), InlineJobs(refused)
     owner = OwnerLoop(Clerk(), world.bus, NAMES, service="clerk", jobs=jobs, clock=world.clock, metrics=Metrics())
-    jobs.start("a job")
+    jobs.start(Job[None]())
     with capture_logs() as lines:
         turn(owner)
     (told,) = [line for line in lines if line["event"] == "job_failed"]
     assert (told["log_level"], told["job"], told["error"]) == (
         "error",
-        "str",
+        "Job",
         "Grant the user READ on topic artifacts.",
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from freshet.avro.control import decode
-from freshet.contracts.logic import Abort, Announce, DeadLetter, Hold, Mark, Publish, Release, Start
+from freshet.contracts.logic import Abort, Announce, DeadLetter, Hold, Job, Mark, Publish, Release, Start
 from freshet.contracts.messages import Cutover
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.protocol import Committed, Place
@@ -12,6 +12,7 @@ from freshet.runtime.work import Work
 from support.rows import features
 
 NAMES = TopicNames("", "p")
+LOAD = Job[None]()
 CUT = Cutover(
     pipeline="p", lane="serve", topic_id="T", partition=0, first_offset=3, epoch=2, fallback=0, cause="rollout"
 )
@@ -55,12 +56,12 @@ def test_what_is_to_be_written_keeps_its_order() -> None:
     done = work()
     dead = DeadLetter(np.array([1]), "input_range", ["age is 900"])
     publish = Publish("predictions", [b"k"], [b"v"], [0])
-    done.add(features((0, 3), (0, 4)), [Announce("cutovers", "p/serve/T/0/3", CUT), dead, publish, Start("load")])
+    done.add(features((0, 3), (0, 4)), [Announce("cutovers", "p/serve/T/0/3", CUT), dead, publish, Start(LOAD)])
     assert [send.role for send in done.sends] == ["cutovers", "dead-letters", "predictions"]
     assert done.sends[0].values[0] is not None
     assert decode("cutovers", done.sends[0].values[0]) == CUT
     assert done.dead == {"input_range": 1}
-    assert done.jobs == ["load"]
+    assert done.jobs == [LOAD]
 
 
 def test_an_abort_is_remembered_with_its_reason() -> None:

@@ -8,8 +8,9 @@ import typer
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, emit, reporting
 from freshet.cli.target import target
-from freshet.models.admission import Contract, Limits, Report, admit
+from freshet.models.admission import Contract, Limits, admit
 from freshet.models.bundle import Bundle
+from freshet.models.verdict import AdmissionVerdict
 
 
 @reporting
@@ -32,7 +33,7 @@ def check(
     raise typer.Exit(Exit.OK if report.admitted else Exit.CHECK)
 
 
-def _sentence(report: Report) -> str:
+def _sentence(report: AdmissionVerdict) -> str:
     if not report.admitted:
         return f"it would be refused: {report.reason}: {report.detail}"
     unguarded = f" The sandbox here could not guard {', '.join(report.unguarded)}." if report.unguarded else ""

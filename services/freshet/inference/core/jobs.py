@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from freshet.contracts.arrays import Floats32
+from freshet.contracts.logic import Job
 from freshet.contracts.messages import Manifest
 
 
@@ -25,7 +26,16 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadModel:
+class Loaded:
+    """A model that is ready to answer: the time it took to get there, and its scoring time in the warm-up."""
+
+    scorer: Scorer
+    load_ms: int
+    p99_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadModel(Job[Loaded]):
     """Fetch a model, check it, load it and warm it up with batches of `batch_rows`. Its result is `Loaded`.
 
     `memory_bytes` is what its admission took; 0 if that is not known.
@@ -37,18 +47,14 @@ class LoadModel:
     batch_rows: int
     memory_bytes: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A model that is ready to answer: the time it took to get there, and its scoring time in the warm-up."""
-
-    scorer: Scorer
-    load_ms: int
-    p99_us: int
+    @property
+    def lane(self) -> str:
+        """See `Job`. One model at a time, so that memory peaks once."""
+        return "load"
 
 
 @dataclass(frozen=True, slots=True)
-class RetireModel:
+class RetireModel(Job[None]):
     """Close a model that answers no more, and give its memory back. It has no result."""
 
     version: str

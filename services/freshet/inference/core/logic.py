@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from freshet.inference.core.calls import Calls, Guard, unguarded
 from freshet.inference.core.columns import FeatureSpace
 from freshet.inference.core.deaths import Death, Deaths
 from freshet.inference.core.epoch_rules import EpochRules
-from freshet.inference.core.jobs import LoadModel
+from freshet.inference.core.jobs import Loaded, LoadModel
 from freshet.inference.core.partitions import ROLE, Partitions
 from freshet.inference.core.predictions import PredictionWriter
 from freshet.inference.core.report import Report
@@ -217,11 +217,16 @@ class InferenceLogic(Logic):
         self._calls.batch_p99_ms = spec.limits.batch_p99_ms
         self._rules.space = FeatureSpace(spec.feature_names)
 
-    def on_job(self, outcome: Outcome) -> None:
+    def on_job(self, outcome: Outcome[Any]) -> None:
         """See `Logic`."""
-        if isinstance(outcome.job, LoadModel):
-            self._stock.take_in(outcome, self._now_ms)
-            self._settle()
+        match outcome:
+            case Outcome(LoadModel(version), Loaded() as loaded):
+                self._stock.take_in(version, loaded)
+            case Outcome(LoadModel(version), error=FreshetError() as error):
+                self._stock.note_failure(version, error, self._now_ms)
+            case _:
+                return
+        self._settle()
 
     def on_tick(self, now_ms: int) -> Iterable[Effect]:
         """See `Logic`. Raises ModelMissingError when a partition had better be another worker's."""

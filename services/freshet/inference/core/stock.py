@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from freshet.contracts.logic import Outcome
+from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import ModelVersion
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.models.errors import ModelError
@@ -91,20 +91,19 @@ class Stock:
             return LoadModel(version, model.manifest, model.chunk_offsets, batch_rows, model.memory_bytes)
         return None
 
-    def take_in(self, outcome: Outcome, now_ms: int) -> None:
-        """Note how a load ended; after a failure the pause before the next attempt doubles."""
-        assert isinstance(outcome.job, LoadModel)
-        version, self._loading = outcome.job.version, None
-        if isinstance(outcome.result, Loaded):
-            self._loaded[version] = outcome.result
-            self._failures.pop(version, None)
-            return
-        reason, detail = "load_failed", str(outcome.error or "the load gave no model.")
-        if isinstance(outcome.error, ModelError):
-            reason, detail = outcome.error.reason, outcome.error.detail
+    def take_in(self, version: str, loaded: Loaded) -> None:
+        """Note that a load has brought this."""
+        self._loading = None
+        self._loaded[version] = loaded
+        self._failures.pop(version, None)
+
+    def note_failure(self, version: str, error: FreshetError, now_ms: int) -> None:
+        """Note that a load has failed; the pause before the next attempt doubles."""
+        self._loading = None
+        known = (error.reason, error.detail) if isinstance(error, ModelError) else ("load_failed", str(error))
         attempts = self._failures[version].attempts + 1 if version in self._failures else 1
         pause_ms = min(FIRST_RETRY_MS * 2 ** min(attempts - 1, 30), LONGEST_RETRY_MS)
-        self._failures[version] = Failure(reason, detail, attempts, now_ms + pause_ms)
+        self._failures[version] = Failure(*known, attempts, now_ms + pause_ms)
 
     def forget_failures(self, wanted: Iterable[str]) -> None:
         """A version that is not wanted now starts anew when it is wanted again: its artifact may have been repaired."""

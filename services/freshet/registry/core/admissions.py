@@ -1,12 +1,13 @@
 """Which candidates are being judged: all that the registry remembers and no topic holds. Losing it costs a repeat."""
 
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from freshet.contracts.logic import Announce, Outcome
 from freshet.contracts.messages import Change, ModelVersion, Verdict
 from freshet.ledger.versions import Version
+from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.core import announce
-from freshet.registry.core.jobs import Admit, Report
+from freshet.registry.core.jobs import Admit
 from freshet.registry.core.numbering import next_version
 from freshet.registry.core.state import PipelineState
 
@@ -25,7 +26,7 @@ class Admissions:
 
     def __init__(self) -> None:
         self._running: dict[str, Admit] = {}
-        self._ended: dict[str, Outcome] = {}
+        self._ended: dict[str, Outcome[AdmissionVerdict]] = {}
         self._failed: dict[tuple[str, str], _Failed] = {}
 
     def next(self, state: PipelineState, now_ms: int) -> Admit | None:
@@ -54,10 +55,11 @@ class Admissions:
         self._running[state.name] = job
         return job
 
-    def end(self, outcome: Outcome) -> None:
-        """An admission has ended, with a report or with an error."""
-        assert isinstance(outcome.job, Admit)
-        self._ended[outcome.job.pipeline] = outcome
+    def end(self, outcome: Outcome[Any]) -> None:
+        """An admission has ended, with a verdict or with an error."""
+        match outcome:
+            case Outcome(Admit() as job, (AdmissionVerdict() | None) as found, error):
+                self._ended[job.pipeline] = Outcome(job, found, error)
 
     def verdict(self, state: PipelineState, now_ms: int) -> list[Announce]:
         """The records that follow from an ended admission; the same again until they are folded."""
@@ -66,8 +68,8 @@ class Admissions:
             return []
         job = self._running[state.name]
         key = (state.name, job.manifest_id)
-        if _is_open(state, job) and outcome.error is None:
-            return _judge(state, job, cast(Report, outcome.result), now_ms)
+        if _is_open(state, job) and outcome.result is not None:
+            return _judge(state, job, outcome.result, now_ms)
         failed = self._failed.pop(key, _Failed(0, 0)).times
         if outcome.error is not None:
             wait_ms = min(_FIRST_WAIT_MS << min(failed, 10), _LONGEST_WAIT_MS)
@@ -94,10 +96,10 @@ def _is_open(state: PipelineState, job: Admit) -> bool:
     return waiting is not None and job.offset in waiting.offsets and identity not in state.ledger.versions.admitted_as
 
 
-def _judge(state: PipelineState, job: Admit, report: Report, now_ms: int) -> list[Announce]:
+def _judge(state: PipelineState, job: Admit, found: AdmissionVerdict, now_ms: int) -> list[Announce]:
     """The version or the refusal, and the decision that explains it."""
     manifest, versions = job.candidate.manifest, state.ledger.versions
-    trouble = "" if report.admitted else f"{report.reason}: {report.detail}"
+    trouble = "" if found.admitted else f"{found.reason}: {found.detail}"
     if not trouble and manifest.digest in state.ledger.revoked():
         twin = ", ".join(versions.same_bytes(manifest.digest))
         trouble = f"artifact_revoked: these bytes failed in service as {twin}; reinstate it, or train another model."
@@ -114,7 +116,7 @@ def _judge(state: PipelineState, job: Admit, report: Report, now_ms: int) -> lis
         reason=reason,
         manifest=manifest,
         chunk_offsets=job.candidate.chunk_offsets,
-        memory_bytes=report.memory_bytes,
+        memory_bytes=found.memory_bytes,
         history=(Change(at_ms=now_ms, what=reason),),
         manifest_id=job.manifest_id,
         candidate_offset=job.offset,
@@ -122,11 +124,11 @@ def _judge(state: PipelineState, job: Admit, report: Report, now_ms: int) -> lis
     inputs = {
         "version": version,
         "specification": str(job.specification),
-        "memory_bytes": str(report.memory_bytes),
-        "p99_us": str(report.p99_us),
+        "memory_bytes": str(found.memory_bytes),
+        "p99_us": str(found.p99_us),
     }
-    if report.unguarded:
-        inputs["unguarded"] = "; ".join(report.unguarded)
+    if found.unguarded:
+        inputs["unguarded"] = "; ".join(found.unguarded)
     verdict: Verdict = "done" if version else "refused"
     return [
         announce.model(record),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, Decider, Fact, Outcome, Start
@@ -59,7 +59,7 @@ class RegistryDecider(Decider):
         """See `Decider`. Nothing else is decided for this pipeline in between: what moves an epoch still holds."""
         self._shorter[pipeline] = announce.shortened(announced, why)
 
-    def on_job(self, outcome: Outcome) -> None:
+    def on_job(self, outcome: Outcome[Any]) -> None:
         """An admission has ended."""
         self._admissions.end(outcome)
 

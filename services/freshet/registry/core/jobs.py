@@ -1,17 +1,18 @@
 """What the registry asks to be done outside its loop."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
+from freshet.contracts.logic import Job
 from freshet.contracts.messages import Candidate
+from freshet.models.verdict import AdmissionVerdict
 from freshet.pipeline import Limits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Admit:
+class Admit(Job[AdmissionVerdict]):
     """Fetch this candidate's bytes and judge them in a sandbox, against the pipeline's contract of this moment.
 
-    Whatever is wrong with the model, missing or damaged chunks included, is a `Report` that does not admit. An error
+    Whatever is wrong with the model, missing or damaged chunks included, is a verdict that does not admit. An error
     means that nobody could judge it (no broker, no memory for the sandbox): the registry asks again later.
     """
 
@@ -26,6 +27,11 @@ class Admit:
     """Of the candidate's newest record: the one that the verdict is on."""
 
     @property
+    def lane(self) -> str:
+        """See `Job`. One admission at a time for each pipeline."""
+        return self.pipeline
+
+    @property
     def pipeline(self) -> str:
         """The pipeline that the candidate is for."""
         return self.candidate.manifest.pipeline
@@ -34,31 +40,3 @@ class Admit:
     def digest(self) -> str:
         """The candidate's identity within its pipeline."""
         return self.candidate.manifest.digest
-
-
-class Report(Protocol):
-    """The result of `Admit`, as `freshet.models.admission` gives it."""
-
-    @property
-    def admitted(self) -> bool:
-        """Whether the model may serve."""
-
-    @property
-    def reason(self) -> str:
-        """A code for why not."""
-
-    @property
-    def detail(self) -> str:
-        """The reason in a sentence."""
-
-    @property
-    def memory_bytes(self) -> int:
-        """Resident memory of one loaded session."""
-
-    @property
-    def p99_us(self) -> int:
-        """99th percentile of a batch's scoring time in the sandbox."""
-
-    @property
-    def unguarded(self) -> tuple[str, ...]:
-        """What the sandbox could have done on this machine."""
