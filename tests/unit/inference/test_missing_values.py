@@ -4,7 +4,7 @@ import numpy as np
 
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.messages import ModelVersion
-from freshet.inference.core.columns import holes_of
+from freshet.models.input_columns import holes_of
 from support.inference import FEATURES, Worker, answers, dead, manifest, model, rollout, specification, vector
 
 NAN = float("nan")

@@ -18,10 +18,10 @@ from freshet.cli.verify.findings import Finding, Unjudged, listed
 from freshet.cli.verify.places import identity, offsets_of, partitions_of, place, spread
 from freshet.contracts.arrays import Floats, Floats32, Ints
 from freshet.contracts.messages import Manifest
-from freshet.inference.core.columns import FeatureSpace
 from freshet.models.contract import BATCH_ROWS
 from freshet.models.errors import ModelError
 from freshet.models.gaps import row_gaps
+from freshet.models.input_columns import FeatureSpace
 from freshet.models.scorer import Scorer
 from freshet.runtime.artifacts import fetch_model
 from freshet.runtime.bus.protocol import Bus, Place

@@ -2,10 +2,10 @@
 
 from freshet.contracts.messages import Rollout
 from freshet.contracts.position import Position
-from freshet.inference.core.columns import FeatureSpace
 from freshet.inference.core.stock import Stock
 from freshet.ledger.epochs import answerers, champion, understudy
 from freshet.ledger.ledger import PipelineLedger
+from freshet.models.input_columns import FeatureSpace
 
 
 class EpochRules:

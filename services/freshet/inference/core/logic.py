@@ -14,7 +14,6 @@ from freshet.contracts.position import ORIGIN, Position
 from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
 from freshet.inference.core.answering import answer, without
 from freshet.inference.core.calls import Calls, Guard, unguarded
-from freshet.inference.core.columns import FeatureSpace
 from freshet.inference.core.deaths import Death, Deaths
 from freshet.inference.core.epoch_rules import EpochRules
 from freshet.inference.core.jobs import Loaded, LoadModel
@@ -25,6 +24,7 @@ from freshet.inference.core.serving import Serving
 from freshet.inference.core.stock import Stock
 from freshet.inference.core.vectors import VectorReader
 from freshet.ledger.ledger import PipelineLedger, pipeline_of
+from freshet.models.input_columns import FeatureSpace
 from freshet.pipeline import PipelineSpec
 
 _INTERVAL_DIVISOR: Final = 4

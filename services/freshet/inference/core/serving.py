@@ -11,7 +11,6 @@ from freshet.contracts.arrays import Bools, Floats32, Ints
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.position import Position
 from freshet.inference.core.calls import Calls
-from freshet.inference.core.columns import Selected, holes_of
 from freshet.inference.core.deaths import Deaths
 from freshet.inference.core.epoch_rules import EpochRules
 from freshet.inference.core.jobs import Scorer
@@ -19,6 +18,7 @@ from freshet.inference.core.predictions import Answers
 from freshet.inference.core.stock import Stock
 from freshet.inference.core.vectors import Vectors
 from freshet.models.errors import ModelError
+from freshet.models.input_columns import Selected, holes_of
 
 FAILED_ROWS: Final = 5
 FAILED_SHARE: Final = 0.01

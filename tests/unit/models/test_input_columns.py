@@ -3,7 +3,7 @@
 import numpy as np
 
 from freshet.avro import Ragged
-from freshet.inference.core.columns import FeatureSpace
+from freshet.models.input_columns import FeatureSpace
 from support.inference import (
     FEATURES,
     Worker,
