@@ -30,11 +30,11 @@ def incompatibilities(new: Schema, old: Schema) -> list[str]:
 
 
 def _unreadable(reader: Schema, writer: Schema) -> Iterator[str]:
-    avro = importlib.import_module("avro.compatibility")  # here, because most commands do without
+    avro = importlib.import_module("avro.compatibility")  # imported here, as most commands compare no schemas
     parse_by_avro = importlib.import_module("avro.schema").parse
     try:
         parsed = [parse_by_avro(json.dumps(schema)) for schema in (reader, writer)]
-    except Exception as error:  # it shares fewer rules with fastavro than one would like, and raises many kinds
+    except Exception as error:  # it refuses some schemas that fastavro takes, and raises many classes
         raise SchemaError(f"a schema cannot be compared: {error}") from error
     found = avro.ReaderWriterCompatibilityChecker().get_compatibility(*parsed)
     if found.incompatibilities:

@@ -1,4 +1,4 @@
-"""A schema's defaults: JSON on the page, values to a reader."""
+"""Turns the default of a field, which a schema writes as JSON, into the value that a reader sees."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

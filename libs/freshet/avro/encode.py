@@ -154,6 +154,10 @@ def _array(leaf: Leaf, column: Column) -> Iterator[Piece]:
 
 
 def _varint_items(items: Varints, lengths: Ints) -> Iterator[Piece]:
+    """The items of all rows are written one after another; then each row's run of bytes is a piece of that row.
+
+    Rows of 2 and 1 items with sizes 1, 2 and 1: `ends` is 0, 1, 3, 4, and the rows are bytes 0 to 3 and 3 to 4.
+    """
     sizes = np.broadcast_to(items.sizes, (int(lengths.sum()),))
     ends = np.concatenate([[0], np.cumsum(sizes)])
     out = np.empty(int(ends[-1]), np.uint8)
@@ -164,7 +168,7 @@ def _varint_items(items: Varints, lengths: Ints) -> Iterator[Piece]:
 
 
 def _packed(packed: Bytes, starts: Ints, lengths: Ints) -> Iterator[Piece]:
-    """Bytes of rows that lie one after another: at most one piece."""
+    """Bytes of rows that lie one after another, as one piece, or none if there are no bytes."""
     width = packed.size // lengths.size
     if (lengths != width).any():
         yield Copied(packed, starts, lengths)

@@ -1,8 +1,11 @@
-"""The fast way in: all records at once, one cursor per record over the joined bytes.
+"""The fast reader: all records at once, field by field, with one cursor per record over the joined bytes.
 
-Only what is beyond doubt comes out of here. A row that is damaged, or merely unusual (an array in several blocks),
-is marked suspect and left to the referee; its cursor is parked on the zeros after the last record, where it can do no
-harm.
+It accepts only rows that it is sure of. A row that is damaged, or merely unusual (an array in several blocks), is
+marked suspect and left to the referee. Its cursor is parked on the zeros after the last record, so that it can be moved
+on with the others: there it reads the number 0, the length 0 or an empty array, and it never leaves the buffer.
+
+For example, records of 3, 2 and 4 bytes start with cursors at 0, 3 and 5. The second states a length of 90, which is
+more than it has: its cursor goes to 9, where the zeros begin, and the others read on.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,13 +34,14 @@ class FastReader:
     def __init__(self, plan: Plan) -> None:
         runs = [list(leaves) for _, leaves in groupby(plan, key=_is_fixed)]
         self._steps = [(leaves, _layout(leaves) if _is_fixed(leaves[0]) else None) for leaves in runs]
-        # How far a cursor can run past the end of its record, which is only checked after the last field.
+        # Whether a cursor stops at the end of its record is checked once, after the last field. Until then it may run
+        # into the next record, and in the last one into the zeros, by the fixed parts of all fields at most.
         slack = sum(2 * LONGEST + leaf.node.smallest for leaf in plan)
         self.padding = slack + 2 * LONGEST
         """Zeros that must follow the joined bodies."""
 
     def read(self, bodies: Joined, offset: int) -> tuple[dict[str, Column], Bools]:
-        """The columns of all bodies, at least one, and which rows can be trusted; the other rows hold anything."""
+        """The columns of all bodies, at least one, and which rows are right; the values of other rows mean nothing."""
         ends = bodies.starts + bodies.lengths
         cursor = Cursor(_Source(bodies.buffer, int(ends[-1])), bodies.starts + offset, ends)
         columns: dict[str, Column] = {}
@@ -50,7 +54,7 @@ class FastReader:
 
 
 class _Source:
-    """The joined records, and what is worked out about them once."""
+    """The joined records, views on them, and where suspect cursors are parked."""
 
     def __init__(self, buffer: Bytes, parking: int) -> None:
         self.buffer = buffer
@@ -64,7 +68,7 @@ class _Source:
 
 
 class Cursor:
-    """Where each record is being read: `at` moves on with every field, and never backwards."""
+    """The position `at` that each record is read at. It only moves forward."""
 
     def __init__(self, source: _Source, at: Ints, ends: Ints) -> None:
         self.source = source
@@ -73,7 +77,7 @@ class Cursor:
         self.suspect: Bools = np.zeros(at.size, np.bool_)
 
     def doubt(self, rows: Bools) -> None:
-        """Leave these rows to the referee."""
+        """Mark these rows as suspect, and park their cursors."""
         if rows.any():
             self.suspect = self.suspect | rows
             self.at = np.where(self.suspect, self.source.parking, self.at)
@@ -91,10 +95,10 @@ class Cursor:
         return found
 
     def counts(self, smallest: int) -> Ints:
-        """A length or count of items of at least `smallest` bytes; 0 where the record could not hold them."""
+        """A length, or a count of items of at least `smallest` bytes; 0 for rows that could not hold so many."""
         raw = self.varints()
         counts = (raw >> 1).astype(np.int64)
-        wrong = (counts > (self.ends - self.at) // smallest) | (raw & 1).astype(np.bool_)
+        wrong = (counts > (self.ends - self.at) // smallest) | (raw & 1).astype(np.bool_)  # odd is negative
         self.doubt(wrong)
         if self.suspect.any():
             counts[self.suspect] = 0
@@ -127,7 +131,12 @@ class Cursor:
         return Ragged(flat, counts)
 
     def _varint_items(self, counts: Ints, item: Node) -> NumericColumn:
-        """The items of varint arrays, found by their last bytes: one row's follow one another in the list of all."""
+        """The items of varint arrays, found by their last bytes, the only ones below 0x80.
+
+        The array of 1 and 300 is 04 02 D8 04 00: the count 2, the items, the end. If it starts at byte 0, bytes 0, 1, 3
+        and 4 are last ones. The cursor is at 1; from there the first two last bytes, 1 and 3, end the two items, and
+        each item starts right after the last byte before it: at 1 and at 2.
+        """
         ends = self.source.varint_ends
         firsts = np.searchsorted(ends, self.at)
         lasts = np.minimum(firsts + counts, ends.size) - 1  # the last end, or the one before the first if count is 0
@@ -139,7 +148,7 @@ class Cursor:
         flat = np.empty(starts.size, DTYPES[item.kind])
         for low in range(0, starts.size, _CHUNK):
             chunk = slice(low, low + _CHUNK)
-            at = ends[starts[chunk] - 1] + 1  # right after the varint before it: the first follows the count
+            at = ends[starts[chunk] - 1] + 1  # after the varint before it, which for a row's first item is the count
             raw, _, bad = read_varints(self.source.buffer, self.source.words, at)
             over = _over_32_bits(raw) if item.kind == "int" else None
             flat[chunk] = unzigzag(raw)
@@ -229,7 +238,7 @@ def _over_32_bits(raw: Unsigned) -> Bools:
 
 
 def _is_fixed(leaf: Leaf) -> bool:
-    """Whether the field has the same width in every record."""
+    """Whether the field has as many bytes in every record."""
     return leaf.null_branch is None and leaf.node.kind in ("float", "double", "fixed")
 
 

@@ -41,7 +41,10 @@ class Joined:
         return cls(_joined(values, zeros), starts_of(lengths), lengths)
 
     def frame_ids(self) -> Ints:
-        """The schema id of each value, -1 where it is not framed; int64 (n,)."""
+        """The schema id of each value, -1 where it is not framed; int64 (n,).
+
+        The bytes 00 00 00 00 07 … have the id 7: four of them, from the second on, read as one big-endian number.
+        """
         ids = windows(self.buffer, 4)[self.starts + 1].view(">u4").astype(np.int64)
         ids[(self.lengths < HEADER_BYTES) | (self.buffer[self.starts] != 0)] = NOT_FRAMED
         return ids

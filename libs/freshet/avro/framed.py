@@ -1,4 +1,4 @@
-"""Reads framed values of one record whose writers used several versions of its schema."""
+"""Reads framed values of one record, whichever version of its schema each value was written with."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ UNKNOWN = "input_schema_unknown"
 
 
 class RefusedRow(NamedTuple):
-    """A row that is not answered with data: its index, reason code, a sentence, and its schema id where it has one."""
+    """A row that cannot be used: its index, the reason's code, a sentence, and its schema id if it has one."""
 
     row: int
     reason: str

@@ -1,4 +1,4 @@
-"""Holds parsed JSON to an Avro schema without guessing: what is converted has one meaning only, or is refused."""
+"""Reads parsed JSON as values of an Avro type. Nothing is guessed: a value has one meaning, or it is refused."""
 
 import math
 import reprlib
@@ -12,7 +12,7 @@ from freshet.avro.json_fast import FLOAT_MAX
 from freshet.avro.nodes import NO_DEFAULT, Node
 
 Accept = Callable[[Any], Any]
-"""Takes a parsed JSON value, returns the one that Avro has for it, as its decoder would; raises Misfit."""
+"""Takes a parsed JSON value, returns the one that Avro has for it, as its decoder would; raises InvalidValue."""
 
 _FLOAT: Final = Struct("<f")
 _INTEGERS: Final = {"int": 1 << 31, "long": 1 << 63}
@@ -29,8 +29,8 @@ _BRIEFLY.maxlevel = 3
 _BRIEFLY.maxstring = _BRIEFLY.maxlong = _BRIEFLY.maxother = 60
 
 
-class Misfit(Exception):  # noqa: N818 (a verdict on a row, not an error of ours)
-    """A value that is not of its type; `path` grows outwards as it leaves nested values."""
+class InvalidValue(Exception):  # noqa: N818 (a verdict on a row, not an error of ours)
+    """A value that is not of its type. `path` names the fields around it, innermost first: each adds its own."""
 
     def __init__(self, why: str, reason: str = "input_malformed") -> None:
         super().__init__(why)
@@ -47,10 +47,10 @@ class Misfit(Exception):  # noqa: N818 (a verdict on a row, not an error of ours
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """What is taken beside the form that Avro's own types have in JSON."""
+    """What is accepted beyond the plain JSON form of Avro's types."""
 
     unknown_fields: bool = False
-    """Keys that are no field are passed over."""
+    """Keys that are no field are ignored."""
     other_forms: bool = True
     """A whole number written as a float, and a time or date written as ISO 8601."""
 
@@ -71,8 +71,8 @@ def _accept(node: Node, tolerance: Tolerance) -> Accept:
     return _BUILDERS[node.kind](node, tolerance)
 
 
-def _must(what: str, value: Any) -> Misfit:
-    return Misfit(f"must be {what}, not {_BRIEFLY.repr(value)}.")
+def _must(what: str, value: Any) -> InvalidValue:
+    return InvalidValue(f"must be {what}, not {_BRIEFLY.repr(value)}.")
 
 
 def _null(node: Node, tolerance: Tolerance) -> Accept:  # noqa: ARG001
@@ -187,11 +187,11 @@ def _record(node: Node, tolerance: Tolerance) -> Accept:
         for name, accept_field, default in fields:
             given = value.get(name, _ABSENT)
             if given is _ABSENT and default is NO_DEFAULT:
-                raise Misfit(f"key {name!r} is missing.")
+                raise InvalidValue(f"key {name!r} is missing.")
             result[name] = default if given is _ABSENT else _within(name, accept_field, given)
         if not tolerance.unknown_fields and not names.issuperset(value):
             strange = next(key for key in value if key not in names)
-            raise Misfit(
+            raise InvalidValue(
                 f"key {strange!r:.60} is not a field of {node.name}. Add it to event.avsc, or set "
                 "`unknown_fields: ignore` in pipeline.yaml."
             )
@@ -230,13 +230,13 @@ def _union(node: Node, tolerance: Tolerance) -> Accept:
     readers = [_accept(branch, each) for each in rounds for branch in node.branches]
 
     def accept(value: Any) -> Any:
-        misfits = []
+        reasons = []
         for accept_branch in readers:
             try:
                 return accept_branch(value)
-            except Misfit as misfit:
-                misfits.append(misfit.detail)
-        raise Misfit(f"fits no branch: {' '.join(misfits[-len(node.branches) :])}")
+            except InvalidValue as invalid:
+                reasons.append(invalid.detail)
+        raise InvalidValue(f"fits no branch: {' '.join(reasons[-len(node.branches) :])}")
 
     return accept
 
@@ -244,8 +244,8 @@ def _union(node: Node, tolerance: Tolerance) -> Accept:
 def _within(name: str, accept: Accept, value: Any) -> Any:
     try:
         return accept(value)
-    except Misfit as misfit:
-        misfit.path.append(name)
+    except InvalidValue as invalid:
+        invalid.path.append(name)
         raise
 
 

@@ -21,8 +21,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One type. `smallest` is the length in bytes of its shortest encoding, `parts` how many types it is made of,
-    itself included and each counted wherever it is used.
+    """One type. `smallest` is the length in bytes of its shortest encoding. `parts` is how many types it is made of,
+    itself included; a named type counts each time that it is used.
 
     Every value is its underlying integer, bytes or text: `logical`, the name of its logical type, only says what it
     means, and a decimal's says its digits too, as in `decimal(9, 2)`. `attributes` are a named type's aliases and an
@@ -63,7 +63,8 @@ def meanings(node: Node, path: str = "") -> Iterator[tuple[str, str, str]]:
 def fastavro_schema(node: Node) -> Any:
     """The tree as fastavro wants it; raises fastavro's exceptions for what is no valid Avro.
 
-    Our defaults are checked when they are read, and bytes are bytes already, which fastavro's own check would refuse.
+    fastavro's own check of defaults is off: ours were checked when the tree was built, and it would refuse the default
+    of a field of bytes, which the tree holds as bytes.
     """
     return parse_schema(wire_schema(node), _ignore_default_error=True)
 

@@ -1,4 +1,4 @@
-"""What is read from an Avro schema, and what makes one unsafe to decode."""
+"""Builds the tree of types from an Avro schema, and finds what makes a schema unsafe to decode."""
 
 import json
 import re
@@ -65,7 +65,7 @@ _NULL = Node("null", 0)
 
 
 class _Reader:
-    """Builds the tree and collects problems; a part with a problem becomes null, and the rest is still looked at."""
+    """Builds the tree and collects problems. A part with a problem becomes null, so that all problems are found."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []

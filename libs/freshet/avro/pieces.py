@@ -1,4 +1,9 @@
-"""Parts of rows on their way into one buffer, each written for all rows at once."""
+"""Parts of rows on their way into one buffer, each written for all rows at once.
+
+Two rows with the fields "a" and 1.5, then "bcd" and 2.5, are made of three pieces: the length of the text (one byte in
+each row), its bytes (1 and 3) and the double (8 bytes in each row). The rows start at 0 and 10; each piece is written
+where the one before it has ended: at 0 and 10, then 1 and 11, then 2 and 14.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
@@ -76,7 +81,7 @@ class Some:
 
 
 def merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The same pieces, where neighbours that are the same in every row are one: each costs a pass over all rows."""
+    """The same pieces, but neighbours that are the same in every row become one: each costs a pass over all rows."""
     known = b""
     for piece in pieces:
         if piece.same is not None:

@@ -97,12 +97,12 @@ def columns_of(plan: Plan, records: Sequence[Mapping[str, Any]]) -> dict[str, Co
 
 
 def nulls(n: int) -> Nullable:
-    """A column of the type null: it holds nothing but its length."""
+    """A column of the type null: n rows, none of which holds a value."""
     return Nullable(np.zeros(n, np.bool_), np.zeros(n, np.bool_))
 
 
 def with_nulls(present: Column, valid: Any) -> Nullable:
-    """The present values of an optional column spread over all rows, with fillers where there is none."""
+    """The present values of an optional column spread over all rows: 5 and 7 in rows 1 and 2 of three are 0, 5, 7."""
     n, rows = valid.size, np.flatnonzero(valid)
     values: Column
 

@@ -12,15 +12,20 @@ Voids = NDArray[np.void]
 
 
 def windows(buffer: Bytes, width: int) -> Voids:
-    """A view whose item i is the `width` bytes from position i; items overlap, so write only to rows that do not."""
+    """A view whose item i is the `width` bytes from position i: of `abcd` and 2, the items ab, bc and cd.
+
+    Nothing is copied, and items overlap: indexing with the starts of rows reads, or writes, them all in one call.
+    Where two rows that are written overlap, which one wins is not defined.
+    """
     return np.ndarray((max(buffer.size - width + 1, 0),), f"V{width}", buffer, 0, (1,))
 
 
 def copy_rows(out: Bytes, out_starts: Ints, data: Bytes, starts: Ints, lengths: Ints) -> None:
     """Copy row i, `lengths[i]` bytes of `data` from `starts[i]`, to `out` at `out_starts[i]`.
 
-    A row of between w and 2w bytes is its first w bytes and its last w bytes, which may overlap. So each round moves
-    all rows up to twice the shortest with two block copies, and 64 KiB rows need at most 17 rounds.
+    A row of between w and 2w bytes is its first w bytes and its last w bytes, which may overlap: with w = 3 the row
+    `abcde` is abc, and cde two bytes further on. So each round moves all rows up to twice the shortest with two block
+    copies of one width, and goes on with the longer ones: rows of up to 64 KiB need at most 17 rounds.
     """
     while lengths.size:
         shortest, longest = int(lengths.min()), int(lengths.max())
@@ -65,15 +70,18 @@ def split(packed: Bytes, lengths: Ints) -> list[bytes]:
 
 
 def starts_of(lengths: Ints) -> Ints:
-    """Where rows of these lengths start when they lie one after another."""
+    """Where rows of these lengths start when they lie one after another: of 2, 0 and 3, at 0, 2 and 2."""
     starts = np.cumsum(lengths, dtype=np.int64)
     starts -= lengths
     return starts
 
 
 def ranges(firsts: Ints, counts: Ints) -> Ints:
-    """firsts[0], firsts[0] + 1, … (counts[0] numbers), then the same for each next row."""
-    result = np.repeat(firsts - starts_of(counts), counts)
+    """firsts[0], firsts[0] + 1, … (counts[0] numbers), then the same for each next row.
+
+    Of the firsts 3 and 7 with the counts 2 and 3: 3, 4, 7, 8, 9.
+    """
+    result = np.repeat(firsts - starts_of(counts), counts)  # 3, 3, 5, 5, 5: 0, 1, 2, 3, 4 are added
     result += np.arange(result.size)
     return result
 
@@ -81,8 +89,9 @@ def ranges(firsts: Ints, counts: Ints) -> Ints:
 def invalid_utf8(packed: Bytes, starts: Ints, lengths: Ints) -> Ints:
     """Indexes of packed rows that are not UTF-8.
 
-    ASCII is seen at once. Otherwise rows are valid if all of them joined are valid and none starts inside a character;
-    only when that fails are they tried one by one.
+    ASCII is seen at once. Otherwise rows are valid if all of them joined are valid and none starts inside a character:
+    C3 and A9 as two rows join to a valid é, but A9, binary 10……, cannot be a first byte. Only when that fails are the
+    rows tried one by one.
     """
     if packed.size == 0 or int(packed.max()) < 0x80:
         return np.empty(0, np.int64)

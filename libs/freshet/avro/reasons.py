@@ -1,11 +1,11 @@
-"""Why a record is refused: the closed set of codes, each with a sentence for a person."""
+"""Why a record is refused: all codes there are, each with a sentence for a person."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class DecodeReason(StrEnum):
-    """All the ways in which bytes can fail to be a record of their schema."""
+    """What can be wrong with bytes that should be a record of their schema."""
 
     EMPTY = "empty"
     """No value at all, or a value of zero bytes."""

@@ -1,8 +1,9 @@
-"""The slow way in, and the last word: one record at a time, checked byte by byte, then read by fastavro.
+"""The slow reader, whose verdict counts: one record at a time, checked byte by byte, then read by fastavro.
 
-fastavro alone is too lenient to judge: it takes trailing bytes, negative indexes, ints over 32 bits, endless varints.
-So a walk over the bytes by the schema comes first and decides; fastavro supplies the values and schema resolution. The
-walk accepts every legal encoding, such as arrays in several blocks, but of each integer only the shortest.
+fastavro alone is too lenient: it takes trailing bytes, negative indexes, ints over 32 bits, endless varints. So a walk
+over the bytes, guided by the schema, comes first and decides whether the record is good; fastavro then supplies the
+values and schema resolution. The walk accepts every legal encoding, such as arrays in several blocks, but only the
+shortest one of each integer.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class Referee:
         stream.seek(offset)
         try:
             record: Any = schemaless_reader(stream, self._writer_schema, self._reader_schema)
-        except Exception as error:  # whatever fastavro trips over is the record's fault, not the stream's
+        except Exception as error:  # fastavro raises many classes; whichever it is, this record is bad
             raise Refused(DecodeReason.UNDECODABLE, f"{type(error).__name__}: {str(error)[:200]}.") from error
         if stream.tell() != len(body):
             raise Refused(DecodeReason.UNDECODABLE, f"fastavro reads {stream.tell()} of {len(body)} bytes.")
@@ -46,15 +47,15 @@ class Referee:
 
 
 _FLOAT_BITS = {
-    kind: Node("fixed", size, name=f"freshet.codec.{kind}", size=size) for kind, size in (("float", 4), ("double", 8))
+    kind: Node("fixed", size, name=f"freshet.avro.{kind}", size=size) for kind, size in (("float", 4), ("double", 8))
 }
 
 
 def _with_float_bits(node: Node) -> Node:
-    """The same bytes with columnar floats as `fixed`: a Python float would quieten a signalling NaN."""
+    """The same bytes with columnar floats as `fixed`: as Python floats, signalling NaNs would change their bits."""
     if node.kind == "record":
         fields = tuple(Field(field.name, _with_float_bits(field.type)) for field in node.fields)
-        return replace(node, name=f"freshet.codec.flat.{node.name}", fields=fields, attributes=())
+        return replace(node, name=f"freshet.avro.flat.{node.name}", fields=fields, attributes=())
     if null_branch_of(node) is not None:
         return replace(node, branches=tuple(map(_with_float_bits, node.branches)))
     if node.item is not None and is_columnar(node):

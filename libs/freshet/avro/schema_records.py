@@ -55,7 +55,7 @@ class SchemaRecord:
 def fold_schemas(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[Key, SchemaRecord]:
     """The schemas that stand after these (key, value) records of the topic, in order.
 
-    Deleted ones are gone; a registry's other records (its configuration, its no-ops) are passed over. Raises
+    Deleted ones are left out, and so are a registry's other records (its configuration, its no-ops). Raises
     ContractError on anything that no registry writes.
     """
     table: dict[Key, SchemaRecord] = {}

@@ -20,7 +20,8 @@ USER_ID_BIT = 1 << 30
 OUR_ID_BIT = 1 << 29
 """Ids of our own schemas count up from here: schema registries count from 1 (or 100,000), and never come this far."""
 
-_NEXT_IDS: Final = 1000  # far more schemas than releases will add, and few of all numbers that a stranger may write
+_NEXT_IDS: Final = 1000
+"""So many ids after ours are taken for those of newer releases: more than they will need, and few among all numbers."""
 
 
 @dataclass(frozen=True, slots=True)

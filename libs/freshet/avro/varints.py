@@ -1,4 +1,9 @@
-"""Avro's integers (zig-zag varints of 1 to 10 bytes), many at once."""
+"""Avro's integers (zig-zag varints of 1 to 10 bytes), many at once.
+
+Zig-zag puts the sign into the lowest bit: 0, -1, 1, -2 … become 0, 1, 2, 3 … A varint holds seven bits of that number
+in each byte, lowest first; the highest bit (0x80) says that another byte follows. So 300 is 600 after zig-zag, binary
+100 1011000, and is written D8 04: 1011000 with the highest bit set, then 100.
+"""
 
 from typing import Any
 
@@ -25,13 +30,22 @@ def read_varints(buffer: Bytes, words: Voids, at: Ints) -> tuple[Unsigned, Ints 
     `words` is `windows(buffer, 8)`; every position must have 10 bytes after it. Malformed is: longer than 10 bytes,
     more than 64 bits, or not the shortest form (a number has one encoding only; no known writer pads). None means
     that none is malformed.
+
+    Eight bytes are taken as one little-endian number, so the first byte is the lowest. For D8 04 and any six bytes:
+
+        word   ...04D8   04 is the first byte without the highest bit: the varint ends there
+        stops  ...8000   the highest bit of each byte that could be a last one; the lowest of them counts
+        kept      FFFF   x ^ (x - 1) sets all bits up to the lowest one of x
+        raw       0458   the kept bytes without their highest bits: 1011000 and 100, with a gap of one bit
+                  0258   which is 600: the gaps are closed between bytes, then between pairs, then between fours
+        size         2   the number of kept bits, divided by 8
     """
     first = buffer[at]
     if first.size == 0 or int(first.max()) < 0x80:
         return first, 1, None
     word: Words = words[at].view("<u8")
     stops: Words = ~word & _CONTINUED
-    kept: Words = stops ^ (stops - 1)  # all bits up to the first byte without a continuation bit
+    kept: Words = stops ^ (stops - 1)
     raw: Words = word & kept & 0x7F7F7F7F7F7F7F7F
     raw = (raw & 0x007F007F007F007F) | ((raw & 0x7F007F007F007F00) >> 1)
     raw = (raw & 0x00003FFF00003FFF) | ((raw & 0x3FFF00003FFF0000) >> 2)
@@ -47,7 +61,10 @@ def read_varints(buffer: Bytes, words: Voids, at: Ints) -> tuple[Unsigned, Ints 
 
 
 def _read_long(buffer: Bytes, at: Ints, raw: Words, sizes: Ints, rows: Ints) -> Bools:
-    """Finish, in place, the rows whose varint goes on after eight bytes."""
+    """Finish, in place, the rows whose varint goes on after eight bytes, which have given 56 bits.
+
+    The ninth byte gives seven more, and a tenth can only be 1, for bit 63.
+    """
     ninth = buffer[at[rows] + 8].astype(np.uint64)
     tenth = np.where(ninth < 0x80, 0, buffer[at[rows] + 9]).astype(np.uint64)
     raw[rows] |= ((ninth & 0x7F) << 56) | (tenth << 63)
@@ -71,13 +88,14 @@ def zigzag(values: Ints) -> Words:
 class Varints:
     """Numbers about to be written as varints, one per row, at least one row.
 
-    `sizes` is bytes per row (a number if all have the same), `low` and `high` are the least and largest number.
+    `sizes` is the bytes of each row, or one number where all rows have as many. `low` and `high` are the least and the
+    largest number; where they are equal, only one row is worked out.
     """
 
     def __init__(self, values: Ints) -> None:
         self.low, self.high = int(values.min()), int(values.max())
         raw = zigzag(values if self.low < self.high else values[:1])
-        if self.low >= 0:  # as lengths and offsets are: no need to look again
+        if self.low >= 0:  # lengths, offsets: zig-zag keeps their order, so the ends are known
             self._least, self._most = _size(2 * self.low), _size(2 * self.high)
         else:
             self._least, self._most = _size(int(raw.min())), _size(int(raw.max()))
@@ -89,7 +107,11 @@ class Varints:
         self._bytes = raw.astype(np.uint8).reshape(-1, 1) if self._most == 1 else self._spread(raw)
 
     def _spread(self, raw: Words) -> Bytes:
-        """Seven bits to a byte, with continuation bits: uint8 (n, 8), or (n, 16) when some need more than eight."""
+        """Seven bits to a byte, with continuation bits: uint8 (n, 8), or (n, 16) when some need more than eight.
+
+        `read_varints` backwards: 0258 is pulled apart to 0458, and the highest bit is set in all bytes but the last:
+        04D8, which lies in memory as D8 04.
+        """
         words = np.empty((raw.size, 1 if self._most <= 8 else 2), np.dtype("<u8"))
         low = raw & 0x00FFFFFFFFFFFFFF
         low = (low & 0x000000000FFFFFFF) | ((low & 0x00FFFFFFF0000000) << 4)
@@ -107,7 +129,11 @@ class Varints:
         return self._bytes[0, : self._least].tobytes() if self.low == self.high else None
 
     def write(self, out: Bytes, at: Ints) -> None:
-        """Put row i at `at[i]`, touching exactly its own bytes."""
+        """Put row i at `at[i]`, touching exactly its own bytes.
+
+        The bytes that every row has go in one block copy; then the second, third … byte of the rows that have one. With
+        rows of 1, 3 and 2 bytes: first bytes of all, second bytes of two rows, the third byte of one.
+        """
         rows, stride = self._bytes.shape
         windows(out, self._least)[at] = np.ndarray((rows,), f"V{self._least}", self._bytes, 0, (stride,))
         for index in range(self._least, self._most):

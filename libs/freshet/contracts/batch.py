@@ -30,14 +30,15 @@ class _Settable(Protocol):
 
 
 _UNREADABLE: Final = (("unreadable-headers", b"a header's name was not UTF-8"),)
-"""Stands in for headers that the client cannot hand out."""
+"""Takes the place of headers that the client cannot read."""
 
 
 def read_headers(record: Record) -> Headers:
-    """The headers of a record; one that says so, where a name among them is not UTF-8. Every reader goes through here.
+    """The headers of a record. All readers use this instead of `record.headers()`.
 
-    Kafka takes any bytes as a name, and Go, C and Rust clients send them. confluent-kafka then raises SystemError at
-    the first call and hands out a broken tuple at the second, so what it keeps is replaced.
+    Where a name is not UTF-8, all headers are replaced by one that says so. Kafka takes any bytes as a name, and Go, C
+    and Rust clients send them. confluent-kafka then raises SystemError at the first call and gives a broken tuple at
+    the second, so what the record itself holds is replaced, too.
     """
     try:
         return record.headers() or ()
@@ -51,7 +52,7 @@ class Batch:
     """Records of one topic, in the order they were read, as columns of equal length.
 
     `role` is the topic's name in `schemas/topics.yaml`, never its physical name. Within one partition offsets ascend.
-    Columns are made when first asked for: a logic that never looks at the keys does not pay for them.
+    A column is made when it is first asked for, so one that nobody needs costs nothing.
     """
 
     def __init__(self, role: str, records: Sequence[Record]) -> None:
@@ -90,7 +91,11 @@ class Batch:
 
     @cached_property
     def spans(self) -> dict[int, tuple[int, int]]:
-        """First and last offset of each partition's rows, by partition number, ascending."""
+        """First and last offset of each partition's rows, by partition number, ascending.
+
+        `np.unique` finds the first row of each partition, and the last one in the reversed column: of the partitions
+        2, 0, 2 the first rows are 1 (of 0) and 0 (of 2), the last ones 1 and 2.
+        """
         numbers, firsts = np.unique(self.partitions, return_index=True)
         lasts = len(self) - 1 - np.unique(self.partitions[::-1], return_index=True)[1]
         ends = zip(self.offsets[firsts].tolist(), self.offsets[lasts].tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""What can go wrong between the rooms. Each error says what happened, why, and what to do."""
+"""The errors that pass from one room to another. Each says what happened, why, and what to do."""
 
 
 class FreshetError(Exception):
@@ -18,4 +18,4 @@ class SchemaError(ContractError):
 
 
 class UnknownPartError(ContractError):
-    """A `kind` that no installed part answers to."""
+    """A `kind` that no installed part has."""

@@ -69,7 +69,7 @@ class Change(Message):
 
 
 class ModelVersion(Message):
-    """The registry's word on one candidate: its version once admitted, or why it was refused."""
+    """The registry's decision on one candidate: the version that it became, or why it was refused."""
 
     pipeline: str
     version: str
@@ -125,7 +125,7 @@ class Cutover(Message):
 
 
 class Prepared(Message):
-    """How a worker fared with preparing an epoch; `verdict` is ok or a reason code."""
+    """Whether a worker could prepare an epoch; `verdict` is ok or a reason code."""
 
     epoch: int
     verdict: str
@@ -147,7 +147,7 @@ class PartitionState(Message):
 class WorkerState(Message):
     """A worker's whole state: there are no acknowledgement messages, a later record replaces an earlier one.
 
-    `host`, `pid` and `started_ms` say which run of which process speaks: nobody else may have its slot meanwhile.
+    `host`, `pid` and `started_ms` identify the process, which alone may use its slot while it lives.
     """
 
     instance: str
@@ -181,12 +181,12 @@ class Command(Message):
 
     @property
     def withdrawn(self) -> bool:
-        """Whether its sender has taken it back: sent again under its id, as one that has expired for ever."""
+        """Whether its sender has taken it back, by sending it again with an expiry of 0."""
         return self.expires_at_ms == 0
 
 
 class Decision(Message):
-    """The audit: what the registry decided, about what, and from which inputs."""
+    """One entry of the audit: what the registry decided, about what, and from which inputs."""
 
     pipeline: str
     about: Literal["command", "candidate", "rollout"]

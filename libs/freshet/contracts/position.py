@@ -11,7 +11,7 @@ _STAMPED = re.compile(rf"(?:(.*) )?t=({PATTERN})", re.DOTALL)
 
 
 class Position(NamedTuple):
-    """Where in history a partition is answered; compares in history's order.
+    """Where in the history of rollouts a partition is answered. A later place compares as greater.
 
     Epoch 0 means that nothing has been answered yet. `fallback` 1 means that the epoch's understudies answer.
     """

@@ -12,7 +12,7 @@ from freshet.contracts.errors import ContractError
 
 SIZE: Final = 16
 UNKNOWN_BYTES: Final = bytes(SIZE)
-"""What a record holds whose writer did not know the id: those of older releases."""
+"""Stands in records of older releases, whose writers did not know the id."""
 
 PATTERN: Final = "[A-Za-z0-9_-]{22}"
 _TEXT: Final = re.compile(PATTERN)

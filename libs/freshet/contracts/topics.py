@@ -49,7 +49,7 @@ def topic_table() -> Mapping[str, Topic]:
 
 @dataclass(frozen=True, slots=True)
 class TopicNames:
-    """Physical names of topics, groups and transactional ids, as one lane of one pipeline in one namespace sees them.
+    """Physical names of the topics, groups and transactional ids of one lane of one pipeline in one namespace.
 
     `namespace` prefixes everything (a tenant or an environment, such as `dev.`); `pipeline` may be empty where only
     control topics are named. Another `lane` than the serving one, such as `shadow`, reads the same inputs in a group of

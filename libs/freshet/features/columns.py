@@ -1,4 +1,4 @@
-"""Event columns as the arithmetic wants them: float64 with NaN for null, or positions in a vocabulary."""
+"""Event columns in the form that transforms compute with: float64 with NaN for null, or positions in a vocabulary."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -64,7 +64,11 @@ class Vocabulary:
         raise TypeError(f"a {type(column).__name__} column has no vocabulary.")
 
     def _find_texts(self, column: Strings) -> Ints:
-        """Rows of one length at a time: fixed-width items compare as wholes, and no row is padded."""
+        """Rows of one length at a time, as fixed-width items.
+
+        With the vocabulary `cat`, `dog`, `horse`, all rows of three bytes are gathered as items of three bytes and
+        looked up among the two words of that length; then the rows of five.
+        """
         found = np.full(len(column), ABSENT, np.int64)
         for length, (texts, positions) in self._texts.items():
             rows = np.flatnonzero(column.lengths == length)
@@ -82,6 +86,7 @@ def _sorted(entries: list[tuple[Any, int]], dtype: str) -> tuple[NDArray[Any], I
 
 
 def _look_up(values: NDArray[Any], known: NDArray[Any], positions: Ints) -> Ints:
+    """The position of each value; `known` is sorted, so a value that is in it stands where it would be inserted."""
     if known.size == 0:
         return np.full(values.size, ABSENT, np.int64)
     at = np.minimum(np.searchsorted(known, values), known.size - 1)

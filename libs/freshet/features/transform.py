@@ -1,4 +1,4 @@
-"""What a feature transform is: parameters in pipeline.yaml, names of the columns it makes, and how to compute them."""
+"""The base class of feature transforms: parameters in pipeline.yaml, names of the features, and how to compute them."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -36,7 +36,7 @@ class Transform(BaseModel):
         raise NotImplementedError
 
     def disagreement(self, fields: Mapping[str, EventField]) -> str | None:  # noqa: ARG002
-        """What is wrong with the parameters for these fields, as the end of a sentence; None if nothing."""
+        """Why the parameters do not fit these fields, as a sentence; None if they do."""
         return None
 
     def compute(self, columns: Columns) -> Floats32:

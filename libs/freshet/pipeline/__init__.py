@@ -1,4 +1,4 @@
-"""pipeline.yaml: what a use case means, and everything that can be wrong with it."""
+"""pipeline.yaml: the specification of a use case, and all checks on it."""
 
 from freshet.contracts.duration import Duration
 from freshet.pipeline.checks import check, compare, load_checked, load_folder

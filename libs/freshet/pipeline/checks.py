@@ -1,4 +1,4 @@
-"""Holds a pipeline against its event schema, and a new version of it against the old one."""
+"""Checks a pipeline against its event schema, and a new version of it against the old one."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,6 +104,7 @@ def compare(old: PipelineSpec, new: PipelineSpec) -> list[str]:
 
 
 def _growth(old: PipelineSpec, new: PipelineSpec) -> list[str]:
+    """Why the features of `new` are not those of `old` with columns appended; empty if they are."""
     before, after = old.features, new.features
     kept = after.columns[: len(before.columns)]
     for index, column in enumerate(before.columns):
@@ -149,7 +150,7 @@ def _identity(spec: PipelineSpec, fields: Mapping[str, EventField]) -> Iterator[
         name = getattr(spec, role)
         if name is None:  # one of the sound parts of a file that lacks it
             continue
-        yield from _misfit((role,), name, kinds, f"{role} must be", fields)
+        yield from _wrong_kind((role,), name, kinds, f"{role} must be", fields)
         if role != "entity" and name in fields and fields[name].nullable:
             yield (role,), f"field {name!r} may be null in event.avsc, but every event needs its {role}."
 
@@ -164,11 +165,11 @@ def _rules(rules: Sequence[Rule | None], fields: Mapping[str, EventField]) -> It
             continue
         for key in ("min", "max"):
             if getattr(rule, key) is not None:
-                yield from _misfit((*path, key), rule.field, _ORDERED, f"{key} compares", fields)
+                yield from _wrong_kind((*path, key), rule.field, _ORDERED, f"{key} compares", fields)
         if rule.one_of:
-            misfits = list(_misfit((*path, "one_of"), rule.field, _LISTABLE, "one_of lists", fields))
-            yield from misfits
-            fault = None if misfits else fields[rule.field].choices_fault(rule.one_of)
+            wrong = list(_wrong_kind((*path, "one_of"), rule.field, _LISTABLE, "one_of lists", fields))
+            yield from wrong
+            fault = None if wrong else fields[rule.field].choices_fault(rule.one_of)
             if fault:
                 yield (*path, "one_of"), fault
 
@@ -181,7 +182,7 @@ def _columns(spec: PipelineSpec, fields: Mapping[str, EventField]) -> Iterator[t
         fitting = True
         for name in column.inputs():
             path: Path = ("features", "columns", index, _parameter(column, name))
-            for found in _misfit(path, name, column.accepts, f"{column.kind} reads", fields):
+            for found in _wrong_kind(path, name, column.accepts, f"{column.kind} reads", fields):
                 fitting = False
                 yield found
         fault = column.disagreement(fields) if fitting else None
@@ -189,7 +190,7 @@ def _columns(spec: PipelineSpec, fields: Mapping[str, EventField]) -> Iterator[t
             yield ("features", "columns", index), fault
 
 
-def _misfit(
+def _wrong_kind(
     path: Path, name: str, kinds: frozenset[FieldKind], demand: str, fields: Mapping[str, EventField]
 ) -> Iterator[tuple[Path, str]]:
     if name not in fields:

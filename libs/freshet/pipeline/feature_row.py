@@ -1,4 +1,4 @@
-"""Events → the ordered row of numbers that models read: the one place where serving and training features are made."""
+"""Events → the ordered row of numbers that models read. Serving and training both make their features here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class FeatureRow:
         ]
 
     def _in_milliseconds(self, columns: Columns) -> Mapping[str, Column]:
-        """Timestamps in microseconds rounded down, because transforms read milliseconds."""
+        """Transforms read milliseconds: finer timestamps are rounded down to them."""
         finer = {name: _divided(columns[name], ticks) for name, ticks in self._ticks_per_ms.items()}
         return {**columns, **finer} if finer else columns
 

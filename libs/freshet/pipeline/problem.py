@@ -28,7 +28,7 @@ class PipelineError(ContractError):
 
 
 def unknown(what: str, name: object, known: Sequence[str]) -> str:
-    """The sentence about a name that nobody knows, with the nearest known one first."""
+    """The sentence about an unknown name: the most similar known one, if there is one, then all of them."""
     near = get_close_matches(str(name), known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"unknown {what} {name!r}.{hint} Known are {', '.join(known)}."

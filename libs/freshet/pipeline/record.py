@@ -1,4 +1,4 @@
-"""The next record of a pipeline: what `freshet apply` publishes, and why it may refuse."""
+"""The next record of a pipeline: what `freshet apply` publishes, or why it refuses to."""
 
 import json
 from collections.abc import Iterable, Sequence

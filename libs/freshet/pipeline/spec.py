@@ -99,7 +99,7 @@ class Target(_Model):
 
 
 class RolloutSpec(_Model):
-    """How an admitted model becomes the one that answers."""
+    """How an admitted model becomes the champion, whose answer counts."""
 
     policy: str = "manual"
     """Kind of the rollout policy. By default a person promotes: nothing goes live that nobody asked for."""
@@ -126,7 +126,7 @@ class Limits(_Model):
 
 
 class PipelineSpec(_Model):
-    """One use case: what its events mean, which features they give, what is predicted; alike in all environments."""
+    """One use case: what its events mean, which features they give, what is predicted. The same in all environments."""
 
     pipeline: str = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)
     """Its name, part of every topic's name: small letters, digits and dashes."""
@@ -189,9 +189,9 @@ class PipelineSpec(_Model):
 
     @classmethod
     def sound_parts(cls, text: str) -> Self | None:
-        """What of a file with errors can still be held against the events; None where that is nothing.
+        """What can still be checked against the events in a file with errors; None if that is nothing.
 
-        For `check` alone, that it may find all errors at once: a part that is wrong is None.
+        Parts that are wrong are None. Only for `check`, so that one run finds all errors.
         """
         try:
             data, lines = read_yaml(text)
@@ -230,7 +230,7 @@ def _sound(kind: Any, entry: Any) -> Any:
 
 
 def _contradictions(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
-    """What each part allows but the whole does not."""
+    """Problems between parts that are right by themselves."""
     for index, rule in enumerate(spec.rules):
         if rule.min is not None and rule.max is not None and rule.min > rule.max:
             yield ("rules", index, "min"), f"min {rule.min:g} is above max {rule.max:g}: no event could pass."

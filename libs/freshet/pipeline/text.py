@@ -20,7 +20,7 @@ _MAX_CHARACTERS: Final = 256 * 1024
 class Lines:
     """The line, from 1, on which each path of the file was written.
 
-    All are equal: two specifications that differ only in comments and layout are the same.
+    Any two compare equal, so that specifications which differ only in comments and layout are equal.
     """
 
     by_path: Mapping[Path, int] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def read_yaml(text: str) -> tuple[dict[str, Any], Lines]:
 
 
 class _Reader:
-    """Builds values from YAML nodes, because only nodes know their lines."""
+    """Builds values from YAML nodes, because values no longer know their lines."""
 
     def __init__(self, text: str) -> None:
         self._loader = yaml.SafeLoader(text)
@@ -125,7 +125,7 @@ def _sentence(message: str, value: Any) -> str:
 
 
 def _path_of(loc: tuple[str | int, ...], data: Any) -> Path:
-    """Pydantic's location without the steps that the file does not have (the kind it chose, the type it tried)."""
+    """Pydantic's location as a path in the file: without steps of pydantic's own, such as the `kind` that it chose."""
     path: list[str | int] = []
     for index, step in enumerate(loc):
         last = index == len(loc) - 1

@@ -29,7 +29,7 @@ def _known(period: str) -> str:
 
 
 class CyclicTimeTransform(Transform):
-    """Sine and cosine of the time's place in a period, counted in UTC from 1970. Null gives NaN twice.
+    """Sine and cosine of how far a period has gone, counted in UTC from 1970. Null gives NaN twice.
 
     Reads timestamps, or whole numbers of milliseconds.
     """
@@ -56,7 +56,7 @@ class CyclicTimeTransform(Transform):
         times = column.values if isinstance(column, Nullable) else column
         assert isinstance(times, np.ndarray)
         period_ms = _period_ms(self.period)
-        # The remainder first, in whole milliseconds: far from 1970 a float's angle would have lost its digits.
+        # First the remainder, in whole milliseconds: the angle of a time far from 1970 would have lost digits.
         angles = (times.astype(np.int64) % period_ms) * (2 * np.pi / period_ms)
         features = np.stack([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
         if isinstance(column, Nullable):

@@ -10,9 +10,9 @@ from freshet.avro.schemas import Schema
 class EventDecoder:
     """Reads the values of one pipeline's events.
 
-    `schemas` are all event schemas the pipeline ever had, by id; `reader` is the one whose columns come out.
-    `ignore_unknown` passes over fields that the reader does not have, where events name their fields.
-    Raises SchemaError if these cannot be read.
+    `schemas` are all event schemas that the pipeline ever had, by id; `reader` is the one whose columns come out.
+    With `ignore_unknown`, a format that names its fields (JSON) may have fields that the reader lacks. Raises
+    SchemaError if one of the schemas cannot be used.
     """
 
     kind: ClassVar[str]
@@ -25,6 +25,6 @@ class EventDecoder:
     def read(self, values: Sequence[bytes | None]) -> Rows:
         """Decode at least one value; never raises, every row that cannot be read is refused.
 
-        The reason `framed.UNKNOWN` means "not yet": the partition waits a while for somebody to publish that schema id.
+        The reason `framed.UNKNOWN` means "not yet": the partition waits a while for that schema id to be published.
         """
         raise NotImplementedError

@@ -8,7 +8,7 @@ import numpy as np
 
 from freshet.avro.framed import RefusedRow, Rows, joined_rows
 from freshet.avro.json_fast import FastJson
-from freshet.avro.json_values import Misfit, json_reader
+from freshet.avro.json_values import InvalidValue, json_reader
 from freshet.avro.parsing import parse
 from freshet.avro.plan import columns_of, plan_of
 from freshet.avro.schemas import Schema
@@ -54,32 +54,32 @@ class JsonDecoder(EventDecoder):
             try:
                 records.append(self._record(value))
                 at.append(row)
-            except Misfit as misfit:
-                refused.append(RefusedRow(row, misfit.reason, misfit.detail))
+            except InvalidValue as invalid:
+                refused.append(RefusedRow(row, invalid.reason, invalid.detail))
         return Rows(np.array(at, np.int64), columns_of(self._plan, records), [])
 
     def _record(self, value: bytes | None) -> dict[str, Any]:
-        """The event, by the fast way if that is sure of it, else by the slow one, which raises Misfit."""
+        """The event, by the fast way if that is sure of it, else by the slow one, which raises InvalidValue."""
         plain = self._fast.read(value) if self._fast and value and len(value) <= self._max_bytes else None
         return self._judged(value) if plain is None else plain
 
     def _judged(self, value: bytes | None) -> dict[str, Any]:
         if not value:
-            raise Misfit("the value is null." if value is None else "the value has no bytes.", "input_empty")
+            raise InvalidValue("the value is null." if value is None else "the value has no bytes.", "input_empty")
         if len(value) > self._max_bytes:
-            raise Misfit(f"{len(value)} bytes, but the cap is {self._max_bytes}.", "input_too_large")
+            raise InvalidValue(f"{len(value)} bytes, but the cap is {self._max_bytes}.", "input_too_large")
         if value[0] == 0:
-            raise Misfit(_framed(value), "input_framing")
-        # Accepting may stand deeper on the stack than parsing did, so both can find a value too deep.
+            raise InvalidValue(_framed(value), "input_framing")
+        # Both parsing and checking recurse, and checking takes more stack for each level: either can hit the limit.
         try:
             record: dict[str, Any] = self._accept(_parsed(value))
         except RecursionError:
-            raise Misfit("it is nested deeper than this reader can follow.") from None
+            raise InvalidValue("it is nested deeper than this reader can follow.") from None
         return record
 
 
 def _framed(value: bytes) -> str:
-    """What is said of a value that begins as no JSON text can, but as serializers with a schema registry write."""
+    """The sentence about a value that begins with the frame of serializers that use a schema registry."""
     what = "JSON Schema" if value[5:].lstrip()[:1] in (b"{", b"[") else "Avro or Protobuf"
     return (
         f"it begins with byte 00 and schema id {int.from_bytes(value[1:5], 'big')}, as a serializer for {what} with a "
@@ -91,7 +91,7 @@ def _parsed(value: bytes) -> Any:
     try:
         return json.loads(value.decode(), object_pairs_hook=_distinct, parse_constant=_no_constant)
     except ValueError as error:
-        raise Misfit(f"this is not JSON as RFC 8259 has it: {error}.") from None
+        raise InvalidValue(f"this is not JSON as RFC 8259 has it: {error}.") from None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
