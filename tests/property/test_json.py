@@ -22,7 +22,8 @@ ODD: Final = [
     "9223372036854775808", "-9223372036854775808", "18446744073709551616", "9007199254740993",
     "3.4028234663852886e38", "3.4028235677973366e38", "123456789012345678901234567890.0", "{}", "[]", "[1]", "'a'",
     '""', '"A"', '"S0"', '"\\u00e9"', '"é"', '"😀"', '"\\ud800"', '"a\\"b"', '"2026-05-01T12:00:00Z"', '"3"',
-    '{"a":1,"a":2}', '{"x":"y"}',
+    '"2026-05-01"', '"2026-05-01T12:00:00"', '"2026-13-01T12:00:00Z"', '"20260501"', '"2026-W18-5"',
+    '"9999-12-31T23:59:59.9-23:59"', '{"a":1,"a":2}', '{"x":"y"}',
 ]  # fmt: skip
 WRITTEN: Final = st.one_of(
     st.sampled_from([*ODD, "", '"\t"', '"\x7f"', '"a b"', *("9" * digits for digits in (40, 400, 4400))]),
@@ -47,7 +48,16 @@ FITTING: Final[dict[str, st.SearchStrategy[str]]] = {
         lambda text: f'"{text}"'
     ),
 }
-"""Values that the fast way takes, but for a few of the texts."""
+"""Values that the fast way takes."""
+
+ZONES: Final = st.sampled_from(["Z", "+00:00", "-05:30", "+14:00"])
+MOMENTS: Final = st.builds(lambda at, zone: f'"{at.isoformat()}{zone}"', st.datetimes(), ZONES)
+LOGICAL: Final[dict[str, tuple[str, st.SearchStrategy[str]]]] = {
+    "timestamp-millis": ("long", st.one_of(FITTING["long"], MOMENTS)),
+    "timestamp-micros": ("long", st.one_of(FITTING["long"], MOMENTS)),
+    "date": ("int", st.one_of(FITTING["int"], st.dates().map(lambda day: f'"{day.isoformat()}"'))),
+    "time-millis": ("int", FITTING["int"]),
+}
 
 
 @st.composite
@@ -55,13 +65,13 @@ def flat_schemas(draw: Draw) -> tuple[Json, list[Json], list[st.SearchStrategy[s
     """A schema, its fields, and for each what a well-behaved producer writes."""
     fields, values = [], []
     for index in range(draw(st.integers(1, 5))):
-        kind = draw(st.sampled_from([*FITTING, "enum", "time"]))
-        fitting = FITTING["long"] if kind == "time" else FITTING.get(kind, st.sampled_from(['"S0"', '"S1"']))
+        kind = draw(st.sampled_from([*FITTING, "enum", *LOGICAL]))
+        fitting = LOGICAL[kind][1] if kind in LOGICAL else FITTING.get(kind, st.sampled_from(['"S0"', '"S1"']))
         schema: Any = kind
         if kind == "enum":
             schema = {"type": "enum", "name": f"T{index}", "symbols": ["S0", "S1"]}
-        elif kind == "time":
-            schema = {"type": "long", "logicalType": "timestamp-millis"}
+        elif kind in LOGICAL:
+            schema = {"type": LOGICAL[kind][0], "logicalType": kind}
         field: Json = {"name": f"f{index}", "type": schema}
         if kind != "null" and draw(st.booleans()):
             field["type"] = ["null", schema] if draw(st.booleans()) else [schema, "null"]

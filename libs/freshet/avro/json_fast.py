@@ -9,14 +9,13 @@ from typing import Any, Final, Self
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
+from freshet.avro.json_values import FLOAT_MAX, InvalidValue, iso_reader
 from freshet.avro.nodes import NO_DEFAULT, Node
 from freshet.avro.plan import Leaf, plan_of
 
-FLOAT_MAX: Final = 3.4028234663852886e38
-"""The largest number that a float of 32 bits holds."""
-
 _LONG: Final = core_schema.int_schema(ge=-(1 << 63), lt=1 << 63)
 _DOUBLE: Final = core_schema.float_schema()
+_TEXT: Final = core_schema.str_schema()
 _KINDS: Final[Mapping[str, core_schema.CoreSchema]] = {
     "null": core_schema.none_schema(),
     "boolean": core_schema.bool_schema(),
@@ -24,10 +23,10 @@ _KINDS: Final[Mapping[str, core_schema.CoreSchema]] = {
     "long": _LONG,
     "float": core_schema.float_schema(ge=-FLOAT_MAX, le=FLOAT_MAX),
     "double": _DOUBLE,
-    "string": core_schema.str_schema(),
+    "string": _TEXT,
 }
 _UNKNOWN: Final = core_schema.nullable_schema(
-    core_schema.union_schema([core_schema.str_schema(), core_schema.bool_schema(), _LONG, _DOUBLE])
+    core_schema.union_schema([_TEXT, core_schema.bool_schema(), _LONG, _DOUBLE])
 )
 """A member that is no field, where those are passed over: what lies nested in it is not looked at here."""
 
@@ -44,6 +43,7 @@ class FastJson:
     def __init__(self, record: Node, *, ignore_unknown: bool) -> None:
         plan = plan_of(record)
         self._fill = {leaf.name: leaf.default for leaf in plan}
+        self._times = [(leaf.name, read) for leaf in plan if (read := iso_reader(leaf.node)) is not None]
         fields = {
             leaf.name: core_schema.typed_dict_field(_of(leaf), required=leaf.default is NO_DEFAULT) for leaf in plan
         }
@@ -72,6 +72,12 @@ class FastJson:
         texts = [*map(type, members.values())].count(str)
         if value.count(b'"') != 2 * (len(members) + texts):
             return None
+        try:
+            for name, time_of in self._times:
+                if type(text := members.get(name)) is str:
+                    members[name] = time_of(text)
+        except InvalidValue:
+            return None
         if members.keys() == self._fill.keys():
             return members
         return {name: members.get(name, default) for name, default in self._fill.items()}
@@ -80,6 +86,8 @@ class FastJson:
 def _of(leaf: Leaf) -> core_schema.CoreSchema:
     if leaf.node.kind == "enum":
         schema: core_schema.CoreSchema = core_schema.literal_schema(list(leaf.node.symbols))
+    elif iso_reader(leaf.node) is not None:
+        schema = core_schema.union_schema([_KINDS[leaf.node.kind], _TEXT])
     else:
         schema = _KINDS[leaf.node.kind]
     return schema if leaf.null_branch is None else core_schema.nullable_schema(schema)

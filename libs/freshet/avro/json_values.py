@@ -8,11 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 from struct import Struct
 from typing import Any, Final
 
-from freshet.avro.json_fast import FLOAT_MAX
 from freshet.avro.nodes import NO_DEFAULT, Node
 
 Accept = Callable[[Any], Any]
 """Takes a parsed JSON value, returns the one that Avro has for it, as its decoder would; raises InvalidValue."""
+
+FLOAT_MAX: Final = 3.4028234663852886e38
+"""The largest number that a float of 32 bits holds."""
 
 _FLOAT: Final = Struct("<f")
 _INTEGERS: Final = {"int": 1 << 31, "long": 1 << 63}
@@ -94,8 +96,7 @@ def _boolean(node: Node, tolerance: Tolerance) -> Accept:  # noqa: ARG001
 
 def _integer(node: Node, tolerance: Tolerance) -> Accept:
     limit = _INTEGERS[node.kind]
-    logical = node.logical if tolerance.other_forms else ""
-    from_text = _date if logical == "date" else _moment(_TICKS[logical]) if logical in _TICKS else None
+    from_text = iso_reader(node) if tolerance.other_forms else None
 
     def accept(value: Any) -> int:
         given = value
@@ -108,6 +109,13 @@ def _integer(node: Node, tolerance: Tolerance) -> Accept:
         raise _must(f"a whole number of {limit.bit_length()} bits", given)
 
     return accept
+
+
+def iso_reader(node: Node) -> Callable[[str], int] | None:
+    """Reads ISO 8601 as the number that this type has for it, or raises InvalidValue; None for all other types."""
+    if node.logical == "date":
+        return _date
+    return _moment(_TICKS[node.logical]) if node.logical in _TICKS else None
 
 
 def _moment(tick: timedelta) -> Callable[[str], int]:

@@ -21,8 +21,8 @@ _CHUNK_ROWS: Final = 1000
 class JsonDecoder(EventDecoder):
     """JSON and Avro producers get the same columns.
 
-    An event in its plainest form costs about five times what it costs as Avro. One with a backslash, a time in ISO
-    8601 or a whole number as `3.0`, and every event of a schema with nested fields, costs three times that.
+    An event costs about five times what it costs as Avro; one with a backslash or a whole number as `3.0`, and every
+    event of a schema with nested fields, three times that.
     """
 
     kind: ClassVar[str] = "json"
