@@ -52,19 +52,14 @@ DECLARED: Final[Mapping[str, Declared]] = {
 
 
 def announced(service: str) -> set[str]:
-    """Control roles that the service's core announces to, as written in its code; a worker's state has a helper."""
-    beats = any(
-        isinstance(node, ast.ImportFrom) and node.module == "freshet.contracts.worker"
-        for tree in _trees(service, "core")
-        for node in ast.walk(tree)
-    )
+    """Control roles that the service's core announces to, as written in its code, and the one where it beats."""
     calls = (node for tree in _trees(service, "core") for node in ast.walk(tree) if isinstance(node, ast.Call))
     named = {
         str(call.args[0].value)
         for call in calls
         if isinstance(call.func, ast.Name) and call.func.id == "Announce" and isinstance(call.args[0], ast.Constant)
     }
-    return named | ({WORKERS} if beats else set())
+    return named | {WORKERS}
 
 
 def fetches_models(service: str) -> bool:
@@ -118,7 +113,7 @@ def test_the_table_names_exactly_the_topics_that_a_service_reads(service: str) -
     """
     declared = DECLARED[service]
     reads = {*declared.reads, *declared.follows, *declared.owns} | recovers_from(declared)
-    reads |= {WORKERS} if WORKERS in announced(service) else set()
+    reads |= {WORKERS}
     reads |= {ARTIFACTS} if fetches_models(service) else set()
     assert {role for role, topic in topic_table().items() if service in topic.readers} == reads
 

@@ -52,7 +52,7 @@ def serving() -> InferenceLogic:
     weights = np.random.default_rng(2).normal(size=(len(NAMES), len(CLASSES))).astype(np.float32)
     data = softmax_model(weights)
     manifest = softmax_manifest(data, weights, NAMES, CLASSES, "bench")
-    logic = InferenceLogic("bench", "w1", topic_id="A" * 22, memory=lambda: 0)
+    logic = InferenceLogic("bench", "w1", topic_id="A" * 22)
     record = PipelineRecord(pipeline="bench", number=1, spec=SPEC, event_schema="{}", event_schema_id=1)
     version = ModelVersion(pipeline="bench", version="1.0.0", state="admitted", reason="", manifest=manifest)
     table = (Share(version="1.0.0", share=10_000),)

@@ -58,7 +58,7 @@ def fresh_batches(framed: list[bytes]) -> list[Batch]:
 
 def serving(decoder: str) -> IngestionLogic:
     """Ingestion with that decoder, ready."""
-    logic = IngestionLogic("bench", "ingestion/bench/0")
+    logic = IngestionLogic("bench")
     record = PipelineRecord(
         pipeline="bench",
         number=1,

@@ -56,7 +56,7 @@ class Stage:
 
     def started(self) -> Loop:
         """A new process."""
-        logic: Logic = Answerer() if self.service == "inference" else IngestionLogic("loans", "ingestion/loans/0")
+        logic: Logic = Answerer() if self.service == "inference" else IngestionLogic("loans")
         traces: tuple[Trace, ...] = (TRACE,) if self.service == "inference" else INGESTION.traces
         return Loop(
             logic,

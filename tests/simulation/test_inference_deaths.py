@@ -138,7 +138,6 @@ class World:
             PIPELINE,
             "w",
             topic_id=self.bus.topic_id("features"),
-            memory=lambda: 0,
             deaths=tuple(self.deaths),
             died_loading=tuple(self.died_loading),
             guard=self._guard,

@@ -86,7 +86,7 @@ class Stage:
             return None
 
         return Loop(
-            InferenceLogic(PIPELINE, slot, topic_id=self.bus.topic_id("features"), memory=lambda: 0),
+            InferenceLogic(PIPELINE, slot, topic_id=self.bus.topic_id("features")),
             self.bus,
             NAMES,
             service="inference",

@@ -37,9 +37,9 @@ from freshet.contracts.messages import (
     PipelineRecord,
     Rollout,
     Share,
-    WorkerState,
 )
 from freshet.contracts.topic_id import to_bytes
+from freshet.contracts.worker import WorkerReport
 from freshet.inference.core.calls import Guard, unguarded
 from freshet.inference.core.deaths import Death
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
@@ -255,14 +255,12 @@ class Worker:
     guard: Guard = unguarded
     now_ms: int = 0
     started: list[Job[Any]] = field(default_factory=list)
-    announced: list[WorkerState] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.logic = InferenceLogic(
             PIPELINE,
             self.instance,
             topic_id=TOPIC_ID,
-            memory=lambda: 7,
             deaths=self.deaths,
             died_loading=self.died_loading,
             guard=self.guard,
@@ -284,8 +282,6 @@ class Worker:
                 case Start(job):
                     self.started.append(job)
                     self._do(job)
-                case Announce(role="workers", message=WorkerState() as state):
-                    self.announced.append(state)
                 case _:
                     left.append(effect)
         return left
@@ -335,9 +331,9 @@ class Worker:
         return [job.version for job in self.started if isinstance(job, LoadModel)]
 
     @property
-    def state(self) -> WorkerState:
-        """The last record announced."""
-        return self.announced[-1]
+    def state(self) -> WorkerReport:
+        """What it reports now."""
+        return self.logic.report()
 
 
 def serving(

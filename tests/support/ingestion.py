@@ -79,7 +79,7 @@ def applied(text: str = SPEC_TEXT, schema: Schema = SCHEMA, number: int = 1) -> 
 
 def serving(text: str = SPEC_TEXT, schema: Schema = SCHEMA) -> IngestionLogic:
     """Ingestion of one pipeline that is ready."""
-    logic = IngestionLogic("loans", "ingestion/loans/0")
+    logic = IngestionLogic("loans")
     logic.fold(applied(text, schema))
     assert logic.unready() is None
     return logic

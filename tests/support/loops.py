@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from freshet.avro import Decoder, Encoder, Ragged, Strings
+from freshet.avro.control import decode
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.cli.records import headers_of
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish, Release
+from freshet.contracts.messages import WorkerState
 from freshet.contracts.position import Position, unstamped
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.contracts.topics import TopicNames
+from freshet.contracts.worker import UNKNOWN_PROCESS, Process, WorkerReport
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.log import At
@@ -41,7 +44,6 @@ class Answerer(Logic):
         self.hold: set[int] = set()
         self.release: set[int] = set()
         self.facts: list[Fact] = []
-        self.left = False
         self.topic_id = ""
 
     def on_topic(self, role: str, topic_id: str) -> None:
@@ -73,10 +75,9 @@ class Answerer(Logic):
         released, self.release = self.release, set()
         return [Release("features", partition) for partition in sorted(released)]
 
-    def on_leave(self) -> Iterable[Effect]:
-        """Remember that it was asked to leave."""
-        self.left = True
-        return ()
+    def report(self) -> WorkerReport:
+        """Something that says whose report it is."""
+        return WorkerReport(resident=("a",))
 
 
 def predictions(
@@ -136,7 +137,7 @@ class Stand:
         fixed: bool = True,
         skip_expired: bool = False,
         reports: Reports | None = None,
-        host: str = "",
+        process: Process = UNKNOWN_PROCESS,
         metrics: Metrics | None = None,
         needs: Sequence[str] = (),
     ) -> Loop:
@@ -154,7 +155,7 @@ class Stand:
             traces=[TRACE],
             options=LoopOptions(batch_rows=8, skip_expired=skip_expired),
             reports=reports,
-            host=host,
+            process=process,
             needs=needs,
         )
 
@@ -194,6 +195,12 @@ class Stand:
         group = self.cluster.group(NAMES.group("inference"))
         found = group.committed(At(NAMES.topic("features"), partition))
         return (found.offset, unstamped(found.metadata)[0]) if found is not None else None
+
+    def workers(self) -> list[WorkerState]:
+        """Every state that a worker has told."""
+        values = [value for batch in self.read("workers") for value in batch.values if value is not None]
+        told = [decode("workers", value) for value in values]
+        return [state for state in told if isinstance(state, WorkerState)]
 
     def read(self, role: str) -> list[Batch]:
         """All records of the role."""

@@ -12,6 +12,7 @@ from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import Message
+from freshet.contracts.worker import NOTHING_TO_REPORT, WorkerReport
 
 ResultT = TypeVar("ResultT")
 
@@ -213,9 +214,9 @@ class Logic:
     def on_job(self, outcome: Outcome[Any]) -> None:
         """A job that this logic started has ended."""
 
-    def on_leave(self) -> Iterable[Effect]:
-        """The service stops: what the others should know."""
-        return ()
+    def report(self) -> WorkerReport:
+        """How this worker's own part is doing, for whoever follows `freshet.workers`. Asked after every `on_tick`."""
+        return NOTHING_TO_REPORT
 
     def unready(self) -> str | None:
         """Why this logic cannot serve yet, or None when it can."""
@@ -261,11 +262,3 @@ class Decider:
 
     def on_job(self, outcome: Outcome[Any]) -> None:
         """A job that this decider started has ended."""
-
-    def on_tick(self, now_ms: int) -> Iterable[Announce]:  # noqa: ARG002
-        """Time passed while it is the owner: what to tell of itself beside decisions. `now_ms` as in `Logic`."""
-        return ()
-
-    def on_leave(self) -> Iterable[Announce]:
-        """The service stops: what the others should know."""
-        return ()

@@ -82,7 +82,7 @@ class TopicNames:
 
     def worker(self, service: str, slot: str) -> str:
         """Name of one slot's process among all workers: the key of its state on `freshet.workers`."""
-        return f"{service}/{self._subject}/{slot}"
+        return "/".join(filter(None, (service, self._subject, slot)))
 
     def transactional_id(self, service: str, slot: str) -> str:
         """Transactional id of one slot of a service on this pipeline."""

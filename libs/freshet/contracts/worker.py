@@ -1,13 +1,8 @@
-"""How a worker tells of itself on `freshet.workers`: who it is, and when it speaks. The same for every service."""
+"""What is said of a worker on `freshet.workers`: who it is, which the runtime knows, and how its own part is doing."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from freshet.contracts.logic import Announce
-from freshet.contracts.messages import WorkerState
-
-INTERVAL_MS = 3_000
-"""Time between two beats of a worker that has nothing new to say."""
+from freshet.contracts.messages import PartitionState, Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +19,16 @@ UNKNOWN_PROCESS = Process()
 """A run that does not say who it is."""
 
 
-class Beats:
-    """Announces a worker's state: at once when it has changed, else once an interval. Memory alone is no news."""
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What a core tells of its own part: the fields of `WorkerState` that only it knows."""
 
-    def __init__(self, interval_ms: int = INTERVAL_MS) -> None:
-        self._interval_ms = interval_ms
-        self._last: WorkerState | None = None
-        self._last_ms = 0
-
-    def beat(self, state: WorkerState, now_ms: int) -> Iterator[Announce]:
-        """The announcement that is due now, if any."""
-        changed = self._last is None or _content(state) != _content(self._last)
-        if changed or now_ms - self._last_ms >= self._interval_ms:
-            self._last, self._last_ms = state, now_ms
-            yield announced(state)
+    live_epoch: int = 0
+    prepared: tuple[Prepared, ...] = ()
+    resident: tuple[str, ...] = ()
+    partitions: tuple[PartitionState, ...] = ()
+    quarantined: tuple[str, ...] = ()
 
 
-def announced(state: WorkerState) -> Announce:
-    """The state as it goes out, under its worker's name."""
-    return Announce("workers", state.instance, state)
-
-
-def _content(state: WorkerState) -> WorkerState:
-    return state.model_copy(update={"memory_bytes": 0})
+NOTHING_TO_REPORT = WorkerReport()
+"""For a core of which it is enough to know that it lives."""

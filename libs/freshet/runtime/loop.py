@@ -11,9 +11,11 @@ from typing import Final
 
 import structlog
 
-from freshet.contracts.logic import Announce, Cancel, Effect, Hold, Logic, Release, Start
+from freshet.contracts.logic import Cancel, Effect, Hold, Logic, Release, Start
 from freshet.contracts.topics import TopicNames
+from freshet.contracts.worker import UNKNOWN_PROCESS, Process
 from freshet.runtime.answering import Answering
+from freshet.runtime.beats import Beats
 from freshet.runtime.bus.protocol import Assignor, Bus, ExpiredError, RetriableError
 from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed
@@ -26,7 +28,6 @@ from freshet.runtime.recovery import Trace
 from freshet.runtime.reports import InlineReports, Reports
 from freshet.runtime.slot_watch import SlotWatch
 from freshet.runtime.telemetry import Metrics
-from freshet.runtime.work import announcement
 
 _CONTROL_INTERVAL_MS: Final = 50
 _BACK_OFF_S: Final = 0.2
@@ -51,14 +52,15 @@ class Loop:
         options: LoopOptions | None = None,
         assignor: Assignor | None = None,
         reports: Reports | None = None,
-        host: str = "",
+        process: Process = UNKNOWN_PROCESS,
         needs: Sequence[str] = (),
     ) -> None:
-        """`assignor`: see `DataService`. `reports` takes what the logic announces outside a batch, inline if None.
+        """`assignor`: see `DataService`. `reports` takes what this worker tells of itself, inline if None.
 
         While the topic of a role that it `needs` is not there, nothing is read.
 
-        With a `host`, a fixed slot is taken only when nobody on another host serves in it; else SettingsError.
+        Where the host of `process` is known, a fixed slot is taken only when nobody on another host serves in it; else
+        SettingsError.
         """
         self.logic = logic
         self._bus, self._service, self._jobs, self._clock = bus, service, jobs, clock
@@ -71,14 +73,14 @@ class Loop:
         self._metrics = LoopMetrics(metrics, service, names.pipeline)
         self._log = structlog.get_logger("loop").bind(service=service, pipeline=names.pipeline, slot=slot)
         self._watch = (
-            SlotWatch(bus, clock, name=names.worker(service, slot), slot=slot, host=host)
-            if fixed_slot and host
+            SlotWatch(bus, clock, name=names.worker(service, slot), slot=slot, host=process.host)
+            if fixed_slot and process.host
             else None
         )
         self._needed = Needed(bus, names, needs)
         self._feed = Feed(bus.reader(logic.follows))
         self._producer = bus.transactional_producer(service, slot)
-        self._reports = reports or InlineReports(bus.producer())
+        self._beats = Beats(reports or InlineReports(bus.producer()), names, service, slot, process)
         self._placing = Placing(
             logic,
             bus,
@@ -152,6 +154,7 @@ class Loop:
         self._needed.look(elapsed_ms)
         if self._placing.joined:
             self._carry_out(self.logic.on_tick(elapsed_ms))
+            self._beats.beat(self.logic.report(), elapsed_ms)
             self._placing.watch(elapsed_ms)
         self._metrics.state(held=self._placing.held, ready=self.unready() is None)
 
@@ -172,11 +175,9 @@ class Loop:
         return True
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
-        """Effects outside any batch. Reports are written beside the loop and may repeat: they are whole states."""
+        """Effects outside any batch."""
         for effect in effects:
             match effect:
-                case Announce():
-                    self._reports.put(announcement(effect))
                 case Start():
                     self._jobs.start(effect.job)
                 case Cancel():
@@ -206,13 +207,10 @@ class Loop:
     def close(self) -> None:
         """Say goodbye and leave the group. A batch is never open here, so nothing has to be finished."""
         if self._placing.joined:
-            try:
-                self._carry_out(self.logic.on_leave())
-            except RetriableError as error:
-                self._log.warning("leaving_unannounced", error=str(error))
+            self._beats.leave()
             self._placing.close()
         self._producer.close()
-        self._reports.close()
+        self._beats.close()
         self._jobs.close()
         self._metrics.closed()
         self._feed.close()

@@ -6,13 +6,15 @@ that may have been fenced meanwhile ends the process.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Start
 from freshet.contracts.topics import TopicNames
+from freshet.contracts.worker import NOTHING_TO_REPORT, UNKNOWN_PROCESS, Process
+from freshet.runtime.beats import Beats
 from freshet.runtime.bus.protocol import Bus, FatalError, RefusedError, RetriableError, TooLargeError, Transaction
 from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed, roles_of
@@ -22,6 +24,8 @@ from freshet.runtime.reports import Reports
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.work import announcement
 
+OWNER: Final = "owner"
+"""The slot of whoever is the only one of its service."""
 _BACK_OFF_S: Final = 0.2
 _STABLE_S: Final = 30.0  # a predecessor's marker takes milliseconds; the broker ends what times out within 15 + 10 s
 
@@ -40,13 +44,15 @@ class OwnerLoop:
         clock: Clock,
         metrics: Metrics,
         reports: Reports | None = None,
+        process: Process = UNKNOWN_PROCESS,
     ) -> None:
-        """`reports` takes what the decider tells of itself; without it, nothing is told."""
-        self.decider, self._reports = decider, reports
+        """`reports` takes what this owner tells of itself; without it, nothing is told."""
+        self.decider = decider
+        self._beats = Beats(reports, names, service, OWNER, process) if reports is not None else None
         self._bus, self._jobs, self._clock, self._metrics = bus, jobs, clock, metrics
         self._labels = (service, names.pipeline)
         self._log = structlog.get_logger("decider").bind(service=service)
-        self._producer = bus.transactional_producer(service, "owner", reopen=False)
+        self._producer = bus.transactional_producer(service, OWNER, reopen=False)
         self._feed = Feed(bus.reader(roles_of(decider.follows, decider.owns)))
         self._pauses = Pauses()
         self._fenced_ms: int | None = None
@@ -69,7 +75,8 @@ class OwnerLoop:
                 self._caught_up = self._feed.caught_up()
                 return 0
             self._metrics.ready.labels(*self._labels).set(self.unready() is None)
-            self._report(self.decider.on_tick(self._clock.elapsed_ms()))
+            if self._beats is not None:
+                self._beats.beat(NOTHING_TO_REPORT, self._clock.elapsed_ms())
             for outcome in self._jobs.outcomes():
                 if outcome.error is not None:  # the decider asks again later, and tells nobody
                     self._log.error("job_failed", job=type(outcome.job).__name__, error=str(outcome.error))
@@ -170,11 +177,6 @@ class OwnerLoop:
             self._log.info("decided", role=effect.role, key=effect.key, message=message)
             self.decider.fold(Fact(effect.role, effect.key, effect.message, now_ms))
 
-    def _report(self, told: Iterable[Announce]) -> None:
-        for effect in told:
-            if self._reports is not None:
-                self._reports.put(announcement(effect))
-
     def unready(self) -> str | None:
         """Why this loop cannot decide yet, or None when it can."""
         if not self._owner:
@@ -185,10 +187,10 @@ class OwnerLoop:
 
     def close(self) -> None:
         """Say good-bye and free everything; what was decided is committed."""
-        if self._owner:
-            self._report(self.decider.on_leave())
-        if self._reports is not None:
-            self._reports.close()
+        if self._beats is not None:
+            if self._owner:
+                self._beats.leave()
+            self._beats.close()
         self._jobs.close()
         self._feed.close()
         self._producer.close()

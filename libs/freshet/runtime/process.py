@@ -133,6 +133,7 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
                 clock=clock,
                 metrics=metrics,
                 reports=BackgroundReports(context.bus.producer),
+                process=context.process,
             )
         ]
     options = LoopOptions(skip_expired=settings.on_expired == "skip")
@@ -162,7 +163,7 @@ def _loop(service: DataService, context: Context, metrics: Metrics, options: Loo
         options=options,
         assignor=service.assignor,
         reports=BackgroundReports(context.bus.producer),
-        host=context.process.host,
+        process=context.process,
         needs=needs,
     )
 

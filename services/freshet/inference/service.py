@@ -18,7 +18,6 @@ from freshet.inference.running import PROCESS
 from freshet.inference.state_folder import check_outlives_us
 from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.jobs import Runner, Stop
-from freshet.runtime.memory_use import resident_bytes
 from freshet.runtime.recovery import Trace
 from freshet.runtime.service import Context, DataService
 from freshet.runtime.watchdog import Watchdog
@@ -49,8 +48,7 @@ def _logic(context: Context) -> Logic:
         context.names.pipeline,
         context.names.worker("inference", context.settings.slot),
         topic_id=topic_id,
-        memory=resident_bytes,
-        process=context.process,
+        lane=context.names.lane,
         deaths=scoring.deaths,
         died_loading=blamed_loads(loading.deaths),
         guard=ScoreGuard(scoring, Watchdog().start()),

@@ -7,8 +7,7 @@ from freshet.runtime.service import Context, DataService
 
 
 def _logic(context: Context) -> Logic:
-    names = context.names
-    return IngestionLogic(names.pipeline, names.worker("ingestion", context.settings.slot), process=context.process)
+    return IngestionLogic(context.names.pipeline)
 
 
 SERVICE = DataService(

@@ -23,8 +23,8 @@ if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is No
     )
 
 
-def _decider(context: Context) -> Decider:
-    return RegistryDecider(context.process)
+def _decider(_: Context) -> Decider:
+    return RegistryDecider()
 
 
 def _runner(context: Context) -> Runner:

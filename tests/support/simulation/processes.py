@@ -180,7 +180,7 @@ def ingestion(where: Where, slot: str, *, fixed: bool) -> Process:
         where,
         INGESTION,
         slot,
-        lambda: IngestionLogic(PIPELINE, f"ingestion/{PIPELINE}/{slot}"),
+        lambda _: IngestionLogic(PIPELINE),
         lambda _job: None,
         fixed=fixed,
     )
@@ -189,9 +189,9 @@ def ingestion(where: Where, slot: str, *, fixed: bool) -> Process:
 def inference(where: Where, slot: str, *, fixed: bool) -> Process:
     """A worker of inference."""
 
-    def logic() -> InferenceLogic:
+    def logic(slot: str) -> InferenceLogic:
         topic_id = where.bus.topic_id("features")
-        return InferenceLogic(PIPELINE, f"{PIPELINE}-{slot}", topic_id=topic_id, memory=lambda: 0)
+        return InferenceLogic(PIPELINE, where.bus.names.worker("inference", slot), topic_id=topic_id)
 
     def run(job: Job[Any]) -> object:
         if isinstance(job, LoadModel):
@@ -244,19 +244,20 @@ def _data(
     where: Where,
     service: DataService,
     slot: str,
-    logic: Callable[[], Logic],
+    logic: Callable[[str], Logic],
     run: Callable[[Job[Any]], object],
     *,
     fixed: bool,
 ) -> Process:
     def make(process: Process) -> Loop:
+        # an elastic worker is another one each time it starts
+        mine = slot if fixed else f"{slot}-{process.started}"
         return Loop(
-            logic(),
+            logic(mine),
             where.bus,
             where.bus.names,
             service=service.name,
-            # an elastic worker is another one each time it starts
-            slot=slot if fixed else f"{slot}-{process.started}",
+            slot=mine,
             fixed_slot=fixed,
             jobs=_jobs(where, run),
             clock=process.clock,

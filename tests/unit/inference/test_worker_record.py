@@ -1,23 +1,18 @@
-"""What a worker tells of itself, and when."""
+"""What an inference worker tells of its own part."""
 
-from freshet.contracts.logic import Announce
-from freshet.contracts.messages import PartitionState, WorkerState
-from support.inference import PIPELINE, Worker, model, rollout, serving, specification, vectors
+from freshet.contracts.messages import PartitionState
+from freshet.contracts.worker import WorkerReport
+from support.inference import Worker, model, rollout, serving, specification, vectors
 
 
-def test_the_record_is_the_whole_state() -> None:
+def test_the_report_is_all_of_its_part() -> None:
     """There are no acknowledgements: who reads the last record knows all."""
     worker = serving(model("v1"), model("v2"), rollout(1, "v1", resident=["v1"]), rollout(2, "v2", phase="prepare"))
     worker.answer(*vectors(0, 0, 1))
     worker.assign(p4="e=9 f=0")
     worker.tick()
     waits = "it was answered under epoch 9, which is not known here yet."
-    assert worker.state == WorkerState(
-        instance="w1",
-        service="inference",
-        pipeline=PIPELINE,
-        lane="serve",
-        interval_ms=3_000,
+    assert worker.state == WorkerReport(
         live_epoch=1,
         prepared=worker.state.prepared,
         resident=("v1", "v2"),
@@ -26,35 +21,8 @@ def test_the_record_is_the_whole_state() -> None:
             PartitionState(partition=1, epoch=0, fallback=0),
             PartitionState(partition=4, epoch=9, fallback=0, held=waits),
         ),
-        memory_bytes=7,
     )
     assert [(prepared.epoch, prepared.verdict) for prepared in worker.state.prepared] == [(1, "ok"), (2, "ok")]
-
-
-def test_the_record_is_written_at_once_when_it_changes_and_else_every_interval() -> None:
-    """A worker is dead after three missed beats; memory alone is no news."""
-    worker = serving(model("v1"), rollout(1, "v1"))
-    worker.tick()
-    worker.logic._memory = iter(range(1_000)).__next__
-    said = len(worker.announced)
-    worker.tick(2_999)
-    assert len(worker.announced) == said
-    worker.tick(1)
-    assert len(worker.announced) == said + 1
-    worker.answer(*vectors(0, 0, 1))
-    worker.tick(1)
-    assert len(worker.announced) == said + 2
-
-
-def test_a_worker_that_leaves_says_so() -> None:
-    """Its last record owns no partition, so that nobody waits for its verdict."""
-    worker = serving(model("v1"), rollout(1, "v1"))
-    (effect,) = worker.logic.on_leave()
-    assert isinstance(effect, Announce)
-    assert (effect.role, effect.key) == ("workers", "w1")
-    assert isinstance(effect.message, WorkerState)
-    assert effect.message.leaving
-    assert effect.message.partitions == ()
 
 
 def test_unready_says_what_is_missing_until_nothing_is() -> None:

@@ -122,7 +122,7 @@ def test_partition_that_was_taken_away_is_not_released() -> None:
 
 def test_pipeline_waits_for_its_record() -> None:
     """Without a record nothing is consumed, answered or set aside; with one, what waited is released."""
-    logic = IngestionLogic("loans", "ingestion/loans/0")
+    logic = IngestionLogic("loans")
     assert "freshet apply" in (logic.unready() or "")
     assert held(list(logic.on_assign("feedback", 2, ""))) == [2]
     assert held(list(logic.on_batch(batch([framed(loan())])))) == [0]
@@ -133,7 +133,7 @@ def test_pipeline_waits_for_its_record() -> None:
 
 def test_records_may_repeat_and_arrive_late() -> None:
     """A lower number never replaces a higher one, but the schema it brings is readable from then on."""
-    logic = IngestionLogic("loans", "ingestion/loans/0")
+    logic = IngestionLogic("loans")
     logic.fold(applied(schema=NEWEST, number=3))
     assert held(list(logic.on_batch(batch([newer()])))) == [0]
     logic.fold(applied(SPEC_TEXT.replace("min: 18", "min: 41"), NEWER, number=2))
@@ -155,6 +155,6 @@ def test_record_that_cannot_be_run_stops_the_pipeline_with_its_reason() -> None:
 
 def test_records_of_other_pipelines_are_not_ours() -> None:
     """The topic carries all pipelines."""
-    logic = IngestionLogic("cards", "ingestion/cards/0")
+    logic = IngestionLogic("cards")
     logic.fold(applied())
     assert logic.unready() is not None

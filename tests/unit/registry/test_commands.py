@@ -4,7 +4,6 @@ import pytest
 
 from freshet.contracts.logic import Announce, Fact
 from freshet.contracts.messages import Action, Command, WorkerState
-from freshet.contracts.worker import Process
 from freshet.registry.core.decider import RegistryDecider
 from support.registry import PIPELINE, World, candidate, decided, ready, served, specification, worker
 
@@ -442,16 +441,9 @@ def test_what_is_withdrawn_after_its_decision_changes_nothing() -> None:
     assert world.serving() == "1.0.0"
 
 
-def test_registry_says_that_it_lives_and_takes_no_word_of_another_for_a_worker() -> None:
-    """Once an interval, and good-bye at last; its own beat makes no pipeline of nameless events."""
-    decider = RegistryDecider(Process("node-7", 4711, 17))
-    (beat,) = decider.on_tick(0)
-    (bye,) = decider.on_leave()
-    assert (beat.role, beat.key) == ("workers", "registry/owner")
-    assert isinstance(beat.message, WorkerState)
-    assert isinstance(bye.message, WorkerState)
-    assert (beat.message.service, beat.message.host, beat.message.leaving) == ("registry", "node-7", False)
-    assert bye.message.leaving
-    assert decider.on_tick(1) == []
-    decider.fold(Fact("workers", beat.key, beat.message, 0, 0))
+def test_a_registrys_own_beat_is_no_workers() -> None:
+    """It makes no pipeline of nameless events."""
+    decider = RegistryDecider()
+    beat = WorkerState(instance="registry/owner", service="registry", pipeline="", interval_ms=3_000)
+    decider.fold(Fact("workers", beat.instance, beat, 0, 0))
     assert decider.pipelines() == []

@@ -32,7 +32,7 @@ class Ingesting:
         self._bus = MemoryBus(self.cluster, LOANS)
         self._producer = self._bus.producer()
         self._loop = Loop(
-            IngestionLogic("loans", "ingestion/loans/0"),
+            IngestionLogic("loans"),
             self._bus,
             LOANS,
             service="ingestion",
@@ -116,7 +116,7 @@ def test_the_distance_counts_from_begin_to_begin() -> None:
 
 def test_inference_gives_the_limits_of_the_newest_specification() -> None:
     """The same numbers that admission and warm-up judge models by."""
-    logic = InferenceLogic("loans", "0", topic_id="A" * 22, memory=lambda: 0)
+    logic = InferenceLogic("loans", "0", topic_id="A" * 22)
     assert logic.limits == BatchLimits()
     for number, rows in ((1, 100), (2, 50)):
         text = SPEC_TEXT + f"\nlimits: {{max_batch_rows: {rows}, commit_interval_ms: {20 * number}}}\n"

@@ -1,10 +1,7 @@
 """Reports are written beside the loop: newest only, dropped on failure, and nothing waits for them."""
 
 import threading
-from collections.abc import Iterable
 
-from freshet.contracts.logic import Announce, Effect
-from freshet.contracts.messages import WorkerState
 from freshet.runtime.bus.memory import MemoryBus
 from freshet.runtime.bus.protocol import RetriableError, Send
 from freshet.runtime.reports import BackgroundReports
@@ -67,23 +64,10 @@ def test_a_record_that_cannot_be_written_is_dropped_and_the_next_one_is_written(
     assert gate.closed == 2
 
 
-class Beats(Answerer):
-    """Reports at each tick."""
-
-    def on_tick(self, now_ms: int) -> Iterable[Effect]:
-        """A whole state."""
-        state = WorkerState(instance="w", service="inference", pipeline="p", interval_ms=3000, memory_bytes=now_ms)
-        return [Announce("workers", "w", state)]
-
-    def on_leave(self) -> Iterable[Effect]:
-        """The last one."""
-        return [*super().on_leave(), *self.on_tick(0)]
-
-
 def test_a_workers_topic_that_cannot_be_written_changes_nothing_for_data() -> None:
     """Every row is answered, and leaving takes no longer than it may, while not one report comes through."""
     stand, gate = Stand(), Gate()
-    loop = stand.loop(Beats(), reports=BackgroundReports(lambda: gate))
+    loop = stand.loop(Answerer(), reports=BackgroundReports(lambda: gate))
     stand.feed(100, 0)
     stand.turn(loop, 40)
     assert gate.written == []
@@ -98,7 +82,8 @@ def test_reports_of_a_loop_are_written() -> None:
     for background in (False, True):
         stand = Stand()
         reports = BackgroundReports(MemoryBus(stand.cluster, NAMES).producer) if background else None
-        loop = stand.loop(Beats(), reports=reports)
+        loop = stand.loop(Answerer(), reports=reports)
         stand.turn(loop, 4)
         loop.close()
-        assert stand.read("workers")[-1].keys[-1] == b"w"
+        assert stand.read("workers")[-1].keys[-1] == b"inference/p/0"
+        assert stand.workers()[-1].leaving

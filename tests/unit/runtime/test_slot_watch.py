@@ -6,6 +6,7 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import WorkerState
+from freshet.contracts.worker import Process
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.slot_watch import Beat, SlotWatch, judge
@@ -127,7 +128,7 @@ def test_a_loop_that_finds_its_slot_taken_fences_nobody() -> None:
     stand.feed(5)
     stand.turn(first)
     slots.report(state())
-    second = stand.loop(Answerer(), host="b")
+    second = stand.loop(Answerer(), process=Process(host="b"))
     stand.turn(second, 3)
     assert second.unready() == "slot 0 was last that of process 7 on host a: does it still beat?"
     slots.report(state())

@@ -1,6 +1,6 @@
 """Inference: answers each feature vector with the model version that its offset calls for."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -9,9 +9,9 @@ import numpy as np
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.logic import Abort, Announce, BatchLimits, Effect, Fact, Hold, Logic, Mark, Outcome, Start
-from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord, WorkerState
+from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord
 from freshet.contracts.position import ORIGIN, Position
-from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
+from freshet.contracts.worker import WorkerReport
 from freshet.inference.core.answering import answer, without
 from freshet.inference.core.calls import Calls, Guard, unguarded
 from freshet.inference.core.deaths import Death, Deaths
@@ -60,24 +60,20 @@ class InferenceLogic(Logic):
         instance: str,
         *,
         topic_id: str,
-        memory: Callable[[], int],
         deaths: Sequence[Death] = (),
         died_loading: Sequence[str] = (),
         guard: Guard = unguarded,
         lane: str = "serve",
-        process: Process = UNKNOWN_PROCESS,
-        interval_ms: int = INTERVAL_MS,
         model_wait_ms: int = 30_000,
     ) -> None:
-        """`topic_id` is the broker's id of the features topic; `memory` gives the resident bytes of this process.
+        """`instance` is this worker's name among all workers, `topic_id` the broker's id of the features topic.
 
         `deaths` are those of our predecessors in a row, each while a version scored, and `died_loading` the versions
-        of those that died while they loaded one; `guard` goes around each score call; `process` is ours. A partition
-        that waits longer than `model_wait_ms` for a model is answered by the epoch's understudy, if any.
+        of those that died while they loaded one; `guard` goes around each score call. A partition that waits
+        longer than `model_wait_ms` for a model is answered by the epoch's understudy, if any.
         """
         self._pipeline, self._instance, self._lane = pipeline, instance, lane
-        self._topic_id, self._memory, self._interval_ms = topic_id, memory, interval_ms
-        self._process, self._beats = process, Beats(interval_ms)
+        self._topic_id = topic_id
         self._ledger, self._stock = PipelineLedger(pipeline), Stock(died_loading)
         self._rules = EpochRules(self._ledger, self._stock)
         self._past = past = Deaths(deaths)
@@ -233,7 +229,6 @@ class InferenceLogic(Logic):
         self._now_ms = now_ms
         yield from self._partitions.releases(now_ms)
         yield from self._care_for_models(now_ms)
-        yield from self._beats.beat(self._state(leaving=False), now_ms)
 
     def _care_for_models(self, now_ms: int) -> Iterator[Start]:
         known = (self._ledger.versions.records.get(version) for version in self._ledger.wanted())
@@ -244,10 +239,6 @@ class InferenceLogic(Logic):
         # Until the newest epoch can be answered here, an unlisted model may be the last one that can answer anything.
         if self._rules.reached and self._rules.reached == self._ledger.epochs.live_epoch:
             yield from map(Start, self._stock.evict(self._ledger.resident()))
-
-    def on_leave(self) -> Iterable[Effect]:
-        """See `Logic`. The last record of this worker."""
-        return [announced(self._state(leaving=True))]
 
     def unready(self) -> str | None:
         """See `Logic`."""
@@ -262,21 +253,12 @@ class InferenceLogic(Logic):
         waiting = [state for state in self._partitions.states() if state.held]
         return f"partition {waiting[0].partition} waits: {waiting[0].held}" if waiting else None
 
-    def _state(self, *, leaving: bool) -> WorkerState:
-        return WorkerState(
-            instance=self._instance,
-            service="inference",
-            pipeline=self._pipeline,
-            lane=self._lane,
-            interval_ms=self._interval_ms,
+    def report(self) -> WorkerReport:
+        """See `Logic`."""
+        return WorkerReport(
             live_epoch=self._rules.reached,
             prepared=self._report.prepared(),
             resident=tuple(self._stock.loaded()),
-            partitions=() if leaving else self._partitions.states(),
+            partitions=self._partitions.states(),
             quarantined=tuple(self._stock.quarantined()),
-            memory_bytes=self._memory(),
-            leaving=leaving,
-            host=self._process.host,
-            pid=self._process.pid,
-            started_ms=self._process.started_ms,
         )

@@ -13,9 +13,9 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.headers import passed
 from freshet.contracts.logic import BatchLimits, Effect, Fact, Hold, Logic, Publish
-from freshet.contracts.messages import PartitionState, PipelineRecord, WorkerState
+from freshet.contracts.messages import PartitionState, PipelineRecord
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
-from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
+from freshet.contracts.worker import WorkerReport
 from freshet.ingestion.core.plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema
 from freshet.ingestion.core.records import Answer
 from freshet.ingestion.core.waiting import Place, WaitingRoom
@@ -34,12 +34,8 @@ class IngestionLogic(Logic):
     reads: ClassVar[tuple[str, ...]] = (EVENTS, FEEDBACK)
     follows: ClassVar[tuple[str, ...]] = ("pipelines",)
 
-    def __init__(
-        self, pipeline: str, instance: str, *, process: Process = UNKNOWN_PROCESS, schema_wait_s: float = SCHEMA_WAIT_S
-    ) -> None:
-        """`instance` is this worker's name among all workers, `process` the run that has it."""
-        self._pipeline, self._instance, self._process = pipeline, instance, process
-        self._beats, self._places = Beats(), set[Place]()
+    def __init__(self, pipeline: str, *, schema_wait_s: float = SCHEMA_WAIT_S) -> None:
+        self._pipeline, self._places = pipeline, set[Place]()
         self._newest: PipelineRecord | None = None
         self._schemas: dict[int, Schema] = {}
         self._plan: Plan | None = None
@@ -119,33 +115,21 @@ class IngestionLogic(Logic):
         return effects
 
     def on_tick(self, now_ms: int) -> Iterable[Effect]:
-        """Let partitions go on that have waited long enough, or for which something has changed; say how we are."""
-        return [*self._room.tick(now_ms), *self._beats.beat(self._state(leaving=False), now_ms)]
+        """Let partitions go on that have waited long enough, or for which something has changed."""
+        return self._room.tick(now_ms)
 
-    def on_leave(self) -> Iterable[Effect]:
-        """The last record of this worker."""
-        return [announced(self._state(leaving=True))]
+    def report(self) -> WorkerReport:
+        """Its partitions, and for what they wait."""
+        return WorkerReport(
+            partitions=tuple(
+                PartitionState(partition=number, epoch=0, fallback=0, held=self._room.reason(role, number), role=role)
+                for role, number in sorted(self._places)
+            )
+        )
 
     def unready(self) -> str | None:
         """Why no batch can be answered yet."""
         return None if self._plan else self._trouble
-
-    def _state(self, *, leaving: bool) -> WorkerState:
-        places = [] if leaving else sorted(self._places)
-        return WorkerState(
-            instance=self._instance,
-            service="ingestion",
-            pipeline=self._pipeline,
-            interval_ms=INTERVAL_MS,
-            partitions=tuple(
-                PartitionState(partition=number, epoch=0, fallback=0, held=self._room.reason(role, number), role=role)
-                for role, number in places
-            ),
-            leaving=leaving,
-            host=self._process.host,
-            pid=self._process.pid,
-            started_ms=self._process.started_ms,
-        )
 
     def _holds(self, batch: Batch, rows: Rows) -> list[Hold]:
         """The partitions that wait, each for all its unknown schema ids at once: one wait, not one for each."""

@@ -6,8 +6,6 @@ from typing import Any, ClassVar
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, Decider, Fact, Outcome, Start
-from freshet.contracts.messages import WorkerState
-from freshet.contracts.worker import INTERVAL_MS, UNKNOWN_PROCESS, Beats, Process, announced
 from freshet.pipeline.catalogue import Catalogue
 from freshet.registry.core import announce
 from freshet.registry.core.admissions import Admissions, renew_hints
@@ -31,9 +29,7 @@ class RegistryDecider(Decider):
     follows: ClassVar[tuple[str, ...]] = ("pipelines", "candidates", "workers", "commands")
     owns: ClassVar[tuple[str, ...]] = ("models", "rollouts", "decisions")
 
-    def __init__(self, process: Process = UNKNOWN_PROCESS) -> None:
-        """`process` is the run that decides: it says so on `freshet.workers`."""
-        self._process, self._beats = process, Beats()
+    def __init__(self) -> None:
         self._pipelines = Pipelines(_known_policies())
         self._admissions = Admissions()
         self._shorter: dict[str, list[Announce]] = {}
@@ -62,26 +58,6 @@ class RegistryDecider(Decider):
     def on_job(self, outcome: Outcome[Any]) -> None:
         """An admission has ended."""
         self._admissions.end(outcome)
-
-    def on_tick(self, now_ms: int) -> list[Announce]:
-        """See `Decider`. A registry beats as workers do, so that whoever waits for one can see that there is none."""
-        return list(self._beats.beat(self._state(leaving=False), now_ms))
-
-    def on_leave(self) -> list[Announce]:
-        """See `Decider`."""
-        return [announced(self._state(leaving=True))]
-
-    def _state(self, *, leaving: bool) -> WorkerState:
-        return WorkerState(
-            instance="registry/owner",
-            service="registry",
-            pipeline="",
-            interval_ms=INTERVAL_MS,
-            leaving=leaving,
-            host=self._process.host,
-            pid=self._process.pid,
-            started_ms=self._process.started_ms,
-        )
 
     def _step(self, state: PipelineState, now_ms: int) -> list[Announce]:
         """What is deleted is forgotten at once; else a failing model first, people, what is under way, what is new."""

@@ -1,0 +1,95 @@
+"""What every worker tells of itself, and when: the runtime writes it, whatever the service."""
+
+from dataclasses import replace
+from itertools import count
+
+from freshet.avro.control import decode
+from freshet.contracts.messages import PartitionState, WorkerState
+from freshet.contracts.worker import NOTHING_TO_REPORT, Process, WorkerReport
+from freshet.runtime.beats import INTERVAL_MS, Beats
+from freshet.runtime.bus.protocol import Send
+from freshet.runtime.telemetry import Metrics
+from support.loops import NAMES, Answerer, Stand
+
+REPORT = WorkerReport(resident=("1.0.0",), partitions=(PartitionState(partition=2, epoch=7, fallback=0),))
+
+
+class Told:
+    """Keeps what is to be written."""
+
+    def __init__(self) -> None:
+        self.states: list[WorkerState] = []
+
+    def put(self, send: Send) -> None:
+        """See `Reports`."""
+        (value,) = send.values
+        state = decode(send.role, value or b"")
+        assert isinstance(state, WorkerState)
+        assert send.keys == [state.instance.encode()]
+        self.states.append(state)
+
+    def close(self) -> None:
+        """See `Reports`."""
+
+
+def beats(told: Told) -> Beats:
+    """Of a shadow worker of inference on some machine, whose memory grows with every look at it."""
+    names = replace(NAMES, lane="shadow")
+    return Beats(told, names, "inference", "0", Process("node-7", 4711, 17), memory=count(1).__next__)
+
+
+def test_the_record_is_the_whole_state() -> None:
+    """There are no acknowledgements: who reads the last record knows all."""
+    told = Told()
+    beats(told).beat(REPORT, 0)
+    assert told.states == [
+        WorkerState(
+            instance="inference/p@shadow/0",
+            service="inference",
+            pipeline="p",
+            lane="shadow",
+            interval_ms=INTERVAL_MS,
+            resident=("1.0.0",),
+            partitions=REPORT.partitions,
+            memory_bytes=1,
+            host="node-7",
+            pid=4711,
+            started_ms=17,
+        )
+    ]
+
+
+def test_the_record_is_written_at_once_when_it_changes_and_else_every_interval() -> None:
+    """A worker is dead after three missed beats; memory alone is no news."""
+    told = Told()
+    worker = beats(told)
+    for report, now_ms in (
+        (NOTHING_TO_REPORT, 50),
+        (NOTHING_TO_REPORT, 49 + INTERVAL_MS),
+        (NOTHING_TO_REPORT, 50 + INTERVAL_MS),
+        (REPORT, 51 + INTERVAL_MS),
+        (REPORT, 50 + 2 * INTERVAL_MS),
+    ):
+        worker.beat(report, now_ms)
+    assert [state.resident for state in told.states] == [(), (), ("1.0.0",)]
+
+
+def test_a_worker_that_leaves_says_so() -> None:
+    """Its last record owns no partition, so that nobody waits for its verdict, and its slot is free at once."""
+    told = Told()
+    worker = beats(told)
+    worker.beat(REPORT, 0)
+    worker.leave()
+    assert (told.states[-1].leaving, told.states[-1].partitions, told.states[-1].resident) == (True, (), ("1.0.0",))
+
+
+def test_every_data_service_beats_whatever_its_core_says() -> None:
+    """A core that knows nothing of workers: joined it beats, closed it has left."""
+    stand = Stand()
+    loop = stand.loop(Answerer(), metrics=Metrics())
+    stand.turn(loop, 4)
+    loop.close()
+    assert [(state.instance, state.resident, state.leaving) for state in stand.workers()] == [
+        ("inference/p/0", ("a",), False),
+        ("inference/p/0", ("a",), True),
+    ]
