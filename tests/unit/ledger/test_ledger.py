@@ -92,8 +92,10 @@ def test_who_served_before_is_nobody_that_a_rollback_left_or_that_may_not_serve(
     ledger.fold(Fact("rollouts", "", rollout(6, "1.1.0")))
     assert list(ledger.served_before("1.1.0")) == ["1.3.0", "1.0.0"]
     quarantined = model("1.3.0").model_copy(update={"state": "quarantined"})
-    assert list(ledger.after([quarantined]).served_before("1.1.0")) == ["1.0.0"]
-    assert list(ledger.served_before("1.1.0")) == ["1.3.0", "1.0.0"]
+    ahead = ledger.after([quarantined])
+    assert (list(ahead.served_before("1.1.0")), ahead.versions.quarantined) == (["1.0.0"], {"1.3.0"})
+    assert (list(ledger.served_before("1.1.0")), ledger.versions.quarantined) == (["1.3.0", "1.0.0"], set())
+    assert ledger.versions.may_serve("1.3.0")
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -105,14 +107,20 @@ def test_facts_may_come_in_any_order_and_twice(seed: int) -> None:
     ledger = folded(*mixed)
     assert ledger.alarm == ""
     assert ledger.epochs.live == expected.epochs.live
-    assert ledger.epochs.tried == expected.epochs.tried
+    assert (ledger.epochs.tried, ledger.epochs.next_epoch) == (expected.epochs.tried, expected.epochs.next_epoch)
     for version in ("1.0.0", "1.1.0", "1.3.0"):
         assert list(ledger.served_before(version)) == list(expected.served_before(version))
+        assert ledger.epochs.last_led(version) == expected.epochs.last_led(version)
 
 
 def _is_state_of_1_2_0(message: Message) -> bool:
     """Two records of one version with equal history: only their order tells which is newer."""
     return isinstance(message, ModelVersion) and message.version == "1.2.0"
+
+
+def test_nobody_is_left_behind_who_never_served() -> None:
+    """Not even if a rollback is the oldest epoch that there is a record of."""
+    assert not folded(left("1.1.0", 4, to="1.0.0")).epochs.left_behind("1.1.0")
 
 
 def test_a_contradiction_changes_who_served_before() -> None:
@@ -137,6 +145,8 @@ def test_versions_are_in_the_order_of_their_numbers() -> None:
     ledger = folded(*(model(version) for version in ("1.9.0", "nonsense", "1.10.0")))
     assert [one.version for one in ledger.versions.states] == ["nonsense", "1.9.0", "1.10.0"]
     assert ledger.versions.newest == model("1.10.0")
+    ledger.fold(Fact("models", "", model("1.9.0").model_copy(update={"state": "retired"})))
+    assert [one.state for one in ledger.versions.states] == ["admitted", "retired", "admitted"]
 
 
 def test_a_verdict_is_on_a_manifest_and_a_refusal_on_its_record() -> None:
@@ -211,4 +221,5 @@ def test_a_worker_is_alive_by_the_newest_beat_of_anybody_or_by_a_clock() -> None
     beat("b", 4_000)
     assert list(workers.alive("inference")) == ["a"]
     beat("b", 4_001)
+    beat("c", 2_000)
     assert (list(workers.alive("inference")), list(workers.serving())) == ([], [])
