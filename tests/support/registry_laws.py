@@ -59,7 +59,7 @@ class Laws:
         if before is None:
             assert rollout.epoch > max(self.rollouts, default=0), "a number was issued out of order"
             assert rollout.phase != "aborted", "an epoch was aborted that never was"
-            if rollout.phase == "live" and rollout.cause.startswith("rollback "):
+            if rollout.phase == "live" and rollout.cause == "rollback":
                 held = {*(self.live.resident if self.live else ()), *sum(self.holds.values(), ())}
                 assert rollout.table[0].version in held, "a rollback went at once to what nobody holds"
             assert rollout.expected_previous == (self.live.epoch if self.live else 0)
@@ -76,7 +76,7 @@ class Laws:
                 assert self.states.get(version) == "admitted", f"{version} may not serve"
             assert not set(rollout.revoked) & {self.digests[version] for version in rollout.resident}
         if before is None and rollout.phase == "prepare" and rollout.paused:
-            assert rollout.cause.startswith("rollback "), "prepared while paused"
+            assert rollout.cause == "rollback", "prepared while paused"
         self.rollouts[rollout.epoch] = rollout
 
     def _model(self, model: ModelVersion) -> None:
@@ -120,7 +120,7 @@ class Laws:
             if rollout.phase == "live":
                 version = rollout.table[0].version if rollout.table else ""
                 if version != before:
-                    ended_by[before] = rollout.cause.partition(" ")[0]
+                    ended_by[before] = rollout.cause
                 before = version
         served = {version for version, cause in ended_by.items() if version and cause != "rollback"}
         return sorted(version for version in served - {self.serving} if self.states[version] == "admitted")

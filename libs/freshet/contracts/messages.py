@@ -109,6 +109,7 @@ class Rollout(Message):
     revoked: tuple[str, ...] = ()
     deadline_ms: int = 0
     cause: str
+    command_id: str = ""
 
 
 class Cutover(Message):

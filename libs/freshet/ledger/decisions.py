@@ -56,8 +56,8 @@ class Commands:
         self.open[command_id] = replace(first, command=shortened)
 
     def named_by(self, rollout: Rollout) -> Asked | None:
-        """The command that an epoch's cause names, if it is known."""
-        return self.asked.get(rollout.cause.partition(" ")[2])
+        """The command that asked for an epoch, if it is known."""
+        return self.asked.get(rollout.command_id)
 
     def decide(self, decision: Decision) -> None:
         """Take in a decision; those about candidates and rollouts answer no command."""

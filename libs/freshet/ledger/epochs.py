@@ -3,15 +3,15 @@
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from freshet.contracts.messages import Rollout
+from freshet.contracts.messages import Command, Rollout
 from freshet.contracts.position import Position
 from freshet.ledger.life_tables import EPOCH, UNKNOWN
 
-_ROLLBACK: Final = "rollback "
-_PROMOTE: Final = "promote "
-"""How the cause of an epoch begins that an operator's command asked for; the command's id follows."""
+_ROLLBACK: Final = "rollback"
+_COMMANDED: Final = frozenset({_ROLLBACK, "promote", "pause", "resume"})
+"""Causes that are an operator's command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +61,24 @@ def named_by(rollout: Rollout) -> list[str]:
     return list(dict.fromkeys([*answering, *rollout.understudies.values(), *rollout.resident]))
 
 
-def promotion(command_id: str) -> str:
-    """The cause of an epoch that this promote command asked for."""
-    return _PROMOTE + command_id
+class Cause(NamedTuple):
+    """Why an epoch is made: in a word or two, and the command that asked for it, if one did."""
+
+    what: str
+    command_id: str = ""
+
+    @classmethod
+    def of(cls, command: Command) -> "Cause":
+        """An operator's wish."""
+        return cls(command.action, command.command_id)
 
 
-def rollback(command_id: str) -> str:
-    """The cause of an epoch that this rollback command asked for."""
-    return _ROLLBACK + command_id
-
-
-def asked_by(rollout: Rollout) -> str:
-    """The id of the command that asked for this epoch; empty if none did. It is in the cause, to survive a restart."""
-    word = next(filter(rollout.cause.startswith, (_PROMOTE, _ROLLBACK)), "")
-    return rollout.cause.removeprefix(word) if word else ""
+def _with_command(record: Rollout) -> Rollout:
+    """The record as it is written now: earlier releases put the command's id behind its action, into the cause."""
+    action, _, command_id = record.cause.partition(" ")
+    if record.command_id or not command_id or action not in _COMMANDED:
+        return record
+    return record.model_copy(update={"cause": action, "command_id": command_id})
 
 
 class Epochs:
@@ -111,6 +115,7 @@ class Epochs:
 
     def fold(self, record: Rollout, timestamp_ms: int = 0) -> Collection[str]:
         """Take in a record. Returns the versions whose last service, or the end of it, is another one now."""
+        record = _with_command(record)
         known = self.records.get(record.epoch)
         phase = known.phase if known else UNKNOWN
         same = known is None or known.model_copy(update={"phase": record.phase}) == record
@@ -217,7 +222,7 @@ class Epochs:
     def left_behind(self, version: str) -> bool:
         """Whether a rollback ended the last time that this version served."""
         at = bisect_right(self._lives, self.last_led(version))
-        return 0 < at < len(self._lives) and self.records[self._lives[at]].cause.startswith(_ROLLBACK)
+        return 0 < at < len(self._lives) and self.records[self._lives[at]].cause == _ROLLBACK
 
     def is_return(self, epoch: int, since: int) -> bool:
         """Whether the epoch goes back to a champion that had answered before the epoch `since`."""

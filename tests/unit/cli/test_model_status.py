@@ -18,6 +18,6 @@ def test_an_epoch_says_who_asked_for_it() -> None:
     ledger = PipelineLedger(PIPELINE)
     for at, message in enumerate((asked, asked.model_copy(update={"expires_at_ms": 0})), 1):
         ledger.fold(Fact("commands", PIPELINE, message, at, at))
-    epoch = rollout(2, "1.0.0").model_copy(update={"cause": "pause c-1"})
+    epoch = rollout(2, "1.0.0").model_copy(update={"cause": "pause", "command_id": "c-1"})
     assert why(epoch, ledger) == f"pause by ada@desk at {clock_time(1)} (too many)"
-    assert why(epoch.model_copy(update={"cause": "candidate 7ab"}), ledger) == "candidate 7ab"
+    assert why(epoch.model_copy(update={"cause": "candidate 7ab", "command_id": ""}), ledger) == "candidate 7ab"

@@ -109,3 +109,25 @@ def test_history_says_which_epoch_was_in_force_when() -> None:
     )
     found = [(one.rollout.epoch, one.since_ms, one.until_ms) for one in epochs.history()]
     assert found == [(1, 0, 3_000), (2, 3_000, None)]
+
+
+@pytest.mark.parametrize(
+    ("cause", "read"),
+    [
+        ("rollback 9f0c", ("rollback", "9f0c")),
+        ("promote 9f0c", ("promote", "9f0c")),
+        ("pause 9f0c", ("pause", "9f0c")),
+        ("policy immediate", ("policy immediate", "")),
+        ("quarantine 1.0.0 1.1.0", ("quarantine 1.0.0 1.1.0", "")),
+        ("recovered", ("recovered", "")),
+    ],
+)
+def test_a_record_of_before_names_its_command_as_one_of_now_does(cause: str, read: tuple[str, str]) -> None:
+    """Earlier releases wrote the id into the cause: an upgrade forgets no command, and no version that was left."""
+    epochs = folded(rollout(1, "v1"), rollout(2, "v2").model_copy(update={"cause": cause}))
+    assert epochs.live is not None
+    assert (epochs.live.cause, epochs.live.command_id) == read
+    assert epochs.left_behind("v1") == (read[0] == "rollback")
+    now = rollout(2, "v2").model_copy(update={"cause": read[0], "command_id": read[1]})
+    epochs.fold(now)
+    assert epochs.alarm == ""

@@ -22,7 +22,7 @@ def folded(*messages: Message) -> PipelineLedger:
 
 def left(version: str, epoch: int, to: str) -> Rollout:
     """An epoch by which a rollback leaves `version`."""
-    return rollout(epoch, to).model_copy(update={"cause": f"rollback from {version}"})
+    return rollout(epoch, to).model_copy(update={"cause": "rollback", "command_id": f"from-{version}"})
 
 
 def test_who_answers_is_wanted_first_and_live_before_prepare() -> None:

@@ -1,5 +1,6 @@
 """Epochs from prepare to live or aborted."""
 
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -233,3 +234,17 @@ def test_policy_waits_while_an_epoch_is_prepared() -> None:
     world.beat(worker(prepared=ready(3)))
     world.settle()
     assert world.serving() == "1.2.0"
+
+
+def test_a_prepare_of_an_earlier_release_still_answers_its_command() -> None:
+    """That release wrote the command's id into the cause: its successor concludes the epoch, and asks nobody twice."""
+    world, command = preparing(worker("w1"))
+    for at, fact in enumerate(world.log):
+        if isinstance(fact.message, Rollout) and fact.message.command_id:
+            old = {"cause": f"promote {fact.message.command_id}", "command_id": ""}
+            world.log[at] = replace(fact, message=fact.message.model_copy(update=old))
+    world.decider = refold(world.log)
+    assert world.decide() == []
+    world.beat(worker("w1", prepared=ready(2)))
+    world.settle()
+    assert (world.serving(), world.verdict(command)) == ("1.1.0", "done")

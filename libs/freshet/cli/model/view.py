@@ -183,4 +183,4 @@ def why(rollout: Rollout, ledger: PipelineLedger) -> str:
         return rollout.cause
     note = f" ({asked.command.text})" if asked.command.text else ""
     who, at = asked.command.by or "somebody", clock_time(asked.timestamp_ms)
-    return f"{rollout.cause.partition(' ')[0]} by {who} at {at}{note}"
+    return f"{rollout.cause} by {who} at {at}{note}"

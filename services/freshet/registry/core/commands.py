@@ -1,7 +1,7 @@
 """Operators' commands: each is answered by exactly one decision, in the batch of what it changes.
 
-A promote or a rollback that has begun to prepare is answered when its epoch ends; until then the epoch's cause carries
-the command.
+A promote or a rollback that has begun to prepare is answered when its epoch ends; until then the epoch names the
+command.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from typing import Final
 
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Action, Command, ModelVersion, Verdict
-from freshet.ledger.epochs import asked_by, promotion, rollback, understudy
+from freshet.ledger.epochs import Cause, understudy
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.life_tables import VERSION
 from freshet.ledger.versions import admission_order
@@ -22,7 +22,7 @@ from freshet.registry.core.text import listed
 
 def answer_command(state: PipelineState, now_ms: int) -> list[Announce]:
     """The first command in the topic's order that can be answered or begun now; nothing if all must wait."""
-    under_way = set(map(asked_by, state.ledger.epochs.open))
+    under_way = {opened.command_id for opened in state.ledger.epochs.open}
     waiting = state.ledger.commands.open.values()
     for asked in sorted(waiting, key=lambda asked: (asked.offset, asked.command.command_id)):
         if asked.command.command_id not in under_way:
@@ -69,8 +69,8 @@ def _prepare(ledger: PipelineLedger, rules: Rules, command: Command, version: st
         return [_decide(ledger, command, "refused", f"the pipeline's specification cannot be read: {rules.trouble}")]
     deadline_ms = now_ms + rules.spec.rollout.prepare_timeout.ms
     if command.action == "rollback":
-        return prepare(ledger, version, rollback(command.command_id), deadline_ms, left=ledger.epochs.serving)
-    return prepare(ledger, version, promotion(command.command_id), deadline_ms)
+        return prepare(ledger, version, Cause.of(command), deadline_ms, left=ledger.epochs.serving)
+    return prepare(ledger, version, Cause.of(command), deadline_ms)
 
 
 def _rollback(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: int) -> list[Announce]:
@@ -82,7 +82,7 @@ def _rollback(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: in
         return [_decide(ledger, command, "refused", _standing(ledger, version))]
     if not held(ledger, version):
         return _prepare(ledger, rules, command, version, now_ms)
-    effects = go_live(ledger, version, rollback(command.command_id), now_ms, left=ledger.epochs.serving)
+    effects = go_live(ledger, version, Cause.of(command), now_ms, left=ledger.epochs.serving)
     lacking = [name for name, worker in ledger.workers.serving().items() if version not in worker.resident]
     done = f"{version} answers, no longer {ledger.epochs.serving or 'nobody'}."
     done += f" {listed(lacking)} goes on with what it holds until it has loaded it." if lacking else ""
@@ -112,7 +112,7 @@ def _set_paused(ledger: PipelineLedger, command: Command, *, paused: bool) -> li
     word = "paused" if paused else "not paused"
     if ledger.epochs.paused == paused:
         return [_decide(ledger, command, "done", f"rollouts are {word} already.", ledger.epochs.live_epoch)]
-    effects = repeat_live(ledger, f"{command.action} {command.command_id}", paused=paused)
+    effects = repeat_live(ledger, Cause.of(command), paused=paused)
     return [*effects, _decide(ledger, command, "done", f"rollouts are {word}.", ledger.epochs.next_epoch)]
 
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, Decider, Fact, Outcome, Start
+from freshet.ledger.epochs import Cause
 from freshet.pipeline.catalogue import Catalogue
 from freshet.registry.core import announce
 from freshet.registry.core.admissions import Admissions, renew_hints
@@ -90,7 +91,8 @@ def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
             f"policy {rules.policy.kind!r} of pipeline {ledger.name!r} chose {version!r}, which cannot be rolled out: "
             "a policy may only choose an admitted version that does not serve. Mend it, or set another policy."
         )
-    return prepare(ledger, version, f"policy {rules.policy.kind}", now_ms + rules.spec.rollout.prepare_timeout.ms)
+    cause = Cause(f"policy {rules.policy.kind}")
+    return prepare(ledger, version, cause, now_ms + rules.spec.rollout.prepare_timeout.ms)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Rollout, WorkerState
-from freshet.ledger.epochs import champion, understudy
+from freshet.ledger.epochs import Cause, champion, understudy
 from freshet.ledger.ledger import PipelineLedger
 from freshet.registry.core import announce
 from freshet.registry.core.rollouts import go_live
@@ -47,7 +47,7 @@ def _new_epoch(after: PipelineLedger, quarantined: set[str], now_ms: int) -> lis
     live = after.epochs.live
     if live is None or quarantined.isdisjoint(live.resident):
         return []
-    cause = f"quarantine {' '.join(sorted(quarantined))}"
+    cause = Cause(f"quarantine {' '.join(sorted(quarantined))}")
     return go_live(after, _successor_of(after, live), cause, now_ms)
 
 

@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import Final
 
 from freshet.contracts.logic import Announce
+from freshet.ledger.epochs import Cause
 from freshet.ledger.ledger import PipelineLedger
 from freshet.registry.core import announce
 from freshet.registry.core.rollouts import repeat_live
@@ -41,7 +42,7 @@ def recover(ledger: PipelineLedger, now_ms: int) -> list[Announce]:
     inputs = {"cause": _CAUSE, "version": version, "partitions": listed(fallen), "workers": listed(workers)}
     epoch = ledger.epochs.next_epoch
     return [
-        *repeat_live(ledger, _CAUSE, paused=live.paused),
+        *repeat_live(ledger, Cause(_CAUSE), paused=live.paused),
         announce.decision(ledger.name, "rollout", str(epoch), "done", reason, inputs=inputs, epoch=epoch),
     ]
 

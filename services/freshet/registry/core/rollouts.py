@@ -13,7 +13,7 @@ from typing import Final
 from freshet.avro.control import encode
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Phase, Prepared, Rollout, Share, Verdict, WorkerState
-from freshet.ledger.epochs import asked_by, champion, understudy
+from freshet.ledger.epochs import Cause, champion, understudy
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.versions import admission_order
 from freshet.registry.core import announce
@@ -25,7 +25,7 @@ _GONE_MS: Final = 300_000
 clock with the broker's: they may differ by this much, and nothing goes live unasked."""
 
 
-def prepare(ledger: PipelineLedger, version: str, cause: str, deadline_ms: int, left: str = "") -> list[Announce]:
+def prepare(ledger: PipelineLedger, version: str, cause: Cause, deadline_ms: int, left: str = "") -> list[Announce]:
     """Ask the workers to load this version; what is being prepared is aborted, so that one prepare is open at most.
 
     `left` as for `go_live`.
@@ -67,7 +67,7 @@ def held(ledger: PipelineLedger, version: str) -> bool:
     return any(version in worker.resident and version not in worker.quarantined for worker in workers)
 
 
-def go_live(ledger: PipelineLedger, version: str, cause: str, now_ms: int, left: str = "") -> list[Announce]:
+def go_live(ledger: PipelineLedger, version: str, cause: Cause, now_ms: int, left: str = "") -> list[Announce]:
     """An epoch that is live at once, without a prepare; an open prepare is aborted.
 
     `left` is the version that a rollback leaves: it stands in for nobody from now on.
@@ -76,7 +76,7 @@ def go_live(ledger: PipelineLedger, version: str, cause: str, now_ms: int, left:
     return [*_overtake(ledger, cause), announce.rollout(live), *_move_aliases(ledger, live, now_ms)]
 
 
-def repeat_live(ledger: PipelineLedger, cause: str, *, paused: bool) -> list[Announce]:
+def repeat_live(ledger: PipelineLedger, cause: Cause, *, paused: bool) -> list[Announce]:
     """The epoch in force under a new number, paused or not; before the first epoch, one with an empty table."""
     changes: dict[str, object] = {"paused": paused}
     before = ledger.epochs.live
@@ -87,7 +87,7 @@ def repeat_live(ledger: PipelineLedger, cause: str, *, paused: bool) -> list[Ann
 
 
 def _successor(
-    ledger: PipelineLedger, version: str, cause: str, phase: Phase, *, left: str = "", deadline_ms: int = 0
+    ledger: PipelineLedger, version: str, cause: Cause, phase: Phase, *, left: str = "", deadline_ms: int = 0
 ) -> Rollout:
     spare = _previous(ledger, version, left)
     epochs, live = ledger.epochs, ledger.epochs.live
@@ -104,7 +104,8 @@ def _successor(
         previous_digest=sha256(encode(live)).hexdigest() if live else "",
         revoked=tuple(sorted(ledger.revoked())),
         deadline_ms=deadline_ms,
-        cause=cause,
+        cause=cause.what,
+        command_id=cause.command_id,
     )
 
 
@@ -156,7 +157,7 @@ def _hindrance(ledger: PipelineLedger, opened: Rollout, answers: Mapping[str, Pr
     fallen = [version for version in opened.resident if not ledger.versions.may_serve(version)]
     if fallen:
         return f"{listed(fallen)} may no longer serve."
-    asked = ledger.commands.open.get(asked_by(opened))
+    asked = ledger.commands.open.get(opened.command_id)
     if asked is not None and asked.command.withdrawn:
         return "whoever asked for it has withdrawn it."
     for instance, answer in answers.items():
@@ -168,9 +169,10 @@ def _hindrance(ledger: PipelineLedger, opened: Rollout, answers: Mapping[str, Pr
     return ""
 
 
-def _overtake(ledger: PipelineLedger, cause: str) -> list[Announce]:
+def _overtake(ledger: PipelineLedger, cause: Cause) -> list[Announce]:
     """A new live epoch ends what is being prepared, which would go live under a lower number and never be in force."""
-    return [effect for opened in ledger.epochs.open for effect in _abort(opened, f"overtaken by {cause}.", {})]
+    why = f"overtaken by {' '.join(filter(None, cause))}."
+    return [effect for opened in ledger.epochs.open for effect in _abort(opened, why, {})]
 
 
 def _abort(opened: Rollout, why: str, answers: Mapping[str, Prepared | None]) -> list[Announce]:
@@ -187,8 +189,7 @@ def _conclusion(
     """The one decision that ends a prepare: the answer to the command that asked for it, if one did."""
     inputs = {"version": champion(rollout), "cause": rollout.cause, "previous_epoch": str(rollout.expected_previous)}
     inputs |= {f"worker {instance}": answer.verdict if answer else "silent" for instance, answer in answers.items()}
-    asked = asked_by(rollout)
-    if asked:
+    if asked := rollout.command_id:
         return announce.decision(rollout.pipeline, "command", asked, verdict, reason, epoch=epoch, inputs=inputs)
     subject = str(rollout.epoch)
     return announce.decision(rollout.pipeline, "rollout", subject, verdict, reason, epoch=epoch, inputs=inputs)
