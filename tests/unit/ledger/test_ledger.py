@@ -22,7 +22,7 @@ def folded(*messages: Message) -> PipelineLedger:
 
 def left(version: str, epoch: int, to: str) -> Rollout:
     """An epoch by which a rollback leaves `version`."""
-    return rollout(epoch, to).model_copy(update={"cause": "rollback", "command_id": f"from-{version}"})
+    return rollout(epoch, to).model_copy(update={"cause": f"rollback from {version}"})
 
 
 def test_who_answers_is_wanted_first_and_live_before_prepare() -> None:
@@ -116,6 +116,19 @@ def test_facts_may_come_in_any_order_and_twice(seed: int) -> None:
 def _is_state_of_1_2_0(message: Message) -> bool:
     """Two records of one version with equal history: only their order tells which is newer."""
     return isinstance(message, ModelVersion) and message.version == "1.2.0"
+
+
+def test_a_rollback_goes_to_the_understudy_while_that_may_serve() -> None:
+    """Workers hold it. One that was retired meanwhile, or that a rollback left, is passed over."""
+    versions = [model(version) for version in ("v1", "v2", "v3")]
+    ledger = folded(*versions, rollout(1, "v2"), rollout(2, "v1"), rollout(3, "v3", understudy="v2"))
+    assert ledger.rollback_target() == "v2"
+    ledger.fold(Fact("models", "", model("v2").model_copy(update={"state": "retired"})))
+    assert ledger.rollback_target() == "v1"
+    ledger = folded(
+        *versions, rollout(1, "v1"), rollout(2, "v2"), left("v2", 3, to="v1"), rollout(4, "v3", understudy="v2")
+    )
+    assert ledger.rollback_target() == "v1"
 
 
 def test_nobody_is_left_behind_who_never_served() -> None:
