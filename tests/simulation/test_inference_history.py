@@ -15,7 +15,7 @@ from freshet.contracts.arrays import Floats32
 from freshet.contracts.logic import Effect
 from freshet.contracts.messages import Message, Phase, Rollout
 from freshet.contracts.position import Position
-from freshet.inference.core.partitions import ModelMissingError
+from freshet.inference.core.positions import ModelMissingError
 from support.inference import (
     Answer,
     Row,
@@ -26,7 +26,6 @@ from support.inference import (
     held,
     marks,
     model,
-    released,
     rollout,
     sound,
     specification,
@@ -124,9 +123,8 @@ class World:
 
     def _tick_one(self, member: Member) -> None:
         try:
-            for partition in released(member.worker.tick(self.random.choice((50, 2_000, 40_000)))):
-                member.held.discard(partition)
-                self._assign(member, partition)
+            member.worker.tick(self.random.choice((50, 2_000, 40_000)))
+            member.held &= set(member.worker.waiting)
         except ModelMissingError:
             self._replace(member)
 
@@ -184,8 +182,8 @@ class World:
     def _assign(self, member: Member, partition: int) -> None:
         offset, metadata = self.committed[partition]
         member.reading[partition] = offset
-        effects = member.worker.assign(**{f"p{partition}": metadata})
-        (member.held.add if held(effects) else member.held.discard)(partition)
+        waits = member.worker.assign(**{f"p{partition}": metadata})
+        (member.held.add if waits else member.held.discard)(partition)
 
 
 @pytest.mark.parametrize("seed", [*range(10), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(10, 30))])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from freshet.runtime.placing import Placing
+from freshet.runtime.partitions import Partitions
 from support.loops import NAMES, Answerer, Stand
 from support.simulation import Run, play
 from support.simulation.cheap import cheaply
@@ -89,5 +89,5 @@ def test_a_torn_batch_never_reaches_the_broker() -> None:
 
 def test_without_its_rule_a_torn_batch_reaches_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail."""
-    without(monkeypatch, Placing, "collect", ("got is not None and got.torn", "False"))
+    without(monkeypatch, Partitions, "collect", ("got is not None and got.torn", "False"))
     assert "commit" in calls_of_a_torn_turn()

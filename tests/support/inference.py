@@ -24,7 +24,6 @@ from freshet.contracts.logic import (
     Mark,
     Outcome,
     Publish,
-    Release,
     Start,
 )
 from freshet.contracts.messages import (
@@ -273,27 +272,23 @@ class Worker:
             self.logic.fold(Fact(role="", key="", message=message))
         return self
 
-    def tick(self, after_ms: int = 50) -> list[Effect]:
-        """One tick; jobs that it starts are done at once. Gives the effects that are neither job nor report."""
+    def tick(self, after_ms: int = 50) -> None:
+        """One tick; jobs that it starts are done at once."""
         self.now_ms += after_ms
-        left: list[Effect] = []
         for effect in list(self.logic.on_tick(self.now_ms)):
             match effect:
                 case Start(job):
                     self.started.append(job)
                     self._do(job)
                 case _:
-                    left.append(effect)
-        return left
+                    raise AssertionError(effect)
 
-    def settle(self) -> list[Effect]:
-        """Tick until nothing more is started; all releases on the way."""
-        released: list[Effect] = []
+    def settle(self) -> None:
+        """Tick until nothing more is started."""
         before = -1
         while len(self.started) != before:
             before = len(self.started)
-            released += self.tick()
-        return released
+            self.tick()
 
     def finish(self) -> None:
         """The load that hung comes to its end, well."""
@@ -313,13 +308,20 @@ class Worker:
         self.scorers[job.version] = FakeScorer(job.manifest, mind)
         self.logic.on_job(Outcome(job, result=Loaded(self.scorers[job.version], load_ms=3, p99_us=40)))
 
-    def assign(self, **metadata: str) -> list[Effect]:
-        """Hand partitions over: `assign(p0="e=0 f=0")`."""
-        return [
-            effect
-            for name, text in metadata.items()
-            for effect in self.logic.on_assign("features", int(name[1:]), text)
-        ]
+    def assign(self, **metadata: str) -> list[int]:
+        """Hand partitions over: `assign(p0="e=0 f=0")`. Gives those of them that wait."""
+        for name, text in metadata.items():
+            self.logic.on_assign("features", int(name[1:]), text)
+        return [number for number in self.waiting if f"p{number}" in metadata]
+
+    @property
+    def waiting(self) -> list[int]:
+        """The partitions that wait now."""
+        return [known.partition for known in self.logic._positions.states() if self.waits(known.partition)]
+
+    def waits(self, partition: int) -> str:
+        """Why the partition waits."""
+        return self.logic.waits("features", partition)
 
     def answer(self, *rows: Row) -> list[Effect]:
         """What the logic does about a batch of these rows."""
@@ -369,11 +371,6 @@ def marks(effects: Iterable[Effect]) -> dict[int, str]:
 def held(effects: Iterable[Effect]) -> list[int]:
     """Partitions that are held."""
     return [hold.partition for hold in of_kind(effects, Hold)]
-
-
-def released(effects: Iterable[Effect]) -> list[int]:
-    """Partitions that are released."""
-    return [release.partition for release in of_kind(effects, Release)]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from freshet.avro.control import decode
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.cli.records import headers_of
 from freshet.contracts.batch import Batch
-from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish, Release
+from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish
 from freshet.contracts.messages import WorkerState
 from freshet.contracts.position import Position, unstamped
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
@@ -42,7 +42,6 @@ class Answerer(Logic):
     def __init__(self) -> None:
         self.assigned: list[tuple[int, str]] = []
         self.hold: set[int] = set()
-        self.release: set[int] = set()
         self.facts: list[Fact] = []
         self.topic_id = ""
 
@@ -54,10 +53,13 @@ class Answerer(Logic):
         """Remember what was folded."""
         self.facts.append(fact)
 
-    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:
+    def on_assign(self, role: str, partition: int, metadata: str) -> None:
         """Remember what was assigned."""
         self.assigned.append((partition, metadata))
-        return [Hold(role, partition, "told to")] if partition in self.hold else []
+
+    def waits(self, role: str, partition: int) -> str:
+        """As it is told."""
+        return "told to" if partition in self.hold else ""
 
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
         """One prediction a row; rows of held partitions count as unread."""
@@ -69,11 +71,6 @@ class Answerer(Logic):
             yield Hold("features", partition, "told to")
         for partition in np.unique(batch.partitions[rows]).tolist():
             yield Mark("features", partition, Position(1, 0).metadata())
-
-    def on_tick(self, now_ms: int) -> Iterable[Effect]:
-        """Release what was asked for."""
-        released, self.release = self.release, set()
-        return [Release("features", partition) for partition in sorted(released)]
 
     def report(self) -> WorkerReport:
         """Something that says whose report it is."""

@@ -65,19 +65,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Do not consume this partition for now: its rows in this batch count as unread, until `Release`."""
+    """The rows of this partition in this batch count as unread. It is read again once the logic's `waits` is empty."""
 
     role: str
     partition: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Read this held partition again, from its committed offset."""
-
-    role: str
-    partition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +127,7 @@ class Outcome(Generic[ResultT]):
     error: FreshetError | None = None
 
 
-Effect = Publish | Announce | DeadLetter | Mark | Hold | Release | Abort | Start | Cancel
+Effect = Publish | Announce | DeadLetter | Mark | Hold | Abort | Start | Cancel
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +167,8 @@ class Logic:
     """Roles that `on_batch` consumes, as a member of the service's group."""
     follows: ClassVar[tuple[str, ...]] = ()
     """Control roles that `fold` sees, from the beginning of the topic."""
+    together: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Inputs whose partitions of one number move together: never one without the others."""
 
     origin: ClassVar[str] = ""
     """Metadata to commit with the start position of a partition that was never answered."""
@@ -193,9 +187,16 @@ class Logic:
         A topic that is made anew has another; the process ends then, and its successor is told the new one.
         """
 
-    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
+    def on_assign(self, role: str, partition: int, metadata: str) -> None:
         """This partition is ours, positioned at its committed offset, with that offset's metadata."""
-        return ()
+
+    def waits(self, role: str, partition: int) -> str:  # noqa: ARG002
+        """Why this partition of ours may not be read now; empty when it may.
+
+        Asked when it is assigned and after every `on_tick`: only facts, jobs and time may change the answer, and
+        `on_batch` where it says so with a `Hold`.
+        """
+        return ""
 
     def on_revoke(self, role: str, partition: int) -> None:
         """This partition is no longer ours."""

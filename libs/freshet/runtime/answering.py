@@ -26,7 +26,7 @@ from freshet.runtime.dead_letters import ROLE as DEAD_LETTERS
 from freshet.runtime.jobs import JobRunner
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.options import LoopOptions
-from freshet.runtime.placing import Placing
+from freshet.runtime.partitions import Partitions
 from freshet.runtime.record_size import largest_bytes
 from freshet.runtime.work import Work
 
@@ -46,7 +46,7 @@ class Answering:
         logic: Logic,
         names: TopicNames,
         producer: TransactionalProducer,
-        placing: Placing,
+        partitions: Partitions,
         *,
         service: str,
         jobs: JobRunner,
@@ -55,7 +55,7 @@ class Answering:
         options: LoopOptions,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
-        self._logic, self._names, self._producer, self._placing = logic, names, producer, placing
+        self._logic, self._names, self._producer, self._partitions = logic, names, producer, partitions
         self._service, self._version = service, version("freshet")
         self._jobs, self._clock, self._metrics, self._options, self._log = jobs, clock, metrics, options, log
         self._limit = _FIRST_ROWS
@@ -74,9 +74,9 @@ class Answering:
             self._clock.sleep(min(timeout_s, pause_ms / 1000))
             return 0
         self._space()
-        got = self._placing.collect(min(self._limit, self._rows_max()), self._options.batch_bytes, timeout_s)
+        got = self._partitions.collect(min(self._limit, self._rows_max()), self._options.batch_bytes, timeout_s)
         rows = self._answer(got) if got is not None else 0
-        self._placing.place()
+        self._partitions.place()
         return rows
 
     def _grow(self, answered: int) -> None:
@@ -110,14 +110,13 @@ class Answering:
         answered = time.perf_counter()
         self._full = work.rows >= min(self._limit, self._rows_max())
         if work.abort is not None:
-            self._placing.rewind(work.abort)
+            self._partitions.rewind(work.abort)
             return 0
         for job in work.jobs:
             self._jobs.start(job)
         if not self._commit(got, work):
             return 0
-        for hold in work.holds:
-            self._placing.hold(hold)
+        self._partitions.hold(work.holds)
         self._grow(work.rows)
         self._last_begin_ms = began_ms
         self._metrics.answered(
@@ -131,7 +130,7 @@ class Answering:
 
     def _commit(self, got: Collected, work: Work) -> bool:
         """Make the answers visible with their offsets, or rewind."""
-        offsets = work.offsets(self._placing.metadata)
+        offsets = work.offsets(self._partitions.metadata)
         try:
             if offsets:
                 self._publish(got, work, offsets)
@@ -140,9 +139,9 @@ class Answering:
             return False
         except RefusedError as error:
             self._refused(got, error)
-            self._placing.rewind("refused")
+            self._partitions.rewind("refused")
             return False
-        self._placing.committed(offsets)
+        self._partitions.committed(offsets)
         for place in offsets:
             self._refusals.pop(place, None)
         return True
@@ -175,20 +174,20 @@ class Answering:
             why = [f"its output cannot be written: {error}"]
             self._aside = (_only_row(got), DeadLetter(np.array([0]), "input_output_too_large", why))
         # Whatever became of it: the logic believes in an answer that was not published.
-        self._placing.rewind("too_large")
+        self._partitions.rewind("too_large")
 
     def _set_aside(self, got: Collected, letter: DeadLetter) -> None:
         """Commit the letter of the batch's only row in place of its answer."""
         work = self._work()
         work.add(got.batches[0], [letter])
         try:
-            self._publish(got, work, work.offsets(self._placing.metadata))
+            self._publish(got, work, work.offsets(self._partitions.metadata))
             self._aside, self._suspects = None, 0
         except TooLargeError as error:
             self._shorten(got, work, error)
         except RefusedError as error:
             self._refused(got, error)
-        self._placing.rewind("too_large")
+        self._partitions.rewind("too_large")
 
     def _shorten(self, got: Collected, work: Work, error: TooLargeError) -> None:
         """A letter was too large: nothing to do if it is made smaller next time, else only waiting is left."""
@@ -203,14 +202,14 @@ class Answering:
         Raises RefusedError, or FatalError if an input topic was made anew.
         """
         try:
-            self._placing.lives.confirm({batch.role for batch in got.batches})
-            self._producer.commit(Transaction(work.sends, self._placing.stamped(offsets), got.membership))
+            self._partitions.starts.lives.confirm({batch.role for batch in got.batches})
+            self._producer.commit(Transaction(work.sends, self._partitions.starts.stamped(offsets), got.membership))
         except RetriableError as error:  # the latter's comes from taking its id anew, before it begins
             raise RefusedError(f"nothing was written: {error}") from error
 
     def _work(self) -> Work:
         letter_bytes = self._producer.cap_bytes(DEAD_LETTERS)
-        return Work(self._names, self._service, self._version, self._placing.lives.known, letter_bytes)
+        return Work(self._names, self._service, self._version, self._partitions.starts.lives.known, letter_bytes)
 
 
 def _rows(got: Collected) -> int:

@@ -2,7 +2,7 @@
 
 One owner thread calls `step` again and again; a transaction never spans a poll. Whatever goes wrong with a batch, the
 answer is the same: drop all of it and set every partition to its committed offset, because only the broker knows what
-became visible. `answering` commits batches, `placing` looks after partitions; here is what happens around them.
+became visible. `answering` commits batches, `partitions` knows where each is; here is what happens around them.
 """
 
 import time
@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from freshet.contracts.logic import Cancel, Effect, Hold, Logic, Release, Start
+from freshet.contracts.logic import Cancel, Effect, Logic, Start
 from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process
 from freshet.runtime.answering import Answering
@@ -23,7 +23,7 @@ from freshet.runtime.jobs import JobRunner
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.needed import Needed
 from freshet.runtime.options import LoopOptions
-from freshet.runtime.placing import Placing
+from freshet.runtime.partitions import Partitions
 from freshet.runtime.recovery import Trace
 from freshet.runtime.reports import InlineReports, Reports
 from freshet.runtime.slot_watch import SlotWatch
@@ -68,7 +68,8 @@ class Loop:
         self._instance = f"{service}-{slot}" if fixed_slot else None
         # A static member that starts again gets its newest assignment back. Under `range` that is complete; under
         # `cooperative-sticky` it may be half of one, and nothing divides the rest (docs/decisions/0010).
-        self._assignor: Assignor = assignor or ("range" if fixed_slot else "cooperative-sticky")
+        # Inputs that move together lie with one member only where topics are divided alike.
+        self._assignor: Assignor = assignor or ("range" if fixed_slot or logic.together else "cooperative-sticky")
         self._options = options or LoopOptions()
         self._metrics = LoopMetrics(metrics, service, names.pipeline)
         self._log = structlog.get_logger("loop").bind(service=service, pipeline=names.pipeline, slot=slot)
@@ -81,13 +82,12 @@ class Loop:
         self._feed = Feed(bus.reader(logic.follows))
         self._producer = bus.transactional_producer(service, slot)
         self._beats = Beats(reports or InlineReports(bus.producer()), names, service, slot, process)
-        self._placing = Placing(
+        self._partitions = Partitions(
             logic,
             bus,
             self._producer,
             traces=traces,
             pipeline=names.pipeline,
-            carry_out=self._carry_out,
             metrics=self._metrics,
             log=self._log,
         )
@@ -95,7 +95,7 @@ class Loop:
             logic,
             names,
             self._producer,
-            self._placing,
+            self._partitions,
             service=service,
             jobs=jobs,
             clock=clock,
@@ -107,7 +107,7 @@ class Loop:
         self.beat_s = time.monotonic()
 
     def step(self, timeout_s: float) -> int:
-        """One turn: control facts, placing, at most one batch. Returns the rows answered; raises FatalError."""
+        """One turn: control facts, at most one batch, new partitions. Returns the rows answered; raises FatalError."""
         self.beat_s = time.monotonic()
         try:
             return self._turn(timeout_s)
@@ -128,14 +128,14 @@ class Loop:
     def _turn(self, timeout_s: float) -> int:
         self._control()
         try:
-            if self._newer is not None and self._placing.joined:
-                self._placing.idle(timeout_s, "newer_control_record")
-            elif self._needed.missing and self._placing.joined:
-                self._placing.idle(timeout_s, "topic_missing")
-            elif self._placing.joined or self._join(timeout_s):
+            if self._newer is not None and self._partitions.joined:
+                self._partitions.idle(timeout_s, "newer_control_record")
+            elif self._needed.missing and self._partitions.joined:
+                self._partitions.idle(timeout_s, "topic_missing")
+            elif self._partitions.joined or self._join(timeout_s):
                 return self._answering.turn(timeout_s)
         except ExpiredError as error:
-            self._placing.expired(error, skip=self._options.skip_expired)
+            self._partitions.expired(error, skip=self._options.skip_expired)
         return 0
 
     def _control(self) -> None:
@@ -152,11 +152,12 @@ class Loop:
         for outcome in self._jobs.outcomes():
             self.logic.on_job(outcome)
         self._needed.look(elapsed_ms)
-        if self._placing.joined:
+        if self._partitions.joined:
             self._carry_out(self.logic.on_tick(elapsed_ms))
             self._beats.beat(self.logic.report(), elapsed_ms)
-            self._placing.watch(elapsed_ms)
-        self._metrics.state(held=self._placing.held, ready=self.unready() is None)
+            self._partitions.ask()
+            self._partitions.watch(elapsed_ms)
+        self._metrics.state(held=self._partitions.waiting, ready=self.unready() is None)
 
     def _join(self, timeout_s: float) -> bool:
         """Join the group, once every control topic is read to the end seen at start."""
@@ -170,7 +171,7 @@ class Loop:
         if self._watch is not None and not self._watch.free(timeout_s):
             return False
         self._producer.open()
-        self._placing.join(self._bus.consumer(self._service, self.logic.reads, self._instance, self._assignor))
+        self._partitions.join(self._bus.consumer(self._service, self.logic.reads, self._instance, self._assignor))
         self._log.info("joining", roles=self.logic.reads, instance=self._instance)
         return True
 
@@ -182,10 +183,6 @@ class Loop:
                     self._jobs.start(effect.job)
                 case Cancel():
                     self._jobs.cancel(effect.lane)
-                case Release():
-                    self._placing.release(effect)
-                case Hold():
-                    self._placing.hold(effect)
                 case _:
                     raise TypeError(f"{type(effect).__name__} belongs to a batch.")
 
@@ -195,9 +192,9 @@ class Loop:
             return self._newer
         if self._needed.missing:
             return self._needed.missing
-        if not self._placing.joined:
+        if not self._partitions.joined:
             return (self._watch.waits_for if self._watch else "") or "reading control topics"
-        return self._placing.unready() or self.logic.unready()
+        return self._partitions.unready() or self.logic.unready()
 
     @property
     def _newer(self) -> str | None:
@@ -206,9 +203,9 @@ class Loop:
 
     def close(self) -> None:
         """Say goodbye and leave the group. A batch is never open here, so nothing has to be finished."""
-        if self._placing.joined:
+        if self._partitions.joined:
             self._beats.leave()
-            self._placing.close()
+            self._partitions.close()
         self._producer.close()
         self._beats.close()
         self._jobs.close()

@@ -3,8 +3,8 @@
 import pytest
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.logic import Announce, Hold, Outcome
-from freshet.inference.core.partitions import ModelMissingError
+from freshet.contracts.logic import Announce, Outcome
+from freshet.inference.core.positions import ModelMissingError
 from support.inference import (
     TOPIC_ID,
     Worker,
@@ -14,7 +14,6 @@ from support.inference import (
     marks,
     model,
     of_kind,
-    released,
     rollout,
     serving,
     specification,
@@ -93,14 +92,16 @@ def test_the_last_epoch_reached_answers_where_the_newest_cannot_be_loaded() -> N
 def test_a_partition_from_the_future_waits_until_this_worker_is_there() -> None:
     """Its last owner had loaded epoch 2; answering under 1 again would turn history back."""
     worker = serving(model("v1"), model("v2"), rollout(1, "v1"), slow={"v2"})
-    effects = worker.assign(p4="e=2 f=0")
-    assert held(effects) == [4]
-    assert worker.tick() == []
+    assert worker.assign(p4="e=2 f=0") == [4]
+    worker.tick()
+    assert 4 in worker.waiting
     worker.learn(rollout(2, "v2"))
     worker.tick()
-    assert released(worker.tick()) == []
+    worker.tick()
+    assert 4 in worker.waiting
     worker.finish()
-    assert released(worker.tick()) == [4]
+    worker.tick()
+    assert 4 not in worker.waiting
     assert cuts(worker.answer(*vectors(4, 7, 1))) == []
 
 
@@ -119,11 +120,12 @@ def test_without_a_model_every_partition_waits() -> None:
     """No live epoch, or one with an empty table: records are not consumed, and the reason can be read."""
     worker = Worker()
     worker.learn(specification())
-    (hold,) = of_kind(worker.assign(p0="e=0 f=0"), Hold)
-    assert "no model" in hold.reason
-    assert worker.logic.unready() == hold.reason
+    assert worker.assign(p0="e=0 f=0") == [0]
+    assert "no model" in worker.waits(0)
+    assert worker.logic.unready() == worker.waits(0)
     worker.learn(model("v1"), rollout(1, "v1"))
-    assert released(worker.settle()) == [0]
+    worker.settle()
+    assert 0 not in worker.waiting
     worker.learn(rollout(2))
     assert held(worker.answer(*vectors(0, 0, 1))) == [0]
 
@@ -132,9 +134,10 @@ def test_without_a_model_every_partition_waits() -> None:
 def test_metadata_that_is_not_ours_holds_the_partition_for_good(metadata: str) -> None:
     """Offsets were reset or written by another program: only a new assignment, after a person looked, goes on."""
     worker = serving(model("v1"), rollout(1, "v1"))
-    (hold,) = of_kind(worker.assign(p3=metadata), Hold)
-    assert "freshet doctor" in hold.reason
-    assert released(worker.settle()) == []
+    assert worker.assign(p3=metadata) == [3]
+    assert "freshet doctor" in worker.waits(3)
+    worker.settle()
+    assert 3 in worker.waiting
     assert "partition 3" in (worker.logic.unready() or "")
     assert worker.assign(p3="e=1 f=0") == []
 
@@ -148,7 +151,7 @@ def test_an_epoch_that_was_superseded_before_it_was_reached_is_never_entered() -
     worker.logic.on_job(Outcome(worker.started[0], error=FreshetError("artifact_missing: gone")))
     worker.settle()
     assert worker.state.resident == ("v2",)
-    assert held(worker.assign(p0="e=1 f=0", p1="e=0 f=0", p2="e=2 f=0")) == [0, 1]
+    assert worker.assign(p0="e=1 f=0", p1="e=0 f=0", p2="e=2 f=0") == [0, 1]
 
 
 def test_a_revoked_partition_is_forgotten() -> None:
@@ -195,6 +198,8 @@ def test_stays_while_a_load_may_still_succeed(metadata: str) -> None:
     worker.settle()
     worker.assign(p0=metadata)
     worker.tick()
-    assert worker.tick(60_000) == []
+    worker.tick(60_000)
+    assert 0 in worker.waiting
     worker.learn(rollout(4))
-    assert worker.tick(60_000) == []
+    worker.tick(60_000)
+    assert 0 in worker.waiting

@@ -22,7 +22,7 @@ def test_reinstated_version_answers_here_again_until_it_fails_again() -> None:
     worker.learn(specification(), model("1.0.0"), model("1.1.0"))
     worker.learn(rollout(1, "1.0.0"), rollout(2, "1.1.0", understudy="1.0.0"))
     worker.settle()
-    list(worker.logic.on_assign("features", 0, "e=2 f=0"))
+    worker.assign(p0="e=2 f=0")
     assert versions(worker, 0) == {"1.0.0"}
     worker.tick(5_000)
     assert "1.1.0" in worker.state.quarantined

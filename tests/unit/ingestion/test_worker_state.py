@@ -14,8 +14,8 @@ def test_it_says_which_partitions_it_has_and_what_waits() -> None:
     """As they are now: what was taken from it is not told any more."""
     logic = IngestionLogic("loans")
     assert logic.report().partitions == ()
-    list(logic.on_assign("events", 1, ""))
-    list(logic.on_assign("feedback", 0, ""))
+    logic.on_assign("events", 1, "")
+    logic.on_assign("feedback", 0, "")
     why = logic.unready() or ""
     assert logic.report().partitions == (at("events", 1, why), at("feedback", 0, why))
     logic.fold(applied())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freshet.contracts.logic import Effect, LeaveError
-from freshet.inference.core.partitions import ModelMissingError
+from freshet.inference.core.positions import ModelMissingError
 from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.loop import Loop

@@ -274,9 +274,9 @@ class _Owner(Answerer):
         super().__init__()
         self.mine: set[int] = set()
 
-    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:
+    def on_assign(self, role: str, partition: int, metadata: str) -> None:
         self.mine.add(partition)
-        return super().on_assign(role, partition, metadata)
+        super().on_assign(role, partition, metadata)
 
     def on_revoke(self, role: str, partition: int) -> None:
         self.mine.discard(partition)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from freshet.avro.control import decode
-from freshet.contracts.logic import Abort, Announce, DeadLetter, Hold, Job, Mark, Publish, Release, Start
+from freshet.contracts.logic import Abort, Announce, DeadLetter, Hold, Job, Mark, Outcome, Publish, Start
 from freshet.contracts.messages import Cutover
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.protocol import Committed, Place
@@ -72,6 +72,6 @@ def test_an_abort_is_remembered_with_its_reason() -> None:
 
 
 def test_an_effect_that_belongs_elsewhere_is_a_bug() -> None:
-    """Release is no answer to a batch; ignoring it would leave a partition held for ever."""
-    with pytest.raises(TypeError, match="Release"):
-        work().add(features((0, 3)), [Release("features", 0)])
+    """What no answer to a batch can be is not passed over in silence."""
+    with pytest.raises(TypeError, match="Outcome"):
+        work().add(features((0, 3)), [Outcome(LOAD)])  # type: ignore[list-item]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.logic import DeadLetter, Hold
-from freshet.inference.core.partitions import Partitions
+from freshet.contracts.logic import DeadLetter
+from freshet.inference.core.positions import Positions
 from freshet.inference.core.serving import Answered, Blocked, Broken, Serving
 from freshet.inference.core.vectors import Vectors
 
@@ -21,39 +21,40 @@ class Group:
 
 
 def answer(
-    batch: Batch, vectors: Vectors, flowing: Sequence[int], partitions: Partitions, serving: Serving
-) -> tuple[list[Group], list[Hold]]:
-    """Answer the vectors of the flowing partitions; each of these ends in a group or is held.
+    batch: Batch, vectors: Vectors, positions: Positions, serving: Serving
+) -> tuple[list[Group], dict[int, str]]:
+    """Answer the vectors of a batch. Each of its partitions ends in a group, or waits, with the reason.
 
     The lowest position goes first. A version that breaks is quarantined, which gives its partitions another
     position: they are tried again under that, and nothing of the failed answer is seen.
     """
-    pending, groups, holds = list(flowing), [], []
+    pending, groups, waiting = list(batch.spans), [], list[int]()
     while pending:
-        targets = partitions.targets(pending)
-        holds += [partitions.hold(number) for number in pending if targets[number] is None]
+        targets = positions.targets(pending)
+        waiting += [number for number in pending if targets[number] is None]
         known = [target for target in targets.values() if target]
         if not known:
             break
         members = [number for number in pending if targets[number] == min(known)]
-        rows = vectors if len(members) == len(flowing) else _of(batch, vectors, members)
+        rows = vectors if len(members) == len(batch.spans) else _of(batch, vectors, members)
         result = serving.answer(min(known), rows)
         if isinstance(result, Answered):
             groups.append(Group(tuple(members), result))
         elif isinstance(result, Blocked):
             members = np.unique(batch.partitions[result.rows]).tolist()
-            holds += [partitions.hold(number, needs=result.version) for number in members]
+            waiting += members
+            for number in members:
+                positions.need(number, result.version)
         done = () if isinstance(result, Broken) else members
         pending = [number for number in pending if targets[number] and number not in done]
-    return groups, holds
+    return groups, {number: positions.waits(number) for number in sorted(waiting)}
 
 
-def without(letters: Iterable[DeadLetter], batch: Batch, held: Iterable[int]) -> list[DeadLetter]:
-    """The dead letters, less the rows of held partitions: those count as unread."""
-    waiting = list(held)
+def without(letters: Iterable[DeadLetter], batch: Batch, waiting: Iterable[int]) -> list[DeadLetter]:
+    """The dead letters, less the rows of partitions that wait: those count as unread."""
     kept = []
     for letter in letters:
-        flows = ~np.isin(batch.partitions[letter.rows], waiting)
+        flows = ~np.isin(batch.partitions[letter.rows], list(waiting))
         details = [letter.details[row] for row in np.flatnonzero(flows).tolist()]
         if details:
             kept.append(DeadLetter(letter.rows[flows], letter.reason, details, letter.schema_id))

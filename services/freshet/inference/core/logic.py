@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
-
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.logic import Abort, Announce, BatchLimits, Effect, Fact, Hold, Logic, Mark, Outcome, Start
@@ -17,7 +15,7 @@ from freshet.inference.core.calls import Calls, Guard, unguarded
 from freshet.inference.core.deaths import Death, Deaths
 from freshet.inference.core.epoch_rules import EpochRules
 from freshet.inference.core.jobs import Loaded, LoadModel
-from freshet.inference.core.partitions import ROLE, Partitions
+from freshet.inference.core.positions import ROLE, Positions
 from freshet.inference.core.predictions import PredictionWriter
 from freshet.inference.core.report import Report
 from freshet.inference.core.serving import Serving
@@ -81,7 +79,7 @@ class InferenceLogic(Logic):
         self._careful = False
         self._serving = Serving(self._stock, self._rules, past, self._calls)
         self._report = Report(self._ledger, self._stock, self._rules)
-        self._partitions = Partitions(self._rules, self._report, model_wait_ms)
+        self._positions = Positions(self._rules, self._report, model_wait_ms)
         self._reader, self._writer = VectorReader(), PredictionWriter(topic_id)
         self._limits = BatchLimits()
         self._spec_error: str | None = None
@@ -105,18 +103,13 @@ class InferenceLogic(Logic):
         if self._careful and len(batch) > self._calls.alone_rows:
             return [Abort(f"at most {self._calls.alone_rows} rows at once where one of them may have killed a worker")]
         first_offsets = {number: first for number, (first, _) in batch.spans.items()}
-        flowing = [number for number in first_offsets if not self._partitions.held(number)]
-        holds = [Hold(ROLE, n, self._partitions.held(n)) for n in first_offsets if n not in flowing]
-        everything = np.arange(len(batch))
-        vectors, dead = self._reader.read(
-            batch, everything[np.isin(batch.partitions, flowing)] if holds else everything
-        )
-        groups, new_holds = answer(batch, vectors, flowing, self._partitions, self._serving)
-        if new_holds:
-            dead = without(dead, batch, [hold.partition for hold in new_holds])
+        vectors, dead = self._reader.read(batch)
+        groups, waiting = answer(batch, vectors, self._positions, self._serving)
+        if waiting:
+            dead = without(dead, batch, waiting)
         moves = {number: group.done.position for group in groups for number in group.partitions}
         return [
-            *sorted(holds + new_holds, key=lambda hold: hold.partition),
+            *(Hold(ROLE, number, why) for number, why in waiting.items()),
             *dead,
             *(letter for group in groups for letter in group.done.dead),
             *self._cuts(moves, first_offsets),
@@ -126,10 +119,10 @@ class InferenceLogic(Logic):
 
     def _cuts(self, moves: dict[int, Position], first_offsets: dict[int, int]) -> Iterator[Announce]:
         for number, position in sorted(moves.items()):
-            was = self._partitions.position(number)
+            was = self._positions.position(number)
             if position == was:
                 continue
-            self._partitions.move(number, position)
+            self._positions.move(number, position)
             cut = Cutover(
                 pipeline=self._pipeline,
                 lane=self._lane,
@@ -156,14 +149,17 @@ class InferenceLogic(Logic):
         self._topic_id = topic_id
         self._writer = PredictionWriter(topic_id, pass_headers=self._writer.pass_headers)
 
-    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
-        """See `Logic`. Holds the partition if nothing can answer it here, or if its metadata is not ours."""
-        hold = self._partitions.assign(partition, metadata)
-        return [hold] if hold else []
+    def on_assign(self, role: str, partition: int, metadata: str) -> None:  # noqa: ARG002
+        """See `Logic`."""
+        self._positions.assign(partition, metadata)
+
+    def waits(self, role: str, partition: int) -> str:  # noqa: ARG002
+        """See `Logic`. A partition waits while nothing can answer it here, and while its metadata is not ours."""
+        return self._positions.waits(partition)
 
     def on_revoke(self, role: str, partition: int) -> None:  # noqa: ARG002
         """See `Logic`."""
-        self._partitions.revoke(partition)
+        self._positions.revoke(partition)
 
     def fold(self, fact: Fact) -> None:
         """See `Logic`. Raises DeletedError once the pipeline is deleted while models of it are in memory."""
@@ -227,7 +223,7 @@ class InferenceLogic(Logic):
     def on_tick(self, now_ms: int) -> Iterable[Effect]:
         """See `Logic`. Raises ModelMissingError when a partition had better be another worker's."""
         self._now_ms = now_ms
-        yield from self._partitions.releases(now_ms)
+        self._positions.tick(now_ms)
         yield from self._care_for_models(now_ms)
 
     def _care_for_models(self, now_ms: int) -> Iterator[Start]:
@@ -250,7 +246,7 @@ class InferenceLogic(Logic):
         live = self._ledger.epochs.live
         if live is None or self._rules.reached < live.epoch:
             return self._report.why_waiting(ORIGIN)
-        waiting = [state for state in self._partitions.states() if state.held]
+        waiting = [state for state in self._positions.states() if state.held]
         return f"partition {waiting[0].partition} waits: {waiting[0].held}" if waiting else None
 
     def report(self) -> WorkerReport:
@@ -259,6 +255,6 @@ class InferenceLogic(Logic):
             live_epoch=self._rules.reached,
             prepared=self._report.prepared(),
             resident=tuple(self._stock.loaded()),
-            partitions=self._partitions.states(),
+            partitions=self._positions.states(),
             quarantined=tuple(self._stock.quarantined()),
         )

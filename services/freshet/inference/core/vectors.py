@@ -42,9 +42,7 @@ class VectorReader:
     def __init__(self) -> None:
         self._reader = FramedReader.of(RECORD, max_bytes=MAX_BYTES)
 
-    def read(self, batch: Batch, at: Ints) -> tuple[Vectors, list[DeadLetter]]:
-        """The rows `at` of the batch, ascending, and dead letters for those that cannot be read, by reason."""
-        values = batch.values if at.size == len(batch) else [batch.values[row] for row in at.tolist()]
-        rows = self._reader.read(values)
-        refused = (row._replace(row=int(at[row.row])) for row in rows.refused)
-        return Vectors(batch, at[rows.at], rows.columns), list(dead_letters(refused))
+    def read(self, batch: Batch) -> tuple[Vectors, list[DeadLetter]]:
+        """The vectors of a batch, and dead letters for the rows that cannot be read, by reason."""
+        rows = self._reader.read(batch.values)
+        return Vectors(batch, rows.at, rows.columns), list(dead_letters(rows.refused))

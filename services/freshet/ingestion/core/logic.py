@@ -18,7 +18,7 @@ from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.contracts.worker import WorkerReport
 from freshet.ingestion.core.plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema
 from freshet.ingestion.core.records import Answer
-from freshet.ingestion.core.waiting import Place, WaitingRoom
+from freshet.ingestion.core.waiting import AwaitedSchemas
 
 SCHEMA_WAIT_S = 60
 """A producer may ship a new schema before `freshet apply` has published it; a minute covers a rollout's disorder."""
@@ -35,12 +35,12 @@ class IngestionLogic(Logic):
     follows: ClassVar[tuple[str, ...]] = ("pipelines",)
 
     def __init__(self, pipeline: str, *, schema_wait_s: float = SCHEMA_WAIT_S) -> None:
-        self._pipeline, self._places = pipeline, set[Place]()
+        self._pipeline, self._places = pipeline, set[tuple[str, int]]()
         self._newest: PipelineRecord | None = None
         self._schemas: dict[int, Schema] = {}
         self._plan: Plan | None = None
         self._trouble = f"pipeline {pipeline!r} is not published yet; `freshet apply` publishes it."
-        self._room = WaitingRoom(int(schema_wait_s * 1000))
+        self._awaited = AwaitedSchemas(int(schema_wait_s * 1000))
         self._topic_ids: dict[str, bytes] = {}
 
     @property
@@ -63,7 +63,7 @@ class IngestionLogic(Logic):
             return
         if self._newest is None or record.number >= self._newest.number:
             self._newest = record
-        self._room.try_again()
+        self._awaited.try_again()
         try:
             if record is self._newest or record.event_schema_id not in self._schemas:
                 self._schemas[record.event_schema_id] = read_schema(record)
@@ -83,22 +83,25 @@ class IngestionLogic(Logic):
         """What is written names the topic that it was made of."""
         self._topic_ids[role] = to_bytes(topic_id)
 
-    def on_assign(self, role: str, partition: int, metadata: str) -> Iterable[Effect]:  # noqa: ARG002
-        """Nothing is remembered of a partition but that it is ours, and that it waits."""
+    def on_assign(self, role: str, partition: int, metadata: str) -> None:  # noqa: ARG002
+        """Nothing is remembered of a partition but that it is ours, and for which schemas it waits."""
         self._places.add((role, partition))
-        self._room.forget(role, partition)
-        return () if self._plan else [self._room.hold(role, partition, self._trouble)]
+        self._awaited.forget(role, partition)
 
     def on_revoke(self, role: str, partition: int) -> None:
         """Nothing waits for a partition that is another's."""
         self._places.discard((role, partition))
-        self._room.forget(role, partition)
+        self._awaited.forget(role, partition)
+
+    def waits(self, role: str, partition: int) -> str:
+        """See `Logic`. For the pipeline's record, or for a schema that a producer uses ahead of time."""
+        return self._awaited.waits(role, partition) if self._plan else self._trouble
 
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
         """Answer every row; hold the partitions in which a schema id is still waited for."""
         partitions = np.unique(batch.partitions).tolist()
         if self._plan is None:
-            return [self._room.hold(batch.role, partition, self._trouble) for partition in partitions]
+            return [Hold(batch.role, partition, self._trouble) for partition in partitions]
         stage = self._plan.stages[batch.role]
         rows = stage.read(batch)
         holds = self._holds(batch, rows) if batch.role == EVENTS else []
@@ -115,14 +118,15 @@ class IngestionLogic(Logic):
         return effects
 
     def on_tick(self, now_ms: int) -> Iterable[Effect]:
-        """Let partitions go on that have waited long enough, or for which something has changed."""
-        return self._room.tick(now_ms)
+        """Wait no longer for schemas that do not come."""
+        self._awaited.tick(now_ms)
+        return ()
 
     def report(self) -> WorkerReport:
         """Its partitions, and for what they wait."""
         return WorkerReport(
             partitions=tuple(
-                PartitionState(partition=number, epoch=0, fallback=0, held=self._room.reason(role, number), role=role)
+                PartitionState(partition=number, epoch=0, fallback=0, held=self.waits(role, number), role=role)
                 for role, number in sorted(self._places)
             )
         )
@@ -135,17 +139,11 @@ class IngestionLogic(Logic):
         """The partitions that wait, each for all its unknown schema ids at once: one wait, not one for each."""
         strange: dict[int, set[int]] = {}
         for row in rows.refused:
-            if row.reason == UNKNOWN and row.schema_id is not None and self._room.worth_waiting(row.schema_id):
+            if row.reason == UNKNOWN and row.schema_id is not None and self._awaited.worth_waiting(row.schema_id):
                 strange.setdefault(int(batch.partitions[row.row]), set()).add(row.schema_id)
-        return [
-            self._room.hold(batch.role, partition, _waiting_for(schema_ids), schema_ids)
-            for partition, schema_ids in sorted(strange.items())
-        ]
-
-
-def _waiting_for(schema_ids: set[int]) -> str:
-    some = ", ".join(map(str, sorted(schema_ids)[:5]))
-    return f"events with unknown schema id {some}: waiting for `freshet apply` to publish that schema."
+        for partition, schema_ids in strange.items():
+            self._awaited.wait(batch.role, partition, schema_ids)
+        return [Hold(batch.role, number, self.waits(batch.role, number)) for number in sorted(strange)]
 
 
 def _without(rows: Rows, held: Bools) -> Rows:

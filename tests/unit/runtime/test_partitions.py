@@ -1,10 +1,17 @@
 """Partitions are set to their committed offsets while others flow: what goes wrong there costs no row of either."""
 
+from collections.abc import Iterable
+from itertools import product
+from typing import get_args
+
 import pytest
 
+from freshet.contracts.batch import Batch
+from freshet.contracts.logic import Effect, Hold
 from freshet.runtime.bus.memory import SimulatedCrash
 from freshet.runtime.bus.memory.log import At
 from freshet.runtime.bus.protocol import Committed, FatalError, Place, RetriableError, Transaction
+from freshet.runtime.partitions import MOVES, Event, Partition, State
 from support.loops import NAMES, Answerer, Stand
 
 
@@ -123,3 +130,59 @@ def set_by_an_operator(stand: Stand, offset: int) -> None:
     for member in list(group.members):
         stand.cluster.expire(member)
     group.commit(At(NAMES.topic("features"), 0), Committed(offset))
+
+
+@pytest.mark.parametrize(("state", "event"), list(product(get_args(State), get_args(Event))))
+def test_a_partition_goes_only_where_its_table_says(state: State, event: Event) -> None:
+    """Every state with every event: what is not listed is refused, and nothing leads back from `left`."""
+    partition = Partition(state)
+    if (state, event) in MOVES:
+        partition.on(event)
+        assert partition.state == MOVES[state, event] != state or event == "waits"
+        return
+    with pytest.raises(KeyError):
+        partition.on(event)
+    assert partition.state == state
+
+
+def test_only_what_is_restored_flows() -> None:
+    """`flowing` is entered from `restoring` or `waiting`, and left whenever something was read in vain."""
+    assert {state for (state, _), to in MOVES.items() if to == "flowing"} == {"restoring", "waiting"}
+    assert all(MOVES[state, "rewound"] == "arrived" for state in ("restoring", "flowing", "waiting"))
+
+
+def test_what_a_logic_says_is_asked_again_and_again() -> None:
+    """It says that a partition waits between two batches, without having seen a row of it: nothing is read of it."""
+    stand, logic = Stand(), Answerer()
+    loop = stand.loop(logic)
+    stand.turn(loop, 4)
+    logic.hold = {1}
+    stand.turn(loop, 2)
+    stand.feed(5, 1)
+    stand.turn(loop)
+    assert stand.answers() == []
+    logic.hold = set()
+    stand.turn(loop)
+    assert stand.answers() == stand.inputs()
+
+
+def test_a_hold_that_the_logic_does_not_stand_by_only_delays() -> None:
+    """It forgets why: the rows are read again at the next chance, not never."""
+    stand, logic = Stand(), _Forgetful()
+    loop = stand.loop(logic)
+    stand.feed(5, 1)
+    stand.turn(loop)
+    assert logic.holds == 1
+    assert stand.answers() == stand.inputs()
+
+
+class _Forgetful(Answerer):
+    """Holds partition 1 once, and says when asked that it does not wait."""
+
+    holds = 0
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        if 1 in batch.partitions and not self.holds:
+            self.holds = 1
+            return [Hold("features", 1, "not now")]
+        return super().on_batch(batch)

@@ -1,0 +1,281 @@
+"""The partitions that a group member owns: a state machine for each, and the only room that pauses and starts them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import structlog
+
+from freshet.contracts.logic import Hold, Logic
+from freshet.runtime.bus.protocol import (
+    Bus,
+    Collected,
+    Committed,
+    ExpiredError,
+    GroupConsumer,
+    Place,
+    TransactionalProducer,
+)
+from freshet.runtime.counterparts import Counterparts
+from freshet.runtime.loop_metrics import LoopMetrics
+from freshet.runtime.recovery import Trace
+from freshet.runtime.starts import Starts
+
+_WATCH_MS: Final = 5_000
+
+State = Literal["arrived", "restoring", "flowing", "waiting", "left"]
+Event = Literal["found", "flows", "waits", "rewound", "revoked"]
+
+MOVES: Final[Mapping[tuple[State, Event], State]] = {
+    ("arrived", "found"): "restoring",
+    ("arrived", "revoked"): "left",
+    ("restoring", "flows"): "flowing",
+    ("restoring", "waits"): "waiting",
+    ("restoring", "rewound"): "arrived",
+    ("restoring", "revoked"): "left",
+    ("flowing", "waits"): "waiting",
+    ("flowing", "rewound"): "arrived",
+    ("flowing", "revoked"): "left",
+    ("waiting", "flows"): "flowing",
+    ("waiting", "waits"): "waiting",
+    ("waiting", "rewound"): "arrived",
+    ("waiting", "revoked"): "left",
+}
+"""What becomes of a partition; what is not listed cannot happen.
+
+`found`: the offset to go on at is known. `flows`, `waits`: what the logic says of it. `rewound`: what was read of it is
+void. Only a flowing partition is read; in every other state the client has it paused.
+"""
+
+
+@dataclass(slots=True)
+class Partition:
+    """All that is kept of one partition. `next` and `metadata` are those of its committed offset, once it is found."""
+
+    state: State = "arrived"
+    why: str = ""
+    """Why it is not read, where only the logic or an operator can change that; else empty."""
+    next: int = 0
+    metadata: str = ""
+
+    def on(self, event: Event) -> None:
+        """Go to the next state. KeyError where that cannot happen."""
+        self.state = MOVES[self.state, event]
+
+
+class Partitions:
+    """Sets partitions to their committed offsets, whether they are new or rewound, and lets those flow that may.
+
+    Whatever goes wrong with a batch, `rewind` is the answer: only the broker knows what became visible.
+    """
+
+    def __init__(
+        self,
+        logic: Logic,
+        bus: Bus,
+        producer: TransactionalProducer,
+        *,
+        traces: Sequence[Trace],
+        pipeline: str,
+        metrics: LoopMetrics,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._logic, self._metrics, self._log = logic, metrics, log
+        self.starts = Starts(logic, bus, producer, traces=traces, pipeline=pipeline, log=log)
+        self._counterparts = Counterparts(bus, traces, logic.together)
+        self._consumer: GroupConsumer | None = None
+        self._known: dict[Place, Partition] = {}
+        self._watched_ms = 0
+
+    @property
+    def joined(self) -> bool:
+        """True once this is a member of a group."""
+        return self._consumer is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many partitions wait because the logic says so."""
+        return len(self._in("waiting"))
+
+    @property
+    def metadata(self) -> Mapping[Place, str]:
+        """Metadata of the last committed offset of each partition."""
+        return {place: partition.metadata for place, partition in self._known.items()}
+
+    def unready(self) -> str | None:
+        """Why partitions wait for something else than the logic; None if none does."""
+        if self.starts.waits:
+            return self.starts.waits
+        placed = [self._known[place] for place in self._in("arrived", "restoring")]
+        if due := sum(not partition.why for partition in placed):
+            return f"{due} partitions wait for their committed offsets"
+        return next((partition.why for partition in placed), None)
+
+    def join(self, consumer: GroupConsumer) -> None:
+        """Be this member of the group from now on."""
+        self._consumer = consumer
+
+    def collect(self, limit: int, limit_bytes: int, timeout_s: float) -> Collected | None:
+        """The next batch, all of whose rows are ours; None if there is none.
+
+        A batch torn by a rebalance is dropped whole. Raises ExpiredError, FatalError, RetriableError.
+        """
+        got = self._group.collect(limit, limit_bytes, timeout_s)
+        self._absorb_changes()
+        if got is not None and got.torn:
+            self.rewind("rebalance")
+            return None
+        if got is not None:
+            self.starts.lives.ask()
+        return got
+
+    def idle(self, timeout_s: float, cause: str) -> None:
+        """Stay a member of the group and read nothing: every partition waits at its committed offset for `place`."""
+        if self._ours("flowing"):
+            self.rewind(cause)
+        self.collect(1, 1, timeout_s)
+
+    def place(self) -> None:
+        """Set partitions that are due to their committed offsets, and let them flow.
+
+        Never call it with an unanswered batch at hand: it raises RetriableError while the offset of a partition cannot
+        be known, and the rows of the others, already read, would be lost with the batch.
+        """
+        self._set_lacking_aside()
+        for place in self._ours("restoring"):
+            self._begin(place)
+        # One after the other: what flows now may not be set back if the next one fails.
+        for place, at in self.starts.find(self._group, self._due()):
+            partition = self._known[place]
+            partition.next, partition.metadata = at
+            partition.on("found")
+            self._begin(place)
+
+    def ask(self) -> None:
+        """Let the logic say of each partition whether it may be read now."""
+        for place in self._ours("flowing", "waiting"):
+            self._ask(place)
+
+    def hold(self, holds: Iterable[Hold]) -> None:
+        """The rows of these partitions in the last batch count as unread."""
+        for hold in holds:
+            self._wait(Place(hold.role, hold.partition), hold.reason)
+
+    def committed(self, offsets: Mapping[Place, Committed]) -> None:
+        """These offsets were committed: they go on from here."""
+        for place, at in offsets.items():
+            self._known[place].next, self._known[place].metadata = at
+
+    def rewind(self, cause: str) -> None:
+        """Forget what was read and set every partition to its committed offset.
+
+        Never to the batch's first, which another owner may have passed.
+        """
+        self._set_back(self._ours("flowing"))
+        self._metrics.rewound(cause)
+        self._log.info("rewinding", cause=cause)
+
+    def expired(self, error: ExpiredError, *, skip: bool) -> None:
+        """Records were deleted before we read them: stop, or leave a dead letter that says which and go on."""
+        if error.place not in self._group.owned():
+            return  # it was taken from us in the same poll: its next owner will find out
+        try:
+            self.starts.pass_over(self._group, error, self._known[error.place].metadata, skip=skip)
+        finally:
+            # Started anew it goes on, or finds out again: also where the broker could not be asked just now.
+            self.rewind("expired")
+
+    def watch(self, now_ms: int) -> None:
+        """Every few seconds: whether a topic was made anew (FatalError), and whether what lacks has come."""
+        if not 0 <= now_ms - self._watched_ms < _WATCH_MS:
+            self._watched_ms = now_ms
+            self.starts.lives.watch()
+            for place in self._in("arrived"):
+                self._known[place].why = (self._known[place].why and self._counterparts.lack(place)) or ""
+
+    def close(self) -> None:
+        """Leave the group (a fixed slot keeps its place)."""
+        if self._consumer is not None:
+            self._consumer.close()
+
+    @property
+    def _group(self) -> GroupConsumer:
+        assert self._consumer is not None, "join() comes first"
+        return self._consumer
+
+    def _in(self, *states: State) -> list[Place]:
+        return sorted(place for place, known in self._known.items() if known.state in states)
+
+    def _ours(self, *states: State) -> list[Place]:
+        """Those of them that are still ours: a poll that failed may have hidden that some were taken."""
+        owned = self._group.owned()
+        return [place for place in self._in(*states) if place in owned]
+
+    def _due(self) -> list[Place]:
+        """The partitions whose offset is to be found, as soon as all that move with them are here too."""
+        arrived = [place for place in self._ours("arrived") if not self._known[place].why]
+        ready = {*arrived, *self._in("restoring", "flowing", "waiting")}
+        return [place for place in arrived if self._partners(place) <= ready]
+
+    def _begin(self, place: Place) -> None:
+        """Go on with this partition and its partners, once the offsets of all of them are found."""
+        partners = self._partners(place)
+        if all(self._known[partner].state != "arrived" for partner in partners):
+            for partner in sorted(partner for partner in partners if self._known[partner].state == "restoring"):
+                self._logic.on_assign(*partner, self._known[partner].metadata)
+                self._ask(partner)
+
+    def _partners(self, place: Place) -> AbstractSet[Place]:
+        """This partition and those that move with it."""
+        roles = next((roles for roles in self._logic.together if place.role in roles), (place.role,))
+        return {Place(role, place.partition) for role in roles}
+
+    def _absorb_changes(self) -> None:
+        changes = self._group.take_changes()
+        if not changes.revoked and not changes.assigned:
+            return
+        if changes.revoked:
+            self.starts.forget()
+        for place in changes.revoked:
+            self._known.pop(place, Partition()).on("revoked")
+            self._logic.on_revoke(*place)
+        self._set_back(changes.revoked)
+        self._known.update((place, Partition()) for place in changes.assigned)
+        self._metrics.rebalanced(len(self._group.owned()))
+        self._log.info("rebalanced", revoked=changes.revoked, assigned=changes.assigned)
+
+    def _set_lacking_aside(self) -> None:
+        """Do not read what could not be answered, and let the rest flow."""
+        for place in self._in("arrived"):
+            why = "" if self._known[place].why else self._counterparts.lack(place)
+            if why:
+                self._known[place].why = why
+                self._log.error("no_counterpart", place=place, why=why)
+
+    def _set_back(self, places: Iterable[Place]) -> None:
+        """These, and all that move with them."""
+        for partner in {partner for place in places for partner in self._partners(place)}:
+            partition = self._known.get(partner)
+            if partition is not None and partition.state != "arrived":
+                self._group.pause(partner)
+                partition.on("rewound")
+                partition.why = ""
+
+    def _ask(self, place: Place) -> None:
+        why = self._logic.waits(*place)
+        if why:
+            self._wait(place, why)
+        elif self._known[place].state != "flowing":
+            self._group.start(place, self._known[place].next)
+            self._known[place].on("flows")
+            self._known[place].why = ""
+
+    def _wait(self, place: Place, why: str) -> None:
+        partition = self._known[place]
+        if partition.state == "flowing":
+            self._group.pause(place)
+        if partition.state != "waiting":
+            self._log.info("waiting", place=place, why=why)
+        partition.on("waits")
+        partition.why = why

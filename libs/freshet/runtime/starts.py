@@ -1,0 +1,139 @@
+"""At which offset a partition goes on: the committed one if it is ours, else behind our last answer, else the first."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from freshet.contracts.logic import Logic
+from freshet.contracts.position import stamped, unstamped
+from freshet.runtime.bus.protocol import (
+    Bus,
+    Committed,
+    ExpiredError,
+    FatalError,
+    GroupConsumer,
+    Place,
+    RefusedError,
+    Transaction,
+    TransactionalProducer,
+)
+from freshet.runtime.dead_letters import expired_letter
+from freshet.runtime.lives import Lives
+from freshet.runtime.recovery import Recovery, Trace, checked, lost_end
+
+_COMMITTED_TIMEOUT_S: Final = 1.0
+
+
+class Starts:
+    """Finds where partitions go on. A start that no commit of ours tells is committed before the first row is read."""
+
+    def __init__(
+        self,
+        logic: Logic,
+        bus: Bus,
+        producer: TransactionalProducer,
+        *,
+        traces: Sequence[Trace],
+        pipeline: str,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._bus, self._producer, self._traces, self._pipeline = bus, producer, traces, pipeline
+        self._origin, self._log = logic.origin, log
+        self.lives = Lives(bus, logic.reads, logic.on_topic)
+        """The input topics' ids: what was read is answered under them, or not at all."""
+        self._recovery: Recovery | None = None
+
+    @property
+    def waits(self) -> str | None:
+        """What is searched for, while committed offsets are lost; None when nothing is."""
+        if self._recovery is None:
+            return None
+        searched = f"{len(self._recovery.places)} partitions search the answers for where they go on"
+        return self._recovery.waits or f"{searched}: their committed offsets are lost, or not ours."
+
+    def forget(self) -> None:
+        """Others may answer before these partitions are ours again: a search that is under way begins anew."""
+        self._recovery = None
+
+    def find(self, group: GroupConsumer, places: Collection[Place]) -> Iterator[tuple[Place, Committed]]:
+        """Where these partitions go on, as far as it is known by now. Raises RetriableError, FatalError."""
+        if not places:
+            self._recovery = None
+            return
+        self.lives.learn({place.role for place in places})
+        lost: dict[Place, Committed | None] = {}
+        for place, known in group.committed(sorted(places), _COMMITTED_TIMEOUT_S).items():
+            at, usable = self._understood(place, known)
+            if at is not None and usable:
+                yield place, at
+            else:
+                lost[place] = at
+        yield from self._recovered(group, lost).items()
+
+    def stamped(self, offsets: Mapping[Place, Committed]) -> dict[Place, Committed]:
+        """These offsets as they are committed: with the id of the topic that each is of."""
+        known = self.lives.known
+        return {place: Committed(at.offset, stamped(at.metadata, known[place.role])) for place, at in offsets.items()}
+
+    def pass_over(self, group: GroupConsumer, error: ExpiredError, metadata: str, *, skip: bool) -> None:
+        """Records expired unread: raise FatalError, or leave a dead letter that says which, and commit what is left."""
+        self.lives.learn({error.place.role})
+        place, span = error.place, group.span(error.place)
+        if error.position > span.high:
+            raise lost_end(place, error.position, span) from error
+        if error.position >= span.low:
+            # A client says so too while a new leader does not know its end yet. What is there is read again.
+            self._log.warning("nothing_expired", place=place, position=error.position, span=span)
+            return
+        if not skip:
+            raise FatalError(
+                f"{error} The topic holds {span.low} to {span.end}: its retention has overtaken us. Raise the "
+                "retention, or start with --on-expired skip to leave a dead letter and go on at what is left."
+            ) from error
+        detail = f"offsets {error.position} to {span.low} expired unread"
+        self._log.error("expired", place=place, detail=detail)
+        letter = expired_letter(place, span.low, detail, self.lives.known[place.role])
+        at = self.stamped({place: Committed(span.low, metadata or self._origin)})
+        try:
+            self._producer.commit(Transaction([letter], at, group.membership()))
+        except RefusedError as refused:
+            self._log.warning("refused", error=str(refused))
+
+    def _understood(self, place: Place, known: Committed | None) -> tuple[Committed | None, bool]:
+        """A committed offset without its stamp, and whether it can be gone on from as it is.
+
+        One of an earlier life of the topic means nothing. One without a stamp was set by an operator's tool, or by an
+        older release: our own outputs must confirm it.
+        """
+        if known is None:
+            return None, False
+        metadata, topic_id = unstamped(known.metadata)
+        if topic_id and topic_id != self.lives.known[place.role]:
+            self._log.warning("offset_of_an_earlier_topic", place=place, committed=known)
+            return None, False
+        return Committed(known.offset, metadata), bool(topic_id and (metadata or not self._origin))
+
+    def _recovered(self, group: GroupConsumer, lost: Mapping[Place, Committed | None]) -> dict[Place, Committed]:
+        """Where partitions start that have no usable committed offset, committed; empty while that is not known."""
+        if not lost:
+            self._recovery = None
+            return {}
+        if self._recovery is None or self._recovery.places != lost.keys():
+            self._recovery = Recovery(self._bus, self._traces, self._pipeline, lost.keys(), self.lives.known)
+        search, self._recovery = self._recovery, None  # whatever goes wrong, it begins anew
+        if not search.step():
+            self._recovery = search
+            return {}
+        starts = {}
+        for place, known in lost.items():
+            starts[place] = checked(place, known, search.found(place), group.span(place), self._origin)
+            self._log.info("starting", place=place, committed=known, start=starts[place])
+        try:
+            # Before the first poll, so that a crash cannot move the start. With the membership of now, not of when the
+            # search began; it is not too new, since what we own goes to nobody before a callback has told us.
+            self._producer.commit(Transaction(offsets=self.stamped(starts), membership=group.membership()))
+        except RefusedError as error:
+            self._log.info("start_refused", error=str(error))
+            return {}
+        return starts
