@@ -21,8 +21,10 @@ CONTROL_ROLES: Final[dict[str, type[Message]]] = {
     "workers": messages.WorkerState,
     "commands": messages.Command,
     "decisions": messages.Decision,
+    "checkpoints": messages.StateRecord,
+    "slabs": messages.StateRecord,
 }
-"""Which message each control topic carries."""
+"""Which message each control topic carries, and each kind of state topic."""
 
 _HEADER: Final = struct.Struct(">bI")
 _parsed: dict[str, Any] = {}
@@ -43,7 +45,7 @@ def decode(role: str, value: bytes) -> Message:
     Raises ContractError on bytes that are not exactly one valid message: a stranger wrote them. NewerRecordError if
     they are framed as ours are, under a schema id that only a later release can have given out.
     """
-    kind = CONTROL_ROLES[role]
+    kind = CONTROL_ROLES[role.partition("/")[0]]
     try:
         magic, identifier = _HEADER.unpack_from(value)
         if magic == 0 and is_newer(identifier):

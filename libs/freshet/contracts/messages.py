@@ -196,3 +196,30 @@ class Decision(Message):
     reason: str
     epoch: int = 0
     inputs: dict[str, str] = {}
+
+
+class StateRange(Message):
+    """The offsets [first, end) of one input, which state began at `since`; `plan_first` as in `StateRecord.plan`."""
+
+    role: str
+    since: int
+    first: int
+    end: int
+    plan_first: int
+
+
+class StateRecord(Message):
+    """What a logic with state keeps of one partition: a checkpoint of all of it, or a slab: what one range led to.
+
+    Rows from `plan_first` of each range on were taken in under `plan`. `first_ms` and `last_ms` are a slab's append
+    times.
+    """
+
+    partition: int
+    ranges: tuple[StateRange, ...]
+    plan: int
+    format: int
+    first_ms: int
+    last_ms: int
+    digest: str
+    body: bytes

@@ -14,6 +14,8 @@ from freshet.contracts.resources import schemas_dir
 SERVE: Final = "serve"
 """The lane that answers: its names are those without any lane."""
 
+_SERVICE: Final = "{s}"
+
 
 class Topic(BaseModel):
     """One stanza of `schemas/topics.yaml`."""
@@ -42,7 +44,31 @@ class Topic(BaseModel):
 
 @cache
 def topic_table() -> Mapping[str, Topic]:
-    """All topics by role, in the file's order."""
+    """All topics by role, in the file's order; of a kind of state topics, those of the services that it names."""
+    table: dict[str, Topic] = {}
+    for role, topic in _stanzas().items():
+        owned = [f"{role}/{service}" for service in topic.writers] if _SERVICE in topic.name else [role]
+        table.update((role, stanza(role)) for role in owned)
+    return table
+
+
+def stanza(role: str) -> Topic:
+    """The stanza of a role. `slabs/join` is that of the kind `slabs`, for the service `join`: each has its own topic.
+
+    Raises ContractError on an unknown role.
+    """
+    kind, _, service = role.partition("/")
+    topic = _stanzas().get(kind)
+    if topic is None or bool(service) != (_SERVICE in topic.name):
+        raise ContractError(f"no topic has the role {role!r}; schemas/topics.yaml knows {', '.join(_stanzas())}.")
+    if not service:
+        return topic
+    name = topic.name.replace(_SERVICE, service)
+    return topic.model_copy(update={"role": role, "name": name, "writers": (service,), "readers": (service,)})
+
+
+@cache
+def _stanzas() -> Mapping[str, Topic]:
     stanzas = yaml.safe_load((schemas_dir() / "topics.yaml").read_text())
     return {role: Topic(role=role, **stanza) for role, stanza in stanzas.items()}
 
@@ -62,10 +88,7 @@ class TopicNames:
 
     def topic(self, role: str) -> str:
         """Physical name of the role's topic; raises ContractError on an unknown role or a missing pipeline."""
-        table = topic_table()
-        if role not in table:
-            raise ContractError(f"no topic has the role {role!r}; schemas/topics.yaml knows {', '.join(table)}.")
-        topic = table[role]
+        topic = stanza(role)
         if topic.per_pipeline and not self.pipeline:
             raise ContractError(f"topic {topic.name!r} belongs to a pipeline: name the pipeline.")
         name = self.namespace + topic.name.replace("{p}", self.pipeline)

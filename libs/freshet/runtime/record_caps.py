@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from freshet.contracts.topics import topic_table
+from freshet.contracts.topics import stanza
 from freshet.runtime.bus.protocol import Send, TooLargeError
 from freshet.runtime.dead_letters import ROLE as DEAD_LETTERS
 from freshet.runtime.record_size import BATCH_HEADER_BYTES, headers_of, largest_bytes, record_bytes
@@ -60,7 +60,7 @@ class RecordCaps:
 
         Letters are made to fit, so that no refusal would ever tell that their topic takes more again: it is asked anew.
         """
-        usual_bytes = topic_table()[role].max_message_bytes or KAFKAS_CAP_BYTES
+        usual_bytes = stanza(role).max_message_bytes or KAFKAS_CAP_BYTES
         small = role == DEAD_LETTERS and self._known.get(role, usual_bytes) < usual_bytes
         if small and self._now_s() - self._told_s > _AGAIN_S:
             self._told(role)

@@ -13,6 +13,9 @@ Action = Literal["create", "alter", "ok", "refuse"]
 _FOR_EVER: Final = "-1"
 _LEGAL_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
+_STATE_SEGMENT_BYTES: Final = 64 << 20
+"""State is read whole when a partition moves, and what lies in the newest segment is neither compacted nor expired."""
+
 _COMPACTED: Final = {
     # clean when a tenth is stale, not half: whoever starts reads the whole topic
     "min.cleanable.dirty.ratio": "0.1",
@@ -69,6 +72,8 @@ def topic_configs(topic: Topic) -> dict[str, str]:
         configs["retention.ms"] = _FOR_EVER if topic.retention is None else str(Duration.parse(topic.retention).ms)
     if "compact" in topic.cleanup:
         configs |= _COMPACTED
+    if topic.message == "StateRecord":
+        configs["segment.bytes"] = str(_STATE_SEGMENT_BYTES)
     if topic.max_message_bytes is not None:
         configs["max.message.bytes"] = str(topic.max_message_bytes)
     return configs

@@ -3,7 +3,7 @@
 import pytest
 
 from freshet.contracts.errors import ContractError
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topics import TopicNames, stanza, topic_table
 from freshet.pipeline import Duration
 from freshet.runtime.topic_plan import Step, TopicState, plan_topics, topic_configs, topic_names
 
@@ -155,3 +155,16 @@ def test_names_that_kafka_refuses_are_refused_first() -> None:
     """A namespace that makes a name too long or illegal is told before half of the topics exist."""
     assert {step.action for step in plan_topics("a" * 240, [("loans", 1)], {})} == {"refuse"}
     assert {step.action for step in plan_topics("a b.", [], {})} == {"refuse"}
+
+
+@pytest.mark.parametrize(("kind", "cleanup"), [("checkpoints", "compact"), ("slabs", "delete")])
+def test_every_service_has_state_topics_of_its_own(kind: str, cleanup: str) -> None:
+    """A kind is no topic; a service's own is read whole by whoever takes a partition over, in small segments."""
+    topic = stanza(f"{kind}/join")
+    assert TopicNames("dev.", "loans").topic(topic.role) == f"dev.loans.{kind}.join"
+    assert (topic.writers, topic.readers) == (("join",), ("join",))
+    configs = topic_configs(topic)
+    assert (configs["cleanup.policy"], configs["segment.bytes"]) == (cleanup, str(64 << 20))
+    for role in (kind, "labels/join"):
+        with pytest.raises(ContractError, match="no topic has the role"):
+            stanza(role)

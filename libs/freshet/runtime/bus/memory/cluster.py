@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from freshet.contracts import topic_id
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topics import TopicNames, stanza, topic_table
 from freshet.runtime.bus.memory.group import Group
 from freshet.runtime.bus.memory.log import At, PartitionLog
 from freshet.runtime.bus.memory.topic import Topic
@@ -63,12 +63,12 @@ class MemoryCluster:
     def ensure(self, names: TopicNames, partitions: int, roles: Sequence[str] | None = None) -> None:
         """Create what is missing of these roles' topics (by default all), as `schemas/topics.yaml` describes them."""
         for role in topic_table() if roles is None else roles:
-            stanza = topic_table()[role]
+            topic = stanza(role)
             if names.topic(role) not in self._topics:
                 self.create_topic(
                     names.topic(role),
-                    partitions if stanza.partitions == "pipeline" else stanza.partitions,
-                    stanza.max_message_bytes or KAFKAS_CAP_BYTES,
+                    partitions if topic.partitions == "pipeline" else topic.partitions,
+                    topic.max_message_bytes or KAFKAS_CAP_BYTES,
                 )
 
     def create_topic(self, name: str, partitions: int, max_message_bytes: int = KAFKAS_CAP_BYTES) -> None:
