@@ -81,6 +81,7 @@ def predictions(
     partitions: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int32]],
     offsets: object,
     topic_id: bytes = UNKNOWN_BYTES,
+    labels: Strings | None = None,
 ) -> list[bytes]:
     """Prediction records for these feature vectors of the topic with that id."""
     n = len(partitions)
@@ -92,7 +93,7 @@ def predictions(
             "event_id": text,
             "entity": text,
             "event_time": np.zeros(n, np.int64),
-            "label": text,
+            "label": text if labels is None else labels,
             "scores": Ragged.from_matrix(np.zeros((n, 2), np.float32)),
             "version": text,
             "epoch": np.ones(n, np.int64),

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 
 from freshet.contracts.logic import DeadLetter, Logic
+from freshet.contracts.stateful import Stateful
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.protocol import (
     Collected,
@@ -17,6 +18,7 @@ from freshet.runtime.bus.protocol import (
     Place,
     RefusedError,
     RetriableError,
+    Send,
     TooLargeError,
     Transaction,
     TransactionalProducer,
@@ -130,10 +132,10 @@ class Answering:
 
     def _commit(self, got: Collected, work: Work) -> bool:
         """Make the answers visible with their offsets, or rewind."""
-        offsets = work.offsets(self._partitions.metadata)
+        state, offsets = self._partitions.stage(got.batches, work.offsets(self._partitions.metadata))
         try:
             if offsets:
-                self._publish(got, work, offsets)
+                self._publish(got, [*work.sends, *state], offsets)
         except TooLargeError as error:
             self._too_large(got, work, error)
             return False
@@ -180,8 +182,11 @@ class Answering:
         """Commit the letter of the batch's only row in place of its answer."""
         work = self._work()
         work.add(got.batches[0], [letter])
+        if isinstance(self._logic, Stateful):
+            list(self._logic.on_batch(got.batches[0]))  # for the row's share in the state
+        state, offsets = self._partitions.stage(got.batches, work.offsets(self._partitions.metadata))
         try:
-            self._publish(got, work, work.offsets(self._partitions.metadata))
+            self._publish(got, [*work.sends, *state], offsets)
             self._aside, self._suspects = None, 0
         except TooLargeError as error:
             self._shorten(got, work, error)
@@ -196,14 +201,14 @@ class Answering:
         if largest_bytes(again.sends[0]) >= largest_bytes(work.sends[0]):
             self._refused(got, error)
 
-    def _publish(self, got: Collected, work: Work, offsets: Mapping[Place, Committed]) -> None:
+    def _publish(self, got: Collected, sends: Sequence[Send], offsets: Mapping[Place, Committed]) -> None:
         """Commit the answers with their offsets, if what was read is of the topics that they will name.
 
         Raises RefusedError, or FatalError if an input topic was made anew.
         """
         try:
             self._partitions.starts.lives.confirm({batch.role for batch in got.batches})
-            self._producer.commit(Transaction(work.sends, self._partitions.starts.stamped(offsets), got.membership))
+            self._producer.commit(Transaction(sends, self._partitions.starts.stamped(offsets), got.membership))
         except RetriableError as error:  # the latter's comes from taking its id anew, before it begins
             raise RefusedError(f"nothing was written: {error}") from error
 

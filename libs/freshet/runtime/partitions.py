@@ -1,13 +1,14 @@
-"""The partitions that a group member owns: a state machine for each, and the only room that pauses and starts them."""
+"""The partitions that a group member owns: the only room that pauses, sets back and starts them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import structlog
 
+from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Hold, Logic
+from freshet.contracts.stateful import StateFormatError, Stateful
 from freshet.runtime.bus.protocol import (
     Bus,
     Collected,
@@ -15,53 +16,18 @@ from freshet.runtime.bus.protocol import (
     ExpiredError,
     GroupConsumer,
     Place,
+    Send,
     TransactionalProducer,
 )
 from freshet.runtime.counterparts import Counterparts
 from freshet.runtime.loop_metrics import LoopMetrics
+from freshet.runtime.partition_states import Partition, State
 from freshet.runtime.recovery import Trace
 from freshet.runtime.starts import Starts
+from freshet.runtime.state.keeper import Keeper
+from freshet.runtime.state.marks import Mark
 
 _WATCH_MS: Final = 5_000
-
-State = Literal["arrived", "restoring", "flowing", "waiting", "left"]
-Event = Literal["found", "flows", "waits", "rewound", "revoked"]
-
-MOVES: Final[Mapping[tuple[State, Event], State]] = {
-    ("arrived", "found"): "restoring",
-    ("arrived", "revoked"): "left",
-    ("restoring", "flows"): "flowing",
-    ("restoring", "waits"): "waiting",
-    ("restoring", "rewound"): "arrived",
-    ("restoring", "revoked"): "left",
-    ("flowing", "waits"): "waiting",
-    ("flowing", "rewound"): "arrived",
-    ("flowing", "revoked"): "left",
-    ("waiting", "flows"): "flowing",
-    ("waiting", "waits"): "waiting",
-    ("waiting", "rewound"): "arrived",
-    ("waiting", "revoked"): "left",
-}
-"""What becomes of a partition; what is not listed cannot happen.
-
-`found`: the offset to go on at is known. `flows`, `waits`: what the logic says of it. `rewound`: what was read of it is
-void. Only a flowing partition is read; in every other state the client has it paused.
-"""
-
-
-@dataclass(slots=True)
-class Partition:
-    """All that is kept of one partition. `next` and `metadata` are those of its committed offset, once it is found."""
-
-    state: State = "arrived"
-    why: str = ""
-    """Why it is not read, where only the logic or an operator can change that; else empty."""
-    next: int = 0
-    metadata: str = ""
-
-    def on(self, event: Event) -> None:
-        """Go to the next state. KeyError where that cannot happen."""
-        self.state = MOVES[self.state, event]
 
 
 class Partitions:
@@ -83,6 +49,7 @@ class Partitions:
     ) -> None:
         self._logic, self._metrics, self._log = logic, metrics, log
         self.starts = Starts(logic, bus, producer, traces=traces, pipeline=pipeline, log=log)
+        self._keeper = Keeper(logic, bus) if isinstance(logic, Stateful) else None
         self._counterparts = Counterparts(bus, traces, logic.together)
         self._consumer: GroupConsumer | None = None
         self._known: dict[Place, Partition] = {}
@@ -109,7 +76,9 @@ class Partitions:
             return self.starts.waits
         placed = [self._known[place] for place in self._in("arrived", "restoring")]
         if due := sum(not partition.why for partition in placed):
-            return f"{due} partitions wait for their committed offsets"
+            restoring = self._keeper.restoring if self._keeper is not None else 0
+            what = f"their committed offsets{f', or for their state ({restoring})' if restoring else ''}"
+            return f"{due} partitions wait for {what}"
         return next((partition.why for partition in placed), None)
 
     def join(self, consumer: GroupConsumer) -> None:
@@ -143,17 +112,22 @@ class Partitions:
         be known, and the rows of the others, already read, would be lost with the batch.
         """
         self._set_lacking_aside()
-        for place in self._ours("restoring"):
-            self._begin(place)
-        # One after the other: what flows now may not be set back if the next one fails.
-        for place, at in self.starts.find(self._group, self._due()):
-            partition = self._known[place]
-            partition.next, partition.metadata = at
-            partition.on("found")
-            self._begin(place)
+        try:
+            for place, at in self.starts.find(self._group, self._due()):
+                partition = self._known[place]
+                partition.next, partition.metadata = at
+                partition.on("found")
+        finally:
+            # One after the other: what flows now may not be set back if the next one fails.
+            for place in self._ours("restoring"):
+                self._begin(place)
 
     def ask(self) -> None:
         """Let the logic say of each partition whether it may be read now."""
+        if self._keeper is not None:
+            self._set_back(
+                [place for place in self._ours("flowing", "waiting") if self._keeper.outdated(place.partition)]
+            )
         for place in self._ours("flowing", "waiting"):
             self._ask(place)
 
@@ -162,10 +136,18 @@ class Partitions:
         for hold in holds:
             self._wait(Place(hold.role, hold.partition), hold.reason)
 
+    def stage(
+        self, batches: Sequence[Batch], offsets: Mapping[Place, Committed]
+    ) -> tuple[Sequence[Send], Mapping[Place, Committed]]:
+        """What the transaction of these batches is to hold beside the answers: state, and offsets that tell of it."""
+        return ([], offsets) if self._keeper is None else self._keeper.stage(batches, offsets)
+
     def committed(self, offsets: Mapping[Place, Committed]) -> None:
         """These offsets were committed: they go on from here."""
         for place, at in offsets.items():
             self._known[place].next, self._known[place].metadata = at
+        if self._keeper is not None:
+            self._keeper.committed({place.partition for place in offsets})
 
     def rewind(self, cause: str) -> None:
         """Forget what was read and set every partition to its committed offset.
@@ -191,6 +173,8 @@ class Partitions:
         if not 0 <= now_ms - self._watched_ms < _WATCH_MS:
             self._watched_ms = now_ms
             self.starts.lives.watch()
+            if self._keeper is not None:
+                self._keeper.forget_all_but(place.partition for place in self._known)
             for place in self._in("arrived"):
                 self._known[place].why = (self._known[place].why and self._counterparts.lack(place)) or ""
 
@@ -219,12 +203,29 @@ class Partitions:
         return [place for place in arrived if self._partners(place) <= ready]
 
     def _begin(self, place: Place) -> None:
-        """Go on with this partition and its partners, once the offsets of all of them are found."""
-        partners = self._partners(place)
-        if all(self._known[partner].state != "arrived" for partner in partners):
-            for partner in sorted(partner for partner in partners if self._known[partner].state == "restoring"):
-                self._logic.on_assign(*partner, self._known[partner].metadata)
+        """Go on with this partition and its partners, once the offsets and the state of all of them are there."""
+        partners = {partner: self._known[partner] for partner in sorted(self._partners(place))}
+        if any(known.state == "arrived" for known in partners.values()) or not self._restored(partners):
+            return
+        for partner, known in partners.items():
+            if known.state == "restoring":
+                self._logic.on_assign(*partner, Mark.split(known.metadata)[0])
                 self._ask(partner)
+
+    def _restored(self, partners: Mapping[Place, Partition]) -> bool:
+        """Go on for a step with restoring what belongs to these partitions; True once it is there."""
+        if self._keeper is None or any(known.state != "restoring" for known in partners.values()):
+            return True
+        if any(known.why for known in partners.values()):
+            return False
+        committed = {place.role: Committed(known.next, known.metadata) for place, known in partners.items()}
+        try:
+            return self._keeper.ready(min(partners).partition, committed)
+        except StateFormatError as error:
+            for partner, known in partners.items():
+                known.why = str(error)
+                self._log.error("state_of_another_release", place=partner, why=known.why)
+            return False
 
     def _partners(self, place: Place) -> AbstractSet[Place]:
         """This partition and those that move with it."""

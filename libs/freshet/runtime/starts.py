@@ -7,6 +7,7 @@ import structlog
 
 from freshet.contracts.logic import Logic
 from freshet.contracts.position import stamped, unstamped
+from freshet.contracts.stateful import Stateful
 from freshet.runtime.bus.protocol import (
     Bus,
     Committed,
@@ -21,6 +22,7 @@ from freshet.runtime.bus.protocol import (
 from freshet.runtime.dead_letters import expired_letter
 from freshet.runtime.lives import Lives
 from freshet.runtime.recovery import Recovery, Trace, checked, lost_end
+from freshet.runtime.state.marks import LOST, Mark
 
 _COMMITTED_TIMEOUT_S: Final = 1.0
 
@@ -39,7 +41,7 @@ class Starts:
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._bus, self._producer, self._traces, self._pipeline = bus, producer, traces, pipeline
-        self._origin, self._log = logic.origin, log
+        self._origin, self._stateful, self._log = logic.origin, isinstance(logic, Stateful), log
         self.lives = Lives(bus, logic.reads, logic.on_topic)
         """The input topics' ids: what was read is answered under them, or not at all."""
         self._recovery: Recovery | None = None
@@ -127,7 +129,10 @@ class Starts:
             return {}
         starts = {}
         for place, known in lost.items():
-            starts[place] = checked(place, known, search.found(place), group.span(place), self._origin)
+            answered = search.found(place)
+            starts[place] = checked(place, known, answered, group.span(place), self._origin)
+            if self._stateful and answered is not None and Mark.split(starts[place].metadata)[1] is None:
+                starts[place] = Committed(starts[place].offset, LOST.beside(starts[place].metadata))
             self._log.info("starting", place=place, committed=known, start=starts[place])
         try:
             # Before the first poll, so that a crash cannot move the start. With the membership of now, not of when the

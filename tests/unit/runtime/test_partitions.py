@@ -11,7 +11,7 @@ from freshet.contracts.logic import Effect, Hold
 from freshet.runtime.bus.memory import SimulatedCrash
 from freshet.runtime.bus.memory.log import At
 from freshet.runtime.bus.protocol import Committed, FatalError, Place, RetriableError, Transaction
-from freshet.runtime.partitions import MOVES, Event, Partition, State
+from freshet.runtime.partition_states import MOVES, Event, Partition, State
 from support.loops import NAMES, Answerer, Stand
 
 

@@ -1,0 +1,92 @@
+"""A logic with state: what it promises, and the ways in which its state comes back."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.errors import ContractError
+from freshet.contracts.logic import Logic
+
+
+class StateFormatError(ContractError):
+    """State that another release of the logic wrote: this one cannot go on from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """For small state: all of it in one record on a compacted topic, at the latest after so many rows."""
+
+    role: str
+    rows: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Slabs:
+    """For state that follows from windows of its inputs: a record for each range of some rows of each input."""
+
+    role: str
+    rows: int = 4_096
+    """A slab holds what offsets o with the same `o // rows` led to, and ends with the day."""
+
+
+class Stateful(Logic):
+    """A logic with one state for each partition number: of all its inputs together, which therefore move together.
+
+    **The state is a function of what each input held up to some offset**: not of how inputs were interleaved, where
+    batches were cut, or what was rewound. So it can always be had again by reading the inputs. `kept` is a quicker way;
+    what it lacks is read from the inputs, and where they have expired too, the service stops.
+
+    `on_batch` only stages what its rows change. `committed` or `discarded` says what becomes of it, and nothing may be
+    lost from the state before. All methods are about the state with what is staged.
+    """
+
+    kept: ClassVar[Checkpoint | Slabs | None] = None
+    """How state is written beside the answers; None: not at all."""
+    state_format: ClassVar[int] = 1
+    """Changes whenever what `dump` and `dump_rows` write is to be read in another way."""
+    reach_ms: ClassVar[int | None] = None
+    """Rows that were appended so long before the newest row of their input matter no more; None: all matter."""
+
+    @property
+    def plan(self) -> int:
+        """Which of its plans rows are taken in under now; changes between batches only."""
+        return 0
+
+    def begin(self, partition: int) -> None:
+        """The state of a partition of which nothing was read yet; replaces what was there."""
+        raise NotImplementedError
+
+    def forget(self, partition: int) -> None:
+        """The state of this partition is another worker's now."""
+        raise NotImplementedError
+
+    def committed(self, partition: int) -> None:
+        """What is staged became visible: it is part of the state."""
+        raise NotImplementedError
+
+    def discarded(self, partition: int) -> None:
+        """What is staged, if anything, never was: the same rows come again."""
+        raise NotImplementedError
+
+    def take_in(self, batch: Batch, plan: int) -> None:
+        """Change the state as these rows of one partition did when they were answered under that plan; nothing else.
+
+        They were committed: nothing is staged, announced or started.
+        """
+        raise NotImplementedError
+
+    def dump(self, partition: int) -> bytes:
+        """The whole state, for a checkpoint. The same state gives the same bytes."""
+        raise NotImplementedError
+
+    def load(self, partition: int, body: bytes) -> None:
+        """Go on from a dump; the partition has just begun."""
+        raise NotImplementedError
+
+    def dump_rows(self, role: str, partition: int, first: int, end: int) -> bytes:
+        """What the rows first ≤ offset < end of this input led to, for a slab. The same rows give the same bytes."""
+        raise NotImplementedError
+
+    def load_rows(self, role: str, partition: int, body: bytes) -> None:
+        """Change the state as those rows did. Slabs and rows of one input come in ascending order."""
+        raise NotImplementedError

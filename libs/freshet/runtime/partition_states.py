@@ -1,0 +1,44 @@
+"""The life of one partition in a worker's hands, as one table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+State = Literal["arrived", "restoring", "flowing", "waiting", "left"]
+Event = Literal["found", "flows", "waits", "rewound", "revoked"]
+
+MOVES: Final[Mapping[tuple[State, Event], State]] = {
+    ("arrived", "found"): "restoring",
+    ("arrived", "revoked"): "left",
+    ("restoring", "flows"): "flowing",
+    ("restoring", "waits"): "waiting",
+    ("restoring", "rewound"): "arrived",
+    ("restoring", "revoked"): "left",
+    ("flowing", "waits"): "waiting",
+    ("flowing", "rewound"): "arrived",
+    ("flowing", "revoked"): "left",
+    ("waiting", "flows"): "flowing",
+    ("waiting", "waits"): "waiting",
+    ("waiting", "rewound"): "arrived",
+    ("waiting", "revoked"): "left",
+}
+"""What becomes of a partition; what is not listed cannot happen.
+
+`found`: the offset to go on at is known. `flows`, `waits`: what the logic says of it. `rewound`: what was read of it is
+void. Only a flowing partition is read; in every other state the client has it paused.
+"""
+
+
+@dataclass(slots=True)
+class Partition:
+    """All that is kept of one partition. `next` and `metadata` are those of its committed offset, once it is found."""
+
+    state: State = "arrived"
+    why: str = ""
+    """Why it is not read, where only the logic or an operator can change that; else empty."""
+    next: int = 0
+    metadata: str = ""
+
+    def on(self, event: Event) -> None:
+        """Go to the next state. KeyError where that cannot happen."""
+        self.state = MOVES[self.state, event]

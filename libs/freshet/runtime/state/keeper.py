@@ -1,0 +1,163 @@
+"""Keeps the state of a logic beside its answers: what a batch stages becomes part of it with the transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from freshet.contracts.arrays import Ints
+from freshet.contracts.batch import Batch
+from freshet.contracts.messages import StateRange, StateRecord
+from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
+from freshet.runtime.bus.protocol import Bus, Committed, Place, Send
+from freshet.runtime.state.frames import cut
+from freshet.runtime.state.marks import Mark
+from freshet.runtime.state.records import record_of, sent
+from freshet.runtime.state.restoring import Restoring, Standing, slab
+
+_MADE_ANEW_AT_ONCE: Final = 4
+"""Slabs that were lost are large together: a transaction takes so many of them beside its own."""
+
+
+class Keeper:
+    """Knows of each partition what its state stands for, and what it would stand for with what is staged."""
+
+    def __init__(self, logic: Stateful, bus: Bus) -> None:
+        self._logic, self._bus = logic, bus
+        self._known: dict[int, Standing] = {}
+        self._staged: dict[int, Standing] = {}
+        self._restoring: dict[int, Restoring] = {}
+
+    @property
+    def restoring(self) -> int:
+        """How many partitions are being restored."""
+        return len(self._restoring)
+
+    def ready(self, partition: int, committed: Mapping[str, Committed]) -> bool:
+        """Bring the state to these committed offsets of all its inputs, a step at a time; True once it is there.
+
+        What became of a batch whose commit was in doubt shows here: the offsets are those before it, or those behind.
+        """
+        at = {role: found.offset for role, found in committed.items()}
+        search = self._restoring.get(partition)
+        if search is None or search.standing.at != at:
+            if self._goes_on(partition, at):
+                return True
+            marks = {role: Mark.split(found.metadata)[1] for role, found in committed.items()}
+            search = Restoring(self._logic, self._bus, partition, at, marks)
+        self._restoring.pop(partition, None)  # whatever goes wrong, it begins anew
+        if not search.step():
+            self._restoring[partition] = search
+            return False
+        self._known[partition] = search.standing
+        return True
+
+    def _goes_on(self, partition: int, at: Mapping[str, int]) -> bool:
+        known, staged = self._known.get(partition), self._staged.pop(partition, None)
+        if known is not None and known.at == at and not self._is_outdated(known):
+            self._logic.discarded(partition)
+            return True
+        if staged is not None and staged.at == at and not self._is_outdated(staged):
+            self._known[partition] = staged
+            self._logic.committed(partition)
+            return True
+        self.forget(partition)
+        return False
+
+    def outdated(self, partition: int) -> bool:
+        """Whether this state was read under another plan, and nothing keeps what it was: it must be read again."""
+        known = self._known.get(partition)
+        return known is not None and self._is_outdated(known)
+
+    def _is_outdated(self, standing: Standing) -> bool:
+        return self._logic.kept is None and any(mark.plan != self._logic.plan for mark in standing.marks.values())
+
+    def forget(self, partition: int) -> None:
+        """The state of this partition is of no use here any more."""
+        self._restoring.pop(partition, None)
+        self._staged.pop(partition, None)
+        if self._known.pop(partition, None) is not None:
+            self._logic.forget(partition)
+
+    def forget_all_but(self, partitions: Iterable[int]) -> None:
+        """The others have had time to come back: they are other workers' now."""
+        for partition in self._known.keys() - set(partitions):
+            self.forget(partition)
+
+    def stage(
+        self, batches: Sequence[Batch], offsets: Mapping[Place, Committed]
+    ) -> tuple[list[Send], dict[Place, Committed]]:
+        """What the transaction of these batches writes of the state, and its offsets, which tell of the state too."""
+        records: list[StateRecord] = []
+        marked = dict(offsets)
+        for partition in sorted({place.partition for place in offsets}):
+            ends = {place.role: at.offset for place, at in offsets.items() if place.partition == partition}
+            staged = self._staged[partition] = self._next(self._known[partition], ends)
+            records += staged.unwritten[:_MADE_ANEW_AT_ONCE]
+            staged.unwritten = staged.unwritten[_MADE_ANEW_AT_ONCE:]
+            rows = {batch.role: batch.rows(partition) for batch in batches if batch.role in ends}
+            records += self._kept(partition, staged, {batch.role: batch for batch in batches}, rows)
+            for role in ends:
+                place = Place(role, partition)
+                metadata, _ = Mark.split(offsets[place].metadata)
+                marked[place] = Committed(offsets[place].offset, staged.marks[role].beside(metadata))
+        return sent(self._logic.kept, records) if self._logic.kept else [], marked
+
+    def committed(self, partitions: Iterable[int]) -> None:
+        """The transaction of what was staged for these became visible."""
+        for partition in partitions:
+            self._known[partition] = self._staged.pop(partition)
+            self._logic.committed(partition)
+
+    def _next(self, known: Standing, ends: Mapping[str, int]) -> Standing:
+        """Where the state stands behind this batch; under a new plan from its first row on."""
+        plan = self._logic.plan
+        marks = {
+            role: mark if mark.plan == plan else Mark(mark.since, plan, self._switch(known, role))
+            for role, mark in known.marks.items()
+        }
+        return replace(known, at=known.at | dict(ends), marks=marks, frames=dict(known.frames))
+
+    def _switch(self, known: Standing, role: str) -> int:
+        """The first offset under a new plan. Where the open frame has no rows, nothing lies between it and that."""
+        frame = known.frames[role]
+        return frame.first if isinstance(self._logic.kept, Slabs) and not frame.rows else known.at[role]
+
+    def _kept(
+        self, partition: int, staged: Standing, batches: Mapping[str, Batch], rows: Mapping[str, Ints]
+    ) -> list[StateRecord]:
+        known = self._known[partition]
+        if isinstance(self._logic.kept, Slabs):
+            return self._slabs(partition, staged, batches, rows)
+        if not isinstance(self._logic.kept, Checkpoint):
+            return []
+        count = sum(map(len, rows.values()))
+        if known.rows is not None and known.rows + count < self._logic.kept.rows and staged.marks == known.marks:
+            staged.rows = known.rows + count
+            return []
+        staged.rows = 0
+        ranges = [
+            StateRange(role=role, since=since, first=since, end=staged.at[role], plan_first=mark.plan_first)
+            for role, mark in staged.marks.items()
+            for since in [mark.since or 0]
+        ]
+        body = self._logic.dump(partition)
+        return [record_of(partition, ranges, self._logic.plan, self._logic.state_format, body)]
+
+    def _slabs(
+        self, partition: int, staged: Standing, batches: Mapping[str, Batch], rows: Mapping[str, Ints]
+    ) -> list[StateRecord]:
+        """The slabs that this batch closes; a new plan closes those that were open under the old one."""
+        assert isinstance(self._logic.kept, Slabs)
+        known, records = self._known[partition], list[StateRecord]()
+        for role, was in known.marks.items():
+            frame, now = known.frames[role], staged.marks[role]
+            if now != was and frame.rows:
+                records.append(slab(self._logic, partition, role, was, frame._replace(end=known.at[role])))
+                frame = frame.then(known.at[role])
+            if role in rows and rows[role].size:
+                at = rows[role]
+                offsets, times_ms = batches[role].offsets[at], batches[role].timestamps_ms[at]
+                closed, frame = cut(frame, offsets, times_ms, self._logic.kept.rows)
+                records += [slab(self._logic, partition, role, now, done) for done in closed]
+            staged.frames[role] = frame
+        return records

@@ -1,0 +1,106 @@
+"""State records: what a logic kept of one partition, as its state topic holds it."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import structlog
+
+from freshet.avro.control import decode, encode
+from freshet.contracts.batch import Batch
+from freshet.contracts.errors import ContractError, NewerRecordError
+from freshet.contracts.messages import StateRange, StateRecord
+from freshet.contracts.stateful import Checkpoint, Slabs, StateFormatError
+from freshet.runtime.bus.protocol import Place, Send
+
+_log = structlog.get_logger("state")
+
+
+def sent(kept: Checkpoint | Slabs, records: Iterable[StateRecord]) -> list[Send]:
+    """The records as they are written: a checkpoint replaces the one before it, a slab only itself."""
+    found = list(records)
+    if not found:
+        return []
+    keys = [_key(kept, record).encode() for record in found]
+    return [Send(kept.role, keys, [encode(record) for record in found], [record.partition for record in found])]
+
+
+def record_of(
+    partition: int,
+    ranges: Iterable[StateRange],
+    plan: int,
+    state_format: int,
+    body: bytes,
+    *,
+    times_ms: tuple[int, int] = (0, 0),
+) -> StateRecord:
+    """A record, with its digest."""
+    return StateRecord(
+        partition=partition,
+        ranges=tuple(ranges),
+        plan=plan,
+        format=state_format,
+        first_ms=times_ms[0],
+        last_ms=times_ms[1],
+        digest=hashlib.sha256(body).hexdigest(),
+        body=body,
+    )
+
+
+class Kept:
+    """The records of one partition that a state at `at` can be made of.
+
+    Those of other generations, and those that reach beyond `at`, are none: they belong to another past, or to a future
+    that was given up. A copy of a range that differs from another copy is not believed, and neither is the other.
+    """
+
+    def __init__(self, place: Place, at: Mapping[str, int], since: Mapping[str, int | None], state_format: int) -> None:
+        """`place` is the partition of the state topic; `since` as in `Mark`, by input."""
+        self._place, self._at, self._since, self._format = place, at, since, state_format
+        self._found: dict[tuple[StateRange, ...], StateRecord] = {}
+        self._disputed: set[tuple[StateRange, ...]] = set()
+
+    def take(self, batch: Batch) -> None:
+        """Take in records of the state topic. Raises StateFormatError if one is needed that cannot be read here."""
+        for row, value in enumerate(batch.values):
+            if value is not None and batch.partitions[row] == self._place.partition:
+                self._take(value, int(batch.offsets[row]))
+
+    def _take(self, value: bytes, offset: int) -> None:
+        try:
+            record = decode(self._place.role, value)
+        except NewerRecordError as error:
+            raise StateFormatError(str(error)) from error
+        except ContractError as error:
+            _log.error("state_record_refused", place=self._place, offset=offset, error=str(error))
+            return
+        assert isinstance(record, StateRecord)
+        if not all(self._fits(known) for known in record.ranges):
+            return
+        if record.format != self._format:
+            raise StateFormatError(
+                f"the state of partition {record.partition} on {self._place.role} has format {record.format}, and this "
+                f"release reads {self._format}: let a worker of the other release have it, or finish the upgrade."
+            )
+        if hashlib.sha256(record.body).hexdigest() != record.digest:
+            _log.error("state_record_damaged", place=self._place, offset=offset)
+            return
+        known = self._found.setdefault(record.ranges, record)
+        if known.digest != record.digest:
+            _log.error("state_record_disputed", place=self._place, offset=offset, ranges=record.ranges)
+            self._disputed.add(record.ranges)
+
+    def _fits(self, known: StateRange) -> bool:
+        since = self._since.get(known.role, known.since)
+        return known.role in self._at and known.end <= self._at[known.role] and since in {None, known.since}
+
+    def records(self) -> list[StateRecord]:
+        """What is believed, in ascending order of what it reaches."""
+        believed = [record for ranges, record in self._found.items() if ranges not in self._disputed]
+        return sorted(believed, key=lambda record: sum(known.end for known in record.ranges))
+
+
+def _key(kept: Checkpoint | Slabs, record: StateRecord) -> str:
+    if isinstance(kept, Checkpoint):
+        return str(record.partition)
+    (known,) = record.ranges
+    return f"{record.partition}/{known.role}/{known.first}"

@@ -1,0 +1,241 @@
+"""Restores the state of one partition, a few thousand records at a time: from what was kept, and from its inputs."""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import structlog
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.messages import StateRange, StateRecord
+from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
+from freshet.runtime.bus.protocol import Bus, FatalError, Place
+from freshet.runtime.state.frames import Frame, cut
+from freshet.runtime.state.marks import Mark
+from freshet.runtime.state.records import Kept, record_of
+
+STEP_ROWS: Final = 5_000
+"""So many records are read in a step, and no more: the loop turns in between, and stays a member of its group."""
+
+_WAIT_S: Final = 0.05
+_KEPT_RECORDS: Final = 64
+"""State records may be large: so many at once."""
+_SLABS_A_STEP: Final = 4
+
+
+@dataclass(slots=True)
+class Standing:
+    """What a state stands for: the next offset of each input, since when it grows, and what of it is not kept yet."""
+
+    at: dict[str, int]
+    marks: dict[str, Mark]
+    frames: dict[str, Frame] = field(default_factory=dict)
+    """Of each input the range that its next slab will hold."""
+    unwritten: tuple[StateRecord, ...] = ()
+    """Slabs that were lost, and made anew."""
+    rows: int | None = None
+    """Rows since the last checkpoint; None if there is none."""
+
+
+@dataclass(slots=True)
+class _Gap:
+    """Rows that cannot be had any more, for a reason. They do not matter if the row behind them is out of reach too."""
+
+    role: str
+    first: int
+    end: int
+    why: str
+    before_ms: int | None = None
+
+
+class Restoring:
+    """Brings the logic's state of one partition to what its inputs held up to `at`."""
+
+    def __init__(
+        self, logic: Stateful, bus: Bus, partition: int, at: Mapping[str, int], marks: Mapping[str, Mark | None]
+    ) -> None:
+        """`at` are the committed offsets by input, `marks` what was committed with them; None: nothing was answered."""
+        self._logic, self._bus, self._partition = logic, bus, partition
+        self._log = structlog.get_logger("state").bind(partition=partition)
+        self._answered = any(mark is not None for mark in marks.values())
+        begun = {role: mark or Mark(at[role], logic.plan, at[role]) for role, mark in marks.items()}
+        self.standing = Standing(dict(at), begun, {role: Frame(offset, offset) for role, offset in at.items()})
+        self._gaps: list[_Gap] = []
+        self._last_ms = dict.fromkeys(at, 0)
+        self._work = self._restore()
+
+    def step(self) -> bool:
+        """Go on for some milliseconds; True once the state is there.
+
+        Raises RetriableError: then begin anew. StateFormatError: it is another release's. FatalError: it is lost.
+        """
+        rows = 0
+        for read in self._work:
+            rows += read
+            if not read or rows >= STEP_ROWS:
+                return False
+        return True
+
+    def _restore(self) -> Iterator[int]:
+        self._logic.begin(self._partition)
+        kept: list[StateRecord] = []
+        if self._logic.kept is not None and self._answered:
+            kept = yield from self._read_kept(self._logic.kept.role)
+        kept = self._of_one_generation(kept)
+        if isinstance(self._logic.kept, Checkpoint):
+            yield from self._from_checkpoint(kept)
+        else:
+            for role in self.standing.at:
+                yield from self._from_slabs(role, [record for record in kept if record.ranges[0].role == role])
+        self._refuse_gaps()
+        if self._answered:
+            self._log.info("restored", at=self.standing.at, records=len(kept))
+
+    def _read_kept(self, role: str) -> Generator[int, None, list[StateRecord]]:
+        place = Place(role, self._partition)
+        since = {input_role: mark.since for input_role, mark in self.standing.marks.items()}
+        kept = Kept(place, self.standing.at, since, self._logic.state_format)
+        while (span := self._bus.spans(role).get(self._partition)) is not None and span.open:
+            yield 0  # what the committed offsets stand for may not be visible yet
+        if span is not None:
+            for batch in self._read(place, span.low, span.end, _KEPT_RECORDS):
+                kept.take(batch)
+                yield STEP_ROWS
+        return kept.records()
+
+    def _of_one_generation(self, kept: Sequence[StateRecord]) -> list[StateRecord]:
+        """Where a committed offset was lost, what was kept tells since when there is state; else it began with the log.
+
+        What was kept of another beginning is left out.
+        """
+        marks = self.standing.marks
+        for role in [role for role, mark in marks.items() if mark.since is None]:
+            told = [(record, known) for record in kept for known in record.ranges if known.role == role]
+            marks[role] = Mark(0, self._logic.plan, 0)
+            if told:
+                record, known = told[-1]
+                marks[role] = Mark(known.since, record.plan, known.plan_first)
+        return [record for record in kept if all(marks[known.role].since == known.since for known in record.ranges)]
+
+    def _from_checkpoint(self, kept: Sequence[StateRecord]) -> Iterator[int]:
+        whole = [record for record in kept if {known.role for known in record.ranges} == self.standing.at.keys()]
+        covered: dict[str, int] = {}
+        if whole:
+            self._logic.load(self._partition, whole[-1].body)
+            covered = {known.role: known.end for known in whole[-1].ranges}
+            self.standing.rows = 0
+        for role, mark in self.standing.marks.items():
+            yield from self._again(role, covered.get(role, mark.since or 0), self.standing.at[role], mark)
+
+    def _from_slabs(self, role: str, slabs: Sequence[StateRecord]) -> Iterator[int]:
+        """Slabs and rows of one input in ascending order; from the inputs alone where no slabs are kept."""
+        mark = self.standing.marks[role]
+        if self._logic.kept is None:  # all of it under the plan of now, whatever it was before
+            mark = self.standing.marks[role] = Mark(mark.since, self._logic.plan, mark.since or 0)
+        reach_ms = self._logic.reach_ms
+        position = mark.since or 0
+        self._open(role, position)
+        for kept in sorted(slabs, key=lambda kept: kept.ranges[0].first):
+            (known,) = kept.ranges
+            if known.first < position:
+                continue  # cut otherwise by an earlier owner, and covered
+            if reach_ms is not None and kept.last_ms < slabs[-1].last_ms - reach_ms:
+                position = known.end  # nor does anything before it matter
+                self._open(role, position)
+                continue
+            yield from self._again(role, position, known.first, Mark(known.since, kept.plan, known.plan_first))
+            self._close(role, known.first, Mark(known.since, kept.plan, known.plan_first))
+            self._seen(role, kept.first_ms, kept.last_ms)
+            self._logic.load_rows(role, self._partition, kept.body)
+            yield STEP_ROWS // _SLABS_A_STEP
+            position = known.end
+            self._open(role, position, kept.last_ms)
+        yield from self._again(role, position, self.standing.at[role], mark)
+
+    def _again(self, role: str, first: int, end: int, mark: Mark) -> Iterator[int]:
+        """Take in the rows from first to end again, those that are there and whose plan is told."""
+        place, told = Place(role, self._partition), max(first, min(mark.plan_first, end))
+        if first >= end:
+            return
+        if told > first:
+            self._gaps.append(_Gap(role, first, told, "were read under another plan, which nothing tells any more"))
+            self._open(role, told)
+        unread = True
+        for batch in self._read(place, told, end, STEP_ROWS):
+            if unread:
+                self._note_expired(place, told, int(batch.offsets[0]))
+            unread = False
+            self._seen(role, int(batch.timestamps_ms[0]), int(batch.timestamps_ms.max()))
+            self._logic.take_in(batch, mark.plan)
+            self._cut(role, batch, mark)
+            yield len(batch)
+        if unread:
+            self._note_expired(place, told, end)
+
+    def _note_expired(self, place: Place, first: int, read: int) -> None:
+        """The first row of what was to be read from `first` on lies at `read`: what the topic lacks before is a gap."""
+        span = self._bus.spans(place.role).get(place.partition)
+        low = min(span.low if span is not None else read, read)
+        if low > first:
+            self._gaps.append(_Gap(place.role, first, low, "are neither kept nor in the topic any more"))
+            self._open(place.role, low)
+
+    def _refuse_gaps(self) -> None:
+        reach_ms = self._logic.reach_ms
+        for gap in self._gaps:
+            reached = reach_ms is None or gap.before_ms is None or gap.before_ms >= self._last_ms[gap.role] - reach_ms
+            if not reached:
+                continue
+            place, kept = f"{gap.role}/{self._partition}", self._logic.kept
+            raise FatalError(
+                f"the state of partition {self._partition} is lost: it rests on {place} {gap.first} to {gap.end}, "
+                f"which {gap.why}{f' ({kept.role}, {gap.role})' if kept else ''}. An empty state would answer "
+                "otherwise than before, so none begins. Bring the records back from a backup, or publish the pipeline "
+                "under a new name: its state then begins anew. Keep inputs longer than a worker may be away."
+            )
+
+    def _seen(self, role: str, first_ms: int, last_ms: int) -> None:
+        self._last_ms[role] = max(self._last_ms[role], last_ms)
+        for gap in self._gaps:
+            if gap.role == role and gap.before_ms is None:
+                gap.before_ms = first_ms
+
+    def _open(self, role: str, first: int, last_ms: int = 0) -> None:
+        self.standing.frames[role] = Frame(first, first, 0, last_ms)
+
+    def _cut(self, role: str, batch: Batch, mark: Mark) -> None:
+        if isinstance(self._logic.kept, Slabs):
+            frame, rows = self.standing.frames[role], self._logic.kept.rows
+            closed, self.standing.frames[role] = cut(frame, batch.offsets, batch.timestamps_ms, rows)
+            self._keep(role, closed, mark)
+
+    def _close(self, role: str, end: int, mark: Mark) -> None:
+        if isinstance(self._logic.kept, Slabs) and self.standing.frames[role].rows:
+            self._keep(role, [self.standing.frames[role]._replace(end=end)], mark)
+
+    def _keep(self, role: str, closed: Sequence[Frame], mark: Mark) -> None:
+        mark = mark._replace(since=self.standing.marks[role].since)
+        self.standing.unwritten += tuple(slab(self._logic, self._partition, role, mark, frame) for frame in closed)
+
+    def _read(self, place: Place, first: int, end: int, limit: int) -> Iterator[Batch]:
+        """What the topic holds of these offsets, in order."""
+        reader = self._bus.reader([place.role], {place: first})
+        try:
+            while not reader.caught_up():
+                for batch in reader.read(limit, _WAIT_S):
+                    count = int(np.searchsorted(batch.offsets, end))
+                    if count:
+                        yield batch if count == len(batch) else Batch(batch.role, batch.records[:count])
+                    if count < len(batch) or batch.offsets[-1] >= end - 1:
+                        return
+        finally:
+            reader.close()
+
+
+def slab(logic: Stateful, partition: int, role: str, mark: Mark, frame: Frame) -> StateRecord:
+    """The slab of a closed frame."""
+    assert mark.since is not None
+    known = StateRange(role=role, since=mark.since, first=frame.first, end=frame.end, plan_first=mark.plan_first)
+    body = logic.dump_rows(role, partition, frame.first, frame.end)
+    return record_of(partition, [known], mark.plan, logic.state_format, body, times_ms=(frame.first_ms, frame.last_ms))
