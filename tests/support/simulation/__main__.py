@@ -6,14 +6,20 @@ import os
 import secrets
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from random import Random
 
 from support.simulation.cheap import cheaply
 from support.simulation.run import Failed, Run, play
+from support.simulation.stateful import play_state
+from support.stateful import KINDS
 
 _RUN_STEPS = 50
 _AT_ONCE = 10
+_STATE_ACTS = 20
+"""So much happens in each run to a logic with state, which no shipped service has yet."""
 
 
 def main() -> int:
@@ -54,9 +60,13 @@ def _played(seed: str, runs: Sequence[int], processes: int) -> Iterator[Run | st
 
 def _verdict(seed: str) -> Run | str:
     try:
+        kind = Random(seed).choice(KINDS)
+        play_state(kind, seed, _STATE_ACTS)
         return play(seed, _RUN_STEPS)
     except Failed as failure:
         return str(failure)
+    except Exception:
+        return f"the state of {kind.__name__}: {traceback.format_exc()}"
 
 
 if __name__ == "__main__":
