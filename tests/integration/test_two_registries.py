@@ -162,7 +162,7 @@ def test_a_refusal_larger_than_its_topic_stops_no_pipeline(stage: Stage) -> None
 
     def run(job: Job[Any], stop: Stop) -> object:
         assert isinstance(job, Admit)
-        return admit_candidate(job, stage.bus)
+        return admit_candidate(job, stage.bus, stop)
 
     unknown = tuple(f"no-such-feature-{at:08}-{'x' * 30}" for at in range(9_000))
     stage.send("pipelines", encode(specification(pipeline="other")), b"other")

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from freshet.avro.control import decode, encode
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.logic import Announce, Fact, Outcome, Start
+from freshet.contracts.logic import Announce, Cancel, Fact, Outcome, Start
 from freshet.contracts.messages import (
     Action,
     Candidate,
@@ -101,7 +101,7 @@ def ready(*epochs: int, verdict: str = "ok") -> tuple[Prepared, ...]:
     return tuple(Prepared(epoch=epoch, verdict=verdict) for epoch in epochs)
 
 
-def decided(decider: RegistryDecider, now_ms: int) -> list[Announce | Start]:
+def decided(decider: RegistryDecider, now_ms: int) -> list[Announce | Start | Cancel]:
     """One step of every pipeline."""
     return [effect for pipeline in decider.pipelines() for effect in decider.decide(pipeline, now_ms)]
 

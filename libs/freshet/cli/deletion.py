@@ -12,7 +12,7 @@ import structlog
 from freshet.cli.control import ledger_of
 from freshet.cli.roll_call import roll_call
 from freshet.contracts.errors import ContractError
-from freshet.contracts.logic import Announce, Start
+from freshet.contracts.logic import Announce, Cancel, Start
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.workers import ALIVE
@@ -229,7 +229,7 @@ class _Deletion(RegistryDecider):
         """See `Decider`."""
         return [self._only]
 
-    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start]:  # noqa: ARG002
+    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start | Cancel]:  # noqa: ARG002
         """See `Decider`."""
         return [*forget_deleted(self._pipelines.state(pipeline).ledger)]
 

@@ -1,6 +1,6 @@
 """Judges a candidate model: once, before anybody serves it, in a child process that can break without harm."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -16,11 +16,14 @@ from freshet.models.verdict import AdmissionVerdict
 __all__ = ["Contract", "Limits", "admit"]
 
 
-def admit(data: bytes, manifest: Manifest, contract: Contract) -> AdmissionVerdict:
+def admit(
+    data: bytes, manifest: Manifest, contract: Contract, stopped: Callable[[], bool] = lambda: False
+) -> AdmissionVerdict:
     """Judge these bytes: manifest, digest, graph, load, time, golden rows, memory, in this order.
 
     Blocks for up to `contract.limits.wall_s`; run it in a job. Whatever is wrong with the model is a verdict, a crash
-    or a timeout included. Raises SandboxError only if nobody could judge it.
+    or a timeout included. Raises SandboxError only if nobody could judge it, or waits for the verdict any more, which
+    `stopped` says.
     """
     problems = check_manifest(manifest, contract)
     if problems:
@@ -38,7 +41,8 @@ def admit(data: bytes, manifest: Manifest, contract: Contract) -> AdmissionVerdi
             "its sha256 is not the manifest's: the bytes were damaged, or are another model's.",
         )
     request = {"manifest": manifest_to_json(manifest), "limits": asdict(contract.limits)}
-    return _report(run_child("freshet.models.admission_child", request, data, contract.limits.wall_s), contract.limits)
+    ending = run_child("freshet.models.admission_child", request, data, contract.limits.wall_s, stopped)
+    return _report(ending, contract.limits)
 
 
 def _report(ending: Ending, limits: Limits) -> AdmissionVerdict:

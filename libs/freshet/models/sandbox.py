@@ -4,7 +4,8 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ _ENVIRONMENT: Final = {  # the whole of it: no credentials, and no thread that a
 }
 _ERROR_CHARS: Final = 800
 _REHEARSAL_S: Final = 30.0
+_LOOK_S: Final = 0.2
 
 
 class SandboxError(FreshetError):
@@ -37,11 +39,14 @@ class Ending:
         return signal.Signals(-self.code).name if self.code is not None and self.code < 0 else ""
 
 
-def run_child(module: str, request: Mapping[str, Any], data: bytes, wall_s: float) -> Ending:
+def run_child(
+    module: str, request: Mapping[str, Any], data: bytes, wall_s: float, stopped: Callable[[], bool] = lambda: False
+) -> Ending:
     """Run `python -I -m module` with the request (one line of JSON) and the data on its standard input.
 
     Blocks for at most `wall_s`, then kills the child. It writes lines of JSON, the first of which says that it is
-    ready: from then on, however it ends is a finding. Raises SandboxError if it never came to that.
+    ready: from then on, however it ends is a finding. Raises SandboxError if it never came to that, or if nobody waits
+    for the finding any more: whether it `stopped` is asked a few times a second.
     """
     hide_secrets()
     try:
@@ -58,18 +63,32 @@ def run_child(module: str, request: Mapping[str, Any], data: bytes, wall_s: floa
             f"the sandbox cannot be started: {error}. Free memory or processes, then try again."
         ) from error
     with child:
-        try:
-            out, errors = child.communicate(json.dumps(request).encode() + b"\n" + data, timeout=wall_s)
-            code: int | None = child.returncode
-        except subprocess.TimeoutExpired:
-            child.kill()
-            out, errors = child.communicate()
-            code = None
+        out, errors, code = _awaited(child, json.dumps(request).encode() + b"\n" + data, wall_s, stopped)
     lines = tuple(_lines(out))
     if not lines:
         why = errors.decode(errors="replace")[-_ERROR_CHARS:].strip() or f"exit code {code}, no message"
         raise SandboxError(f"the sandbox did not start, is the extra [registry] installed? It says: {why}")
     return Ending(lines, code)
+
+
+def _awaited(
+    child: subprocess.Popen[bytes], given: bytes, wall_s: float, stopped: Callable[[], bool]
+) -> tuple[bytes, bytes, int | None]:
+    """What it wrote on both streams, and its exit code; None if its time was over."""
+    until_s = time.monotonic() + wall_s
+    left: bytes | None = given  # handed over with the first call; the later ones go on with it
+    while True:
+        try:
+            out, errors = child.communicate(left, timeout=max(0.0, min(_LOOK_S, until_s - time.monotonic())))
+            return out, errors, child.returncode
+        except subprocess.TimeoutExpired:
+            left = None
+        if stopped():
+            child.kill()
+            raise SandboxError("the sandbox was ended before its verdict: nobody waits for it any more.")
+        if time.monotonic() >= until_s:
+            child.kill()
+            return *child.communicate(), None
 
 
 def unguarded() -> tuple[str, ...]:

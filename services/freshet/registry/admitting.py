@@ -10,14 +10,16 @@ from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.core.jobs import Admit
 from freshet.runtime.artifacts import fetch_model
 from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.jobs import Stop
 
 _NOT_THE_MODELS_FAULT: Final = "artifact_unreachable"
 
 
-def admit_candidate(job: Admit, bus: Bus) -> AdmissionVerdict:
+def admit_candidate(job: Admit, bus: Bus, stop: Stop) -> AdmissionVerdict:
     """The verdict on a candidate. Blocks while chunks come, and then for up to a minute; a repeat judges the same.
 
-    Missing chunks are a verdict. Raises ModelError if the broker cannot be read, and SandboxError if nobody can judge.
+    Missing chunks are a verdict. Raises ModelError if the broker cannot be read, and SandboxError if nobody can judge,
+    or if it is told to stop.
     """
     manifest = job.candidate.manifest
     contract = Contract(job.feature_names, job.classes, Limits.of(job.limits))
@@ -30,4 +32,4 @@ def admit_candidate(job: Admit, bus: Bus) -> AdmissionVerdict:
         if error.reason == _NOT_THE_MODELS_FAULT:
             raise
         return AdmissionVerdict(False, error.reason, error.detail)
-    return admit(data, manifest, contract)
+    return admit(data, manifest, contract, stop.is_set)

@@ -30,10 +30,10 @@ def _decider(_: Context) -> Decider:
 def _runner(context: Context) -> Runner:
     _look_at_sandbox()
 
-    def run(job: Job[Any], _stop: Stop) -> AdmissionVerdict:
+    def run(job: Job[Any], stop: Stop) -> AdmissionVerdict:
         if not isinstance(job, Admit):
             raise TypeError(f"the registry runs no {type(job).__name__}.")
-        return admit_candidate(job, context.bus)
+        return admit_candidate(job, context.bus, stop)
 
     return run
 

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, Final, Protocol
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.logic import Announce, Job, Logic, Outcome, Start
+from freshet.contracts.logic import Announce, Cancel, Job, Logic, Outcome, Start
 from freshet.inference.core.jobs import LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.service import SERVICE as INFERENCE
@@ -210,7 +210,7 @@ class WatchedDecider(RegistryDecider):
         super().__init__()
         self._faults = faults
 
-    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start]:
+    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start | Cancel]:
         """See `Decider`. Our own policies never fail, and never ask for what cannot be."""
         try:
             return super().decide(pipeline, now_ms)

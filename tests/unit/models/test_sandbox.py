@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from freshet.models import sandbox
-from freshet.models.sandbox import Ending, unguarded
+from freshet.models.sandbox import Ending, SandboxError, run_child, unguarded
 
 _PARENT = """
 import ctypes, os, subprocess, sys
@@ -56,3 +56,16 @@ def test_rehearsal_says_what_is_unguarded(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(unguarded(), tuple)
     monkeypatch.setattr(sandbox, "run_child", lambda *_: Ending(({"unguarded": ["it could open files"]},), 0))
     assert unguarded() == ("it could open files",)
+
+
+def test_a_child_that_nobody_waits_for_is_ended_at_once() -> None:
+    """A hostile model may use up all of its time, but not when its candidate was withdrawn, or the registry stops."""
+    asked: list[bool] = []
+
+    def stopped() -> bool:
+        asked.append(len(asked) > 1)
+        return asked[-1]
+
+    with pytest.raises(SandboxError, match="nobody waits"):
+        run_child("timeit", {}, b"", 300.0, stopped)
+    assert asked == [False, False, True]

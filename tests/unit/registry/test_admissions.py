@@ -2,9 +2,9 @@
 
 import pytest
 
-from freshet.contracts.logic import Start
+from freshet.contracts.logic import Cancel, JobError, Outcome, Start
 from freshet.ledger.manifest_id import manifest_id
-from support.registry import Judgement, World, candidate, decided
+from support.registry import PIPELINE, Judgement, World, candidate, decided
 
 
 def test_admitted_and_refused_candidates_each_get_a_record_and_a_decision() -> None:
@@ -200,3 +200,22 @@ def test_what_the_sandbox_could_not_guard_is_in_the_decision() -> None:
     world.settle()
     assert world.decisions(bare.manifest.digest)[0].inputs["unguarded"] == "it could reach the network (EPERM)"
     assert "unguarded" not in world.decisions(guarded.manifest.digest)[0].inputs
+
+
+def test_an_admission_that_nobody_waits_for_any_more_is_cancelled_once() -> None:
+    """Its candidate was withdrawn: the sandbox is free for the next one at once, and nothing is said of the first."""
+    world = World()
+    world.apply()
+    asked = candidate("a")
+    world.publish(asked)
+    world.decide()
+    (running,) = world.jobs
+    world.tell("candidates", f"{PIPELINE}/{asked.manifest.digest}", None)
+    effects = [effect for _ in range(2) for effect in decided(world.decider, world.now_ms)]
+    assert effects == [Cancel(running.lane)]
+    world.publish(candidate("b"))
+    assert decided(world.decider, world.now_ms) == [], "one at a time: the first has not ended yet"
+    world.jobs.clear()
+    world.decider.on_job(Outcome(running, error=JobError("cancelled", "it was told to stop.")))
+    world.settle()
+    assert [record.manifest.digest for record in world.models().values()] == [candidate("b").manifest.digest]

@@ -26,7 +26,7 @@ class Registry:
         self.cluster.ensure(TopicNames("", PIPELINE), 1)
         self.bus = MemoryBus(self.cluster, self.names)
         self.send = self.bus.producer().send
-        jobs = InlineJobs(lambda job, _: admit_candidate(job, self.bus) if judges else Judgement())  # type: ignore[arg-type]
+        jobs = InlineJobs(lambda job, stop: admit_candidate(job, self.bus, stop) if judges else Judgement())  # type: ignore[arg-type]
         self.loop = OwnerLoop(
             RegistryDecider(),
             self.bus,

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-from freshet.contracts.logic import Announce, Outcome
+from freshet.contracts.logic import Announce, Cancel, Outcome, Start
 from freshet.contracts.messages import Change, ModelVersion, Verdict
 from freshet.ledger.versions import Version
 from freshet.models.verdict import AdmissionVerdict
@@ -28,10 +28,18 @@ class Admissions:
         self._running: dict[str, Admit] = {}
         self._ended: dict[str, Outcome[AdmissionVerdict]] = {}
         self._failed: dict[tuple[str, str], _Failed] = {}
+        self._cancelled: set[str] = set()
 
-    def next(self, state: PipelineState, now_ms: int) -> Admit | None:
-        """The admission to start now. It counts as running until `end` is told of it."""
-        if state.name in self._running or state.rules is None or state.rules.spec is None:
+    def next(self, state: PipelineState, now_ms: int) -> Start | Cancel | None:
+        """The admission to start now, or the one that is vain. It counts as running until `end` is told of it."""
+        running = self._running.get(state.name)
+        if running is not None:
+            vain = state.name not in self._ended and not _is_open(state, running)
+            if not vain or state.name in self._cancelled:
+                return None
+            self._cancelled.add(state.name)
+            return Cancel(running.lane)
+        if state.rules is None or state.rules.spec is None:
             return None
         due = [
             (waiting.offsets[0], identity)
@@ -53,7 +61,7 @@ class Admissions:
             first.offsets[-1],
         )
         self._running[state.name] = job
-        return job
+        return Start(job)
 
     def end(self, outcome: Outcome[Any]) -> None:
         """An admission has ended, with a verdict or with an error."""
@@ -71,10 +79,11 @@ class Admissions:
         if _is_open(state, job) and outcome.result is not None:
             return _judge(state, job, outcome.result, now_ms)
         failed = self._failed.pop(key, _Failed(0, 0)).times
-        if outcome.error is not None:
+        if outcome.error is not None and state.name not in self._cancelled:
             wait_ms = min(_FIRST_WAIT_MS << min(failed, 10), _LONGEST_WAIT_MS)
             self._failed[key] = _Failed(failed + 1, now_ms + wait_ms)
         del self._running[state.name], self._ended[state.name]
+        self._cancelled.discard(state.name)
         return []
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from freshet.contracts.errors import ContractError
-from freshet.contracts.logic import Announce, Decider, Fact, Outcome, Start
+from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Outcome, Start
 from freshet.ledger.epochs import Cause
 from freshet.pipeline.catalogue import Catalogue
 from freshet.registry.core import announce
@@ -44,13 +44,13 @@ class RegistryDecider(Decider):
         """See `Decider`."""
         return [state.name for state in self._pipelines]
 
-    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start]:
-        """See `Decider`. The most urgent step, and an admission to start."""
+    def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start | Cancel]:
+        """See `Decider`. The most urgent step, and an admission to start or to give up."""
         state = self._pipelines.state(pipeline)
         shorter = self._shorter.pop(pipeline, None)
-        effects: list[Announce | Start] = [*(shorter or self._step(state, now_ms))]
+        steps = shorter or self._step(state, now_ms)  # before the next admission: it may end the last one
         job = self._admissions.next(state, now_ms)
-        return [*effects, Start(job)] if job is not None else effects
+        return [*steps, *([job] if job is not None else [])]
 
     def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
         """See `Decider`. Nothing else is decided for this pipeline in between: what moves an epoch still holds."""
