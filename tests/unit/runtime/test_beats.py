@@ -4,10 +4,17 @@ from dataclasses import replace
 from itertools import count
 
 from freshet.avro.control import decode
+from freshet.contracts.logic import Decider, Fact
 from freshet.contracts.messages import PartitionState, WorkerState
+from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import NOTHING_TO_REPORT, Process, WorkerReport
 from freshet.runtime.beats import INTERVAL_MS, Beats
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
+from freshet.runtime.clock import ManualClock
+from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.owner_loop import OwnerLoop
+from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 from support.loops import NAMES, Answerer, Stand
 
@@ -93,3 +100,39 @@ def test_every_data_service_beats_whatever_its_core_says() -> None:
         ("inference/p/0", ("a",), False),
         ("inference/p/0", ("a",), True),
     ]
+
+
+class Clerk(Decider):
+    """A decider that has nothing to decide."""
+
+    def fold(self, fact: Fact) -> None:
+        """It follows nothing."""
+
+    def pipelines(self) -> tuple[str, ...]:
+        """See `Decider`."""
+        return ()
+
+
+def test_an_owner_beats_too_and_one_without_reports_is_not_heard() -> None:
+    """Under the name that whoever looks for a registry knows, once it owns; a stand-in for one stays silent."""
+    for told in (Told(), None):
+        clock, bus = ManualClock(), MemoryBus(MemoryCluster(), TopicNames())
+        owner = OwnerLoop(
+            Clerk(),
+            bus,
+            bus.names,
+            service="registry",
+            jobs=InlineJobs(no_jobs),
+            clock=clock,
+            metrics=Metrics(),
+            reports=told,
+            process=Process("node-7", 4711, 17),
+        )
+        for _ in range(4):
+            owner.step(0.0)
+        owner.close()
+        if told is not None:
+            assert [(state.instance, state.pipeline, state.host, state.leaving) for state in told.states] == [
+                ("registry/owner", "", "node-7", False),
+                ("registry/owner", "", "node-7", True),
+            ]
