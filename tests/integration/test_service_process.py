@@ -136,10 +136,10 @@ def test_it_waits_for_a_kafka_that_is_away_and_says_so(kafka: str, stage: Stage,
 def test_a_pipeline_that_nobody_has_published_is_named(kafka: str, stage: Stage, tmp_path: Path) -> None:
     """Ingestion waits for it, not ready, with a sentence that says how to publish it."""
     with Process(kafka, stage.names.namespace, tmp_path / "log", "ingestion", "--pipelines", "lones") as process:
-        process.logged("joining")
+        process.logged("topics_missing")
         status, reason = process.get("/ready")
         assert status == 503
-        assert "'lones' is not published" in reason
+        assert "pipeline lones waits" in reason
         assert "freshet apply" in reason
         assert process.terminate() == 0
 
