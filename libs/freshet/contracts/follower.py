@@ -1,0 +1,121 @@
+"""The third kind of core beside `Logic` and `Decider`: it follows logs in order, alone, and keeps a small state.
+
+Evaluation, detectors and trainers are such. A log has one partition, so its rows have one order, and one member of the
+group has all of it; another process of the same service stands by, and goes on where the first one ends.
+"""
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.logic import Effect
+from freshet.contracts.stateful import Stateful
+
+StateT = TypeVar("StateT")
+
+
+class Follower(Stateful, Generic[StateT]):
+    """A reduction over the rows of its logs, whose state is a value: a step never changes the one that it is given.
+
+    What a step publishes becomes visible in one transaction with the offsets and the state behind it; a step that was
+    not committed never was. Name the logs in `reads` and the control topics in `follows`, and say with `kept` how the
+    state is written: a `Checkpoint`, for small states. What `Stateful` asks for is done here.
+
+    With several logs, the state may not depend on how their rows were interleaved.
+    """
+
+    _state: StateT | None = None
+    _staged: StateT | None = None
+    _astray: frozenset[tuple[str, int]] = frozenset()
+    """Partitions of ours that no log has."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.together = (cls.reads,) if len(cls.reads) > 1 else ()
+
+    def first_state(self) -> StateT:
+        """What is known before the first row."""
+        raise NotImplementedError
+
+    def step(self, state: StateT, batch: Batch, plan: int) -> tuple[StateT, Iterable[Effect]]:
+        """The state behind these rows of one log, taken in under that plan, and what is to be said of them.
+
+        Rows, not batches: cut otherwise, they must lead to the same state and say the same. A step is also taken to
+        come back to a state, and its effects are dropped then: they stand on the topics already.
+        """
+        raise NotImplementedError
+
+    def to_bytes(self, state: StateT) -> bytes:
+        """The state for a checkpoint. The same state gives the same bytes."""
+        raise NotImplementedError
+
+    def from_bytes(self, body: bytes) -> StateT:
+        """The state that gave these bytes."""
+        raise NotImplementedError
+
+    @property
+    def state(self) -> StateT | None:
+        """The state of what is committed, for reports and jobs; None where another member follows."""
+        return self._state
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        """See `Logic`."""
+        assert self._staged is not None, "rows came before the state"
+        self._staged, effects = self.step(self._staged, batch, self.plan)
+        return effects
+
+    def waits(self, role: str, partition: int) -> str:
+        """See `Logic`. Extend it with what else must be there before a row is read."""
+        if partition == 0:
+            return ""
+        return (
+            f"{role} was given more than one partition: there is no order between them, and {type(self).__name__} "
+            "follows one log. Make the topic anew with one partition."
+        )
+
+    def on_assign(self, role: str, partition: int, metadata: str) -> None:  # noqa: ARG002
+        """See `Logic`."""
+        if partition:
+            self._astray |= {(role, partition)}
+
+    def on_revoke(self, role: str, partition: int) -> None:
+        """See `Logic`."""
+        self._astray -= {(role, partition)}
+
+    def unready(self) -> str | None:
+        """See `Logic`. Extend it with what else must be there."""
+        return self.waits(*min(self._astray)) if self._astray else None
+
+    def begin(self, partition: int) -> None:
+        """See `Stateful`."""
+        self._set(partition, self.first_state())
+
+    def load(self, partition: int, body: bytes) -> None:
+        """See `Stateful`."""
+        self._set(partition, self.from_bytes(body))
+
+    def take_in(self, batch: Batch, plan: int) -> None:
+        """See `Stateful`."""
+        assert self._state is not None, "rows came before the state"
+        self._set(0, self.step(self._state, batch, plan)[0])
+
+    def committed(self, partition: int) -> None:
+        """See `Stateful`."""
+        self._set(partition, self._staged)
+
+    def discarded(self, partition: int) -> None:
+        """See `Stateful`."""
+        self._set(partition, self._state)
+
+    def forget(self, partition: int) -> None:
+        """See `Stateful`."""
+        self._set(partition, None)
+
+    def dump(self, partition: int) -> bytes:  # noqa: ARG002
+        """See `Stateful`."""
+        assert self._staged is not None, "it is asked before anything was read"
+        return self.to_bytes(self._staged)
+
+    def _set(self, partition: int, state: StateT | None) -> None:
+        if partition == 0:  # the others are never read
+            self._state = self._staged = state

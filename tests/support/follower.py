@@ -1,0 +1,131 @@
+"""A toy that follows two logs: it keeps a running total by log, and says it after every row."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.follower import Follower
+from freshet.contracts.logic import Effect, Fact, Publish
+from freshet.contracts.messages import PipelineRecord
+from freshet.contracts.stateful import Checkpoint
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Send
+from freshet.runtime.clock import ManualClock
+from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.loop import Loop
+from freshet.runtime.options import LoopOptions
+from freshet.runtime.service import no_jobs
+from freshet.runtime.telemetry import Metrics
+
+NAMES = TopicNames("", "p")
+SERVICE = "tally"
+KEPT = f"checkpoints/{SERVICE}"
+LOGS = ("features", "labels")
+_METRICS = Metrics()  # costs more to make than all else
+
+Totals = Mapping[str, int]
+
+
+class Tally(Follower[Totals]):
+    """Adds up the numbers in each log, times the factor that the newest specification gives."""
+
+    reads = LOGS
+    follows = ("pipelines",)
+    kept = Checkpoint(KEPT, rows=5)
+
+    def __init__(self) -> None:
+        self._number = 1
+        self.steps = 0
+
+    @property
+    def plan(self) -> int:
+        """The number of the specification is the factor."""
+        return self._number
+
+    def fold(self, fact: Fact) -> None:
+        """Follow the newest specification."""
+        if isinstance(fact.message, PipelineRecord):
+            self._number = max(self._number, fact.message.number)
+
+    def first_state(self) -> Totals:
+        """Nothing was added."""
+        return dict.fromkeys(LOGS, 0)
+
+    def step(self, state: Totals, batch: Batch, plan: int) -> tuple[Totals, Iterable[Effect]]:
+        """Say each row's log and the total behind it."""
+        self.steps += 1
+        total, said = state[batch.role], []
+        for value in batch.values:
+            total += plan * int(value or b"0")
+            said.append(f"{batch.role}={total}".encode())
+        return {**state, batch.role: total}, [Publish("predictions", [b"k"] * len(said), said, [0] * len(said))]
+
+    def to_bytes(self, state: Totals) -> bytes:
+        """See `Follower`."""
+        return json.dumps(dict(sorted(state.items()))).encode()
+
+    def from_bytes(self, body: bytes) -> Totals:
+        """See `Follower`."""
+        totals: Totals = json.loads(body)
+        return totals
+
+
+@dataclass
+class Following:
+    """The logs on a cluster, and processes that follow them."""
+
+    partitions: int = 1
+    cluster: MemoryCluster = field(default_factory=MemoryCluster)
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    def __post_init__(self) -> None:
+        roles = (*LOGS, "predictions", "dead-letters", "cutovers", "pipelines", "workers", KEPT)
+        self.cluster.ensure(NAMES, self.partitions, roles)
+        self.bus = MemoryBus(self.cluster, NAMES)
+        self._producer = self.bus.producer()
+
+    def feed(self, *numbers: int, log: str = "features", partition: int = 0) -> None:
+        """Append these."""
+        values = [str(number).encode() for number in numbers]
+        self._producer.send(Send(log, [b"k"] * len(values), values, [partition] * len(values)))
+
+    def tell(self, record: Send) -> None:
+        """Write a control record."""
+        self._producer.send(record)
+
+    def worker(self, slot: str = "0") -> Loop:
+        """A new process: an ordinary loop runs it."""
+        return Loop(
+            Tally(),
+            self.bus,
+            NAMES,
+            service=SERVICE,
+            slot=slot,
+            fixed_slot=True,
+            jobs=InlineJobs(no_jobs),
+            clock=self.clock,
+            metrics=_METRICS,
+            options=LoopOptions(batch_rows=3),
+        )
+
+    def turn(self, *loops: Loop, times: int = 12) -> None:
+        """Let them turn, one after the other."""
+        for _ in range(times):
+            self.clock.advance(60)
+            self.cluster.advance(60)
+            for loop in loops:
+                loop.step(0.0)
+
+    def end_session(self, slot: str) -> None:
+        """The group gives the slot's partitions to another one."""
+        (member,) = (name for name in self.cluster.group(NAMES.group(SERVICE)).members if f"{SERVICE}-{slot}" in name)
+        self.cluster.expire(member)
+
+    def said(self, log: str = "features") -> list[str]:
+        """What a read_committed reader sees of one log's totals, in order."""
+        reader, found = self.bus.reader(["predictions"]), list[str]()
+        while not reader.caught_up():
+            found += [(value or b"").decode() for batch in reader.read(1000, 0.0) for value in batch.values]
+        return [text.partition("=")[2] for text in found if text.startswith(log)]
