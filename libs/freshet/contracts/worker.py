@@ -27,6 +27,7 @@ class WorkerReport:
     prepared: tuple[Prepared, ...] = ()
     resident: tuple[str, ...] = ()
     partitions: tuple[PartitionState, ...] = ()
+    """With the epoch that each is answered under; where there is none, the runtime knows enough of them."""
     quarantined: tuple[str, ...] = ()
 
 

@@ -7,13 +7,14 @@ became visible. `answering` commits batches, `partitions` knows where each is; h
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from freshet.contracts.logic import Cancel, Effect, Logic, Start
 from freshet.contracts.topics import TopicNames
-from freshet.contracts.worker import UNKNOWN_PROCESS, Process
+from freshet.contracts.worker import UNKNOWN_PROCESS, Process, WorkerReport
 from freshet.runtime.answering import Answering
 from freshet.runtime.beats import Beats
 from freshet.runtime.bus.protocol import Assignor, Bus, ExpiredError, RetriableError
@@ -154,9 +155,9 @@ class Loop:
         self._needed.look(elapsed_ms)
         if self._partitions.joined:
             self._carry_out(self.logic.on_tick(elapsed_ms))
-            self._beats.beat(self.logic.report(), elapsed_ms)
             self._partitions.ask()
             self._partitions.watch(elapsed_ms)
+            self._beats.beat(self._report(), elapsed_ms)
         self._metrics.state(held=self._partitions.waiting, ready=self.unready() is None)
 
     def _join(self, timeout_s: float) -> bool:
@@ -185,6 +186,11 @@ class Loop:
                     self._jobs.cancel(effect.lane)
                 case _:
                     raise TypeError(f"{type(effect).__name__} belongs to a batch.")
+
+    def _report(self) -> WorkerReport:
+        """What the logic says of its part, and where it says nothing of partitions, what is known of them here."""
+        report = self.logic.report()
+        return report if report.partitions else replace(report, partitions=self._partitions.states())
 
     def unready(self) -> str | None:
         """Why this loop cannot serve yet, or None when it can."""

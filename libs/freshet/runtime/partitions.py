@@ -8,6 +8,7 @@ import structlog
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Hold, Logic
+from freshet.contracts.messages import PartitionState
 from freshet.contracts.stateful import StateFormatError, Stateful
 from freshet.runtime.bus.protocol import (
     Bus,
@@ -69,6 +70,13 @@ class Partitions:
     def metadata(self) -> Mapping[Place, str]:
         """Metadata of the last committed offset of each partition."""
         return {place: partition.metadata for place, partition in self._known.items()}
+
+    def states(self) -> tuple[PartitionState, ...]:
+        """Every partition, and why it is not read where somebody has to know."""
+        return tuple(
+            PartitionState(partition=place.partition, epoch=0, fallback=0, held=known.why, role=place.role)
+            for place, known in sorted(self._known.items())
+        )
 
     def unready(self) -> str | None:
         """Why partitions wait for something else than the logic; None if none does."""

@@ -91,15 +91,20 @@ def test_a_worker_that_leaves_says_so() -> None:
 
 
 def test_every_data_service_beats_whatever_its_core_says() -> None:
-    """A core that knows nothing of workers: joined it beats, closed it has left."""
-    stand = Stand()
-    loop = stand.loop(Answerer(), metrics=Metrics())
+    """A core that knows nothing of workers: joined it beats and tells its partitions, closed it has left."""
+    stand, logic = Stand(), Answerer()
+    logic.hold = {1}
+    loop = stand.loop(logic)
     stand.turn(loop, 4)
     loop.close()
-    assert [(state.instance, state.resident, state.leaving) for state in stand.workers()] == [
-        ("inference/p/0", ("a",), False),
-        ("inference/p/0", ("a",), True),
+    assert {state.instance for state in stand.workers()} == {"inference/p/0"}
+    *_, told, bye = stand.workers()
+    assert [(at.role, at.partition, at.held) for at in told.partitions] == [
+        ("features", 0, ""),
+        ("features", 1, "told to"),
     ]
+    assert (told.resident, told.leaving) == (("a",), False)
+    assert (bye.partitions, bye.leaving) == ((), True)
 
 
 class Clerk(Decider):

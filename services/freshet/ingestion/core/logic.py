@@ -13,9 +13,8 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.headers import passed
 from freshet.contracts.logic import BatchLimits, Effect, Fact, Hold, Logic, Publish
-from freshet.contracts.messages import PartitionState, PipelineRecord
+from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
-from freshet.contracts.worker import WorkerReport
 from freshet.ingestion.core.plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema
 from freshet.ingestion.core.records import Answer
 from freshet.ingestion.core.waiting import AwaitedSchemas
@@ -35,7 +34,7 @@ class IngestionLogic(Logic):
     follows: ClassVar[tuple[str, ...]] = ("pipelines",)
 
     def __init__(self, pipeline: str, *, schema_wait_s: float = SCHEMA_WAIT_S) -> None:
-        self._pipeline, self._places = pipeline, set[tuple[str, int]]()
+        self._pipeline = pipeline
         self._newest: PipelineRecord | None = None
         self._schemas: dict[int, Schema] = {}
         self._plan: Plan | None = None
@@ -84,13 +83,11 @@ class IngestionLogic(Logic):
         self._topic_ids[role] = to_bytes(topic_id)
 
     def on_assign(self, role: str, partition: int, metadata: str) -> None:  # noqa: ARG002
-        """Nothing is remembered of a partition but that it is ours, and for which schemas it waits."""
-        self._places.add((role, partition))
+        """Nothing is remembered of a partition but for which schemas it waits."""
         self._awaited.forget(role, partition)
 
     def on_revoke(self, role: str, partition: int) -> None:
         """Nothing waits for a partition that is another's."""
-        self._places.discard((role, partition))
         self._awaited.forget(role, partition)
 
     def waits(self, role: str, partition: int) -> str:
@@ -121,15 +118,6 @@ class IngestionLogic(Logic):
         """Wait no longer for schemas that do not come."""
         self._awaited.tick(now_ms)
         return ()
-
-    def report(self) -> WorkerReport:
-        """Its partitions, and for what they wait."""
-        return WorkerReport(
-            partitions=tuple(
-                PartitionState(partition=number, epoch=0, fallback=0, held=self.waits(role, number), role=role)
-                for role, number in sorted(self._places)
-            )
-        )
 
     def unready(self) -> str | None:
         """Why no batch can be answered yet."""
