@@ -88,13 +88,13 @@ class Job(Generic[ResultT]):
     """After so long it is told to stop, and no longer waited for."""
 
     @property
-    def lane(self) -> str:
-        """Jobs of one lane run one after the other, and a newer one replaces one that waits. Empty: in none."""
+    def queue(self) -> str:
+        """Jobs of one queue run one after the other, and a newer one replaces one that waits. Empty: in none."""
         return ""
 
 
 class JobError(FreshetError):
-    """A job came to no end of its own: `late`, `cancelled`, or `replaced` by a newer one of its lane."""
+    """A job came to no end of its own: `late`, `cancelled`, or `replaced` by a newer one of its queue."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -110,9 +110,9 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Nobody wants the result of this lane's jobs any more. Their outcomes are a JobError."""
+    """Nobody wants the result of this queue's jobs any more. Their outcomes are a JobError."""
 
-    lane: str
+    queue: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Runs jobs outside the loop, in lanes, and hands their outcomes back."""
+"""Runs jobs outside the loop, in queues, and hands their outcomes back."""
 
 import threading
 import time
@@ -28,10 +28,10 @@ class JobRunner(Protocol):
     """Runs what a logic starts, and hands the outcomes back: exactly one for each job."""
 
     def start(self, job: Job[Any]) -> None:
-        """Take the job on; one of its lane that still waits is replaced."""
+        """Take the job on; one of its queue that still waits is replaced."""
 
-    def cancel(self, lane: str) -> None:
-        """Drop what waits in this lane, and tell what runs there to stop. Both end with a JobError."""
+    def cancel(self, queue: str) -> None:
+        """Drop what waits in this queue, and tell what runs there to stop. Both end with a JobError."""
 
     def outcomes(self) -> list[Outcome[Any]]:
         """Outcomes since the last call. Never blocks."""
@@ -41,7 +41,7 @@ class JobRunner(Protocol):
 
 
 class Jobs:
-    """Background threads that run what a logic starts, lane by lane in the order in which their jobs came.
+    """Background threads that run what a logic starts, queue by queue in the order in which their jobs came.
 
     An expected failure (FreshetError) becomes the outcome's error; anything else is a bug and is raised in the owner
     thread.
@@ -53,13 +53,13 @@ class Jobs:
     """
 
     def __init__(self, run: Runner, *, at_once: int = 1, now_s: Callable[[], float] = time.monotonic) -> None:
-        """`at_once` jobs run beside each other, but never two of one lane."""
+        """`at_once` jobs run beside each other, but never two of one queue."""
         self._run, self._now_s = run, now_s
         self._waiting: dict[str | int, Job[Any]] = {}
         self._running: dict[str | int, _Run] = {}
         self._done: list[Outcome[Any] | BaseException] = []
         self._changed = threading.Condition()
-        self._own_lanes = count()
+        self._own_queues = count()
         self._given_up = 0
         self._closing = False
         for _ in range(at_once):
@@ -67,27 +67,27 @@ class Jobs:
 
     def start(self, job: Job[Any]) -> None:
         """See `JobRunner`. Never blocks."""
-        lane = job.lane or next(self._own_lanes)
+        queue = job.queue or next(self._own_queues)
         with self._changed:
-            if replaced := self._waiting.get(lane):
+            if replaced := self._waiting.get(queue):
                 self._done.append(_ended(replaced, "replaced", "a newer one took its place before it began."))
-            self._waiting[lane] = job
+            self._waiting[queue] = job
             self._changed.notify()
 
-    def cancel(self, lane: str) -> None:
+    def cancel(self, queue: str) -> None:
         """See `JobRunner`."""
         with self._changed:
-            if dropped := self._waiting.pop(lane, None):
+            if dropped := self._waiting.pop(queue, None):
                 self._done.append(_ended(dropped, "cancelled", "it was cancelled before it began."))
-            if running := self._running.get(lane):
+            if running := self._running.get(queue):
                 running.stop.set()
 
     def outcomes(self) -> list[Outcome[Any]]:
         """See `JobRunner`. Raises what a job raised that is no FreshetError."""
         with self._changed:
-            for lane, running in list(self._running.items()):
+            for queue, running in list(self._running.items()):
                 if self._now_s() - running.began_s > running.job.limit_s:
-                    self._give_up(lane, running)
+                    self._give_up(queue, running)
             done, self._done = self._done, []
         for outcome in done:
             if isinstance(outcome, BaseException):
@@ -103,7 +103,7 @@ class Jobs:
                 running.stop.set()
             self._changed.notify_all()
 
-    def _give_up(self, lane: str | int, running: "_Run") -> None:
+    def _give_up(self, queue: str | int, running: "_Run") -> None:
         stuck = (
             f"{type(running.job).__name__} has not come back within {running.job.limit_s:.0f} s, and is no longer "
             "waited for"
@@ -112,7 +112,7 @@ class Jobs:
         if self._given_up == _MOST_GIVEN_UP:
             raise FatalError(f"{stuck}. It is the third such job here: this process must be started anew.")
         running.stop.set()
-        del self._running[lane]
+        del self._running[queue]
         self._done.append(Outcome(running.job, error=JobError("late", f"{stuck}.")))
         self._engage()
 
@@ -121,24 +121,24 @@ class Jobs:
 
     def _work(self) -> None:
         while (taken := self._take()) is not None:
-            lane, running = taken
+            queue, running = taken
             outcome = _outcome(self._run, running.job, running.stop)
             with self._changed:
-                if self._running.get(lane) is not running:
+                if self._running.get(queue) is not running:
                     return  # given up: the job has its outcome, and another thread has this one's place
-                del self._running[lane]
+                del self._running[queue]
                 cancelled = running.stop.is_set() and isinstance(outcome, Outcome)
                 self._done.append(_ended(running.job, "cancelled", "it was told to stop.") if cancelled else outcome)
                 self._changed.notify_all()
 
     def _take(self) -> "tuple[str | int, _Run] | None":
-        """The first job whose lane is free, as soon as there is one; None once this is closed."""
+        """The first job whose queue is free, as soon as there is one; None once this is closed."""
         with self._changed:
             while not self._closing:
-                lane = next((lane for lane in self._waiting if lane not in self._running), None)
-                if lane is not None:
-                    running = self._running[lane] = _Run(self._waiting.pop(lane), self._now_s())
-                    return lane, running
+                queue = next((queue for queue in self._waiting if queue not in self._running), None)
+                if queue is not None:
+                    running = self._running[queue] = _Run(self._waiting.pop(queue), self._now_s())
+                    return queue, running
                 self._changed.wait()
         return None
 
@@ -177,7 +177,7 @@ class InlineJobs:
             raise outcome
         self._outcomes.append(outcome)
 
-    def cancel(self, lane: str) -> None:
+    def cancel(self, queue: str) -> None:
         """See `JobRunner`. Nothing ever waits here."""
 
     def outcomes(self) -> list[Outcome[Any]]:

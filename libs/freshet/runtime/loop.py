@@ -183,7 +183,7 @@ class Loop:
                 case Start():
                     self._jobs.start(effect.job)
                 case Cancel():
-                    self._jobs.cancel(effect.lane)
+                    self._jobs.cancel(effect.queue)
                 case _:
                     raise TypeError(f"{type(effect).__name__} belongs to a batch.")
 

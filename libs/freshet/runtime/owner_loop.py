@@ -146,7 +146,7 @@ class OwnerLoop:
                 case Start():
                     self._jobs.start(effect.job)
                 case Cancel():
-                    self._jobs.cancel(effect.lane)
+                    self._jobs.cancel(effect.queue)
         announced = [effect for effect in effects if isinstance(effect, Announce)]
         if not announced:
             return 0

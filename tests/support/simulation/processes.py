@@ -70,7 +70,7 @@ class LateJobs:
         """See `JobRunner`."""
         self._jobs.append(job)
 
-    def cancel(self, lane: str) -> None:
+    def cancel(self, queue: str) -> None:
         """See `JobRunner`. Nobody cancels here."""
 
     def outcomes(self) -> list[Outcome[Any]]:

@@ -212,7 +212,7 @@ def test_an_admission_that_nobody_waits_for_any_more_is_cancelled_once() -> None
     (running,) = world.jobs
     world.tell("candidates", f"{PIPELINE}/{asked.manifest.digest}", None)
     effects = [effect for _ in range(2) for effect in decided(world.decider, world.now_ms)]
-    assert effects == [Cancel(running.lane)]
+    assert effects == [Cancel(running.queue)]
     world.publish(candidate("b"))
     assert decided(world.decider, world.now_ms) == [], "one at a time: the first has not ended yet"
     world.jobs.clear()

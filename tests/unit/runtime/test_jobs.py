@@ -1,4 +1,4 @@
-"""Jobs beside the loop: lanes in order, expected failures as errors, bugs in the owner's face."""
+"""Jobs beside the loop: queues in order, expected failures as errors, bugs in the owner's face."""
 
 import threading
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Double(Job[int]):
     """Doubles a number; refuses negative ones; trips over zero."""
 
     number: int
-    lane: str = ""
+    queue: str = ""
 
 
 def run(job: Job[Any], stop: Stop) -> object:
@@ -112,8 +112,8 @@ def test_a_bug_ends_the_owner(make: type[Jobs]) -> None:
         _start_and_drain(jobs)
 
 
-def test_a_newer_job_of_a_lane_replaces_the_one_that_waits() -> None:
-    """The newest wins, in the old one's place; what runs goes on, and other lanes lose nothing."""
+def test_a_newer_job_of_a_queue_replaces_the_one_that_waits() -> None:
+    """The newest wins, in the old one's place; what runs goes on, and other queues lose nothing."""
     gated = Gated()
     jobs = Jobs(gated)
     jobs.start(Double(1, "a"))
@@ -129,7 +129,7 @@ def test_a_newer_job_of_a_lane_replaces_the_one_that_waits() -> None:
     ]
 
 
-def test_lanes_run_beside_each_other_and_jobs_of_a_lane_do_not() -> None:
+def test_queues_run_beside_each_other_and_jobs_of_a_queue_do_not() -> None:
     """One pipeline's long job holds up none of another pipeline's, if there is a thread for both."""
     gated = Gated()
     jobs = Jobs(gated, at_once=2)
@@ -142,7 +142,7 @@ def test_lanes_run_beside_each_other_and_jobs_of_a_lane_do_not() -> None:
     drained(jobs, 3)
 
 
-def test_a_cancelled_lane_ends_with_errors_and_others_go_on() -> None:
+def test_a_cancelled_queue_ends_with_errors_and_others_go_on() -> None:
     """What waits never begins; what runs is told, and whatever it returns then is thrown away."""
     gated = Gated()
     jobs = Jobs(gated)

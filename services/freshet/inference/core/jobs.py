@@ -48,7 +48,7 @@ class LoadModel(Job[Loaded]):
     memory_bytes: int = 0
 
     @property
-    def lane(self) -> str:
+    def queue(self) -> str:
         """See `Job`. One model at a time, so that memory peaks once."""
         return "load"
 

@@ -38,7 +38,7 @@ class Admissions:
             if not vain or state.name in self._cancelled:
                 return None
             self._cancelled.add(state.name)
-            return Cancel(running.lane)
+            return Cancel(running.queue)
         if state.rules is None or state.rules.spec is None:
             return None
         due = [

@@ -27,7 +27,7 @@ class Admit(Job[AdmissionVerdict]):
     """Of the candidate's newest record: the one that the verdict is on."""
 
     @property
-    def lane(self) -> str:
+    def queue(self) -> str:
         """See `Job`. One admission at a time for each pipeline."""
         return self.pipeline
 
