@@ -61,17 +61,17 @@ def current_schema(record: str) -> Schema:
     for plane in ("data", "control"):
         path = schemas_dir() / plane / f"{record}.avsc"
         if path.is_file():
-            return dict(json.loads(path.read_text()))
+            return dict(json.loads(path.read_text(encoding="utf-8")))
     raise SchemaError(f"there is no schema {record!r} in schemas/data or schemas/control.")
 
 
 @cache
 def schema_lock() -> tuple[LockEntry, ...]:
     """All released schemas, oldest first."""
-    lock = json.loads((schemas_dir() / "registry.lock.json").read_text())
+    lock = json.loads((schemas_dir() / "registry.lock.json").read_text(encoding="utf-8"))
     entries = []
     for row in lock["schemas"]:
-        text = (schemas_dir() / "history" / row["record"] / f"{row['version']}.avsc").read_text()
+        text = (schemas_dir() / "history" / row["record"] / f"{row['version']}.avsc").read_text(encoding="utf-8")
         entries.append(LockEntry(**row, schema=json.loads(text)))
     return tuple(entries)
 

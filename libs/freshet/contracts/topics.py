@@ -69,7 +69,7 @@ def stanza(role: str) -> Topic:
 
 @cache
 def _stanzas() -> Mapping[str, Topic]:
-    stanzas = yaml.safe_load((schemas_dir() / "topics.yaml").read_text())
+    stanzas = yaml.safe_load((schemas_dir() / "topics.yaml").read_text(encoding="utf-8"))
     return {role: Topic(role=role, **stanza) for role, stanza in stanzas.items()}
 
 
