@@ -10,12 +10,15 @@ class Cutovers:
     def __init__(self) -> None:
         self.told: list[Cutover] = []
         """All of them, as they were written."""
+        self.told_ms: list[int] = []
+        """When each of these was written."""
         self._to_epoch: dict[int, dict[int, Cutover]] = {}
         self._since: dict[tuple[str, str, int, Position], int] = {}
 
-    def fold(self, cut: Cutover) -> None:
+    def fold(self, cut: Cutover, timestamp_ms: int = 0) -> None:
         """Take in a cut-over."""
         self.told.append(cut)
+        self.told_ms.append(timestamp_ms)
         if not cut.fallback:
             self._to_epoch.setdefault(cut.epoch, {})[cut.partition] = cut
         self._since[cut.topic_id, cut.lane, cut.partition, Position(cut.epoch, cut.fallback)] = cut.first_offset

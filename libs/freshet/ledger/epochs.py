@@ -232,5 +232,5 @@ class Epochs:
     def history(self) -> Iterator[Tenure]:
         """Which epoch was in force when, the first one first."""
         times = [self._at_ms[epoch] for epoch in self._lives]
-        for epoch, since_ms, until_ms in zip(self._lives, times, [*times[1:], None], strict=True):
+        for epoch, since_ms, until_ms in zip(self._lives, times, [*times[1:], None][: len(times)], strict=True):
             yield Tenure(self.records[epoch], since_ms, until_ms)

@@ -74,7 +74,7 @@ class PipelineLedger:
             case WorkerState() as worker:
                 self.workers.fold(fact.key, Beat(fact.timestamp_ms, fact.offset, worker))
             case Cutover() as cut:
-                self.cutovers.fold(cut)
+                self.cutovers.fold(cut, fact.timestamp_ms)
 
     def _specify(self, record: PipelineRecord) -> None:
         self.specifications[record.number] = record
