@@ -22,10 +22,10 @@ from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.lab import broker
-from freshet.lab.load import BATCH_ROWS, Events
 from freshet.lab.stage import Stage
 from freshet.models.bundle import Bundle
 from freshet.models.pack import pack
+from freshet.operate.tables.events import BATCH_ROWS, Events
 from freshet.runtime.bus.protocol import Send
 
 HERE = Path(__file__).parent

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from freshet.cli.schema_server import SchemaServer
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
 from freshet.lab.stage import Stage
+from freshet.operate.schema_server import SchemaServer
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.publishing import published_schemas
 

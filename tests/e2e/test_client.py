@@ -14,18 +14,20 @@ from typer.testing import CliRunner, Result
 
 from freshet.cli import pipeline
 from freshet.cli.apply import apply
-from freshet.cli.deletion import Cluster, delete_namespace
-from freshet.cli.demo import loans
-from freshet.cli.demo.training import train
-from freshet.cli.features import feature_rows
 from freshet.cli.predict import predict
-from freshet.cli.verify.collect import collect
-from freshet.cli.verify.judge import judge
 from freshet.client import Client, NotAnsweredError, RowError
 from freshet.contracts.resources import pipelines_dir
+from freshet.lab.demo import loans
+from freshet.lab.demo.training import train
 from freshet.lab.stage import Stage
+from freshet.operate.connection import connect
+from freshet.operate.deletion import delete_namespace
 from freshet.operate.event_values import plain
+from freshet.operate.tables.features import feature_rows
+from freshet.operate.verify.collect import collect
+from freshet.operate.verify.judge import judge
 from freshet.runtime.bus.kafka.groups import KafkaGroups
+from freshet.runtime.settings import load_settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -39,7 +41,7 @@ def stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stag
     """All services of `loans`, for the tests of this file in their order."""
     with Stage(kafka, NAMESPACE, FOLDER, tmp_path_factory.mktemp("logs"), workers=1) as made:
         yield made
-    delete_namespace(Cluster(kafka, made.names, {}))
+    delete_namespace(connect(load_settings(kafka, namespace=made.names.namespace)))
     assert not [name for name in KafkaGroups(kafka).names() if name.startswith(NAMESPACE)]
 
 
@@ -74,7 +76,7 @@ def test_an_event_nobody_answers_says_who_is_not_there(stage: Stage, client: Cli
     with pytest.raises(NotAnsweredError, match="it has no features"):
         client.predict("loans", row, timeout_s=6, on_slow=told.append)
     assert len(told) == 1
-    for missing in ("No ingestion runs", "No model answers yet", "No inference worker runs"):
+    for missing in ("No ingestion is running", "No model answers yet", "No inference is running"):
         assert missing in told[0]
 
 

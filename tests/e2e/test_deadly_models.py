@@ -9,15 +9,15 @@ import pytest
 
 from freshet.avro import Columns, Decoder, Strings
 from freshet.avro.schemas import current_schema
-from freshet.cli.demo import loans
-from freshet.cli.demo.training import train_and_pack
-from freshet.cli.features import feature_rows
-from freshet.cli.verify.collect import collect
-from freshet.cli.verify.judge import Judgement, judge
 from freshet.contracts.messages import ModelVersion
 from freshet.contracts.resources import pipelines_dir
-from freshet.lab.load import Events
+from freshet.lab.demo import loans
+from freshet.lab.demo.training import train_and_pack
 from freshet.lab.stage import Stage
+from freshet.operate.tables.events import Events
+from freshet.operate.tables.features import feature_rows
+from freshet.operate.verify.collect import collect
+from freshet.operate.verify.judge import Judgement, judge
 from freshet.runtime.reading import everything
 from support import deadly_worker
 from support.deadly_worker import HANGS, KILLS

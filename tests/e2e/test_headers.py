@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from freshet.cli.demo import loans
-from freshet.cli.demo.training import train_and_pack
-from freshet.cli.features import feature_rows
 from freshet.contracts.resources import pipelines_dir
+from freshet.lab.demo import loans
+from freshet.lab.demo.training import train_and_pack
 from freshet.lab.stage import Stage
+from freshet.operate.tables.features import feature_rows
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.reading import everything

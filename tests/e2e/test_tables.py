@@ -25,11 +25,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
-from freshet.cli.deletion import Cluster, delete_namespace
 from freshet.cli.main import app
 from freshet.client import Client
-from freshet.contracts.topics import TopicNames
+from freshet.operate.connection import connect
+from freshet.operate.deletion import delete_namespace
 from freshet.pipeline import load_checked
+from freshet.runtime.settings import load_settings
 from support import tables
 from support.shell import Shell
 
@@ -87,7 +88,7 @@ def place(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
         yield found
     finally:
         codes = shell.end()
-        delete_namespace(Cluster(kafka, TopicNames(found.namespace), {}))
+        delete_namespace(connect(load_settings(kafka, namespace=found.namespace)))
     assert codes == {"pipelines": 0}, log.read_text()
 
 

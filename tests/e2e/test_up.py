@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from freshet.contracts.resources import pipelines_dir
-from freshet.lab.processes import start_mark
+from freshet.operate.broker_record import start_mark
 from support.shell import Shell, shell
 
 __all__ = ["shell"]

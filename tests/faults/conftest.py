@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from freshet.cli.demo import loans
-from freshet.cli.demo.training import train
-from freshet.cli.features import feature_rows
 from freshet.contracts.resources import pipelines_dir
+from freshet.lab.demo import loans
+from freshet.lab.demo.training import train
 from freshet.models.bundle import Bundle
 from freshet.models.pack import pack
+from freshet.operate.tables.features import feature_rows
 from freshet.pipeline import load_folder
 from support.faults import Trial
 

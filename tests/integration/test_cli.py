@@ -15,13 +15,13 @@ from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[att
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner, Result
 
-from freshet.cli import checkup
 from freshet.cli.main import app
 from freshet.cli.output import Exit
 from freshet.contracts.batch import Record
 from freshet.contracts.position import Position, stamped
 from freshet.contracts.resources import pipelines_dir
 from freshet.lab.stage import Stage
+from freshet.operate import checkup
 from freshet.runtime.bus.kafka.transactions import find_hanging
 from freshet.runtime.bus.protocol import Committed, Place, Send, Transaction
 from freshet.runtime.reading import everything

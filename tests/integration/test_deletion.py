@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,15 @@ from typer.testing import CliRunner, Result
 from freshet.avro.control import encode
 from freshet.cli import pipeline
 from freshet.cli.apply import apply
-from freshet.cli.deletion import Cluster, delete_namespace, remains
 from freshet.cli.output import Exit
 from freshet.contracts.messages import WorkerState
 from freshet.contracts.resources import pipelines_dir
-from freshet.contracts.topics import TopicNames
+from freshet.operate.connection import Connection, connect
+from freshet.operate.deletion import delete_namespace, remains
 from freshet.runtime.bus.kafka.groups import KafkaGroups
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.publishing import withdraw_pipeline
+from freshet.runtime.settings import load_settings
 from support.inference import model, rollout
 from support.services import until
 
@@ -34,9 +36,9 @@ LOANS = str(pipelines_dir() / "loans")
 
 
 @pytest.fixture
-def cluster(kafka: str, namespace: str) -> Cluster:
+def cluster(kafka: str, namespace: str) -> Connection:
     """The session's broker, in this test's namespace."""
-    return Cluster(kafka, TopicNames(namespace, "loans"), {})
+    return connect(load_settings(kafka, namespace=namespace))
 
 
 @pytest.fixture
@@ -49,16 +51,16 @@ def freshet(kafka: str, namespace: str) -> Freshet:
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)), env=environment)
 
 
-def test_an_interrupted_deletion_is_finished_before_the_name_is_used(freshet: Freshet, cluster: Cluster) -> None:
+def test_an_interrupted_deletion_is_finished_before_the_name_is_used(freshet: Freshet, cluster: Connection) -> None:
     """Versions and epochs that outlived their pipeline would answer in the next one: apply refuses until they go."""
     assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
-    producer = cluster.bus().producer()
+    producer = cluster.bus("loans").producer()
     version, epoch = model("1.0.0"), rollout(1, "1.0.0")
     for name in ("loans", "loans-2"):
         ours = {"pipeline": name}
         producer.send(Send("models", [f"{name}/1.0.0".encode()], [encode(version.model_copy(update=ours))]))
         producer.send(Send("rollouts", [f"{name}/1".encode()], [encode(epoch.model_copy(update=ours))]))
-    withdraw_pipeline(cluster.bus(), cluster.names)
+    withdraw_pipeline(cluster.bus("loans"), cluster.names("loans"))
 
     refused = freshet("apply", "-f", LOANS)
     assert refused.exit_code == Exit.CONFLICT
@@ -72,15 +74,18 @@ def test_an_interrupted_deletion_is_finished_before_the_name_is_used(freshet: Fr
 
 
 def test_a_wrong_clock_makes_no_working_worker_look_ended(
-    freshet: Freshet, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    freshet: Freshet, cluster: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A member in a fixed slot that beats is at work, whatever this machine takes for the time."""
     assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
-    name, ended = cluster.names.worker("inference", "0"), threading.Event()
+    name, ended = cluster.names("loans").worker("inference", "0"), threading.Event()
     state = encode(WorkerState(instance=name, service="inference", pipeline="loans", interval_ms=1000))
 
     def work() -> None:
-        member, producer = cluster.bus().consumer("inference", ["features"], "inference-0"), cluster.bus().producer()
+        member, producer = (
+            cluster.bus("loans").consumer("inference", ["features"], "inference-0"),
+            cluster.bus("loans").producer(),
+        )
         while not ended.is_set():
             member.collect(1, 1, 0.2)
             producer.send(Send("workers", [name.encode()], [state]))
@@ -89,7 +94,7 @@ def test_a_wrong_clock_makes_no_working_worker_look_ended(
     working = threading.Thread(target=work)
     working.start()
     try:
-        until(lambda: remains(cluster).active, "the member to join")
+        until(lambda: remains(cluster, "loans").active, "the member to join")
         time_ns = time.time_ns
         monkeypatch.setattr(time, "time_ns", lambda: time_ns() + 60_000_000_000)
         refused = freshet("pipeline", "delete", "loans", "--yes")
@@ -99,18 +104,18 @@ def test_a_wrong_clock_makes_no_working_worker_look_ended(
     assert refused.exit_code == Exit.CONFLICT, refused.stderr
 
 
-def test_nothing_is_deleted_unasked(freshet: Freshet, cluster: Cluster) -> None:
+def test_nothing_is_deleted_unasked(freshet: Freshet, cluster: Connection) -> None:
     """Without --yes it shows what there is, and asks; no answer is a no."""
     assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
     asked = freshet("pipeline", "delete", "loans")
     assert asked.exit_code == 1
-    assert f"topic {cluster.names.topic('events')}: 0 offsets" in asked.stderr
+    assert f"topic {cluster.names('loans').topic('events')}: 0 offsets" in asked.stderr
     assert freshet("pipeline", "delete", "laons", "--yes").exit_code == Exit.FAILURE
-    assert cluster.bus().spans("events")
+    assert cluster.bus("loans").spans("events")
 
 
 def test_a_pipeline_that_still_gets_events_is_not_deleted_unless_forced(
-    freshet: Freshet, cluster: Cluster, tmp_path: Path
+    freshet: Freshet, cluster: Connection, tmp_path: Path
 ) -> None:
     """A producer is in no group: only the topic's end tells of it. A replay ends with a sentence once that is gone."""
     assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
@@ -123,12 +128,12 @@ def test_a_pipeline_that_still_gets_events_is_not_deleted_unless_forced(
             env={
                 **os.environ,
                 "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers,
-                "FRESHET_NAMESPACE": cluster.names.namespace,
+                "FRESHET_NAMESPACE": cluster.namespace,
             },
             stderr=told,
         )
     try:
-        topic, bus = cluster.names.topic("events"), cluster.bus()
+        topic, bus = cluster.names("loans").topic("events"), cluster.bus("loans")
         until(lambda: any(span.high for span in bus.spans("events").values()), "its first events")
         refused = freshet("pipeline", "delete", "loans", "--yes")
         assert refused.exit_code == Exit.CONFLICT
@@ -142,12 +147,12 @@ def test_a_pipeline_that_still_gets_events_is_not_deleted_unless_forced(
     assert freshet("pipeline", "delete", "loans", "--yes").exit_code == Exit.OK, "nobody writes to it any more"
 
 
-def test_a_namespace_of_ones_own_goes_as_a_whole(freshet: Freshet, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_namespace_of_ones_own_goes_as_a_whole(freshet: Freshet, cluster: Connection, tmp_path: Path) -> None:
     """Control topics and groups included; without a namespace that would be everything, and is refused."""
     assert freshet("apply", "-f", LOANS).exit_code == Exit.OK
     admin = KafkaGroups(cluster.bootstrap_servers)
-    others = [name for name in admin.names() if not name.startswith(cluster.names.namespace)]
+    others = [name for name in admin.names() if not name.startswith(cluster.namespace)]
     delete_namespace(cluster)
     assert [name for name in admin.names() if not name.startswith("__")] == [n for n in others if n[:2] != "__"]
     with pytest.raises(ValueError, match="a namespace of one's own"):
-        delete_namespace(Cluster(cluster.bootstrap_servers, TopicNames("", "loans"), {}))
+        delete_namespace(replace(cluster, namespace=""))

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from freshet.cli.demo import loans
-from freshet.cli.demo.training import train
-from freshet.cli.features import feature_rows
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
+from freshet.lab.demo import loans
+from freshet.lab.demo.training import train
 from freshet.lab.stage import Stage
 from freshet.models.pack import pack
 from freshet.operate import commands
+from freshet.operate.tables.features import feature_rows
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.kafka.releases import Verdict, cluster_verdict
 from freshet.runtime.bus.protocol import Send

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from freshet.cli.records import headers_of
 from freshet.contracts.batch import Batch, Headers, Record
 from freshet.contracts.logic import DeadLetter, Effect, Logic, Publish
 from freshet.contracts.topics import TopicNames, topic_table
+from freshet.operate.records import headers_of
 from freshet.runtime import failpoints
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin

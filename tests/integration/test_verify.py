@@ -8,11 +8,11 @@ import pytest
 
 from freshet.avro import Column, Strings
 from freshet.avro.control import encode
-from freshet.cli.verify.collect import collect
-from freshet.cli.verify.command import whose
-from freshet.cli.verify.judge import Judgement, judge
-from freshet.cli.verify.visible import Patience
 from freshet.contracts.topic_id import to_bytes
+from freshet.operate.verify.collect import collect
+from freshet.operate.verify.judge import Judgement, judge
+from freshet.operate.verify.judging import whose
+from freshet.operate.verify.visible import Patience
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Committed, Place, Send, Transaction
 from freshet.runtime.clock import ManualClock

@@ -7,12 +7,12 @@ from onnx import helper
 from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.control import encode
 from freshet.avro.schemas import current_schema, schema_id
-from freshet.cli.verify.collect import collect
-from freshet.cli.verify.evidence import Evidence
-from freshet.cli.verify.judge import judge
-from freshet.cli.verify.scores import Recomputed, recompute, sample
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.messages import ModelVersion
+from freshet.operate.verify.collect import collect
+from freshet.operate.verify.evidence import Evidence
+from freshet.operate.verify.judge import judge
+from freshet.operate.verify.scores import Recomputed, recompute, sample
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.protocol import Send
 from support.buses import MemoryWorld

@@ -11,7 +11,6 @@ import pytest
 from freshet.avro import Decoder
 from freshet.avro.control import decode, encode
 from freshet.avro.schemas import current_schema
-from freshet.cli.records import headers_of
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Job
@@ -20,6 +19,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.inference.core.deaths import ROW_DEATHS, VERSION_DEATHS, Death, Flight
 from freshet.inference.core.jobs import Loaded, LoadModel, Scorer
 from freshet.inference.core.logic import InferenceLogic
+from freshet.operate.records import headers_of
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock

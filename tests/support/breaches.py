@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from freshet.cli.verify.evidence import Evidence, Life
-from freshet.cli.verify.places import NOWHERE, hashed
+from freshet.operate.verify.evidence import Evidence, Life
+from freshet.operate.verify.places import NOWHERE, hashed
 from support.breaches_of_history import HISTORY_BREACHES, Breach
 from support.evidence import at, choose, claim, counted, good, ids, letters, row_of, swap
 

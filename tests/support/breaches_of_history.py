@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from freshet.cli.verify.evidence import Evidence
+from freshet.operate.verify.evidence import Evidence
 from support.evidence import NEW, OLD, answered_by, claim, cutover, ledger, rollout, row_of
 from support.inference import manifest
 

@@ -5,7 +5,12 @@ from dataclasses import fields
 
 import numpy as np
 
-from freshet.cli.verify.evidence import (
+from freshet.contracts.arrays import Ints
+from freshet.contracts.logic import Fact
+from freshet.contracts.messages import Cutover, Rollout, Share
+from freshet.contracts.position import Position
+from freshet.ledger.ledger import PipelineLedger
+from freshet.operate.verify.evidence import (
     Answers,
     Evidence,
     History,
@@ -16,12 +21,7 @@ from freshet.cli.verify.evidence import (
     Predictions,
     Vectors,
 )
-from freshet.cli.verify.places import hashed, identity, offsets_of, partitions_of
-from freshet.contracts.arrays import Ints
-from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Cutover, Rollout, Share
-from freshet.contracts.position import Position
-from freshet.ledger.ledger import PipelineLedger
+from freshet.operate.verify.places import hashed, identity, offsets_of, partitions_of
 from support.inference import model
 
 OLD, NEW = "1.0.0", "2.0.0"

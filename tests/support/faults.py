@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from freshet.cli.demo import loans
-from freshet.cli.demo.traffic import Traffic
-from freshet.cli.verify.collect import collect
-from freshet.cli.verify.judge import Judgement, judge
 from freshet.contracts.messages import ModelVersion
 from freshet.contracts.resources import pipelines_dir
+from freshet.lab.demo import loans
+from freshet.lab.demo.traffic import Traffic
 from freshet.lab.load import Sent
 from freshet.lab.stage import Stage
 from freshet.models.bundle import Bundle
+from freshet.operate.verify.collect import collect
+from freshet.operate.verify.judge import Judgement, judge
 from freshet.operate.view import View
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import RetriableError

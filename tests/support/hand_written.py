@@ -9,14 +9,14 @@ import numpy as np
 from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.control import encode
 from freshet.avro.schemas import current_schema, schema_id
-from freshet.cli.verify.collect import GroupOffsets
-from freshet.cli.verify.evidence import Answers, Evidence, Inputs, Letters, Life, Predictions, Vectors
-from freshet.cli.verify.places import hashed, identity, offsets_of, partitions_of
 from freshet.contracts.arrays import Ints
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.position import stamped
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes, to_text
 from freshet.contracts.topics import TopicNames
+from freshet.operate.verify.collect import GroupOffsets
+from freshet.operate.verify.evidence import Answers, Evidence, Inputs, Letters, Life, Predictions, Vectors
+from freshet.operate.verify.places import hashed, identity, offsets_of, partitions_of
 from freshet.runtime.bus.memory.log import At
 from freshet.runtime.bus.protocol import Bus, Committed, Place, Send, Transaction
 from freshet.runtime.dead_letters import dead_letters

@@ -8,7 +8,6 @@ import numpy as np
 from freshet.avro import Decoder, Encoder, Ragged, Strings
 from freshet.avro.control import decode
 from freshet.avro.schemas import current_schema, schema_id
-from freshet.cli.records import headers_of
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish
 from freshet.contracts.messages import WorkerState
@@ -17,6 +16,7 @@ from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process, WorkerReport
 from freshet.inference.service import SERVICE as INFERENCE
+from freshet.operate.records import headers_of
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.log import At
 from freshet.runtime.bus.protocol import Send

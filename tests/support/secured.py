@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from freshet.lab import broker, server_files
-from freshet.lab.endpoint import free_port
+from freshet.lab.ports import free_port
 
 _USERS: Final = 60
 _PASSWORD: Final = "of-a-test"

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from freshet.lab.endpoint import load
 from freshet.lab.server_files import StateFolder
+from freshet.operate.broker_record import load
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 
 _FRESHET: Final = Path(sys.executable).with_name("freshet")

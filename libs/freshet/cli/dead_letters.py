@@ -1,31 +1,18 @@
 """`freshet dead-letters`: events that were set aside."""
 
 import json
-import time
 from typing import Annotated, Any
 
 import typer
 
-from freshet.cli.control import published
-from freshet.cli.output import (
-    Bootstrap,
-    CommandError,
-    Exit,
-    Json,
-    Namespace,
-    connect,
-    emit,
-    reporting,
-    say,
-    shown_text,
-    table,
-)
-from freshet.cli.records import hexdump, readable
-from freshet.cli.redrive import DeadRecord, Redriven, Wanted, dead_records, groups
-from freshet.cli.redrive import redrive as send_again
-from freshet.cli.times import ago, clock_time, since_ms
-from freshet.runtime import dead_letters
-from freshet.runtime.bus.protocol import Bus, Place
+from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say, shown_text, table
+from freshet.operate.facts import published
+from freshet.operate.records import hexdump, readable
+from freshet.operate.redrive import Redriven, Wanted, check_reason, dead_records, groups, letter_at
+from freshet.operate.redrive import redrive as send_again
+from freshet.operate.times import ago, clock_time, moment_ms
+from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.clock import SystemClock
 
 app = typer.Typer(help="Events that were set aside: look at them, send them again.", no_args_is_help=True)
 
@@ -49,8 +36,8 @@ def list_command(
     as_json: Json = False,
 ) -> None:
     """Count dead letters by reason, with the newest one's sentence and place."""
-    now_ms = _now_ms()
-    wanted = Wanted(reason, since_ms(since, now_ms))
+    now_ms = SystemClock().now_ms()
+    wanted = Wanted(reason, moment_ms(since, now_ms))
     found = groups(dead_records(_bus(pipeline, bootstrap, namespace), wanted))
     document = [
         {
@@ -80,7 +67,7 @@ def show(
 ) -> None:
     """Print one dead letter: why it was set aside, where it came from, and its value decoded and as bytes."""
     bus = _bus(pipeline, bootstrap, namespace)
-    record = _at(bus, place)
+    record = letter_at(bus, place)
     (value,) = readable(bus).values(record.role or "events", [record.value])
     document: dict[str, Any] = {
         "partition": record.partition,
@@ -117,7 +104,7 @@ def redrive(
 
     None is sent twice, however often this is called: each leaves a receipt on the dead-letters topic.
     """
-    wanted = Wanted(reason, since_ms(since, _now_ms()))
+    wanted = Wanted(reason, moment_ms(since, SystemClock().now_ms()))
     bus = _bus(pipeline, bootstrap, namespace)
     if reason:
         check_reason(bus, reason)
@@ -132,14 +119,6 @@ def redrive(
         "places": done.places,
     }
     emit(document, _sentences(done, dry_run=dry_run), as_json=as_json)
-
-
-def check_reason(bus: Bus, reason: str) -> None:
-    """Raise CommandError if nothing was set aside for it: most likely it is misspelt."""
-    there = [group.reason for group in groups(dead_records(bus, Wanted()))]
-    if reason not in there:
-        known = f"there are {', '.join(there)}" if there else "there is no dead letter at all"
-        raise CommandError(f"no dead letter has the reason {reason!r}; {known}.", Exit.FAILURE)
 
 
 def _sentences(done: Redriven, *, dry_run: bool) -> str:
@@ -160,21 +139,3 @@ def _bus(pipeline: str, bootstrap: str | None, namespace: str) -> Bus:
     connection = connect(bootstrap, namespace)
     published(connection.bus(), pipeline)  # a misspelt name would have no dead letters
     return connection.bus(pipeline)
-
-
-def _at(bus: Bus, text: str) -> DeadRecord:
-    partition, _, offset = text.partition("/")
-    if not (partition.isdecimal() and offset.isdecimal()):
-        raise CommandError(f"{text!r} is not a place; write partition/offset, such as 3/120.", Exit.USAGE)
-    place = Place(dead_letters.ROLE, int(partition))
-    span = bus.spans(place.role).get(place.partition)
-    if span is not None and span.low <= int(offset) < span.end:
-        for record in dead_records(bus, Wanted(), {place: int(offset)}):
-            if record.offset == int(offset):
-                return record
-            break
-    raise CommandError(f"there is no dead letter at {text}; `freshet dead-letters list` shows places.", Exit.FAILURE)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

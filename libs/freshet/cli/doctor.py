@@ -7,10 +7,10 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from freshet.cli.checkup import cluster, installed, settings
-from freshet.cli.finding import Health, Line
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, exit_code, reporting, table
 from freshet.contracts.errors import FreshetError
+from freshet.operate.checkup import cluster, installed, settings
+from freshet.operate.finding import Health, Line
 
 _STYLES: Final[dict[Health, str]] = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 

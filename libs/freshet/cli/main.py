@@ -14,22 +14,22 @@ from typer.rich_utils import rich_format_error
 from freshet.cli.lazy import lazy_app
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "demo": ("freshet.cli.demo.command:demo", "The main job end to end on a real Kafka, told step by step."),
-    "stream": ("freshet.cli.demo.stream:stream", "Serve a table of yours end to end."),
+    "demo": ("freshet.cli.demo:demo", "The main job end to end on a real Kafka, told step by step."),
+    "stream": ("freshet.cli.stream:stream", "Serve a table of yours end to end."),
     "local": ("freshet.cli.local:app", "A Kafka of this folder, for trying things out."),
     "topics": ("freshet.cli.topics:app", "Topics as code: what schemas/topics.yaml says, on a cluster."),
     "schemas": ("freshet.cli.schemas:app", "Avro schemas: what services agree on."),
     "pipeline": ("freshet.cli.pipeline:app", "Pipelines: one folder per use case."),
     "apply": ("freshet.cli.apply:apply", "Publish a pipeline: a folder becomes a use case that runs."),
-    "up": ("freshet.cli.up.command:up", "Apply a pipeline and run all that it needs, in one terminal."),
+    "up": ("freshet.cli.up:up", "Apply a pipeline and run all that it needs, in one terminal."),
     "run": ("freshet.cli.run:run", "Run a service."),
     "predict": ("freshet.cli.predict:predict", "Send one event, and print its features and its answer."),
     "replay": ("freshet.cli.replay:replay", "Publish the rows of a CSV file as events, and their labels later."),
     "topic": ("freshet.cli.topic:app", "Look at the records of a topic."),
     "dead-letters": ("freshet.cli.dead_letters:app", "Events that were set aside: look at them, send them again."),
     "model": ("freshet.cli.model.group:app", "Models: pack, publish, promote, roll back."),
-    "verify": ("freshet.cli.verify.command:verify", "Judge from the topics alone whether the promises were kept."),
-    "score": ("freshet.cli.score.command:score", "How right each model version was, from predictions and labels."),
+    "verify": ("freshet.cli.verify:verify", "Judge from the topics alone whether the promises were kept."),
+    "score": ("freshet.cli.score:score", "How right each model version was, from predictions and labels."),
     "doctor": (
         "freshet.cli.doctor:doctor",
         "What is installed, set, reachable and published, and what to do about it.",

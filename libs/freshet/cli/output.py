@@ -5,11 +5,8 @@ Data go to stdout, as a table or with `--json` as one document; progress and err
 
 import functools
 import json
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from enum import IntEnum
-from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -17,13 +14,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.topics import TopicNames
-from freshet.lab.endpoint import load
-from freshet.lab.server_files import StateFolder
+from freshet.operate.connection import Connection, local_broker
+from freshet.operate.connection import connect as open_connection
+from freshet.operate.errors import Meaning, OperateError
 from freshet.pipeline import PipelineError
 from freshet.pipeline.record import PipelineConflictError
-from freshet.runtime.bus.kafka import KafkaBus
-from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import RetriableError, RightsError
 from freshet.runtime.provision import TopicConflictError
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE, Settings, SettingsError, load_settings
@@ -32,7 +27,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _PIPED_WIDTH: Final = 240  # a file or pipe has no width; cut no cell there
-_TIMEOUT_S: Final = 5.0  # a person waits
 
 
 class Exit(IntEnum):
@@ -47,13 +41,13 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class CommandError(FreshetError):
-    """An error that names its exit code."""
-
-    def __init__(self, message: str, code: Exit) -> None:
-        super().__init__(message)
-        self.code = code
-
+_EXITS: Final[Mapping[Meaning, Exit]] = {
+    "usage": Exit.USAGE,
+    "unreachable": Exit.UNREACHABLE,
+    "refused": Exit.CHECK,
+    "failed": Exit.FAILURE,
+    "conflict": Exit.CONFLICT,
+}
 
 Bootstrap = Annotated[
     str | None,
@@ -70,62 +64,17 @@ Namespace = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A Kafka cluster and the namespace on it."""
-
-    bootstrap_servers: str
-    namespace: str
-    client: dict[str, str] = field(repr=False)
-    """Further client settings, such as TLS and SASL."""
-    admin: KafkaAdmin
-
-    def names(self, pipeline: str = "") -> TopicNames:
-        """Physical names, for one pipeline or for control topics only."""
-        return TopicNames(self.namespace, pipeline)
-
-    def bus(self, pipeline: str = "") -> KafkaBus:
-        """A bus for one pipeline, or for control topics only."""
-        return KafkaBus(self.bootstrap_servers, self.names(pipeline), extra=self.client)
-
-
 def connect(bootstrap: str | None, namespace: str = "") -> Connection:
     """The cluster that the options, the environment or this folder's local broker name; raises UnreachableError.
 
-    Security settings come from FRESHET_KAFKA, as for the services.
+    Security settings come from FRESHET_KAFKA, as for the services. What takes long there is told on stderr.
     """
-    found = settings(bootstrap, namespace=namespace)
-    # the client repeats ten times a second what an error will say once
-    logging.getLogger("freshet.kafka").setLevel(logging.CRITICAL)
-    admin = KafkaAdmin(found.bootstrap_servers, extra=found.kafka, timeout_s=_TIMEOUT_S)
-    admin.names()
-    return Connection(found.bootstrap_servers, namespace, found.kafka, admin)
+    return open_connection(settings(bootstrap, namespace=namespace), say)
 
 
 def settings(bootstrap: str | None, **given: object) -> Settings:
     """What options, environment and this folder's local broker say, without asking any broker."""
-    try:
-        return load_settings(bootstrap or _local_broker(), **given)
-    except SettingsError as error:
-        raise CommandError(str(error), Exit.USAGE) from error
-
-
-def _local_broker() -> str:
-    here = Path.cwd()
-    known = load(StateFolder.of(here).endpoint)
-    if known is None:
-        above = next((folder for folder in here.parents if load(StateFolder.of(folder).endpoint) is not None), None)
-        hint = "start a broker here with `freshet local up`." if above is None else f"go to {above}, which has one."
-        raise CommandError(
-            f"no Kafka is named, and this folder has no local broker. Give --bootstrap or set {BOOTSTRAP_VARIABLE}; "
-            f"or {hint}",
-            Exit.UNREACHABLE,
-        )
-    if not known.alive:
-        raise CommandError(
-            "the local broker of this folder is not running. Start it with `freshet local up`.", Exit.UNREACHABLE
-        )
-    return known.bootstrap_servers
+    return load_settings(bootstrap or local_broker(), **given)
 
 
 def shown_text(text: str | bytes | None) -> str:
@@ -190,8 +139,8 @@ def fail(error: FreshetError | str, code: Exit = Exit.FAILURE, *, as_json: bool 
 
 def exit_code(error: FreshetError) -> Exit:
     """The exit code of an error."""
-    if isinstance(error, CommandError):
-        return error.code
+    if isinstance(error, OperateError):
+        return _EXITS[error.meaning]
     if isinstance(error, SettingsError | RightsError):
         return Exit.USAGE
     if isinstance(error, RetriableError):

@@ -1,32 +1,27 @@
 """`freshet pipeline`: begin, check and list pipelines."""
 
-import itertools
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from freshet.cli.csv_events import CsvEvents
-from freshet.cli.features import write_features
-from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
 from freshet.cli.pipeline_delete import delete
-from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding, Table, dialect_attribute
-from freshet.cli.target import target
-from freshet.contracts.errors import ContractError
-from freshet.operate.scaffold import Guess, infer_pipeline, template
-from freshet.pipeline import PipelineError, PipelineSpec, Problem, load_checked
-from freshet.pipeline.record import PipelineConflictError
-from freshet.runtime.bus.protocol import RetriableError
+from freshet.cli.table_options import Decimal, Delimiter, Encoding
+from freshet.operate.errors import OperateError
+from freshet.operate.folder_check import problems_of
+from freshet.operate.tables.features import write_features
+from freshet.operate.tables.new_pipeline import Roles, files_of, guess_from, write
+from freshet.operate.tables.scaffold import Guess, template
+from freshet.operate.tables.table import Dialect, Table
+from freshet.operate.tables.table_events import CsvEvents
+from freshet.operate.target import target
+from freshet.pipeline import PipelineSpec
 from freshet.runtime.clock import SystemClock
-from freshet.runtime.provision import plan, refuse_conflicts
-from freshet.runtime.publishing import pipeline_records, review_pipeline
+from freshet.runtime.publishing import pipeline_records
 
 app = typer.Typer(help="Pipelines: one folder per use case.", no_args_is_help=True)
 app.command()(delete)
-
-_SAMPLE_ROWS: Final = 1_000_000
-"""Rows of a table that decide what its columns are: all that a laptop's memory holds with ease."""
 
 
 @app.command()
@@ -41,7 +36,7 @@ def check(
 
     Where a Kafka is named or runs in this folder, also what `freshet apply` would refuse there. Nothing is changed.
     """
-    problems = _problems(folder) or _refusals(folder, bootstrap, namespace)
+    problems = problems_of(folder, lambda: connect(bootstrap, namespace), say)
     document = [{"file": problem.file, "line": problem.line, "message": problem.message} for problem in problems]
     shown = "\n".join(str(problem) for problem in problems) or f"{folder} is in order."
     emit(document, shown, as_json=as_json)
@@ -73,29 +68,16 @@ def new(
     if csv_file is None:
         made = Guess(*template(name), [])
     elif label is None:
-        raise CommandError("--csv needs --label, the column that is to be predicted.", Exit.USAGE)
+        raise OperateError("--csv needs --label, the column that is to be predicted.", "usage")
     else:
         found = Table(csv_file, Dialect(delimiter, encoding, decimal))
         for line in found.told:
             say(line)
-        header, rows = found.titles, [row.cells for row in itertools.islice(found, _SAMPLE_ROWS)]
-        made = infer_pipeline(
-            name,
-            header,
-            rows,
-            label,
-            entity=entity,
-            event_id=event_id,
-            event_time=event_time,
-            now_ms=SystemClock().now_ms(),
-            attributes=dialect_attribute(found),
-        )
-    written = [folder / file for file in ("pipeline.yaml", "event.avsc")]
+        made = guess_from(found, name, label, Roles(entity, event_id, event_time), SystemClock().now_ms())
+    written = files_of(folder)
     if there := [path for path in written if path.exists()]:
-        raise CommandError(f"{there[0]} exists already. Choose another --dir, or move it away.", Exit.CONFLICT)
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, text in zip(written, made[:2], strict=True):
-        path.write_text(text, encoding="utf-8")
+        raise OperateError(f"{there[0]} exists already. Choose another --dir, or move it away.", "conflict")
+    write(folder, made)
     for line in made.told:
         say(line)
     shown = f"wrote {written[0]} and {written[1]}; next: freshet up {folder}"
@@ -120,7 +102,7 @@ def features(
 
     Train on all columns in this order, or on some of them by name. A feature without a value is an empty cell.
     """
-    spec, schema = target(pipeline, bootstrap, namespace)
+    spec, schema = target(pipeline, lambda: connect(bootstrap, namespace))
     source = CsvEvents(csv_file, spec, schema, label=label, dialect=Dialect(delimiter, encoding, decimal))
     for line in (*source.table.told, *source.survey.told):
         say(line)
@@ -166,32 +148,3 @@ def list_command(bootstrap: Bootstrap = None, namespace: Namespace = "", as_json
         )
     empty = "No pipeline is published here. Publish one with `freshet apply -f FOLDER`."
     emit(document, shown if records else empty, as_json=as_json)
-
-
-def _refusals(folder: Path, bootstrap: str | None, namespace: str) -> list[Problem]:
-    """Why `apply` would refuse a folder that is in order by itself, by what is published and by the topics there."""
-    spec, text, schema = load_checked(folder)
-    try:
-        connection = connect(bootstrap, namespace)
-        review_pipeline(connection.bus(spec.pipeline), namespace, spec, text, schema)
-        refuse_conflicts(plan(connection.admin, namespace, [(spec.pipeline, spec.partitions)]), adopt=False)
-    except ContractError as error:
-        reasons = error.reasons if isinstance(error, PipelineConflictError) else (str(error),)
-        return [_refusal(folder, reason) for reason in reasons]
-    except (CommandError, RetriableError) as error:
-        say(f"not compared with what is published: {error}")
-    return []
-
-
-def _refusal(folder: Path, reason: str) -> Problem:
-    event = "event.avsc"
-    file = event if reason.startswith(f"{event}: ") else "pipeline.yaml"
-    return Problem(0, reason.removeprefix(f"{event}: "), str(folder / file))
-
-
-def _problems(folder: Path) -> list[Problem]:
-    try:
-        load_checked(folder)
-    except PipelineError as error:
-        return [replace(found, file=str(folder / Path(found.file).name)) for found in error.problems]
-    return []

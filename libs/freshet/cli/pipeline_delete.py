@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.deletion import Cluster, Remains, arriving, delete_pipeline, remains
-from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
+from freshet.operate.deletion import Remains, arriving, delete_pipeline, refuse_in_use, remains
+from freshet.operate.errors import OperateError
+from freshet.registry.core.stand_in import DeletionStandIn
 
 
 @reporting
@@ -23,28 +25,21 @@ def delete(
     running it again. Afterwards the name is free: `freshet apply` begins anew with it.
     """
     connection = connect(bootstrap, namespace)
-    cluster = Cluster(connection.bootstrap_servers, connection.names(name), connection.client)
-    found = remains(cluster)
+    found = remains(connection, name)
     if not found:
-        raise CommandError(
-            f"there is nothing of a pipeline {name!r} on this Kafka. Look at the namespace.", Exit.FAILURE
-        )
-    if found.active:
-        raise CommandError(
-            f"services of {name} still run: {', '.join(found.active)}. Stop them first (Ctrl-C, or SIGTERM).",
-            Exit.CONFLICT,
-        )
-    if not force and (coming := arriving(cluster)):
+        raise OperateError(f"there is nothing of a pipeline {name!r} on this Kafka. Look at the namespace.")
+    refuse_in_use(name, found)
+    if not force and (coming := arriving(connection, name)):
         topics = ", ".join(f"{topic} (+{count:,} in a second)" for topic, count in coming.items())
-        raise CommandError(
+        raise OperateError(
             f"somebody still writes to {topics}: a producer, or `freshet replay`. Its writes would fail, or make the "
             "topic again where Kafka creates topics by itself. Stop it first, or delete all the same with --force.",
-            Exit.CONFLICT,
+            "conflict",
         )
     say(_shown(name, found))
     if not yes:
         typer.confirm("Delete all of it for good?", abort=True, err=True)
-    left = delete_pipeline(cluster, say=say)
+    left = delete_pipeline(connection, name, DeletionStandIn)
     document = {
         "pipeline": name,
         "topics": dict(found.topics),

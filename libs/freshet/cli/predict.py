@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
-from freshet.cli.records import finite
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say
 from freshet.client import Answer, Client, RowError
+from freshet.operate.errors import OperateError
+from freshet.operate.records import finite
 
 
 @reporting
@@ -34,7 +35,7 @@ def predict(
                 pipeline, values, timeout_s=timeout, on_slow=lambda why: say(f"still waiting: {why}")
             )
         except RowError as error:
-            raise CommandError(f"{'stdin' if row == '-' else row}: {error}", Exit.USAGE) from error
+            raise OperateError(f"{'stdin' if row == '-' else row}: {error}", "usage") from error
         classes = client.classes(pipeline)
     emit(_document(answer, classes), _shown(answer, classes), as_json=as_json)
     if answer.letter is not None:
@@ -46,13 +47,11 @@ def _row(name: str) -> dict[str, Any]:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
         values = json.loads(text)
     except FileNotFoundError as error:
-        raise CommandError(f"there is no file {name}.", Exit.USAGE) from error
+        raise OperateError(f"there is no file {name}.", "usage") from error
     except (OSError, ValueError) as error:
-        raise CommandError(
-            f"{'stdin' if name == '-' else name} cannot be read as JSON: {error}.", Exit.USAGE
-        ) from error
+        raise OperateError(f"{'stdin' if name == '-' else name} cannot be read as JSON: {error}.", "usage") from error
     if not isinstance(values, dict):
-        raise CommandError(f"{name} must hold one JSON object, the fields of one event.", Exit.USAGE)
+        raise OperateError(f"{name} must hold one JSON object, the fields of one event.", "usage")
     return values
 
 

@@ -1,6 +1,5 @@
 """`freshet replay`: the rows of a CSV file as live events, some of them spoiled, and their labels later."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -9,23 +8,22 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from freshet.cli.control import published
-from freshet.cli.csv_events import CsvEvents, Survey
-from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, say
-from freshet.cli.records import readable
-from freshet.cli.resume import Already
-from freshet.cli.tables import Decimal, Delimiter, Dialect, Encoding
+from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.table_options import Decimal, Delimiter, Encoding
 from freshet.lab.corruption import KINDS
-from freshet.lab.load import Events, Load, Sent, after, first
-from freshet.runtime.bus.protocol import Bus, TopicGoneError
+from freshet.lab.load import Load, Sent
+from freshet.lab.replay import DELETED, EventsTopic, rest_of
+from freshet.operate.errors import OperateError
+from freshet.operate.facts import published
+from freshet.operate.records import readable
+from freshet.operate.tables.events import Events, after, first
+from freshet.operate.tables.resume import Already
+from freshet.operate.tables.table import Dialect
+from freshet.operate.tables.table_events import CsvEvents, Survey
+from freshet.runtime.bus.protocol import TopicGoneError
 from freshet.runtime.clock import SystemClock
 
 _INTERRUPTED: Final = 130
-_LOOK_S: Final = 1.0
-_DELETED: Final = (
-    "the events topic was deleted while events were sent to it. If the pipeline is to live on, publish it again with "
-    "`freshet apply`, then begin anew."
-)
 
 
 @reporting
@@ -60,7 +58,7 @@ def replay(
     """Publish each row as an event; where the file has no event id, entity or event time, they are filled in."""
     share = _share(corrupt)
     if skip and resume:
-        raise CommandError("--skip and --resume both say where to go on: give one of them.", Exit.USAGE)
+        raise OperateError("--skip and --resume both say where to go on: give one of them.", "usage")
     connection = connect(bootstrap, namespace)
     found = published(connection.bus(), pipeline)
     source = CsvEvents(
@@ -71,7 +69,7 @@ def replay(
     for line in (*source.table.told, *source.survey.told):
         say(line)
     bus = connection.bus(pipeline)
-    producer, topic = bus.producer(), _Target(bus)
+    producer, topic = bus.producer(), EventsTopic(bus)
     try:
         load = Load(
             producer,
@@ -87,7 +85,7 @@ def replay(
         )
         if share and "unknown_schema" in load.corrupt_kinds:
             say("events with an unknown schema id hold their partition for a minute: `freshet apply` may be on its way")
-        events = _rest(load, source, Already(bus, found.spec, readable(bus))) if resume else after(source, skip)
+        events = rest_of(load, source, Already(bus, found.spec, readable(bus)), say) if resume else after(source, skip)
         sent, interrupted = _publish(load, first(events, rows), rows, None if resume else skip, topic)
     finally:
         producer.close()
@@ -96,32 +94,8 @@ def replay(
         raise typer.Exit(_INTERRUPTED)
 
 
-def _rest(load: Load, source: CsvEvents, already: Already) -> Iterator[Events]:
-    """The events that the topic lacks; labels that it lacks of others are sent along."""
-    for unlabelled in already.unlabelled(source):
-        load.owe_labels(unlabelled)
-    yield from already.rest(source)
-    say(f"{already.passed_over:,} events were on the topic already.")
-
-
-class _Target:
-    """The events topic of this pipeline's life: one made anew by its name is another pipeline's, or nobody's."""
-
-    def __init__(self, bus: Bus) -> None:
-        self._bus, self._looked_s = bus, time.monotonic()
-        self._id = bus.topic_id("events")
-
-    def check(self) -> None:
-        """Raises CommandError if it is gone; looks once a second."""
-        if time.monotonic() - self._looked_s < _LOOK_S:
-            return
-        self._looked_s = time.monotonic()
-        if self._bus.topic_id("events") != self._id:
-            raise CommandError(_DELETED, Exit.FAILURE)
-
-
 def _publish(
-    load: Load, source: Iterator[Events], rows: int | None, skip: int | None, topic: _Target
+    load: Load, source: Iterator[Events], rows: int | None, skip: int | None, topic: EventsTopic
 ) -> tuple[Sent, bool]:
     """Send everything with a bar on stderr; whether Ctrl-C ended it early."""
     sent = Sent()
@@ -137,8 +111,8 @@ def _publish(
             say(f"interrupted. {_go_on(skip, sent)}")
             return sent, True
         except TopicGoneError as error:
-            raise CommandError(_DELETED, Exit.FAILURE) from error
-        except CommandError:
+            raise OperateError(DELETED) from error
+        except OperateError:
             raise
         except BaseException:
             say(f"{sent.events:,} events were sent before this. {_go_on(skip, sent)}")
@@ -157,7 +131,7 @@ def _share(text: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise CommandError(f"--corrupt {text!r} is not a share; write 5% or 0.05.", Exit.USAGE)
+        raise OperateError(f"--corrupt {text!r} is not a share; write 5% or 0.05.", "usage")
     return share
 
 

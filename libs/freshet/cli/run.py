@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from freshet.cli.output import Bootstrap, CommandError, Exit, Namespace, reporting, settings
+from freshet.cli.output import Bootstrap, Namespace, reporting, settings
+from freshet.operate.errors import OperateError
 from freshet.runtime.process import run as run_service
 from freshet.runtime.service import ControlService, Service, load_service, service_names
 
@@ -45,10 +46,10 @@ def run(
 def _pipelines(service: Service, text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if isinstance(service, ControlService) and names:
-        raise CommandError(f"{service.name} decides for all pipelines: leave --pipelines out.", Exit.USAGE)
+        raise OperateError(f"{service.name} decides for all pipelines: leave --pipelines out.", "usage")
     if not isinstance(service, ControlService) and not names:
-        raise CommandError(
+        raise OperateError(
             f"{service.name} serves pipelines: name them, as in `freshet run {service.name} --pipelines loans`.",
-            Exit.USAGE,
+            "usage",
         )
     return names

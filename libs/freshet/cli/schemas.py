@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say, table
-from freshet.cli.schema_server import SchemaServer
+from freshet.operate.schema_server import SchemaServer
 from freshet.runtime.publishing import publish_schemas, published_schemas
 
 app = typer.Typer(help="Avro schemas: what services agree on.", no_args_is_help=True)

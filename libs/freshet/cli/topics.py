@@ -6,23 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
-from freshet.cli.output import (
-    Bootstrap,
-    CommandError,
-    Connection,
-    Exit,
-    Json,
-    Namespace,
-    connect,
-    emit,
-    reporting,
-    say,
-    table,
-)
-from freshet.pipeline import PipelineSpec
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.operate.topics import counts
 from freshet.runtime.bus.kafka.admin import BROKER_DEFAULT
 from freshet.runtime.provision import plan, provision
-from freshet.runtime.publishing import pipeline_records
 from freshet.runtime.topic_plan import Step
 
 app = typer.Typer(help="Topics as code: what schemas/topics.yaml says, on a cluster.", no_args_is_help=True)
@@ -79,30 +66,6 @@ def apply_command(
     wanted = counts(connection, pipeline or [])
     steps = provision(connection.admin, namespace, wanted, replication_factor=replication_factor, adopt=adopt, say=say)
     _show(steps, as_json=as_json)
-
-
-def counts(connection: Connection, asked: Sequence[str]) -> list[tuple[str, int]]:
-    """(pipeline, partitions) of those asked for, or of all that are published."""
-    given = dict(text.partition("=")[::2] for text in asked)
-    if given and all(given.values()):
-        return [(name, _number(name, partitions)) for name, partitions in given.items()]
-    records = pipeline_records(connection.bus())
-    published = {name: PipelineSpec.parse(record.spec).partitions for name, record in records.items()}
-    if not asked:
-        return sorted(published.items())
-    if strangers := [name for name, partitions in given.items() if not partitions and name not in published]:
-        raise CommandError(
-            f"pipeline {strangers[0]!r} is not published here, so its partitions are unknown. Publish it with `freshet "
-            f"apply -f FOLDER`, which also creates its topics, or give --pipeline {strangers[0]}=6.",
-            Exit.FAILURE,
-        )
-    return [(name, _number(name, partitions) if partitions else published[name]) for name, partitions in given.items()]
-
-
-def _number(name: str, partitions: str) -> int:
-    if not partitions.isdecimal() or int(partitions) < 1:
-        raise CommandError(f"--pipeline {name}={partitions}: that is not a number of partitions.", Exit.USAGE)
-    return int(partitions)
 
 
 def _show(steps: Sequence[Step], *, as_json: bool) -> None:

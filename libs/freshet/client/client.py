@@ -5,7 +5,6 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -19,11 +18,10 @@ from freshet.client.predictions import Predictions, Since, read_predictions
 from freshet.client.rows import Rows, event_columns
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topics import TopicNames
-from freshet.lab.endpoint import load
-from freshet.lab.server_files import StateFolder
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
-from freshet.operate.errors import LocalError
+from freshet.operate.connection import local_broker
+from freshet.operate.errors import LocalError, OperateError
 from freshet.operate.event_values import event_encoder, plain
 from freshet.operate.view import View
 from freshet.pipeline import PipelineSpec
@@ -49,7 +47,7 @@ class Client:
 
         `namespace` is FRESHET_NAMESPACE by default; TLS and SASL come from FRESHET_KAFKA. Asks nothing of Kafka yet.
         """
-        self._settings = load_settings(bootstrap or _local_broker(), namespace=namespace)
+        self._settings = load_settings(bootstrap or _default(), namespace=namespace)
         self._producers: dict[str, Producer] = {}
 
     def __enter__(self) -> Self:
@@ -218,14 +216,11 @@ class Client:
         return offsets
 
 
-def _local_broker() -> str | None:
+def _default() -> str | None:
     """The address of this folder's local broker, unless the environment names a Kafka."""
     if os.environ.get(BOOTSTRAP_VARIABLE):
         return None
-    known = load(StateFolder.of(Path.cwd()).endpoint)
-    if known is None or not known.alive:
-        raise ClientError(
-            f"no Kafka is named, and no local broker of this folder runs. Give bootstrap=, set {BOOTSTRAP_VARIABLE}, "
-            "or start one with `freshet local up`."
-        )
-    return known.bootstrap_servers
+    try:
+        return local_broker("give bootstrap=")
+    except OperateError as error:
+        raise ClientError(str(error)) from error

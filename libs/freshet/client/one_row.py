@@ -1,5 +1,6 @@
 """One event through the topics: sent, and followed to its features and its prediction, or to its dead letter."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from freshet.avro.framed import FramedReader
 from freshet.client.errors import NotAnsweredError
 from freshet.contracts.batch import Batch, read_headers
 from freshet.operate.event_values import plain
-from freshet.operate.view import View
+from freshet.operate.patience import missing_for_answer
+from freshet.operate.roll_call import roll_call
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, LogReader, Place
 
@@ -20,6 +22,7 @@ _ROLES: Final = ("features", "predictions", "dead-letters")
 _READ_ROWS: Final = 5_000
 _POLL_S: Final = 0.2
 _SLOW_S: Final = 5.0
+_FRESH_S: Final = 15.0
 _MAX_BYTES: Final = 4 << 20
 
 Position = tuple[int, int]
@@ -76,11 +79,13 @@ class Follower:
             "predictions": FramedReader.of("Prediction", max_bytes=_MAX_BYTES),
         }
         self._letters: dict[tuple[str, int, int], Letter] = {}
+        self._missing: list[str] = []
+        self._called_s = -math.inf
 
     def follow(self, answer: Answer, timeout_s: float, on_slow: Callable[[str], object]) -> None:
         """Fill the answer in until it is complete. After 5 s `on_slow` is told, once, who is not there.
 
-        Raises NotAnsweredError when the time is over.
+        Raises NotAnsweredError when the time is over, some seconds later if it must be heard first who is there.
         """
         began = time.monotonic()
         told = False
@@ -118,31 +123,21 @@ class Follower:
         answer.label, answer.scores, answer.version = values["label"], values["scores"], values["version"]
         answer.epoch, answer.fallback = int(values["epoch"]), bool(values["fallback"])
 
+    def _who_is_missing(self) -> list[str]:
+        """Asked again only after a while: the roll call may have to listen for beats for some seconds."""
+        if time.monotonic() - self._called_s > _FRESH_S:
+            called = roll_call(self._bus, "rollouts")
+            self._missing, self._called_s = missing_for_answer(called, self._spec.pipeline), time.monotonic()
+        return self._missing
+
     def _why(self, answer: Answer, waited_s: float) -> str:
-        view = View(self._bus, self._spec.pipeline)
-        try:
-            view.catch_up()
-            missing = who_is_missing(view, self._spec.pipeline, time.time_ns() // 1_000_000)
-        finally:
-            view.close()
+        missing = self._who_is_missing()
         come = "its features are there, but no prediction" if answer.features_at else "it has no features"
         partition, offset = answer.event
         return (
             f"{come} after {waited_s:.0f} s (event {answer.event_id} at partition {partition}, offset {offset}). "
             f"{' '.join(missing) or 'All services beat: they are behind with their work, or only starting.'}"
         )
-
-
-def who_is_missing(view: View, pipeline: str, now_ms: int) -> list[str]:
-    """A sentence for each of those without whom no event is answered: ingestion, a model, inference."""
-    missing = []
-    if not view.ledger.workers.alive("ingestion", now_ms):
-        missing.append(f"No ingestion runs: start `freshet run ingestion --pipelines {pipeline}`, or `freshet up`.")
-    if not view.ledger.epochs.serving:
-        missing.append("No model answers yet: `freshet model publish` one, or promote one.")
-    if not view.ledger.workers.alive("inference", now_ms):
-        missing.append(f"No inference worker runs: start `freshet run inference --pipelines {pipeline}`.")
-    return missing
 
 
 def _row_of(reader: FramedReader, batch: Batch, event: Position) -> tuple[Position, Mapping[str, Any]] | None:

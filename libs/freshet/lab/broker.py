@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from freshet.lab import choose
-from freshet.lab.endpoint import Endpoint, free_port, load, port_is_free, save
 from freshet.lab.kafka_jars import KAFKA, library
-from freshet.lab.processes import end, exclusive, must_end, spawn_detached, start_mark, wait_ended
+from freshet.lab.ports import free_port, port_is_free
+from freshet.lab.processes import end, exclusive, must_end, spawn_detached, wait_ended
 from freshet.lab.server_files import LOOPBACK, READY_LINE, Launch, StateFolder, cluster_id
+from freshet.operate.broker_record import Endpoint, load, save, start_mark
 from freshet.operate.errors import LocalError
 
 _READY_WITHIN_S: Final = 90.0  # 2 s on an idle laptop

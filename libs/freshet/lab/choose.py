@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from freshet.lab import java, kafka_jars
-from freshet.lab.endpoint import Endpoint
 from freshet.lab.server_files import Launch, StateFolder
+from freshet.operate.broker_record import Endpoint
 from freshet.operate.errors import LocalError
 
 BOOTSTRAP_SERVERS: Final = "KAFKA_BOOTSTRAP_SERVERS"

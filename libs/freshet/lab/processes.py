@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from freshet.operate.broker_record import is_alive
 from freshet.operate.errors import LocalError
 
 _POLL_S: Final = 0.02
@@ -40,35 +41,6 @@ def spawn_detached(command: Sequence[str], *, log: Path) -> int:
         start_new_session=True,
     )
     return int(shell.stdout)
-
-
-def start_mark(pid: int) -> str | None:
-    """When the living process `pid` was started, as an opaque text; None if there is none.
-
-    The same pid with another mark is another process: pids are reused. A zombie has ended, whoever is late to
-    collect it.
-    """
-    stat = Path(f"/proc/{pid}/stat")
-    if not Path("/proc/self/stat").exists():  # not Linux
-        done = subprocess.run(
-            ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        state, _, started = done.stdout.strip().partition(" ")
-        return None if not state or state.startswith("Z") else started.strip()
-    try:
-        fields = stat.read_text().rpartition(")")[2].split()  # the name before may hold spaces and brackets
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()  # ticks since boot repeat after a reboot
-    state, threads, start_ticks = fields[0], fields[17], fields[19]
-    # A killed process of many threads shows as a zombie while the others still hold its ports and files.
-    ended = state in "ZX" and threads == "1"
-    return None if ended else f"{boot}:{start_ticks}"
-
-
-def is_alive(pid: int, mark: str) -> bool:
-    """Whether the process that had this pid and start mark still runs."""
-    return start_mark(pid) == mark
 
 
 def end(pid: int, mark: str, how: signal.Signals) -> None:

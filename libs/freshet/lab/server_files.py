@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from freshet.operate.broker_record import record_of
+
 READY_LINE: Final = "Kafka Server started"
 
 LOOPBACK: Final = "127.0.0.1"
@@ -78,7 +80,7 @@ class StateFolder:
 
     @classmethod
     def of(cls, root: Path) -> "StateFolder":
-        return cls(root.resolve() / ".local" / "kafka")
+        return cls(record_of(root).parent)
 
     @property
     def data(self) -> Path:

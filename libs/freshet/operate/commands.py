@@ -5,11 +5,18 @@ import socket
 import time
 import uuid
 from functools import partial
+from typing import Final
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Action, Command, Decision
+from freshet.operate.connection import Connection
+from freshet.operate.errors import LocalError, OperateError
+from freshet.operate.patience import patiently
 from freshet.operate.view import View
 from freshet.runtime.bus.protocol import Producer, Send
+
+_GRACE_S: Final = 10.0  # for the registry to say that a command has expired
+_LAST_WORD_S: Final = 2.0  # a registry that is there decides within a turn
 
 
 def command(
@@ -39,6 +46,15 @@ def publish(producer: Producer, asked: Command) -> None:
     producer.send(Send("commands", [asked.pipeline.encode()], [encode(asked)]))
 
 
+def send(connection: Connection, asked: Command) -> None:
+    """Publish the command without waiting for its decision."""
+    producer = connection.bus().producer()
+    try:
+        publish(producer, asked)
+    finally:
+        producer.close()
+
+
 def withdraw(producer: Producer, asked: Command) -> None:
     """Take a command back: a registry that has not decided on it yet will not carry it out."""
     publish(producer, asked.model_copy(update={"expires_at_ms": 0}))
@@ -53,6 +69,49 @@ def ask(producer: Producer, view: View, asked: Command, timeout_s: float) -> Dec
 def decision_on(asked: Command, view: View) -> Decision | None:
     """The answer to a command, once there is one."""
     return view.ledger.commands.decisions.get(asked.command_id)
+
+
+def decided(connection: Connection, asked: Command, expires_ms: int) -> Decision:
+    """Publish the command and wait for its one decision, telling who is not there to make it.
+
+    Raises OperateError if none comes before it expires. An interrupt (KeyboardInterrupt) withdraws the command, says
+    what became of it, and is raised again.
+    """
+    timeout_s = expires_ms / 1000 + _GRACE_S
+    view, producer = View(connection.bus(), asked.pipeline), connection.bus().producer()
+    try:
+        publish(producer, asked)
+        connection.say(f"waiting for the registry's decision on command {asked.command_id} …")
+        return patiently(
+            view,
+            connection,
+            f"the decision on {asked.action}",
+            partial(decision_on, asked),
+            timeout_s,
+            hint=f"The command stays valid for {expires_ms / 1000:,.0f} s; Ctrl-C withdraws it.",
+        )
+    except KeyboardInterrupt:
+        connection.say(f"withdrawing command {asked.command_id} …")
+        connection.say(_withdrawn(view, producer, asked))
+        raise
+    except LocalError as error:
+        raise OperateError(
+            f"no decision on command {asked.command_id} came within {timeout_s:.0f} s, and it has expired: it will not "
+            "be carried out. Is the registry running? `freshet run registry` starts it."
+        ) from error
+    finally:
+        producer.close()
+        view.close()
+
+
+def _withdrawn(view: View, producer: Producer, asked: Command) -> str:
+    """Take the command back; what became of it in a sentence: a registry that is there may have been quicker."""
+    withdraw(producer, asked)
+    try:
+        decision = view.wait("the last word", partial(decision_on, asked), _LAST_WORD_S)
+    except LocalError:
+        return "withdrawn: whenever a registry reads it, it will not be carried out."
+    return f"{'too late, it was carried out' if decision.verdict == 'done' else 'withdrawn'}: {decision.reason}"
 
 
 def _operator() -> str:

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from freshet.cli.verify.collect import collect
-from freshet.cli.verify.judge import judge
 from freshet.contracts.messages import Decision, PipelineRecord, Rollout
+from freshet.operate.verify.collect import collect
+from freshet.operate.verify.judge import judge
 from support.registry import PIPELINE
 from support.simulation.world import INPUTS, World
 

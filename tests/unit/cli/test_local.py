@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from freshet.cli.main import app
 from freshet.lab import broker
-from freshet.lab.endpoint import Endpoint
+from freshet.operate.broker_record import Endpoint
 
 STOPPED = broker.Status("stopped", Endpoint(kind="java", bootstrap_servers="127.0.0.1:20000"), False, 5_000_000)
 

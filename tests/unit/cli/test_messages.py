@@ -6,11 +6,11 @@ from unittest.mock import Mock
 import pytest
 from typer.testing import CliRunner, Result
 
-from freshet.cli import checkup
-from freshet.cli.checkup import cluster
 from freshet.cli.main import app
-from freshet.lab.endpoint import Endpoint, save
 from freshet.lab.server_files import StateFolder
+from freshet.operate import checkup
+from freshet.operate.broker_record import Endpoint, save
+from freshet.operate.checkup import cluster
 from freshet.runtime.bus.kafka.releases import Verdict
 
 

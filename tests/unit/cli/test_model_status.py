@@ -1,10 +1,10 @@
 """What `freshet model status` says beside what the ledger knows."""
 
 from freshet.cli.model.view import why
-from freshet.cli.times import clock_time
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Command
 from freshet.ledger.ledger import PipelineLedger
+from freshet.operate.times import clock_time
 from support.inference import PIPELINE, rollout
 
 NOW_MS = 1_000_000

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from freshet.cli.csv_events import CsvEvents
-from freshet.cli.tables import Dialect
 from freshet.contracts.errors import ContractError
+from freshet.operate.tables.table import Dialect
+from freshet.operate.tables.table_events import CsvEvents
 from freshet.pipeline import load_checked
 
 from .test_pipeline_commands import freshet

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from freshet.cli.csv_events import CsvEvents
-from freshet.cli.tables import Dialect, Table
 from freshet.contracts.errors import ContractError
 from freshet.contracts.topics import TopicNames
-from freshet.lab.load import Load, after
+from freshet.lab.load import Load
+from freshet.operate.tables.events import after
+from freshet.operate.tables.table import Dialect, Table
+from freshet.operate.tables.table_events import CsvEvents
 from freshet.pipeline import PipelineSpec, load_checked
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.clock import SystemClock

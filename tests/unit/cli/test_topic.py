@@ -9,11 +9,13 @@ import pytest
 from freshet.avro import Encoder, Ragged, Strings
 from freshet.avro.control import encode
 from freshet.avro.schemas import Schema, current_schema, schema_id, schema_lock
-from freshet.cli.output import CommandError, emit, shown_text, table
-from freshet.cli.records import Readable, hexdump, readable
-from freshet.cli.topic import Tail, line, resolve
+from freshet.cli.output import emit, shown_text, table
+from freshet.cli.topic import line
 from freshet.contracts.messages import Cutover
 from freshet.contracts.topics import TopicNames
+from freshet.operate.errors import OperateError
+from freshet.operate.records import Readable, hexdump, readable
+from freshet.operate.tail import Tail, resolve
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send, Transaction
 
@@ -58,7 +60,7 @@ def test_a_topic_is_known_by_role_or_full_name(topic: str, pipeline: str, expect
 @pytest.mark.parametrize(("topic", "complaint"), [("features", "--pipeline"), ("dev.other", "roles are events")])
 def test_a_topic_that_cannot_be_meant_is_refused(topic: str, complaint: str) -> None:
     """A data topic without its pipeline, and a topic that is not Freshet's."""
-    with pytest.raises(CommandError, match=complaint):
+    with pytest.raises(OperateError, match=complaint):
         resolve(topic, "", "dev.")
 
 

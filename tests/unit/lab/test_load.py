@@ -11,7 +11,8 @@ from freshet.avro import Columns, Decoder, Strings
 from freshet.avro.schemas import Schema, current_schema, event_schema_id
 from freshet.contracts.batch import Batch
 from freshet.contracts.topics import TopicNames
-from freshet.lab.load import Events, Load, Sent
+from freshet.lab.load import Load, Sent
+from freshet.operate.tables.events import Events
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send

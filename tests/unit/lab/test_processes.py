@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from freshet.lab.endpoint import Endpoint, free_port, load, save
-from freshet.lab.processes import end, is_alive, must_end, spawn_detached, start_mark
+from freshet.lab.ports import free_port
+from freshet.lab.processes import end, must_end, spawn_detached
+from freshet.operate.broker_record import Endpoint, is_alive, load, save, start_mark
 from freshet.operate.errors import LocalError
 
 

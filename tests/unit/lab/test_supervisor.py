@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from freshet.lab.processes import start_mark
 from freshet.lab.supervisor import Supervisor, backoff_s
+from freshet.operate.broker_record import start_mark
 from freshet.operate.errors import LocalError
 
 SLEEP = ["sleep", "60"]

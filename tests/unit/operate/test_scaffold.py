@@ -6,8 +6,8 @@ import pytest
 
 from freshet.avro.event_fields import event_fields
 from freshet.contracts.errors import ContractError
-from freshet.operate.cells import is_missing
-from freshet.operate.scaffold import Guess, field_names, infer_pipeline, template
+from freshet.operate.tables.cells import is_missing
+from freshet.operate.tables.scaffold import Guess, field_names, infer_pipeline, template
 from freshet.pipeline import PipelineSpec, check
 
 HEADER = ["Credit Amount (EUR)", "credit amount.EUR", "on/off", "note", "1st", "result"]

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, emit, reporting
-from freshet.cli.target import target
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting
 from freshet.models.admission import Contract, Limits, admit
 from freshet.models.bundle import Bundle
 from freshet.models.verdict import AdmissionVerdict
+from freshet.operate.target import target
 
 
 @reporting
@@ -25,7 +25,7 @@ def check(
 ) -> None:
     """Judge a bundle in a sandbox as the registry would. Exits with 4 if it would be refused."""
     found = Bundle.load(bundle)
-    spec, _ = target(pipeline or found.manifest.pipeline, bootstrap, namespace)
+    spec, _ = target(pipeline or found.manifest.pipeline, lambda: connect(bootstrap, namespace))
     report = admit(
         found.data, found.manifest, Contract(spec.feature_names, spec.target.classes, Limits.of(spec.limits))
     )

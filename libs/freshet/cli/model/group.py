@@ -12,13 +12,13 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "list": ("freshet.cli.model.view:list_command", "All versions and what became of them."),
     "show": ("freshet.cli.model.view:show", "Everything about one version."),
     "status": ("freshet.cli.model.view:status", "What answers now, and how far each worker and partition is."),
-    "promote": ("freshet.cli.model.operate:promote", "Let a version answer."),
-    "rollback": ("freshet.cli.model.operate:rollback", "Go back to the version that answered before, at once."),
-    "pause": ("freshet.cli.model.operate:pause", "Start no rollouts until resumed; what answers goes on."),
-    "resume": ("freshet.cli.model.operate:resume", "Allow rollouts again."),
-    "retire": ("freshet.cli.model.operate:retire", "Never let a version answer again."),
-    "reinstate": ("freshet.cli.model.operate:reinstate", "Take a version back from quarantine."),
-    "annotate": ("freshet.cli.model.operate:annotate", "Note something in a version's history."),
+    "promote": ("freshet.cli.model.ask:promote", "Let a version answer."),
+    "rollback": ("freshet.cli.model.ask:rollback", "Go back to the version that answered before, at once."),
+    "pause": ("freshet.cli.model.ask:pause", "Start no rollouts until resumed; what answers goes on."),
+    "resume": ("freshet.cli.model.ask:resume", "Allow rollouts again."),
+    "retire": ("freshet.cli.model.ask:retire", "Never let a version answer again."),
+    "reinstate": ("freshet.cli.model.ask:reinstate", "Take a version back from quarantine."),
+    "annotate": ("freshet.cli.model.ask:annotate", "Note something in a version's history."),
 }
 
 app = lazy_app("Models: pack, publish, promote, roll back.", COMMANDS)

@@ -6,15 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from freshet.cli.model.sample import Sample, read_expected, read_sample
-from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, emit, reporting, say
-from freshet.cli.target import target
+from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
 from freshet.models.errors import ModelError
 from freshet.models.pack import Packed, inputs_for
 from freshet.models.pack import pack as pack_model
 from freshet.models.saved import check_saved, is_pickle, load_saved
+from freshet.operate.errors import OperateError
+from freshet.operate.tables.sample import Sample, read_expected, read_sample
+from freshet.operate.target import target
 from freshet.pipeline import PipelineSpec
 
 
@@ -62,10 +63,10 @@ def pack(
     A pickle runs whatever it holds: pack only files of your own, on your own machine. Bundles hold none.
     """
     _check_file(file, expected)
-    spec, schema = target(pipeline, bootstrap, namespace)
+    spec, schema = target(pipeline, lambda: connect(bootstrap, namespace))
     model = _load(file)
     names = inputs_for(model, spec, None if columns is None else next(csv.reader([columns]))).names
-    found = read_sample(sample, spec, schema, names, label_column)
+    found = read_sample(sample, spec, schema, names, label_column=label_column, say=say)
     say(_about(found, len(names)))
     packed = pack_model(
         model,
@@ -90,9 +91,9 @@ def _check_file(file: Path, expected: Path | None) -> None:
     try:
         check_saved(file)
     except ModelError as error:
-        raise CommandError(error.detail, Exit.USAGE) from error
+        raise OperateError(error.detail, "usage") from error
     if expected is not None and file.suffix != ".onnx":
-        raise CommandError("--expected is for .onnx files: any other model is asked itself.", Exit.USAGE)
+        raise OperateError("--expected is for .onnx files: any other model is asked itself.", "usage")
 
 
 def _load(file: Path) -> object:
@@ -101,7 +102,7 @@ def _load(file: Path) -> object:
     try:
         return load_saved(file)
     except ModelError as error:
-        raise CommandError(error.detail, Exit.USAGE) from error
+        raise OperateError(error.detail, "usage") from error
 
 
 def _about(sample: Sample, width: int) -> str:
@@ -122,8 +123,8 @@ def _labels(texts: list[str] | None, spec: PipelineSpec) -> Labels | None:
             label, _, more = label.rpartition("=")
             name = f"{more}={name}"
         if not label or name not in classes:
-            raise CommandError(
-                f"--label {text} is neither LABEL=CLASS nor a class; the classes are {', '.join(classes)}.", Exit.USAGE
+            raise OperateError(
+                f"--label {text} is neither LABEL=CLASS nor a class; the classes are {', '.join(classes)}.", "usage"
             )
         pairs[label] = name
     return pairs or None
@@ -132,7 +133,7 @@ def _labels(texts: list[str] | None, spec: PipelineSpec) -> Labels | None:
 def _pairs(texts: list[str] | None) -> dict[str, str]:
     pairs = dict(text.partition("=")[::2] for text in texts or ())
     if not all(pairs.values()):
-        raise CommandError(f"{(texts or [''])[0]!r} is not NAME=VALUE.", Exit.USAGE)
+        raise OperateError(f"{(texts or [''])[0]!r} is not NAME=VALUE.", "usage")
     return pairs
 
 

@@ -1,20 +1,14 @@
 """`freshet model publish`: a bundle goes onto the topics, and the registry says what it makes of it."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
-from freshet.cli.control import published
-from freshet.cli.output import Bootstrap, CommandError, Connection, Exit, Json, Namespace, connect, emit, reporting, say
-from freshet.cli.patience import patiently
-from freshet.contracts.messages import Manifest, ModelVersion
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting
 from freshet.models.bundle import Bundle
-from freshet.operate.errors import LocalError
-from freshet.operate.view import View
-from freshet.runtime.artifacts import publish_model, withdraw_model
-
-_VERDICT_S: Final = 150.0  # admission fetches while chunks come, and judges within a minute
+from freshet.operate.facts import published
+from freshet.operate.publish import publish as publish_bundle
 
 
 @reporting
@@ -32,60 +26,16 @@ def publish(
     found = Bundle.load(bundle)
     connection = connect(bootstrap, namespace)
     published(connection.bus(), found.manifest.pipeline)
-    view = View(connection.bus(), found.manifest.pipeline)
     try:
-        offset = _send(connection, found)
-        if not wait:
-            digest = found.manifest.digest
-            emit({"digest": digest}, f"published {digest[:12]}.", as_json=as_json)
-            return
-        verdict = _verdict(connection, view, found.manifest, offset)
-    finally:
-        view.close()
-    document: dict[str, Any] = {"digest": found.manifest.digest, "state": verdict.state, "version": verdict.version}
+        verdict = publish_bundle(connection, found, wait=wait)
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    digest = found.manifest.digest
+    if verdict is None:
+        emit({"digest": digest}, f"published {digest[:12]}.", as_json=as_json)
+        return
+    document = {"digest": digest, "state": verdict.state, "version": verdict.version}
     # the reason of an admission begins with "admitted as …"
     shown = verdict.reason if verdict.state == "admitted" else f"{verdict.state}: {verdict.reason}"
     emit({**document, "reason": verdict.reason}, shown, as_json=as_json)
     raise typer.Exit(Exit.CHECK if verdict.state == "refused" else Exit.OK)
-
-
-def _send(connection: Connection, bundle: Bundle) -> int:
-    producer = connection.bus().producer()
-    try:
-        return publish_model(producer, bundle.data, bundle.manifest).offset
-    finally:
-        producer.close()
-
-
-def _verdict(connection: Connection, view: View, manifest: Manifest, offset: int) -> ModelVersion:
-    say(f"published {manifest.digest[:12]}; waiting for the registry's verdict …")
-    try:
-        return patiently(
-            view,
-            connection.bus(),
-            "the verdict",
-            lambda seen: seen.ledger.versions.verdict(manifest, offset),
-            _VERDICT_S,
-            hint="The model is published and will be judged then; Ctrl-C withdraws it.",
-        )
-    except KeyboardInterrupt:
-        _withdraw(connection, manifest)
-        raise typer.Exit(Exit.INTERRUPTED) from None
-    except LocalError as error:
-        raise CommandError(
-            f"no verdict on {manifest.digest[:12]} came within {_VERDICT_S:.0f} s. Is the registry running? "
-            "`freshet run registry` starts it; the model is published and will be judged then.",
-            Exit.FAILURE,
-        ) from error
-
-
-def _withdraw(connection: Connection, manifest: Manifest) -> None:
-    producer = connection.bus().producer()
-    try:
-        withdraw_model(producer, manifest)
-    finally:
-        producer.close()
-    say(
-        f"withdrawn: {manifest.digest[:12]} will not be judged, unless a registry has just done so: "
-        f"`freshet model list --pipeline {manifest.pipeline}` shows that."
-    )

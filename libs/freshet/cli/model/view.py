@@ -7,18 +7,19 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Group, RenderableType
 
-from freshet.cli.attendance import group_lines, service_line
-from freshet.cli.control import ledger_of, published
-from freshet.cli.finding import Line
-from freshet.cli.output import Bootstrap, CommandError, Exit, Json, Namespace, connect, emit, reporting, table
-from freshet.cli.presence import RUN, presence
-from freshet.cli.records import finite
-from freshet.cli.roll_call import roll_call
-from freshet.cli.times import ago, clock_time
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
 from freshet.contracts.messages import ModelVersion, Rollout
 from freshet.ledger.held_partitions import held_partitions
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.workers import ALIVE
+from freshet.operate.attendance import group_lines, service_line
+from freshet.operate.errors import OperateError
+from freshet.operate.facts import ledger_of, published
+from freshet.operate.finding import Line
+from freshet.operate.presence import RUN, presence
+from freshet.operate.records import finite
+from freshet.operate.roll_call import roll_call
+from freshet.operate.times import ago, clock_time
 
 Pipeline = Annotated[str, typer.Option(help="Whose models.")]
 
@@ -94,7 +95,7 @@ def status(
     connection = connect(bootstrap, namespace)
     bus = connection.bus()
     published(bus, pipeline)  # a misspelt name would have no model
-    called = roll_call(bus, "models", "rollouts", "cutovers", "commands")
+    called = roll_call(bus, "models", "rollouts", "cutovers", "commands", say=say)
     said, now_ms = called.ledger.of(pipeline), called.now_ms
     present = {service: presence(called.ledger, service, pipeline, now_ms) for service in RUN}
     lines = [*map(service_line, present.values()), *group_lines(connection, pipeline, present)]
@@ -129,7 +130,7 @@ def _find(models: Sequence[ModelVersion], name: str) -> ModelVersion:
     if len(found) != 1:
         known = ", ".join(model.version for model in models if model.version) or "none yet"
         what = "several models of this pipeline begin with" if found else "no version or sha256 of this pipeline is"
-        raise CommandError(f"{what} {name!r}; its versions are: {known}.", Exit.FAILURE)
+        raise OperateError(f"{what} {name!r}; its versions are: {known}.", "failed")
     return found[0]
 
 

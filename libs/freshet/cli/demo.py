@@ -1,0 +1,27 @@
+"""`freshet demo`: the shipped story, told on a screen."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freshet.cli.narrator import ScreenNarrator
+from freshet.cli.output import Exit, Json, emit, reporting
+from freshet.lab.demo.telling import tell_demo
+
+
+@reporting
+def demo(
+    stay: Annotated[bool, typer.Option("--stay", help="Keep everything running until Ctrl-C, and its topics.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Serve a stream with models that arrive as data, on a real Kafka: publish, swap, kill, refuse, roll back, verify.
+
+    Takes less than a minute once everything is installed. Each run has topics of its own, which go at its end if every
+    promise was kept; else it exits with 4. With --json the story goes to stderr, and what verify and score found to
+    stdout.
+    """
+    on_result = partial(emit, shown="", as_json=True) if as_json else None
+    if not tell_demo(ScreenNarrator(stderr=as_json), Path.cwd(), stay=stay, on_result=on_result):
+        raise typer.Exit(Exit.CHECK)

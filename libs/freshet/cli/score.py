@@ -1,0 +1,77 @@
+"""`freshet score`: reads predictions and labels off the topics, and prints how right each model version was."""
+
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, table
+from freshet.operate.facts import published
+from freshet.operate.score.arithmetic import Errors, Scoring
+from freshet.operate.score.reading import document, in_order, scored
+from freshet.operate.times import range_ms
+from freshet.pipeline import PipelineSpec
+
+
+@reporting
+def score(
+    pipeline: Annotated[str, typer.Option(help="Whose predictions.")],
+    since: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="Score predictions that were written since then: 2026-05-01T12:00Z, or 2h."),
+    ] = "",
+    last: Annotated[str, typer.Option(metavar="LENGTH", help="The same for a length of time until now: 1h.")] = "",
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Compare predictions with labels, by event id, for each model version.
+
+    Reads what the predictions and labels topics retain; with a range, its predictions and all labels. Beside each
+    version stand two answers that need no model: always the commonest class (or the mean), and the newest label that
+    was known then. Exits with 4 if no prediction has a label.
+    """
+    from_ms = range_ms(since, last, time.time_ns() // 1_000_000)
+    connection = connect(bootstrap, namespace)
+    spec = published(connection.bus(), pipeline).spec
+    found = scored(connection.bus(pipeline), spec, from_ms)
+    emit(document(found, spec), shown(found, spec), as_json=as_json)
+    if not found.compared:
+        raise typer.Exit(Exit.CHECK)
+
+
+def shown(found: Scoring, spec: PipelineSpec) -> RenderableType:
+    """A row for each version, and a sentence about what has no counterpart."""
+    if spec.target.classes:
+        commonest = spec.target.classes[int(found.constant)] if found.labels else "commonest class"
+        titles = ("right", f"always {commonest}", "newest label")
+        cell = _share
+    else:
+        titles = ("MAE / RMSE", "always the mean", "newest label")
+        cell = _gap
+    rows = table("version", "answered", "with a label", *titles)
+    for version, score in in_order(found):
+        cells = map(cell, (score.own, score.constant, score.newest))
+        rows.add_row(version, f"{score.answered:,}", f"{score.own.rows:,}", *cells)
+    return Group(rows, "", _sentence(found)) if found.versions else _sentence(found)
+
+
+def _sentence(found: Scoring) -> str:
+    answered = sum(score.answered for score in found.versions.values())
+    if not answered:
+        return f"Nothing to score: no prediction is there ({found.labels:,} events have a label)."
+    if not found.labels:
+        return f"Nothing to score: none of {answered:,} predictions has a label. Send labels to the feedback topic."
+    return (
+        f"{answered - found.compared:,} of {answered:,} predictions have no label yet; {found.unanswered:,} of "
+        f"{found.labels:,} labels are about events without a prediction here."
+    )
+
+
+def _share(errors: Errors) -> str:
+    return "–" if errors.mean_absolute is None else f"{1 - errors.mean_absolute:.1%}"
+
+
+def _gap(errors: Errors) -> str:
+    return "–" if errors.mean_absolute is None else f"{errors.mean_absolute:.4g} / {errors.root_mean_square:.4g}"

@@ -1,0 +1,66 @@
+"""`freshet up FOLDER`: apply, and run every service there is until Ctrl-C."""
+
+from itertools import count
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freshet.cli.output import Bootstrap, Namespace, connect, reporting, say, settings, shown_lines
+from freshet.lab import broker
+from freshet.lab.ports import free_port
+from freshet.lab.up.run import Run, pipeline_folders
+from freshet.lab.up.services import REGISTRY, plan
+from freshet.operate.apply import apply_folder
+from freshet.pipeline import load_checked
+from freshet.runtime.service import ControlService, load_service, service_names
+
+
+@reporting
+def up(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A pipeline's folder, or a folder of such.")],
+    workers: Annotated[int, typer.Option(min=1, help="How many inference processes.")] = 1,
+    http_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_000, help="First port for health and metrics, one each; free ones by default."),
+    ] = None,
+    registry: Annotated[
+        bool, typer.Option("--registry/--no-registry", help="Whether to run the registry, too.")
+    ] = True,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show every line of every log, not only what matters to everybody.")
+    ] = False,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+) -> None:
+    """Apply a pipeline, or all of a folder, and run what they need, with one log, until Ctrl-C ends all of it in order.
+
+    Without a Kafka named, the local broker of this folder is started; it stays when this ends. What dies is started
+    again, but a service that cannot run with its settings ends everything with its sentence and exit code 2. A second
+    Ctrl-C kills.
+    """
+    pipelines = [load_checked(found) for found in pipeline_folders(folder)]
+    services = [load_service(name) for name in service_names() if registry or name != REGISTRY]
+    started_broker = bootstrap is None
+    if bootstrap is None:
+        bootstrap = broker.up(Path.cwd(), say=say).bootstrap_servers
+    connection = connect(bootstrap, namespace)
+    for checked in pipelines:
+        record = apply_folder(connection, checked).record
+        say(f"{record.pipeline} is applied as number {record.number}; its event schema has id {record.event_schema_id}")
+    names = [spec.pipeline for spec, _, _ in pipelines]
+    first = http_port or settings(bootstrap, namespace=namespace).http_port
+    ports = count(first) if first else iter(free_port, None)
+    planned = plan(services, names, workers, ports)
+    owners = [service.name for service in services if isinstance(service, ControlService)]
+    run = Run(connection, names, planned, owners, _show, verbose=verbose)
+    try:
+        run.until_stopped()
+    finally:
+        run.stop()
+        if started_broker:
+            say("the local broker keeps running with its data: `freshet local down` stops it.")
+
+
+def _show(text: str) -> None:
+    typer.echo(shown_lines(text), err=True)

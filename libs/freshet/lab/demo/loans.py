@@ -1,0 +1,49 @@
+"""Loan applications without end: river's Agrawal generator as events of the shipped `loans` pipeline."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from freshet.avro import Column, Strings
+from freshet.avro.schemas import Schema
+from freshet.operate.tables.events import Events, first
+
+_APPLICANTS = 500
+_ROWS = 200
+_TYPES = {"double": np.float64, "float": np.float32, "long": np.int64, "int": np.int32}
+
+
+def applications(schema: Schema, seed: int, *, name: str = "live") -> Iterator[Events]:
+    """Batches of applications with their labels, for ever; the same seed gives the same stream."""
+    from river.datasets import synth  # noqa: PLC0415 - heavy, and an extra of its own
+
+    rows = iter(synth.Agrawal(classification_function=0, seed=seed))
+    fields = {field["name"]: field["type"] for field in schema["fields"]}
+    first = 0
+    while True:
+        some = list(islice(rows, _ROWS))
+        yield Events(_columns(some, fields, first, name), ["declined" if label else "approved" for _, label in some])
+        first += len(some)
+
+
+def sample(schema: Schema, rows: int, seed: int) -> Events:
+    """A training set: applications that are not in the live stream."""
+    return Events.joined(list(first(applications(schema, seed, name="training"), rows)))
+
+
+def _columns(
+    rows: list[tuple[Mapping[str, Any], int]], fields: Mapping[str, Any], first: int, name: str
+) -> dict[str, Column]:
+    numbers: dict[str, Column] = {
+        field: np.array([row[field] for row, _ in rows], dtype=_TYPES[kind])
+        for field, kind in fields.items()
+        if isinstance(kind, str) and kind in _TYPES
+    }
+    at = range(first, first + len(rows))
+    return {
+        **numbers,
+        "event_id": Strings.from_list([f"{name}-{row:08d}" for row in at]),
+        "applicant": Strings.from_list([f"applicant-{row * 7919 % _APPLICANTS:03d}" for row in at]),
+    }

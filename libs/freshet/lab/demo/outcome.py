@@ -1,0 +1,76 @@
+"""What came of it: how right each version was, and one record of each kind of answer, decoded."""
+
+import json
+from itertools import islice
+from typing import Any
+
+from freshet.lab.demo.narrator import Narrator
+from freshet.lab.stage import Stage
+from freshet.operate.records import Readable, readable
+from freshet.operate.redrive import Wanted, dead_records
+from freshet.operate.score.arithmetic import Scoring
+from freshet.operate.score.reading import document, scored
+from freshet.operate.verify.findings import Judgement
+from freshet.operate.verify.report import as_document
+from freshet.runtime.bus.protocol import Bus, Place
+from freshet.runtime.reading import everything
+
+_TAIL = 20  # the last offsets of a partition may be transaction markers
+_LETTERS = 100  # of the first so many one is shown that can be decoded
+
+
+def as_result(stage: Stage, bootstrap_servers: str, judgement: Judgement, found: Scoring) -> dict[str, Any]:
+    """The whole run for `--json`: where to look, and what `freshet verify --json` and `freshet score --json` say."""
+    return {
+        "pipeline": stage.spec.pipeline,
+        "bootstrap_servers": bootstrap_servers,
+        "namespace": stage.names.namespace,
+        "verify": as_document(judgement),
+        "score": document(found, stage.spec),
+    }
+
+
+def show_scores(narrator: Narrator, stage: Stage) -> Scoring:
+    """Compare the predictions with the labels on the topics."""
+    narrator.chapter("How right each version was: freshet score")
+    found = scored(stage.bus, stage.spec)
+    narrator.scores(found, stage.spec)
+    return found
+
+
+def show_examples(narrator: Narrator, stage: Stage) -> None:
+    """Print the newest prediction and one dead letter."""
+    narrator.chapter("One prediction and one dead letter, as consumers see them")
+    known = readable(stage.bus)
+    for line in (*_prediction(stage.bus, known), *_dead_letter(stage.bus, known)):
+        narrator.text(f"  {line}")
+
+
+def _prediction(bus: Bus, known: Readable) -> list[str]:
+    tails = {
+        Place("predictions", number): max(span.low, span.end - _TAIL)
+        for number, span in bus.spans("predictions").items()
+    }
+    rows = [row for batch in everything(bus, "predictions", tails) for row in known.rows(batch)]
+    if not rows:
+        return ["there is no prediction."]
+    newest = max(rows, key=lambda row: row["timestamp_ms"])
+    return [f"prediction {newest['partition']}/{newest['offset']}: {_json(newest['value'])}"]
+
+
+def _dead_letter(bus: Bus, known: Readable) -> list[str]:
+    letters = [
+        (letter, known.values(letter.role or "events", [letter.value])[0])
+        for letter in islice(dead_records(bus, Wanted()), _LETTERS)
+    ]
+    if not letters:
+        return ["there is no dead letter: every event was answered with a prediction."]
+    letter, value = next((one for one in letters if "undecodable" not in (one[1] or {})), letters[0])
+    return [
+        f"dead letter {letter.partition}/{letter.offset}: {letter.reason}: {letter.detail}",
+        f"what the producer sent: {_json(value)}",
+    ]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

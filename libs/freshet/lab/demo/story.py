@@ -1,0 +1,177 @@
+"""The demo's story: a stream is served by models that arrive as data, and nothing is lost on the way."""
+
+import time
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from freshet.contracts.messages import Decision, ModelVersion, Rollout
+from freshet.lab.demo import loans
+from freshet.lab.demo.gaps import longest_gap_ms
+from freshet.lab.demo.narrator import Narrator
+from freshet.lab.demo.outcome import show_examples, show_scores
+from freshet.lab.demo.traffic import Traffic
+from freshet.lab.demo.training import Trained, train_and_pack
+from freshet.lab.stage import Stage
+from freshet.ledger.epochs import champion
+from freshet.models.bundle import Bundle
+from freshet.operate.score.arithmetic import Scoring
+from freshet.operate.tables.features import feature_rows
+from freshet.operate.verify.judge import Judgement
+from freshet.operate.verify.judging import judged
+from freshet.operate.view import View
+
+RATE: Final = 2000.0
+CORRUPT_SHARE: Final = 0.05
+TRAINING_ROWS: Final = 4000
+TEST_ROWS: Final = 2000
+"""Applications that models are not trained on, to say how good they are."""
+_BREATH_S: Final = 2.0
+_SWITCH_EPOCH: Final = 2  # the second model's
+
+
+class Story:
+    """One telling. Each step is a method; the stage's services are running when it begins."""
+
+    def __init__(self, stage: Stage, narrator: Narrator) -> None:
+        self._stage, self._say = stage, narrator
+        events = loans.sample(stage.schema, TRAINING_ROWS + TEST_ROWS, seed=1)
+        self._rows, self._labels = feature_rows(stage.spec, stage.schema, events)
+        self._traffic: Traffic | None = None
+
+    def begin_load(self) -> None:
+        """Applications arrive, some of them broken; no model is there yet, so they wait."""
+        say, stage = self._say, self._stage
+        say.chapter("Loan applications arrive; there is no model yet")
+        load = stage.load(rate=RATE, corrupt_share=CORRUPT_SHARE, labels_after=500, seed=3)
+        self._traffic = Traffic(load, loans.applications(stage.schema, seed=42))
+        say.line(
+            f"{RATE:,.0f} events/s, {CORRUPT_SHARE:.0%} of them damaged on purpose; labels follow 500 events later"
+        )
+        with say.waiting("features"):
+            stage.view.wait(
+                "features to be computed",
+                lambda _: any(span.end for span in stage.bus.spans("features").values()) or None,
+            )
+        say.line("ingestion turns them into feature vectors; inference holds them: records wait, none is dropped")
+
+    def first_model(self) -> ModelVersion:
+        """A model is trained, packed and published; the stream starts to be answered."""
+        self._say.chapter("A first model is published to a topic")
+        return self._publish("linear", "logistic regression")
+
+    def second_model(self) -> ModelVersion:
+        """A better model takes over under load, at a recorded offset of each partition."""
+        self._say.chapter("A better model takes over under load")
+        time.sleep(_BREATH_S)
+        return self._publish("trees", "gradient-boosted trees")
+
+    def kill_a_worker(self) -> None:
+        """A worker dies by SIGKILL in the middle of its work."""
+        say, stage = self._say, self._stage
+        say.chapter("A worker is killed in the middle of its work")
+        victim = stage.inference[0]
+        began, since_ms = time.monotonic(), time.time_ns() // 1_000_000
+        pid = stage.supervisor.kill(victim)
+        say.line(f"SIGKILL to {victim} (pid {pid}): no goodbye, its open transaction is left behind")
+        with say.waiting(f"{victim} to serve again"):
+            stage.wait_answering(victim, since_ms)
+        say.line(
+            f"back in its slot and answering {time.monotonic() - began:.1f} s later; what was half done was aborted, "
+            "and is answered again, once"
+        )
+
+    def bad_model(self) -> None:
+        """A model that answers NaN is refused, and nobody ever asks it."""
+        self._say.chapter("Somebody publishes a broken model")
+        bundle = _damaged(self._train("linear").bundle)
+        verdict = self._stage.offer(bundle.data, bundle.manifest)
+        self._say.line(f"{verdict.state}: {verdict.reason}")
+        self._say.line(f"version {self._stage.view.ledger.epochs.serving} keeps answering")
+
+    def roll_back(self, to: ModelVersion) -> None:
+        """An operator goes back to the first model."""
+        say, stage = self._say, self._stage
+        say.chapter("An operator rolls back")
+        before = stage.view.ledger.epochs.serving
+        decision = stage.ask("rollback", text="the demo wants to see it")
+        say.line(f"rollback: {decision.verdict} ({decision.reason})")
+        rollout = stage.wait_live(to.version)
+        self._show_cut(rollout)
+        say.line(f"{before} → {champion(rollout)}: a rollback is a new epoch that names an old version")
+
+    def judge(self) -> Judgement:
+        """The load stops; what is on the topics is judged."""
+        say, stage = self._say, self._stage
+        say.chapter("The load stops, and the topics are judged: freshet verify")
+        assert self._traffic is not None
+        sent = self._traffic.stop()
+        corrupted = sum(sent.corrupted.values())
+        say.line(f"{sent.events:,} events were sent ({corrupted:,} of them damaged) and {sent.labels:,} labels")
+        with say.waiting("the rest to be answered"):
+            stage.wait_drained()
+        gap_ms = longest_gap_ms(stage.bus, _SWITCH_EPOCH)
+        say.line(f"when the second model took over, no partition waited longer than {gap_ms} ms between two answers")
+        judgement = judged(stage.bus, stage.admin, stage.names)
+        say.judgement(judgement)
+        return judgement
+
+    def look_back(self) -> Scoring:
+        """What the answers were worth, and what they look like."""
+        found = show_scores(self._say, self._stage)
+        self._say.line("the generator declines by two limits of age: no line follows that, but trees do, exactly")
+        show_examples(self._say, self._stage)
+        return found
+
+    def _publish(self, kind: str, title: str) -> ModelVersion:
+        say, stage = self._say, self._stage
+        trained = self._train(kind)
+        bundle, size_kib = trained.bundle, trained.bundle.manifest.size_bytes / 1024
+        merit = trained.merit(self._rows[TRAINING_ROWS:], self._labels[TRAINING_ROWS:])
+        right = f"trained on {TRAINING_ROWS:,} applications, {merit} on {TEST_ROWS:,} others"
+        say.line(f"{title}, {right}; {size_kib:,.0f} KiB of ONNX, published")
+        with say.waiting("admission and rollout"):
+            verdict = stage.offer(bundle.data, bundle.manifest)
+            say.line(verdict.reason)
+            rollout = stage.wait_live(verdict.version)
+            decided = stage.view.wait("the registry's decision", partial(_decision_on, rollout.epoch))
+        say.line(decided.reason)
+        self._show_cut(rollout)
+        return verdict
+
+    def _train(self, kind: str) -> Trained:
+        return train_and_pack(kind, self._rows[:TRAINING_ROWS], self._labels[:TRAINING_ROWS], self._stage.spec)
+
+    def _show_cut(self, rollout: Rollout) -> None:
+        with self._say.waiting("the cut-over"):
+            cuts = self._stage.wait_cut(rollout.epoch)
+        places = ", ".join(f"{partition}/{offset:,}" for partition, offset in cuts.items())
+        self._say.line(f"from these places on (partition/offset) {champion(rollout)} answers: {places}")
+
+
+def _decision_on(epoch: int, view: View) -> Decision | None:
+    return next((found for found in view.decisions if found.epoch == epoch), None)
+
+
+def _damaged(bundle: Bundle) -> Bundle:
+    """The same model with one weight that is not a number, and an honest manifest of those bytes."""
+    import onnx  # noqa: PLC0415 - only here, and heavy
+
+    graph = onnx.load_from_string(bundle.data)
+    for node in graph.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "coefficients":
+                attribute.floats[0] = float("nan")
+    return rebuilt(bundle, graph.SerializeToString())
+
+
+def rebuilt(bundle: Bundle, data: bytes) -> Bundle:
+    """A bundle with other bytes and a manifest that fits them."""
+    from freshet.models.artifact import digest_of, split  # noqa: PLC0415
+
+    changed: dict[str, Any] = {
+        "digest": digest_of(data),
+        "size_bytes": len(data),
+        "chunk_digests": tuple(map(digest_of, split(data))),
+    }
+    return replace(bundle, data=data, manifest=bundle.manifest.model_copy(update=changed))

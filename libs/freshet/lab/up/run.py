@@ -1,0 +1,175 @@
+"""The services of some pipelines from their start to their end, in one terminal."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Final
+
+from freshet.contracts.topics import TopicNames
+from freshet.lab.supervisor import Supervisor
+from freshet.lab.up.merged_log import MergedLog, sentence
+from freshet.lab.up.services import REGISTRY, Planned, Services
+from freshet.operate.connection import Connection
+from freshet.operate.errors import OperateError
+from freshet.operate.facts import ledger_of
+from freshet.runtime.process import EXIT_SETTINGS
+from freshet.runtime.settings import SettingsError, load_settings
+from freshet.runtime.slot import hold_slot
+
+_TURN_S: Final = 0.2
+_TELL_S: Final = 20.0
+_LOCK_S: Final = 2.0
+_RIVALRY: Final = 3
+
+
+def pipeline_folders(folder: Path) -> list[Path]:
+    """The folder if it is a pipeline's, else those in it; raises OperateError if there is none."""
+    if (folder / "pipeline.yaml").is_file():
+        return [folder]
+    found = sorted(path.parent for path in folder.glob("*/pipeline.yaml"))
+    if not found:
+        raise OperateError(
+            f"{folder} holds no pipeline.yaml, and no folder with one. `freshet pipeline new NAME` writes a first one.",
+            "usage",
+        )
+    return found
+
+
+class Run:
+    """From the start of the services to their end."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        names: Sequence[str],
+        planned: Sequence[Planned],
+        owners: Sequence[str],
+        show: Callable[[str], object],
+        *,
+        verbose: bool,
+    ) -> None:
+        """`owners` are those of the planned of which there is one for all pipelines; `show` takes the services' log
+        lines, and the lines that say what can be done now.
+        """
+        self._show, self._say = show, connection.say
+        self._connection, self._names, self._planned = connection, names, planned
+        self._unowned, self._owned = list(owners), list[str]()
+        self._settings = load_settings(connection.bootstrap_servers, namespace=connection.namespace)
+        logs = Path(".local/logs") / f"up.{connection.namespace}{names[0]}"
+        env = {"KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers, "FRESHET_NAMESPACE": connection.namespace}
+        self._services = Services(Supervisor(logs, final={EXIT_SETTINGS}), planned, env)
+        self._log = MergedLog(logs, [one.name for one in planned], show, verbose=verbose)
+        if not verbose:
+            self._say(
+                f"starts, decisions, warnings and errors are shown here; everything is in {logs} (--verbose shows it)"
+            )
+        self._stop, self._hurry = threading.Event(), threading.Event()
+        self._locks: list[IO[str] | None] = []
+        self._next_lock_s = self._next_tell_s = 0.0
+        self._told_rivals = set[str]()
+
+    def until_stopped(self) -> None:
+        """Start everything, show what it says, return on SIGINT or SIGTERM. Raises OperateError if one cannot run."""
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+        for one in self._planned:
+            if one.name not in self._unowned:
+                self._services.start(one.name)
+        ready = False
+        self._next_tell_s = time.monotonic() + _TELL_S
+        while not self._stop.wait(_TURN_S):
+            self._own()
+            self._log.pump()
+            if (ended := self._services.unmendable()) is not None:
+                time.sleep(_TURN_S)  # its last line
+                self._log.pump()
+                raise OperateError(f"{ended[0]}: {sentence(self._log.last.get(ended[0], ''))}", "usage")
+            ready = ready or self._told_ready()
+            self._look_for_rivals()
+
+    def stop(self) -> None:
+        """End all services in order, and wait; a second signal kills."""
+        self._stop.set()  # whatever it was that ended the run: from now on a signal means hurry
+        self._say("stopping; Ctrl-C once more kills")
+        self._services.stop(self._hurry)
+        self._log.pump()
+        for lock in filter(None, self._locks):
+            lock.close()
+
+    def _on_signal(self, *_: object) -> None:
+        (self._hurry if self._stop.is_set() else self._stop).set()
+
+    def _own(self) -> None:
+        """Start those of which there is one, or if another `freshet up` of this folder runs it, when that ends."""
+        if time.monotonic() < self._next_lock_s:
+            return
+        for name in list(self._unowned):
+            identity = TopicNames(self._settings.namespace).transactional_id(name, "owner")
+            try:
+                self._locks.append(hold_slot(self._settings.state_dir, identity, "owner"))
+            except SettingsError:
+                if not self._next_lock_s:
+                    self._say(f"another process of this folder runs the {name}: this one starts none until that ends.")
+                continue
+            self._unowned.remove(name)
+            self._owned.append(name)
+            self._services.start(name)
+        self._next_lock_s = time.monotonic() + _LOCK_S
+
+    def _look_for_rivals(self) -> None:
+        for name in self._owned:
+            if name not in self._told_rivals and self._services.restarts(name) >= _RIVALRY:
+                self._told_rivals.add(name)
+                self._say(
+                    f"the {name} came back {_RIVALRY} times. If its log says that it was fenced, another one runs "
+                    f"on this Kafka, and they take turns: stop one of them{_without(name)}."
+                )
+
+    def _told_ready(self) -> bool:
+        waiting = self._services.waiting()
+        if not waiting:
+            self._show(_ready(self._connection, self._names, self._planned))
+            return True
+        if time.monotonic() > self._next_tell_s:
+            self._next_tell_s = time.monotonic() + _TELL_S
+            self._say("not ready yet: " + "; ".join(f"{name}: {why}" for name, why in waiting.items()))
+        return False
+
+
+def _without(name: str) -> str:
+    return ", or use --no-registry here" if name == REGISTRY else ""
+
+
+def _ready(connection: Connection, pipelines: Sequence[str], planned: Sequence[Planned]) -> str:
+    """What a person can do now, with the commands to type."""
+    served = set[str]()
+    with suppress(Exception):  # a broker's hiccup must not end what runs
+        served = {one.name for one in ledger_of(connection.bus(), "rollouts") if one.epochs.serving}
+    lines = [""]
+    for name in pipelines:
+        names = connection.names(name)
+        lines.append(
+            f"ready: publish events to topic {names.topic('events')}; predictions on {names.topic('predictions')}"
+        )
+        options = f"--pipeline {name}" + (f" --namespace {connection.namespace}" if connection.namespace else "")
+        if name not in served:
+            lines += [
+                "  no model answers yet: events wait. In another terminal:",
+                f"    freshet model pack MODEL.joblib {options} --sample ROWS.csv -o bundle",
+                "    freshet model publish bundle",
+            ]
+        lines += [
+            f"    freshet predict ROW.json {options}",
+            f"    freshet replay ROWS.csv {options}",
+            f"    freshet topic tail predictions {options} -n 3",
+            f"    freshet model status {options}",
+        ]
+    lines += [
+        f"health and metrics: {', '.join(f'{one.name} {one.address}' for one in planned)}",
+        "Ctrl-C ends all.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""What is known about the broker of a folder, kept in `.local/kafka/endpoint.json`: `freshet local` writes it."""
+
+import socket
+import subprocess
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from freshet.operate.errors import LocalError
+
+Kind = Literal["external", "java"]
+
+_CONNECT_TIMEOUT_S: Final = 1.0
+
+
+class Endpoint(BaseModel):
+    """One broker: where it answers, what runs it, and exactly which process that is.
+
+    A stopped broker keeps its ports and has neither `pid` nor `started`; `external` has nothing but its address.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind
+    bootstrap_servers: str
+    client_port: int | None = None
+    controller_port: int | None = None
+    pid: int | None = None
+    started: str | None = None
+    """When the process was started: the same pid with another start is somebody else's process."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the recorded process still runs."""
+        return self.pid is not None and self.started is not None and is_alive(self.pid, self.started)
+
+    @property
+    def answers(self) -> bool:
+        """Whether a connection to one of the bootstrap servers opens."""
+        return any(_connects(server) for server in self.bootstrap_servers.split(","))
+
+    def stopped(self) -> "Endpoint":
+        """The same broker without a process."""
+        return self.model_copy(update={"pid": None, "started": None})
+
+
+def record_of(folder: Path) -> Path:
+    """Where the record of a folder's broker is."""
+    return folder.resolve() / ".local" / "kafka" / "endpoint.json"
+
+
+def load(path: Path) -> Endpoint | None:
+    """Read a record; None if there never was one. Raises LocalError if it cannot be understood."""
+    try:
+        return Endpoint.model_validate_json(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValidationError as broken:
+        raise LocalError(
+            f"{path} is not a record of a broker: {broken.errors()[0]['msg']}. If no broker of this folder runs, "
+            "delete the file; its data stay and are used again."
+        ) from broken
+
+
+def save(path: Path, endpoint: Endpoint) -> None:
+    """Write a record whole or not at all: readers do not lock."""
+    scratch = path.with_suffix(".new")
+    scratch.write_text(endpoint.model_dump_json(indent=2, exclude_none=True) + "\n")
+    scratch.replace(path)
+
+
+def start_mark(pid: int) -> str | None:
+    """When the living process `pid` was started, as an opaque text; None if there is none.
+
+    The same pid with another mark is another process: pids are reused. A zombie has ended, whoever is late to
+    collect it.
+    """
+    stat = Path(f"/proc/{pid}/stat")
+    if not Path("/proc/self/stat").exists():  # not Linux
+        done = subprocess.run(
+            ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
+        state, _, started = done.stdout.strip().partition(" ")
+        return None if not state or state.startswith("Z") else started.strip()
+    try:
+        fields = stat.read_text().rpartition(")")[2].split()  # the name before may hold spaces and brackets
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()  # ticks since boot repeat after a reboot
+    state, threads, start_ticks = fields[0], fields[17], fields[19]
+    # A killed process of many threads shows as a zombie while the others still hold its ports and files.
+    ended = state in "ZX" and threads == "1"
+    return None if ended else f"{boot}:{start_ticks}"
+
+
+def is_alive(pid: int, mark: str) -> bool:
+    """Whether the process that had this pid and start mark still runs."""
+    return start_mark(pid) == mark
+
+
+def _connects(server: str) -> bool:
+    host, _, port = server.strip().rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S):
+            return True
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,68 @@
+"""Where Kafka is, and a connection to it."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from freshet.contracts.topics import TopicNames
+from freshet.operate.broker_record import load, record_of
+from freshet.operate.errors import OperateError
+from freshet.operate.progress import Say, silent
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.settings import BOOTSTRAP_VARIABLE, Settings
+
+_TIMEOUT_S: Final = 5.0  # a person waits
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A Kafka cluster and the namespace on it."""
+
+    bootstrap_servers: str
+    namespace: str
+    client: dict[str, str] = field(repr=False)
+    """Further client settings, such as TLS and SASL."""
+    admin: KafkaAdmin
+    say: Say = silent
+    """Whoever wants to know what takes long."""
+
+    def names(self, pipeline: str = "") -> TopicNames:
+        """Physical names, for one pipeline or for control topics only."""
+        return TopicNames(self.namespace, pipeline)
+
+    def bus(self, pipeline: str = "") -> KafkaBus:
+        """A bus for one pipeline, or for control topics only."""
+        return KafkaBus(self.bootstrap_servers, self.names(pipeline), extra=self.client)
+
+
+def connect(settings: Settings, say: Say = silent) -> Connection:
+    """The cluster that the settings name; raises UnreachableError."""
+    # the client repeats ten times a second what an error will say once
+    logging.getLogger("freshet.kafka").setLevel(logging.CRITICAL)
+    admin = KafkaAdmin(settings.bootstrap_servers, extra=settings.kafka, timeout_s=_TIMEOUT_S)
+    admin.names()
+    return Connection(settings.bootstrap_servers, settings.namespace, settings.kafka, admin, say)
+
+
+def local_broker(ask: str = "give --bootstrap") -> str:
+    """The address of the running broker of this folder, for whoever names no Kafka.
+
+    Raises OperateError if there is none; `ask` is how a Kafka is named instead.
+    """
+    here = Path.cwd()
+    known = load(record_of(here))
+    if known is None:
+        above = next((folder for folder in here.parents if load(record_of(folder)) is not None), None)
+        hint = "start a broker here with `freshet local up`." if above is None else f"go to {above}, which has one."
+        raise OperateError(
+            f"no Kafka is named, and this folder has no local broker. {ask[0].upper()}{ask[1:]} or set "
+            f"{BOOTSTRAP_VARIABLE}; or {hint}",
+            "unreachable",
+        )
+    if not known.alive:
+        raise OperateError(
+            "the local broker of this folder is not running. Start it with `freshet local up`.", "unreachable"
+        )
+    return known.bootstrap_servers

@@ -1,0 +1,75 @@
+"""Who is there: which services beat on `freshet.workers`, and which have fallen silent."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from freshet.ledger.ledger import Ledger
+from freshet.ledger.workers import ALIVE, Beat
+from freshet.operate.times import ago
+
+RUN: Final = {
+    "registry": "freshet run registry",
+    "ingestion": "freshet run ingestion --pipelines {}",
+    "inference": "freshet run inference --pipelines {}",
+}
+"""How a service is started; the gap is the pipeline's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The workers of one service as of `now_ms`, by the broker's clock; of one pipeline, or of all for the registry."""
+
+    service: str
+    pipeline: str
+    beats: tuple[Beat, ...]
+    """The newest of each worker, alive or not."""
+    now_ms: int
+
+    @property
+    def alive(self) -> list[Beat]:
+        """Those that beat."""
+        return [beat for beat in self.beats if beat.state(self.now_ms) in ALIVE]
+
+    @property
+    def silent(self) -> list[Beat]:
+        """Those that beat no more, and never said good-bye: killed, hung, or cut off."""
+        return [beat for beat in self.beats if beat.state(self.now_ms) == "silent"]
+
+    @property
+    def command(self) -> str:
+        """What starts it."""
+        return RUN[self.service].format(self.pipeline)
+
+    @property
+    def told(self) -> str:
+        """How it is, in a few words."""
+        if self.alive:
+            last = max(beat.timestamp_ms for beat in self.alive)
+            lost = "".join(f"; {self._silence(beat)}" for beat in self.silent)
+            count = f"{len(self.alive)} running" if self.service != "registry" else "running"
+            return f"{count}, last heard {ago(last, self.now_ms)}{lost}"
+        if self.silent:
+            return "; ".join(map(self._silence, self.silent))
+        if self.beats:
+            return f"stopped {ago(max(beat.timestamp_ms for beat in self.beats), self.now_ms)}"
+        return "has never been heard"
+
+    def _silence(self, beat: Beat) -> str:
+        where = f" on {beat.worker.host}" if beat.worker.host else ""
+        since = ago(beat.timestamp_ms, self.now_ms)
+        return f"{beat.worker.instance}{where} was last heard {since} and has not said good-bye"
+
+
+def presence(ledger: Ledger, service: str, pipeline: str, now_ms: int) -> Presence:
+    """Who serves a pipeline in that service; the registry serves them all."""
+    of = "" if service == "registry" else pipeline
+    beats = ledger.of(of).workers.of(service, lane=None)
+    return Presence(service, of, tuple(beat for _, beat in beats), now_ms)
+
+
+def absence(present: Presence) -> str:
+    """A sentence about a service that does not answer, and how to start it; empty if it is there."""
+    if present.alive:
+        return ""
+    of = "" if not present.pipeline else f" for {present.pipeline!r}"
+    return f"No {present.service} is running{of} ({present.told}). Start it with `{present.command}`."

@@ -1,0 +1,207 @@
+"""Reads the evidence off the topics, as any read_committed consumer sees them.
+
+The order of reading makes a running pipeline judgeable: committed offsets first, then outputs, then what explains them,
+then inputs. So whatever was committed past must be among the outputs, and whatever was answered must be explained and
+asked.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import numpy as np
+
+from freshet.avro import Strings
+from freshet.avro.framed import FramedReader
+from freshet.contracts.arrays import Ints
+from freshet.contracts.batch import Batch
+from freshet.contracts.position import unstamped
+from freshet.operate.verify import outputs
+from freshet.operate.verify.evidence import EMPTIED, Evidence, Inputs, Output, Vectors
+from freshet.operate.verify.history import CONTROL, read_history
+from freshet.operate.verify.letters import Comparison, LetterReader
+from freshet.operate.verify.order import scattered
+from freshet.operate.verify.places import NOTHING, identity, looked_up, offsets_of, partitions_of
+from freshet.operate.verify.visible import Horizon, Patience
+from freshet.operate.verify.window import Window
+from freshet.runtime import dead_letters
+from freshet.runtime.bus.protocol import Bus, Committed, Place
+from freshet.runtime.reading import everything
+
+_OUTPUTS: Final = ("predictions", "labels", dead_letters.ROLE, "features")
+_NAMED: Final = 1
+"""Scattered entities that the judge names."""
+
+GroupOffsets = Callable[[str, str], Mapping[int, Committed]]
+"""Committed offsets of a service's group on a role's topic, by partition."""
+
+
+def collect(
+    bus: Bus,
+    pipeline: str,
+    committed: GroupOffsets,
+    *,
+    since_ms: int | None = None,
+    patience: Patience | None = None,
+) -> Evidence:
+    """Read everything that `judge` needs, or what it needs to judge the inputs that the broker got since that time.
+
+    Takes time in proportion to the records, and about 300 bytes of memory for an event with all that came of it. Waits
+    for transactions that are open, for as long as `patience` has.
+    """
+    reading = _Reading(bus, committed, Window(bus, since_ms), patience or Patience())
+    return reading.evidence(pipeline)
+
+
+class _Reading:
+    """One reading of all topics."""
+
+    def __init__(self, bus: Bus, committed: GroupOffsets, window: Window, patience: Patience) -> None:
+        self._bus = bus
+        self._window = window
+        self._patience = patience
+        self._ids = {role: bus.topic_id(role) for role in ("events", "feedback", "features")}
+        self._inputs = {
+            role: _group(committed(service, role), self._ids[role])
+            for role, service in (("events", "ingestion"), ("feedback", "ingestion"), ("features", "inference"))
+        }
+        self._horizon = Horizon(bus, (*_OUTPUTS, *CONTROL))
+        self._outputs = {role: Output(proven=self._horizon.proven[role]) for role in (*_OUTPUTS, *CONTROL)}
+
+    def evidence(self, pipeline: str) -> Evidence:
+        """Read in the one order that makes it judgeable."""
+        predictions = outputs.predictions(*self._read("predictions"), self._ids["features"], self._ids["events"])
+        labels = outputs.labels(*self._read("labels"), self._ids["feedback"])
+        reader = LetterReader(self._ids)
+        for batch in self._read(dead_letters.ROLE)[0]:
+            reader.add(batch)
+        letters = {role: reader.compared(role) for role in self._ids}
+        self._outputs[dead_letters.ROLE].records = reader.records
+        self._outputs[dead_letters.ROLE].foreign = reader.foreign()
+        read = _Seen(letters["features"])
+        batches, output = self._read("features")
+        features = outputs.vectors(map(read.add, batches), output, self._ids["events"])
+        for role in _OUTPUTS:
+            self._look_back(role)
+        for role in CONTROL:
+            self._settle(role)
+        history = read_history(self._bus, pipeline, self._ids["features"])
+        self._take("features", read)
+        for role in ("events", "feedback"):
+            seen = _Seen(letters[role])
+            for batch in everything(self._bus, role, self._window.inputs(role)):
+                seen.add(batch)
+            self._take(role, seen)
+        return Evidence(
+            events=self._inputs["events"],
+            feedback=self._inputs["feedback"],
+            features_read=self._inputs["features"],
+            features=features,
+            labels=labels,
+            predictions=predictions,
+            letters={role: compared.letters for role, compared in letters.items()},
+            outputs=self._outputs,
+            history=history,
+            patience_s=self._patience.limit_s,
+            entity_names=_entity_names(self._bus, features),
+        )
+
+    def _read(self, role: str) -> tuple[Iterator[Batch], Output]:
+        return self._horizon.read(self._bus, role, self._patience, self._window.outputs(role)), self._outputs[role]
+
+    def _look_back(self, role: str) -> None:
+        """Note what of an output topic could not be read, after it was read, so that nothing goes unnoticed."""
+        output = self._outputs[role]
+        spans = self._bus.spans(role)
+        output.partitions = len(spans)
+        output.hidden = self._horizon.hidden(self._bus, role)
+        wanted = self._window.outputs(role) or {}
+        cut = {  # a range that begins where the topic does may have begun before
+            Place(role, number): span.low
+            for number, span in spans.items()
+            if span.low > 0 and span.low >= wanted.get(Place(role, number), 0)
+        }
+        output.kept_since_ms = {place.partition: EMPTIED for place in cut} | _first_times_ms(self._bus, cut)
+
+    def _settle(self, role: str) -> None:
+        """Wait for what is open on a control topic: the registry's own word may be in it."""
+        while (hidden := self._horizon.hidden(self._bus, role)) and self._patience.pause():
+            pass
+        self._outputs[role].hidden = hidden
+        self._outputs[role].partitions = len(self._horizon.highs[role])
+
+    def _take(self, role: str, seen: "_Seen") -> None:
+        """The records of an input topic that are judged: those that are there, from the window's start on."""
+        inputs = self._inputs[role]
+        starts = self._window.inputs(role) or {}
+        for number, span in self._bus.spans(role).items():
+            start = starts.get(Place(role, number), 0)
+            inputs.lows[number] = max(span.low, start)
+            inputs.expired += max(span.low - start, 0)
+            if span.open and role != "features":  # features were waited for
+                inputs.behind_open[number] = span.high - span.end
+        ids, times_ms = seen.columns()
+        judged = offsets_of(ids) >= looked_up(inputs.lows, partitions_of(ids), 0)
+        inputs.ids, inputs.times_ms = ids[judged], times_ms[judged]
+
+
+class _Seen:
+    """Identities and times of an input topic's records, which are compared with their dead letters in passing."""
+
+    def __init__(self, letters: Comparison) -> None:
+        self._letters = letters
+        self._ids: list[Ints] = []
+        self._times_ms: list[Ints] = []
+
+    def add(self, batch: Batch) -> Batch:
+        """The next records."""
+        ids = identity(batch.partitions, batch.offsets)
+        self._ids.append(ids)
+        self._times_ms.append(batch.timestamps_ms)
+        self._letters.add(batch, ids)
+        return batch
+
+    def columns(self) -> tuple[Ints, Ints]:
+        """All of them by ascending identity."""
+        if not self._ids:
+            return NOTHING, NOTHING
+        ids = np.concatenate(self._ids)
+        by_id = np.argsort(ids)
+        return ids[by_id], np.concatenate(self._times_ms)[by_id]
+
+
+def _group(offsets: Mapping[int, Committed], topic_id: str) -> Inputs:
+    """Committed offsets of the present life, and those that are void because they name another one."""
+    inputs = Inputs()
+    for partition, at in offsets.items():
+        metadata, said = unstamped(at.metadata)
+        if said and topic_id and said != topic_id:
+            inputs.of_earlier_life[partition] = at.offset
+        else:
+            inputs.committed[partition], inputs.metadata[partition] = at.offset, metadata
+    return inputs
+
+
+def _first_times_ms(bus: Bus, starts: Mapping[Place, int]) -> dict[int, int]:
+    """By partition the time of the first record from there on; those without any are left out."""
+    firsts_ms: dict[int, int] = {}
+    for batch in everything(bus, next(iter(starts)).role, starts) if starts else ():
+        for partition in batch.spans:
+            firsts_ms.setdefault(partition, int(batch.timestamps_ms[batch.rows(partition)[0]]))
+        if len(firsts_ms) == len(starts):
+            break
+    return firsts_ms
+
+
+def _entity_names(bus: Bus, vectors: Vectors) -> dict[int, str]:
+    """The texts of the entities that a warning will name, read from one of their vectors."""
+    names = {}
+    entities, rows = scattered(vectors)
+    for entity, row in zip(entities[:_NAMED].tolist(), rows[:_NAMED].tolist(), strict=True):
+        at = vectors.ids[row : row + 1]
+        place = Place("features", int(partitions_of(at)[0]))
+        for batch in everything(bus, "features", {place: int(offsets_of(at)[0])}):
+            found = FramedReader.of("FeatureVector", max_bytes=4 << 20).read(batch.values[:1]).columns["entity"]
+            assert isinstance(found, Strings)
+            names[entity] = found.tolist()[0]
+            break
+    return names

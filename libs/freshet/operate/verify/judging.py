@@ -1,0 +1,63 @@
+"""Judges a pipeline on a cluster: collects the evidence, judges it, and names who hides what from it."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from freshet.contracts.topics import TopicNames
+from freshet.operate.checkup import hanging_line
+from freshet.operate.connection import Connection
+from freshet.operate.verify.collect import collect
+from freshet.operate.verify.judge import Judgement, judge
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.transactions import find_hanging
+from freshet.runtime.bus.protocol import Bus, Committed
+
+_PAUSE_S: Final = 1.0
+
+
+def judge_pipeline(
+    connection: Connection, pipeline: str, *, from_ms: int | None = None, scores: int = 0, wait_s: float = 0.0
+) -> Judgement:
+    """The judgement of what the pipeline's topics retain; waits up to so long for inputs that are under way.
+
+    `from_ms`: only of inputs that the broker got since then; `scores`: so many predictions are scored again.
+    """
+    bus, names = connection.bus(pipeline), connection.names(pipeline)
+    deadline = time.monotonic() + wait_s
+    while True:
+        judgement = judged(bus, connection.admin, names, from_ms, scores)
+        if judgement.verdict == "broken" or not judgement.pending or time.monotonic() >= deadline:
+            return judgement
+        connection.say(f"{judgement.pending:,} inputs are under way …")
+        time.sleep(_PAUSE_S)
+
+
+def judged(bus: Bus, admin: KafkaAdmin, names: TopicNames, from_ms: int | None = None, scores: int = 0) -> Judgement:
+    """What the topics of the names' pipeline say of the inputs since then; open transactions are named."""
+    pipeline = names.pipeline
+
+    def committed(service: str, role: str) -> Mapping[int, Committed]:
+        return admin.committed(names.group(service), names.topic(role))
+
+    if scores:
+        # it needs an extra; whoever lacks that is told before anything is read
+        from freshet.operate.verify.scores import recompute  # noqa: PLC0415
+
+        evidence = collect(bus, pipeline, committed, since_ms=from_ms)
+        found = recompute(bus, evidence, scores)
+        judgement = judge(evidence, found.finding, found.unjudged)
+    else:
+        evidence = collect(bus, pipeline, committed, since_ms=from_ms)
+        judgement = judge(evidence)
+    topics = [names.topic(role) for role, output in evidence.outputs.items() if output.hidden]
+    return replace(judgement, warnings=(*judgement.warnings, *whose(admin, topics)))
+
+
+def whose(admin: KafkaAdmin, topics: Sequence[str]) -> list[str]:
+    """Sentences that name the open transactions of these topics, which were waited for already."""
+    if not topics:
+        return []
+    lines = [hanging_line(one, time.time_ns() // 1_000_000) for one in find_hanging(admin, topics, longest_s=_PAUSE_S)]
+    return [f"{line.about} is {line.seen}. To do: {line.do}." for line in lines]

@@ -1,0 +1,114 @@
+"""The merged log, and which processes a pipeline needs."""
+
+import json
+import threading
+import time
+from itertools import count
+from pathlib import Path
+
+from freshet.lab.supervisor import Supervisor
+from freshet.lab.up.merged_log import MergedLog, readable, sentence
+from freshet.lab.up.services import Planned, Services, plan
+from freshet.runtime.service import load_service, service_names
+
+
+def test_lines_keep_their_order_and_whole_lines_only(tmp_path: Path) -> None:
+    """What was there before is not shown; a half line waits for its end; a log that comes later is followed."""
+    (tmp_path / "a.log").write_text("old\n")
+    shown: list[str] = []
+    log = MergedLog(tmp_path, ["a", "inference-0"], shown.append)
+    with (tmp_path / "a.log").open("a") as file:
+        file.write("one\ntw")
+    log.pump()
+    assert shown == ["a           | one"]
+    with (tmp_path / "a.log").open("a") as file:
+        file.write("o\n")
+    (tmp_path / "inference-0.log").write_text("three\n")
+    log.pump()
+    assert shown[1:] == ["a           | two", "inference-0 | three"]
+    assert log.last == {"a": "two", "inference-0": "three"}
+
+
+def test_a_log_line_is_made_readable() -> None:
+    """Time, level if it is no mere information, event, fields; what is not JSON stays as it is."""
+    line = {"service": "registry", "slot": "0", "event": "failed", "error": "no way", "n": 3, "level": "error"}
+    assert readable(json.dumps({**line, "timestamp": "2026-05-01T12:00:01.5Z"})) == (
+        '12:00:01 ERROR failed error="no way" n=3'
+    )
+    assert readable("Traceback …") == "Traceback …"
+    assert readable('{"no": "event"}') == '{"no": "event"}'
+
+
+def test_what_only_a_close_look_needs_is_left_out(tmp_path: Path) -> None:
+    """Starts, ends, decisions as sentences, warnings and errors stay, and what is no log line."""
+    decision = {"pipeline": "rain", "verdict": "done", "reason": "epoch 1 is live: 1.0.0 answers."}
+    refused = {"pipeline": "rain", "verdict": "refused", "reason": "model_not_finite: …"}
+    lines: list[dict[str, object]] = [
+        {"event": "started", "level": "info", "pid": 7},
+        {"event": "holding", "level": "info", "place": ["features", 0]},
+        {"event": "decided", "level": "info", "role": "rollouts", "message": {"epoch": 1}},
+        {"event": "decided", "level": "info", "role": "decisions", "message": decision},
+        {"event": "decided", "level": "info", "role": "decisions", "message": refused},
+        {"event": "retrying", "level": "warning", "error": "long " * 60 + "advice"},
+    ]
+    stamped = [json.dumps({**line, "timestamp": "2026-05-01T12:00:01.5Z"}) for line in lines]
+    shown: list[str] = []
+    log = MergedLog(tmp_path, ["a"], shown.append, verbose=False)
+    (tmp_path / "a.log").write_text("\n".join([*stamped, "Traceback", ""]))
+    log.pump()
+    assert shown == [
+        "a | 12:00:01 started pid=7",
+        "a | 12:00:01 rain: epoch 1 is live: 1.0.0 answers.",
+        "a | 12:00:01 rain: refused: model_not_finite: …",
+        f'a | 12:00:01 WARNING retrying error="{"long " * 60}advice"',
+        "a | Traceback",
+    ]
+    assert log.last == {"a": "Traceback"}
+
+
+def test_a_last_word_becomes_the_commands_sentence() -> None:
+    """Of a service's log line the error, of a usage error its sentence."""
+    assert sentence('{"event": "settings", "error": "slot 0 is taken."}') == "slot 0 is taken."
+    assert sentence("error: no such option") == "no such option"
+
+
+def test_every_service_gets_all_pipelines_and_a_port_of_its_own() -> None:
+    """One registry for all, one ingestion, so many workers in slots of their own; listed as they are to end."""
+    services = [load_service(name) for name in service_names()]
+    planned = plan(services, ["a", "b"], 2, count(1))
+    assert [(one.name, " ".join(one.command).partition(" run ")[2], one.http_port) for one in planned] == [
+        ("ingestion-0", "ingestion --pipelines a,b --slot 0 --http-port 1", 1),
+        ("inference-0", "inference --pipelines a,b --slot 0 --http-port 2", 2),
+        ("inference-1", "inference --pipelines a,b --slot 1 --http-port 3", 3),
+        ("registry", "registry --http-port 4", 4),
+    ]
+
+
+SCRIPT = 'trap "{on_term}" TERM; echo $0 >> "$STARTED"; while :; do sleep 0.01; done'
+
+
+def test_all_end_in_order_and_at_once_in_a_hurry(tmp_path: Path) -> None:
+    """As they are planned, not as they were started; one that does not listen holds up the end until it is killed."""
+    ended, begun = tmp_path / "ended", tmp_path / "begun"
+    for on_term, hurries in (('echo $0 >> "$ENDED"; exit', False), ("", True)):
+        begun.unlink(missing_ok=True)
+        with Supervisor(tmp_path / "logs") as supervisor:
+            names = ("ingestion-0", "inference-0", "registry")
+            planned = [
+                Planned(name, ("/bin/sh", "-c", SCRIPT.replace("{on_term}", on_term.replace('"', '\\"')), name), 1)
+                for name in names
+            ]
+            services = Services(supervisor, planned, {"STARTED": str(begun), "ENDED": str(ended)})
+            for name in reversed(names):
+                services.start(name)
+            deadline = time.monotonic() + 30
+            while not begun.exists() or len(begun.read_text().split()) < len(names):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            hurry = threading.Event()
+            if hurries:
+                hurry.set()
+            services.stop(hurry)
+            assert [supervisor.pid(name) for name in names] == [None] * 3
+            assert services.unmendable() is None or hurries
+    assert ended.read_text().split() == ["ingestion-0", "inference-0", "registry"]

@@ -1,0 +1,193 @@
+"""Redriving dead letters on a bus in memory."""
+
+import numpy as np
+import pytest
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
+from freshet.contracts.logic import DeadLetter
+from freshet.contracts.topics import TopicNames
+from freshet.operate.errors import OperateError
+from freshet.operate.redrive import Wanted, check_reason, dead_records, groups, redrive
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
+from freshet.runtime.bus.protocol import FatalError, Send
+from freshet.runtime.dead_letters import dead_letters
+
+NAMES = TopicNames("dev.", "loans")
+
+
+class World:
+    """A pipeline's topics, a producer of events, and somebody who sets them aside."""
+
+    def __init__(self) -> None:
+        self.cluster = MemoryCluster()
+        self.cluster.ensure(NAMES, 2, ["events", "feedback", "dead-letters"])
+        self.bus = MemoryBus(self.cluster, NAMES)
+
+    def produce(self, role: str, *values: bytes, partition: int = 0) -> None:
+        n = len(values)
+        self.bus.producer().send(Send(role, [b"key"] * n, list(values), [partition] * n))
+
+    def batch(self, role: str) -> Batch:
+        batches = self.bus.reader([role]).read(1000, 0.0)
+        return batches[0] if batches else Batch(role, [])
+
+    def set_aside(self, role: str, reason: str, *rows: int) -> None:
+        effect = DeadLetter(np.array(rows), reason, [f"row {row} is bad." for row in rows])
+        self.bus.producer().send(dead_letters(self.batch(role), effect, NAMES, "ingestion", "1"))
+
+    def redrive(self, reason: str = "", since_ms: int = 0) -> tuple[int, int, int, int]:
+        done = redrive(self.bus, Wanted(reason, since_ms))
+        return done.sent, done.already, done.not_whole, done.others
+
+
+def test_an_event_is_redriven_once_with_its_bytes_and_origin() -> None:
+    """The copy has the same key, value and partition, and names the original; a second redrive sends nothing."""
+    world = World()
+    world.produce("events", b"good", b"bad", partition=1)
+    world.set_aside("events", "input_trailing", 1)
+    assert world.redrive() == (1, 0, 0, 0)
+    copy = world.batch("events").records[-1]
+    assert (copy.key(), copy.value(), copy.partition()) == (b"key", b"bad", 1)
+    arrived = (ARRIVED_MS, str(world.batch("events").records[1].timestamp()[1]).encode())
+    assert copy.headers() == [(REDRIVE_OF, b"dev.loans.events/1/1"), arrived]
+    assert world.redrive() == (0, 1, 0, 0)
+    assert len(world.batch("events")) == 3
+
+
+def test_a_redriven_event_has_its_producers_headers() -> None:
+    """Trace context and tenant outlive the letter; ours come behind them."""
+    world = World()
+    theirs = [("traceparent", b"00-1"), ("tenant", b"a"), ("empty", None)]
+    world.bus.producer().send(Send("events", [b"key"], [b"bad"], [0], [theirs]))
+    world.set_aside("events", "input_range", 0)
+    assert world.redrive() == (1, 0, 0, 0)
+    headers = world.batch("events").records[-1].headers() or []
+    assert headers[:3] == theirs
+    assert [name for name, _ in headers[3:]] == [REDRIVE_OF, ARRIVED_MS]
+
+
+def test_a_copy_that_fails_again_can_be_redriven_again() -> None:
+    """The copy is an event of its own: only the original counts as redriven."""
+    world = World()
+    world.produce("events", b"bad")
+    world.set_aside("events", "input_range", 0)
+    world.redrive()
+    world.set_aside("events", "input_range", 1)
+    assert world.redrive() == (1, 1, 0, 0)
+    assert (REDRIVE_OF, b"dev.loans.events/0/1") in (world.batch("events").records[-1].headers() or ())
+
+
+def test_an_event_is_never_sent_twice_even_when_its_copy_has_expired() -> None:
+    """Letters are kept longer than events. What was redriven is noted beside the letter, and outlives the copy."""
+    world = World()
+    world.produce("events", b"bad")
+    world.set_aside("events", "input_range", 0)
+    assert world.redrive() == (1, 0, 0, 0)
+    world.cluster.truncate(NAMES.topic("events"), 0, world.bus.spans("events")[0].end)
+    assert world.redrive() == (0, 1, 0, 0)
+
+
+def test_of_two_redrives_at_once_only_one_sends() -> None:
+    """Whoever comes later reads what the first has done, and the first can do nothing more."""
+    world = World()
+    world.produce("events", b"bad")
+    world.set_aside("events", "input_range", 0)
+
+    def overtake(step: Step, _transactional_id: str) -> None:
+        world.cluster.failpoint = None
+        assert step == "begun"
+        assert world.redrive() == (1, 0, 0, 0)
+
+    world.cluster.failpoint = overtake
+    with pytest.raises(FatalError):
+        world.redrive()
+    assert len(world.batch("events")) == 2
+
+
+def test_a_hiccup_is_no_way_around_the_fence() -> None:
+    """Overtaken between reading the receipts and sending, and disconnected: the first does not take the id back."""
+    world = World()
+    world.produce("events", b"bad")
+    world.set_aside("events", "input_range", 0)
+
+    def overtake(_client: str, operation: str) -> None:
+        if operation == "commit":
+            world.cluster.before = None
+            world.cluster.disconnect()
+            assert world.redrive() == (1, 0, 0, 0)
+
+    world.cluster.before = overtake
+    with pytest.raises(FatalError, match="start anew"):
+        world.redrive()
+    assert len(world.batch("events")) == 2
+
+
+def test_a_receipt_is_no_dead_letter() -> None:
+    """It is not listed, and nobody takes it for an answer to anything."""
+    world = World()
+    world.produce("events", b"bad")
+    world.set_aside("events", "input_range", 0)
+    world.redrive()
+    assert [record.reason for record in dead_records(world.bus, Wanted())] == ["input_range"]
+
+
+def test_a_dry_run_counts_and_sends_nothing() -> None:
+    """Without a producer the same is counted, and the topic stays as it is."""
+    world = World()
+    world.produce("events", b"a", b"b")
+    world.set_aside("events", "input_range", 0, 1)
+    done = redrive(world.bus, Wanted(), dry_run=True)
+    assert (done.sent, done.places) == (2, ["dev.loans.events/0/0", "dev.loans.events/0/1"])
+    assert len(world.batch("events")) == 2
+
+
+def test_what_cannot_be_sent_again_is_counted_and_left() -> None:
+    """Cut values would be other events, notes of expired records are none, and feedback does not belong on events."""
+    world = World()
+    world.produce("events", b"a")
+    world.produce("feedback", b"f")
+    world.set_aside("feedback", "input_missing", 0)
+    dead = world.bus.producer()
+    cut = [("freshet.role", b"events"), ("freshet.topic", b"dev.loans.events"), ("freshet.truncated", b"9999999")]
+    expired = [("freshet.role", b"events"), ("freshet.reason", b"input_expired"), ("freshet.offset", b"7")]
+    dead.send(Send("dead-letters", [b"k", None], [b"cut", b""], [0, 0], [cut, expired]))
+    assert world.redrive() == (0, 0, 2, 1)
+    assert len(world.batch("events")) == 1
+
+
+def test_reason_and_time_choose_what_is_redriven() -> None:
+    """Only dead letters of that reason, and from that time on, are touched."""
+    world = World()
+    world.produce("events", b"a", b"b", b"c")
+    world.set_aside("events", "input_range", 0)
+    world.cluster.advance(60_000)
+    world.set_aside("events", "input_enum", 1)
+    world.set_aside("events", "input_range", 2)
+    assert world.redrive("input_range", world.cluster.now_ms) == (1, 0, 0, 0)
+    assert world.batch("events").records[-1].value() == b"c"
+
+
+def test_groups_count_by_reason_and_show_the_newest() -> None:
+    """The most frequent reason comes first, with its newest sentence and where to find it."""
+    world = World()
+    world.produce("events", b"a", b"b", b"c")
+    world.set_aside("events", "input_enum", 0)
+    world.set_aside("events", "input_range", 1, 2)
+    found = groups(dead_records(world.bus, Wanted()))
+    assert [(group.reason, group.count, group.example, group.place) for group in found] == [
+        ("input_range", 2, "row 2 is bad.", "0/2"),
+        ("input_enum", 1, "row 0 is bad.", "0/0"),
+    ]
+
+
+def test_a_reason_that_nothing_was_set_aside_for_is_named() -> None:
+    """It is most likely misspelt: nothing is sent, and the reasons that there are are listed."""
+    world = World()
+    world.produce("events", b"a")
+    with pytest.raises(OperateError, match="there is no dead letter at all"):
+        check_reason(world.bus, "input_range")
+    world.set_aside("events", "input_range", 0)
+    check_reason(world.bus, "input_range")
+    with pytest.raises(OperateError, match=r"has the reason 'time_out_of_range'; there are input_range\."):
+        check_reason(world.bus, "time_out_of_range")

@@ -1,0 +1,70 @@
+"""Beats are stamped by the broker, whose clock may be minutes away from ours."""
+
+from collections.abc import Callable
+
+import pytest
+
+from freshet.avro.control import encode
+from freshet.contracts.messages import WorkerState
+from freshet.contracts.topics import TopicNames
+from freshet.operate.attendance import service_line
+from freshet.operate.presence import presence
+from freshet.operate.roll_call import roll_call
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Send
+
+NAMES = TopicNames("t.")
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def bus() -> MemoryBus:
+    """With the topic of the workers and nobody on it."""
+    made = MemoryBus(MemoryCluster(), NAMES)
+    made.cluster.create_topic(NAMES.topic("workers"), 1)
+    return made
+
+
+def beat(bus: MemoryBus, interval_ms: int = 3000, *, leaving: bool = False) -> None:
+    """The registry says how it is; the broker stamps it."""
+    state = WorkerState(
+        instance="registry/owner", service="registry", pipeline="", interval_ms=interval_ms, leaving=leaving
+    )
+    bus.producer().send(Send("workers", [b"registry/owner"], [encode(state)]))
+
+
+def seen(bus: MemoryBus, skew_ms: int, then: Callable[[], None] = lambda: None) -> str:
+    """Its health for a machine whose clock is so much ahead of the broker's; `then` happens after the first look."""
+
+    def clock_ms() -> int:
+        now_ms = bus.cluster.now_ms + skew_ms
+        then()
+        return now_ms
+
+    called = roll_call(bus, clock_ms=clock_ms)
+    return service_line(presence(called.ledger, "registry", "", called.now_ms)).health
+
+
+@pytest.mark.parametrize("skew_ms", [MINUTE_MS, -MINUTE_MS])
+def test_a_service_that_beats_is_there_whatever_our_clock_says(bus: MemoryBus, skew_ms: int) -> None:
+    """Its next beat tells the broker's time."""
+    beat(bus)
+    assert seen(bus, skew_ms, lambda: beat(bus)) == "ok"
+
+
+@pytest.mark.parametrize("skew_ms", [0, MINUTE_MS, -MINUTE_MS])
+def test_a_service_that_beats_no_more_is_gone_whatever_our_clock_says(bus: MemoryBus, skew_ms: int) -> None:
+    """A clock that is behind would call it alive until it has caught up."""
+    beat(bus, interval_ms=1)
+    bus.cluster.advance(10)
+    assert seen(bus, skew_ms) == "bad"
+
+
+def test_nobody_is_listened_for_without_need(bus: MemoryBus, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who beat just now is there, and who said good-bye is not: a second look would cost seconds."""
+    beat(bus)
+    assert seen(bus, 0) == "ok"
+    beat(bus, leaving=True)
+    bus.cluster.advance(MINUTE_MS)
+    assert seen(bus, 0) == "bad"
+    assert "listening" not in capsys.readouterr().err
