@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,21 @@ def forge(stage: Stage) -> None:
     stage.producer.send(Send("predictions", [answer.key()], [answer.value()], [answer.partition()]))
 
 
+def moment(at_ms: int) -> str:
+    """As `--at` takes it."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
+
+
+def answered_by(stretches: list[dict[str, Any]], partition: int, offset: int) -> str:
+    """The version that the history names for a place."""
+    ((found,),) = (
+        one["versions"]
+        for one in stretches
+        if one["partition"] == partition and one["first_offset"] <= offset < (one["end_offset"] or offset + 1)
+    )
+    return str(found)
+
+
 def test_a_replay_is_what_the_topics_hold(freshet: Freshet, stage: Stage, table: Path) -> None:
     """As many events and labels as were counted, ids that can be repeated, and labels for good events only."""
     sent = replayed(freshet, table, "--corrupt", "20%", "--corrupt-kind", "truncated", "--seed", "3")
@@ -161,7 +177,10 @@ def test_dead_letters_are_listed_shown_and_redriven_once(freshet: Freshet, stage
 def test_a_model_goes_from_a_file_to_answering_and_is_verified(
     freshet: Freshet, stage: Stage, table: Path, tmp_path: Path
 ) -> None:
-    """Pack, check, publish, promote and roll back through the command alone; then verify finds a forged answer."""
+    """Pack, check, publish, promote and roll back through the command alone; then verify finds a forged answer.
+
+    The history names the version of every prediction, and who approved it.
+    """
     stage.start()
     replayed(freshet, table)
     for seed in (1, 2):
@@ -186,18 +205,38 @@ def test_a_model_goes_from_a_file_to_answering_and_is_verified(
     assert len(status["partitions"]) == stage.spec.partitions
     judged = document(freshet("verify", "--pipeline", "loans", "--wait", "30", "--json"))
     assert (judged["ok"], judged["answered"], judged["pending"]) == (True, ROWS, 0)
+    history = document(freshet("model", "history", "--pipeline", "loans", "--json"))
+    approvals = [(one["approval"]["kind"], one["approval"]["what"]) for one in history["epochs"]]
+    assert approvals == [("policy", "immediate"), ("policy", "immediate"), ("command", "rollback")]
+    assert history["epochs"][-1]["approval"]["command_id"] == back["command_id"]
+    assert "@" in history["epochs"][-1]["approval"]["by"]
+    tail = freshet("topic", "tail", "predictions", "--pipeline", "loans", "--from", "beginning", "--json")
+    for answer in (row["value"] for row in lines(tail)):
+        place = answer["source_partition"], answer["source_offset"]
+        assert answer["version"] == answered_by(history["answers"], *place)
+    first = history["answers"][0]
+    then = document(freshet("model", "history", "--pipeline", "loans", "--at", moment(first["since_ms"]), "--json"))
+    assert first["partition"] in [one["partition"] for one in then["answers"]]
+    before = freshet("model", "history", "--pipeline", "loans", "--at", "3h")
+    assert "no version answered anything" in before.stdout
     forge(stage)
     broken = document(freshet("verify", "--pipeline", "loans", "--json"), Exit.CHECK)
     assert "no feature vector is answered twice" in [one["check"] for one in broken["findings"] if not one["ok"]]
 
 
 def test_the_doctor_tells_a_sound_installation_from_one_that_lacks_topics(freshet: Freshet, stage: Stage) -> None:
-    """With everything there nothing is bad, and a transaction goes through; a strange namespace lacks its topics."""
+    """With everything there nothing is bad, and a transaction goes through.
+
+    In a strange namespace nothing was applied yet; a topic that is gone is to be made again.
+    """
     sound = document(freshet("doctor", "--deep", "--json"))
     health = {line["about"]: line["health"] for line in sound}
     assert {health["topics"], health["schemas"], health["transactions"]} == {"ok"}
     assert "bad" not in health.values()
-    lacking = document(freshet("doctor", "--namespace", f"no-{stage.names.namespace}", "--json"), Exit.CHECK)
+    fresh = document(freshet("doctor", "--namespace", f"no-{stage.names.namespace}", "--json"))
+    assert {line["do"] for line in fresh if line["about"] == "topics"} == {"freshet apply -f FOLDER"}
+    stage.admin.delete([stage.names.topic("labels")])
+    lacking = document(freshet("doctor", "--json"), Exit.CHECK)
     assert any(line["do"] == "freshet topics apply" for line in lacking if line["health"] == "bad")
 
 

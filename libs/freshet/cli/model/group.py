@@ -12,6 +12,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "list": ("freshet.cli.model.view:list_command", "All versions and what became of them."),
     "show": ("freshet.cli.model.view:show", "Everything about one version."),
     "status": ("freshet.cli.model.view:status", "What answers now, and how far each worker and partition is."),
+    "history": ("freshet.cli.model.history:history", "Which version answered when, and who approved it."),
     "promote": ("freshet.cli.model.ask:promote", "Let a version answer."),
     "rollback": ("freshet.cli.model.ask:rollback", "Go back to the version that answered before, at once."),
     "pause": ("freshet.cli.model.ask:pause", "Start no rollouts until resumed; what answers goes on."),
