@@ -1,9 +1,9 @@
 """What `freshet model status` says beside what the ledger knows."""
 
-from freshet.cli.model.view import why
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Command
 from freshet.ledger.ledger import PipelineLedger
+from freshet.operate.model_status import why
 from freshet.operate.times import clock_time
 from support.inference import PIPELINE, rollout
 

@@ -1,0 +1,123 @@
+"""How a pipeline's models stand: which versions there are, what answers now, and what is not well."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from freshet.contracts.messages import ModelVersion, Rollout
+from freshet.ledger.held_partitions import HeldPartition, held_partitions
+from freshet.ledger.ledger import Ledger, PipelineLedger
+from freshet.ledger.workers import ALIVE, Beat
+from freshet.operate.attendance import group_lines, service_line
+from freshet.operate.connection import Connection
+from freshet.operate.errors import OperateError
+from freshet.operate.facts import published
+from freshet.operate.finding import Line
+from freshet.operate.presence import RUN, presence
+from freshet.operate.roll_call import roll_call
+from freshet.operate.times import clock_time
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """One pipeline as of `now_ms`, by the broker's clock."""
+
+    ledger: PipelineLedger
+    now_ms: int
+    trouble: tuple[Line, ...]
+    """What is not well: services that are gone, records that nobody reads, topics that contradict themselves."""
+
+    @property
+    def bad(self) -> bool:
+        """Whether something stands still, or is about to."""
+        return any(line.health == "bad" for line in self.trouble)
+
+    @property
+    def workers(self) -> list[Beat]:
+        """The newest state of every inference worker, of all lanes."""
+        return [beat for _, beat in self.ledger.workers.of("inference", lane=None)]
+
+    @property
+    def partitions(self) -> Sequence[HeldPartition]:
+        """Where each partition is in history."""
+        return list(held_partitions(self.ledger, self.now_ms))
+
+    def alive(self, beat: Beat) -> bool:
+        """Whether that worker still runs."""
+        return beat.state(self.now_ms) in ALIVE
+
+    def document(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        live = self.ledger.epochs.live
+        return {
+            "live": live.model_dump() if live else None,
+            "preparing": [rollout.model_dump() for rollout in self.ledger.epochs.open],
+            "workers": [
+                {"alive": self.alive(beat), "beat_ms": beat.timestamp_ms, **beat.worker.model_dump()}
+                for beat in self.workers
+            ],
+            "partitions": [asdict(at) for at in self.partitions],
+            "trouble": [asdict(line) for line in self.trouble],
+        }
+
+
+def model_status(connection: Connection, pipeline: str) -> ModelStatus:
+    """Look at everything that tells how a published pipeline is served. Raises ContractError if it was never applied.
+
+    May wait for the services' next beat, as `roll_call` says.
+    """
+    bus = connection.bus()
+    published(bus, pipeline)  # a misspelt name would have no model
+    called = roll_call(bus, "models", "rollouts", "cutovers", "commands", say=connection.say)
+    ledger, now_ms = called.ledger.of(pipeline), called.now_ms
+    present = {service: presence(called.ledger, service, pipeline, now_ms) for service in RUN}
+    lines = [*map(service_line, present.values()), *group_lines(connection, pipeline, present)]
+    lines += [Line("control topics", "bad", ledger.alarm)] if ledger.alarm else []
+    return ModelStatus(ledger, now_ms, tuple(line for line in lines if line.health != "ok"))
+
+
+def why(rollout: Rollout, ledger: PipelineLedger) -> str:
+    """What led to an epoch: who asked for it and when, where a command did."""
+    asked = ledger.commands.named_by(rollout)
+    if asked is None:
+        return rollout.cause
+    note = f" ({asked.command.text})" if asked.command.text else ""
+    who, at = asked.command.by or "somebody", clock_time(asked.timestamp_ms)
+    return f"{rollout.cause} by {who} at {at}{note}"
+
+
+def version_rows(ledger: Ledger, pipeline: str = "") -> list[dict[str, Any]]:
+    """A row for each version and refused candidate of that pipeline, or of all; the newest version last."""
+    asked = [one for one in ledger if pipeline in ("", one.name)]
+    found = [model for one in asked for model in (*one.versions.records.values(), *one.versions.refusals.values())]
+    return [_row(model, ledger.of(model.pipeline).part_of(model.version)) for model in sorted(found, key=_order)]
+
+
+def find_version(ledger: PipelineLedger, name: str) -> ModelVersion:
+    """The version of that name, or the one whose sha256 begins so. Raises OperateError unless there is just one."""
+    models = ledger.versions.in_force()
+    exact = [model for model in models if model.version == name]
+    found = exact or [model for model in models if name and model.manifest.digest.startswith(name)]
+    if len(found) != 1:
+        known = ", ".join(model.version for model in models if model.version) or "none yet"
+        what = "several models of this pipeline begin with" if found else "no version or sha256 of this pipeline is"
+        raise OperateError(f"{what} {name!r}; its versions are: {known}.")
+    return found[0]
+
+
+def _order(model: ModelVersion) -> tuple[str, list[int], int]:
+    numbers = [int(part) for part in model.version.split(".")] if model.version else []
+    return model.pipeline, numbers, model.history[0].at_ms if model.history else 0
+
+
+def _row(model: ModelVersion, now: str) -> dict[str, Any]:
+    return {
+        "pipeline": model.pipeline,
+        "version": model.version,
+        "state": model.state,
+        "now": now,
+        "size_bytes": model.manifest.size_bytes,
+        "sha256": model.manifest.digest,
+        "since_ms": model.history[0].at_ms if model.history else 0,
+        "reason": model.reason,
+    }
