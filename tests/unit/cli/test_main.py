@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from freshet.cli import main as entry
 from freshet.cli.model import group
-from freshet.cli.output import Exit
+from freshet.cli.output import Exit, exit_code
+from freshet.operate.errors import LocalError, Meaning, OperateError
 
 HEAVY = ("numpy", "confluent_kafka", "pydantic", "fastavro", "onnxruntime", "sklearn", "river", "lightgbm")
 RUNNER = CliRunner()
@@ -169,3 +170,12 @@ def test_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         entry.main()
     assert not end.value.code
     assert capsys.readouterr().out.startswith("freshet ")
+
+
+@pytest.mark.parametrize(
+    ("meaning", "code"), [("usage", 2), ("unreachable", 3), ("refused", 4), ("failed", 1), ("conflict", 5)]
+)
+def test_what_an_error_means_is_its_exit_code(meaning: Meaning, code: int) -> None:
+    """As the README lists them, for scripts; a console has a table of its own."""
+    assert exit_code(OperateError("it cannot be done.", meaning)) == code
+    assert exit_code(LocalError("a process is gone.")) == Exit.FAILURE

@@ -8,7 +8,9 @@ from freshet.avro.control import encode
 from freshet.contracts.messages import WorkerState
 from freshet.contracts.topics import TopicNames
 from freshet.operate.attendance import service_line
+from freshet.operate.patience import missing_for_answer
 from freshet.operate.presence import presence
+from freshet.operate.progress import silent
 from freshet.operate.roll_call import roll_call
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
@@ -33,7 +35,9 @@ def beat(bus: MemoryBus, interval_ms: int = 3000, *, leaving: bool = False) -> N
     bus.producer().send(Send("workers", [b"registry/owner"], [encode(state)]))
 
 
-def seen(bus: MemoryBus, skew_ms: int, then: Callable[[], None] = lambda: None) -> str:
+def seen(
+    bus: MemoryBus, skew_ms: int, then: Callable[[], None] = lambda: None, say: Callable[[str], object] = silent
+) -> str:
     """Its health for a machine whose clock is so much ahead of the broker's; `then` happens after the first look."""
 
     def clock_ms() -> int:
@@ -41,7 +45,7 @@ def seen(bus: MemoryBus, skew_ms: int, then: Callable[[], None] = lambda: None) 
         then()
         return now_ms
 
-    called = roll_call(bus, clock_ms=clock_ms)
+    called = roll_call(bus, say=say, clock_ms=clock_ms)
     return service_line(presence(called.ledger, "registry", "", called.now_ms)).health
 
 
@@ -60,11 +64,38 @@ def test_a_service_that_beats_no_more_is_gone_whatever_our_clock_says(bus: Memor
     assert seen(bus, skew_ms) == "bad"
 
 
-def test_nobody_is_listened_for_without_need(bus: MemoryBus, capsys: pytest.CaptureFixture[str]) -> None:
-    """Who beat just now is there, and who said good-bye is not: a second look would cost seconds."""
+def test_nobody_is_listened_for_without_need(bus: MemoryBus) -> None:
+    """Who beat just now is there, and who said good-bye is not: a second look would cost seconds, and is told."""
+    told: list[str] = []
     beat(bus)
-    assert seen(bus, 0) == "ok"
+    assert seen(bus, 0, say=told.append) == "ok"
     beat(bus, leaving=True)
     bus.cluster.advance(MINUTE_MS)
-    assert seen(bus, 0) == "bad"
-    assert "listening" not in capsys.readouterr().err
+    assert seen(bus, 0, say=told.append) == "bad"
+    assert told == []
+    beat(bus)
+    assert seen(bus, MINUTE_MS, lambda: beat(bus), told.append) == "ok"
+    assert told == ["listening for the services' next beat, for 9 s at most"]
+
+
+def test_who_an_answer_waits_for_is_told_by_the_brokers_clock(bus: MemoryBus) -> None:
+    """Services that beat are not missed by a machine whose clock is a minute ahead; without any, all three are."""
+    bus.cluster.create_topic(NAMES.topic("rollouts"), 1)
+    assert [said.split(" ")[1] for said in missing_for_answer(roll_call(bus, "rollouts"), "loans")] == [
+        "ingestion",
+        "model",
+        "inference",
+    ]
+
+    def beats() -> None:
+        for service in ("ingestion", "inference"):
+            state = WorkerState(instance=f"{service}-0", service=service, pipeline="loans", interval_ms=3000)
+            bus.producer().send(Send("workers", [f"loans/{service}".encode()], [encode(state)]))
+
+    def clock_ms() -> int:
+        beats()
+        return bus.cluster.now_ms + MINUTE_MS
+
+    beats()
+    (missing,) = missing_for_answer(roll_call(bus, "rollouts", clock_ms=clock_ms), "loans")
+    assert missing.startswith("No model answers yet")
