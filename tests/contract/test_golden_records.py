@@ -51,7 +51,7 @@ def test_data_records_hold(path: Path) -> None:
     """The columnar codec reads a data record of any release, and writes the same bytes again."""
     value = golden(path)
     decoded = Decoder(schema_of(value)).decode([value])
-    assert decoded.bad == []
+    assert decoded.refused == []
     assert Encoder(schema_of(value), int(frame_ids([value])[0][0])).encode(decoded.columns) == [value]
 
 

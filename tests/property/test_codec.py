@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from freshet.avro import (
     Column,
-    Decoded,
     Decoder,
     Encoder,
     Enum,
     Joined,
     Nullable,
     Ragged,
+    Rows,
     Strings,
 )
 from support.columns import bits, damages
@@ -177,10 +177,10 @@ def both_ways(schema: Json) -> tuple[Decoder, Decoder]:
     return fast, slow
 
 
-def told(decoded: Decoded) -> Any:
+def told(decoded: Rows) -> Any:
     """All that a decoder says: values, verdicts and sentences."""
     columns = {name: bits(column) for name, column in decoded.columns.items()}
-    return columns, decoded.good.tolist(), decoded.bad
+    return columns, decoded.at.tolist(), decoded.refused
 
 
 def listed(column: Column) -> list[Any]:
@@ -244,7 +244,7 @@ def test_values_are_fastavros(batch: tuple[Json, list[Json]], data: st.DataObjec
     schema, records = batch
     values = [b"\x00\x00\x00\x00\x07" + written(schema, record) for record in records]
     decoded = data.draw(st.sampled_from(both_ways(schema))).decode(values)
-    assert decoded.bad == []
+    assert decoded.refused == []
     assert Encoder(schema, 7).encode(decoded.columns) == values
     plain = without_logical_types(schema)
     oracle = [flat(schemaless_reader(io.BytesIO(value[5:]), plain)) for value in values]
@@ -278,7 +278,10 @@ def test_damaged_rows_get_the_referees_verdict(batch: tuple[Json, list[Json]], d
     damaged[victim] = data.draw(damages(values[victim]))
     fast, slow = (decoder.decode(damaged, offset=0) for decoder in both_ways(schema))
     assert told(fast) == told(slow)
-    assert {refused.row for refused in fast.bad} <= {victim, *(row for row, value in enumerate(values) if not value)}
+    assert {refused.row for refused in fast.refused} <= {
+        victim,
+        *(row for row, value in enumerate(values) if not value),
+    }
 
 
 @pytest.mark.slow
@@ -291,4 +294,4 @@ def test_every_truncation_is_refused(batch: tuple[Json, list[Json]]) -> None:
     cuts = [value[:length] for length in range(1, len(value))] + [value]
     fast, slow = (decoder.decode(cuts, offset=0) for decoder in both_ways(schema))
     assert told(fast) == told(slow)
-    assert fast.good.tolist() == ([len(cuts) - 1] if value else [])
+    assert fast.at.tolist() == ([len(cuts) - 1] if value else [])

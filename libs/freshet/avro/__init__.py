@@ -12,18 +12,17 @@ from freshet.avro.columns import (
     concat,
     take,
 )
-from freshet.avro.decode import Decoded, Decoder
+from freshet.avro.decode import Decoder
 from freshet.avro.encode import Encoder
 from freshet.avro.frame import Joined, frame_header, frame_ids
 from freshet.avro.parsing import lint
-from freshet.avro.reasons import BadRow, DecodeReason
+from freshet.avro.reasons import DecodeReason
+from freshet.avro.rows import RefusedRow, Rows
 
 __all__ = [
-    "BadRow",
     "Column",
     "Columns",
     "DecodeReason",
-    "Decoded",
     "Decoder",
     "Encoder",
     "Enum",
@@ -32,6 +31,8 @@ __all__ = [
     "NumericColumn",
     "Objects",
     "Ragged",
+    "RefusedRow",
+    "Rows",
     "Strings",
     "concat",
     "frame_header",

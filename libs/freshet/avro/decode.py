@@ -1,38 +1,25 @@
 """Kafka values to columns: a fast reader for all rows at once, and the referee for those it is not sure of."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from freshet.avro.columns import Column, Columns, concat, take
+from freshet.avro.columns import Columns, take
 from freshet.avro.fast import FastReader
 from freshet.avro.frame import HEADER_BYTES, Joined, byte_lengths
 from freshet.avro.nodes import NO_DEFAULT, Node, wire_schema
 from freshet.avro.parsing import parse
 from freshet.avro.plan import columns_of, plan_of
-from freshet.avro.reasons import BadRow, DecodeReason, Refused
+from freshet.avro.reasons import DecodeReason, Refused, empty, too_large
 from freshet.avro.referee import Referee
-from freshet.contracts.arrays import Ints
+from freshet.avro.rows import RefusedRow, Rows
 
 _FEW_BYTES = 512
 """Batches of so few bytes go to the referee: it takes 43 µs for a feature vector, the fast reader at least 117."""
 
 _REFEREE_ROWS = 256
 """The referee's rows become columns after so many, so that few Python objects live at a time."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Decoded:
-    """What a batch of values holds: `columns` of the good rows only, in order; `good` are their indexes in the input.
-
-    `bad` has one entry for every other row, ascending.
-    """
-
-    columns: Columns
-    good: Ints
-    bad: list[BadRow]
 
 
 class Decoder:
@@ -71,7 +58,7 @@ class Decoder:
 
     def decode(
         self, bodies: Sequence[bytes | None], *, offset: int = HEADER_BYTES, joined: Joined | None = None
-    ) -> Decoded:
+    ) -> Rows:
         """Decode whole Kafka values, skipping `offset` bytes of framing that the caller has checked. Never raises.
 
         `joined` are the same values, if the caller has joined them with our `padding`: it saves doing so again.
@@ -80,32 +67,35 @@ class Decoder:
         fitting = (lengths >= max(offset, 1)) & (lengths <= self._max_bytes)
         rows, bad = np.arange(len(bodies)), []
         if not fitting.all():
-            bad = [self._wrong_length(row, int(lengths[row]), offset) for row in np.flatnonzero(~fitting).tolist()]
+            wrong = np.flatnonzero(~fitting).tolist()
+            bad = [RefusedRow.of(row, self._wrong_length(int(lengths[row]), offset)) for row in wrong]
             rows = np.flatnonzero(fitting)
         values = cast(Sequence[bytes], [bodies[row] for row in rows.tolist()] if bad else bodies)
-        parts: list[tuple[Ints, dict[str, Column]]] = []
+        parts: list[Rows] = []
         if self._fast is not None and int(lengths[rows].sum()) > self._few_bytes:
             whole = joined if joined is not None and not bad else Joined.of(values, self._fast.padding)
             columns, clean = self._fast.read(whole, offset)
             if clean.all():
-                return self._decoded([(rows, columns)], bad)
+                return self._resolved(Rows(rows, columns, bad))
             kept = np.flatnonzero(clean)
-            parts.append((rows[kept], {name: take(column, kept) for name, column in columns.items()}))
+            parts.append(Rows(rows[kept], {name: take(column, kept) for name, column in columns.items()}, []))
             doubtful = np.flatnonzero(~clean)
             rows, values = rows[doubtful], [values[row] for row in doubtful.tolist()]
         parts.extend(self._judged(rows.tolist(), values, offset, bad))
-        return self._decoded(parts, sorted(bad, key=lambda refused: refused.row))
+        if not parts:
+            parts = [Rows(np.empty(0, np.int64), columns_of(self._plan, []), [])]
+        return self._resolved(Rows.joined(parts, sorted(bad)))
 
-    def _wrong_length(self, row: int, length: int, offset: int) -> BadRow:
+    def _wrong_length(self, length: int, offset: int) -> Refused:
         if length > self._max_bytes:
-            return BadRow(row, DecodeReason.TOO_LARGE, f"{length} bytes, but the cap is {self._max_bytes}.")
+            return too_large(length, self._max_bytes)
         if length <= 0:
-            return BadRow(row, DecodeReason.EMPTY, "the value is null." if length < 0 else "the value has no bytes.")
-        return BadRow(row, DecodeReason.TRUNCATED, f"{length} bytes, shorter than a frame of {offset}.")
+            return empty(length)
+        return Refused(DecodeReason.TRUNCATED, f"{length} bytes, shorter than a frame of {offset}.")
 
     def _judged(
-        self, rows: Sequence[int], values: Sequence[bytes], offset: int, bad: list[BadRow]
-    ) -> Iterable[tuple[Ints, dict[str, Column]]]:
+        self, rows: Sequence[int], values: Sequence[bytes], offset: int, bad: list[RefusedRow]
+    ) -> Iterable[Rows]:
         """What the referee accepts of these rows, a few hundred at a time; the others join `bad`."""
         for low in range(0, len(rows), _REFEREE_ROWS):
             accepted, records = [], []
@@ -114,23 +104,16 @@ class Decoder:
                     records.append(self._referee.read(value, offset))
                     accepted.append(row)
                 except Refused as refused:
-                    bad.append(BadRow(row, refused.reason, refused.detail))
-            yield np.array(accepted, np.int64), columns_of(self._plan, records)
+                    bad.append(RefusedRow.of(row, refused))
+            yield Rows(np.array(accepted, np.int64), columns_of(self._plan, records), [])
 
-    def _decoded(self, parts: Sequence[tuple[Ints, dict[str, Column]]], bad: list[BadRow]) -> Decoded:
-        """The parts as one, rows in the order of the input."""
-        if not parts:
-            parts = [(np.empty(0, np.int64), columns_of(self._plan, []))]
-        good, columns = parts[0]
-        if len(parts) > 1:
-            good = np.concatenate([rows for rows, _ in parts])
-            order = np.argsort(good)
-            good = good[order]
-            columns = {name: take(concat([part[name] for _, part in parts]), order) for name in columns}
-        return Decoded(self._project(columns, good.size) if self._project else columns, good, bad)
+    def _resolved(self, rows: Rows) -> Rows:
+        """The columns that the reader's schema has."""
+        columns = self._project(rows.columns, rows.at.size) if self._project else rows.columns
+        return Rows(rows.at, columns, rows.refused)
 
 
-Projection = Callable[[dict[str, Column], int], dict[str, Column]]
+Projection = Callable[[Columns, int], Columns]
 
 
 def _projection(writer: Node, reader: Node) -> Projection | None:
@@ -155,8 +138,8 @@ def _projection(writer: Node, reader: Node) -> Projection | None:
     plan = plan_of(reader)
     constants = columns_of(tuple(leaf for leaf in plan if leaf.path[0] in added), [added])
 
-    def project(columns: dict[str, Column], n: int) -> dict[str, Column]:
-        known, first = columns | constants, np.zeros(n, np.int64)
+    def project(columns: Columns, n: int) -> Columns:
+        known, first = {**columns, **constants}, np.zeros(n, np.int64)
         return {
             leaf.name: take(known[leaf.name], first) if leaf.name in constants else known[leaf.name] for leaf in plan
         }

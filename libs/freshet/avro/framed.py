@@ -1,47 +1,17 @@
 """Reads framed values of one record, whichever version of its schema each value was written with."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Self
 
 import numpy as np
 
-from freshet.avro import Columns, Decoder, Joined, concat, take
+from freshet.avro.decode import Decoder
+from freshet.avro.frame import Joined
+from freshet.avro.reasons import DecodeReason, Refused, empty, too_large
+from freshet.avro.rows import RefusedRow, Rows
 from freshet.avro.schemas import Schema, current_schema, may_be_event_id, schema_lock
 from freshet.contracts.arrays import Ints
-from freshet.contracts.logic import DeadLetter
-
-UNKNOWN = "input_schema_unknown"
-
-
-class RefusedRow(NamedTuple):
-    """A row that cannot be used: its index, the reason's code, a sentence, and its schema id if it has one."""
-
-    row: int
-    reason: str
-    detail: str
-    schema_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """What a batch of values holds: `columns` of the rows `at`, ascending; every other row is in `refused`."""
-
-    at: Ints
-    columns: Columns
-    refused: list[RefusedRow]
-    schema_ids: Ints | None = None
-    """The id that framed each row of `at`; None where values are not framed."""
-
-
-def dead_letters(refused: Iterable[RefusedRow]) -> Iterator[DeadLetter]:
-    """One effect for each reason and schema id, in a fixed order; rows ascend within each."""
-    groups: dict[tuple[str, int], list[RefusedRow]] = {}
-    for row in sorted(refused):
-        groups.setdefault((row.reason, -1 if row.schema_id is None else row.schema_id), []).append(row)
-    for (reason, _), rows in sorted(groups.items()):
-        at = np.array([row.row for row in rows], np.int64)
-        yield DeadLetter(at, reason, [row.detail for row in rows], rows[0].schema_id)
 
 
 class FramedReader:
@@ -63,7 +33,7 @@ class FramedReader:
         self._padding = max((decoder.padding for decoder in self._decoders.values()), default=0)
 
     def read(self, values: Sequence[bytes | None]) -> Rows:
-        """Decode at least one value. Never raises: what cannot be read is refused, a strange id with UNKNOWN."""
+        """Decode at least one value. Never raises: what cannot be read is refused, a strange id with UNKNOWN_SCHEMA."""
         joined = Joined.of(values, self._padding)
         ids = joined.frame_ids()
         if ids.size and ids[0] in self._decoders and (ids == ids[0]).all():
@@ -76,48 +46,36 @@ class FramedReader:
             part = self._of_one(schema_id, [values[row] for row in rows.tolist()])
             refused += [bad._replace(row=int(rows[bad.row])) for bad in part.refused]
             parts.append(Rows(rows[part.at], part.columns, []))
-        at, columns = joined_rows(parts)
-        return Rows(at, columns, refused, ids[at])
+        whole = Rows.joined(parts, refused)
+        return replace(whole, schema_ids=ids[whole.at])
 
     def _of_one(self, schema_id: int, values: Sequence[bytes | None], joined: Joined | None = None) -> Rows:
         """What values hold that were all framed with this id."""
-        decoded = self._decoders[schema_id].decode(values, joined=joined)
-        refused = [RefusedRow(bad.row, f"input_{bad.reason}", bad.detail, schema_id) for bad in decoded.bad]
-        return Rows(decoded.good, decoded.columns, refused, np.full(decoded.good.size, schema_id))
+        rows = self._decoders[schema_id].decode(values, joined=joined)
+        refused = [row._replace(schema_id=schema_id) for row in rows.refused]
+        return Rows(rows.at, rows.columns, refused, np.full(rows.at.size, schema_id))
 
     def _unreadable(self, ids: Ints, lengths: Ints) -> list[RefusedRow]:
         strange = np.flatnonzero(~np.isin(ids, list(self._decoders)))
+        told = zip(strange.tolist(), ids[strange].tolist(), lengths[strange].tolist(), strict=True)
         return [
-            self._refusal(row, schema_id, length)
-            for row, schema_id, length in zip(
-                strange.tolist(), ids[strange].tolist(), lengths[strange].tolist(), strict=True
-            )
+            RefusedRow.of(row, self._why(schema_id, length), schema_id if schema_id >= 0 else None)
+            for row, schema_id, length in told
         ]
 
-    def _refusal(self, row: int, schema_id: int, length: int) -> RefusedRow:
+    def _why(self, schema_id: int, length: int) -> Refused:
         if length <= 0:
-            return RefusedRow(row, "input_empty", "the value is null." if length < 0 else "the value has no bytes.")
+            return empty(length)
         if schema_id < 0:
-            return RefusedRow(
-                row,
-                "input_framing",
+            return Refused(
+                DecodeReason.FRAMING,
                 "the value does not begin with byte 00 and a schema id of four bytes (Confluent's framing). A "
                 "serializer that puts the id into a header has to be set to put it before the value.",
             )
         if length > self._max_bytes:
-            return RefusedRow(row, "input_too_large", f"{length} bytes, but the cap is {self._max_bytes}.", schema_id)
+            return too_large(length, self._max_bytes)
         known = ", ".join(map(str, self._decoders))
         why = f"nobody has published schema id {schema_id}; known are {known}."
         if not may_be_event_id(schema_id):
             why += " `freshet apply` gives no such id: give the serializer `freshet schemas serve` as its registry."
-        return RefusedRow(row, UNKNOWN, why, schema_id)
-
-
-def joined_rows(parts: Sequence[Rows]) -> tuple[Ints, Columns]:
-    """The good rows of several parts as one, in order: their places and columns. At least one part."""
-    if len(parts) == 1:
-        return parts[0].at, parts[0].columns
-    at = np.concatenate([part.at for part in parts])
-    order = np.argsort(at)
-    columns = {name: concat([part.columns[name] for part in parts]) for name in parts[0].columns}
-    return at[order], {name: take(column, order) for name, column in columns.items()}
+        return Refused(DecodeReason.UNKNOWN_SCHEMA, why)

@@ -9,9 +9,10 @@ from typing import Any, Final, Self
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
-from freshet.avro.json_values import FLOAT_MAX, InvalidValue, iso_reader
+from freshet.avro.json_values import FLOAT_MAX, iso_reader
 from freshet.avro.nodes import NO_DEFAULT, Node
 from freshet.avro.plan import Leaf, plan_of
+from freshet.avro.reasons import Refused
 
 _LONG: Final = core_schema.int_schema(ge=-(1 << 63), lt=1 << 63)
 _DOUBLE: Final = core_schema.float_schema()
@@ -76,7 +77,7 @@ class FastJson:
             for name, time_of in self._times:
                 if type(text := members.get(name)) is str:
                     members[name] = time_of(text)
-        except InvalidValue:
+        except Refused:
             return None
         if members.keys() == self._fill.keys():
             return members

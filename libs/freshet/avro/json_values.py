@@ -9,9 +9,10 @@ from struct import Struct
 from typing import Any, Final
 
 from freshet.avro.nodes import NO_DEFAULT, Node
+from freshet.avro.reasons import DecodeReason, Refused
 
 Accept = Callable[[Any], Any]
-"""Takes a parsed JSON value, returns the one that Avro has for it, as its decoder would; raises InvalidValue."""
+"""Takes a parsed JSON value, returns the one that Avro has for it, as its decoder would; raises Refused."""
 
 FLOAT_MAX: Final = 3.4028234663852886e38
 """The largest number that a float of 32 bits holds."""
@@ -29,22 +30,6 @@ _TICKS: Final = {"timestamp-millis": timedelta(milliseconds=1), "timestamp-micro
 _BRIEFLY: Final = reprlib.Repr()
 _BRIEFLY.maxlevel = 3
 _BRIEFLY.maxstring = _BRIEFLY.maxlong = _BRIEFLY.maxother = 60
-
-
-class InvalidValue(Exception):  # noqa: N818 (a verdict on a row, not an error of ours)
-    """A value that is not of its type. `path` names the fields around it, innermost first: each adds its own."""
-
-    def __init__(self, why: str, reason: str = "input_malformed") -> None:
-        super().__init__(why)
-        self.why = why
-        self.reason = reason
-        self.path: list[str] = []
-
-    @property
-    def detail(self) -> str:
-        """The sentence, with the field it is about."""
-        where = ".".join(reversed(self.path))
-        return f"{where}: {self.why}" if where else self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +58,12 @@ def _accept(node: Node, tolerance: Tolerance) -> Accept:
     return _BUILDERS[node.kind](node, tolerance)
 
 
-def _must(what: str, value: Any) -> InvalidValue:
-    return InvalidValue(f"must be {what}, not {_BRIEFLY.repr(value)}.")
+def _invalid(why: str) -> Refused:
+    return Refused(DecodeReason.MALFORMED, why)
+
+
+def _must(what: str, value: Any) -> Refused:
+    return _invalid(f"must be {what}, not {_BRIEFLY.repr(value)}.")
 
 
 def _null(node: Node, tolerance: Tolerance) -> Accept:  # noqa: ARG001
@@ -112,7 +101,7 @@ def _integer(node: Node, tolerance: Tolerance) -> Accept:
 
 
 def iso_reader(node: Node) -> Callable[[str], int] | None:
-    """Reads ISO 8601 as the number that this type has for it, or raises InvalidValue; None for all other types."""
+    """Reads ISO 8601 as the number that this type has for it, or raises Refused; None for all other types."""
     if node.logical == "date":
         return _date
     return _moment(_TICKS[node.logical]) if node.logical in _TICKS else None
@@ -195,11 +184,11 @@ def _record(node: Node, tolerance: Tolerance) -> Accept:
         for name, accept_field, default in fields:
             given = value.get(name, _ABSENT)
             if given is _ABSENT and default is NO_DEFAULT:
-                raise InvalidValue(f"key {name!r} is missing.")
+                raise _invalid(f"key {name!r} is missing.")
             result[name] = default if given is _ABSENT else _within(name, accept_field, given)
         if not tolerance.unknown_fields and not names.issuperset(value):
             strange = next(key for key in value if key not in names)
-            raise InvalidValue(
+            raise _invalid(
                 f"key {strange!r:.60} is not a field of {node.name}. Add it to event.avsc, or set "
                 "`unknown_fields: ignore` in pipeline.yaml."
             )
@@ -242,9 +231,9 @@ def _union(node: Node, tolerance: Tolerance) -> Accept:
         for accept_branch in readers:
             try:
                 return accept_branch(value)
-            except InvalidValue as invalid:
-                reasons.append(invalid.detail)
-        raise InvalidValue(f"fits no branch: {' '.join(reasons[-len(node.branches) :])}")
+            except Refused as refused:
+                reasons.append(refused.detail)
+        raise _invalid(f"fits no branch: {' '.join(reasons[-len(node.branches) :])}")
 
     return accept
 
@@ -252,8 +241,8 @@ def _union(node: Node, tolerance: Tolerance) -> Accept:
 def _within(name: str, accept: Accept, value: Any) -> Any:
     try:
         return accept(value)
-    except InvalidValue as invalid:
-        invalid.path.append(name)
+    except Refused as refused:
+        refused.path.append(f".{name}")
         raise
 
 

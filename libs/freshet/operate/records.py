@@ -53,12 +53,16 @@ class Readable:
     def _avro(self, schema_id: int, values: list[bytes | None]) -> list[Any]:
         if schema_id not in self._decoders:
             self._decoders[schema_id] = Decoder(self._schemas[schema_id], max_bytes=_MAX_BYTES)
-        decoded = self._decoders[schema_id].decode(values)
+        rows = self._decoders[schema_id].decode(values)
         shown: list[Any] = [None] * len(values)
-        for row, record in zip(decoded.good.tolist(), _records(decoded.columns, decoded.good.size), strict=True):
+        for row, record in zip(rows.at.tolist(), _records(rows.columns, rows.at.size), strict=True):
             shown[row] = record
-        for bad in decoded.bad:
-            shown[bad.row] = {"undecodable": bad.reason, "detail": bad.detail, **_bytes(values[bad.row] or b"")}
+        for bad in rows.refused:
+            shown[bad.row] = {
+                "undecodable": bad.reason.removeprefix("input_"),
+                "detail": bad.detail,
+                **_bytes(values[bad.row] or b""),
+            }
         return shown
 
 

@@ -113,9 +113,9 @@ def test_bad_row_gets_its_reason_and_harms_no_other(
     decoder = decoder_of(record(kind))
     good = FRAME + GOOD[kind if isinstance(kind, str) else json.dumps(kind)]
     decoded = decoder.decode([good, value, good])
-    assert [(bad.row, bad.reason) for bad in decoded.bad] == [(1, reason)]
-    assert decoded.bad[0].detail.endswith(".")
-    assert decoded.good.tolist() == [0, 2]
+    assert [(bad.row, bad.reason) for bad in decoded.refused] == [(1, reason)]
+    assert decoded.refused[0].detail.endswith(".")
+    assert decoded.at.tolist() == [0, 2]
     assert len(decoded.columns["a"]) == 2
 
 
@@ -127,15 +127,15 @@ def test_bad_row_gets_its_reason_and_harms_no_other(
 def test_foreign_formats_are_refused(decoder_of: Callable[..., Decoder], value: bytes) -> None:
     """What is no Avro at all is refused, whatever follows the frame."""
     decoded = decoder_of(record("string", "long", array("float"), "boolean")).decode([FRAME + value])
-    assert len(decoded.bad) == 1
-    assert decoded.good.size == 0
+    assert len(decoded.refused) == 1
+    assert decoded.at.size == 0
 
 
 def test_detail_says_where(decoder_of: Callable[..., Decoder]) -> None:
     """The sentence names the nested field, the item and the byte."""
     inner = record(array("long"), name="Inner")
     decoded = decoder_of(record("long", inner)).decode([FRAME + b"\x02\x04\x02\x80\x00\x00"])
-    assert decoded.bad[0].detail == "b.a[1]: the integer at byte 8 is not in its shortest form."
+    assert decoded.refused[0].detail == "b.a[1]: the integer at byte 8 is not in its shortest form."
 
 
 @pytest.mark.parametrize(("size", "accepted"), [(99, True), (100, True), (101, False)])
@@ -144,7 +144,7 @@ def test_cap_is_the_last_size_accepted(decoder_of: Callable[..., Decoder], size:
     value = FRAME + b"\xb8\x01" + bytes(size - 7)
     value = value[:5] + bytes([((size - 7) << 1) & 0x7F | 0x80, (size - 7) >> 6]) + value[7:]
     decoded = decoder_of(record("bytes"), max_bytes=100).decode([value])
-    assert (decoded.good.size == 1) is accepted
+    assert (decoded.at.size == 1) is accepted
 
 
 def test_strange_text_is_text(decoder_of: Callable[..., Decoder]) -> None:
@@ -159,7 +159,10 @@ def test_strange_text_is_text(decoder_of: Callable[..., Decoder]) -> None:
 def test_text_split_between_rows_is_not_utf8(decoder_of: Callable[..., Decoder]) -> None:
     """Two halves of one character in neighbouring rows are both refused, although joined they would be valid."""
     decoded = decoder_of(record("string")).decode([FRAME + b"\x02\xc3", FRAME + b"\x02\xa9", FRAME + b"\x04\xc3\xa9"])
-    assert [(bad.row, bad.reason) for bad in decoded.bad] == [(0, DecodeReason.BAD_UTF8), (1, DecodeReason.BAD_UTF8)]
+    assert [(bad.row, bad.reason) for bad in decoded.refused] == [
+        (0, DecodeReason.BAD_UTF8),
+        (1, DecodeReason.BAD_UTF8),
+    ]
 
 
 def test_every_nan_keeps_its_bits(decoder_of: Callable[..., Decoder]) -> None:
@@ -177,9 +180,9 @@ def test_rows_keep_their_order_whoever_reads_them(decoder_of: Callable[..., Deco
     """Usual rows, rows that only the referee reads, and bad rows of every kind, interleaved: all come out in order."""
     usual, unusual = FRAME + b"\x04\x02\x04\x00", FRAME + b"\x02\x06\x02\x08\x00"
     decoded = decoder_of(record(array("long"))).decode([unusual, FRAME, usual, None, unusual, FRAME, usual, b""])
-    assert decoded.good.tolist() == [0, 2, 4, 6]
+    assert decoded.at.tolist() == [0, 2, 4, 6]
     assert listed(decoded.columns["a"]) == [[3, 4], [1, 2], [3, 4], [1, 2]]
-    assert [bad.row for bad in decoded.bad] == [1, 3, 5, 7]
+    assert [bad.row for bad in decoded.refused] == [1, 3, 5, 7]
 
 
 @pytest.mark.parametrize(("items", "one"), [("long", b"\x02"), ("float", b"\x00\x00\x80\x3f")])
@@ -188,7 +191,7 @@ def test_array_goes_on_until_its_empty_block(decoder_of: Callable[..., Decoder],
     ended, unended = FRAME + b"\x02" + one + b"\x02" + one + b"\x00\x08", FRAME + b"\x02" + one + b"\x04\x08"
     decoded = decoder_of(record(array(items), "long")).decode([ended, unended])
     assert [listed(column) for column in decoded.columns.values()] == [[[1, 1]], [4]]
-    assert [(bad.row, bad.reason) for bad in decoded.bad] == [(1, DecodeReason.TRUNCATED)]
+    assert [(bad.row, bad.reason) for bad in decoded.refused] == [(1, DecodeReason.TRUNCATED)]
 
 
 def test_bad_item_is_found_in_a_later_chunk() -> None:
@@ -196,7 +199,7 @@ def test_bad_item_is_found_in_a_later_chunk() -> None:
     good = FRAME + b"\xd0\x0f" + b"\x02" * 1000 + b"\x00"
     bad = FRAME + b"\xd0\x0f" + b"\x02" * 999 + b"\x80\x80\x80\x80\x10" + b"\x00"
     decoded = Decoder(record(array("int"))).decode([good] * 150 + [bad] + [good] * 49)
-    assert [refused.row for refused in decoded.bad] == [150]
+    assert [refused.row for refused in decoded.refused] == [150]
     column = decoded.columns["a"]
     assert isinstance(column, Ragged)
     assert (column.matrix(1000) == 1).all()
@@ -295,8 +298,8 @@ def test_resolution_gives_what_fastavro_gives(decoder_of: Callable[..., Decoder]
     )
     values.insert(1, FRAME + b"\x02")
     decoded = decoder_of(WRITER, reader_schema=reader).decode(values)
-    assert decoded.good.tolist() == [0, 2, 3]
-    assert [bad.reason for bad in decoded.bad] == [DecodeReason.TRUNCATED]
+    assert decoded.at.tolist() == [0, 2, 3]
+    assert [bad.reason for bad in decoded.refused] == [DecodeReason.TRUNCATED]
     oracle = [schemaless_reader(io.BytesIO(values[row][5:]), WRITER, reader) for row in (0, 2, 3)]
     columns = decoded.columns
     for field in (field["name"] for field in reader["fields"] if field["name"] != "nested"):
@@ -326,7 +329,7 @@ def listed(column: Any) -> list[Any]:
 def test_unresolvable_rows_are_dead_letters(reader: dict[str, Any]) -> None:
     """A reader's schema that does not fit refuses the rows, not the process: good bytes, wrong schema."""
     decoded = Decoder(record("long"), reader_schema=reader).decode([FRAME + b"\x02"])
-    assert [bad.reason for bad in decoded.bad] == [DecodeReason.UNDECODABLE]
+    assert [bad.reason for bad in decoded.refused] == [DecodeReason.UNDECODABLE]
 
 
 def test_rare_types_become_objects(decoder_of: Callable[..., Decoder]) -> None:

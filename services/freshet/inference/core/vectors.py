@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from freshet.avro import Columns, take
-from freshet.avro.framed import FramedReader, dead_letters
+from freshet.avro.framed import FramedReader
+from freshet.avro.rows import dead_letters
 from freshet.contracts.arrays import Ints, Ints32
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter

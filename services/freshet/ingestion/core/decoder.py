@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from freshet.avro.framed import Rows
+from freshet.avro.rows import Rows
 from freshet.avro.schemas import Schema
 
 
@@ -25,6 +25,6 @@ class EventDecoder:
     def read(self, values: Sequence[bytes | None]) -> Rows:
         """Decode at least one value; never raises, every row that cannot be read is refused.
 
-        The reason `framed.UNKNOWN` means "not yet": the partition waits a while for that schema id to be published.
+        The reason `UNKNOWN_SCHEMA` means "not yet": the partition waits a while for that schema id to be published.
         """
         raise NotImplementedError

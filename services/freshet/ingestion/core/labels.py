@@ -6,7 +6,8 @@ import re
 import numpy as np
 
 from freshet.avro import Column, Encoder, Strings, take
-from freshet.avro.framed import FramedReader, Rows
+from freshet.avro.framed import FramedReader
+from freshet.avro.rows import Rows
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.arrays import Bools
 from freshet.contracts.batch import Batch

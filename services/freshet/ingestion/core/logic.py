@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from freshet.avro import take
-from freshet.avro.framed import UNKNOWN, Rows, dead_letters
+from freshet.avro.reasons import DecodeReason
+from freshet.avro.rows import Rows, dead_letters
 from freshet.avro.schemas import Schema
 from freshet.contracts.arrays import Bools, Ints
 from freshet.contracts.batch import Batch
@@ -127,8 +128,9 @@ class IngestionLogic(Logic):
         """The partitions that wait, each for all its unknown schema ids at once: one wait, not one for each."""
         strange: dict[int, set[int]] = {}
         for row in rows.refused:
-            if row.reason == UNKNOWN and row.schema_id is not None and self._awaited.worth_waiting(row.schema_id):
-                strange.setdefault(int(batch.partitions[row.row]), set()).add(row.schema_id)
+            unknown = row.schema_id if row.reason == DecodeReason.UNKNOWN_SCHEMA else None
+            if unknown is not None and self._awaited.worth_waiting(unknown):
+                strange.setdefault(int(batch.partitions[row.row]), set()).add(unknown)
         for partition, schema_ids in strange.items():
             self._awaited.wait(batch.role, partition, schema_ids)
         return [Hold(batch.role, number, self.waits(batch.role, number)) for number in sorted(strange)]

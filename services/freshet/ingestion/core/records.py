@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from freshet.avro import Column, Nullable, NumericColumn, Strings, concat
-from freshet.avro.framed import RefusedRow, Rows
+from freshet.avro.rows import RefusedRow, Rows
 from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
 

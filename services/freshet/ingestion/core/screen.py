@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from freshet.avro import Columns
-from freshet.avro.framed import RefusedRow, Rows
+from freshet.avro.rows import RefusedRow, Rows
 from freshet.contracts.arrays import Bools, Ints
 
 SHOWN_CHARACTERS = 60

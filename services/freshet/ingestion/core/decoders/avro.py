@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from freshet.avro.framed import FramedReader, Rows
+from freshet.avro.framed import FramedReader
+from freshet.avro.rows import Rows
 from freshet.avro.schemas import Schema
 from freshet.ingestion.core.decoder import EventDecoder
 

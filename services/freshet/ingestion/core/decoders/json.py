@@ -6,11 +6,12 @@ from typing import Any, ClassVar, Final, NoReturn
 
 import numpy as np
 
-from freshet.avro.framed import RefusedRow, Rows, joined_rows
 from freshet.avro.json_fast import FastJson
-from freshet.avro.json_values import InvalidValue, json_reader
+from freshet.avro.json_values import json_reader
 from freshet.avro.parsing import parse
 from freshet.avro.plan import columns_of, plan_of
+from freshet.avro.reasons import DecodeReason, Refused, empty, too_large
+from freshet.avro.rows import RefusedRow, Rows
 from freshet.avro.schemas import Schema
 from freshet.ingestion.core.decoder import EventDecoder
 
@@ -45,7 +46,7 @@ class JsonDecoder(EventDecoder):
         """Decode at least one value; a row is refused as malformed where it differs from the schema in any way."""
         refused: list[RefusedRow] = []
         parts = [self._chunk(values, low, refused) for low in range(0, len(values), _CHUNK_ROWS)]
-        return Rows(*joined_rows(parts), refused)
+        return Rows.joined(parts, refused)
 
     def _chunk(self, values: Sequence[bytes | None], low: int, refused: list[RefusedRow]) -> Rows:
         """What the rows from `low` on hold; those that cannot be read join `refused`."""
@@ -54,27 +55,27 @@ class JsonDecoder(EventDecoder):
             try:
                 records.append(self._record(value))
                 at.append(row)
-            except InvalidValue as invalid:
-                refused.append(RefusedRow(row, invalid.reason, invalid.detail))
+            except Refused as why:
+                refused.append(RefusedRow.of(row, why))
         return Rows(np.array(at, np.int64), columns_of(self._plan, records), [])
 
     def _record(self, value: bytes | None) -> dict[str, Any]:
-        """The event, by the fast way if that is sure of it, else by the slow one, which raises InvalidValue."""
+        """The event, by the fast way if that is sure of it, else by the slow one, which raises Refused."""
         plain = self._fast.read(value) if self._fast and value and len(value) <= self._max_bytes else None
         return self._judged(value) if plain is None else plain
 
     def _judged(self, value: bytes | None) -> dict[str, Any]:
         if not value:
-            raise InvalidValue("the value is null." if value is None else "the value has no bytes.", "input_empty")
+            raise empty(-1 if value is None else 0)
         if len(value) > self._max_bytes:
-            raise InvalidValue(f"{len(value)} bytes, but the cap is {self._max_bytes}.", "input_too_large")
+            raise too_large(len(value), self._max_bytes)
         if value[0] == 0:
-            raise InvalidValue(_framed(value), "input_framing")
+            raise Refused(DecodeReason.FRAMING, _framed(value))
         # Both parsing and checking recurse, and checking takes more stack for each level: either can hit the limit.
         try:
             record: dict[str, Any] = self._accept(_parsed(value))
         except RecursionError:
-            raise InvalidValue("it is nested deeper than this reader can follow.") from None
+            raise Refused(DecodeReason.MALFORMED, "it is nested deeper than this reader can follow.") from None
         return record
 
 
@@ -91,7 +92,7 @@ def _parsed(value: bytes) -> Any:
     try:
         return json.loads(value.decode(), object_pairs_hook=_distinct, parse_constant=_no_constant)
     except ValueError as error:
-        raise InvalidValue(f"this is not JSON as RFC 8259 has it: {error}.") from None
+        raise Refused(DecodeReason.MALFORMED, f"this is not JSON as RFC 8259 has it: {error}.") from None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
