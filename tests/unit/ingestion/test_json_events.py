@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 
 from freshet.avro import Decoder, Objects
-from freshet.avro.json_values import json_reader
-from freshet.avro.parsing import parse
 from freshet.ingestion.core.decoders.json import JsonDecoder
 from support.ingestion import NOW_MS, SPEC_TEXT, batch, dead, framed, loan, serving, written
 
@@ -50,25 +48,6 @@ def test_unknown_fields_are_passed_over_where_the_pipeline_says_so() -> None:
     assert dead(effects)[1].detail.startswith("age:")
     nested_text = RICH_SPEC.replace("decoder: json", "decoder: json\nunknown_fields: ignore")
     assert len(written(serving(nested_text, RICH).on_batch(batch([rich(place={"x": 1, "y": {"z": 2}})])))) == 1
-
-
-def test_a_branch_that_takes_a_value_unchanged_goes_first() -> None:
-    """Reading other forms changes nothing for unions that had a place for the value as it is."""
-    time = {"type": "long", "logicalType": "timestamp-millis"}
-    schema = {
-        "type": "record",
-        "name": "E",
-        "fields": [
-            {"name": "number", "type": ["long", "double"]},
-            {"name": "text", "type": [time, "string"]},
-            {"name": "time", "type": ["null", time]},
-            {"name": "day", "type": {"type": "int", "logicalType": "date"}},
-        ],
-    }
-    written = {"number": 3.0, "text": "2026-01-01T00:00:00Z", "time": "1970-01-01T00:00:01Z", "day": "1970-01-03"}
-    read = json_reader(parse(schema))(written)
-    assert read == {"number": 3.0, "text": "2026-01-01T00:00:00Z", "time": 1000, "day": 2}
-    assert type(read["number"]) is float
 
 
 @pytest.mark.parametrize("number", [0.1, 1.0000000596046448, 3.4028234663852886e38, 1e-46])
