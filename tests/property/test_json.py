@@ -44,8 +44,11 @@ FITTING: Final[dict[str, st.SearchStrategy[str]]] = {
     "double": st.one_of(
         st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers(-(1 << 200), 1 << 200).map(str)
     ),
-    "string": st.text(st.characters(codec="utf-8", exclude_characters='"\\', min_codepoint=32), max_size=8).map(
-        lambda text: f'"{text}"'
+    "string": st.one_of(
+        st.text(st.characters(codec="utf-8", exclude_characters='"'), max_size=8).map(json.dumps),
+        st.text(st.characters(codec="utf-8", exclude_characters='"\\', min_codepoint=32), max_size=8).map(
+            '"{}"'.format
+        ),
     ),
 }
 """Values that the fast way takes."""

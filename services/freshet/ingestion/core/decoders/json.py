@@ -22,8 +22,8 @@ _CHUNK_ROWS: Final = 1000
 class JsonDecoder(EventDecoder):
     """JSON and Avro producers get the same columns.
 
-    An event costs about five times what it costs as Avro; one with a backslash or a whole number as `3.0`, and every
-    event of a schema with nested fields, three times that.
+    An event costs about five times what it costs as Avro; one with an escaped quote or a whole number as `3.0`, and
+    every event of a schema with nested fields, three times that.
     """
 
     kind: ClassVar[str] = "json"
