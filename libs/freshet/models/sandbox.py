@@ -4,8 +4,9 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,8 +63,14 @@ def run_child(
         raise SandboxError(
             f"the sandbox cannot be started: {error}. Free memory or processes, then try again."
         ) from error
-    with child:
-        out, errors, code = _awaited(child, json.dumps(request).encode() + b"\n" + data, wall_s, stopped)
+    with child, _watched(child, stopped):
+        try:
+            out, errors = child.communicate(json.dumps(request).encode() + b"\n" + data, timeout=wall_s)
+            code: int | None = child.returncode
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, errors = child.communicate()
+            code = None
     lines = tuple(_lines(out))
     if not lines:
         why = errors.decode(errors="replace")[-_ERROR_CHARS:].strip() or f"exit code {code}, no message"
@@ -71,24 +78,27 @@ def run_child(
     return Ending(lines, code)
 
 
-def _awaited(
-    child: subprocess.Popen[bytes], given: bytes, wall_s: float, stopped: Callable[[], bool]
-) -> tuple[bytes, bytes, int | None]:
-    """What it wrote on both streams, and its exit code; None if its time was over."""
-    until_s = time.monotonic() + wall_s
-    left: bytes | None = given  # handed over with the first call; the later ones go on with it
-    while True:
-        try:
-            out, errors = child.communicate(left, timeout=max(0.0, min(_LOOK_S, until_s - time.monotonic())))
-            return out, errors, child.returncode
-        except subprocess.TimeoutExpired:
-            left = None
-        if stopped():
-            child.kill()
-            raise SandboxError("the sandbox was ended before its verdict: nobody waits for it any more.")
-        if time.monotonic() >= until_s:
-            child.kill()
-            return *child.communicate(), None
+@contextmanager
+def _watched(child: subprocess.Popen[bytes], stopped: Callable[[], bool]) -> Iterator[None]:
+    """Kill the child as soon as nobody waits for it any more, and say so. Its streams are busy meanwhile."""
+    over, in_vain = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_LOOK_S):
+            if stopped():
+                in_vain.set()
+                child.kill()
+                return
+
+    watcher = threading.Thread(target=watch, name="sandbox", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+    if in_vain.is_set():
+        raise SandboxError("the sandbox was ended before its verdict: nobody waits for it any more.")
 
 
 def unguarded() -> tuple[str, ...]:
