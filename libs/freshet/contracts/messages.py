@@ -199,9 +199,12 @@ class Decision(Message):
 
 
 class StateRange(Message):
-    """The offsets [first, end) of one input, which state began at `since`; `plan_first` as in `StateRecord.plan`."""
+    """The offsets [first, end) of one input, whose state began at `since`; its rows from `plan_first` on are of the
+    record's plan.
+    """
 
     role: str
+    topic_id: str
     since: int
     first: int
     end: int

@@ -50,7 +50,7 @@ class Partitions:
     ) -> None:
         self._logic, self._metrics, self._log = logic, metrics, log
         self.starts = Starts(logic, bus, producer, traces=traces, pipeline=pipeline, log=log)
-        self._keeper = Keeper(logic, bus) if isinstance(logic, Stateful) else None
+        self._keeper = Keeper(logic, bus, self.starts.lives.known) if isinstance(logic, Stateful) else None
         self._counterparts = Counterparts(bus, traces, logic.together)
         self._consumer: GroupConsumer | None = None
         self._known: dict[Place, Partition] = {}

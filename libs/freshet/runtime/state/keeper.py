@@ -9,10 +9,10 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.messages import StateRange, StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
 from freshet.runtime.bus.protocol import Bus, Committed, Place, Send
-from freshet.runtime.state.frames import cut
+from freshet.runtime.state.frames import Frame, cut
 from freshet.runtime.state.marks import Mark
-from freshet.runtime.state.records import record_of, sent
-from freshet.runtime.state.restoring import Restoring, Standing, slab
+from freshet.runtime.state.records import range_of, record_of, sent, slab_of
+from freshet.runtime.state.restoring import Restoring, Standing
 
 _MADE_ANEW_AT_ONCE: Final = 4
 """Slabs that were lost are large together: a transaction takes so many of them beside its own."""
@@ -21,8 +21,9 @@ _MADE_ANEW_AT_ONCE: Final = 4
 class Keeper:
     """Knows of each partition what its state stands for, and what it would stand for with what is staged."""
 
-    def __init__(self, logic: Stateful, bus: Bus) -> None:
-        self._logic, self._bus = logic, bus
+    def __init__(self, logic: Stateful, bus: Bus, topic_ids: Mapping[str, str]) -> None:
+        """`topic_ids` are those of the input topics, by role, as soon as they are known."""
+        self._logic, self._bus, self._topic_ids = logic, bus, topic_ids
         self._known: dict[int, Standing] = {}
         self._staged: dict[int, Standing] = {}
         self._restoring: dict[int, Restoring] = {}
@@ -43,7 +44,7 @@ class Keeper:
             if self._goes_on(partition, at):
                 return True
             marks = {role: Mark.split(found.metadata)[1] for role, found in committed.items()}
-            search = Restoring(self._logic, self._bus, partition, at, marks)
+            search = Restoring(self._logic, self._bus, partition, at, marks, topic_ids=self._topic_ids)
         self._restoring.pop(partition, None)  # whatever goes wrong, it begins anew
         if not search.step():
             self._restoring[partition] = search
@@ -136,9 +137,8 @@ class Keeper:
             return []
         staged.rows = 0
         ranges = [
-            StateRange(role=role, since=since, first=since, end=staged.at[role], plan_first=mark.plan_first)
+            range_of(role, self._topic_ids[role], mark, mark.since or 0, staged.at[role])
             for role, mark in staged.marks.items()
-            for since in [mark.since or 0]
         ]
         body = self._logic.dump(partition)
         return [record_of(partition, ranges, self._logic.plan, self._logic.state_format, body)]
@@ -152,12 +152,18 @@ class Keeper:
         for role, was in known.marks.items():
             frame, now = known.frames[role], staged.marks[role]
             if now != was and frame.rows:
-                records.append(slab(self._logic, partition, role, was, frame._replace(end=known.at[role])))
+                done = frame._replace(end=known.at[role])
+                records.append(slab_of(self._logic, partition, self._range(role, was, done), was.plan, done))
                 frame = frame.then(known.at[role])
             if role in rows and rows[role].size:
                 at = rows[role]
                 offsets, times_ms = batches[role].offsets[at], batches[role].timestamps_ms[at]
                 closed, frame = cut(frame, offsets, times_ms, self._logic.kept.rows)
-                records += [slab(self._logic, partition, role, now, done) for done in closed]
+                records += [
+                    slab_of(self._logic, partition, self._range(role, now, done), now.plan, done) for done in closed
+                ]
             staged.frames[role] = frame
         return records
+
+    def _range(self, role: str, mark: Mark, frame: Frame) -> StateRange:
+        return range_of(role, self._topic_ids[role], mark, frame.first, frame.end)

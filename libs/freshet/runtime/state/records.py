@@ -9,8 +9,10 @@ from freshet.avro.control import decode, encode
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError, NewerRecordError
 from freshet.contracts.messages import StateRange, StateRecord
-from freshet.contracts.stateful import Checkpoint, Slabs, StateFormatError
+from freshet.contracts.stateful import Checkpoint, Slabs, StateFormatError, Stateful
 from freshet.runtime.bus.protocol import Place, Send
+from freshet.runtime.state.frames import Frame
+from freshet.runtime.state.marks import Mark
 
 _log = structlog.get_logger("state")
 
@@ -46,16 +48,37 @@ def record_of(
     )
 
 
+def range_of(role: str, topic_id: str, mark: Mark, first: int, end: int) -> StateRange:
+    """The range [first, end) of an input whose mark is known."""
+    assert mark.since is not None
+    return StateRange(role=role, topic_id=topic_id, since=mark.since, first=first, end=end, plan_first=mark.plan_first)
+
+
+def slab_of(logic: Stateful, partition: int, known: StateRange, plan: int, frame: Frame) -> StateRecord:
+    """The slab of a closed frame."""
+    body = logic.dump_rows(known.role, partition, known.first, known.end)
+    return record_of(partition, [known], plan, logic.state_format, body, times_ms=(frame.first_ms, frame.last_ms))
+
+
 class Kept:
     """The records of one partition that a state at `at` can be made of.
 
-    Those of other generations, and those that reach beyond `at`, are none: they belong to another past, or to a future
-    that was given up. A copy of a range that differs from another copy is not believed, and neither is the other.
+    Those of other beginnings, of earlier lives of an input topic, and those that reach beyond `at` are none: they
+    belong to another past, or to a future that was given up. A copy of a range that differs from another copy is not
+    believed, and neither is the other.
     """
 
-    def __init__(self, place: Place, at: Mapping[str, int], since: Mapping[str, int | None], state_format: int) -> None:
-        """`place` is the partition of the state topic; `since` as in `Mark`, by input."""
+    def __init__(
+        self,
+        place: Place,
+        at: Mapping[str, int],
+        since: Mapping[str, int | None],
+        topic_ids: Mapping[str, str],
+        state_format: int,
+    ) -> None:
+        """`place` is the partition of the state topic; all else is by input, `since` as in `Mark`."""
         self._place, self._at, self._since, self._format = place, at, since, state_format
+        self._topic_ids = topic_ids
         self._found: dict[tuple[StateRange, ...], StateRecord] = {}
         self._disputed: set[tuple[StateRange, ...]] = set()
 
@@ -91,7 +114,8 @@ class Kept:
 
     def _fits(self, known: StateRange) -> bool:
         since = self._since.get(known.role, known.since)
-        return known.role in self._at and known.end <= self._at[known.role] and since in {None, known.since}
+        ours = known.role in self._at and known.topic_id == self._topic_ids[known.role]
+        return ours and known.end <= self._at[known.role] and since in {None, known.since}
 
     def records(self) -> list[StateRecord]:
         """What is believed, in ascending order of what it reaches."""

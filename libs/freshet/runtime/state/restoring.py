@@ -8,12 +8,12 @@ import numpy as np
 import structlog
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.messages import StateRange, StateRecord
+from freshet.contracts.messages import StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
 from freshet.runtime.bus.protocol import Bus, FatalError, Place
 from freshet.runtime.state.frames import Frame, cut
 from freshet.runtime.state.marks import Mark
-from freshet.runtime.state.records import Kept, record_of
+from freshet.runtime.state.records import Kept, range_of, slab_of
 
 STEP_ROWS: Final = 5_000
 """So many records are read in a step, and no more: the loop turns in between, and stays a member of its group."""
@@ -53,10 +53,20 @@ class Restoring:
     """Brings the logic's state of one partition to what its inputs held up to `at`."""
 
     def __init__(
-        self, logic: Stateful, bus: Bus, partition: int, at: Mapping[str, int], marks: Mapping[str, Mark | None]
+        self,
+        logic: Stateful,
+        bus: Bus,
+        partition: int,
+        at: Mapping[str, int],
+        marks: Mapping[str, Mark | None],
+        *,
+        topic_ids: Mapping[str, str],
     ) -> None:
-        """`at` are the committed offsets by input, `marks` what was committed with them; None: nothing was answered."""
-        self._logic, self._bus, self._partition = logic, bus, partition
+        """`at` are the committed offsets by input, `marks` what was committed with them; None: nothing was answered.
+
+        `topic_ids` are those of the inputs as they are now.
+        """
+        self._logic, self._bus, self._partition, self._topic_ids = logic, bus, partition, topic_ids
         self._log = structlog.get_logger("state").bind(partition=partition)
         self._answered = any(mark is not None for mark in marks.values())
         begun = {role: mark or Mark(at[role], logic.plan, at[role]) for role, mark in marks.items()}
@@ -95,7 +105,7 @@ class Restoring:
     def _read_kept(self, role: str) -> Generator[int, None, list[StateRecord]]:
         place = Place(role, self._partition)
         since = {input_role: mark.since for input_role, mark in self.standing.marks.items()}
-        kept = Kept(place, self.standing.at, since, self._logic.state_format)
+        kept = Kept(place, self.standing.at, since, self._topic_ids, self._logic.state_format)
         while (span := self._bus.spans(role).get(self._partition)) is not None and span.open:
             yield 0  # what the committed offsets stand for may not be visible yet
         if span is not None:
@@ -216,7 +226,9 @@ class Restoring:
 
     def _keep(self, role: str, closed: Sequence[Frame], mark: Mark) -> None:
         mark = mark._replace(since=self.standing.marks[role].since)
-        self.standing.unwritten += tuple(slab(self._logic, self._partition, role, mark, frame) for frame in closed)
+        for frame in closed:
+            known = range_of(role, self._topic_ids[role], mark, frame.first, frame.end)
+            self.standing.unwritten += (slab_of(self._logic, self._partition, known, mark.plan, frame),)
 
     def _read(self, place: Place, first: int, end: int, limit: int) -> Iterator[Batch]:
         """What the topic holds of these offsets, in order."""
@@ -231,11 +243,3 @@ class Restoring:
                         return
         finally:
             reader.close()
-
-
-def slab(logic: Stateful, partition: int, role: str, mark: Mark, frame: Frame) -> StateRecord:
-    """The slab of a closed frame."""
-    assert mark.since is not None
-    known = StateRange(role=role, since=mark.since, first=frame.first, end=frame.end, plan_first=mark.plan_first)
-    body = logic.dump_rows(role, partition, frame.first, frame.end)
-    return record_of(partition, [known], mark.plan, logic.state_format, body, times_ms=(frame.first_ms, frame.last_ms))
