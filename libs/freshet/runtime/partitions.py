@@ -26,7 +26,7 @@ from freshet.runtime.partition_states import Partition, State
 from freshet.runtime.recovery import Trace
 from freshet.runtime.starts import Starts
 from freshet.runtime.state.keeper import Keeper
-from freshet.runtime.state.marks import Mark
+from freshet.runtime.state.state_mark import StateMark
 
 _WATCH_MS: Final = 5_000
 
@@ -217,7 +217,7 @@ class Partitions:
             return
         for partner, known in partners.items():
             if known.state == "restoring":
-                self._logic.on_assign(*partner, Mark.split(known.metadata)[0])
+                self._logic.on_assign(*partner, StateMark.split(known.metadata)[0])
                 self._ask(partner)
 
     def _restored(self, partners: Mapping[Place, Partition]) -> bool:

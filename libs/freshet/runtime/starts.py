@@ -22,7 +22,7 @@ from freshet.runtime.bus.protocol import (
 from freshet.runtime.dead_letters import expired_letter
 from freshet.runtime.lives import Lives
 from freshet.runtime.recovery import Recovery, Trace, checked, lost_end
-from freshet.runtime.state.marks import LOST, Mark
+from freshet.runtime.state.state_mark import LOST, StateMark
 
 _COMMITTED_TIMEOUT_S: Final = 1.0
 
@@ -131,7 +131,7 @@ class Starts:
         for place, known in lost.items():
             answered = search.found(place)
             starts[place] = checked(place, known, answered, group.span(place), self._origin)
-            if self._stateful and answered is not None and Mark.split(starts[place].metadata)[1] is None:
+            if self._stateful and answered is not None and StateMark.split(starts[place].metadata)[1] is None:
                 starts[place] = Committed(starts[place].offset, LOST.beside(starts[place].metadata))
             self._log.info("starting", place=place, committed=known, start=starts[place])
         try:

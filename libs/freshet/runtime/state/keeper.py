@@ -10,9 +10,9 @@ from freshet.contracts.messages import StateRange, StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
 from freshet.runtime.bus.protocol import Bus, Committed, Place, Send
 from freshet.runtime.state.frames import Frame, cut
-from freshet.runtime.state.marks import Mark
-from freshet.runtime.state.records import range_of, record_of, sent, slab_of
 from freshet.runtime.state.restoring import Restoring, Standing
+from freshet.runtime.state.state_mark import StateMark
+from freshet.runtime.state.state_records import range_of, record_of, sent, slab_of
 
 _MADE_ANEW_AT_ONCE: Final = 4
 """Slabs that were lost are large together: a transaction takes so many of them beside its own."""
@@ -43,7 +43,7 @@ class Keeper:
         if search is None or search.standing.at != at:
             if self._goes_on(partition, at):
                 return True
-            marks = {role: Mark.split(found.metadata)[1] for role, found in committed.items()}
+            marks = {role: StateMark.split(found.metadata)[1] for role, found in committed.items()}
             search = Restoring(self._logic, self._bus, partition, at, marks, topic_ids=self._topic_ids)
         self._restoring.pop(partition, None)  # whatever goes wrong, it begins anew
         if not search.step():
@@ -99,7 +99,7 @@ class Keeper:
             records += self._kept(partition, staged, {batch.role: batch for batch in batches}, rows)
             for role in ends:
                 place = Place(role, partition)
-                metadata, _ = Mark.split(offsets[place].metadata)
+                metadata, _ = StateMark.split(offsets[place].metadata)
                 marked[place] = Committed(offsets[place].offset, staged.marks[role].beside(metadata))
         return sent(self._logic.kept, records) if self._logic.kept else [], marked
 
@@ -113,7 +113,7 @@ class Keeper:
         """Where the state stands behind this batch; under a new plan from its first row on."""
         plan = self._logic.plan
         marks = {
-            role: mark if mark.plan == plan else Mark(mark.since, plan, self._switch(known, role))
+            role: mark if mark.plan == plan else StateMark(mark.since, plan, self._switch(known, role))
             for role, mark in known.marks.items()
         }
         return replace(known, at=known.at | dict(ends), marks=marks, frames=dict(known.frames))
@@ -165,5 +165,5 @@ class Keeper:
             staged.frames[role] = frame
         return records
 
-    def _range(self, role: str, mark: Mark, frame: Frame) -> StateRange:
+    def _range(self, role: str, mark: StateMark, frame: Frame) -> StateRange:
         return range_of(role, self._topic_ids[role], mark, frame.first, frame.end)

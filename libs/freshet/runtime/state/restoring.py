@@ -12,8 +12,8 @@ from freshet.contracts.messages import StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
 from freshet.runtime.bus.protocol import Bus, FatalError, Place
 from freshet.runtime.state.frames import Frame, cut
-from freshet.runtime.state.marks import Mark
-from freshet.runtime.state.records import Kept, range_of, slab_of
+from freshet.runtime.state.state_mark import StateMark
+from freshet.runtime.state.state_records import Kept, range_of, slab_of
 
 STEP_ROWS: Final = 5_000
 """So many records are read in a step, and no more: the loop turns in between, and stays a member of its group."""
@@ -29,7 +29,7 @@ class Standing:
     """What a state stands for: the next offset of each input, since when it grows, and what of it is not kept yet."""
 
     at: dict[str, int]
-    marks: dict[str, Mark]
+    marks: dict[str, StateMark]
     frames: dict[str, Frame] = field(default_factory=dict)
     """Of each input the range that its next slab will hold."""
     unwritten: tuple[StateRecord, ...] = ()
@@ -58,7 +58,7 @@ class Restoring:
         bus: Bus,
         partition: int,
         at: Mapping[str, int],
-        marks: Mapping[str, Mark | None],
+        marks: Mapping[str, StateMark | None],
         *,
         topic_ids: Mapping[str, str],
     ) -> None:
@@ -69,7 +69,7 @@ class Restoring:
         self._logic, self._bus, self._partition, self._topic_ids = logic, bus, partition, topic_ids
         self._log = structlog.get_logger("state").bind(partition=partition)
         self._answered = any(mark is not None for mark in marks.values())
-        begun = {role: mark or Mark(at[role], logic.plan, at[role]) for role, mark in marks.items()}
+        begun = {role: mark or StateMark(at[role], logic.plan, at[role]) for role, mark in marks.items()}
         self.standing = Standing(dict(at), begun, {role: Frame(offset, offset) for role, offset in at.items()})
         self._gaps: list[_Gap] = []
         self._last_ms = dict.fromkeys(at, 0)
@@ -122,10 +122,10 @@ class Restoring:
         marks = self.standing.marks
         for role in [role for role, mark in marks.items() if mark.since is None]:
             told = [(record, known) for record in kept for known in record.ranges if known.role == role]
-            marks[role] = Mark(0, self._logic.plan, 0)
+            marks[role] = StateMark(0, self._logic.plan, 0)
             if told:
                 record, known = told[-1]
-                marks[role] = Mark(known.since, record.plan, known.plan_first)
+                marks[role] = StateMark(known.since, record.plan, known.plan_first)
         return [record for record in kept if all(marks[known.role].since == known.since for known in record.ranges)]
 
     def _from_checkpoint(self, kept: Sequence[StateRecord]) -> Iterator[int]:
@@ -142,7 +142,7 @@ class Restoring:
         """Slabs and rows of one input in ascending order; from the inputs alone where no slabs are kept."""
         mark = self.standing.marks[role]
         if self._logic.kept is None:  # all of it under the plan of now, whatever it was before
-            mark = self.standing.marks[role] = Mark(mark.since, self._logic.plan, mark.since or 0)
+            mark = self.standing.marks[role] = StateMark(mark.since, self._logic.plan, mark.since or 0)
         reach_ms = self._logic.reach_ms
         position = mark.since or 0
         self._open(role, position)
@@ -154,8 +154,8 @@ class Restoring:
                 position = known.end  # nor does anything before it matter
                 self._open(role, position)
                 continue
-            yield from self._again(role, position, known.first, Mark(known.since, kept.plan, known.plan_first))
-            self._close(role, known.first, Mark(known.since, kept.plan, known.plan_first))
+            yield from self._again(role, position, known.first, StateMark(known.since, kept.plan, known.plan_first))
+            self._close(role, known.first, StateMark(known.since, kept.plan, known.plan_first))
             self._seen(role, kept.first_ms, kept.last_ms)
             self._logic.load_rows(role, self._partition, kept.body)
             yield STEP_ROWS // _SLABS_A_STEP
@@ -163,7 +163,7 @@ class Restoring:
             self._open(role, position, kept.last_ms)
         yield from self._again(role, position, self.standing.at[role], mark)
 
-    def _again(self, role: str, first: int, end: int, mark: Mark) -> Iterator[int]:
+    def _again(self, role: str, first: int, end: int, mark: StateMark) -> Iterator[int]:
         """Take in the rows from first to end again, those that are there and whose plan is told."""
         place, told = Place(role, self._partition), max(first, min(mark.plan_first, end))
         if first >= end:
@@ -214,17 +214,17 @@ class Restoring:
     def _open(self, role: str, first: int, last_ms: int = 0) -> None:
         self.standing.frames[role] = Frame(first, first, 0, last_ms)
 
-    def _cut(self, role: str, batch: Batch, mark: Mark) -> None:
+    def _cut(self, role: str, batch: Batch, mark: StateMark) -> None:
         if isinstance(self._logic.kept, Slabs):
             frame, rows = self.standing.frames[role], self._logic.kept.rows
             closed, self.standing.frames[role] = cut(frame, batch.offsets, batch.timestamps_ms, rows)
             self._keep(role, closed, mark)
 
-    def _close(self, role: str, end: int, mark: Mark) -> None:
+    def _close(self, role: str, end: int, mark: StateMark) -> None:
         if isinstance(self._logic.kept, Slabs) and self.standing.frames[role].rows:
             self._keep(role, [self.standing.frames[role]._replace(end=end)], mark)
 
-    def _keep(self, role: str, closed: Sequence[Frame], mark: Mark) -> None:
+    def _keep(self, role: str, closed: Sequence[Frame], mark: StateMark) -> None:
         mark = mark._replace(since=self.standing.marks[role].since)
         for frame in closed:
             known = range_of(role, self._topic_ids[role], mark, frame.first, frame.end)

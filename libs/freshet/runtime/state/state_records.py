@@ -12,7 +12,7 @@ from freshet.contracts.messages import StateRange, StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, StateFormatError, Stateful
 from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.state.frames import Frame
-from freshet.runtime.state.marks import Mark
+from freshet.runtime.state.state_mark import StateMark
 
 _log = structlog.get_logger("state")
 
@@ -48,7 +48,7 @@ def record_of(
     )
 
 
-def range_of(role: str, topic_id: str, mark: Mark, first: int, end: int) -> StateRange:
+def range_of(role: str, topic_id: str, mark: StateMark, first: int, end: int) -> StateRange:
     """The range [first, end) of an input whose mark is known."""
     assert mark.since is not None
     return StateRange(role=role, topic_id=topic_id, since=mark.since, first=first, end=end, plan_first=mark.plan_first)
@@ -76,7 +76,7 @@ class Kept:
         topic_ids: Mapping[str, str],
         state_format: int,
     ) -> None:
-        """`place` is the partition of the state topic; all else is by input, `since` as in `Mark`."""
+        """`place` is the partition of the state topic; all else is by input, `since` as in `StateMark`."""
         self._place, self._at, self._since, self._format = place, at, since, state_format
         self._topic_ids = topic_ids
         self._found: dict[tuple[StateRange, ...], StateRecord] = {}

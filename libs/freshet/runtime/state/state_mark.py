@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 _MARKED = re.compile(r"(?:(.*) )?st=(?:(\?)|(\d{1,18}),(\d{1,9}),(\d{1,18}))", re.DOTALL)
 
 
-class Mark(NamedTuple):
+class StateMark(NamedTuple):
     """Of one input: the state began at offset `since`, and rows from `plan_first` on are taken in under `plan`.
 
     `since` is None where an input was answered, but its committed offset was lost.
@@ -31,4 +31,4 @@ class Mark(NamedTuple):
         return found[1] or "", mark
 
 
-LOST = Mark(None)
+LOST = StateMark(None)
