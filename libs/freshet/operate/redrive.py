@@ -50,6 +50,11 @@ class DeadRecord:
         return "/".join(self.headers.get(f"freshet.{name}", "?") for name in ("topic", "partition", "offset"))
 
     @property
+    def source(self) -> dead_letters.Source:
+        """That record, and no other that had the same place in an earlier life of its topic."""
+        return dead_letters.Source(self.original, dead_letters.topic_id_of(self.raw_headers))
+
+    @property
     def carried(self) -> list[tuple[str, bytes | None]]:
         """What a copy of the record carries: its producer's headers, which event it repeats, and when that arrived.
 
@@ -179,10 +184,10 @@ def _send_all(bus: Bus, wanted: Wanted, producer: TransactionalProducer | None) 
             done.others += 1
         elif not record.whole:
             done.not_whole += 1
-        elif record.original in already:
+        elif record.source in already:
             done.already += 1
         else:
-            already.add(record.original)
+            already.add(record.source)
             some.append(record)
         if len(some) == _SEND_ROWS:
             _send(producer, some, done)
@@ -201,18 +206,18 @@ def _send(producer: TransactionalProducer | None, records: list[DeadRecord], don
             partitions,
             [record.carried for record in records],
         )
-        receipts = dead_letters.receipts([record.original for record in records], partitions)
+        receipts = dead_letters.receipts([record.source for record in records], partitions)
         with interrupts_held():
             producer.commit(Transaction([copies, receipts]))
     done.sent += len(records)
     done.places += [record.original for record in records]
 
 
-def _receipts(bus: Bus) -> set[str]:
+def _receipts(bus: Bus) -> set[dead_letters.Source]:
     """What has been redriven already."""
     records = (record for batch in everything(bus, dead_letters.ROLE) for record in batch.records)
     found = (dead_letters.receipt_of(read_headers(record)) for record in records)
-    return {original for original in found if original is not None}
+    return {source for source in found if source is not None}
 
 
 def _dead_record(record: Record) -> DeadRecord:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from freshet.contracts.batch import Batch, Headers, Record, read_headers
@@ -112,17 +113,28 @@ def is_context(header: str) -> bool:
     return header.startswith(_CONTEXT)
 
 
-def receipts(originals: Sequence[str], partitions: Sequence[int]) -> Send:
-    """Notes on the dead-letters topic that these records, each topic/partition/offset, were published once more."""
-    n = len(originals)
-    return Send(ROLE, [None] * n, [b""] * n, partitions, [[(_REDRIVEN, original.encode())] for original in originals])
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A record that was set aside. Offsets begin anew with each life of a topic, so the life belongs to it."""
+
+    place: str
+    """topic/partition/offset."""
+    topic_id: str = ""
+    """Of the topic's life that it was read from; '' if that was not noted."""
 
 
-def receipt_of(headers: Headers | None) -> str | None:
+def receipts(sources: Sequence[Source], partitions: Sequence[int]) -> Send:
+    """Notes on the dead-letters topic that these records were published once more."""
+    n = len(sources)
+    headers = [[(_REDRIVEN, source.place.encode()), (_TOPIC_ID, source.topic_id.encode())] for source in sources]
+    return Send(ROLE, [None] * n, [b""] * n, partitions, headers)
+
+
+def receipt_of(headers: Headers | None) -> Source | None:
     """The record whose redrive this record of the dead-letters topic notes; None for a dead letter."""
     for name, value in headers or ():
         if name == _REDRIVEN and value is not None:
-            return value.decode(errors="replace")
+            return Source(value.decode(errors="replace"), topic_id_of(headers))
     return None
 
 
