@@ -108,20 +108,28 @@ def _publish(
                 topic.check()
         except KeyboardInterrupt:
             load.send_last_labels(sent)
-            say(f"interrupted. {_go_on(skip, sent)}")
+            say(f"interrupted. {_go_on(skip, sent, load.unlabelled)}")
             return sent, True
         except TopicGoneError as error:
             raise OperateError(DELETED) from error
         except OperateError:
             raise
         except BaseException:
-            say(f"{sent.events:,} events were sent before this. {_go_on(skip, sent)}")
+            say(f"{sent.events:,} events were sent before this. {_go_on(skip, sent, load.unlabelled)}")
             raise
     return sent, False
 
 
-def _go_on(skip: int | None, sent: Sent) -> str:
-    return f"Go on where this ended with {'--resume' if skip is None else f'--skip {skip + sent.events}'}."
+def _go_on(skip: int | None, sent: Sent, unlabelled: int) -> str:
+    """Where to go on. A number says that only if all that was sent is counted, and no labels of it are missing."""
+    why = ""
+    if sent.unacknowledged:
+        why = "Kafka did not acknowledge the last events or labels: they may have arrived. "
+    if unlabelled:
+        why += f"{unlabelled:,} labels are missing, and `--resume` sends them, too. "
+    if skip is None or why:
+        return f"{why}Go on where this ended with --resume."
+    return f"Go on where this ended with --skip {skip + sent.events}."
 
 
 def _share(text: str) -> float:

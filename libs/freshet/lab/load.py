@@ -32,6 +32,8 @@ class Sent:
     labels: int = 0
     began_ms: int = 0
     now_ms: int = 0
+    unacknowledged: bool = False
+    """Whether a send failed or was broken off: some of its records may be on the topic, and are not counted."""
 
     @property
     def per_s(self) -> float:
@@ -88,8 +90,9 @@ class Load:
 
         Yields at first and after each send, always the same object. Blocks while it waits for the rate and for
         acknowledgements, so at most one batch is in flight. Raises FatalError or RetriableError; what was sent before
-        stays sent. A KeyboardInterrupt rises between two sends or while it waits for the rate: the object counts all
-        that was sent. Event times that we set never go back.
+        stays sent. A KeyboardInterrupt rises between two sends, while it waits for the rate, or when a send did not end
+        soon after it. The object counts all that was acknowledged, and says whether more may have been sent. Event
+        times that we set never go back.
         """
         sent = Sent(began_ms=self._clock.now_ms())
         self._due_ms = float(sent.began_ms)
@@ -107,6 +110,11 @@ class Load:
     def send_last_labels(self, sent: Sent) -> None:
         """Send at once the labels that are still to come, for who ends early."""
         self._send_labels(sent, all_of_them=True)
+
+    @property
+    def unlabelled(self) -> int:
+        """Events that were sent, and whose labels are known and were not."""
+        return sum(len(labelled["label"]) for _, labelled in self._unlabelled)
 
     def _parts(self, events: Events) -> Iterator[Events]:
         rows = np.arange(len(events))
@@ -129,12 +137,17 @@ class Load:
         columns = self._stamped(events)
         values, kinds = self._corrupter.corrupt_some(self._rng, self.corrupt_share, self._encode(columns), columns)
         entities = _text(columns[self._spec.entity])
-        self._producer.send(Send("events", entities.tobytes(), values))
+        self._acknowledged(Send("events", entities.tobytes(), values), sent)
         sent.events += len(values)
         sent.corrupted.update(kinds.values())
         sent.now_ms = self._clock.now_ms()
         good = [row for row in range(len(values)) if row not in kinds]
         self._owe(events.part(np.array(good, np.int64)), sent.events)
+
+    def _acknowledged(self, records: Send, sent: Sent) -> None:
+        before, sent.unacknowledged = sent.unacknowledged, True
+        self._producer.send(records)
+        sent.unacknowledged = before
 
     def owe_labels(self, events: Events) -> None:
         """These events were sent by somebody else, without their labels: send the labels along with those of ours."""
@@ -160,11 +173,12 @@ class Load:
     def _send_labels(self, sent: Sent, *, all_of_them: bool) -> None:
         """Labels of events that enough others have followed."""
         while self._unlabelled and (all_of_them or self._unlabelled[0][0] <= sent.events):
-            _, labelled = self._unlabelled.popleft()
+            _, labelled = self._unlabelled[0]
             rows = len(labelled["label"])
             now_ms, first = np.full(rows, self._clock.now_ms(), np.int64), np.zeros(rows, np.int32)
             values = self._feedback.encode({**labelled, "labelled_at": now_ms, "revision": first})
-            self._producer.send(Send("feedback", labelled["entity"].tobytes(), values))
+            self._acknowledged(Send("feedback", labelled["entity"].tobytes(), values), sent)
+            self._unlabelled.popleft()
             sent.labels += rows
 
 
