@@ -19,6 +19,9 @@ def stream(
     entity: Annotated[str | None, typer.Option(metavar="COLUMN", help="What an event is about.")] = None,
     event_id: Annotated[str | None, typer.Option(metavar="COLUMN", help="The event's unique id.")] = None,
     event_time: Annotated[str | None, typer.Option(metavar="COLUMN", help="When it happened.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The pipeline's name; by default the file's.")
+    ] = None,
     rate: Annotated[float, typer.Option(min=1, help="Events per second.")] = 2000.0,
     labels_after: Annotated[int, typer.Option(min=0, help="Send a label after so many more events.")] = 500,
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running until Ctrl-C, and its topics.")] = False,
@@ -28,11 +31,12 @@ def stream(
     """Infer a pipeline from a table, train on its first tenth, serve the rest, swap the model half-way, and verify.
 
     The second model, trained on what came until then, answers the second half: the stream is held until it is live.
-    The pipeline's folder is written to .local/pipelines/NAME, for you to edit; the next run uses it as it is.
+    The pipeline's folder is written to .local/pipelines/NAME, for you to edit; the next run uses it as it is,
+    and is refused if it has another label or other columns.
     Each run has topics of its own, which go at its end if all promises were kept and both models answered; else it
     exits with 4. With --json the story goes to stderr, and what verify and score found to stdout.
     """
-    told = Streaming(file, label, Roles(entity, event_id, event_time), rate, labels_after, faults=faults)
+    told = Streaming(file, label, Roles(entity, event_id, event_time), rate, labels_after, faults=faults, name=name)
     on_result = partial(emit, shown="", as_json=True) if as_json else None
     if not tell_stream(ScreenNarrator(stderr=as_json), Path.cwd(), told, stay=stay, on_result=on_result):
         raise typer.Exit(Exit.CHECK)

@@ -1,6 +1,5 @@
 """A table of the user's served end to end, with a swap in the middle and, if asked for, kills."""
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from freshet.lab import broker
 from freshet.lab.demo.leaving import leave, look_around
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.demo.outcome import as_result, show_examples, show_scores
+from freshet.lab.demo.stream_folder import folder_for, name_of
 from freshet.lab.demo.traffic import Traffic
 from freshet.lab.demo.training import Trained, train_and_pack
 from freshet.lab.stage import Stage
@@ -22,8 +22,7 @@ from freshet.operate.errors import OperateError
 from freshet.operate.score.arithmetic import Errors, Scoring
 from freshet.operate.tables.events import Events, after, first
 from freshet.operate.tables.features import feature_rows
-from freshet.operate.tables.new_pipeline import Roles, files_of, guess_from, write
-from freshet.operate.tables.table import Table
+from freshet.operate.tables.new_pipeline import Roles
 from freshet.operate.tables.table_events import CsvEvents
 from freshet.operate.verify.judge import Judgement
 from freshet.operate.verify.judging import judged
@@ -47,6 +46,8 @@ class Streaming:
     """A label is sent after so many more events."""
     faults: bool
     """Whether each service is killed once, and the broker."""
+    name: str | None = None
+    """The pipeline's name; by default that of the file."""
 
 
 def tell_stream(
@@ -63,9 +64,9 @@ def tell_stream(
     found. Its topics go at the end, unless it is not good or `stay` keeps them; with `stay` the services run on until
     an interrupt.
     """
-    name = _name(told.file)
+    name = told.name or name_of(told.file)
     narrator.chapter(f"{told.file.name} as pipeline {name}")
-    folder = _folder(name, told, narrator)
+    folder = folder_for(told.file, told.label, told.roles, name, narrator)
     endpoint = broker.up(home, say=narrator.line)
     namespace = f"stream{int(time.time())}."
     logs = Path(".local/logs") / namespace.rstrip(".")
@@ -195,22 +196,3 @@ def _publish(stage: Stage, narrator: Narrator, made: tuple[str, Trained]) -> Non
 def _wait_for(traffic: Traffic, events: int) -> None:
     while traffic.running and traffic.sent.events < events:
         time.sleep(0.05)
-
-
-def _folder(name: str, told: Streaming, narrator: Narrator) -> Path:
-    folder = Path(".local/pipelines") / name
-    if files_of(folder)[0].exists():
-        narrator.line(f"using {folder} as it is")
-        return folder
-    guess = guess_from(Table(told.file), name, told.label, told.roles, now_ms=int(time.time() * 1000))
-    write(folder, guess)
-    for line in guess.told:
-        narrator.line(line)
-    narrator.line(f"wrote {folder}/pipeline.yaml and event.avsc from the table: edit them, and run again")
-    return folder
-
-
-def _name(file: Path) -> str:
-    """A pipeline name from a file name."""
-    stem = file.name.removesuffix(".gz").removesuffix(".csv").lower()
-    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:40] or "stream"
