@@ -6,6 +6,7 @@ import pytest
 
 from freshet.avro.event_fields import event_fields
 from freshet.contracts.errors import ContractError
+from freshet.operate.errors import OperateError
 from freshet.operate.tables.cells import is_missing
 from freshet.operate.tables.scaffold import Guess, field_names, infer_pipeline, template
 from freshet.pipeline import PipelineSpec, check
@@ -47,7 +48,9 @@ def test_table_becomes_a_pipeline() -> None:
 def test_named_columns_take_the_roles() -> None:
     """Columns that are named, or titled like a role, are that role and no feature; nothing is added for them."""
     spec, schema = parsed(
-        infer_pipeline("c", [*HEADER, "event id"], [[*row, "x"] for row in ROWS], "result", entity="note")
+        infer_pipeline(
+            "c", [*HEADER, "event id"], [[*row, f"x{at}"] for at, row in enumerate(ROWS)], "result", entity="note"
+        )
     )
     assert (spec.entity, spec.event_id) == ("note", "event_id")
     assert [name for name in event_fields(schema) if name in ("entity", "event_id", "note")] == ["event_id", "note"]
@@ -94,3 +97,24 @@ def test_hopeless_table_is_refused(header: list[str], rows: list[list[str]], lab
     """The sentence says what the table lacks."""
     with pytest.raises(ContractError, match=said):
         infer_pipeline("t", header, rows, label)
+
+
+@pytest.mark.parametrize(("title", "said"), [("pump", "pump"), ("event_id", None)])
+def test_an_id_that_repeats_is_refused(title: str, said: str | None) -> None:
+    """Whether it was named, or is titled like an id: what `new` says of a column is counted."""
+    rows = [[f"p{row % 10}", f"{row}.5", "ab"[row % 2]] for row in range(80)]
+    with pytest.raises(OperateError, match="10 values in 80 rows: labels could not be told apart") as caught:
+        infer_pipeline("t", [title, "load", "y"], rows, "y", event_id=said)
+    assert caught.value.meaning == "usage"
+
+
+def test_what_new_says_of_an_entity_is_counted() -> None:
+    """One that is new in every row keeps no order."""
+    rows = [[f"p{row % 10}", f"{row}.5", f"s{row}", "ab"[row % 2]] for row in range(80)]
+    titles = ["pump", "load", "serial", "y"]
+    told = infer_pipeline("t", titles, rows, "y", entity="pump").told
+    assert "entity: pump as you said: column pump, 10 values in 80 rows: its events keep their order" in told
+    told = infer_pipeline("t", titles, rows, "y", entity="serial", event_id=None).told
+    assert any(
+        "serial, 80 values in 80 rows: each row has its own, so there is no order to keep" in line for line in told
+    )

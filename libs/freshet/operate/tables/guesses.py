@@ -114,6 +114,12 @@ class Column:
         return not self.blank and len(self.distinct) == len(self.cells) > 1
 
     @property
+    def counted(self) -> str:
+        """How many values it has in how many rows, in words."""
+        values = f"{len(self.distinct):,} value" + "s" * (len(self.distinct) != 1)
+        return f"{values} in {len(self.cells):,} rows"
+
+    @property
     def rising(self) -> bool:
         """Whether its numbers never fall, as those of a counter or a clock."""
         if self.kind not in ("integer", "float") or self.blank or len(self.cells) < 3:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
+from freshet.operate.errors import OperateError
 from freshet.operate.tables.cells import TABLE_FORMAT, is_missing
 from freshet.operate.tables.guesses import MOST_CATEGORIES, Column, Roles, column, flow, guess_roles, scalar
 from freshet.pipeline import PipelineError, PipelineSpec, check
@@ -69,7 +70,8 @@ def infer_pipeline(
     Columns of numbers become numbers, text with few values one-hot categories. Id, entity and time are guessed where
     they are not given; where there are none, a field `entity`, `event_id` or `event_time` is added, for whoever replays
     the table to fill in. Times that would be refused at `now_ms` are not used as event times. `attributes` are written
-    into event.avsc beside its fields. Raises ContractError for a table that no pipeline can be made of.
+    into event.avsc beside its fields. Raises ContractError for a table that no pipeline can be made of, OperateError
+    for an id that repeats.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
         raise ContractError(f"{name!r} cannot name a pipeline: use small letters, digits and dashes, a letter first.")
@@ -158,6 +160,12 @@ def _refuse_what_replay_would(columns: Mapping[str, Column], roles: Roles, now_m
             )
         if not all(found.cells):
             raise ContractError(f"column {title!r} cannot be the {role}: some of its cells are blank.")
+        if role == "event_id" and not found.unique:
+            raise OperateError(
+                f"column {title!r} cannot be the event's id: it has {found.counted}: labels could not be told apart. "
+                "Name another with --event-id; where there is none, leave it out (and rename a column `event_id`).",
+                "usage",
+            )
 
 
 def _why(role: str, found: Column | None, given: str | None) -> str:
@@ -171,8 +179,10 @@ def _why(role: str, found: Column | None, given: str | None) -> str:
             else found.time.text
         )
         return f"{how}: column {found.title}, written {written}"
-    what = {"event_id": "each value is there once", "entity": "its events keep their order"}.get(role, "")
-    return f"{how}: column {found.title}, {what}"
+    if role == "event_id":
+        return f"{how}: column {found.title}, each value is there once"
+    order = "each row has its own, so there is no order to keep" if found.unique else "its events keep their order"
+    return f"{how}: column {found.title}, {found.counted}: {order}"
 
 
 def _declared(role: str, name: str, found: Column | None) -> dict[str, Any]:
