@@ -159,5 +159,9 @@ def reporting(command: Callable[P, R]) -> Callable[P, R]:
             return command(*arguments, **options)
         except FreshetError as error:
             fail(error, exit_code(error), as_json=bool(options.get("as_json")))
+        except typer.Abort as declined:
+            code = Exit.INTERRUPTED if isinstance(declined.__context__, KeyboardInterrupt) else Exit.FAILURE
+            # commands ask nothing but whether they shall delete
+            fail("nothing was deleted.", code, as_json=bool(options.get("as_json")))
 
     return run

@@ -4,9 +4,12 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
+from freshet.cli import local
 from freshet.cli.main import app
+from freshet.lab import broker
 from freshet.lab.server_files import StateFolder
 from freshet.operate import checkup
 from freshet.operate.broker_record import Endpoint, save
@@ -77,3 +80,21 @@ def test_an_empty_kafka_is_one_line_and_not_ten(monkeypatch: pytest.MonkeyPatch)
     assert [(line.seen, line.do) for line in lines if line.about == "topics"] == [
         ("there are none yet: nothing was ever applied here", "freshet apply -f FOLDER")
     ]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 1), (EOFError, 1), (KeyboardInterrupt, 130)])
+def test_a_deletion_that_is_declined_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: str | type[BaseException],
+    code: int,
+) -> None:
+    """Whether by no, by the end of the input, or by Ctrl-C."""
+    wipe = Mock()
+    monkeypatch.setattr(broker, "status", lambda _: Mock(state="stopped", data_bytes=1.0))
+    monkeypatch.setattr(broker, "wipe", wipe)
+    monkeypatch.setattr("typer._click.termui.visible_prompt_func", Mock(side_effect=[answer]))
+    with pytest.raises(typer.Exit) as ended:
+        local.wipe()
+    assert (ended.value.exit_code, "nothing was deleted" in capsys.readouterr().err) == (code, True)
+    wipe.assert_not_called()
