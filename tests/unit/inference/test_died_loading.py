@@ -75,7 +75,7 @@ cluster, names = MemoryCluster(), TopicNames("", "fraud")
 cluster.ensure(names, 1)
 context = Context(names, Settings(KAFKA_BOOTSTRAP_SERVERS="x", state_dir=Path(sys.argv[1])), Bus(cluster, names))
 logic, run = SERVICE.logic(context), SERVICE.runner(context)
-print(logic._stock.failure_of("v1"), flush=True)
+print(logic._models.failure_of("v1"), flush=True)
 job = LoadModel("v1", model("v1").manifest, (), 10)
 beside = logic._serving.calls._guard if sys.argv[2] == "scoring" else lambda *call: nullcontext()
 with beside(Flight("v0", ()), FakeScorer(manifest("v0"), sound("v0")), 250):

@@ -2,7 +2,7 @@
 
 from freshet.contracts.messages import Rollout
 from freshet.contracts.position import Position
-from freshet.inference.core.stock import Stock
+from freshet.inference.core.resident_models import ResidentModels
 from freshet.ledger.epochs import answerers, champion, understudy
 from freshet.ledger.ledger import PipelineLedger
 from freshet.models.input_columns import FeatureSpace
@@ -16,9 +16,9 @@ class EpochRules:
     never entered: it may have been withdrawn for a reason.
     """
 
-    def __init__(self, ledger: PipelineLedger, stock: Stock) -> None:
+    def __init__(self, ledger: PipelineLedger, models: ResidentModels) -> None:
         self._ledger = ledger
-        self._stock = stock
+        self._models = models
         self._given_up: set[tuple[int, str]] = set()
         self.space: FeatureSpace | None = None
         self.reached = 0
@@ -55,14 +55,14 @@ class EpochRules:
 
     def usable(self, version: str) -> bool:
         """Whether this version may answer now: in memory, its inputs known, neither quarantined nor revoked."""
-        loaded = self._stock.get(version)
+        loaded = self._models.get(version)
         if loaded is None or self.space is None or self.struck(version):
             return False
         return self.space.knows(loaded.scorer.manifest)
 
     def struck(self, version: str) -> bool:
         """Whether this version may never answer here again, loaded or not."""
-        return self._stock.quarantine_of(version) is not None or self._ledger.is_revoked(version)
+        return self._models.quarantine_of(version) is not None or self._ledger.is_revoked(version)
 
     def give_up(self, position: Position, needs: str = "") -> None:
         """Stop waiting for what a partition at `position` waits for, whichever partition asks, until it is here.
@@ -83,7 +83,7 @@ class EpochRules:
         """Whether all that a waiting partition waits for has failed to load here: another worker may fare better."""
         hoped = {_hoped_for(rollout, position) for rollout in self._candidates(position)}
         awaited = [version for version in self._ledger.wanted() if version in hoped]
-        return bool(awaited) and all(map(self._stock.failure_of, awaited))
+        return bool(awaited) and all(map(self._models.failure_of, awaited))
 
     def _candidates(self, position: Position) -> list[Rollout]:
         live = self._ledger.epochs.live

@@ -18,8 +18,8 @@ from freshet.inference.core.jobs import Loaded, LoadModel
 from freshet.inference.core.positions import ROLE, Positions
 from freshet.inference.core.predictions import PredictionWriter
 from freshet.inference.core.report import Report
+from freshet.inference.core.resident_models import ResidentModels
 from freshet.inference.core.serving import Serving
-from freshet.inference.core.stock import Stock
 from freshet.inference.core.vectors import VectorReader
 from freshet.ledger.ledger import PipelineLedger, pipeline_of
 from freshet.models.input_columns import FeatureSpace
@@ -72,20 +72,20 @@ class InferenceLogic(Logic):
         """
         self._pipeline, self._instance, self._lane = pipeline, instance, lane
         self._topic_id = topic_id
-        self._ledger, self._stock = PipelineLedger(pipeline), Stock(died_loading)
-        self._rules = EpochRules(self._ledger, self._stock)
+        self._ledger, self._models = PipelineLedger(pipeline), ResidentModels(died_loading)
+        self._rules = EpochRules(self._ledger, self._models)
         self._past = past = Deaths(deaths)
         self._calls = Calls(past, guard)
         self._careful = False
-        self._serving = Serving(self._stock, self._rules, past, self._calls)
-        self._report = Report(self._ledger, self._stock, self._rules)
+        self._serving = Serving(self._models, self._rules, past, self._calls)
+        self._report = Report(self._ledger, self._models, self._rules)
         self._positions = Positions(self._rules, self._report, model_wait_ms)
         self._reader, self._writer = VectorReader(), PredictionWriter(topic_id)
         self._limits = BatchLimits()
         self._spec_error: str | None = None
         self._now_ms = 0
         for version, why in past.to_blame().items():
-            self._stock.quarantine(version, "model_crashed", why)
+            self._models.quarantine(version, "model_crashed", why)
 
     @property
     def limits(self) -> BatchLimits:
@@ -182,18 +182,18 @@ class InferenceLogic(Logic):
         self._rules.reached = min(self._rules.reached, self._ledger.epochs.live_epoch)
         if self._ledger.specification is None:
             self._spec_error, self._rules.space = None, None
-        if self._stock.loaded():  # the same number may come to mean another model
+        if self._models.loaded():  # the same number may come to mean another model
             raise DeletedError(self._pipeline)
 
     def _pardon(self, model: ModelVersion) -> None:
         """Once for each pardon: the version may fail here again before the registry has withdrawn it."""
         before = self._ledger.versions.records.get(model.version)
         if self._instance in model.pardoned and (before is None or self._instance not in before.pardoned):
-            self._stock.pardon(model.version)
+            self._models.pardon(model.version)
 
     def _settle(self) -> None:
         self._rules.advance()
-        self._stock.forget_failures(self._ledger.wanted())
+        self._models.forget_failures(self._ledger.wanted())
 
     def _follow(self, record: PipelineRecord) -> None:
         """Go by this specification from now on."""
@@ -213,9 +213,9 @@ class InferenceLogic(Logic):
         """See `Logic`."""
         match outcome:
             case Outcome(LoadModel(version), Loaded() as loaded):
-                self._stock.take_in(version, loaded)
+                self._models.take_in(version, loaded)
             case Outcome(LoadModel(version), error=FreshetError() as error):
-                self._stock.note_failure(version, error, self._now_ms)
+                self._models.note_failure(version, error, self._now_ms)
             case _:
                 return
         self._settle()
@@ -229,12 +229,12 @@ class InferenceLogic(Logic):
     def _care_for_models(self, now_ms: int) -> Iterator[Start]:
         known = (self._ledger.versions.records.get(version) for version in self._ledger.wanted())
         wanted = [model for model in known if model]
-        load = self._stock.next_load(wanted, self._limits.rows, now_ms) if self._rules.space else None
+        load = self._models.next_load(wanted, self._limits.rows, now_ms) if self._rules.space else None
         if load:
             yield Start(load)
         # Until the newest epoch can be answered here, an unlisted model may be the last one that can answer anything.
         if self._rules.reached and self._rules.reached == self._ledger.epochs.live_epoch:
-            yield from map(Start, self._stock.evict(self._ledger.resident()))
+            yield from map(Start, self._models.evict(self._ledger.resident()))
 
     def unready(self) -> str | None:
         """See `Logic`."""
@@ -254,7 +254,7 @@ class InferenceLogic(Logic):
         return WorkerReport(
             live_epoch=self._rules.reached,
             prepared=self._report.prepared(),
-            resident=tuple(self._stock.loaded()),
+            resident=tuple(self._models.loaded()),
             partitions=self._positions.states(),
-            quarantined=tuple(self._stock.quarantined()),
+            quarantined=tuple(self._models.quarantined()),
         )

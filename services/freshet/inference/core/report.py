@@ -3,7 +3,7 @@
 from freshet.contracts.messages import Prepared, Rollout
 from freshet.contracts.position import Position
 from freshet.inference.core.epoch_rules import EpochRules, servable
-from freshet.inference.core.stock import Failure, Stock
+from freshet.inference.core.resident_models import Failure, ResidentModels
 from freshet.ledger.epochs import champion, named_by, understudy
 from freshet.ledger.ledger import PipelineLedger
 
@@ -14,9 +14,9 @@ _UNSERVABLE = "its table names several versions, and this release serves one."
 class Report:
     """Sentences and verdicts about the state of the other parts; changes nothing."""
 
-    def __init__(self, ledger: PipelineLedger, stock: Stock, rules: EpochRules) -> None:
+    def __init__(self, ledger: PipelineLedger, models: ResidentModels, rules: EpochRules) -> None:
         self._ledger = ledger
-        self._stock = stock
+        self._models = models
         self._rules = rules
 
     def prepared(self) -> tuple[Prepared, ...]:
@@ -53,7 +53,7 @@ class Report:
             found = self._trouble(version)
             if found:
                 return Prepared(epoch=rollout.epoch, verdict=found.reason, detail=f"{version}: {found.detail}")
-        loaded = [self._stock.get(version) for version in versions]
+        loaded = [self._models.get(version) for version in versions]
         here = [model for model in loaded if model]
         if len(here) < len(versions):
             return None
@@ -65,12 +65,12 @@ class Report:
         """Why a version cannot answer here; None if it can, or if it is only not loaded yet."""
         if self._ledger.is_revoked(version):
             return Failure("revoked", "the live epoch forbids this artifact.")
-        quarantined = self._stock.quarantine_of(version)
+        quarantined = self._models.quarantine_of(version)
         if quarantined:
             return Failure("quarantined", f"{quarantined.reason}: {quarantined.detail}")
-        model = self._stock.get(version)
+        model = self._models.get(version)
         if model is None:
-            return self._stock.failure_of(version)
+            return self._models.failure_of(version)
         if self._rules.usable(version):
             return None
         return Failure("spec_unknown", "it reads features that no pipeline specification here names yet.")

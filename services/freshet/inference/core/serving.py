@@ -15,7 +15,7 @@ from freshet.inference.core.deaths import Deaths
 from freshet.inference.core.epoch_rules import EpochRules
 from freshet.inference.core.jobs import Scorer
 from freshet.inference.core.predictions import Answers
-from freshet.inference.core.stock import Stock
+from freshet.inference.core.resident_models import ResidentModels
 from freshet.inference.core.vectors import Vectors
 from freshet.models.errors import ModelError
 from freshet.models.input_columns import Selected, holes_of
@@ -91,7 +91,7 @@ def _exceeds(failed: int, rows: int) -> bool:
 class Serving:
     """Scores rows. A version is quarantined if it cannot answer at all, or if over 1 % of its rows (and five) fail."""
 
-    stock: Stock
+    models: ResidentModels
     standing: EpochRules
     deaths: Deaths
     calls: Calls
@@ -134,7 +134,7 @@ class Serving:
         return answers, dead
 
     def _select(self, version: str, vectors: Vectors) -> Selected:
-        loaded, space = self.stock.get(version), self.standing.space
+        loaded, space = self.models.get(version), self.standing.space
         values = vectors.columns["values"]
         assert loaded is not None
         assert space is not None
@@ -145,7 +145,7 @@ class Serving:
         self, version: str, vectors: Vectors, matrix: Floats32
     ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
         """Score the rows that the model can answer; those without a value that it requires are set aside."""
-        loaded = self.stock.get(version)
+        loaded = self.models.get(version)
         assert loaded is not None
         holes = holes_of(matrix, loaded.scorer.manifest)
         if not holes.rows.size:
@@ -175,7 +175,7 @@ class Serving:
     def _score_all(
         self, version: str, vectors: Vectors, matrix: Floats32
     ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
-        loaded = self.stock.get(version)
+        loaded = self.models.get(version)
         assert loaded is not None
         manifest = loaded.scorer.manifest
         try:
@@ -207,5 +207,5 @@ class Serving:
         return self.calls.score(scorer, version, vectors, matrix)
 
     def _quarantine(self, version: str, reason: str, detail: str) -> Broken:
-        self.stock.quarantine(version, reason, detail)
+        self.models.quarantine(version, reason, detail)
         return Broken(version)

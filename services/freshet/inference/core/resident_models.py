@@ -28,7 +28,7 @@ LOAD_DEATHS: Final = 2
 """So many processes in a row may die while they load a version; the next one leaves it alone."""
 
 
-class Stock:
+class ResidentModels:
     """Which versions this process holds. At most one is being loaded at a time, so that memory peaks once.
 
     A version at whose load the process before this one died is loaded after all others, so that whoever can stand in
