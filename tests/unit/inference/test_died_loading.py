@@ -77,7 +77,7 @@ context = Context(names, Settings(KAFKA_BOOTSTRAP_SERVERS="x", state_dir=Path(sy
 logic, run = SERVICE.logic(context), SERVICE.runner(context)
 print(logic._models.failure_of("v1"), flush=True)
 job = LoadModel("v1", model("v1").manifest, (), 10)
-beside = logic._serving.calls._guard if sys.argv[2] == "scoring" else lambda *call: nullcontext()
+beside = logic._scoring.calls._guard if sys.argv[2] == "scoring" else lambda *call: nullcontext()
 with beside(Flight("v0", ()), FakeScorer(manifest("v0"), sound("v0")), 250):
     threading.Thread(target=run, args=[job], daemon=True).start()
     loading.wait(0.5)

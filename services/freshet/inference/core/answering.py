@@ -8,7 +8,7 @@ import numpy as np
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter
 from freshet.inference.core.positions import Positions
-from freshet.inference.core.serving import Answered, Blocked, Broken, Serving
+from freshet.inference.core.scoring import Answered, Blocked, Broken, Scoring
 from freshet.inference.core.vectors import Vectors
 
 
@@ -21,7 +21,7 @@ class Group:
 
 
 def answer(
-    batch: Batch, vectors: Vectors, positions: Positions, serving: Serving
+    batch: Batch, vectors: Vectors, positions: Positions, scoring: Scoring
 ) -> tuple[list[Group], dict[int, str]]:
     """Answer the vectors of a batch. Each of its partitions ends in a group, or waits, with the reason.
 
@@ -37,7 +37,7 @@ def answer(
             break
         members = [number for number in pending if targets[number] == min(known)]
         rows = vectors if len(members) == len(batch.spans) else _of(batch, vectors, members)
-        result = serving.answer(min(known), rows)
+        result = scoring.answer(min(known), rows)
         if isinstance(result, Answered):
             groups.append(Group(tuple(members), result))
         elif isinstance(result, Blocked):

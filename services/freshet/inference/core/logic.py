@@ -19,7 +19,7 @@ from freshet.inference.core.positions import ROLE, Positions
 from freshet.inference.core.predictions import PredictionWriter
 from freshet.inference.core.report import Report
 from freshet.inference.core.resident_models import ResidentModels
-from freshet.inference.core.serving import Serving
+from freshet.inference.core.scoring import Scoring
 from freshet.inference.core.vectors import VectorReader
 from freshet.ledger.ledger import PipelineLedger, pipeline_of
 from freshet.models.input_columns import FeatureSpace
@@ -77,7 +77,7 @@ class InferenceLogic(Logic):
         self._past = past = Deaths(deaths)
         self._calls = Calls(past, guard)
         self._careful = False
-        self._serving = Serving(self._models, self._rules, past, self._calls)
+        self._scoring = Scoring(self._models, self._rules, past, self._calls)
         self._report = Report(self._ledger, self._models, self._rules)
         self._positions = Positions(self._rules, self._report, model_wait_ms)
         self._reader, self._writer = VectorReader(), PredictionWriter(topic_id)
@@ -104,7 +104,7 @@ class InferenceLogic(Logic):
             return [Abort(f"at most {self._calls.alone_rows} rows at once where one of them may have killed a worker")]
         first_offsets = {number: first for number, (first, _) in batch.spans.items()}
         vectors, dead = self._reader.read(batch)
-        groups, waiting = answer(batch, vectors, self._positions, self._serving)
+        groups, waiting = answer(batch, vectors, self._positions, self._scoring)
         if waiting:
             dead = without(dead, batch, waiting)
         moves = {number: group.done.position for group in groups for number in group.partitions}

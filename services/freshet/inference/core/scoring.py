@@ -52,7 +52,7 @@ class Broken:
 
 
 @dataclass(slots=True)
-class _Conduct:
+class _FailureRate:
     """Rows and failed rows of a version, over at least WINDOW_ROWS rows: a trickle of rows is judged like one batch.
 
     `counted` is the last offset counted of each partition: rows that are read again must not count twice.
@@ -88,20 +88,20 @@ def _exceeds(failed: int, rows: int) -> bool:
 
 
 @dataclass(slots=True)
-class Serving:
+class Scoring:
     """Scores rows. A version is quarantined if it cannot answer at all, or if over 1 % of its rows (and five) fail."""
 
     models: ResidentModels
-    standing: EpochRules
+    rules: EpochRules
     deaths: Deaths
     calls: Calls
-    _conduct: dict[str, _Conduct] = field(default_factory=dict)
+    _failure_rates: dict[str, _FailureRate] = field(default_factory=dict)
 
     def answer(self, position: Position, vectors: Vectors) -> Answered | Blocked | Broken:
         """Answer all rows under one position. Rows that lack a column of the version go to the epoch's understudy."""
         if not len(vectors):
             return Answered(position)
-        version, spare = self.standing.version_at(position), self.standing.spare_at(position)
+        version, spare = self.rules.version_at(position), self.rules.spare_at(position)
         selected = self._select(version, vectors)
         lacking = bool(selected.lacking.size)
         if lacking and spare and not self._settled(position, spare):
@@ -117,12 +117,12 @@ class Serving:
 
     def _settled(self, position: Position, spare: str) -> bool:
         """Whether the understudy can answer, or is not waited for."""
-        return self.standing.usable(spare) or self.standing.has_given_up(position.epoch, spare)
+        return self.rules.usable(spare) or self.rules.has_given_up(position.epoch, spare)
 
     def _answer_old(self, version: str, spare: str | None, old: Vectors) -> tuple[list[Answers], list[DeadLetter]]:
         answers: list[Answers] = []
         dead: list[DeadLetter] = []
-        if spare and self.standing.usable(spare):
+        if spare and self.rules.usable(spare):
             selected = self._select(spare, old)
             scored = self._score(spare, old.take(selected.rows), selected.matrix)
             if not isinstance(scored, Broken):
@@ -134,7 +134,7 @@ class Serving:
         return answers, dead
 
     def _select(self, version: str, vectors: Vectors) -> Selected:
-        loaded, space = self.models.get(version), self.standing.space
+        loaded, space = self.models.get(version), self.rules.space
         values = vectors.columns["values"]
         assert loaded is not None
         assert space is not None
@@ -187,7 +187,7 @@ class Serving:
             return self._quarantine(version, "model_shape", f"it answered {scores.shape}, not {expected}.")
         finite = np.isfinite(scores)
         failed = np.empty(0, np.int64) if finite.all() else np.flatnonzero(~finite.all(axis=1))
-        if self._conduct.setdefault(version, _Conduct()).is_too_bad(vectors, failed):
+        if self._failure_rates.setdefault(version, _FailureRate()).is_too_bad(vectors, failed):
             detail = f"{failed.size} of {len(vectors)} rows had scores that are not finite."
             return self._quarantine(version, "model_not_finite", detail)
         if not failed.size:
