@@ -16,7 +16,7 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Job
 from freshet.contracts.messages import Message, WorkerState
 from freshet.contracts.topics import TopicNames
-from freshet.inference.core.deaths import ROW_DEATHS, VERSION_DEATHS, Death, Flight
+from freshet.inference.core.crash_blame import ROW_DEATHS, VERSION_DEATHS, Death, Flight
 from freshet.inference.core.jobs import Loaded, LoadModel, Scorer
 from freshet.inference.core.logic import InferenceLogic
 from freshet.operate.records import headers_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from freshet.inference.core.deaths import Flight
+from freshet.inference.core.crash_blame import Flight
 from freshet.inference.core.jobs import Scorer
 from freshet.inference.inflight import InFlightNote
 from freshet.inference.running import PROCESS

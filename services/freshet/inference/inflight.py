@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from freshet.inference.core.deaths import Death, Flight, Span
+from freshet.inference.core.crash_blame import Death, Flight, Span
 from freshet.inference.running import Running
 
 _KEPT: Final = 8  # deaths: twice what condemns a version, so that its understudy's do not hide them

@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from freshet.contracts.logic import Job, Logic
-from freshet.inference.core.deaths import Flight, blamed_loads
+from freshet.inference.core.crash_blame import Flight, blamed_loads
 from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.guard import ScoreGuard

@@ -8,7 +8,7 @@ import pytest
 
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.logic import Abort, DeadLetter
-from freshet.inference.core.deaths import Death, Deaths, Flight, Span, blamed_loads
+from freshet.inference.core.crash_blame import CrashBlame, Death, Flight, Span, blamed_loads
 from freshet.inference.core.jobs import Scorer
 from freshet.models.errors import ModelError
 from support.inference import Worker, answers, as_bytes, cuts, dead, model, of_kind, rollout, specification, vectors
@@ -52,7 +52,7 @@ def worker(deaths: Sequence[Death]) -> Worker:
 )
 def test_a_version_is_to_blame_once_no_single_row_explains_its_deaths(deaths: list[Death], blamed: bool) -> None:
     """One row explains three deaths: in a batch, and twice alone. Two hangs cost enough time to be too many."""
-    assert set(Deaths(deaths).to_blame()) == ({"v2"} if blamed else set())
+    assert set(CrashBlame(deaths).to_blame()) == ({"v2"} if blamed else set())
 
 
 def test_rows_in_flight_at_a_death_are_scored_one_at_a_time() -> None:

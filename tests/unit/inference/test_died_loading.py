@@ -55,7 +55,7 @@ import os, signal, sys, threading, time
 from contextlib import nullcontext
 from pathlib import Path
 from freshet.contracts.topics import TopicNames
-from freshet.inference.core.deaths import Flight
+from freshet.inference.core.crash_blame import Flight
 from freshet.inference.core.jobs import LoadModel
 from freshet.inference.service import SERVICE
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster

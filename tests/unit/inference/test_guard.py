@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from freshet.inference.core.deaths import Death, Flight, Span
+from freshet.inference.core.crash_blame import Death, Flight, Span
 from freshet.inference.guard import ScoreGuard, limit_s
 from freshet.inference.inflight import InFlightNote
 from freshet.models.errors import ModelError

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from freshet.inference.core.deaths import Death, Flight, Span
+from freshet.inference.core.crash_blame import Death, Flight, Span
 from freshet.inference.inflight import InFlightNote
 
 FLIGHT = Flight("1.0.2", (Span(0, 5, 9), Span(3, 1 << 40, 1 << 41)))
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from freshet.inference.core.deaths import Flight, Span
+from freshet.inference.core.crash_blame import Flight, Span
 from freshet.inference.inflight import InFlightNote
 InFlightNote.open(Path(sys.argv[1]), "T1").begin(Flight("1.0.2", (Span(0, 5, 9), Span(3, 1 << 40, 1 << 41))))
 os.kill(os.getpid(), signal.SIGKILL)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from freshet.inference import running as module
-from freshet.inference.core.deaths import Death, Flight
+from freshet.inference.core.crash_blame import Death, Flight
 from freshet.inference.inflight import InFlightNote
 from freshet.inference.running import Running
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from freshet.contracts.arrays import Floats32
-from freshet.inference.core.deaths import Deaths, Flight, Span
+from freshet.inference.core.crash_blame import CrashBlame, Flight, Span
 from freshet.inference.core.jobs import Scorer
 from freshet.inference.core.vectors import Vectors
 
@@ -23,11 +23,11 @@ def unguarded(flight: Flight, scorer: Scorer, batch_p99_ms: int) -> AbstractCont
     return nullcontext()
 
 
-class Calls:
+class GuardedCalls:
     """Scores rows under guard. Rows that were in flight at a death of the version are scored one at a time."""
 
-    def __init__(self, deaths: Deaths, guard: Guard) -> None:
-        self._deaths, self._guard = deaths, guard
+    def __init__(self, blame: CrashBlame, guard: Guard) -> None:
+        self._blame, self._guard = blame, guard
         self.batch_p99_ms = 0
         """The pipeline's limit for its largest batch."""
 
@@ -42,7 +42,7 @@ class Calls:
         Raises what the scorer raises.
         """
         spans = vectors.batch.spans
-        if not self._deaths.is_suspect(version, spans):
+        if not self._blame.is_suspect(version, spans):
             return self._call(scorer, Flight(version, tuple(Span(at, *ends) for at, ends in spans.items())), matrix)
         partitions, offsets = vectors.places()
         alone = [

@@ -11,8 +11,8 @@ from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord
 from freshet.contracts.position import ORIGIN, Position
 from freshet.contracts.worker import WorkerReport
 from freshet.inference.core.answering import answer, without
-from freshet.inference.core.calls import Calls, Guard, unguarded
-from freshet.inference.core.deaths import Death, Deaths
+from freshet.inference.core.calls import Guard, GuardedCalls, unguarded
+from freshet.inference.core.crash_blame import CrashBlame, Death
 from freshet.inference.core.epoch_rules import EpochRules
 from freshet.inference.core.jobs import Loaded, LoadModel
 from freshet.inference.core.positions import ROLE, Positions
@@ -74,17 +74,17 @@ class InferenceLogic(Logic):
         self._topic_id = topic_id
         self._ledger, self._models = PipelineLedger(pipeline), ResidentModels(died_loading)
         self._rules = EpochRules(self._ledger, self._models)
-        self._past = past = Deaths(deaths)
-        self._calls = Calls(past, guard)
+        self._blame = blame = CrashBlame(deaths)
+        self._calls = GuardedCalls(blame, guard)
         self._careful = False
-        self._scoring = Scoring(self._models, self._rules, past, self._calls)
+        self._scoring = Scoring(self._models, self._rules, blame, self._calls)
         self._report = Report(self._ledger, self._models, self._rules)
         self._positions = Positions(self._rules, self._report, model_wait_ms)
         self._reader, self._writer = VectorReader(), PredictionWriter(topic_id)
         self._limits = BatchLimits()
         self._spec_error: str | None = None
         self._now_ms = 0
-        for version, why in past.to_blame().items():
+        for version, why in blame.to_blame().items():
             self._models.quarantine(version, "model_crashed", why)
 
     @property
@@ -99,7 +99,7 @@ class InferenceLogic(Logic):
 
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
         """See `Logic`. First holds, then dead letters, cut-overs, predictions, marks; each kind in ascending order."""
-        self._careful = self._past.in_doubt(batch.spans)
+        self._careful = self._blame.in_doubt(batch.spans)
         if self._careful and len(batch) > self._calls.alone_rows:
             return [Abort(f"at most {self._calls.alone_rows} rows at once where one of them may have killed a worker")]
         first_offsets = {number: first for number, (first, _) in batch.spans.items()}

@@ -10,8 +10,8 @@ from freshet.avro import Ragged
 from freshet.contracts.arrays import Bools, Floats32, Ints
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.position import Position
-from freshet.inference.core.calls import Calls
-from freshet.inference.core.deaths import Deaths
+from freshet.inference.core.calls import GuardedCalls
+from freshet.inference.core.crash_blame import CrashBlame
 from freshet.inference.core.epoch_rules import EpochRules
 from freshet.inference.core.jobs import Scorer
 from freshet.inference.core.predictions import Answers
@@ -93,8 +93,8 @@ class Scoring:
 
     models: ResidentModels
     rules: EpochRules
-    deaths: Deaths
-    calls: Calls
+    blame: CrashBlame
+    calls: GuardedCalls
     _failure_rates: dict[str, _FailureRate] = field(default_factory=dict)
 
     def answer(self, position: Position, vectors: Vectors) -> Answered | Blocked | Broken:
@@ -161,7 +161,7 @@ class Scoring:
     def _score_whole(
         self, version: str, vectors: Vectors, matrix: Floats32
     ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
-        killers = self.deaths.killers(version, vectors)
+        killers = self.blame.killers(version, vectors)
         if not killers.size:
             return self._score_all(version, vectors, matrix) if len(vectors) else ([], [])
         others = np.setdiff1d(np.arange(len(vectors)), killers)

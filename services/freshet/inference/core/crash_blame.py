@@ -68,7 +68,7 @@ def blamed_loads(deaths: Sequence[Death]) -> list[str]:
     return [version for version, shared in versions if not shared or often[version] >= VERSION_DEATHS]
 
 
-class Deaths:
+class CrashBlame:
     """Judges rows and versions by the deaths since the last process that ended otherwise. Pure; never changes.
 
     One that a version shares with another call makes its rows suspects, but counts against neither.
