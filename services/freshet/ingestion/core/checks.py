@@ -9,7 +9,7 @@ from freshet.avro import Column, Enum, Nullable, NumericColumn, Strings
 from freshet.avro.event_fields import EventField
 from freshet.contracts.arrays import Bools
 from freshet.features.columns import ABSENT, Vocabulary
-from freshet.ingestion.core.screen import Screen, shown
+from freshet.ingestion.core.validator import Validator, shown
 from freshet.pipeline import PipelineSpec, Rule
 
 
@@ -22,10 +22,10 @@ class Check:
     demand: str
     failing: Callable[[Column], Bools]
 
-    def apply(self, screen: Screen) -> None:
+    def apply(self, validator: Validator) -> None:
         """Set aside the rows that break the demand."""
-        column = screen.columns[self.field]
-        screen.refuse(
+        column = validator.columns[self.field]
+        validator.refuse(
             self.failing(column), self.reason, lambda row: f"{self.field} is {value_at(column, row)}: {self.demand}"
         )
 

@@ -11,8 +11,8 @@ from freshet.contracts.headers import arrived_ms
 from freshet.ingestion.core.checks import checks_of
 from freshet.ingestion.core.decoder import EventDecoder
 from freshet.ingestion.core.records import Answer, filled, text_of
-from freshet.ingestion.core.screen import Screen
 from freshet.ingestion.core.times import TimeBounds
+from freshet.ingestion.core.validator import Validator
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.feature_row import FeatureRow
 
@@ -40,17 +40,19 @@ class EventStage:
 
     def answer(self, batch: Batch, rows: Rows, topic_id: bytes) -> Answer:
         """See `Stage`: a feature vector or a refusal for every row in `rows`."""
-        screen = Screen(rows)
+        validator = Validator(rows)
         for check in self._checks:
-            check.apply(screen)
+            check.apply(validator)
         self._time.apply(
-            screen, batch.timestamps_ms[rows.at], lambda row: arrived_ms(read_headers(batch.records[int(rows.at[row])]))
+            validator,
+            batch.timestamps_ms[rows.at],
+            lambda row: arrived_ms(read_headers(batch.records[int(rows.at[row])])),
         )
         values, infinite = self._features.compute(rows.columns)
         if infinite:
             details = {refusal.row: refusal.detail for refusal in infinite}
-            screen.refuse(np.isin(np.arange(rows.at.size), list(details)), "input_not_finite", details.__getitem__)
-        kept = screen.passed()
+            validator.refuse(np.isin(np.arange(rows.at.size), list(details)), "input_not_finite", details.__getitem__)
+        kept = validator.passed()
         at = rows.at[kept]
         event_ids = text_of(take(rows.columns[self._spec.event_id], kept))
         entities = filled(text_of(take(rows.columns[self._spec.entity], kept)), event_ids)
@@ -66,4 +68,4 @@ class EventStage:
                 "source_topic": Strings.repeat(topic_id, at.size),
             }
         )
-        return Answer(at, entities.tobytes(), vectors, screen.refused)
+        return Answer(at, entities.tobytes(), vectors, validator.refused)

@@ -13,8 +13,8 @@ from freshet.contracts.arrays import Bools
 from freshet.contracts.batch import Batch
 from freshet.ingestion.core.checks import Check, one_of, present
 from freshet.ingestion.core.records import Answer, filled
-from freshet.ingestion.core.screen import Screen, shown
 from freshet.ingestion.core.times import TimeBounds
+from freshet.ingestion.core.validator import Validator, shown
 from freshet.pipeline import PipelineSpec
 
 READS, WRITES = "Feedback", "Label"
@@ -39,11 +39,11 @@ class LabelStage:
 
     def answer(self, batch: Batch, rows: Rows, topic_id: bytes) -> Answer:
         """See `Stage`: a label or a refusal for every row in `rows`."""
-        screen = Screen(rows)
+        validator = Validator(rows)
         for check in self._checks:
-            check.apply(screen)
-        self._time.apply(screen, batch.timestamps_ms[rows.at])
-        kept = screen.passed()
+            check.apply(validator)
+        self._time.apply(validator, batch.timestamps_ms[rows.at])
+        kept = validator.passed()
         at = rows.at[kept]
         columns: dict[str, Column] = {name: take(column, kept) for name, column in rows.columns.items()}
         entities, event_ids = columns["entity"], columns["event_id"]
@@ -53,7 +53,7 @@ class LabelStage:
         columns["source_partition"] = batch.partitions[at]
         columns["source_offset"] = batch.offsets[at]
         columns["source_topic"] = Strings.repeat(topic_id, at.size)
-        return Answer(at, keys.tobytes(), self._encoder.encode(columns), screen.refused)
+        return Answer(at, keys.tobytes(), self._encoder.encode(columns), validator.refused)
 
 
 def _label_check(spec: PipelineSpec) -> Check:

@@ -8,7 +8,7 @@ import numpy as np
 
 from freshet.avro import Column
 from freshet.contracts.arrays import Bools, Ints
-from freshet.ingestion.core.screen import Screen
+from freshet.ingestion.core.validator import Validator
 from freshet.pipeline import Duration
 
 REASON = "input_event_time"
@@ -34,13 +34,15 @@ class TimeBounds:
         assert isinstance(column, np.ndarray)
         return column.astype(np.int64) // self.ticks_per_ms
 
-    def apply(self, screen: Screen, arrived_ms: Ints, first_arrived_ms: Callable[[int], int | None] = _never) -> None:
+    def apply(
+        self, validator: Validator, arrived_ms: Ints, first_arrived_ms: Callable[[int], int | None] = _never
+    ) -> None:
         """Set aside the rows outside the bounds; `arrived_ms` is the broker's timestamp of each row of the columns.
 
         A row that is outside is asked for `first_arrived_ms`: a redriven event is judged by the age that it had when it
         arrived first.
         """
-        times = self.in_ms(screen.columns[self.field])
+        times = self.in_ms(validator.columns[self.field])
         failing = self._outside(times, arrived_ms)
         if not failing.any():
             return
@@ -56,7 +58,7 @@ class TimeBounds:
             limit = f"max_event_skew is {self.skew}" if time > arrived else f"max_event_age is {self.age}"
             return f"{self.field} is {written(time)}, but the broker had it at {written(arrived)}: {limit}."
 
-        screen.refuse(failing, REASON, sentence)
+        validator.refuse(failing, REASON, sentence)
 
     def _outside(self, times: Ints, arrived_ms: Ints) -> Bools:
         failing: Bools = times > arrived_ms + self.skew.ms

@@ -12,7 +12,7 @@ SHOWN_CHARACTERS = 60
 """How much of a value a sentence shows; the whole is in the dead letter."""
 
 
-class Screen:
+class Validator:
     """The decoded rows of a batch on their way through the checks."""
 
     def __init__(self, rows: Rows) -> None:
