@@ -96,10 +96,10 @@ def refused_rows(text: str, schema: Schema, values: list[bytes | None]) -> set[i
     record = PipelineRecord(
         pipeline="p", number=1, spec=text, event_schema=json.dumps(schema), event_schema_id=schema_id
     )
-    stage = build_plan(record, {schema_id: schema}).stages["events"]
+    converter = build_plan(record, {schema_id: schema}).converters["events"]
     at = At("events", 0)
     batch = Batch("events", [MemoryRecord(at, row, NOW_MS, Payload(b"k", value)) for row, value in enumerate(values)])
-    answer = stage.answer(batch, stage.read(batch), UNKNOWN_BYTES)
+    answer = converter.answer(batch, converter.read(batch), UNKNOWN_BYTES)
     assert len(answer.refused) + len(answer.at) == len(values)
     return {refused.row for refused in answer.refused}
 

@@ -19,7 +19,7 @@ from freshet.pipeline.feature_row import FeatureRow
 RECORD = "FeatureVector"
 
 
-class EventStage:
+class EventConverter:
     """One pipeline version's way from events to feature vectors. A row's answer follows from its own record alone."""
 
     publishes = "features"
@@ -39,7 +39,7 @@ class EventStage:
         return self._decoder.read(batch.values)
 
     def answer(self, batch: Batch, rows: Rows, topic_id: bytes) -> Answer:
-        """See `Stage`: a feature vector or a refusal for every row in `rows`."""
+        """See `RecordConverter`: a feature vector or a refusal for every row in `rows`."""
         validator = Validator(rows)
         for check in self._checks:
             check.apply(validator)

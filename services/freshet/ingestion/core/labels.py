@@ -22,7 +22,7 @@ READS, WRITES = "Feedback", "Label"
 _DECIMAL = re.compile(r"[+-]?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
-class LabelStage:
+class LabelConverter:
     """One pipeline version's way from feedback to labels. Corrections and repeats pass: the join picks one."""
 
     publishes = "labels"
@@ -38,7 +38,7 @@ class LabelStage:
         return self._reader.read(batch.values)
 
     def answer(self, batch: Batch, rows: Rows, topic_id: bytes) -> Answer:
-        """See `Stage`: a label or a refusal for every row in `rows`."""
+        """See `RecordConverter`: a label or a refusal for every row in `rows`."""
         validator = Validator(rows)
         for check in self._checks:
             check.apply(validator)

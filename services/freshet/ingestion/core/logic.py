@@ -100,19 +100,19 @@ class IngestionLogic(Logic):
         partitions = np.unique(batch.partitions).tolist()
         if self._plan is None:
             return [Hold(batch.role, partition, self._trouble) for partition in partitions]
-        stage = self._plan.stages[batch.role]
-        rows = stage.read(batch)
+        converter = self._plan.converters[batch.role]
+        rows = converter.read(batch)
         holds = self._holds(batch, rows) if batch.role == EVENTS else []
         held = np.isin(batch.partitions, [hold.partition for hold in holds])
         topic_id = self._topic_ids.get(batch.role, UNKNOWN_BYTES)
-        answer = stage.answer(batch, _without(rows, held) if holds else rows, topic_id)
+        answer = converter.answer(batch, _without(rows, held) if holds else rows, topic_id)
         _assert_complete(answer, np.flatnonzero(held), len(batch))
         effects: list[Effect] = [*holds, *dead_letters(answer.refused)]
         if answer.at.size:
             keep = self._plan.spec.partitioning == "keep"
             kept = batch.partitions[answer.at].tolist() if keep else None
             told = passed(batch, answer.at) if self._plan.spec.headers == "pass" else None
-            effects.append(Publish(stage.publishes, answer.keys, answer.values, kept, told))
+            effects.append(Publish(converter.publishes, answer.keys, answer.values, kept, told))
         return effects
 
     def on_tick(self, now_ms: int) -> Iterable[Effect]:

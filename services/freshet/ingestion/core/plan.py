@@ -9,9 +9,9 @@ from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
 from freshet.ingestion.core.decoder import EventDecoder
-from freshet.ingestion.core.events import EventStage
-from freshet.ingestion.core.labels import LabelStage
-from freshet.ingestion.core.records import Stage
+from freshet.ingestion.core.events import EventConverter
+from freshet.ingestion.core.labels import LabelConverter
+from freshet.ingestion.core.records import RecordConverter
 from freshet.pipeline import PipelineError, PipelineSpec, check
 from freshet.pipeline.catalogue import Catalogue
 
@@ -23,7 +23,7 @@ class Plan:
     """One number of a pipeline, with what answers each role that is read."""
 
     spec: PipelineSpec
-    stages: Mapping[str, Stage]
+    converters: Mapping[str, RecordConverter]
 
 
 def build_plan(record: PipelineRecord, schemas: Mapping[int, Schema]) -> Plan:
@@ -39,7 +39,7 @@ def build_plan(record: PipelineRecord, schemas: Mapping[int, Schema]) -> Plan:
     decoder = _decoders().find(spec.decoder)(
         schemas, schema, max_bytes=spec.max_event_bytes, ignore_unknown=spec.unknown_fields == "ignore"
     )
-    return Plan(spec, {EVENTS: EventStage(spec, schema, decoder), FEEDBACK: LabelStage(spec)})
+    return Plan(spec, {EVENTS: EventConverter(spec, schema, decoder), FEEDBACK: LabelConverter(spec)})
 
 
 def read_schema(record: PipelineRecord) -> Schema:

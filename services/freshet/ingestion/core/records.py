@@ -23,7 +23,7 @@ class Answer:
     refused: list[RefusedRow]
 
 
-class Stage(Protocol):
+class RecordConverter(Protocol):
     """The way from the records of one role to those of another, for one version of a pipeline."""
 
     @property
