@@ -8,7 +8,7 @@ import numpy as np
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter
 from freshet.inference.core.positions import Positions
-from freshet.inference.core.scoring import Answered, Blocked, Broken, Scoring
+from freshet.inference.core.scoring import Answered, Awaiting, Broken, Scoring
 from freshet.inference.core.vectors import Vectors
 
 
@@ -40,7 +40,7 @@ def answer(
         result = scoring.answer(min(known), rows)
         if isinstance(result, Answered):
             groups.append(Group(tuple(members), result))
-        elif isinstance(result, Blocked):
+        elif isinstance(result, Awaiting):
             members = np.unique(batch.partitions[result.rows]).tolist()
             waiting += members
             for number in members:

@@ -51,16 +51,16 @@ class EpochRules:
     def spare_at(self, position: Position) -> str | None:
         """Who answers rows that the version at this position lacks columns of; None if nobody may."""
         (answerer,) = self._ledger.epochs.answerers(position)
-        return answerer.spare if answerer.spare and not self.struck(answerer.spare) else None
+        return answerer.spare if answerer.spare and not self.is_blocked(answerer.spare) else None
 
     def usable(self, version: str) -> bool:
         """Whether this version may answer now: in memory, its inputs known, neither quarantined nor revoked."""
         loaded = self._models.get(version)
-        if loaded is None or self.space is None or self.struck(version):
+        if loaded is None or self.space is None or self.is_blocked(version):
             return False
         return self.space.knows(loaded.scorer.manifest)
 
-    def struck(self, version: str) -> bool:
+    def is_blocked(self, version: str) -> bool:
         """Whether this version may never answer here again, loaded or not."""
         return self._models.quarantine_of(version) is not None or self._ledger.is_revoked(version)
 
@@ -98,7 +98,7 @@ class EpochRules:
         if fallback == 0:
             if self.usable(version):
                 return Position(rollout.epoch, 0)
-            if not self.struck(version) and not give_up:
+            if not self.is_blocked(version) and not give_up:
                 return None
         return Position(rollout.epoch, 1) if self.usable(understudy(rollout)) else None
 

@@ -139,7 +139,7 @@ class InferenceLogic(Logic):
     def _cause(self, was: Position, position: Position) -> str:
         if position.fallback:
             champion = self._rules.version_at(Position(position.epoch))
-            return "quarantine" if self._rules.struck(champion) else "missing"
+            return "quarantine" if self._rules.is_blocked(champion) else "missing"
         if was == ORIGIN:
             return "start"
         return "rollback" if self._ledger.epochs.is_return(position.epoch, since=was.epoch) else "rollout"

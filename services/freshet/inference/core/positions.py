@@ -125,5 +125,5 @@ class Positions:
         following = None if at.unreadable else self._rules.next(at.position)
         if following is None or not at.needs:
             return following
-        here = self._rules.usable(at.needs) or self._rules.struck(at.needs)
+        here = self._rules.usable(at.needs) or self._rules.is_blocked(at.needs)
         return following if here or self._rules.has_given_up(following.epoch, at.needs) else None

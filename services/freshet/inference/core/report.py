@@ -36,7 +36,7 @@ class Report:
         missing = [understudy(live)]
         if position < (live.epoch, 1):
             version = champion(live)
-            missing = [version, *missing] if self._rules.struck(version) else [version]
+            missing = [version, *missing] if self._rules.is_blocked(version) else [version]
         return f"epoch {live.epoch}: {'; '.join(map(self._why_not, missing))}"
 
     def _why_not(self, version: str) -> str:

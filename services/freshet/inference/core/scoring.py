@@ -37,7 +37,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Blocked:
+class Awaiting:
     """These rows of the batch need a version that is not loaded yet; nothing was answered."""
 
     rows: Ints
@@ -97,7 +97,7 @@ class Scoring:
     calls: GuardedCalls
     _failure_rates: dict[str, _FailureRate] = field(default_factory=dict)
 
-    def answer(self, position: Position, vectors: Vectors) -> Answered | Blocked | Broken:
+    def answer(self, position: Position, vectors: Vectors) -> Answered | Awaiting | Broken:
         """Answer all rows under one position. Rows that lack a column of the version go to the epoch's understudy."""
         if not len(vectors):
             return Answered(position)
@@ -105,7 +105,7 @@ class Scoring:
         selected = self._select(version, vectors)
         lacking = bool(selected.lacking.size)
         if lacking and spare and not self._settled(position, spare):
-            return Blocked(vectors.at[selected.lacking], spare)
+            return Awaiting(vectors.at[selected.lacking], spare)
         scored = self._score(version, vectors.take(selected.rows), selected.matrix)
         if isinstance(scored, Broken):
             return scored
