@@ -12,6 +12,7 @@ import structlog
 from freshet.contracts.logic import DeadLetter, Logic
 from freshet.contracts.stateful import Stateful
 from freshet.contracts.topics import TopicNames
+from freshet.runtime.batch_outcome import BatchOutcome
 from freshet.runtime.bus.protocol import (
     Collected,
     Committed,
@@ -30,7 +31,6 @@ from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.partitions import Partitions
 from freshet.runtime.record_size import largest_bytes
-from freshet.runtime.work import Work
 
 _FIRST_ROWS: Final = 250
 """A restart begins with small batches: one too large for the transaction's timeout would fail again and again."""
@@ -106,38 +106,38 @@ class Answering:
             self._set_aside(got, self._aside[1])
             return 0
         began, began_ms = time.perf_counter(), self._clock.elapsed_ms()
-        work = self._work()
+        outcome = self._outcome()
         for batch in got.batches:
-            work.add(batch, self._logic.on_batch(batch))
+            outcome.add(batch, self._logic.on_batch(batch))
         answered = time.perf_counter()
-        self._full = work.rows >= min(self._limit, self._rows_max())
-        if work.abort is not None:
-            self._partitions.rewind(work.abort)
+        self._full = outcome.rows >= min(self._limit, self._rows_max())
+        if outcome.abort is not None:
+            self._partitions.rewind(outcome.abort)
             return 0
-        for job in work.jobs:
+        for job in outcome.jobs:
             self._jobs.start(job)
-        if not self._commit(got, work):
+        if not self._commit(got, outcome):
             return 0
-        self._partitions.hold(work.holds)
-        self._grow(work.rows)
+        self._partitions.hold(outcome.holds)
+        self._grow(outcome.rows)
         self._last_begin_ms = began_ms
         self._metrics.answered(
             got,
-            work,
+            outcome,
             logic_s=answered - began,
             commit_s=time.perf_counter() - answered,
             now_ms=self._clock.now_ms(),
         )
-        return work.rows
+        return outcome.rows
 
-    def _commit(self, got: Collected, work: Work) -> bool:
+    def _commit(self, got: Collected, outcome: BatchOutcome) -> bool:
         """Make the answers visible with their offsets, or rewind."""
-        state, offsets = self._partitions.stage(got.batches, work.offsets(self._partitions.metadata))
+        state, offsets = self._partitions.stage(got.batches, outcome.offsets(self._partitions.metadata))
         try:
             if offsets:
-                self._publish(got, [*work.sends, *state], offsets)
+                self._publish(got, [*outcome.sends, *state], offsets)
         except TooLargeError as error:
-            self._too_large(got, work, error)
+            self._too_large(got, outcome, error)
             return False
         except RefusedError as error:
             self._refused(got, error)
@@ -162,7 +162,7 @@ class Answering:
         self._resume_ms = self._clock.elapsed_ms() + int(pause_ms)
         self._log.warning("refused", error=str(error), times=times, pause_ms=pause_ms)
 
-    def _too_large(self, got: Collected, work: Work, error: TooLargeError) -> None:
+    def _too_large(self, got: Collected, outcome: BatchOutcome, error: TooLargeError) -> None:
         """Read the same again in smaller parts, down to a row that is too large alone: it is set aside.
 
         The producer has learnt what the topics take. So this is no refusal to wait after, and letters are made to fit.
@@ -170,8 +170,8 @@ class Answering:
         rows = _rows(got)
         if rows > 1:
             self._suspects, self._limit = rows, rows // 2
-        elif work.letters:
-            self._shorten(got, work, error)
+        elif outcome.letters:
+            self._shorten(got, outcome, error)
         else:
             why = [f"its output cannot be written: {error}"]
             self._aside = (_only_row(got), DeadLetter(np.array([0]), "input_output_too_large", why))
@@ -180,25 +180,25 @@ class Answering:
 
     def _set_aside(self, got: Collected, letter: DeadLetter) -> None:
         """Commit the letter of the batch's only row in place of its answer."""
-        work = self._work()
-        work.add(got.batches[0], [letter])
+        outcome = self._outcome()
+        outcome.add(got.batches[0], [letter])
         if isinstance(self._logic, Stateful):
             list(self._logic.on_batch(got.batches[0]))  # for the row's share in the state
-        state, offsets = self._partitions.stage(got.batches, work.offsets(self._partitions.metadata))
+        state, offsets = self._partitions.stage(got.batches, outcome.offsets(self._partitions.metadata))
         try:
-            self._publish(got, [*work.sends, *state], offsets)
+            self._publish(got, [*outcome.sends, *state], offsets)
             self._aside, self._suspects = None, 0
         except TooLargeError as error:
-            self._shorten(got, work, error)
+            self._shorten(got, outcome, error)
         except RefusedError as error:
             self._refused(got, error)
         self._partitions.rewind("too_large")
 
-    def _shorten(self, got: Collected, work: Work, error: TooLargeError) -> None:
+    def _shorten(self, got: Collected, outcome: BatchOutcome, error: TooLargeError) -> None:
         """A letter was too large: nothing to do if it is made smaller next time, else only waiting is left."""
-        again = self._work()
-        again.add(got.batches[0], work.letters)
-        if largest_bytes(again.sends[0]) >= largest_bytes(work.sends[0]):
+        again = self._outcome()
+        again.add(got.batches[0], outcome.letters)
+        if largest_bytes(again.sends[0]) >= largest_bytes(outcome.sends[0]):
             self._refused(got, error)
 
     def _publish(self, got: Collected, sends: Sequence[Send], offsets: Mapping[Place, Committed]) -> None:
@@ -212,9 +212,11 @@ class Answering:
         except RetriableError as error:  # the latter's comes from taking its id anew, before it begins
             raise RefusedError(f"nothing was written: {error}") from error
 
-    def _work(self) -> Work:
+    def _outcome(self) -> BatchOutcome:
         letter_bytes = self._producer.cap_bytes(DEAD_LETTERS)
-        return Work(self._names, self._service, self._version, self._partitions.starts.lives.known, letter_bytes)
+        return BatchOutcome(
+            self._names, self._service, self._version, self._partitions.starts.lives.known, letter_bytes
+        )
 
 
 def _rows(got: Collected) -> int:

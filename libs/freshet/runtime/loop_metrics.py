@@ -1,8 +1,8 @@
 """What one loop counts and times, under the names of its service and pipeline."""
 
+from freshet.runtime.batch_outcome import BatchOutcome
 from freshet.runtime.bus.protocol import Collected
 from freshet.runtime.telemetry import Metrics
-from freshet.runtime.work import Work
 
 
 class LoopMetrics:
@@ -12,17 +12,17 @@ class LoopMetrics:
         self._metrics = metrics
         self._labels = (service, pipeline)
 
-    def answered(self, got: Collected, work: Work, *, logic_s: float, commit_s: float, now_ms: int) -> None:
+    def answered(self, got: Collected, outcome: BatchOutcome, *, logic_s: float, commit_s: float, now_ms: int) -> None:
         """A batch was answered and committed at `now_ms`."""
         metrics, labels = self._metrics, self._labels
         for batch in got.batches:
             metrics.records_consumed.labels(*labels, batch.role).inc(len(batch))
-        for send in work.sends:
+        for send in outcome.sends:
             metrics.records_produced.labels(*labels, send.role).inc(len(send.values))
-        for reason, count in work.dead.items():
+        for reason, count in outcome.dead.items():
             metrics.dead_letters.labels(*labels, reason).inc(count)
         metrics.transactions.labels(*labels).inc()
-        metrics.batch_rows.labels(*labels).observe(work.rows)
+        metrics.batch_rows.labels(*labels).observe(outcome.rows)
         metrics.logic_seconds.labels(*labels).observe(logic_s)
         metrics.commit_seconds.labels(*labels).observe(commit_s)
         newest_ms = got.batches[-1].records[-1].timestamp()[1]

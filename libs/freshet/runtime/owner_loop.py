@@ -14,6 +14,7 @@ import structlog
 from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Start
 from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import NOTHING_TO_REPORT, UNKNOWN_PROCESS, Process
+from freshet.runtime.batch_outcome import announcement
 from freshet.runtime.beats import Beats
 from freshet.runtime.bus.protocol import Bus, FatalError, RefusedError, RetriableError, TooLargeError, Transaction
 from freshet.runtime.clock import Clock
@@ -22,7 +23,6 @@ from freshet.runtime.jobs import JobRunner
 from freshet.runtime.pauses import Pauses
 from freshet.runtime.reports import Reports
 from freshet.runtime.telemetry import Metrics
-from freshet.runtime.work import announcement
 
 OWNER: Final = "owner"
 """The slot of whoever is the only one of its service."""

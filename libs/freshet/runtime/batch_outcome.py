@@ -11,7 +11,7 @@ from freshet.runtime.bus.protocol import Committed, Place, Send
 from freshet.runtime.dead_letters import CAP_BYTES, dead_letters
 
 
-class Work:
+class BatchOutcome:
     """What a logic wants done about the batches of one poll."""
 
     def __init__(

@@ -7,8 +7,8 @@ from freshet.avro.control import decode
 from freshet.contracts.logic import Abort, Announce, DeadLetter, Hold, Job, Mark, Outcome, Publish, Start
 from freshet.contracts.messages import Cutover
 from freshet.contracts.topics import TopicNames
+from freshet.runtime.batch_outcome import BatchOutcome
 from freshet.runtime.bus.protocol import Committed, Place
-from freshet.runtime.work import Work
 from support.rows import features
 
 NAMES = TopicNames("", "p")
@@ -18,9 +18,9 @@ CUT = Cutover(
 )
 
 
-def work() -> Work:
+def work() -> BatchOutcome:
     """Nothing done yet."""
-    return Work(NAMES, "inference", "1.0", {"features": "T"})
+    return BatchOutcome(NAMES, "inference", "1.0", {"features": "T"})
 
 
 def test_the_next_offset_of_every_partition_is_committed() -> None:
