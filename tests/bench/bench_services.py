@@ -22,7 +22,7 @@ from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.lab import broker
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.models.bundle import Bundle
 from freshet.models.pack import pack
 from freshet.operate.tables.events import BATCH_ROWS, Events
@@ -63,7 +63,7 @@ def variant(
     return Variant(name, guarantee, events, on_new_topics)
 
 
-class Bench(Stage):
+class Bench(LocalDeployment):
     """A pipeline of eight numbers on topics of its own."""
 
     def __init__(self, bootstrap_servers: str, namespace: str, events: int) -> None:

@@ -9,22 +9,22 @@ import pytest
 
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.schema_server import SchemaServer
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.publishing import published_schemas
 
 
 @pytest.fixture
-def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[Stage]:
+def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[LocalDeployment]:
     """The loans pipeline, applied."""
-    with Stage(kafka, namespace, pipelines_dir() / "loans", tmp_path) as applied:
+    with LocalDeployment(kafka, namespace, pipelines_dir() / "loans", tmp_path) as applied:
         applied.apply()
         yield applied
 
 
 @pytest.fixture
-def registry_url(kafka: str, stage: Stage) -> Iterator[str]:
+def registry_url(kafka: str, stage: LocalDeployment) -> Iterator[str]:
     """Where the schemas of this namespace are served."""
     bus = KafkaBus(kafka, TopicNames(stage.names.namespace))
     with closing(SchemaServer("127.0.0.1", 0, lambda: published_schemas(bus))) as server:

@@ -12,7 +12,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from freshet.avro.schemas import current_schema, event_schema_id, schema_id
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.reading import everything
 from support.ingestion import SCHEMA, framed, loan
@@ -30,7 +30,7 @@ def registry(registry_url: str) -> SchemaRegistryClient:
     "settings", [{}, {"auto.register.schemas": False}, {"auto.register.schemas": False, "use.latest.version": True}]
 )
 def test_the_serializer_writes_what_ingestion_reads(
-    kafka: str, stage: Stage, registry: SchemaRegistryClient, settings: dict[str, Any]
+    kafka: str, stage: LocalDeployment, registry: SchemaRegistryClient, settings: dict[str, Any]
 ) -> None:
     """In each usual configuration: the bytes on the topic are those of an offline producer, and they decode again."""
     topic = stage.names.topic("events")
@@ -45,7 +45,7 @@ def test_the_serializer_writes_what_ingestion_reads(
     assert AvroDeserializer(registry)(read, context)["event_id"] == "e1"
 
 
-def test_the_deserializer_reads_predictions(stage: Stage, registry: SchemaRegistryClient) -> None:
+def test_the_deserializer_reads_predictions(stage: LocalDeployment, registry: SchemaRegistryClient) -> None:
     """Whose schema nobody gave to it."""
     schema = fastavro.parse_schema(dict(current_schema("Feedback")))
     body = io.BytesIO()
@@ -58,7 +58,7 @@ def test_the_deserializer_reads_predictions(stage: Stage, registry: SchemaRegist
     assert names.schema_id == schema_id("Prediction")
 
 
-def test_another_schema_is_refused_with_the_way_out(stage: Stage, registry: SchemaRegistryClient) -> None:
+def test_another_schema_is_refused_with_the_way_out(stage: LocalDeployment, registry: SchemaRegistryClient) -> None:
     """The serializer's own error names `freshet apply`; nothing is written."""
     other = {**SCHEMA, "fields": [*SCHEMA["fields"], {"name": "more", "type": "int", "default": 0}]}
     context = SerializationContext(stage.names.topic("events"), MessageField.VALUE)

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from freshet.avro.schemas import current_schema, schema_id
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.murmur2 import partition_for
 from freshet.runtime.bus.protocol import Send, Transaction
@@ -55,7 +55,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.kafka
 @pytest.mark.timeout(600)
 def test_events_lie_where_they_should_and_committed_predictions_are_read(
-    kafka: str, stage: Stage, registry_url: str, program: Program
+    kafka: str, stage: LocalDeployment, registry_url: str, program: Program
 ) -> None:
     """Bytes as fastavro writes them, partitions as Java's murmur2; nothing of an aborted transaction is shown."""
     names, loans = stage.names, [loan(event_id=f"e{row}", applicant=f"a{row % 17}") for row in range(EVENTS)]

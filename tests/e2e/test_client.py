@@ -19,7 +19,7 @@ from freshet.client import Client, NotAnsweredError, RowError
 from freshet.contracts.resources import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.connection import connect
 from freshet.operate.deletion import delete_namespace
 from freshet.operate.event_values import plain
@@ -37,9 +37,9 @@ FOLDER = pipelines_dir() / "loans"
 
 
 @pytest.fixture(scope="module")
-def stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
     """All services of `loans`, for the tests of this file in their order."""
-    with Stage(kafka, NAMESPACE, FOLDER, tmp_path_factory.mktemp("logs"), workers=1) as made:
+    with LocalDeployment(kafka, NAMESPACE, FOLDER, tmp_path_factory.mktemp("logs"), workers=1) as made:
         yield made
     delete_namespace(connect(load_settings(kafka, namespace=made.names.namespace)))
     assert not [name for name in KafkaGroups(kafka).names() if name.startswith(NAMESPACE)]
@@ -61,14 +61,14 @@ def freshet(kafka: str, *arguments: str) -> Result:
     return CliRunner().invoke(app, arguments, env={"KAFKA_BOOTSTRAP_SERVERS": kafka, "FRESHET_NAMESPACE": NAMESPACE})
 
 
-def applications(stage: Stage, rows: int) -> list[dict[str, Any]]:
+def applications(stage: LocalDeployment, rows: int) -> list[dict[str, Any]]:
     """Events as a notebook has them: dicts without id and time."""
     columns = loans.sample(stage.schema, rows, seed=5).columns
     lists = {name: plain(column) for name, column in columns.items() if name not in ("event_id", "at")}
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
-def test_an_event_nobody_answers_says_who_is_not_there(stage: Stage, client: Client) -> None:
+def test_an_event_nobody_answers_says_who_is_not_there(stage: LocalDeployment, client: Client) -> None:
     """Before any service runs: ingestion, a model and inference are missed by name, and the event stays."""
     stage.apply()
     told: list[str] = []
@@ -80,7 +80,7 @@ def test_an_event_nobody_answers_says_who_is_not_there(stage: Stage, client: Cli
         assert missing in told[0]
 
 
-def test_a_model_from_a_notebook_answers(stage: Stage, client: Client) -> None:
+def test_a_model_from_a_notebook_answers(stage: LocalDeployment, client: Client) -> None:
     """Publish, send, read: every event has its prediction, at the place that `send` returned, and only once."""
     stage.start()
     features, labels = feature_rows(stage.spec, stage.schema, loans.sample(stage.schema, ROWS, seed=9))
@@ -100,7 +100,7 @@ def test_a_model_from_a_notebook_answers(stage: Stage, client: Client) -> None:
     assert sorted(again["event_id"]) == sorted(found["event_id"])
 
 
-def test_rows_that_are_no_events_are_not_sent(stage: Stage, client: Client) -> None:
+def test_rows_that_are_no_events_are_not_sent(stage: LocalDeployment, client: Client) -> None:
     """One bad row among good ones: nothing goes."""
     before = stage.bus.spans("events")
     good = applications(stage, 2)
@@ -109,7 +109,7 @@ def test_rows_that_are_no_events_are_not_sent(stage: Stage, client: Client) -> N
     assert stage.bus.spans("events") == before
 
 
-def test_one_row_through_the_topics(stage: Stage, kafka: str, tmp_path: Path) -> None:
+def test_one_row_through_the_topics(stage: LocalDeployment, kafka: str, tmp_path: Path) -> None:
     """`freshet predict` shows features, answer, version and positions; a dead letter exits with 4 and says why."""
     row = applications(stage, 1)[0]
     file = tmp_path / "row.json"
@@ -128,7 +128,7 @@ def test_one_row_through_the_topics(stage: Stage, kafka: str, tmp_path: Path) ->
     assert json.loads(dead.stdout)["dead_letter"]["reason"] == "input_range"
 
 
-def test_a_pipeline_in_use_is_not_deleted(stage: Stage, kafka: str) -> None:
+def test_a_pipeline_in_use_is_not_deleted(stage: LocalDeployment, kafka: str) -> None:
     """Whoever still works is named, and nothing is touched."""
     refused = freshet(kafka, "pipeline", "delete", "loans", "--yes")
     assert refused.exit_code == 5
@@ -138,7 +138,7 @@ def test_a_pipeline_in_use_is_not_deleted(stage: Stage, kafka: str) -> None:
 
 
 @pytest.mark.parametrize("registry", ["runs", "is gone"])
-def test_a_deleted_pipeline_begins_anew(stage: Stage, client: Client, kafka: str, registry: str) -> None:
+def test_a_deleted_pipeline_begins_anew(stage: LocalDeployment, client: Client, kafka: str, registry: str) -> None:
     """Nothing of it stays, whoever withdraws the versions; applied again it serves from 1.0.0 and epoch 1."""
     stage.supervisor.stop("ingestion-0")
     stage.supervisor.stop("inference-0")

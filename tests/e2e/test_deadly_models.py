@@ -13,7 +13,7 @@ from freshet.contracts.messages import ModelVersion
 from freshet.contracts.resources import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train_and_pack
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.tables.events import Events
 from freshet.operate.tables.features import feature_rows
 from freshet.operate.verify.collect import collect
@@ -28,7 +28,7 @@ WORKER = "inference-0"
 ROWS = 600
 
 
-class Deadly(Stage):
+class Deadly(LocalDeployment):
     """Loans with one inference worker, whose models misbehave on marked rows."""
 
     def begin(self, bootstrap_servers: str, state: Path) -> None:

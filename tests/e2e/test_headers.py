@@ -8,7 +8,7 @@ import pytest
 from freshet.contracts.resources import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train_and_pack
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.tables.features import feature_rows
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import SystemClock
@@ -25,7 +25,7 @@ def test_trace_context_arrives_on_the_prediction(kafka: str, namespace: str, tmp
     folder = shutil.copytree(pipelines_dir() / "loans", tmp_path / "loans")
     text = (folder / "pipeline.yaml").read_text()
     (folder / "pipeline.yaml").write_text(text.replace("entity: applicant", "entity: applicant\nheaders: pass"))
-    with Stage(kafka, namespace, folder, tmp_path / "logs", workers=1) as stage:
+    with LocalDeployment(kafka, namespace, folder, tmp_path / "logs", workers=1) as stage:
         stage.apply()
         stage.start()
         features, labels = feature_rows(stage.spec, stage.schema, loans.sample(stage.schema, 500, seed=5))

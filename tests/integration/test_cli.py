@@ -21,7 +21,7 @@ from freshet.cli.output import Exit
 from freshet.contracts.batch import Record
 from freshet.contracts.position import Position, stamped
 from freshet.contracts.resources import pipelines_dir
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate import checkup
 from freshet.runtime.bus.kafka.transactions import find_hanging
 from freshet.runtime.bus.protocol import Committed, Place, Send, Transaction
@@ -43,9 +43,9 @@ def freshet(kafka: str, namespace: str) -> Freshet:
 
 
 @pytest.fixture
-def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[Stage]:
+def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[LocalDeployment]:
     """The loans pipeline, applied; services are started by the test."""
-    with Stage(kafka, namespace, pipelines_dir() / "loans", tmp_path / "logs", workers=1) as made:
+    with LocalDeployment(kafka, namespace, pipelines_dir() / "loans", tmp_path / "logs", workers=1) as made:
         made.apply()
         yield made
 
@@ -83,12 +83,12 @@ def replayed(freshet: Freshet, table: Path, *more: str) -> Any:
     return document(freshet("replay", table, *options))
 
 
-def ingested(stage: Stage) -> None:
+def ingested(stage: LocalDeployment) -> None:
     """Wait until ingestion has answered all events."""
     stage.view.wait("ingestion", lambda _: stage.unread("ingestion", "events") == 0 or None)
 
 
-def first_of(stage: Stage, role: str, starts: Mapping[Place, int] | None = None) -> Record:
+def first_of(stage: LocalDeployment, role: str, starts: Mapping[Place, int] | None = None) -> Record:
     """The first record of a topic, or the one at a place."""
     return next(record for batch in everything(stage.bus, role, starts) for record in batch.records)
 
@@ -120,7 +120,7 @@ def packed(freshet: Freshet, table: Path, folder: Path, seed: int) -> Path:
     return bundle
 
 
-def forge(stage: Stage) -> None:
+def forge(stage: LocalDeployment) -> None:
     """Somebody writes an answer that was given already."""
     answer = first_of(stage, "predictions")
     stage.producer.send(Send("predictions", [answer.key()], [answer.value()], [answer.partition()]))
@@ -141,7 +141,7 @@ def answered_by(stretches: list[dict[str, Any]], partition: int, offset: int) ->
     return str(found)
 
 
-def test_a_replay_is_what_the_topics_hold(freshet: Freshet, stage: Stage, table: Path) -> None:
+def test_a_replay_is_what_the_topics_hold(freshet: Freshet, stage: LocalDeployment, table: Path) -> None:
     """As many events and labels as were counted, ids that can be repeated, and labels for good events only."""
     sent = replayed(freshet, table, "--corrupt", "20%", "--corrupt-kind", "truncated", "--seed", "3")
     assert sent["events"] == ROWS
@@ -156,7 +156,7 @@ def test_a_replay_is_what_the_topics_hold(freshet: Freshet, stage: Stage, table:
     assert len(good & {row["value"]["event_id"] for row in again}) > 500
 
 
-def test_dead_letters_are_listed_shown_and_redriven_once(freshet: Freshet, stage: Stage, table: Path) -> None:
+def test_dead_letters_are_listed_shown_and_redriven_once(freshet: Freshet, stage: LocalDeployment, table: Path) -> None:
     """Spoiled events are set aside by the real ingestion with bytes untouched, and redriven exactly once."""
     sent = replayed(freshet, table, "--rows", "300", "--corrupt", "10%", "--corrupt-kind", "out_of_range")
     stage.run("ingestion-0")
@@ -175,7 +175,7 @@ def test_dead_letters_are_listed_shown_and_redriven_once(freshet: Freshet, stage
 
 
 def test_a_model_goes_from_a_file_to_answering_and_is_verified(
-    freshet: Freshet, stage: Stage, table: Path, tmp_path: Path
+    freshet: Freshet, stage: LocalDeployment, table: Path, tmp_path: Path
 ) -> None:
     """Pack, check, publish, promote and roll back through the command alone; then verify finds a forged answer.
 
@@ -224,7 +224,9 @@ def test_a_model_goes_from_a_file_to_answering_and_is_verified(
     assert "no feature vector is answered twice" in [one["check"] for one in broken["findings"] if not one["ok"]]
 
 
-def test_the_doctor_tells_a_sound_installation_from_one_that_lacks_topics(freshet: Freshet, stage: Stage) -> None:
+def test_the_doctor_tells_a_sound_installation_from_one_that_lacks_topics(
+    freshet: Freshet, stage: LocalDeployment
+) -> None:
     """With everything there nothing is bad, and a transaction goes through.
 
     In a strange namespace nothing was applied yet; a topic that is gone is to be made again.
@@ -240,7 +242,7 @@ def test_the_doctor_tells_a_sound_installation_from_one_that_lacks_topics(freshe
     assert any(line["do"] == "freshet topics apply" for line in lacking if line["health"] == "bad")
 
 
-def test_the_doctor_sees_what_others_did_to_our_topics(freshet: Freshet, stage: Stage) -> None:
+def test_the_doctor_sees_what_others_did_to_our_topics(freshet: Freshet, stage: LocalDeployment) -> None:
     """Another cleanup policy, and partitions that were added by hand, are named with what to do."""
     features, labels = stage.names.topic("features"), stage.names.topic("labels")
     stage.admin.alter(features, {"cleanup.policy": "compact"})
@@ -256,7 +258,7 @@ def test_the_doctor_sees_what_others_did_to_our_topics(freshet: Freshet, stage: 
 
 
 def test_the_doctor_names_a_transaction_that_hangs(
-    freshet: Freshet, stage: Stage, kafka: str, monkeypatch: pytest.MonkeyPatch
+    freshet: Freshet, stage: LocalDeployment, kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A transaction on a pipeline's topic that stays open: whose it is, and where."""
     monkeypatch.setattr(checkup, "find_hanging", partial(find_hanging, longest_s=1.0))
@@ -276,7 +278,7 @@ def test_the_doctor_names_a_transaction_that_hangs(
     assert "open transactions" in {line["about"] for line in document(freshet("doctor", "--json"))}
 
 
-def test_an_idle_group_is_not_behind(freshet: Freshet, stage: Stage) -> None:
+def test_an_idle_group_is_not_behind(freshet: Freshet, stage: LocalDeployment) -> None:
     """Behind the last record there is a marker that no group commits past: it is no record to read.
 
     Offsets of a topic that was made anew since say nothing about how far the group is.

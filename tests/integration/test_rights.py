@@ -13,7 +13,7 @@ from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.models.pack import pack
 from freshet.operate import commands
 from freshet.operate.tables.features import feature_rows
@@ -64,7 +64,7 @@ class Ground:
     """The loans pipeline on a secured Kafka, and what a service is given to do there."""
 
     kafka: SecuredKafka
-    stage: Stage
+    stage: LocalDeployment
     folder: Path
     runs: int = field(default=0)
 
@@ -105,14 +105,14 @@ class Ground:
         until(gone, f"the end of group {group}")
 
 
-def _rows(stage: Stage) -> tuple[Floats32, list[str]]:
+def _rows(stage: LocalDeployment) -> tuple[Floats32, list[str]]:
     return feature_rows(stage.spec, stage.schema, loans.sample(stage.schema, 300, 1))
 
 
 @pytest.fixture
 def ground(secured: SecuredKafka, namespace: str, tmp_path: Path) -> Iterator[Ground]:
     """Applied by somebody who may do everything."""
-    with Stage(secured.open_servers, namespace, pipelines_dir() / "loans", tmp_path) as stage:
+    with LocalDeployment(secured.open_servers, namespace, pipelines_dir() / "loans", tmp_path) as stage:
         stage.apply()
         yield Ground(secured, stage, tmp_path)
 

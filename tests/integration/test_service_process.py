@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from freshet.contracts.resources import pipelines_dir
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.process import EXIT_FATAL, EXIT_SETTINGS
 from support.ingestion import framed, loan
@@ -23,14 +23,14 @@ LOANS = ("ingestion", "--pipelines", "loans")
 
 
 @pytest.fixture
-def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[Stage]:
+def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[LocalDeployment]:
     """The loans pipeline, applied; no service runs."""
-    with Stage(kafka, namespace, pipelines_dir() / "loans", tmp_path) as applied:
+    with LocalDeployment(kafka, namespace, pipelines_dir() / "loans", tmp_path) as applied:
         applied.apply()
         yield applied
 
 
-def members(kafka: str, stage: Stage) -> int:
+def members(kafka: str, stage: LocalDeployment) -> int:
     """How many members ingestion's group has."""
     group, admin = stage.names.group("ingestion"), AdminClient({"bootstrap.servers": kafka})
     return len(admin.describe_consumer_groups([group])[group].result(30).members)
@@ -48,7 +48,9 @@ def ready(process: Process) -> None:
     until(lambda: process.get("/ready") == (200, "yes\n"), "/ready")
 
 
-def test_it_says_how_it_is_and_what_it_did_and_leaves_when_told(kafka: str, stage: Stage, tmp_path: Path) -> None:
+def test_it_says_how_it_is_and_what_it_did_and_leaves_when_told(
+    kafka: str, stage: LocalDeployment, tmp_path: Path
+) -> None:
     """Live and ready turn 200, the metrics count its records, SIGTERM ends it in order: exit 0, its group is empty."""
     with Process(kafka, stage.names.namespace, tmp_path / "log", *LOANS, "--slots", "elastic") as process:
         ready(process)
@@ -62,7 +64,7 @@ def test_it_says_how_it_is_and_what_it_did_and_leaves_when_told(kafka: str, stag
     assert members(kafka, stage) == 0
 
 
-def test_a_second_process_in_the_same_slot_is_refused(kafka: str, stage: Stage, tmp_path: Path) -> None:
+def test_a_second_process_in_the_same_slot_is_refused(kafka: str, stage: LocalDeployment, tmp_path: Path) -> None:
     """On one machine: the second exits with 2 and says who has the slot; the first serves on, and another slot too."""
     with (
         Process(kafka, stage.names.namespace, tmp_path / "first", *LOANS) as first,
@@ -78,7 +80,7 @@ def test_a_second_process_in_the_same_slot_is_refused(kafka: str, stage: Stage, 
 
 
 def test_a_second_process_in_the_same_slot_takes_over(
-    kafka: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kafka: str, stage: LocalDeployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where no lock is shared, as on another machine: the first is fenced, says so and exits; the second serves."""
     with Process(kafka, stage.names.namespace, tmp_path / "first", *LOANS) as first:
@@ -92,7 +94,7 @@ def test_a_second_process_in_the_same_slot_takes_over(
 
 
 def test_a_slot_that_beats_on_another_host_is_refused(
-    kafka: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kafka: str, stage: LocalDeployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second says who has the slot, and exits with 2; the first serves on, and once it has left the slot is free.
 
@@ -121,7 +123,7 @@ def test_a_slot_that_beats_on_another_host_is_refused(
         assert "host b" in fourth.logged("watching_slot")["reason"]
 
 
-def test_it_waits_for_a_kafka_that_is_away_and_says_so(kafka: str, stage: Stage, tmp_path: Path) -> None:
+def test_it_waits_for_a_kafka_that_is_away_and_says_so(kafka: str, stage: LocalDeployment, tmp_path: Path) -> None:
     """A cold start of everything at once: it is alive, not ready, and begins by itself when Kafka answers."""
     port = free_port()
     with Process(f"127.0.0.1:{port}", stage.names.namespace, tmp_path / "log", *LOANS) as process:
@@ -133,7 +135,7 @@ def test_it_waits_for_a_kafka_that_is_away_and_says_so(kafka: str, stage: Stage,
             assert process.terminate() == 0
 
 
-def test_a_pipeline_that_nobody_has_published_is_named(kafka: str, stage: Stage, tmp_path: Path) -> None:
+def test_a_pipeline_that_nobody_has_published_is_named(kafka: str, stage: LocalDeployment, tmp_path: Path) -> None:
     """Ingestion waits for it, not ready, with a sentence that says how to publish it."""
     with Process(kafka, stage.names.namespace, tmp_path / "log", "ingestion", "--pipelines", "lones") as process:
         process.logged("topics_missing")
@@ -144,7 +146,7 @@ def test_a_pipeline_that_nobody_has_published_is_named(kafka: str, stage: Stage,
         assert process.terminate() == 0
 
 
-def test_two_pipelines_of_one_process_are_both_served(kafka: str, stage: Stage, tmp_path: Path) -> None:
+def test_two_pipelines_of_one_process_are_both_served(kafka: str, stage: LocalDeployment, tmp_path: Path) -> None:
     """Each by a thread of its own: both answer, and both leave in order when the process is told to stop."""
     folder = tmp_path / "credit"
     shutil.copytree(pipelines_dir() / "loans", folder)
@@ -152,7 +154,7 @@ def test_two_pipelines_of_one_process_are_both_served(kafka: str, stage: Stage, 
     spec.write_text(spec.read_text().replace("pipeline: loans", "pipeline: credit"))
     both = ("ingestion", "--pipelines", "loans,credit")
     with (
-        Stage(kafka, stage.names.namespace, folder, tmp_path) as other,
+        LocalDeployment(kafka, stage.names.namespace, folder, tmp_path) as other,
         Process(kafka, stage.names.namespace, tmp_path / "log", *both) as process,
     ):
         other.apply()
@@ -165,5 +167,5 @@ def test_two_pipelines_of_one_process_are_both_served(kafka: str, stage: Stage, 
         assert process.log("stopped")
 
 
-def _answered(stage: Stage) -> bool:
+def _answered(stage: LocalDeployment) -> bool:
     return stage.unread("ingestion", "events") == 0

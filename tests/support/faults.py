@@ -17,7 +17,7 @@ from freshet.contracts.resources import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.traffic import Traffic
 from freshet.lab.load import Sent
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.models.bundle import Bundle
 from freshet.operate.verify.collect import collect
 from freshet.operate.verify.judge import Judgement, judge
@@ -63,7 +63,7 @@ class Trial:
         """`env` is added to the environment of all services."""
         self._kafka, self._folder, self._rate = kafka, folder, rate
         self.workers = tuple(workers)
-        self.stage = Stage(kafka, namespace, pipelines_dir() / "loans", folder / "logs")
+        self.stage = LocalDeployment(kafka, namespace, pipelines_dir() / "loans", folder / "logs")
         self._env = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
             "FRESHET_NAMESPACE": namespace,

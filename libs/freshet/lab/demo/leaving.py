@@ -5,16 +5,16 @@ import time
 
 from freshet.contracts.topics import TopicNames
 from freshet.lab.demo.narrator import Narrator
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.connection import connect
 from freshet.operate.deletion import delete_namespace
 from freshet.runtime.settings import load_settings
 
 
-def look_around(narrator: Narrator, stage: Stage, bootstrap_servers: str) -> None:
+def look_around(narrator: Narrator, deployment: LocalDeployment, bootstrap_servers: str) -> None:
     """Leave the services running for whoever wants to look, until Ctrl-C."""
-    pipeline = stage.spec.pipeline
-    variables = f"KAFKA_BOOTSTRAP_SERVERS={bootstrap_servers} FRESHET_NAMESPACE={stage.names.namespace}"
+    pipeline = deployment.spec.pipeline
+    variables = f"KAFKA_BOOTSTRAP_SERVERS={bootstrap_servers} FRESHET_NAMESPACE={deployment.names.namespace}"
     commands = (
         f"freshet model status --pipeline {pipeline}",
         f"freshet topic tail predictions --pipeline {pipeline} -n 3",

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from freshet.lab.demo.narrator import Narrator
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.records import Readable, readable
 from freshet.operate.redrive import Wanted, dead_records
 from freshet.operate.score.arithmetic import Scoring
@@ -19,30 +19,32 @@ _TAIL = 20  # the last offsets of a partition may be transaction markers
 _LETTERS = 100  # of the first so many one is shown that can be decoded
 
 
-def as_result(stage: Stage, bootstrap_servers: str, judgement: Judgement, found: Scoring) -> dict[str, Any]:
+def as_result(
+    deployment: LocalDeployment, bootstrap_servers: str, judgement: Judgement, found: Scoring
+) -> dict[str, Any]:
     """The whole run for `--json`: where to look, and what `freshet verify --json` and `freshet score --json` say."""
     return {
-        "pipeline": stage.spec.pipeline,
+        "pipeline": deployment.spec.pipeline,
         "bootstrap_servers": bootstrap_servers,
-        "namespace": stage.names.namespace,
+        "namespace": deployment.names.namespace,
         "verify": as_document(judgement),
-        "score": document(found, stage.spec),
+        "score": document(found, deployment.spec),
     }
 
 
-def show_scores(narrator: Narrator, stage: Stage) -> Scoring:
+def show_scores(narrator: Narrator, deployment: LocalDeployment) -> Scoring:
     """Compare the predictions with the labels on the topics."""
     narrator.chapter("How right each version was: freshet score")
-    found = scored(stage.bus, stage.spec)
-    narrator.scores(found, stage.spec)
+    found = scored(deployment.bus, deployment.spec)
+    narrator.scores(found, deployment.spec)
     return found
 
 
-def show_examples(narrator: Narrator, stage: Stage) -> None:
+def show_examples(narrator: Narrator, deployment: LocalDeployment) -> None:
     """Print the newest prediction and one dead letter."""
     narrator.chapter("One prediction and one dead letter, as consumers see them")
-    known = readable(stage.bus)
-    for line in (*_prediction(stage.bus, known), *_dead_letter(stage.bus, known)):
+    known = readable(deployment.bus)
+    for line in (*_prediction(deployment.bus, known), *_dead_letter(deployment.bus, known)):
         narrator.text(f"  {line}")
 
 

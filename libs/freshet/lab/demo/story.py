@@ -12,7 +12,7 @@ from freshet.lab.demo.narrator import Narrator
 from freshet.lab.demo.outcome import show_examples, show_scores
 from freshet.lab.demo.traffic import Traffic
 from freshet.lab.demo.training import Trained, train_and_pack
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.ledger.epochs import champion
 from freshet.models.bundle import Bundle
 from freshet.operate.score.arithmetic import Scoring
@@ -31,27 +31,27 @@ _SWITCH_EPOCH: Final = 2  # the second model's
 
 
 class Story:
-    """One telling. Each step is a method; the stage's services are running when it begins."""
+    """One telling. Each step is a method; the deployment's services are running when it begins."""
 
-    def __init__(self, stage: Stage, narrator: Narrator) -> None:
-        self._stage, self._say = stage, narrator
-        events = loans.sample(stage.schema, TRAINING_ROWS + TEST_ROWS, seed=1)
-        self._rows, self._labels = feature_rows(stage.spec, stage.schema, events)
+    def __init__(self, deployment: LocalDeployment, narrator: Narrator) -> None:
+        self._deployment, self._say = deployment, narrator
+        events = loans.sample(deployment.schema, TRAINING_ROWS + TEST_ROWS, seed=1)
+        self._rows, self._labels = feature_rows(deployment.spec, deployment.schema, events)
         self._traffic: Traffic | None = None
 
     def begin_load(self) -> None:
         """Applications arrive, some of them broken; no model is there yet, so they wait."""
-        say, stage = self._say, self._stage
+        say, deployment = self._say, self._deployment
         say.chapter("Loan applications arrive; there is no model yet")
-        load = stage.load(rate=RATE, corrupt_share=CORRUPT_SHARE, labels_after=500, seed=3)
-        self._traffic = Traffic(load, loans.applications(stage.schema, seed=42))
+        load = deployment.load(rate=RATE, corrupt_share=CORRUPT_SHARE, labels_after=500, seed=3)
+        self._traffic = Traffic(load, loans.applications(deployment.schema, seed=42))
         say.line(
             f"{RATE:,.0f} events/s, {CORRUPT_SHARE:.0%} of them damaged on purpose; labels follow 500 events later"
         )
         with say.waiting("features"):
-            stage.view.wait(
+            deployment.view.wait(
                 "features to be computed",
-                lambda _: any(span.end for span in stage.bus.spans("features").values()) or None,
+                lambda _: any(span.end for span in deployment.bus.spans("features").values()) or None,
             )
         say.line("ingestion turns them into feature vectors; inference holds them: records wait, none is dropped")
 
@@ -68,14 +68,14 @@ class Story:
 
     def kill_a_worker(self) -> None:
         """A worker dies by SIGKILL in the middle of its work."""
-        say, stage = self._say, self._stage
+        say, deployment = self._say, self._deployment
         say.chapter("A worker is killed in the middle of its work")
-        victim = stage.inference[0]
+        victim = deployment.inference[0]
         began, since_ms = time.monotonic(), time.time_ns() // 1_000_000
-        pid = stage.supervisor.kill(victim)
+        pid = deployment.supervisor.kill(victim)
         say.line(f"SIGKILL to {victim} (pid {pid}): no goodbye, its open transaction is left behind")
         with say.waiting(f"{victim} to serve again"):
-            stage.wait_answering(victim, since_ms)
+            deployment.wait_answering(victim, since_ms)
         say.line(
             f"back in its slot and answering {time.monotonic() - began:.1f} s later; what was half done was aborted, "
             "and is answered again, once"
@@ -85,66 +85,66 @@ class Story:
         """A model that answers NaN is refused, and nobody ever asks it."""
         self._say.chapter("Somebody publishes a broken model")
         bundle = _damaged(self._train("linear").bundle)
-        verdict = self._stage.offer(bundle.data, bundle.manifest)
+        verdict = self._deployment.offer(bundle.data, bundle.manifest)
         self._say.line(f"{verdict.state}: {verdict.reason}")
-        self._say.line(f"version {self._stage.view.ledger.epochs.serving} keeps answering")
+        self._say.line(f"version {self._deployment.view.ledger.epochs.serving} keeps answering")
 
     def roll_back(self, to: ModelVersion) -> None:
         """An operator goes back to the first model."""
-        say, stage = self._say, self._stage
+        say, deployment = self._say, self._deployment
         say.chapter("An operator rolls back")
-        before = stage.view.ledger.epochs.serving
-        decision = stage.ask("rollback", text="the demo wants to see it")
+        before = deployment.view.ledger.epochs.serving
+        decision = deployment.ask("rollback", text="the demo wants to see it")
         say.line(f"rollback: {decision.verdict} ({decision.reason})")
-        rollout = stage.wait_live(to.version)
+        rollout = deployment.wait_live(to.version)
         self._show_cut(rollout)
         say.line(f"{before} → {champion(rollout)}: a rollback is a new epoch that names an old version")
 
     def judge(self) -> Judgement:
         """The load stops; what is on the topics is judged."""
-        say, stage = self._say, self._stage
+        say, deployment = self._say, self._deployment
         say.chapter("The load stops, and the topics are judged: freshet verify")
         assert self._traffic is not None
         sent = self._traffic.stop()
         corrupted = sum(sent.corrupted.values())
         say.line(f"{sent.events:,} events were sent ({corrupted:,} of them damaged) and {sent.labels:,} labels")
         with say.waiting("the rest to be answered"):
-            stage.wait_drained()
-        gap_ms = longest_gap_ms(stage.bus, _SWITCH_EPOCH)
+            deployment.wait_drained()
+        gap_ms = longest_gap_ms(deployment.bus, _SWITCH_EPOCH)
         say.line(f"when the second model took over, no partition waited longer than {gap_ms} ms between two answers")
-        judgement = judged(stage.bus, stage.admin, stage.names)
+        judgement = judged(deployment.bus, deployment.admin, deployment.names)
         say.judgement(judgement)
         return judgement
 
     def look_back(self) -> Scoring:
         """What the answers were worth, and what they look like."""
-        found = show_scores(self._say, self._stage)
+        found = show_scores(self._say, self._deployment)
         self._say.line("the generator declines by two limits of age: no line follows that, but trees do, exactly")
-        show_examples(self._say, self._stage)
+        show_examples(self._say, self._deployment)
         return found
 
     def _publish(self, kind: str, title: str) -> ModelVersion:
-        say, stage = self._say, self._stage
+        say, deployment = self._say, self._deployment
         trained = self._train(kind)
         bundle, size_kib = trained.bundle, trained.bundle.manifest.size_bytes / 1024
         merit = trained.merit(self._rows[TRAINING_ROWS:], self._labels[TRAINING_ROWS:])
         right = f"trained on {TRAINING_ROWS:,} applications, {merit} on {TEST_ROWS:,} others"
         say.line(f"{title}, {right}; {size_kib:,.0f} KiB of ONNX, published")
         with say.waiting("admission and rollout"):
-            verdict = stage.offer(bundle.data, bundle.manifest)
+            verdict = deployment.offer(bundle.data, bundle.manifest)
             say.line(verdict.reason)
-            rollout = stage.wait_live(verdict.version)
-            decided = stage.view.wait("the registry's decision", partial(_decision_on, rollout.epoch))
+            rollout = deployment.wait_live(verdict.version)
+            decided = deployment.view.wait("the registry's decision", partial(_decision_on, rollout.epoch))
         say.line(decided.reason)
         self._show_cut(rollout)
         return verdict
 
     def _train(self, kind: str) -> Trained:
-        return train_and_pack(kind, self._rows[:TRAINING_ROWS], self._labels[:TRAINING_ROWS], self._stage.spec)
+        return train_and_pack(kind, self._rows[:TRAINING_ROWS], self._labels[:TRAINING_ROWS], self._deployment.spec)
 
     def _show_cut(self, rollout: Rollout) -> None:
         with self._say.waiting("the cut-over"):
-            cuts = self._stage.wait_cut(rollout.epoch)
+            cuts = self._deployment.wait_cut(rollout.epoch)
         places = ", ".join(f"{partition}/{offset:,}" for partition, offset in cuts.items())
         self._say.line(f"from these places on (partition/offset) {champion(rollout)} answers: {places}")
 

@@ -17,7 +17,7 @@ from freshet.lab.demo.outcome import as_result, show_examples, show_scores
 from freshet.lab.demo.stream_folder import folder_for, name_of
 from freshet.lab.demo.traffic import Traffic
 from freshet.lab.demo.training import Trained, train_and_pack
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.errors import OperateError
 from freshet.operate.score.arithmetic import Errors, Scoring
 from freshet.operate.tables.events import Events, after, first
@@ -70,24 +70,24 @@ def tell_stream(
     endpoint = broker.up(home, say=narrator.line)
     namespace = f"stream{int(time.time())}."
     logs = Path(".local/logs") / namespace.rstrip(".")
-    with Stage(endpoint.bootstrap_servers, namespace, folder, logs) as stage:
-        stage.apply()
-        stage.start()
+    with LocalDeployment(endpoint.bootstrap_servers, namespace, folder, logs) as deployment:
+        deployment.apply()
+        deployment.start()
         narrator.line(f"services run with the prefix {namespace}; their logs are in {logs}")
-        judgement, scores = _serve(stage, narrator, told)
+        judgement, scores = _serve(deployment, narrator, told)
         if on_result is not None:
-            on_result(as_result(stage, endpoint.bootstrap_servers, judgement, scores))
+            on_result(as_result(deployment, endpoint.bootstrap_servers, judgement, scores))
         if stay:
-            look_around(narrator, stage, endpoint.bootstrap_servers)
+            look_around(narrator, deployment, endpoint.bootstrap_servers)
     if len(scores.versions) < _MODELS:
         narrator.text(f"Only {len(scores.versions)} of {_MODELS} models answered anything.")
     good = passes(judgement, waited=True) and len(scores.versions) == _MODELS
-    leave(narrator, endpoint.bootstrap_servers, stage.names, keep=stay or not good)
+    leave(narrator, endpoint.bootstrap_servers, deployment.names, keep=stay or not good)
     return good
 
 
-def _serve(stage: Stage, narrator: Narrator, told: Streaming) -> tuple[Judgement, Scoring]:
-    source = CsvEvents(told.file, stage.spec, stage.schema, label=told.label)
+def _serve(deployment: LocalDeployment, narrator: Narrator, told: Streaming) -> tuple[Judgement, Scoring]:
+    source = CsvEvents(told.file, deployment.spec, deployment.schema, label=told.label)
     batches = list(source)
     for line in source.survey.told:
         narrator.line(line)
@@ -96,33 +96,35 @@ def _serve(stage: Stage, narrator: Narrator, told: Streaming) -> tuple[Judgement
     served = list(after(batches, tenth))
     half = (total - tenth) // 2
     narrator.chapter(f"Two models: one trained on the first {tenth:,} of {total:,} rows, one on what came later too")
-    older = _trained(stage, "linear", batches, tenth)
+    older = _trained(deployment, "linear", batches, tenth)
     # when it takes over, the last labels of the first half have not come yet
-    newer = _trained(stage, "trees", batches, max(tenth, tenth + half - told.labels_after))
-    _publish(stage, narrator, older)
+    newer = _trained(deployment, "trees", batches, max(tenth, tenth + half - told.labels_after))
+    _publish(deployment, narrator, older)
     narrator.chapter(f"The other {total - tenth:,} rows are served; half-way the second model takes over")
     swapped = threading.Event()
-    traffic = Traffic(stage.load(rate=told.rate, labels_after=told.labels_after), held(served, half, swapped))
+    traffic = Traffic(deployment.load(rate=told.rate, labels_after=told.labels_after), held(served, half, swapped))
 
     def swap() -> None:
         with narrator.waiting("the first half to be answered"):
-            stage.wait_drained()
-        _publish(stage, narrator, newer)
+            deployment.wait_drained()
+        _publish(deployment, narrator, newer)
         swapped.set()
 
-    for share, happens in sorted([(half / (total - tenth), swap), *_faults(stage, narrator, told.faults)], key=_share):
+    for share, happens in sorted(
+        [(half / (total - tenth), swap), *_faults(deployment, narrator, told.faults)], key=_share
+    ):
         _wait_for(traffic, int((total - tenth) * share))
         happens()
     with narrator.waiting("the rest of the stream"):
         traffic.wait()
-        stage.wait_drained()
+        deployment.wait_drained()
     narrator.line(f"{traffic.sent.events:,} events and {traffic.sent.labels:,} labels were sent")
     narrator.chapter("The topics are judged: freshet verify")
-    judgement = judged(stage.bus, stage.admin, stage.names)
+    judgement = judged(deployment.bus, deployment.admin, deployment.names)
     narrator.judgement(judgement)
-    scores = show_scores(narrator, stage)
-    narrator.text(row_before(Events.joined(served), classes=bool(stage.spec.target.classes)))
-    show_examples(narrator, stage)
+    scores = show_scores(narrator, deployment)
+    narrator.text(row_before(Events.joined(served), classes=bool(deployment.spec.target.classes)))
+    show_examples(narrator, deployment)
     return judgement, scores
 
 
@@ -146,12 +148,12 @@ def row_before(events: Events, *, classes: bool) -> str:
     return f"For comparison, by the file alone: repeating the label of the row before gives {worth}."
 
 
-def _faults(stage: Stage, narrator: Narrator, faults: bool) -> list[tuple[float, Callable[[], None]]]:
+def _faults(deployment: LocalDeployment, narrator: Narrator, faults: bool) -> list[tuple[float, Callable[[], None]]]:
     """What is killed at which share of the stream."""
 
     def kill(service: str) -> Callable[[], None]:
         def happens() -> None:
-            pid = stage.supervisor.kill(service)
+            pid = deployment.supervisor.kill(service)
             narrator.line(f"SIGKILL to {service} (pid {pid})")
 
         return happens
@@ -162,7 +164,7 @@ def _faults(stage: Stage, narrator: Narrator, faults: bool) -> list[tuple[float,
         broker.up(Path.cwd(), say=narrator.line)
         narrator.line("the broker is back on its data")
 
-    victims = (*stage.services[1:], "registry")
+    victims = (*deployment.services[1:], "registry")
     shares = np.linspace(0.15, 0.45, len(victims)).tolist()
     kills = [(share, kill(victim)) for share, victim in zip(shares, victims, strict=True)]
     return [*kills, (0.75, kill_broker)] if faults else []
@@ -172,24 +174,24 @@ def _share(event: tuple[float, Callable[[], None]]) -> float:
     return event[0]
 
 
-def _trained(stage: Stage, kind: str, batches: Sequence[Events], rows: int) -> tuple[str, Trained]:
+def _trained(deployment: LocalDeployment, kind: str, batches: Sequence[Events], rows: int) -> tuple[str, Trained]:
     """A model trained on those of the first rows that have a label, and what to call it."""
     events = Events.joined(list(first(batches, rows)))
-    values, labels = feature_rows(stage.spec, stage.schema, events)
+    values, labels = feature_rows(deployment.spec, deployment.schema, events)
     known = [row for row, text in enumerate(labels) if text]
-    trained = train_and_pack(kind, values[known], [labels[row] for row in known], stage.spec)
+    trained = train_and_pack(kind, values[known], [labels[row] for row in known], deployment.spec)
     return f"{kind} model, trained on {len(known):,} rows", trained
 
 
-def _publish(stage: Stage, narrator: Narrator, made: tuple[str, Trained]) -> None:
+def _publish(deployment: LocalDeployment, narrator: Narrator, made: tuple[str, Trained]) -> None:
     title, trained = made
     with narrator.waiting("admission and rollout"):
-        verdict = stage.offer(trained.bundle.data, trained.bundle.manifest)
+        verdict = deployment.offer(trained.bundle.data, trained.bundle.manifest)
         if not verdict.version:
             raise OperateError(f"the registry refused the {title}: {verdict.reason}")
-        if stage.spec.rollout.policy == "manual":
-            stage.ask("promote", verdict.version)
-        rollout = stage.wait_live(verdict.version)
+        if deployment.spec.rollout.policy == "manual":
+            deployment.ask("promote", verdict.version)
+        rollout = deployment.wait_live(verdict.version)
     narrator.line(f"{title}: {verdict.state} as {verdict.version}, live in epoch {rollout.epoch}")
 
 

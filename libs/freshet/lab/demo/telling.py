@@ -11,7 +11,7 @@ from freshet.lab.demo.leaving import leave, look_around
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.demo.outcome import as_result
 from freshet.lab.demo.story import Story
-from freshet.lab.stage import Stage
+from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.score.arithmetic import Scoring
 from freshet.operate.verify.judge import Judgement
 from freshet.operate.verify.report import passes
@@ -36,20 +36,20 @@ def tell_demo(
     narrator.line(f"Kafka answers at {endpoint.bootstrap_servers}")
     namespace = f"demo{int(time.time())}."
     logs = Path(".local/logs") / namespace.rstrip(".")
-    with Stage(endpoint.bootstrap_servers, namespace, pipelines_dir() / "loans", logs) as stage:
-        stage.apply()
+    with LocalDeployment(endpoint.bootstrap_servers, namespace, pipelines_dir() / "loans", logs) as deployment:
+        deployment.apply()
         narrator.line(f"topics made and pipeline loans published, under the prefix {namespace}")
-        stage.start()
-        narrator.line(f"started {', '.join(stage.services)}; their logs are in {logs}")
-        judgement, scores = _tell(Story(stage, narrator))
+        deployment.start()
+        narrator.line(f"started {', '.join(deployment.services)}; their logs are in {logs}")
+        judgement, scores = _tell(Story(deployment, narrator))
         narrator.chapter("What happened")
         narrator.text(f"{_CONCLUSION}\n  All of it took {time.monotonic() - began:.0f} s.")
         if on_result is not None:
-            on_result(as_result(stage, endpoint.bootstrap_servers, judgement, scores))
+            on_result(as_result(deployment, endpoint.bootstrap_servers, judgement, scores))
         if stay:
-            look_around(narrator, stage, endpoint.bootstrap_servers)
+            look_around(narrator, deployment, endpoint.bootstrap_servers)
     good = passes(judgement, waited=True)
-    leave(narrator, endpoint.bootstrap_servers, stage.names, keep=stay or not good)
+    leave(narrator, endpoint.bootstrap_servers, deployment.names, keep=stay or not good)
     return good
 
 

@@ -28,7 +28,7 @@ from freshet.runtime.service import ControlService, load_service
 _EXPIRY_MS = 120_000
 
 
-class Stage:
+class LocalDeployment:
     """Applies a pipeline folder, starts its services, and talks to them as any user would: over the topics."""
 
     def __init__(self, bootstrap_servers: str, namespace: str, folder: Path, logs: Path, *, workers: int = 2) -> None:
@@ -45,7 +45,7 @@ class Stage:
         self._view: View | None = None
         self.event_schema_id = 0
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> "LocalDeployment":
         return self
 
     def __exit__(
