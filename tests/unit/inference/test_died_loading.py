@@ -79,7 +79,7 @@ print(logic._models.failure_of("v1"), flush=True)
 job = LoadModel("v1", model("v1").manifest, (), 10)
 beside = logic._scoring.calls._guard if sys.argv[2] == "scoring" else lambda *call: nullcontext()
 with beside(Flight("v0", ()), FakeScorer(manifest("v0"), sound("v0")), 250):
-    threading.Thread(target=run, args=[job], daemon=True).start()
+    threading.Thread(target=run, args=[job, threading.Event()], daemon=True).start()
     loading.wait(0.5)
 loading.wait(30)
 time.sleep(0.1 if sys.argv[2] != "stopped" else 0)
