@@ -16,6 +16,7 @@ from freshet.operate.event_values import plain
 from freshet.operate.patience import missing_for_answer
 from freshet.operate.roll_call import roll_call
 from freshet.pipeline import PipelineSpec
+from freshet.runtime import dead_letters
 from freshet.runtime.bus.protocol import Bus, LogReader, Place
 
 _ROLES: Final = ("features", "predictions", "dead-letters")
@@ -158,7 +159,4 @@ def _letter(headers: Sequence[tuple[str, bytes | None]], position: Position) -> 
     letter = Letter(
         told.get("freshet.reason", ""), told.get("freshet.detail", ""), told.get("freshet.service", ""), position
     )
-    numbers = [told.get(f"freshet.{name}", "") for name in ("partition", "offset")]
-    if not all(number.isdigit() for number in numbers):
-        return ("", -1, -1), letter
-    return (told.get("freshet.role", ""), int(numbers[0]), int(numbers[1])), letter
+    return dead_letters.origin(headers) or ("", -1, -1), letter

@@ -15,14 +15,25 @@ MAX_BYTES: Final = 4096
 
 _TRACE: Final = frozenset({"traceparent", "tracestate"})
 _CLOUD_EVENTS: Final = "ce_"
+_MOST_DIGITS: Final = 19
+_INT64_MAX: Final = (1 << 63) - 1
 
 
 def arrived_ms(headers: Headers | None) -> int | None:
     """When the event that this one repeats had arrived; None if it repeats none, or does not say."""
-    for name, value in headers or ():
-        if name == ARRIVED_MS and value is not None and value.isdigit():
-            return int(value)
-    return None
+    found = dict(headers or ())
+    return whole_number(found.get(ARRIVED_MS)) if found.get(REDRIVE_OF) else None
+
+
+def whole_number(text: bytes | None) -> int | None:
+    """The number that a header's 1 to 19 ASCII digits say, from 0 to the largest int64; None for anything else.
+
+    Anybody may write a header. `int` alone takes signs, spaces and underscores, and raises from 4,301 digits on.
+    """
+    if text is None or len(text) > _MOST_DIGITS or not text.isdigit():
+        return None
+    number = int(text)
+    return number if number <= _INT64_MAX else None
 
 
 def passed(batch: Batch, rows: Ints) -> list[Headers] | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from freshet.contracts.batch import Headers, Record, read_headers
-from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
+from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF, arrived_ms, whole_number
 from freshet.operate.errors import OperateError
 from freshet.operate.records import headers_of
 from freshet.runtime import dead_letters
@@ -58,15 +58,18 @@ class DeadRecord:
     def carried(self) -> list[tuple[str, bytes | None]]:
         """What a copy of the record carries: its producer's headers, which event it repeats, and when that arrived.
 
-        A copy that was set aside again keeps the time at which the first one arrived.
+        A copy that was set aside again keeps the time at which the first one arrived. A time that is no number is not
+        handed on.
         """
         ours = {REDRIVE_OF, ARRIVED_MS}
         producers = dead_letters.producers_headers(self.raw_headers)
-        arrived_ms = self.headers.get(ARRIVED_MS) or self.headers.get("freshet.timestamp_ms", "")
+        first_ms = arrived_ms(producers)
+        if first_ms is None:
+            first_ms = whole_number(self.headers.get("freshet.timestamp_ms", "").encode())
         return [
             *(header for header in producers if header[0] not in ours),
             (REDRIVE_OF, self.original.encode()),
-            (ARRIVED_MS, arrived_ms.encode()),
+            *([] if first_ms is None else [(ARRIVED_MS, str(first_ms).encode())]),
         ]
 
     @property
@@ -136,14 +139,14 @@ def groups(records: Iterator[DeadRecord]) -> list[Group]:
 
 def letter_at(bus: Bus, text: str) -> DeadRecord:
     """The dead letter at a place, given as partition/offset. Raises OperateError if there is none."""
-    partition, _, offset = text.partition("/")
-    if not (partition.isdecimal() and offset.isdecimal()):
+    partition, offset = (whole_number(part.encode(errors="replace")) for part in text.partition("/")[::2])
+    if partition is None or offset is None:
         raise OperateError(f"{text!r} is not a place; write partition/offset, such as 3/120.", "usage")
-    place = Place(dead_letters.ROLE, int(partition))
+    place = Place(dead_letters.ROLE, partition)
     span = bus.spans(place.role).get(place.partition)
-    if span is not None and span.low <= int(offset) < span.end:
-        for record in dead_records(bus, Wanted(), {place: int(offset)}):
-            if record.offset == int(offset):
+    if span is not None and span.low <= offset < span.end:
+        for record in dead_records(bus, Wanted(), {place: offset}):
+            if record.offset == offset:
                 return record
             break
     raise OperateError(f"there is no dead letter at {text}; `freshet dead-letters list` shows places.", "failed")

@@ -13,6 +13,7 @@ from freshet.avro.nodes import meanings
 from freshet.avro.parsing import parse
 from freshet.avro.schema_records import Key, SchemaRecord
 from freshet.contracts.errors import FreshetError
+from freshet.contracts.headers import whole_number
 from freshet.runtime.http import WebServer
 
 Answer = tuple[int, Any]
@@ -74,10 +75,10 @@ def _versions(subject: str, version: list[str], table: Mapping[Key, SchemaRecord
         return 404, _error(40401, f"Subject '{subject}' not found.")
     if not version:
         return 200, list(found)
-    wanted = str(max(found)) if version[0] in ("latest", "-1") else version[0]
-    if not (wanted.isdecimal() and int(wanted) in found):
+    wanted = max(found) if version[0] in ("latest", "-1") else whole_number(version[0].encode(errors="replace"))
+    if wanted not in found:
         return 404, _error(40402, f"Version {version[0]} not found.")
-    return 200, _document(found[int(wanted)])
+    return 200, _document(found[wanted])
 
 
 def _same_schema(subject: str, body: bytes, table: Mapping[Key, SchemaRecord], otherwise: Answer) -> Answer:

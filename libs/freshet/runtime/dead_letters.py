@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from freshet.contracts.batch import Batch, Headers, Record, read_headers
+from freshet.contracts.headers import whole_number
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus.protocol import Place, Send
@@ -92,13 +93,12 @@ def origin(headers: Headers | None) -> tuple[str, int, int] | None:
     None if the headers do not say, whatever they hold: anybody may write to the topic.
     """
     found = {name: value for name, value in headers or () if value is not None}
+    partition, offset = (whole_number(found.get(f"freshet.{name}")) for name in ("partition", "offset"))
+    if partition is None or offset is None:
+        return None
     try:
-        return (
-            found["freshet.role"].decode(),
-            int(found["freshet.partition"]),
-            int(found["freshet.offset"]),
-        )
-    except (KeyError, ValueError):
+        return found["freshet.role"].decode(), partition, offset
+    except (KeyError, UnicodeDecodeError):
         return None
 
 

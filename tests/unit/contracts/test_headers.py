@@ -1,10 +1,13 @@
-"""Header names that are not UTF-8: the client raises at the first call and hands out rubbish at the second."""
+"""Headers as strangers write them: names that are not UTF-8, numbers that are none.
+
+At a name that is not UTF-8 the client raises at the first call and hands out rubbish at the second.
+"""
 
 import numpy as np
 import pytest
 
 from freshet.contracts.batch import Batch, Headers, read_headers
-from freshet.contracts.headers import passed
+from freshet.contracts.headers import passed, whole_number
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
@@ -55,3 +58,18 @@ def test_such_an_event_becomes_a_dead_letter_and_passes_no_headers() -> None:
 def test_other_headers_are_untouched(headers: Headers | None) -> None:
     """None is none."""
     assert list(read_headers(MemoryRecord(At("t", 0), 0, 0, Payload(None, None, headers)))) == list(headers or ())
+
+
+@pytest.mark.parametrize(("text", "number"), [(b"0", 0), (b"0041", 41), (b"9223372036854775807", (1 << 63) - 1)])
+def test_a_number_is_some_digits(text: bytes, number: int) -> None:
+    """From 0 to what an int64 holds."""
+    assert whole_number(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, b"", b"-1", b"+1", b" 1", b"1_0", b"1.0", b"9223372036854775808", b"0" * 20, b"1" * 4301, "١".encode()],
+)
+def test_anything_else_is_no_number(text: bytes | None) -> None:
+    """What `int` would take, and where it would raise, included."""
+    assert whole_number(text) is None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from freshet.avro.schemas import event_schema_id
-from freshet.contracts.headers import ARRIVED_MS
+from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
 from freshet.contracts.topic_id import UNKNOWN_BYTES
 from support.ingestion import NOW_MS, SCHEMA, SPEC, SPEC_TEXT, Dead, batch, dead, framed, loan, serving, written
 
@@ -192,6 +192,16 @@ def test_a_redriven_event_is_as_old_as_it_was(at: int, arrived_ms: int, answered
 
     A time of arrival that lies behind the record's own proves nothing.
     """
-    headers = [(ARRIVED_MS, str(arrived_ms).encode())]
+    headers = [(REDRIVE_OF, b"loans.events/0/7"), (ARRIVED_MS, str(arrived_ms).encode())]
     effects = list(serving().on_batch(batch([framed(loan(at=at))], headers=headers)))
     assert bool(written(effects)) == answered
+
+
+@pytest.mark.parametrize("repeats", [[], [(REDRIVE_OF, None)], [(REDRIVE_OF, b"")]])
+def test_a_time_of_arrival_counts_only_on_an_event_that_repeats_another(
+    repeats: list[tuple[str, bytes | None]],
+) -> None:
+    """A producer that copies that header alone does not get past max_event_age."""
+    headers = [*repeats, (ARRIVED_MS, str(NOW_MS - 20 * DAY_MS).encode())]
+    effects = list(serving().on_batch(batch([framed(loan(at=NOW_MS - 20 * DAY_MS))], headers=headers)))
+    assert dead(effects)[0].reason == "input_event_time"

@@ -8,7 +8,7 @@ from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames
 from freshet.operate.errors import OperateError
-from freshet.operate.redrive import Wanted, check_reason, dead_records, groups, redrive
+from freshet.operate.redrive import Wanted, check_reason, dead_records, groups, letter_at, redrive
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
 from freshet.runtime.bus.protocol import FatalError, Send
 from freshet.runtime.dead_letters import dead_letters
@@ -66,6 +66,33 @@ def test_a_redriven_event_has_its_producers_headers() -> None:
     headers = world.batch("events").records[-1].headers() or []
     assert headers[:3] == theirs
     assert [name for name, _ in headers[3:]] == [REDRIVE_OF, ARRIVED_MS]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "kept"),
+    [
+        ([(ARRIVED_MS, b"9" * 4301), (REDRIVE_OF, b"x")], False),
+        ([(ARRIVED_MS, b"soon"), (REDRIVE_OF, b"x")], False),
+        ([(ARRIVED_MS, b"7")], False),
+        ([(ARRIVED_MS, b"7"), (REDRIVE_OF, b"x")], True),
+    ],
+)
+def test_a_copy_carries_a_time_of_arrival_that_is_one(theirs: list[tuple[str, bytes | None]], *, kept: bool) -> None:
+    """A repetition keeps the first one's; a text, or a time on what repeats nothing, gives way to the letter's own."""
+    world = World()
+    world.bus.producer().send(Send("events", [b"key"], [b"bad"], [0], [theirs]))
+    world.set_aside("events", "input_range", 0)
+    assert world.redrive() == (1, 0, 0, 0)
+    first, copy = world.batch("events").records
+    expected = b"7" if kept else str(first.timestamp()[1]).encode()
+    assert copy.headers() == [(REDRIVE_OF, b"dev.loans.events/0/0"), (ARRIVED_MS, expected)]
+
+
+@pytest.mark.parametrize("place", ["x/1", "0/" + "1" * 4301, "0/-1", "0"])
+def test_what_is_no_place_is_said_so(place: str) -> None:
+    """However long the number."""
+    with pytest.raises(OperateError, match="is not a place"):
+        letter_at(World().bus, place)
 
 
 def test_a_copy_that_fails_again_can_be_redriven_again() -> None:

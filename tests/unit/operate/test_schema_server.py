@@ -44,6 +44,7 @@ def test_schemas_are_found_by_id_subject_and_version() -> None:
         ("GET", "/subjects/y/versions", 40401),
         ("GET", f"{PATH}/versions/3", 40402),
         ("GET", f"{PATH}/versions/²", 40402),
+        ("GET", f"{PATH}/versions/{'1' * 4301}", 40402),
         ("GET", "/nothing", 404),
         ("DELETE", "/subjects/x-value", 42205),
         ("PUT", "/config", 42205),
