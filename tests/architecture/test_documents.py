@@ -100,6 +100,15 @@ def test_every_trace_names_a_test_or_says_that_it_is_not_built() -> None:
     assert [cells[1] for cells in traces if not TEST.search(cells[3]) and "not built yet" not in cells[3]] == []
 
 
+def test_no_row_of_the_failures_table_occurs_twice() -> None:
+    """Two rows of one fault would tell two stories; tables have equal heads."""
+    lines = (ROOT / "docs/failures.md").read_text().splitlines()
+    cells = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
+    rows = [cell for cell in cells if cell != "dies"]
+    assert rows
+    assert [row for row in rows if rows.count(row) > 1] == []
+
+
 def test_every_row_of_the_failures_table_names_a_test() -> None:
     """Nothing is said of a failure that no test shows."""
     lines = (ROOT / "docs/failures.md").read_text().splitlines()
