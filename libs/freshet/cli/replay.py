@@ -1,6 +1,7 @@
 """`freshet replay`: the rows of a CSV file as live events, some of them spoiled, and their labels later."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,10 +21,11 @@ from freshet.operate.tables.events import Events, after, first
 from freshet.operate.tables.resume import Already
 from freshet.operate.tables.table import Dialect
 from freshet.operate.tables.table_events import CsvEvents, Survey
-from freshet.runtime.bus.protocol import TopicGoneError
+from freshet.runtime.bus.protocol import RetriableError, TopicGoneError
 from freshet.runtime.clock import SystemClock
 
 _INTERRUPTED: Final = 130
+_LAST_LABELS_S: Final = 5.0
 
 
 @reporting
@@ -107,7 +109,7 @@ def _publish(
                 bar.update(task, completed=sent.events, rate=sent.per_s)
                 topic.check()
         except KeyboardInterrupt:
-            load.send_last_labels(sent)
+            _send_last_labels(load, sent)
             say(f"interrupted. {_go_on(skip, sent, load.unlabelled)}")
             return sent, True
         except TopicGoneError as error:
@@ -118,6 +120,14 @@ def _publish(
             say(f"{sent.events:,} events were sent before this. {_go_on(skip, sent, load.unlabelled)}")
             raise
     return sent, False
+
+
+def _send_last_labels(load: Load, sent: Sent) -> None:
+    """For a few seconds, and not after a second Ctrl-C: those that are missing then are counted."""
+    if load.unlabelled and not sent.unacknowledged:
+        say(f"sending the last {load.unlabelled:,} labels; Ctrl-C leaves them out …")
+        with suppress(KeyboardInterrupt, RetriableError):
+            load.send_last_labels(sent, _LAST_LABELS_S)
 
 
 def _go_on(skip: int | None, sent: Sent, unlabelled: int) -> str:

@@ -107,9 +107,12 @@ class Load:
         self.send_last_labels(sent)
         yield sent
 
-    def send_last_labels(self, sent: Sent) -> None:
-        """Send at once the labels that are still to come, for who ends early."""
-        self._send_labels(sent, all_of_them=True)
+    def send_last_labels(self, sent: Sent, within_s: float | None = None) -> None:
+        """Send at once the labels that are still to come, for who ends early; those that `within_s` allows.
+
+        Raises FatalError or RetriableError.
+        """
+        self._send_labels(sent, all_of_them=True, within_s=within_s)
 
     @property
     def unlabelled(self) -> int:
@@ -144,9 +147,9 @@ class Load:
         good = [row for row in range(len(values)) if row not in kinds]
         self._owe(events.part(np.array(good, np.int64)), sent.events)
 
-    def _acknowledged(self, records: Send, sent: Sent) -> None:
+    def _acknowledged(self, records: Send, sent: Sent, within_s: float | None = None) -> None:
         before, sent.unacknowledged = sent.unacknowledged, True
-        self._producer.send(records)
+        self._producer.send(records, within_s)
         sent.unacknowledged = before
 
     def owe_labels(self, events: Events) -> None:
@@ -170,14 +173,19 @@ class Load:
         now = np.full(len(events), int(self._last_ms) * self._ticks_per_ms, np.int64)
         return {**events.columns, self._spec.event_time: now}
 
-    def _send_labels(self, sent: Sent, *, all_of_them: bool) -> None:
+    def _send_labels(self, sent: Sent, *, all_of_them: bool, within_s: float | None = None) -> None:
         """Labels of events that enough others have followed."""
+        began_ms, left_s = self._clock.elapsed_ms(), within_s
         while self._unlabelled and (all_of_them or self._unlabelled[0][0] <= sent.events):
+            if within_s is not None:
+                left_s = within_s - (self._clock.elapsed_ms() - began_ms) / 1000
+                if left_s <= 0:
+                    return
             _, labelled = self._unlabelled[0]
             rows = len(labelled["label"])
             now_ms, first = np.full(rows, self._clock.now_ms(), np.int64), np.zeros(rows, np.int32)
             values = self._feedback.encode({**labelled, "labelled_at": now_ms, "revision": first})
-            self._acknowledged(Send("feedback", labelled["entity"].tobytes(), values), sent)
+            self._acknowledged(Send("feedback", labelled["entity"].tobytes(), values), sent, left_s)
             self._unlabelled.popleft()
             sent.labels += rows
 

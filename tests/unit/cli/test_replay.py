@@ -46,9 +46,11 @@ class Broker:
         self._producer: Producer = bus.producer()
         self._role, self._left, self._ctrl_c = role, sends, ctrl_c
         self._silent = False
+        self.waits_s: list[float | None] = []
 
-    def send(self, send: Send) -> list[int]:
+    def send(self, send: Send, within_s: float | None = None) -> list[int]:
         """Write, or fail as the producer on Kafka does."""
+        self.waits_s.append(within_s)
         if self._silent:
             raise RetriableError("0 records were acknowledged in time.")
         self._left -= send.role == self._role
@@ -123,3 +125,25 @@ def test_a_send_that_fails_says_resume(role: str, labels_after: int | None, caps
     said = capsys.readouterr().err
     assert "--resume" in said
     assert "--skip" not in said
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_after_ctrl_c_the_last_labels_get_a_few_seconds(again: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """A broker that does not take them, or a second Ctrl-C, ends it with where to go on; neither hangs."""
+    world = World()
+    broker = Broker(world.bus, "feedback", 0, ctrl_c=again)
+    sent = world.replay(broker, labels_after=5000, source=readings(ctrl_c=True))
+    assert broker.waits_s == [None, None, 5.0]
+    assert (sent.events, sent.labels) == (500, 0)
+    said = capsys.readouterr().err
+    assert "500 labels are missing" in said
+    assert "--skip" not in said
+    assert "Go on where this ended with --resume." in said
+
+
+def test_after_ctrl_c_the_last_labels_are_sent_if_they_can_be(capsys: pytest.CaptureFixture[str]) -> None:
+    """Then nothing is missing, and a number says where to go on."""
+    world = World()
+    sent = world.replay(world.bus.producer(), labels_after=5000, source=readings(ctrl_c=True))
+    assert sent.labels == sent.events == 500
+    assert "--skip 510." in capsys.readouterr().err

@@ -107,8 +107,8 @@ def test_ctrl_c_within_a_send_is_seen_when_the_send_is_counted(monkeypatch: pyte
     sent = next(steps)
     send = load._producer.send
 
-    def struck(what: Send) -> list[int]:
-        offsets = send(what)
+    def struck(what: Send, within_s: float | None = None) -> list[int]:
+        offsets = send(what, within_s)
         os.kill(os.getpid(), signal.SIGINT)
         return offsets
 

@@ -51,12 +51,12 @@ class Dying:
     def __init__(self, producer: Producer, sends: int) -> None:
         self._producer, self._left = producer, sends
 
-    def send(self, send: Send) -> list[int]:
+    def send(self, send: Send, within_s: float | None = None) -> list[int]:
         """Write, or die."""
         self._left -= 1
         if self._left < 0:
             raise SimulatedCrash
-        return self._producer.send(send)
+        return self._producer.send(send, within_s)
 
     def close(self) -> None:
         """Nothing to free."""

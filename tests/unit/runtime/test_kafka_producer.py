@@ -82,3 +82,13 @@ def test_a_broker_that_stays_away_ends_the_send_with_what_was_written(monkeypatc
     """Nothing hangs; how much of this send is on the topic is a part of the sentence."""
     with pytest.raises(RetriableError, match=r"dev\.commands: 1 of 3 records were acknowledged"):
         sent(Client(away_s=1e9, acknowledged=1), monkeypatch)
+
+
+def test_who_has_little_time_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives up after the seconds that it is given, not after the minutes that a service has."""
+    client = Client(away_s=1e9)
+    monkeypatch.setattr(idempotent_producer, "Producer", lambda _: client)
+    monkeypatch.setattr(time, "monotonic", lambda: client.now_s)
+    with pytest.raises(RetriableError, match="0 of 3 records were acknowledged"):
+        KafkaProducer({}, lambda role: role).send(SEND, 4.0)
+    assert client.now_s == 4.0

@@ -22,7 +22,7 @@ class Gate:
         self.closed = 0
         self._fails = fails
 
-    def send(self, send: Send) -> list[int]:
+    def send(self, send: Send, within_s: float | None = None) -> list[int]:
         """Wait, then fail or write."""
         self.waiting.set()
         self.opened.wait()

@@ -203,8 +203,11 @@ class TransactionalProducer(Protocol):
 class Producer(Protocol):
     """Writes single records idempotently, outside transactions: states and artifacts whose repeat is harmless."""
 
-    def send(self, send: Send) -> list[int]:
-        """Write and wait for acknowledgement; the offsets, in order. Raises FatalError or RetriableError."""
+    def send(self, send: Send, within_s: float | None = None) -> list[int]:
+        """Write and wait for acknowledgement, minutes unless told to give up sooner; the offsets, in order.
+
+        Raises FatalError or RetriableError.
+        """
 
     def close(self) -> None:
         """Free everything."""

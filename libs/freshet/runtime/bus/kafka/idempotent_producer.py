@@ -33,7 +33,7 @@ class KafkaProducer:
         self._topic, self._is_there = topic, is_there
         self._log = structlog.get_logger("kafka")
 
-    def send(self, send: Send) -> list[int]:
+    def send(self, send: Send, within_s: float | None = None) -> list[int]:
         """See `bus.Producer`. Outlasts a broker that is away for minutes, and says so in the log."""
         topic = self._topic(send.role)
         offsets: dict[int, int] = {}
@@ -51,7 +51,7 @@ class KafkaProducer:
         with interrupts_held() as held:
             try:
                 enqueue(self._producer, topic, send, delivered)
-                left = self._flushed(held, send.role)
+                left = self._flushed(held, send.role, _DELIVERY_DEADLINE_S if within_s is None else within_s)
             except (KafkaException, SystemError) as error:
                 raise bus_error(kafka_error(error), f"writing to {topic}") from error
         written = f"{len(offsets)} of {len(send.values)} records were acknowledged"
@@ -61,7 +61,7 @@ class KafkaProducer:
             raise RetriableError(f"writing to {topic}: {written} in time.")
         return [offsets[row] for row in range(len(send.values))]
 
-    def _flushed(self, held: Held, role: str) -> int:
+    def _flushed(self, held: Held, role: str, within_s: float) -> int:
         """Wait until all is acknowledged, after Ctrl-C for a moment only; how many records still are not."""
         began_s = looked_s = time.monotonic()
         told = False
@@ -73,7 +73,7 @@ class KafkaProducer:
             if now_s - looked_s >= _LOOK_EVERY_S:
                 looked_s = now_s
                 self._must_be_there(role)
-            if waited_s >= _DELIVERY_DEADLINE_S:
+            if waited_s >= within_s:
                 break
             if not told and waited_s >= _TOLD_AFTER_S:
                 told = True

@@ -130,7 +130,7 @@ class MemoryProducer:
         self._topic = topic
 
     @client_call
-    def send(self, send: Send) -> list[int]:
+    def send(self, send: Send, within_s: float | None = None) -> list[int]:  # noqa: ARG002 - nothing waits
         """See `bus.Producer`."""
         try:
             return self.cluster.topic(self._topic(send.role)).append(send, self.cluster.now_ms)
