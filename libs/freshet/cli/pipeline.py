@@ -104,7 +104,7 @@ def features(
     """
     spec, schema = target(pipeline, lambda: connect(bootstrap, namespace))
     source = CsvEvents(csv_file, spec, schema, label=label, dialect=Dialect(delimiter, encoding, decimal))
-    for line in (*source.table.told, *source.survey.told):
+    for line in (*source.table.told, *source.absent, *source.survey.told):
         say(line)
     rows, left_out = write_features(output, spec, schema, source, label)
     document = {

@@ -68,7 +68,7 @@ def replay(
     )
     if source.unused:
         say(f"columns that no event field is named after: {', '.join(source.unused)}")
-    for line in (*source.table.told, *source.survey.told):
+    for line in (*source.table.told, *source.absent, *source.survey.told):
         say(line)
     bus = connection.bus(pipeline)
     producer, topic = bus.producer(), EventsTopic(bus)

@@ -275,3 +275,17 @@ def test_objects_in_json_lines_are_columns(tmp_path: Path) -> None:
 
 def _plain(column: object) -> list[object]:
     return list(column.tolist())  # type: ignore[attr-defined]
+
+
+def test_a_feature_without_a_column_is_told(tmp_path: Path) -> None:
+    """A renamed title makes a nullable field null everywhere; the column that it may be is named."""
+    body = "".join(f"{'' if n == 3 else n % 7}.5,{n % 2}\n" for n in range(ROWS)).replace("\n.5,", "\n,")
+    made(tmp_path, "load,y\n" + body, "y")
+    renamed = tmp_path / "renamed.csv"
+    renamed.write_text("Loads,y\n" + body)
+    done = freshet("pipeline", "features", tmp_path / "t", "--csv", renamed, "--label", "y", "-o", tmp_path / "f.csv")
+    assert done.exit_code == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert f"field load has no column here: it will be null in all {ROWS} events. Is it 'Loads'," in said
+    spec, _, schema = load_checked(tmp_path / "t")
+    assert CsvEvents(tmp_path / "t.csv", spec, schema).absent == []

@@ -89,7 +89,7 @@ def tell_stream(
 def _serve(deployment: LocalDeployment, narrator: Narrator, told: Streaming) -> tuple[Judgement, Scoring]:
     source = CsvEvents(told.file, deployment.spec, deployment.schema, label=told.label)
     batches = list(source)
-    for line in source.survey.told:
+    for line in (*source.absent, *source.survey.told):
         narrator.line(line)
     total = sum(map(len, batches))
     tenth = int(total * _WARM_UP_SHARE)

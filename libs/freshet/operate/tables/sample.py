@@ -53,7 +53,7 @@ def read_sample(
     features: list[Floats32] = []
     labels: list[str] = []
     source = CsvEvents(path, spec, schema, label=label or None)
-    for line in (*source.table.told, *source.survey.told):
+    for line in (*source.table.told, *source.absent, *source.survey.told):
         say(line)
     for events in source:
         rows, truths = feature_rows(spec, schema, events)

@@ -119,6 +119,28 @@ class CsvEvents:
             if title not in self._fields and name not in self._fields and index != self._label_at
         ]
 
+    @property
+    def absent(self) -> list[str]:
+        """Sentences about fields of features that have no column here, with the unused column that looks like each."""
+        said = []
+        for leaf in self._leaves:
+            name, what = leaf.name, self._defaults.get(leaf.name)
+            if name in self._at or name in (self._spec.event_id, self._spec.entity) or name not in self._feature_inputs:
+                continue
+            near = get_close_matches(name.lower(), map(str.lower, self.unused), n=1)
+            like = next((title for title in self.unused if near and title.lower() == near[0]), "")
+            hint = f" Is it {like!r}, which no field is named after?" if like else ""
+            worth = "null" if what is None else repr(what)
+            said.append(
+                f"field {name} has no column here: it will be {worth} in all {self.survey.rows:,} events.{hint}"
+            )
+        return said
+
+    @property
+    def _feature_inputs(self) -> set[str]:
+        """Fields that features are made of."""
+        return {name for column in self._spec.features.columns for name in column.inputs()}
+
     def __iter__(self) -> Iterator[Events]:
         """Up to a thousand events at a time."""
         good = ((row, values, label) for row, _, values, label, why in self._rows() if values is not None)
@@ -189,7 +211,7 @@ class CsvEvents:
             for name, value in values.items():
                 if self._fields[name].kind == "integer" and value is not None and abs(value) > EXACT_IN_FLOAT32:
                     found.rounded[name] = found.rounded.get(name, 0) + 1
-        read = {name for column in self._spec.features.columns for name in column.inputs()}
+        read = self._feature_inputs
         found.rounded = {name: n for name, n in found.rounded.items() if name in read and not self._is_time(name)}
         if found.left_out and not found.rows:
             raise ContractError("\n".join([*found.named, "no row of the table can be read as an event."]))
