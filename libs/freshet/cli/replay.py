@@ -19,8 +19,9 @@ from freshet.operate.facts import published
 from freshet.operate.records import readable
 from freshet.operate.tables.events import Events, after, first
 from freshet.operate.tables.resume import Already
+from freshet.operate.tables.survey import Survey
 from freshet.operate.tables.table import Dialect
-from freshet.operate.tables.table_events import CsvEvents, Survey
+from freshet.operate.tables.table_events import CsvEvents
 from freshet.runtime.bus.protocol import RetriableError, TopicGoneError
 from freshet.runtime.clock import SystemClock
 

@@ -3,7 +3,6 @@
 import itertools
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -27,41 +26,9 @@ from freshet.operate.tables.cells import (
 )
 from freshet.operate.tables.events import BATCH_ROWS, Events
 from freshet.operate.tables.scaffold import field_names
+from freshet.operate.tables.survey import NAMED, Survey
 from freshet.operate.tables.table import Dialect, Line, Table
 from freshet.pipeline import PipelineSpec
-
-_NAMED: Final = 5
-"""How many of the rows that cannot be sent are named."""
-
-
-@dataclass(slots=True)
-class Survey:
-    """What a look at every row of a table has found, before anything is made of it."""
-
-    rows: int = 0
-    """Rows that give an event."""
-    left_out: int = 0
-    """Rows that give none."""
-    unlabelled: int = 0
-    """Events whose label is blank, or one that nobody knows."""
-    named: list[str] = field(default_factory=list)
-    """The first of what is wrong, as `file:line: why`."""
-    rounded: dict[str, int] = field(default_factory=dict)
-    """Whole-number fields with the count of values that a float32 cannot hold exactly."""
-
-    @property
-    def told(self) -> list[str]:
-        """Sentences about what will be left out, none if all is well."""
-        said = list(self.named)
-        if self.left_out:
-            said.append(f"{self.left_out:,} of {self.rows + self.left_out:,} rows cannot be read as events: left out.")
-        if self.unlabelled:
-            said.append(f"{self.unlabelled:,} of {self.rows:,} events have no label: they go without feedback.")
-        said += [
-            f"{count:,} values of {name!r} are whole numbers above 16,777,216: as a feature (float32) they are rounded."
-            for name, count in self.rounded.items()
-        ]
-        return said
 
 
 class _BadCellError(Exception):
@@ -201,7 +168,7 @@ class CsvEvents:
     def _surveyed(self) -> Survey:
         found = Survey()
         for _, line, values, label, why in self._rows():
-            if why and len(found.named) < _NAMED:
+            if why and len(found.named) < NAMED:
                 found.named.append(f"{self._path}:{line}: {why}.")
             if values is None:
                 found.left_out += 1
