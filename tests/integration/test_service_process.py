@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from freshet.contracts.resources import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
+from freshet.operate.view import View
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.process import EXIT_FATAL, EXIT_SETTINGS
 from support.ingestion import framed, loan
@@ -93,6 +94,12 @@ def test_a_second_process_in_the_same_slot_takes_over(
             assert second.terminate() == 0
 
 
+def _host_of(view: View, name: str) -> str:
+    """Where a worker beats from; empty before its first beat was read."""
+    beat = view.ledger.workers.beats.get(name)
+    return beat.worker.host if beat else ""
+
+
 def test_a_slot_that_beats_on_another_host_is_refused(
     kafka: str, stage: LocalDeployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +121,7 @@ def test_a_slot_that_beats_on_another_host_is_refused(
         assert first.terminate() == 0
     with Process(kafka, stage.names.namespace, tmp_path / "third", *LOANS) as third:
         name = stage.names.worker("ingestion", "0")
-        stage.view.wait("its beat", lambda view: True if view.ledger.workers.beats[name].worker.host == "b" else None)
+        stage.view.wait("its beat", lambda view: _host_of(view, name) == "b" or None)
         assert not third.log("watching_slot")
     monkeypatch.setenv("FRESHET_HOST", "c")
     monkeypatch.setenv("FRESHET_STATE_DIR", str(tmp_path / "a_third"))
