@@ -8,35 +8,16 @@ import numpy as np
 import pytest
 
 from freshet.avro import Columns, Strings
-from freshet.avro.schemas import Schema, event_schema_id
+from freshet.avro.schemas import event_schema_id
 from freshet.cli.replay import _publish
 from freshet.contracts.topics import TopicNames
 from freshet.lab.load import Load, Sent
 from freshet.lab.replay import EventsTopic
 from freshet.operate.tables.events import Events
-from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Producer, RetriableError, Send
 from freshet.runtime.clock import ManualClock
-
-SCHEMA: Schema = {
-    "type": "record",
-    "name": "Reading",
-    "fields": [
-        {"name": "id", "type": "string"},
-        {"name": "device", "type": "string"},
-        {"name": "at", "type": "long"},
-        {"name": "heat", "type": "double"},
-    ],
-}
-SPEC = PipelineSpec.parse("""
-pipeline: heat
-entity: device
-event_id: id
-event_time: at
-features: {version: 1, columns: [{kind: field, of: heat}]}
-target: {classes: [cold, warm]}
-""")
+from support.heat import SCHEMA, SPEC
 
 
 class Broker:

@@ -8,34 +8,15 @@ import numpy as np
 import pytest
 
 from freshet.avro import Columns, Decoder, Strings
-from freshet.avro.schemas import Schema, current_schema, event_schema_id
+from freshet.avro.schemas import current_schema, event_schema_id
 from freshet.contracts.batch import Batch
 from freshet.contracts.topics import TopicNames
 from freshet.lab.load import Load, Sent
 from freshet.operate.tables.events import Events
-from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
-
-SCHEMA: Schema = {
-    "type": "record",
-    "name": "Reading",
-    "fields": [
-        {"name": "id", "type": "string"},
-        {"name": "device", "type": "string"},
-        {"name": "at", "type": "long"},
-        {"name": "heat", "type": "double"},
-    ],
-}
-SPEC = PipelineSpec.parse("""
-pipeline: heat
-entity: device
-event_id: id
-event_time: at
-features: {version: 1, columns: [{kind: field, of: heat}]}
-target: {classes: [cold, warm]}
-""")
+from support.heat import SCHEMA, SPEC
 
 
 def readings(n: int, size: int = 250) -> Iterator[Events]:
