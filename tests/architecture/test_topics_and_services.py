@@ -20,7 +20,7 @@ from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.reader import MemoryLogReader
 from freshet.runtime.bus.protocol import Place, Send
-from freshet.runtime.recovery import Recovery, Trace
+from freshet.runtime.recovery import InputReference, Recovery
 
 ROOT: Final = Path(__file__).parents[2]
 SERVICES: Final = sorted(path.name for path in (ROOT / "services/freshet").iterdir() if path.is_dir())
@@ -36,17 +36,17 @@ class Declared:
     reads: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     owns: tuple[str, ...] = ()
-    traces: tuple[Trace, ...] = ()
+    references: tuple[InputReference, ...] = ()
 
     @property
     def outputs(self) -> set[str]:
         """Topics of a data service's answers, whose tail it reads again when its offsets are lost."""
-        return {trace.output for trace in self.traces} | ({DEAD_LETTERS} if self.traces else set())
+        return {reference.output for reference in self.references} | ({DEAD_LETTERS} if self.references else set())
 
 
 DECLARED: Final[Mapping[str, Declared]] = {
-    "ingestion": Declared(IngestionLogic.reads, IngestionLogic.follows, traces=INGESTION.traces),
-    "inference": Declared(InferenceLogic.reads, InferenceLogic.follows, traces=INFERENCE.traces),
+    "ingestion": Declared(IngestionLogic.reads, IngestionLogic.follows, references=INGESTION.references),
+    "inference": Declared(InferenceLogic.reads, InferenceLogic.follows, references=INFERENCE.references),
     "registry": Declared(follows=RegistryDecider.follows, owns=RegistryDecider.owns),
 }
 
@@ -89,7 +89,7 @@ def recovers_from(declared: Declared) -> set[str]:
     bus, places = _Asked(), [Place(role, 0) for role in declared.reads]
     for role in declared.outputs:
         bus.producer().send(Send(role, [b"k"], [b"some answer"]))
-    search = Recovery(bus, declared.traces, "p", places, {role: bus.topic_id(role) for role in declared.reads})
+    search = Recovery(bus, declared.references, "p", places, {role: bus.topic_id(role) for role in declared.reads})
     while places and not search.step():
         pass
     return bus.roles

@@ -18,15 +18,15 @@ from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import SystemClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.provision import provision
 from freshet.runtime.reading import everything
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 from support.faults import until
-from support.loops import TRACE, Answerer
+from support.loops import REFERENCE, Answerer
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.faults]
 
@@ -80,7 +80,7 @@ class Group:
     def _serve(self, slot: str, leaves: Callable[[SlowAnswerer], bool]) -> None:
         """One life."""
         logic = SlowAnswerer()
-        loop = Loop(
+        loop = DataLoop(
             logic,
             KafkaBus(self.kafka, self.names, extra=_QUICK),
             self.names,
@@ -90,7 +90,7 @@ class Group:
             jobs=InlineJobs(no_jobs),
             clock=SystemClock(),
             metrics=self.metrics,
-            traces=[TRACE],
+            references=[REFERENCE],
             options=LoopOptions(batch_rows=500),
         )
         try:

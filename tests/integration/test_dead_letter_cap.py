@@ -12,8 +12,8 @@ from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.clock import SystemClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.reading import everything
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
@@ -41,7 +41,7 @@ def test_an_event_that_its_dead_letter_cannot_hold_costs_one_truncated_letter(ka
         configs = dict(topic_configs(topic_table()[role]))
         admin.create(names.topic(role), 1, configs | ({"max.message.bytes": cap} if cap else {}))
     bus = KafkaBus(kafka, names, transaction_timeout_ms=5000)
-    loop = Loop(
+    loop = DataLoop(
         Refusing(),
         bus,
         names,

@@ -18,8 +18,8 @@ from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send, TooLargeError, Transaction
 from freshet.runtime.clock import SystemClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.record_size import lone_batch_bytes
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
@@ -101,9 +101,9 @@ class Stand:
                 configs["max.message.bytes"] = str(CAP_BYTES)
             admin.create(self.names.topic(role), 1, configs)
 
-    def loop(self, logic: Logic, service: str) -> Loop:
+    def loop(self, logic: Logic, service: str) -> DataLoop:
         """A loop of that service."""
-        return Loop(
+        return DataLoop(
             logic,
             self.bus,
             self.names,

@@ -13,15 +13,15 @@ from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import SystemClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.provision import provision
 from freshet.runtime.reading import everything
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.topic_plan import topic_configs
 from support.faults import until
-from support.loops import TRACE
+from support.loops import REFERENCE
 from support.stateful import INPUTS, KINDS, SERVICE, Counter
 
 pytestmark = pytest.mark.kafka
@@ -52,9 +52,9 @@ class Pipeline:
                 self.producer.send(Send(role, keys, [b"v"] * rows, [partition] * rows))
         self.fed += rows * _PARTITIONS
 
-    def worker(self, slot: str) -> Loop:
+    def worker(self, slot: str) -> DataLoop:
         """A new member."""
-        return Loop(
+        return DataLoop(
             self.kind(),
             KafkaBus(self.kafka, self.names, extra=_QUICK),
             self.names,
@@ -64,15 +64,15 @@ class Pipeline:
             jobs=InlineJobs(lambda job, _stop: job),
             clock=SystemClock(),
             metrics=_METRICS,
-            traces=[TRACE],
+            references=[REFERENCE],
             options=LoopOptions(batch_rows=7),
         )
 
-    def drain(self, *loops: Loop) -> None:
+    def drain(self, *loops: DataLoop) -> None:
         """Turn them until every row is answered, and all is restored and read."""
         until("all to be answered", self._turned(loops))
 
-    def _turned(self, loops: tuple[Loop, ...]) -> Callable[[], bool]:
+    def _turned(self, loops: tuple[DataLoop, ...]) -> Callable[[], bool]:
         def done() -> bool:
             for _ in range(10):
                 for loop in loops:

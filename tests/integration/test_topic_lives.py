@@ -21,16 +21,16 @@ from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import FatalError, RetriableError, Send
 from freshet.runtime.clock import SystemClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.provision import provision
 from freshet.runtime.reading import everything
-from freshet.runtime.recovery import Trace
+from freshet.runtime.recovery import InputReference
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.topic_plan import topic_configs
 from support.ingestion import applied, framed, framed_feedback, loan
-from support.loops import TRACE, Answerer
+from support.loops import REFERENCE, Answerer
 
 pytestmark = pytest.mark.kafka
 
@@ -54,11 +54,11 @@ class Stage:
         self.stops: list[str] = []
         self.loop = self.started()
 
-    def started(self) -> Loop:
+    def started(self) -> DataLoop:
         """A new process."""
         logic: Logic = Answerer() if self.service == "inference" else IngestionLogic("loans")
-        traces: tuple[Trace, ...] = (TRACE,) if self.service == "inference" else INGESTION.traces
-        return Loop(
+        references: tuple[InputReference, ...] = (REFERENCE,) if self.service == "inference" else INGESTION.references
+        return DataLoop(
             logic,
             self.bus,
             self.names,
@@ -68,7 +68,7 @@ class Stage:
             jobs=InlineJobs(no_jobs),
             clock=SystemClock(),
             metrics=Metrics(),
-            traces=traces,
+            references=references,
         )
 
     def until(self, what: Callable[[], bool], seconds: float = _PATIENCE_S) -> None:
@@ -114,46 +114,46 @@ class Stage:
             except (KafkaException, FatalError, RetriableError):
                 time.sleep(0.02)
 
-    def answers(self, trace: Trace) -> list[tuple[str, int, int]]:
+    def answers(self, reference: InputReference) -> list[tuple[str, int, int]]:
         """Topic id, partition and offset of everything answered with data, ascending."""
         found: list[tuple[str, int, int]] = []
-        reader = FramedReader.of(trace.record, max_bytes=1 << 20)
-        for batch in everything(self.bus, trace.output):
+        reader = FramedReader.of(reference.record, max_bytes=1 << 20)
+        for batch in everything(self.bus, reference.output):
             columns = reader.read(batch.values).columns
-            topics = columns[trace.topic]
+            topics = columns[reference.topic]
             assert isinstance(topics, Strings)
-            places = (np.asarray(columns[name]).tolist() for name in (trace.partition, trace.offset))
+            places = (np.asarray(columns[name]).tolist() for name in (reference.partition, reference.offset))
             found += zip(map(to_text, topics.tobytes()), *places, strict=True)
         return sorted(found)
 
 
-INPUTS = [("inference", TRACE), *(("ingestion", trace) for trace in INGESTION.traces)]
+INPUTS = [("inference", REFERENCE), *(("ingestion", reference) for reference in INGESTION.references)]
 
 
-@pytest.mark.parametrize(("service", "trace"), INPUTS, ids=["features", "events", "feedback"])
+@pytest.mark.parametrize(("service", "reference"), INPUTS, ids=["features", "events", "feedback"])
 def test_a_topic_made_anew_again_and_again_under_a_running_loop(
-    kafka: str, namespace: str, service: str, trace: Trace
+    kafka: str, namespace: str, service: str, reference: InputReference
 ) -> None:
     """Every row of every life has exactly one answer, which names its life; the process stops with one sentence."""
     stage = Stage(kafka, namespace, service)
     expected: list[tuple[str, int, int]] = []
     stage.until(lambda: stage.loop.unready() is None)
-    stage.feed(trace.input, 5)
+    stage.feed(reference.input, 5)
     for before, rows in ((5, 12), (12, 40), (40, 3), (3, 30)):
-        topic_id = stage.bus.topic_id(trace.input)
+        topic_id = stage.bus.topic_id(reference.input)
         expected = sorted(expected + [(topic_id, 0, row) for row in range(before)])
-        stage.until(lambda: len(stage.answers(trace)) >= len(expected))  # noqa: B023
-        assert stage.answers(trace) == expected
+        stage.until(lambda: len(stage.answers(reference)) >= len(expected))  # noqa: B023
+        assert stage.answers(reference) == expected
 
         def change(rows: int = rows) -> None:
             # After the pause the client looks for the topic so seldom that it finds it with its records there.
-            stage.make_anew(trace.input, pause_s=2.0)
-            stage.feed(trace.input, rows)
+            stage.make_anew(reference.input, pause_s=2.0)
+            stage.feed(reference.input, rows)
 
         stage.meanwhile(change)
-    expected = sorted(expected + [(stage.bus.topic_id(trace.input), 0, row) for row in range(30)])
-    stage.until(lambda: len(stage.answers(trace)) >= len(expected))
-    assert stage.answers(trace) == expected
+    expected = sorted(expected + [(stage.bus.topic_id(reference.input), 0, row) for row in range(30)])
+    stage.until(lambda: len(stage.answers(reference)) >= len(expected))
+    assert stage.answers(reference) == expected
     assert any("made anew while it was read" in why for why in stage.stops), stage.stops
     assert all("made anew" in why for why in stage.stops), stage.stops
     stage.loop.close()
@@ -162,16 +162,16 @@ def test_a_topic_made_anew_again_and_again_under_a_running_loop(
 def test_a_topic_made_anew_while_the_service_is_stopped(kafka: str, namespace: str) -> None:
     """Longer than what was answered of the old one: none of its first rows is passed over."""
     stage = Stage(kafka, namespace, "ingestion")
-    trace = INGESTION.traces[0]
+    reference = INGESTION.references[0]
     stage.feed("events", 5)
-    stage.until(lambda: len(stage.answers(trace)) == 5)
+    stage.until(lambda: len(stage.answers(reference)) == 5)
     stage.loop.close()
     stage.make_anew("events")
     stage.feed("events", 12)
     stage.loop = stage.started()
-    stage.until(lambda: len(stage.answers(trace)) >= 17)
+    stage.until(lambda: len(stage.answers(reference)) >= 17)
     new = stage.bus.topic_id("events")
-    assert [offset for topic, _, offset in stage.answers(trace) if topic == new] == list(range(12))
+    assert [offset for topic, _, offset in stage.answers(reference) if topic == new] == list(range(12))
     assert stage.stops == []
     stage.loop.close()
 
@@ -179,7 +179,7 @@ def test_a_topic_made_anew_while_the_service_is_stopped(kafka: str, namespace: s
 def test_a_topic_grown_by_hand(kafka: str, namespace: str) -> None:
     """A bad event in the new partition stops nothing: it is not read before it could be set aside."""
     stage = Stage(kafka, namespace, "ingestion")
-    trace = INGESTION.traces[0]
+    reference = INGESTION.references[0]
     topic = stage.names.topic("events")
     stage.client.create_partitions([NewPartitions(topic, 3)])[topic].result()
     stage.until(lambda: len(stage.client.list_topics(topic).topics[topic].partitions) == 3)
@@ -189,7 +189,7 @@ def test_a_topic_grown_by_hand(kafka: str, namespace: str) -> None:
     producer = stage.bus.producer()
     producer.send(Send("events", [b"k"], [b"garbage"], [2]))
     stage.feed("events", 5)
-    stage.until(lambda: len(stage.answers(trace)) == 5)
+    stage.until(lambda: len(stage.answers(reference)) == 5)
     assert stage.stops == []
     assert "features has only 2 partitions" in (stage.loop.unready() or "")
     stage.loop.close()

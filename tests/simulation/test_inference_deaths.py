@@ -23,8 +23,8 @@ from freshet.operate.records import headers_of
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs, Stop
-from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.telemetry import Metrics
 from support.inference import PIPELINE, FakeScorer, Mind, model, plain, rollout, sound, specification, vector
@@ -133,7 +133,7 @@ class World:
             self.deaths.append(Death(flight))
             raise
 
-    def _start(self) -> Loop:
+    def _start(self) -> DataLoop:
         logic = InferenceLogic(
             PIPELINE,
             "w",
@@ -152,7 +152,7 @@ class World:
                 return Loaded(FakeScorer(job.manifest, minds[job.version]), load_ms=1, p99_us=1)
             return None
 
-        return Loop(
+        return DataLoop(
             logic,
             self.bus,
             NAMES,

@@ -22,15 +22,15 @@ from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs, Stop
-from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.telemetry import Metrics
 from support.inference import CLASSES, FEATURES, PIPELINE, plain, rollout, specification, vector
 from support.inference_models import softmax_manifest, softmax_model
 
 NAMES = TopicNames("", PIPELINE)
-TRACE = INFERENCE.traces[0]
+REFERENCE = INFERENCE.references[0]
 PARTITIONS = 2
 
 
@@ -75,7 +75,7 @@ class Stage:
             self._producer.send(Send("features", keys, values, [partition] * count))
             self._fed[partition] += count
 
-    def worker(self, slot: str) -> Loop:
+    def worker(self, slot: str) -> DataLoop:
         """A loop with its own models."""
 
         def run(job: Job[Any], stop: Stop) -> object:
@@ -85,7 +85,7 @@ class Stage:
             retire_model(job)
             return None
 
-        return Loop(
+        return DataLoop(
             InferenceLogic(PIPELINE, slot, topic_id=self.bus.topic_id("features")),
             self.bus,
             NAMES,
@@ -95,11 +95,11 @@ class Stage:
             jobs=InlineJobs(run),
             clock=self.clock,
             metrics=Metrics(),
-            traces=[TRACE],
+            references=[REFERENCE],
             options=LoopOptions(batch_rows=7),
         )
 
-    def turn(self, *loops: Loop, times: int = 20) -> None:
+    def turn(self, *loops: DataLoop, times: int = 20) -> None:
         """Let the loops turn; control work gets its time in between."""
         for _ in range(times):
             self.clock.advance(60)

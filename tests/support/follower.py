@@ -13,8 +13,8 @@ from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
@@ -95,9 +95,9 @@ class Following:
         """Write a control record."""
         self._producer.send(record)
 
-    def worker(self, slot: str = "0") -> Loop:
+    def worker(self, slot: str = "0") -> DataLoop:
         """A new process: an ordinary loop runs it."""
-        return Loop(
+        return DataLoop(
             Tally(),
             self.bus,
             NAMES,
@@ -110,7 +110,7 @@ class Following:
             options=LoopOptions(batch_rows=3),
         )
 
-    def turn(self, *loops: Loop, times: int = 12) -> None:
+    def turn(self, *loops: DataLoop, times: int = 12) -> None:
         """Let them turn, one after the other."""
         for _ in range(times):
             self.clock.advance(60)

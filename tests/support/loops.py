@@ -21,15 +21,15 @@ from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.log import At
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.reports import Reports
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 
 NAMES = TopicNames("", "p")
-TRACE = INFERENCE.traces[0]
+REFERENCE = INFERENCE.references[0]
 
 
 class Answerer(Logic):
@@ -138,9 +138,9 @@ class Stand:
         process: Process = UNKNOWN_PROCESS,
         metrics: Metrics | None = None,
         needs: Sequence[str] = (),
-    ) -> Loop:
+    ) -> DataLoop:
         """A loop that has not joined yet."""
-        return Loop(
+        return DataLoop(
             logic,
             self.bus,
             self.names,
@@ -150,14 +150,14 @@ class Stand:
             jobs=InlineJobs(no_jobs),
             clock=self.clock,
             metrics=metrics or Metrics(),
-            traces=[TRACE],
+            references=[REFERENCE],
             options=LoopOptions(batch_rows=8, skip_expired=skip_expired),
             reports=reports,
             process=process,
             needs=needs,
         )
 
-    def turn(self, loop: Loop, times: int = 12) -> None:
+    def turn(self, loop: DataLoop, times: int = 12) -> None:
         """Let the loop turn; control work gets its time in between."""
         for _ in range(times):
             self.clock.advance(60)

@@ -15,14 +15,14 @@ from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.log import At
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.telemetry import Metrics
 from support.stateful import INPUTS, SERVICE, Checkpointed, Counter, Slabbed, Windowed
 
 NAMES = TopicNames("", "p")
-LOGS = INFERENCE.traces[0]
+LOGS = INFERENCE.references[0]
 KEPT = {Checkpointed: f"checkpoints/{SERVICE}", Slabbed: f"slabs/{SERVICE}", Windowed: f"slabs/{SERVICE}"}
 _METRICS = Metrics()  # costs more to make than all else
 
@@ -50,9 +50,9 @@ class Stage:
         self.fed += count
         self._producer.send(Send(role, keys, [b"v"] * count, [partition] * count))
 
-    def worker(self, slot: str = "0", *, plan: int = 1, fixed: bool = True) -> Loop:
+    def worker(self, slot: str = "0", *, plan: int = 1, fixed: bool = True) -> DataLoop:
         """A new process."""
-        return Loop(
+        return DataLoop(
             self.kind(plan),
             self.bus,
             NAMES,
@@ -62,11 +62,11 @@ class Stage:
             jobs=InlineJobs(lambda job, _stop: job),
             clock=self.clock,
             metrics=_METRICS,
-            traces=[LOGS],
+            references=[LOGS],
             options=LoopOptions(batch_rows=self.rows),
         )
 
-    def turn(self, *loops: Loop, times: int = 12) -> None:
+    def turn(self, *loops: DataLoop, times: int = 12) -> None:
         """Let them turn, one after the other."""
         for _ in range(times):
             self.clock.advance(60)
@@ -74,7 +74,7 @@ class Stage:
             for loop in loops:
                 loop.step(0.0)
 
-    def drain(self, *loops: Loop) -> None:
+    def drain(self, *loops: DataLoop) -> None:
         """Until all inputs are read."""
         for _ in range(60):
             self.turn(*loops, times=3)
@@ -121,7 +121,7 @@ class Stage:
         self.cluster.truncate(NAMES.topic(role), 0, low)
 
 
-def state(loop: Loop, partition: int = 0) -> bytes:
+def state(loop: DataLoop, partition: int = 0) -> bytes:
     """The state that a worker has in memory."""
     assert isinstance(loop.logic, Counter)
     return loop.logic.dump(partition)

@@ -4,27 +4,27 @@ from collections.abc import Mapping, Sequence
 
 from freshet.runtime import dead_letters
 from freshet.runtime.bus.protocol import Bus, Place
-from freshet.runtime.recovery import Trace
+from freshet.runtime.recovery import InputReference
 
 
 class Counterparts:
     """A pipeline's topics have equally many partitions, unless somebody has grown one of them by hand."""
 
-    def __init__(self, bus: Bus, traces: Sequence[Trace], together: Sequence[Sequence[str]] = ()) -> None:
+    def __init__(self, bus: Bus, references: Sequence[InputReference], together: Sequence[Sequence[str]] = ()) -> None:
         """`together` are inputs of which no partition is read without those of the same number (`Logic.together`)."""
-        self._bus, self._traces, self._together = bus, traces, together
+        self._bus, self._references, self._together = bus, references, together
         self._counts: Mapping[str, int] = {}
 
     def lack(self, place: Place) -> str | None:
         """Why this partition cannot be answered; None if it can. Asks the broker where it could not as of last time."""
         if self._why(place) is not None:
-            outputs = {trace.output for trace in self._traces}
+            outputs = {reference.output for reference in self._references}
             roles = {dead_letters.ROLE, *outputs, *(role for roles in self._together for role in roles)}
             self._counts = {role: len(self._bus.spans(role)) for role in sorted(roles)}
         return self._why(place)
 
     def _why(self, place: Place) -> str | None:
-        outputs = [trace.output for trace in self._traces if trace.input == place.role]
+        outputs = [reference.output for reference in self._references if reference.input == place.role]
         needed = dict.fromkeys([*outputs, dead_letters.ROLE], "its answers would have no place")
         partners = {role for roles in self._together if place.role in roles for role in roles} - {place.role}
         needed |= dict.fromkeys(sorted(partners), "it lacks what it is read together with")

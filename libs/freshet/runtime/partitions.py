@@ -23,7 +23,7 @@ from freshet.runtime.bus.protocol import (
 from freshet.runtime.counterparts import Counterparts
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.partition_states import Partition, State
-from freshet.runtime.recovery import Trace
+from freshet.runtime.recovery import InputReference
 from freshet.runtime.starts import Starts
 from freshet.runtime.state.keeper import Keeper
 from freshet.runtime.state.state_mark import StateMark
@@ -43,15 +43,15 @@ class Partitions:
         bus: Bus,
         producer: TransactionalProducer,
         *,
-        traces: Sequence[Trace],
+        references: Sequence[InputReference],
         pipeline: str,
         metrics: LoopMetrics,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._logic, self._metrics, self._log = logic, metrics, log
-        self.starts = Starts(logic, bus, producer, traces=traces, pipeline=pipeline, log=log)
+        self.starts = Starts(logic, bus, producer, references=references, pipeline=pipeline, log=log)
         self._keeper = Keeper(logic, bus, self.starts.lives.known) if isinstance(logic, Stateful) else None
-        self._counterparts = Counterparts(bus, traces, logic.together)
+        self._counterparts = Counterparts(bus, references, logic.together)
         self._consumer: GroupConsumer | None = None
         self._known: dict[Place, Partition] = {}
         self._watched_ms = 0

@@ -21,9 +21,9 @@ from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.releases import warn_if_faulty
 from freshet.runtime.bus.protocol import RetriableError, RightsError
 from freshet.runtime.clock import SystemClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.http import HealthServer
 from freshet.runtime.jobs import Jobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.memory_use import keep_freed_memory
 from freshet.runtime.needed import Needed, needed_roles
 from freshet.runtime.options import LoopOptions
@@ -147,9 +147,11 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
     return [supervised(pipeline) for pipeline in pipelines]
 
 
-def _loop(service: DataService, context: Context, metrics: Metrics, options: LoopOptions, needs: Sequence[str]) -> Loop:
+def _loop(
+    service: DataService, context: Context, metrics: Metrics, options: LoopOptions, needs: Sequence[str]
+) -> DataLoop:
     settings = context.settings
-    return Loop(
+    return DataLoop(
         service.logic(context),
         context.bus,
         context.names,
@@ -159,7 +161,7 @@ def _loop(service: DataService, context: Context, metrics: Metrics, options: Loo
         jobs=Jobs(service.runner(context)),
         clock=SystemClock(),
         metrics=metrics,
-        traces=service.traces,
+        references=service.references,
         options=options,
         assignor=service.assignor,
         reports=BackgroundReports(context.bus.producer),

@@ -37,7 +37,7 @@ _LANE: Final = "serve"
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class InputReference:
     """How records of an output topic name the input record that they answer."""
 
     output: str
@@ -66,7 +66,12 @@ class Recovery:
     """
 
     def __init__(
-        self, bus: Bus, traces: Sequence[Trace], pipeline: str, places: Collection[Place], topic_ids: Mapping[str, str]
+        self,
+        bus: Bus,
+        references: Sequence[InputReference],
+        pipeline: str,
+        places: Collection[Place],
+        topic_ids: Mapping[str, str],
     ) -> None:
         """`topic_ids` are those of the roles of `places`, as of now."""
         self.places = frozenset(places)
@@ -74,9 +79,10 @@ class Recovery:
         """Why it cannot go on for now; empty when it can."""
         roles = {place.role for place in places}
         self._bus, self._pipeline, self._topic_ids = bus, pipeline, topic_ids
-        self._traces = {trace.output: trace for trace in traces if trace.input in roles}
+        self._references = {reference.output: reference for reference in references if reference.input in roles}
         self._readers = {
-            output: FramedReader.of(trace.record, max_bytes=_MAX_BYTES) for output, trace in self._traces.items()
+            output: FramedReader.of(reference.record, max_bytes=_MAX_BYTES)
+            for output, reference in self._references.items()
         }
         self._found: dict[Place, _Found] = {}
         self._newest_ms = 0
@@ -100,10 +106,10 @@ class Recovery:
 
     def _search(self) -> Iterator[int]:
         """Each item is how many records were read, 0 when there is something to wait for."""
-        outputs = [*self._traces, dead_letters.ROLE]
+        outputs = [*self._references, dead_letters.ROLE]
         spans = {Place(role, n): span for role in outputs for n, span in self._bus.spans(role).items()}
         spans = {place: span for place, span in spans.items() if span.low < span.high}
-        if any(trace.with_position for trace in self._traces.values()):
+        if any(reference.with_position for reference in self._references.values()):
             yield from self._until_settled({_CUTOVERS: {n: s.high for n, s in self._bus.spans(_CUTOVERS).items()}})
             yield from self._read([_CUTOVERS], None, self._take_cutovers)
         if not spans:
@@ -183,30 +189,34 @@ class Recovery:
                 continue  # a stranger's
             if not isinstance(cut, Cutover) or (cut.pipeline, cut.lane) != (self._pipeline, _LANE):
                 continue
-            for trace in self._traces.values():
-                place = Place(trace.input, cut.partition)
-                if trace.with_position and place in self.places and cut.topic_id == self._topic_ids[trace.input]:
+            for reference in self._references.values():
+                place = Place(reference.input, cut.partition)
+                if (
+                    reference.with_position
+                    and place in self.places
+                    and cut.topic_id == self._topic_ids[reference.input]
+                ):
                     self._fold(place, cut.first_offset + 1, 0, Position(cut.epoch, cut.fallback))
 
     def _take_answers(self, batch: Batch) -> None:
         if batch.role == dead_letters.ROLE:
             self._take_letters(batch)
             return
-        trace = self._traces[batch.role]
+        reference = self._references[batch.role]
         rows = self._readers[batch.role].read(batch.values)
-        topics = rows.columns[trace.topic]
+        topics = rows.columns[reference.topic]
         assert isinstance(topics, Strings)
-        ours = {to_bytes(self._topic_ids[trace.input]), UNKNOWN_BYTES}
+        ours = {to_bytes(self._topic_ids[reference.input]), UNKNOWN_BYTES}
         known = np.array([topic in ours for topic in topics.tobytes()], np.bool_)
-        partitions, offsets = np.asarray(rows.columns[trace.partition]), np.asarray(rows.columns[trace.offset])
+        partitions, offsets = np.asarray(rows.columns[reference.partition]), np.asarray(rows.columns[reference.offset])
         times = batch.timestamps_ms[rows.at]
         for number in np.unique(partitions[known]).tolist():
             at = np.flatnonzero(known & (partitions == number))
             last = at[int(offsets[at].argmax())]
             position = ORIGIN
-            if trace.with_position:
+            if reference.with_position:
                 position = Position(*(int(np.asarray(rows.columns[name])[last]) for name in ("epoch", "fallback")))
-            self._fold(Place(trace.input, number), int(offsets[last]) + 1, int(times[last]), position)
+            self._fold(Place(reference.input, number), int(offsets[last]) + 1, int(times[last]), position)
 
     def _take_letters(self, batch: Batch) -> None:
         for record, at_ms in zip(batch.records, batch.timestamps_ms.tolist(), strict=True):

@@ -14,7 +14,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process
 from freshet.runtime.bus.protocol import Assignor, Bus
 from freshet.runtime.jobs import Runner, Stop
-from freshet.runtime.recovery import Trace
+from freshet.runtime.recovery import InputReference
 from freshet.runtime.settings import Settings, SettingsError
 
 _HERE: Final = Path(__file__).parent.name
@@ -42,7 +42,7 @@ class DataService:
 
     name: str
     logic: Callable[[Context], Logic]
-    traces: tuple[Trace, ...]
+    references: tuple[InputReference, ...]
     runner: Callable[[Context], Runner] = lambda _: no_jobs
     transaction_timeout_ms: int | None = None
     """Overrides the setting where a service must not hide others' rows for long."""

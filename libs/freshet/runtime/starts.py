@@ -21,7 +21,7 @@ from freshet.runtime.bus.protocol import (
 )
 from freshet.runtime.dead_letters import expired_letter
 from freshet.runtime.lives import Lives
-from freshet.runtime.recovery import Recovery, Trace, checked, lost_end
+from freshet.runtime.recovery import InputReference, Recovery, checked, lost_end
 from freshet.runtime.state.state_mark import LOST, StateMark
 
 _COMMITTED_TIMEOUT_S: Final = 1.0
@@ -36,11 +36,11 @@ class Starts:
         bus: Bus,
         producer: TransactionalProducer,
         *,
-        traces: Sequence[Trace],
+        references: Sequence[InputReference],
         pipeline: str,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
-        self._bus, self._producer, self._traces, self._pipeline = bus, producer, traces, pipeline
+        self._bus, self._producer, self._references, self._pipeline = bus, producer, references, pipeline
         self._origin, self._stateful, self._log = logic.origin, isinstance(logic, Stateful), log
         self.lives = Lives(bus, logic.reads, logic.on_topic)
         """The input topics' ids: what was read is answered under them, or not at all."""
@@ -122,7 +122,7 @@ class Starts:
             self._recovery = None
             return {}
         if self._recovery is None or self._recovery.places != lost.keys():
-            self._recovery = Recovery(self._bus, self._traces, self._pipeline, lost.keys(), self.lives.known)
+            self._recovery = Recovery(self._bus, self._references, self._pipeline, lost.keys(), self.lives.known)
         search, self._recovery = self._recovery, None  # whatever goes wrong, it begins anew
         if not search.step():
             self._recovery = search

@@ -18,7 +18,7 @@ from freshet.inference.running import PROCESS
 from freshet.inference.state_folder import check_outlives_us
 from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.jobs import Runner, Stop
-from freshet.runtime.recovery import Trace
+from freshet.runtime.recovery import InputReference
 from freshet.runtime.service import Context, DataService
 from freshet.runtime.watchdog import Watchdog
 
@@ -95,8 +95,8 @@ def _runner(context: Context) -> Runner:
 SERVICE = DataService(
     name="inference",
     logic=_logic,
-    traces=(
-        Trace(
+    references=(
+        InputReference(
             "predictions",
             "Prediction",
             "features",

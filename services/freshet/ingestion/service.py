@@ -2,7 +2,7 @@
 
 from freshet.contracts.logic import Logic
 from freshet.ingestion.core.logic import IngestionLogic
-from freshet.runtime.recovery import Trace
+from freshet.runtime.recovery import InputReference
 from freshet.runtime.service import Context, DataService
 
 
@@ -13,9 +13,9 @@ def _logic(context: Context) -> Logic:
 SERVICE = DataService(
     name="ingestion",
     logic=_logic,
-    traces=(
-        Trace("features", "FeatureVector", "events", "source_partition", "source_offset", "source_topic"),
-        Trace("labels", "Label", "feedback", "source_partition", "source_offset", "source_topic"),
+    references=(
+        InputReference("features", "FeatureVector", "events", "source_partition", "source_offset", "source_topic"),
+        InputReference("labels", "Label", "feedback", "source_partition", "source_offset", "source_topic"),
     ),
     # Re-keying writes to every partition: a killed worker's open transaction would hide everybody's rows for as long.
     transaction_timeout_ms=5000,

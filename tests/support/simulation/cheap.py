@@ -21,7 +21,7 @@ from freshet.avro.framed import FramedReader
 from freshet.avro.parsing import parse
 from freshet.avro.plan import plan_of
 from freshet.pipeline import PipelineSpec
-from freshet.runtime import answering, feed
+from freshet.runtime import feed, transaction
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -38,7 +38,7 @@ def cheaply() -> Iterator[None]:
             patch.setattr(part, "parse", _once(parse, _text))
             patch.setattr(part, "plan_of", _once(plan_of, id))
         patch.setattr(feed, "decode", cache(decode))
-        patch.setattr(answering, "version", cache(metadata.version))
+        patch.setattr(transaction, "version", cache(metadata.version))
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         gc.set_threshold(50_000, 20, 100)
         try:

@@ -15,7 +15,7 @@ from freshet.ingestion.service import SERVICE as INGESTION
 from freshet.registry.core.decider import RegistryDecider
 from freshet.registry.core.jobs import Admit
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
-from freshet.runtime.loop import Loop
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.service import DataService
@@ -249,10 +249,10 @@ def _data(
     *,
     fixed: bool,
 ) -> Process:
-    def make(process: Process) -> Loop:
+    def make(process: Process) -> DataLoop:
         # an elastic worker is another one each time it starts
         mine = slot if fixed else f"{slot}-{process.started}"
-        return Loop(
+        return DataLoop(
             logic(mine),
             where.bus,
             where.bus.names,
@@ -262,7 +262,7 @@ def _data(
             jobs=_jobs(where, run),
             clock=process.clock,
             metrics=_METRICS,
-            traces=service.traces,
+            references=service.references,
             options=LoopOptions(batch_rows=where.random.choice([2, 5, 100]), skip_expired=where.skip_expired),
         )
 

@@ -4,7 +4,7 @@ from random import Random
 
 from freshet.runtime.bus.memory import SimulatedCrash
 from freshet.runtime.bus.protocol import BusError
-from freshet.runtime.loop import Loop
+from freshet.runtime.data_loop import DataLoop
 from support.state_stage import KEPT, NAMES, Stage
 from support.stateful import INPUTS, Counter
 
@@ -30,7 +30,7 @@ class Play:
         self.random = Random(seed)
         self.stage = Stage(kind, PARTITIONS, rows=self.random.choice([1, 3, 8, 40]))
         self.fixed = self.random.random() < 0.5
-        self.loops: dict[str, Loop | None] = dict.fromkeys("01")
+        self.loops: dict[str, DataLoop | None] = dict.fromkeys("01")
         self.crashes = 0
         self.lost = False
 

@@ -8,14 +8,14 @@ from freshet.avro.control import encode
 from freshet.contracts.messages import PipelineRecord
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
 from freshet.runtime.bus.protocol import Send
-from freshet.runtime.loop import Loop
+from freshet.runtime.data_loop import DataLoop
 from support.follower import Following, Tally
 
 NUMBERS = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5]
 TOTALS = [str(total) for total in accumulate(NUMBERS)]
 
 
-def tally(loop: Loop) -> Tally:
+def tally(loop: DataLoop) -> Tally:
     """The core that runs in it."""
     assert isinstance(loop.logic, Tally)
     return loop.logic

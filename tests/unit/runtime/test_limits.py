@@ -12,8 +12,8 @@ from freshet.ingestion.core.logic import IngestionLogic
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
@@ -31,7 +31,7 @@ class Ingesting:
         self.cluster.ensure(LOANS, 1)
         self._bus = MemoryBus(self.cluster, LOANS)
         self._producer = self._bus.producer()
-        self._loop = Loop(
+        self._loop = DataLoop(
             IngestionLogic("loans"),
             self._bus,
             LOANS,

@@ -17,8 +17,8 @@ from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
 from freshet.runtime.bus.memory.reader import MemoryLogReader
 from freshet.runtime.bus.protocol import Committed, FatalError, Place, RefusedError, Send, Span, Transaction
 from freshet.runtime.dead_letters import dead_letters
-from freshet.runtime.recovery import STEP_ROWS, Recovery, Trace, checked
-from support.loops import NAMES, TRACE, predictions
+from freshet.runtime.recovery import STEP_ROWS, InputReference, Recovery, checked
+from support.loops import NAMES, REFERENCE, predictions
 from support.rows import batch, row
 
 HERE = Place("features", 0)
@@ -33,9 +33,9 @@ def bus() -> MemoryBus:
     return MemoryBus(cluster, NAMES)
 
 
-def recover(bus: MemoryBus, traces: Sequence[Trace], place: Place) -> Committed | None:
+def recover(bus: MemoryBus, references: Sequence[InputReference], place: Place) -> Committed | None:
     """What one partition's search finds."""
-    search = Recovery(bus, traces, NAMES.pipeline, [place], {place.role: bus.topic_id(place.role)})
+    search = Recovery(bus, references, NAMES.pipeline, [place], {place.role: bus.topic_id(place.role)})
     while not search.step():
         pass
     return search.found(place)
@@ -73,7 +73,7 @@ def columns_of_a_feature_vector(partition: int, offset: int) -> bytes:
 
 def test_nothing_was_ever_answered(bus: MemoryBus) -> None:
     """A first start begins at the start, at the origin of history."""
-    assert recover(bus, [TRACE], HERE) is None
+    assert recover(bus, [REFERENCE], HERE) is None
     assert checked(HERE, None, None, Span(7, 100, 100), "e=0 f=0") == Committed(7, "e=0 f=0")
 
 
@@ -81,8 +81,8 @@ def test_the_tail_of_the_answers_tells_position_and_history(bus: MemoryBus) -> N
     """The largest offset answered counts, wherever in the topic it stands, and only of this partition."""
     answer(bus, (0, 5), (0, 9), (0, 7))
     answer(bus, (1, 50))
-    assert recover(bus, [TRACE], HERE) == Committed(10, "e=1 f=0")
-    assert recover(bus, [TRACE], Place("features", 1)) == Committed(51, "e=1 f=0")
+    assert recover(bus, [REFERENCE], HERE) == Committed(10, "e=1 f=0")
+    assert recover(bus, [REFERENCE], Place("features", 1)) == Committed(51, "e=1 f=0")
 
 
 def test_a_dead_letter_is_an_answer_too(bus: MemoryBus) -> None:
@@ -90,18 +90,18 @@ def test_a_dead_letter_is_an_answer_too(bus: MemoryBus) -> None:
     answer(bus, (0, 9))
     set_aside(bus, 0, 12)
     set_aside(bus, 1, 40)
-    assert recover(bus, [TRACE], HERE) == Committed(13, "e=1 f=0")
+    assert recover(bus, [REFERENCE], HERE) == Committed(13, "e=1 f=0")
 
 
 def test_dead_letters_alone_are_enough(bus: MemoryBus) -> None:
     """All that was read was bad: start behind it, at the origin of history."""
     set_aside(bus, 0, 3)
-    recovered = recover(bus, [TRACE], HERE)
+    recovered = recover(bus, [REFERENCE], HERE)
     assert recovered == Committed(4)
     assert checked(HERE, None, recovered, WHOLE, "e=0 f=0") == Committed(4, "e=0 f=0")
 
 
-def test_each_trace_of_ingestion_finds_its_own_input(bus: MemoryBus) -> None:
+def test_each_reference_of_ingestion_finds_its_own_input(bus: MemoryBus) -> None:
     """Feature vectors name events, labels name feedback: the one must not be taken for the other."""
     bus.producer().send(Send("features", [b"k"], [columns_of_a_feature_vector(0, 30)], [1]))
     label = Encoder(current_schema("Label"), schema_id("Label")).encode(
@@ -117,9 +117,9 @@ def test_each_trace_of_ingestion_finds_its_own_input(bus: MemoryBus) -> None:
         }
     )
     bus.producer().send(Send("labels", [b"k"], label, [1]))
-    assert recover(bus, INGESTION.traces, Place("events", 0)) == Committed(31)
-    assert recover(bus, INGESTION.traces, Place("feedback", 0)) == Committed(81)
-    assert recover(bus, INGESTION.traces, Place("events", 1)) is None
+    assert recover(bus, INGESTION.references, Place("events", 0)) == Committed(31)
+    assert recover(bus, INGESTION.references, Place("feedback", 0)) == Committed(81)
+    assert recover(bus, INGESTION.references, Place("events", 1)) is None
 
 
 def test_offsets_that_were_kept_are_believed_where_answers_do_not_contradict() -> None:
@@ -205,7 +205,7 @@ def test_a_long_retained_log_is_read_from_its_tail_once_for_all_partitions() -> 
     """30,000 predictions over days, 6 partitions: some hundreds are read, and never more than a step allows."""
     bus = written_over_days(partitions=6, hours=100, rows_an_hour=50)
     places = [Place("features", partition) for partition in range(6)]
-    search = Recovery(bus, [TRACE], NAMES.pipeline, places, {"features": bus.topic_id("features")})
+    search = Recovery(bus, [REFERENCE], NAMES.pipeline, places, {"features": bus.topic_id("features")})
     done, steps = False, []
     while not done:
         before = bus.rows
@@ -223,13 +223,13 @@ def test_a_partition_that_was_quiet_for_long_is_found_far_back() -> None:
         bus.cluster.advance(3_600_000)
         bus.producer().send(Send("features", [b"k"], [b"v"], [1]))
         answer(bus, (1, bus.spans("features")[1].end - 1))
-    assert recover(bus, [TRACE], HERE) == Committed(1_000, "e=1 f=0")
+    assert recover(bus, [REFERENCE], HERE) == Committed(1_000, "e=1 f=0")
 
 
 def test_a_search_yields_to_the_loop_after_so_many_rows() -> None:
     """However much lies in the last minutes: a member that does not poll is thrown out."""
     bus = written_over_days(partitions=1, hours=1, rows_an_hour=4 * STEP_ROWS)
-    search = Recovery(bus, [TRACE], NAMES.pipeline, [HERE], {"features": bus.topic_id("features")})
+    search = Recovery(bus, [REFERENCE], NAMES.pipeline, [HERE], {"features": bus.topic_id("features")})
     steps = 0
     while not search.step():
         steps += 1
@@ -256,7 +256,7 @@ def test_cut_overs_tell_a_position_that_no_prediction_shows(bus: MemoryBus) -> N
     ):
         bus.producer().send(Send("cutovers", [b"%d" % number], [encode(other)]))
     bus.producer().send(Send("cutovers", [b"x"], [b"a stranger's"]))
-    assert recover(bus, [TRACE], HERE) == Committed(13, "e=2 f=1")
+    assert recover(bus, [REFERENCE], HERE) == Committed(13, "e=2 f=1")
 
 
 def test_answers_to_another_life_do_not_count(bus: MemoryBus) -> None:
@@ -264,7 +264,7 @@ def test_answers_to_another_life_do_not_count(bus: MemoryBus) -> None:
     for topic_id, offset in ((bytes(15) + b"\x7f", 50), (to_bytes(bus.topic_id("features")), 20), (UNKNOWN_BYTES, 9)):
         bus.producer().send(Send("predictions", [b"k"], predictions([0], [offset], topic_id), [0]))
         expected = {50: None, 20: 21, 9: 21}[offset]
-        found = recover(bus, [TRACE], HERE)
+        found = recover(bus, [REFERENCE], HERE)
         assert (found.offset if found else None) == expected
 
 
@@ -275,7 +275,7 @@ def test_a_search_ends_where_the_first_records_of_a_log_were_aborted(bus: Memory
     aborted_first(bus, "features")
     bus.producer().send(Send("features", [b"k"], [b"v"], [0]))
     set_aside(bus, 1, 0)
-    assert recover(bus, [TRACE], HERE) is None
+    assert recover(bus, [REFERENCE], HERE) is None
 
 
 def aborted_first(bus: MemoryBus, role: str) -> None:

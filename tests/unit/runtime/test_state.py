@@ -9,7 +9,7 @@ from freshet.avro.control import encode
 from freshet.runtime.bus.memory import SimulatedCrash
 from freshet.runtime.bus.memory.log import At
 from freshet.runtime.bus.protocol import FatalError, RetriableError, Send, Transaction
-from freshet.runtime.loop import Loop
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.state import restoring
 from support.state_stage import KEPT, NAMES, Stage, state
 from support.stateful import INPUTS, KINDS, SERVICE, Counter, Slabbed, Windowed
@@ -20,7 +20,9 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 kept_kinds = pytest.mark.parametrize("kind", list(KEPT))
 
 
-def uncrashed(kind: type[Counter], play: Callable[[Stage, Loop], object]) -> tuple[bytes, list[tuple[int, int, str]]]:
+def uncrashed(
+    kind: type[Counter], play: Callable[[Stage, DataLoop], object]
+) -> tuple[bytes, list[tuple[int, int, str]]]:
     """State and answers of one worker that nothing ever happened to."""
     stage = Stage(kind)
     loop = stage.worker()
@@ -29,7 +31,7 @@ def uncrashed(kind: type[Counter], play: Callable[[Stage, Loop], object]) -> tup
     return state(loop), stage.answers()
 
 
-def plain(stage: Stage, loop: Loop) -> None:
+def plain(stage: Stage, loop: DataLoop) -> None:
     """Some rows of both inputs."""
     stage.turn(loop, times=3)
     for count in (5, 9, 20, 3):

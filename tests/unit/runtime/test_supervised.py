@@ -11,7 +11,7 @@ from freshet.contracts.logic import Effect, LeaveError
 from freshet.inference.core.positions import ModelMissingError
 from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.clock import ManualClock
-from freshet.runtime.loop import Loop
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.slot import hold_slot
 from freshet.runtime.supervised import Supervised
@@ -198,7 +198,7 @@ def test_a_hopeless_fixed_slot_leaves_its_partitions_to_a_healthy_neighbour() ->
     """
     stand, ill, made = Stand(), list[str](), list[WithoutModels]()
 
-    def make() -> Loop:
+    def make() -> DataLoop:
         made.append(WithoutModels(ill))
         return stand.loop(made[-1], "0")
 

@@ -12,7 +12,7 @@ from freshet.contracts.logic import DeadLetter, Effect
 from freshet.contracts.topic_id import to_text
 from freshet.runtime.bus.memory.log import At, Payload
 from freshet.runtime.bus.protocol import Committed, FatalError
-from freshet.runtime.loop import Loop
+from freshet.runtime.data_loop import DataLoop
 from support.loops import NAMES, Answerer, Stand
 
 TOPIC = NAMES.topic("features")
@@ -37,7 +37,7 @@ def anew(stand: Stand, partitions: int = 2) -> None:
     stand.cluster.create_topic(TOPIC, partitions)
 
 
-def stopped(stand: Stand, loop: Loop, match: str, times: int = 200) -> None:
+def stopped(stand: Stand, loop: DataLoop, match: str, times: int = 200) -> None:
     """The loop stops with such a sentence."""
     with pytest.raises(FatalError, match=match):
         stand.turn(loop, times)
@@ -241,7 +241,7 @@ def test_no_row_reaches_a_logic_that_has_lost_its_partition() -> None:
     for partition in (0, 1):
         stand.feed(5, partition)
     (member,) = stand.cluster.group(NAMES.group("inference")).members
-    others: list[Loop] = []
+    others: list[DataLoop] = []
 
     def join() -> None:
         others.append(stand.loop(_Owner(), "1", fixed=False))

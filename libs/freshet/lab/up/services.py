@@ -55,7 +55,11 @@ def _place_in_flow(service: Service) -> tuple[bool, int, str]:
     if isinstance(service, ControlService):
         return True, 0, service.name
     roles = list(topic_table())
-    return False, min((roles.index(trace.input) for trace in service.traces), default=len(roles)), service.name
+    return (
+        False,
+        min((roles.index(reference.input) for reference in service.references), default=len(roles)),
+        service.name,
+    )
 
 
 class Services:

@@ -2,6 +2,6 @@
 
 from freshet.runtime.bus.memory.bus import MemoryBus
 from freshet.runtime.bus.memory.cluster import MemoryCluster
-from freshet.runtime.bus.memory.transaction import STEPS, SimulatedCrash, Step
+from freshet.runtime.bus.memory.coordinator import STEPS, SimulatedCrash, Step
 
 __all__ = ["STEPS", "MemoryBus", "MemoryCluster", "SimulatedCrash", "Step"]

@@ -2,7 +2,7 @@
 
 One owner thread calls `step` again and again; a transaction never spans a poll. Whatever goes wrong with a batch, the
 answer is the same: drop all of it and set every partition to its committed offset, because only the broker knows what
-became visible. `answering` commits batches, `partitions` knows where each is; here is what happens around them.
+became visible. `transaction` commits batches, `partitions` knows where each is; here is what happens around them.
 """
 
 import time
@@ -15,7 +15,6 @@ import structlog
 from freshet.contracts.logic import Cancel, Effect, Logic, Start
 from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process, WorkerReport
-from freshet.runtime.answering import Answering
 from freshet.runtime.beats import Beats
 from freshet.runtime.bus.protocol import Assignor, Bus, ExpiredError, RetriableError
 from freshet.runtime.clock import Clock
@@ -25,16 +24,17 @@ from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.needed import Needed
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.partitions import Partitions
-from freshet.runtime.recovery import Trace
+from freshet.runtime.recovery import InputReference
 from freshet.runtime.reports import InlineReports, Reports
 from freshet.runtime.slot_watch import SlotWatch
 from freshet.runtime.telemetry import Metrics
+from freshet.runtime.transaction import Transactor
 
 _CONTROL_INTERVAL_MS: Final = 50
 _BACK_OFF_S: Final = 0.2
 
 
-class Loop:
+class DataLoop:
     """Serves one pipeline with one logic. Not thread-safe: one owner thread."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Loop:
         jobs: JobRunner,
         clock: Clock,
         metrics: Metrics,
-        traces: Sequence[Trace] = (),
+        references: Sequence[InputReference] = (),
         options: LoopOptions | None = None,
         assignor: Assignor | None = None,
         reports: Reports | None = None,
@@ -87,12 +87,12 @@ class Loop:
             logic,
             bus,
             self._producer,
-            traces=traces,
+            references=references,
             pipeline=names.pipeline,
             metrics=self._metrics,
             log=self._log,
         )
-        self._answering = Answering(
+        self._transactor = Transactor(
             logic,
             names,
             self._producer,
@@ -134,7 +134,7 @@ class Loop:
             elif self._needed.missing and self._partitions.joined:
                 self._partitions.idle(timeout_s, "topic_missing")
             elif self._partitions.joined or self._join(timeout_s):
-                return self._answering.turn(timeout_s)
+                return self._transactor.turn(timeout_s)
         except ExpiredError as error:
             self._partitions.expired(error, skip=self._options.skip_expired)
         return 0

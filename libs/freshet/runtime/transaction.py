@@ -40,7 +40,7 @@ _FIRST_PAUSE_MS: Final = 200
 _LONGEST_PAUSE_MS: Final = 5000
 
 
-class Answering:
+class Transactor:
     """Reads, answers and commits: one batch a turn, one transaction a batch."""
 
     def __init__(
