@@ -105,8 +105,8 @@ def test_a_commit_that_a_rebalance_has_overtaken_is_refused(bus_world: BusWorld)
     assert values_of(read_all(bus_world.bus, "predictions")) == [b"a"]
 
 
-def test_a_rebalance_inside_a_collect_tears_the_batch(bus_world: BusWorld) -> None:
-    """The batch says that it is torn, and its own membership is refused.
+def test_a_rebalance_inside_a_collect_interrupts_the_batch(bus_world: BusWorld) -> None:
+    """The batch says that it is interrupted, and its own membership is refused.
 
     Only the membership read early protects it: brokers do not check who owns a partition, so with one read later the
     row that the new owner has answered is answered twice. That is why `collect` hands the membership out.
@@ -123,10 +123,10 @@ def test_a_rebalance_inside_a_collect_tears_the_batch(bus_world: BusWorld) -> No
     first.start(moving, 0)
     joined: list[GroupConsumer] = []
     bus_world.tear_next_collect(first, lambda: joined.append(member(bus_world.bus, "events")))
-    torn = until(lambda: collect(first))
-    assert torn.torn
+    interrupted = until(lambda: collect(first))
+    assert interrupted.interrupted
     with pytest.raises(RefusedError):
-        opened(bus_world.bus).commit(answer(torn, torn.membership))
+        opened(bus_world.bus).commit(answer(interrupted, interrupted.membership))
     assert read_all(bus_world.bus, "predictions") == []
 
     (second,) = joined
@@ -134,7 +134,7 @@ def test_a_rebalance_inside_a_collect_tears_the_batch(bus_world: BusWorld) -> No
     second.start(moving, 0)
     whole = until(lambda: collect(second))
     opened(bus_world.bus, "1").commit(answer(whole, whole.membership))
-    opened(bus_world.bus, "0").commit(answer(torn, first.membership()))
+    opened(bus_world.bus, "0").commit(answer(interrupted, first.membership()))
     assert values_of(read_all(bus_world.bus, "predictions")) == [b"row", b"row"]
 
 

@@ -1,4 +1,4 @@
-"""The simulation in small: fixed seeds; and the window of a torn batch, with and without its rule."""
+"""The simulation in small: fixed seeds; and a batch that a rebalance interrupts, with and without its rule."""
 
 import inspect
 import textwrap
@@ -67,8 +67,8 @@ def without(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *rules: t
     monkeypatch.setattr(owner, name, found[name])
 
 
-def calls_of_a_torn_turn() -> list[str]:
-    """Operations of the turn in which a collect is torn."""
+def calls_of_an_interrupted_turn() -> list[str]:
+    """Operations of the turn in which a collect is interrupted."""
     stand, logic, called = Stand(), Answerer(), list[str]()
     loop = stand.loop(logic, fixed=False)
     stand.turn(loop, 3)
@@ -80,14 +80,14 @@ def calls_of_a_torn_turn() -> list[str]:
     return called
 
 
-def test_a_torn_batch_never_reaches_the_broker() -> None:
+def test_an_interrupted_batch_never_reaches_the_broker() -> None:
     """Not because a broker would refuse it: while an eager group waits for others to join again, it would not."""
-    called = calls_of_a_torn_turn()
+    called = calls_of_an_interrupted_turn()
     assert "collect" in called
     assert "commit" not in called
 
 
-def test_without_its_rule_a_torn_batch_reaches_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_rule_an_interrupted_batch_reaches_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail."""
-    without(monkeypatch, Partitions, "collect", ("got is not None and got.torn", "False"))
-    assert "commit" in calls_of_a_torn_turn()
+    without(monkeypatch, Partitions, "collect", ("got is not None and got.interrupted", "False"))
+    assert "commit" in calls_of_an_interrupted_turn()

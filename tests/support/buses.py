@@ -336,7 +336,7 @@ def gather(consumer: GroupConsumer, count: int) -> list[tuple[Place, int, bytes 
     def enough() -> bool:
         collected = collect(consumer)
         if collected is not None:
-            assert not collected.torn
+            assert not collected.interrupted
             rows.extend(row for batch in collected.batches for row in as_rows(batch))
         return len(rows) >= count
 

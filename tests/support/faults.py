@@ -105,7 +105,7 @@ class Trial:
     # What is done to it
 
     def run(self, name: str, *flags: str, failpoint: str = "") -> None:
-        """Start a service, named `service` or `service-slot`; with a failpoint, it is struck there once."""
+        """Start a service, named `service` or `service-slot`; with a failpoint, it gets the signal there once."""
         service, _, slot = name.partition("-")
         pipelines = [] if service == "registry" else ["--pipelines", self.stage.spec.pipeline]
         command = [sys.executable, "-m", "freshet.cli", "run", service, "--slot", slot or "0", *pipelines, *flags]

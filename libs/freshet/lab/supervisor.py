@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from freshet.operate.errors import LocalError
 
-_TETHER: Final = str(Path(__file__).with_name("tether.py"))
+_CHILD_GUARD: Final = str(Path(__file__).with_name("child_guard.py"))
 _QUICK_DEATH_S: Final = 5.0
 _BACKOFF_FIRST_S: Final = 0.05
 _BACKOFF_MAX_S: Final = 5.0
@@ -114,7 +114,7 @@ class _Service:
     """One name: a thread that starts its process, waits for it, and starts it again.
 
     The thread that starts a process stays until it has ended, because Linux takes the end of that thread for the
-    end of the parent (see `tether`).
+    end of the parent (see `child_guard`).
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class _Service:
     ) -> None:
         self._name, self._env, self._log, self._final = name, env, log, final
         self.ended_with: int | None = None
-        self._command = [sys.executable, "-I", "-S", _TETHER, str(os.getpid()), *argv]
+        self._command = [sys.executable, "-I", "-S", _CHILD_GUARD, str(os.getpid()), *argv]
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0

@@ -1,4 +1,4 @@
-"""Places where a test may strike this very process, by environment.
+"""Places where a test may stop or kill this very process, by environment.
 
 `FRESHET_FAILPOINT=offsets_sent:3` kills it when it gets there for the third time; with `=SIGSTOP` after that, it
 sleeps.
@@ -12,7 +12,7 @@ from typing import Final
 
 VARIABLE: Final = "FRESHET_FAILPOINT"
 
-# The client's own thread sends what it was given a few milliseconds later. Struck at once, a process would leave
+# The client's own thread sends what it was given a few milliseconds later. Killed at once, a process would leave
 # nothing with the broker, and the open transaction is what makes it hard.
 _SENDING_S: Final = 0.1
 
@@ -22,7 +22,7 @@ _seen: Final = Counter[str]()
 
 
 def reached(step: str) -> None:
-    """Strike if this is the armed step at its armed count; otherwise nothing."""
+    """Send the signal if this is the armed step at its armed count; otherwise nothing."""
     if not _armed:
         return
     _seen[step] += 1

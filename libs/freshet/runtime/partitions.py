@@ -96,11 +96,11 @@ class Partitions:
     def collect(self, limit: int, limit_bytes: int, timeout_s: float) -> Collected | None:
         """The next batch, all of whose rows are ours; None if there is none.
 
-        A batch torn by a rebalance is dropped whole. Raises ExpiredError, FatalError, RetriableError.
+        A batch interrupted by a rebalance is dropped whole. Raises ExpiredError, FatalError, RetriableError.
         """
         got = self._group.collect(limit, limit_bytes, timeout_s)
         self._absorb_changes()
-        if got is not None and got.torn:
+        if got is not None and got.interrupted:
             self.rewind("rebalance")
             return None
         if got is not None:

@@ -1,4 +1,4 @@
-"""The services as they ship, on the bus in memory, under a seeded scheduler that strikes between any two client calls.
+"""The services as they ship, on the bus in memory, under a seeded scheduler that acts between any two client calls.
 
 `make sim SEED=… STEPS=…` runs it; CONTRIBUTING says how to read a failure.
 """

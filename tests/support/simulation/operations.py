@@ -26,7 +26,7 @@ class Operations:
         """All of them with their weights."""
         return {
             self.expire: 3,
-            self.tear: 10,
+            self.interrupt: 10,
             self.pass_time: 8,
             self.compact: 2,
             self.retain: 4,
@@ -46,7 +46,7 @@ class Operations:
             self._note("expire", member)
             self._cluster.expire(member)
 
-    def tear(self) -> None:
+    def interrupt(self) -> None:
         """The group rebalances while a member is in the middle of its next collect."""
         group = self._world.group(self._random.choice(["ingestion", "inference"]))
         if group.members:
@@ -54,7 +54,7 @@ class Operations:
 
             def cause() -> None:
                 if member in group:
-                    self._note("torn", member)
+                    self._note("interrupted", member)
                     group.rebalance()
 
             self._cluster.rebalance_during_next_collect(member, cause)
@@ -74,7 +74,7 @@ class Operations:
     def retain(self) -> None:
         """Retention takes what was answered."""
         service, role = self._random.choice(INPUTS)
-        for partition, at in self._world.standing(service, role).items():
+        for partition, at in self._world.committed_now(service, role).items():
             span = self._world.bus.spans(role)[partition]
             low = min(at.offset, span.end)
             if low > span.low and self._random.random() < 0.5:
@@ -132,7 +132,7 @@ class Operations:
     def reset_offset(self) -> None:
         """An operator sets an offset back with Kafka's own tool, which wants the group to be stopped."""
         service, role = self._random.choice(INPUTS)
-        committed = self._world.standing(service, role)
+        committed = self._world.committed_now(service, role)
         if committed and self._stop(service):
             partition = self._random.choice(sorted(committed))
             low = self._world.bus.spans(role)[partition].low

@@ -74,7 +74,7 @@ class People:
         )
 
     def apply(self) -> None:
-        """One of two people runs `freshet apply`, which may be struck at any call, or meet the other one."""
+        """One of two people runs `freshet apply`, which may be interrupted at any call, or meet the other one."""
         who = self._random.choice(self._world.appliers)
         if who.busy:
             return
@@ -84,7 +84,7 @@ class People:
         deaths, who.said = who.deaths, ""
         self._run(who, lambda: who.guarded(lambda: self._world.apply(policy)))
         if who.deaths > deaths or who.said:
-            self._note("struck apply", who.said)
+            self._note("interrupted apply", who.said)
 
     def set_clock(self) -> None:
         """A machine's clock jumps."""

@@ -14,9 +14,9 @@ from support.simulation.processes import Process
 from support.simulation.world import World
 
 KINDS: Final = frozenset(
-    {"start", "kill", "crash", "away", "window", "rival", "torn", "lag", "disconnect"}
+    {"start", "kill", "crash", "away", "window", "rival", "interrupted", "lag", "disconnect"}
     | {"slow commit", "lost acknowledgement", "refused"}
-    | {"feed", "junk", "label", "offer", "ask", "apply", "struck apply", "clock", "time", "expire", "compact"}
+    | {"feed", "junk", "label", "offer", "ask", "apply", "interrupted apply", "clock", "time", "expire", "compact"}
     | {"retention", "emptied", "made anew", "grown", "lost offsets", "reset"}
 )
 """Everything that may happen, by the names under which it is counted."""
@@ -27,7 +27,7 @@ _COMMIT_WINDOW: Final = 0.08
 """How often at one of a commit's steps."""
 _SELDOM: Final = frozenset({"open", "mark_ends", "consumer", "close"})
 _SELDOM_WINDOW: Final = 0.15
-"""How often before a call that a process makes once in its life: it has no second chance to be struck there."""
+"""How often before a call that a process makes once in its life: it has no second chance to be interrupted there."""
 _RIVAL: Final = 0.4
 """How often what happens there is the turn of another process of the same service: who else would do the same work."""
 _DEEPEST: Final = 2

@@ -135,7 +135,7 @@ class World:
         }
         return {partition: at for partition, at in found.items() if at is not None}
 
-    def standing(self, service: str, role: str) -> dict[int, Committed]:
+    def committed_now(self, service: str, role: str) -> dict[int, Committed]:
         """Committed offsets but those that name a topic that is no more."""
         lives = {"", self.bus.topic_id(role)}
         return {n: at for n, at in self.committed(service, role).items() if unstamped(at.metadata)[1] in lives}
@@ -147,7 +147,7 @@ class World:
     def drained(self) -> bool:
         """Whether everything that was read was committed, to the end of every input."""
         for service, role in INPUTS:
-            committed = self.standing(service, role)
+            committed = self.committed_now(service, role)
             for partition, span in self.bus.spans(role).items():
                 at = committed.get(partition)
                 if span.end > span.low and (at is None or at.offset < self._last(role, partition)):

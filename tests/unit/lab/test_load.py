@@ -88,12 +88,12 @@ def test_ctrl_c_within_a_send_is_seen_when_the_send_is_counted(monkeypatch: pyte
     sent = next(steps)
     send = load._producer.send
 
-    def struck(what: Send, within_s: float | None = None) -> list[int]:
+    def interrupted(what: Send, within_s: float | None = None) -> list[int]:
         offsets = send(what, within_s)
         os.kill(os.getpid(), signal.SIGINT)
         return offsets
 
-    monkeypatch.setattr(load._producer, "send", struck)
+    monkeypatch.setattr(load._producer, "send", interrupted)
     with pytest.raises(KeyboardInterrupt):
         next(steps)
     assert sent.events == len(world.read("events")) == 250

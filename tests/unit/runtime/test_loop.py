@@ -57,7 +57,7 @@ def test_a_crash_at_any_step_of_any_commit_loses_nothing_and_repeats_nothing(ste
     assert stand.answers() == stand.inputs()
 
 
-def test_a_torn_batch_is_dropped_whole() -> None:
+def test_an_interrupted_batch_is_dropped_whole() -> None:
     """A rebalance while the batch is collected: rows that moved and rows that stayed are answered once."""
     stand = Stand()
     first, logic = stand.loop(Answerer(), "0", fixed=False), Answerer()

@@ -65,13 +65,13 @@ def test_a_rebalance_that_moves_nothing_still_tears(world: MemoryWorld) -> None:
     world.cluster.rebalance_during_next_collect(consumer.member)
     collected = collect(consumer)
     assert collected is not None
-    assert collected.torn
+    assert collected.interrupted
     assert collected.membership != consumer.membership()
     assert consumer.take_changes().revoked == ()
     consumer.start(Place("events", 0), 0)
     again = collect(consumer)
     assert again is not None
-    assert not again.torn
+    assert not again.interrupted
 
 
 def test_a_partition_waits_until_its_old_owner_lets_go(world: MemoryWorld) -> None:
@@ -131,7 +131,7 @@ def test_in_a_topic_made_anew_unnoticed_a_member_goes_on_at_its_old_position(wor
     got = collect(consumer)
     assert world.bus.topic_id("events") != before
     assert got is not None
-    assert not got.torn
+    assert not got.interrupted
     assert got.batches[0].offsets.tolist() == [2]
     assert consumer.take_changes() == Changes()
     assert consumer.committed([place], 1.0) == {place: None}

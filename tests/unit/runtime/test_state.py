@@ -40,17 +40,17 @@ def plain(stage: Stage, loop: DataLoop) -> None:
         stage.turn(loop, times=3)
 
 
-def strike_once(stage: Stage, step: str) -> list[str]:
+def interrupt_once(stage: Stage, step: str) -> list[str]:
     """The next transaction that gets there is refused, or lost after it was committed."""
-    struck: list[str] = []
+    interrupted: list[str] = []
 
-    def strike(client: str, operation: str) -> None:
-        if operation == step and not struck:
-            struck.append(client)
+    def interrupt(client: str, operation: str) -> None:
+        if operation == step and not interrupted:
+            interrupted.append(client)
             stage.cluster.disconnect()
 
-    stage.cluster.before = strike
-    return struck
+    stage.cluster.before = interrupt
+    return interrupted
 
 
 @kinds

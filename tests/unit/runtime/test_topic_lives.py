@@ -233,7 +233,7 @@ def test_a_search_waits_for_an_open_transaction_on_the_outputs() -> None:
 
 
 def test_no_row_reaches_a_logic_that_has_lost_its_partition() -> None:
-    """A batch torn by a rebalance is dropped before it is answered: the logic has forgotten the partition by then."""
+    """A batch interrupted by a rebalance is dropped unanswered: the logic has forgotten the partition by then."""
     stand = Stand()
     logic = _Owner()
     loop = stand.loop(logic, fixed=False)

@@ -83,10 +83,10 @@ def permitted(history: History, position: Position, spec_version: int) -> set[st
     lives = [rollout for rollout in history.ledger.epochs.told(position.epoch) if rollout.phase == "live"]
     found: set[str] = set()
     for answerer in answerers(lives[-1], position.fallback) if lives else ():
-        ladder = {version: history.first_specs.get(version, 0) for version in (answerer.version, answerer.spare)}
-        ladder.pop("", None)
-        for asked in ladder.values() if spec_version == _UNKNOWN_SPEC else [spec_version]:
-            found.update([version for version, needed in ladder.items() if needed <= asked][:1])
+        needs = {version: history.first_specs.get(version, 0) for version in (answerer.version, answerer.spare)}
+        needs.pop("", None)
+        for asked in needs.values() if spec_version == _UNKNOWN_SPEC else [spec_version]:
+            found.update([version for version, needed in needs.items() if needed <= asked][:1])
     return found
 
 

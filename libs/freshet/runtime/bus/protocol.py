@@ -61,13 +61,13 @@ class Collected:
     """One poll's worth of records, at most one batch a role.
 
     `membership` is the group metadata read right after the poll that opened the batch: with it the broker refuses a
-    commit that a rebalance has overtaken. `torn` says that a rebalance callback ran since: the whole batch must be
-    dropped.
+    commit that a rebalance has overtaken. `interrupted` says that a rebalance callback ran since: the whole batch must
+    be dropped.
     """
 
     batches: tuple[Batch, ...]
     membership: object
-    torn: bool
+    interrupted: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from freshet.contracts.messages import StateRange, StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
 from freshet.runtime.bus.protocol import Bus, Committed, Place, Send
 from freshet.runtime.state.frames import Frame, cut
-from freshet.runtime.state.restoring import Restoring, Standing
+from freshet.runtime.state.restoring import Restoring, StateProgress
 from freshet.runtime.state.state_mark import StateMark
 from freshet.runtime.state.state_records import range_of, record_of, sent, slab_of
 
@@ -24,8 +24,8 @@ class Keeper:
     def __init__(self, logic: Stateful, bus: Bus, topic_ids: Mapping[str, str]) -> None:
         """`topic_ids` are those of the input topics, by role, as soon as they are known."""
         self._logic, self._bus, self._topic_ids = logic, bus, topic_ids
-        self._known: dict[int, Standing] = {}
-        self._staged: dict[int, Standing] = {}
+        self._known: dict[int, StateProgress] = {}
+        self._staged: dict[int, StateProgress] = {}
         self._restoring: dict[int, Restoring] = {}
 
     @property
@@ -40,7 +40,7 @@ class Keeper:
         """
         at = {role: found.offset for role, found in committed.items()}
         search = self._restoring.get(partition)
-        if search is None or search.standing.at != at:
+        if search is None or search.progress.at != at:
             if self._goes_on(partition, at):
                 return True
             marks = {role: StateMark.split(found.metadata)[1] for role, found in committed.items()}
@@ -49,7 +49,7 @@ class Keeper:
         if not search.step():
             self._restoring[partition] = search
             return False
-        self._known[partition] = search.standing
+        self._known[partition] = search.progress
         return True
 
     def _goes_on(self, partition: int, at: Mapping[str, int]) -> bool:
@@ -69,8 +69,8 @@ class Keeper:
         known = self._known.get(partition)
         return known is not None and self._is_outdated(known)
 
-    def _is_outdated(self, standing: Standing) -> bool:
-        return self._logic.kept is None and any(mark.plan != self._logic.plan for mark in standing.marks.values())
+    def _is_outdated(self, progress: StateProgress) -> bool:
+        return self._logic.kept is None and any(mark.plan != self._logic.plan for mark in progress.marks.values())
 
     def forget(self, partition: int) -> None:
         """The state of this partition is of no use here any more."""
@@ -109,7 +109,7 @@ class Keeper:
             self._known[partition] = self._staged.pop(partition)
             self._logic.committed(partition)
 
-    def _next(self, known: Standing, ends: Mapping[str, int]) -> Standing:
+    def _next(self, known: StateProgress, ends: Mapping[str, int]) -> StateProgress:
         """Where the state stands behind this batch; under a new plan from its first row on."""
         plan = self._logic.plan
         marks = {
@@ -118,13 +118,13 @@ class Keeper:
         }
         return replace(known, at=known.at | dict(ends), marks=marks, frames=dict(known.frames))
 
-    def _switch(self, known: Standing, role: str) -> int:
+    def _switch(self, known: StateProgress, role: str) -> int:
         """The first offset under a new plan. Where the open frame has no rows, nothing lies between it and that."""
         frame = known.frames[role]
         return frame.first if isinstance(self._logic.kept, Slabs) and not frame.rows else known.at[role]
 
     def _kept(
-        self, partition: int, staged: Standing, batches: Mapping[str, Batch], rows: Mapping[str, Ints]
+        self, partition: int, staged: StateProgress, batches: Mapping[str, Batch], rows: Mapping[str, Ints]
     ) -> list[StateRecord]:
         known = self._known[partition]
         if isinstance(self._logic.kept, Slabs):
@@ -144,7 +144,7 @@ class Keeper:
         return [record_of(partition, ranges, self._logic.plan, self._logic.state_format, body)]
 
     def _slabs(
-        self, partition: int, staged: Standing, batches: Mapping[str, Batch], rows: Mapping[str, Ints]
+        self, partition: int, staged: StateProgress, batches: Mapping[str, Batch], rows: Mapping[str, Ints]
     ) -> list[StateRecord]:
         """The slabs that this batch closes; a new plan closes those that were open under the old one."""
         assert isinstance(self._logic.kept, Slabs)

@@ -25,8 +25,8 @@ _SLABS_A_STEP: Final = 4
 
 
 @dataclass(slots=True)
-class Standing:
-    """What a state stands for: the next offset of each input, since when it grows, and what of it is not kept yet."""
+class StateProgress:
+    """How far a state has come: the next offset of each input, since when it grows, and what of it is not kept yet."""
 
     at: dict[str, int]
     marks: dict[str, StateMark]
@@ -70,7 +70,7 @@ class Restoring:
         self._log = structlog.get_logger("state").bind(partition=partition)
         self._answered = any(mark is not None for mark in marks.values())
         begun = {role: mark or StateMark(at[role], logic.plan, at[role]) for role, mark in marks.items()}
-        self.standing = Standing(dict(at), begun, {role: Frame(offset, offset) for role, offset in at.items()})
+        self.progress = StateProgress(dict(at), begun, {role: Frame(offset, offset) for role, offset in at.items()})
         self._gaps: list[_Gap] = []
         self._last_ms = dict.fromkeys(at, 0)
         self._work = self._restore()
@@ -96,16 +96,16 @@ class Restoring:
         if isinstance(self._logic.kept, Checkpoint):
             yield from self._from_checkpoint(kept)
         else:
-            for role in self.standing.at:
+            for role in self.progress.at:
                 yield from self._from_slabs(role, [record for record in kept if record.ranges[0].role == role])
         self._refuse_gaps()
         if self._answered:
-            self._log.info("restored", at=self.standing.at, records=len(kept))
+            self._log.info("restored", at=self.progress.at, records=len(kept))
 
     def _read_kept(self, role: str) -> Generator[int, None, list[StateRecord]]:
         place = Place(role, self._partition)
-        since = {input_role: mark.since for input_role, mark in self.standing.marks.items()}
-        kept = Kept(place, self.standing.at, since, self._topic_ids, self._logic.state_format)
+        since = {input_role: mark.since for input_role, mark in self.progress.marks.items()}
+        kept = Kept(place, self.progress.at, since, self._topic_ids, self._logic.state_format)
         while (span := self._bus.spans(role).get(self._partition)) is not None and span.open:
             yield 0  # what the committed offsets stand for may not be visible yet
         if span is not None:
@@ -119,7 +119,7 @@ class Restoring:
 
         What was kept of another beginning is left out.
         """
-        marks = self.standing.marks
+        marks = self.progress.marks
         for role in [role for role, mark in marks.items() if mark.since is None]:
             told = [(record, known) for record in kept for known in record.ranges if known.role == role]
             marks[role] = StateMark(0, self._logic.plan, 0)
@@ -129,20 +129,20 @@ class Restoring:
         return [record for record in kept if all(marks[known.role].since == known.since for known in record.ranges)]
 
     def _from_checkpoint(self, kept: Sequence[StateRecord]) -> Iterator[int]:
-        whole = [record for record in kept if {known.role for known in record.ranges} == self.standing.at.keys()]
+        whole = [record for record in kept if {known.role for known in record.ranges} == self.progress.at.keys()]
         covered: dict[str, int] = {}
         if whole:
             self._logic.load(self._partition, whole[-1].body)
             covered = {known.role: known.end for known in whole[-1].ranges}
-            self.standing.rows = 0
-        for role, mark in self.standing.marks.items():
-            yield from self._again(role, covered.get(role, mark.since or 0), self.standing.at[role], mark)
+            self.progress.rows = 0
+        for role, mark in self.progress.marks.items():
+            yield from self._again(role, covered.get(role, mark.since or 0), self.progress.at[role], mark)
 
     def _from_slabs(self, role: str, slabs: Sequence[StateRecord]) -> Iterator[int]:
         """Slabs and rows of one input in ascending order; from the inputs alone where no slabs are kept."""
-        mark = self.standing.marks[role]
+        mark = self.progress.marks[role]
         if self._logic.kept is None:  # all of it under the plan of now, whatever it was before
-            mark = self.standing.marks[role] = StateMark(mark.since, self._logic.plan, mark.since or 0)
+            mark = self.progress.marks[role] = StateMark(mark.since, self._logic.plan, mark.since or 0)
         reach_ms = self._logic.reach_ms
         position = mark.since or 0
         self._open(role, position)
@@ -161,7 +161,7 @@ class Restoring:
             yield STEP_ROWS // _SLABS_A_STEP
             position = known.end
             self._open(role, position, kept.last_ms)
-        yield from self._again(role, position, self.standing.at[role], mark)
+        yield from self._again(role, position, self.progress.at[role], mark)
 
     def _again(self, role: str, first: int, end: int, mark: StateMark) -> Iterator[int]:
         """Take in the rows from first to end again, those that are there and whose plan is told."""
@@ -212,23 +212,23 @@ class Restoring:
                 gap.before_ms = first_ms
 
     def _open(self, role: str, first: int, last_ms: int = 0) -> None:
-        self.standing.frames[role] = Frame(first, first, 0, last_ms)
+        self.progress.frames[role] = Frame(first, first, 0, last_ms)
 
     def _cut(self, role: str, batch: Batch, mark: StateMark) -> None:
         if isinstance(self._logic.kept, Slabs):
-            frame, rows = self.standing.frames[role], self._logic.kept.rows
-            closed, self.standing.frames[role] = cut(frame, batch.offsets, batch.timestamps_ms, rows)
+            frame, rows = self.progress.frames[role], self._logic.kept.rows
+            closed, self.progress.frames[role] = cut(frame, batch.offsets, batch.timestamps_ms, rows)
             self._keep(role, closed, mark)
 
     def _close(self, role: str, end: int, mark: StateMark) -> None:
-        if isinstance(self._logic.kept, Slabs) and self.standing.frames[role].rows:
-            self._keep(role, [self.standing.frames[role]._replace(end=end)], mark)
+        if isinstance(self._logic.kept, Slabs) and self.progress.frames[role].rows:
+            self._keep(role, [self.progress.frames[role]._replace(end=end)], mark)
 
     def _keep(self, role: str, closed: Sequence[Frame], mark: StateMark) -> None:
-        mark = mark._replace(since=self.standing.marks[role].since)
+        mark = mark._replace(since=self.progress.marks[role].since)
         for frame in closed:
             known = range_of(role, self._topic_ids[role], mark, frame.first, frame.end)
-            self.standing.unwritten += (slab_of(self._logic, self._partition, known, mark.plan, frame),)
+            self.progress.unwritten += (slab_of(self._logic, self._partition, known, mark.plan, frame),)
 
     def _read(self, place: Place, first: int, end: int, limit: int) -> Iterator[Batch]:
         """What the topic holds of these offsets, in order."""

@@ -54,7 +54,7 @@ def _consider(state: PipelineState, command: Command, now_ms: int) -> list[Annou
 def _promote(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: int) -> list[Announce]:
     version, epochs = command.version, ledger.epochs
     if not ledger.versions.may_serve(version):
-        return [_decide(ledger, command, "refused", _standing(ledger, version))]
+        return [_decide(ledger, command, "refused", _state_of(ledger, version))]
     if epochs.paused:
         return [_decide(ledger, command, "refused", "rollouts are paused: resume first.")]
     if epochs.open:
@@ -79,7 +79,7 @@ def _rollback(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: in
     if ledger.epochs.live is None or not version:
         return [_decide(ledger, command, "refused", _nowhere(ledger))]
     if not ledger.versions.may_serve(version):
-        return [_decide(ledger, command, "refused", _standing(ledger, version))]
+        return [_decide(ledger, command, "refused", _state_of(ledger, version))]
     if not held(ledger, version):
         return _prepare(ledger, rules, command, version, now_ms)
     effects = go_live(ledger, version, Cause.of(command), now_ms, left=ledger.epochs.serving)
@@ -120,7 +120,7 @@ def _retire(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Annou
     version = command.version
     record = _numbered(ledger, version)
     if record is None:
-        return [_decide(ledger, command, "refused", _standing(ledger, version))]
+        return [_decide(ledger, command, "refused", _state_of(ledger, version))]
     use = _use(ledger, version)
     if use:
         return [_decide(ledger, command, "refused", f"{version} {use}: move to another version first.")]
@@ -133,7 +133,7 @@ def _retire(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Annou
 def _annotate(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Announce]:
     record = _numbered(ledger, command.version)
     if record is None:
-        return [_decide(ledger, command, "refused", _standing(ledger, command.version))]
+        return [_decide(ledger, command, "refused", _state_of(ledger, command.version))]
     noted = announce.revised(record, now_ms, "note", _note(command))
     return [announce.model(noted), _decide(ledger, command, "done", f"noted on {command.version}.")]
 
@@ -143,7 +143,7 @@ def _reinstate(ledger: PipelineLedger, command: Command, now_ms: int) -> list[An
     version = command.version
     record = ledger.versions.records.get(version)
     if record is None or not VERSION.allows(record.state, "reinstate"):
-        why = f"only a quarantined version is reinstated; {_standing(ledger, version)}"
+        why = f"only a quarantined version is reinstated; {_state_of(ledger, version)}"
         return [_decide(ledger, command, "refused", why)]
     note, pardoned = _note(command), reporters(ledger, version)
     back = announce.revised(record, now_ms, "reinstate", note, reason=note, pardoned=pardoned)
@@ -185,7 +185,7 @@ def _numbered(ledger: PipelineLedger, version: str) -> ModelVersion | None:
     return ledger.versions.records.get(version)
 
 
-def _standing(ledger: PipelineLedger, version: str) -> str:
+def _state_of(ledger: PipelineLedger, version: str) -> str:
     record = _numbered(ledger, version)
     if not version:
         return "it names no version."

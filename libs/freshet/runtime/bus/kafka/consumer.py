@@ -68,8 +68,8 @@ class KafkaGroupConsumer:
         self._errors += [message for message in messages if message.error() is not None]
         if self._errors:
             messages = [message for message in messages if message.error() is None]
-        torn = rebalances != self._rebalances
-        return Collected(self._batches(messages), membership, torn) if messages or torn else None
+        interrupted = rebalances != self._rebalances
+        return Collected(self._batches(messages), membership, interrupted) if messages or interrupted else None
 
     def _batches(self, messages: list[Message]) -> tuple[Batch, ...]:
         if len(self._roles) == 1:

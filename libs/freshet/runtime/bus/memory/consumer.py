@@ -58,10 +58,10 @@ class MemoryGroupConsumer:
         interruption = self.cluster.take_interruption(self.member)
         if interruption is not None:
             interruption()
-        torn = self._serve_rebalance()
+        interrupted = self._serve_rebalance()
         if limit > 1:
             records += self._take(limit - 1, limit_bytes - records[0].size_bytes())
-        return Collected(batches(records, self._topics), membership, torn)
+        return Collected(batches(records, self._topics), membership, interrupted)
 
     @client_call
     def take_changes(self) -> Changes:

@@ -25,7 +25,7 @@ _MOST_BYTES: Final = 2**30  # no limit of the client's own
 
 
 class MemoryTransactionalProducer:
-    """Implements `bus.TransactionalProducer`; at each step the cluster's failpoint may strike.
+    """Implements `bus.TransactionalProducer`; at each step the cluster's failpoint may raise.
 
     A commit is slow if the cluster's clock went on by more than SUSPECT_S in it.
     """

@@ -1,4 +1,4 @@
-"""Becomes another program that dies with its parent: `python tether.py PARENT_PID PROGRAM ARGUMENT…`.
+"""Becomes another program that dies with its parent: `python child_guard.py PARENT_PID PROGRAM ARGUMENT…`.
 
 Run as a file and without the site packages, it costs 0.02 s. It imports nothing of ours.
 """
