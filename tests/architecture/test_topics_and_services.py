@@ -18,7 +18,7 @@ from freshet.ingestion.core.logic import IngestionLogic
 from freshet.ingestion.service import SERVICE as INGESTION
 from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.memory.reader import MemoryLogReader
+from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
 from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.recovery import InputReference, Recovery
 

@@ -9,10 +9,10 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Fact, Outcome, Start
 from freshet.contracts.messages import ModelVersion, PipelineRecord, Rollout, Share
 from freshet.contracts.topic_id import UNKNOWN_BYTES
-from freshet.inference.core.jobs import Loaded, LoadModel
 from freshet.inference.core.logic import InferenceLogic
+from freshet.inference.core.model_jobs import Loaded, LoadModel
 from freshet.models.scorer import Scorer
-from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
+from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, Payload
 from freshet.runtime.memory_use import keep_freed_memory
 from support.inference_models import softmax_manifest, softmax_model
 

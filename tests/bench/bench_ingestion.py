@@ -12,7 +12,7 @@ from freshet.contracts.logic import Fact
 from freshet.contracts.messages import PipelineRecord
 from freshet.ingestion.core.logic import IngestionLogic
 from freshet.operate.event_values import json_values
-from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
+from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, Payload
 
 ROWS, REPEATS = 5000, 60
 NOW_MS = 1_750_000_000_000

@@ -24,7 +24,7 @@ from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.lab import broker
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.models.bundle import Bundle
-from freshet.models.pack import pack
+from freshet.models.packing import pack
 from freshet.operate.tables.events import BATCH_ROWS, Events
 from freshet.runtime.bus.protocol import Send
 

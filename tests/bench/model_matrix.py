@@ -46,7 +46,7 @@ from freshet.models.errors import ModelError
 from freshet.models.gaps import row_gaps
 from freshet.models.graph import read_model
 from freshet.models.hard_rows import edge_rows, split_rows
-from freshet.models.pack import pack
+from freshet.models.packing import pack
 from support.fitted import NAMES, pipeline, scores_of, table, wanted
 
 PAGE: Final = Path(__file__).parents[2] / "docs/models.md"

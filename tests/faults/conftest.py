@@ -11,7 +11,7 @@ from freshet.contracts.resources import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train
 from freshet.models.bundle import Bundle
-from freshet.models.pack import pack
+from freshet.models.packing import pack
 from freshet.operate.tables.features import feature_rows
 from freshet.pipeline import load_folder
 from support.faults import Trial

@@ -10,7 +10,7 @@ import pytest
 
 from freshet.lab import broker
 from freshet.models.bundle import Bundle
-from freshet.runtime.bus.kafka.producer import KafkaTransactionalProducer
+from freshet.runtime.bus.kafka.kafka_producer import KafkaTransactionalProducer
 from freshet.runtime.bus.kafka.transactions import find_hanging
 from freshet.runtime.bus.protocol import Committed, Place, RefusedError, Transaction
 from freshet.runtime.topic_plan import topic_names

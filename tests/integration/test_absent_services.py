@@ -19,7 +19,7 @@ from freshet.contracts.messages import Decision, WorkerState
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
 from freshet.models.bundle import Bundle
-from freshet.models.pack import pack
+from freshet.models.packing import pack
 from freshet.pipeline import load_checked
 from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.bus.kafka import KafkaBus

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from freshet.runtime.bus.kafka.consumer import KafkaGroupConsumer
+from freshet.runtime.bus.kafka.kafka_consumer import KafkaGroupConsumer
 from freshet.runtime.bus.protocol import ExpiredError, Place
 from support.buses import KafkaWorld, collect, gather, settled, until, write
 

@@ -14,7 +14,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train
 from freshet.lab.local_deployment import LocalDeployment
-from freshet.models.pack import pack
+from freshet.models.packing import pack
 from freshet.operate import commands
 from freshet.operate.tables.features import feature_rows
 from freshet.runtime.artifacts import publish_model

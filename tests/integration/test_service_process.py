@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from freshet.contracts.resources import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
-from freshet.operate.view import View
+from freshet.operate.pipeline_view import View
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.process import EXIT_FATAL, EXIT_SETTINGS
 from support.ingestion import framed, loan

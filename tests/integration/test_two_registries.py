@@ -13,8 +13,8 @@ from freshet.contracts.logic import Job
 from freshet.contracts.messages import Action, Command, Decision, Rollout
 from freshet.contracts.topics import TopicNames
 from freshet.registry.admitting import admit_candidate
+from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.decider import RegistryDecider
-from freshet.registry.core.jobs import Admit
 from freshet.runtime import failpoints
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin

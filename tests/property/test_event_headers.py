@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
-from freshet.runtime.dead_letters import origin
+from freshet.runtime.dead_letter_records import origin
 from support.ingestion import NOW_MS, batch, dead, framed, loan, serving, written
 
 LOGIC = serving()

@@ -17,8 +17,8 @@ from freshet.contracts.logic import Job
 from freshet.contracts.messages import Message, WorkerState
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.crash_blame import ROW_DEATHS, VERSION_DEATHS, Death, Flight
-from freshet.inference.core.jobs import Loaded, LoadModel, Scorer
 from freshet.inference.core.logic import InferenceLogic
+from freshet.inference.core.model_jobs import Loaded, LoadModel, Scorer
 from freshet.operate.records import headers_of
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send

@@ -14,8 +14,8 @@ from freshet.contracts.logic import Job
 from freshet.contracts.messages import Cutover, Message, ModelVersion, WorkerState
 from freshet.contracts.position import unstamped
 from freshet.contracts.topics import TopicNames
-from freshet.inference.core.jobs import LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
+from freshet.inference.core.model_jobs import LoadModel, RetireModel
 from freshet.inference.loading import load_model, retire_model
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.runtime.artifacts import publish_model

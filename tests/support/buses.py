@@ -14,10 +14,10 @@ from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime import failpoints
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
-from freshet.runtime.bus.kafka.consumer import KafkaGroupConsumer
-from freshet.runtime.bus.kafka.producer import KafkaTransactionalProducer
+from freshet.runtime.bus.kafka.kafka_consumer import KafkaGroupConsumer
+from freshet.runtime.bus.kafka.kafka_producer import KafkaTransactionalProducer
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash, Step
-from freshet.runtime.bus.memory.consumer import MemoryGroupConsumer
+from freshet.runtime.bus.memory.memory_consumer import MemoryGroupConsumer
 from freshet.runtime.bus.protocol import (
     SUSPECT_S,
     Assignor,

@@ -11,7 +11,7 @@ from typing import Any
 
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus
-from freshet.runtime.bus.kafka.consumer import KafkaGroupConsumer
+from freshet.runtime.bus.kafka.kafka_consumer import KafkaGroupConsumer
 from freshet.runtime.bus.protocol import Assignor, GroupConsumer
 
 EXTRA = {"session.timeout.ms": "15000", "max.poll.interval.ms": "15000", "heartbeat.interval.ms": "500"}

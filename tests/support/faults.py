@@ -19,9 +19,9 @@ from freshet.lab.demo.traffic import Traffic
 from freshet.lab.load import Sent
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.models.bundle import Bundle
+from freshet.operate.pipeline_view import View
 from freshet.operate.verify.collect import collect
 from freshet.operate.verify.judge import Judgement, judge
-from freshet.operate.view import View
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import RetriableError
 from freshet.runtime.reading import everything

@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.contracts.arrays import Floats, Floats32
-from freshet.models.pack import Packed
+from freshet.models.packing import Packed
 from freshet.models.scorer import Scorer
 from freshet.pipeline import PipelineSpec
 

@@ -17,9 +17,9 @@ from freshet.contracts.topics import TopicNames
 from freshet.operate.verify.collect import GroupOffsets
 from freshet.operate.verify.evidence import Answers, Evidence, Inputs, Letters, Life, Predictions, Vectors
 from freshet.operate.verify.places import hashed, identity, offsets_of, partitions_of
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Bus, Committed, Place, Send, Transaction
-from freshet.runtime.dead_letters import dead_letters
+from freshet.runtime.dead_letter_records import dead_letters
 from freshet.runtime.reading import everything
 from support.buses import MemoryWorld, until
 from support.evidence import CLASSES, THEIRS

@@ -14,7 +14,7 @@ from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.resources import pipelines_dir
 from freshet.ingestion.core.logic import IngestionLogic
 from freshet.pipeline import load_folder
-from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
+from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, Payload
 
 NOW_MS: Final = 1_750_000_000_000
 """The broker's clock in these tests."""

@@ -18,7 +18,7 @@ from freshet.contracts.worker import UNKNOWN_PROCESS, Process, WorkerReport
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.operate.records import headers_of
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.data_loop import DataLoop

@@ -23,8 +23,8 @@ from freshet.contracts.messages import (
     WorkerState,
 )
 from freshet.models.verdict import AdmissionVerdict
+from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.decider import RegistryDecider
-from freshet.registry.core.jobs import Admit
 from support.registry_laws import Laws
 
 BEAT_MS = 1_000

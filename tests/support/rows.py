@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from freshet.contracts.batch import Batch, Headers
-from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
+from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, Payload
 
 NOW_MS: Final = 1_750_000_000_000
 

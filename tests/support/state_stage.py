@@ -12,7 +12,7 @@ from freshet.contracts.messages import StateRecord
 from freshet.contracts.topics import TopicNames
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.data_loop import DataLoop

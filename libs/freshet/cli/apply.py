@@ -7,7 +7,7 @@ import typer
 
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting
 from freshet.cli.topics import Adopt, Replication
-from freshet.operate.apply import apply_folder
+from freshet.operate.folder_apply import apply_folder
 from freshet.pipeline import load_checked
 from freshet.runtime.bus.kafka.admin import BROKER_DEFAULT
 

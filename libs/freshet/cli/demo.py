@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.narrator import ScreenNarrator
 from freshet.cli.output import Exit, Json, emit, reporting
+from freshet.cli.screen_narrator import ScreenNarrator
 from freshet.lab.demo.telling import tell_demo
 
 

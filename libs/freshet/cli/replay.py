@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
 from freshet.cli.table_options import Decimal, Delimiter, Encoding
 from freshet.lab.corruption import KINDS
+from freshet.lab.events_topic import DELETED, EventsTopic, rest_of
 from freshet.lab.load import Load, Sent
-from freshet.lab.replay import DELETED, EventsTopic, rest_of
 from freshet.operate.errors import OperateError
 from freshet.operate.facts import published
 from freshet.operate.records import readable

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, table
 from freshet.operate.facts import published
 from freshet.operate.score.arithmetic import Errors, Scoring
-from freshet.operate.score.reading import document, in_order, scored
+from freshet.operate.score.scored_versions import document, in_order, scored
 from freshet.operate.times import range_ms
 from freshet.pipeline import PipelineSpec
 

@@ -9,9 +9,9 @@ import typer
 from freshet.cli.output import Bootstrap, Namespace, connect, reporting, say, settings, shown_lines
 from freshet.lab import broker
 from freshet.lab.ports import free_port
-from freshet.lab.up.run import Run, pipeline_folders
+from freshet.lab.up.service_run import Run, pipeline_folders
 from freshet.lab.up.services import REGISTRY, plan
-from freshet.operate.apply import apply_folder
+from freshet.operate.folder_apply import apply_folder
 from freshet.pipeline import load_checked
 from freshet.runtime.service import ControlService, load_service, service_names
 

@@ -12,8 +12,8 @@ from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, 
 from freshet.operate.facts import published
 from freshet.operate.times import range_ms
 from freshet.operate.verify.findings import Finding, Judgement
+from freshet.operate.verify.judgement import as_document, passes, sentence
 from freshet.operate.verify.judging import judge_pipeline
-from freshet.operate.verify.report import as_document, passes, sentence
 
 _PROMISES: Final = (
     "P1: every event ends as exactly one prediction or one dead letter. P2: it is answered by the model version that "

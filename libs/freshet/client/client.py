@@ -15,7 +15,7 @@ from freshet.client.errors import ClientError, NotSentError
 from freshet.client.model import PackOptions, bundle_of
 from freshet.client.one_row import Answer, Follower
 from freshet.client.predictions import Predictions, Since, read_predictions
-from freshet.client.rows import Rows, event_columns
+from freshet.client.python_rows import Rows, event_columns
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topics import TopicNames
 from freshet.models.classes import Labels
@@ -23,7 +23,7 @@ from freshet.models.contract import TOLERANCE
 from freshet.operate.connection import local_broker
 from freshet.operate.errors import LocalError, OperateError
 from freshet.operate.event_values import event_encoder, plain
-from freshet.operate.view import View
+from freshet.operate.pipeline_view import View
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.kafka import KafkaBus
@@ -118,7 +118,7 @@ class Client:
         `offset`.
 
         `rows`: dicts, a dict of columns, or a DataFrame; what may be left out and how values are read is told at
-        `event_columns` in `freshet.client.rows`. All rows are looked at before the first is sent: RowError sends
+        `event_columns` in `freshet.client.python_rows`. All rows are looked at before the first is sent: RowError sends
         nothing. Written idempotently in the order given, keyed by entity and partitioned as Java does, and acknowledged
         by all replicas when this returns. NotSentError says how many rows were acknowledged before Kafka failed.
         """

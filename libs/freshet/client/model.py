@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from freshet.client.errors import ClientError
-from freshet.client.rows import named_columns
+from freshet.client.python_rows import named_columns
 from freshet.contracts.arrays import Floats32
 from freshet.models.bundle import Bundle
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
-from freshet.models.pack import inputs_for, pack
+from freshet.models.packing import inputs_for, pack
 from freshet.models.saved import load_saved
 from freshet.pipeline import PipelineSpec
 

@@ -16,7 +16,7 @@ from freshet.operate.event_values import plain
 from freshet.operate.patience import missing_for_answer
 from freshet.operate.roll_call import roll_call
 from freshet.pipeline import PipelineSpec
-from freshet.runtime import dead_letters
+from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, LogReader, Place
 
 _ROLES: Final = ("features", "predictions", "dead-letters")
@@ -159,4 +159,4 @@ def _letter(headers: Sequence[tuple[str, bytes | None]], position: Position) -> 
     letter = Letter(
         told.get("freshet.reason", ""), told.get("freshet.detail", ""), told.get("freshet.service", ""), position
     )
-    return dead_letters.origin(headers) or ("", -1, -1), letter
+    return dead_letter_records.origin(headers) or ("", -1, -1), letter

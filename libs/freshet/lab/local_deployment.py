@@ -13,7 +13,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.lab.load import Load
 from freshet.lab.supervisor import Supervisor
 from freshet.operate import commands
-from freshet.operate.view import View
+from freshet.operate.pipeline_view import View
 from freshet.pipeline import load_folder
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.kafka import KafkaBus

@@ -12,7 +12,7 @@ from freshet.contracts.messages import Action, Command, Decision
 from freshet.operate.connection import Connection
 from freshet.operate.errors import LocalError, OperateError
 from freshet.operate.patience import patiently
-from freshet.operate.view import View
+from freshet.operate.pipeline_view import View
 from freshet.runtime.bus.protocol import Producer, Send
 
 _GRACE_S: Final = 10.0  # for the registry to say that a command has expired

@@ -5,9 +5,9 @@ from typing import Final, TypeVar
 
 from freshet.operate.connection import Connection
 from freshet.operate.errors import LocalError
+from freshet.operate.pipeline_view import View
 from freshet.operate.presence import absence, presence
 from freshet.operate.roll_call import RollCall, roll_call
-from freshet.operate.view import View
 
 T = TypeVar("T")
 

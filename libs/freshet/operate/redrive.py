@@ -8,7 +8,7 @@ from freshet.contracts.batch import Headers, Record, read_headers
 from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF, arrived_ms, whole_number
 from freshet.operate.errors import OperateError
 from freshet.operate.records import headers_of
-from freshet.runtime import dead_letters
+from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Place, Send, Transaction, TransactionalProducer
 from freshet.runtime.interrupts import interrupts_held
 from freshet.runtime.reading import everything
@@ -50,9 +50,9 @@ class DeadRecord:
         return "/".join(self.headers.get(f"freshet.{name}", "?") for name in ("topic", "partition", "offset"))
 
     @property
-    def source(self) -> dead_letters.Source:
+    def source(self) -> dead_letter_records.Source:
         """That record, and no other that had the same place in an earlier life of its topic."""
-        return dead_letters.Source(self.original, dead_letters.topic_id_of(self.raw_headers))
+        return dead_letter_records.Source(self.original, dead_letter_records.topic_id_of(self.raw_headers))
 
     @property
     def carried(self) -> list[tuple[str, bytes | None]]:
@@ -62,7 +62,7 @@ class DeadRecord:
         handed on.
         """
         ours = {REDRIVE_OF, ARRIVED_MS}
-        producers = dead_letters.producers_headers(self.raw_headers)
+        producers = dead_letter_records.producers_headers(self.raw_headers)
         first_ms = arrived_ms(producers)
         if first_ms is None:
             first_ms = whole_number(self.headers.get("freshet.timestamp_ms", "").encode())
@@ -119,8 +119,10 @@ class Redriven:
 
 def dead_records(bus: Bus, wanted: Wanted, starts: Mapping[Place, int] | None = None) -> Iterator[DeadRecord]:
     """The wanted dead letters, each partition's in order. Blocks for all that the topic holds now."""
-    for batch in everything(bus, dead_letters.ROLE, starts):
-        letters = (_dead_record(row) for row in batch.records if dead_letters.receipt_of(read_headers(row)) is None)
+    for batch in everything(bus, dead_letter_records.ROLE, starts):
+        letters = (
+            _dead_record(row) for row in batch.records if dead_letter_records.receipt_of(read_headers(row)) is None
+        )
         yield from (letter for letter in letters if letter in wanted)
 
 
@@ -142,7 +144,7 @@ def letter_at(bus: Bus, text: str) -> DeadRecord:
     partition, offset = (whole_number(part.encode(errors="replace")) for part in text.partition("/")[::2])
     if partition is None or offset is None:
         raise OperateError(f"{text!r} is not a place; write partition/offset, such as 3/120.", "usage")
-    place = Place(dead_letters.ROLE, partition)
+    place = Place(dead_letter_records.ROLE, partition)
     span = bus.spans(place.role).get(place.partition)
     if span is not None and span.low <= offset < span.end:
         for record in dead_records(bus, Wanted(), {place: offset}):
@@ -209,17 +211,17 @@ def _send(producer: TransactionalProducer | None, records: list[DeadRecord], don
             partitions,
             [record.carried for record in records],
         )
-        receipts = dead_letters.receipts([record.source for record in records], partitions)
+        receipts = dead_letter_records.receipts([record.source for record in records], partitions)
         with interrupts_held():
             producer.commit(Transaction([copies, receipts]))
     done.sent += len(records)
     done.places += [record.original for record in records]
 
 
-def _receipts(bus: Bus) -> set[dead_letters.Source]:
+def _receipts(bus: Bus) -> set[dead_letter_records.Source]:
     """What has been redriven already."""
-    records = (record for batch in everything(bus, dead_letters.ROLE) for record in batch.records)
-    found = (dead_letters.receipt_of(read_headers(record)) for record in records)
+    records = (record for batch in everything(bus, dead_letter_records.ROLE) for record in batch.records)
+    found = (dead_letter_records.receipt_of(read_headers(record)) for record in records)
     return {source for source in found if source is not None}
 
 

@@ -8,7 +8,7 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Job, Mark, Publish, Start
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.protocol import Committed, Place, Send
-from freshet.runtime.dead_letters import CAP_BYTES, dead_letters
+from freshet.runtime.dead_letter_records import CAP_BYTES, dead_letters
 
 
 class BatchOutcome:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from freshet.runtime import dead_letters
+from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Place
 from freshet.runtime.recovery import InputReference
 
@@ -19,13 +19,13 @@ class Counterparts:
         """Why this partition cannot be answered; None if it can. Asks the broker where it could not as of last time."""
         if self._why(place) is not None:
             outputs = {reference.output for reference in self._references}
-            roles = {dead_letters.ROLE, *outputs, *(role for roles in self._together for role in roles)}
+            roles = {dead_letter_records.ROLE, *outputs, *(role for roles in self._together for role in roles)}
             self._counts = {role: len(self._bus.spans(role)) for role in sorted(roles)}
         return self._why(place)
 
     def _why(self, place: Place) -> str | None:
         outputs = [reference.output for reference in self._references if reference.input == place.role]
-        needed = dict.fromkeys([*outputs, dead_letters.ROLE], "its answers would have no place")
+        needed = dict.fromkeys([*outputs, dead_letter_records.ROLE], "its answers would have no place")
         partners = {role for roles in self._together if place.role in roles for role in roles} - {place.role}
         needed |= dict.fromkeys(sorted(partners), "it lacks what it is read together with")
         for role, so in needed.items():

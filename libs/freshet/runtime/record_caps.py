@@ -11,7 +11,7 @@ from typing import Final
 
 from freshet.contracts.topics import stanza
 from freshet.runtime.bus.protocol import Send, TooLargeError
-from freshet.runtime.dead_letters import ROLE as DEAD_LETTERS
+from freshet.runtime.dead_letter_records import ROLE as DEAD_LETTERS
 from freshet.runtime.record_size import BATCH_HEADER_BYTES, headers_of, largest_bytes, record_bytes
 
 KAFKAS_CAP_BYTES: Final = 1_048_588

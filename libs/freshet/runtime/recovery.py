@@ -19,7 +19,7 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Cutover
 from freshet.contracts.position import ORIGIN, Position
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
-from freshet.runtime import dead_letters
+from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Committed, FatalError, Place, Span
 
 STEP_ROWS: Final = 5_000
@@ -106,7 +106,7 @@ class Recovery:
 
     def _search(self) -> Iterator[int]:
         """Each item is how many records were read, 0 when there is something to wait for."""
-        outputs = [*self._references, dead_letters.ROLE]
+        outputs = [*self._references, dead_letter_records.ROLE]
         spans = {Place(role, n): span for role in outputs for n, span in self._bus.spans(role).items()}
         spans = {place: span for place, span in spans.items() if span.low < span.high}
         if any(reference.with_position for reference in self._references.values()):
@@ -199,7 +199,7 @@ class Recovery:
                     self._fold(place, cut.first_offset + 1, 0, Position(cut.epoch, cut.fallback))
 
     def _take_answers(self, batch: Batch) -> None:
-        if batch.role == dead_letters.ROLE:
+        if batch.role == dead_letter_records.ROLE:
             self._take_letters(batch)
             return
         reference = self._references[batch.role]
@@ -221,8 +221,8 @@ class Recovery:
     def _take_letters(self, batch: Batch) -> None:
         for record, at_ms in zip(batch.records, batch.timestamps_ms.tolist(), strict=True):
             headers = read_headers(record)
-            origin = dead_letters.origin(headers)
-            if origin is None or dead_letters.topic_id_of(headers) not in {"", self._topic_ids.get(origin[0])}:
+            origin = dead_letter_records.origin(headers)
+            if origin is None or dead_letter_records.topic_id_of(headers) not in {"", self._topic_ids.get(origin[0])}:
                 continue
             self._fold(Place(*origin[:2]), origin[2] + 1, at_ms, ORIGIN)
 

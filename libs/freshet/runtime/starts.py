@@ -19,7 +19,7 @@ from freshet.runtime.bus.protocol import (
     Transaction,
     TransactionalProducer,
 )
-from freshet.runtime.dead_letters import expired_letter
+from freshet.runtime.dead_letter_records import expired_letter
 from freshet.runtime.lives import Lives
 from freshet.runtime.recovery import InputReference, Recovery, checked, lost_end
 from freshet.runtime.state.state_mark import LOST, StateMark

@@ -25,7 +25,7 @@ from freshet.runtime.bus.protocol import (
     TransactionalProducer,
 )
 from freshet.runtime.clock import Clock
-from freshet.runtime.dead_letters import ROLE as DEAD_LETTERS
+from freshet.runtime.dead_letter_records import ROLE as DEAD_LETTERS
 from freshet.runtime.jobs import JobRunner
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.options import LoopOptions

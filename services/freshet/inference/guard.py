@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from freshet.inference.core.crash_blame import Flight
-from freshet.inference.core.jobs import Scorer
+from freshet.inference.core.model_jobs import Scorer
 from freshet.inference.inflight import InFlightNote
 from freshet.inference.running import PROCESS
 from freshet.runtime.watchdog import Watchdog

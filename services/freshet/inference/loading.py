@@ -2,7 +2,7 @@
 
 import time
 
-from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
+from freshet.inference.core.model_jobs import Loaded, LoadModel, RetireModel
 from freshet.models.errors import ModelError
 from freshet.models.memory import check_memory
 from freshet.models.scorer import Scorer

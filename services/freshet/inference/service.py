@@ -9,8 +9,8 @@ import structlog
 
 from freshet.contracts.logic import Job, Logic
 from freshet.inference.core.crash_blame import Flight, blamed_loads
-from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
+from freshet.inference.core.model_jobs import Loaded, LoadModel, RetireModel
 from freshet.inference.guard import ScoreGuard
 from freshet.inference.inflight import InFlightNote
 from freshet.inference.loading import load_model, retire_model

@@ -7,7 +7,7 @@ from freshet.models.admission import Contract, Limits, admit
 from freshet.models.errors import ModelError
 from freshet.models.manifest import check_manifest
 from freshet.models.verdict import AdmissionVerdict
-from freshet.registry.core.jobs import Admit
+from freshet.registry.core.admission_job import Admit
 from freshet.runtime.artifacts import fetch_model
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.jobs import Stop

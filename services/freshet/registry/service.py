@@ -9,8 +9,8 @@ from freshet.contracts.logic import Decider, Job
 from freshet.models.sandbox import SandboxError, unguarded
 from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.admitting import admit_candidate
+from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.decider import RegistryDecider
-from freshet.registry.core.jobs import Admit
 from freshet.runtime.jobs import Runner, Stop
 from freshet.runtime.service import Context, ControlService
 from freshet.runtime.settings import SettingsError

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from freshet.contracts.messages import Decision, ModelVersion
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Committed
 from support.simulation.pipeline import REMEDY
 from support.simulation.processes import Process

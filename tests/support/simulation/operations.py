@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Committed
 from support.simulation.laws import Laws
 from support.simulation.people import Note

@@ -11,10 +11,10 @@ from freshet.avro import Column, Encoder, Strings
 from freshet.avro.schemas import current_schema, event_schema_id, schema_id
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.messages import PipelineRecord
-from freshet.inference.core.jobs import Loaded, LoadModel
+from freshet.inference.core.model_jobs import Loaded, LoadModel
 from freshet.models.errors import ModelError
 from freshet.pipeline import PipelineSpec
-from freshet.registry.core.jobs import Admit
+from freshet.registry.core.admission_job import Admit
 from support.inference import FakeScorer, sound
 from support.registry import PIPELINE, Judgement, candidate
 

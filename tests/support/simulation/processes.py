@@ -7,13 +7,13 @@ from typing import Any, Final, Protocol
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Announce, Cancel, Job, Logic, Outcome, Start
-from freshet.inference.core.jobs import LoadModel, RetireModel
 from freshet.inference.core.logic import InferenceLogic
+from freshet.inference.core.model_jobs import LoadModel, RetireModel
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.ingestion.core.logic import IngestionLogic
 from freshet.ingestion.service import SERVICE as INGESTION
+from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.decider import RegistryDecider
-from freshet.registry.core.jobs import Admit
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.options import LoopOptions

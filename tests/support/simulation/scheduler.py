@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from freshet.runtime.bus.memory import SimulatedCrash, Step
-from freshet.runtime.bus.memory.log import PartitionLog
+from freshet.runtime.bus.memory.partition_log import PartitionLog
 from freshet.runtime.bus.protocol import FatalError, RefusedError, RetriableError
 from support.simulation.laws import Laws
 from support.simulation.operations import Operations

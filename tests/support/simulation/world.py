@@ -9,8 +9,8 @@ from freshet.contracts.messages import Action, Command, Message, ModelVersion, R
 from freshet.contracts.position import unstamped
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.memory.group import Group
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.consumer_group import Group
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Committed, Send
 from freshet.runtime.publishing import publish_pipeline
 from support.registry import PIPELINE, candidate

@@ -11,8 +11,8 @@ from freshet.avro import Columns, Strings
 from freshet.avro.schemas import event_schema_id
 from freshet.cli.replay import _publish
 from freshet.contracts.topics import TopicNames
+from freshet.lab.events_topic import EventsTopic
 from freshet.lab.load import Load, Sent
-from freshet.lab.replay import EventsTopic
 from freshet.operate.tables.events import Events
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Producer, RetriableError, Send

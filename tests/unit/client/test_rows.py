@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from freshet.client import RowError
-from freshet.client.rows import event_columns
+from freshet.client.python_rows import event_columns
 from freshet.operate.event_values import plain
 from freshet.pipeline import PipelineSpec
 

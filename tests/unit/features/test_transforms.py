@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from freshet.avro import Column, Enum, Nullable, Strings
-from freshet.features.columns import Vocabulary
+from freshet.features.event_columns import Vocabulary
 from freshet.pipeline.catalogue import transforms
 
 NAN = math.nan

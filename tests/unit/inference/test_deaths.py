@@ -9,7 +9,7 @@ import pytest
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.logic import Abort, DeadLetter
 from freshet.inference.core.crash_blame import CrashBlame, Death, Flight, Span, blamed_loads
-from freshet.inference.core.jobs import Scorer
+from freshet.inference.core.model_jobs import Scorer
 from freshet.models.errors import ModelError
 from support.inference import Worker, answers, as_bytes, cuts, dead, model, of_kind, rollout, specification, vectors
 

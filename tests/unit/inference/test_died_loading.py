@@ -56,7 +56,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.crash_blame import Flight
-from freshet.inference.core.jobs import LoadModel
+from freshet.inference.core.model_jobs import LoadModel
 from freshet.inference.service import SERVICE
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.service import Context

@@ -7,7 +7,7 @@ import pytest
 
 from freshet.contracts.messages import Golden
 from freshet.contracts.topics import TopicNames
-from freshet.inference.core.jobs import LoadModel, RetireModel
+from freshet.inference.core.model_jobs import LoadModel, RetireModel
 from freshet.inference.loading import load_model, retire_model
 from freshet.models.errors import ModelError
 from freshet.runtime.artifacts import publish_model

@@ -2,7 +2,7 @@
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Outcome
-from freshet.inference.core.jobs import LoadModel, RetireModel
+from freshet.inference.core.model_jobs import LoadModel, RetireModel
 from support.inference import FEATURES, Worker, cuts, model, rollout, serving, specification, vectors
 
 

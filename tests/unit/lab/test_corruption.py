@@ -14,11 +14,11 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topic_id import UNKNOWN_BYTES
-from freshet.ingestion.core.plan import build_plan
+from freshet.ingestion.core.conversion_plan import build_plan
 from freshet.lab.corruption import KINDS, Corrupter
 from freshet.operate.event_values import event_encoder
 from freshet.pipeline import PipelineSpec, load_folder
-from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
+from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, Payload
 
 NOW_MS = 1_700_000_000_000
 ROWS = 400

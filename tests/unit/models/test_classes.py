@@ -20,7 +20,7 @@ from freshet.models.classes import class_order
 from freshet.models.errors import ModelError
 from freshet.models.export import Asked, in_pipeline_order, ready
 from freshet.models.original import last_step
-from freshet.models.pack import pack
+from freshet.models.packing import pack
 from support.fitted import pipeline, scores_of, table, wanted
 from support.models import ROWS, softmax, softmax_scores
 

@@ -20,7 +20,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, Stan
 from sklearn.tree import DecisionTreeClassifier
 
 from freshet.models.original import parts_of
-from freshet.models.pack import pack
+from freshet.models.packing import pack
 from freshet.models.thresholds import floor_float32
 from support.fitted import pipeline, scores_of, table, wanted
 

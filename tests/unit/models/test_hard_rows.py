@@ -11,7 +11,7 @@ from freshet.models.errors import ModelError
 from freshet.models.graph import read_model
 from freshet.models.hard_rows import boundary_rows, category_rows, split_rows
 from freshet.models.original import Original
-from freshet.models.pack import pack
+from freshet.models.packing import pack
 from support.fitted import NAMES, pipeline, scores_of, table, wanted
 from support.models import graph
 

@@ -10,7 +10,7 @@ import pytest
 
 from freshet.models.errors import ModelError
 from freshet.models.lightgbm_trees import ZERO
-from freshet.models.pack import inputs_for, pack
+from freshet.models.packing import inputs_for, pack
 from support.fitted import NAMES, pipeline, scores_of, table, wanted
 
 pytestmark = pytest.mark.slow

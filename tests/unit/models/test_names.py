@@ -15,7 +15,7 @@ from sklearn.utils import Bunch
 from freshet.models.errors import ModelError
 from freshet.models.names import inputs_of
 from freshet.models.original import by_place
-from freshet.models.pack import inputs_for, pack
+from freshet.models.packing import inputs_for, pack
 from support.fitted import NAMES, pipeline, scores_of, table, wanted
 from support.models import softmax
 

@@ -22,7 +22,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from freshet.models.contract import TOLERANCE
 from freshet.models.errors import ModelError
 from freshet.models.manifest import golden_rows
-from freshet.models.pack import GOLDEN_ROWS, pack
+from freshet.models.packing import GOLDEN_ROWS, pack
 from freshet.models.scorer import Scorer
 from support.models import CLASSES, FEATURES, ROWS, WEIGHTS, graph, linear, softmax, softmax_scores, specification
 
@@ -121,7 +121,7 @@ _TWICE = """
 import sys, lightgbm, numpy as np
 from sklearn.linear_model import LogisticRegression
 from freshet.models.manifest import manifest_to_json
-from freshet.models.pack import pack
+from freshet.models.packing import pack
 from support.models import specification
 rows = np.random.default_rng(3).normal(size=(300, 4)).astype(np.float32)
 target = np.where(rows[:, 0] > 0, "fraud", "legit")

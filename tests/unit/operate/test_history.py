@@ -3,7 +3,7 @@
 from freshet.avro.control import encode
 from freshet.contracts.messages import Cutover, Message
 from freshet.contracts.topics import TopicNames
-from freshet.operate.verify.history import read_history
+from freshet.operate.verify.control_history import read_history
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from support.inference import PIPELINE, model, rollout, specification

@@ -10,7 +10,7 @@ from freshet.cli.verify import shown
 from freshet.contracts.arrays import Bools
 from freshet.operate.verify.evidence import Evidence, History, Inputs, Life
 from freshet.operate.verify.judge import judge
-from freshet.operate.verify.report import passes, sentence
+from freshet.operate.verify.judgement import passes, sentence
 from support.breaches import BREACHES, planted
 from support.evidence import at, choose, claim, good, ids, row_of, swap
 

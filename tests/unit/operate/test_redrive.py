@@ -11,7 +11,7 @@ from freshet.operate.errors import OperateError
 from freshet.operate.redrive import Wanted, check_reason, dead_records, groups, letter_at, redrive
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
 from freshet.runtime.bus.protocol import FatalError, Send
-from freshet.runtime.dead_letters import dead_letters
+from freshet.runtime.dead_letter_records import dead_letters
 
 NAMES = TopicNames("dev.", "loans")
 

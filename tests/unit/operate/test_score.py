@@ -12,7 +12,7 @@ from rich.console import Console
 from freshet.avro import Column, Ragged, Strings
 from freshet.cli.score import shown
 from freshet.operate.score.arithmetic import Labels, LabelTable, Scoring
-from freshet.operate.score.reading import document, scored
+from freshet.operate.score.scored_versions import document, scored
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, Send
 from freshet.runtime.reading import everything

@@ -8,7 +8,7 @@ import pytest
 from freshet.contracts.batch import Batch, Headers
 from freshet.operate.verify.letters import LetterReader
 from freshet.operate.verify.places import NOWHERE, identity, offsets_of, partitions_of, place
-from freshet.runtime.bus.memory.log import At, MemoryRecord, Payload
+from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, Payload
 
 KEY, VALUE = b"card", b"0123456789" * 1000
 

@@ -6,7 +6,7 @@ from freshet.avro.control import encode
 from freshet.contracts.messages import Cutover, Message, WorkerState
 from freshet.contracts.topics import TopicNames
 from freshet.operate.errors import LocalError
-from freshet.operate.view import View
+from freshet.operate.pipeline_view import View
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import RetriableError, Send
 from support.inference import PIPELINE, model, rollout

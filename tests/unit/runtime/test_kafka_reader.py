@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
-from freshet.runtime.bus.kafka.reader import KafkaLogReader
+from freshet.runtime.bus.kafka.kafka_reader import KafkaLogReader
 from freshet.runtime.bus.protocol import Place, RetriableError, Span
 
 

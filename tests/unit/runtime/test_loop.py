@@ -8,7 +8,7 @@ import pytest
 from freshet.avro.schemas import schema_lock
 from freshet.contracts.logic import Effect
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
-from freshet.runtime.bus.memory.consumer import MemoryGroupConsumer
+from freshet.runtime.bus.memory.memory_consumer import MemoryGroupConsumer
 from freshet.runtime.bus.protocol import Collected, ExpiredError, FatalError, Place, RetriableError, Send, Transaction
 from freshet.runtime.bus.protocol import Committed as At
 from freshet.runtime.telemetry import Metrics

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freshet.runtime.bus.memory.assignors import sticky_assignment
-from freshet.runtime.bus.memory.consumer import MemoryGroupConsumer
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.memory_consumer import MemoryGroupConsumer
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Changes, Committed, FatalError, Place, RefusedError, Transaction
 from support.buses import MemoryWorld, collect, member, opened, settle, settled, write
 

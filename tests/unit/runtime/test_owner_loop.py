@@ -12,7 +12,7 @@ from freshet.contracts.logic import Announce, Decider, Fact, Job, Start
 from freshet.contracts.messages import Action, Command, Decision
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory import STEPS, MemoryBus, MemoryCluster, SimulatedCrash, Step
-from freshet.runtime.bus.memory.log import PartitionLog, Payload
+from freshet.runtime.bus.memory.partition_log import PartitionLog, Payload
 from freshet.runtime.bus.protocol import FatalError, RightsError, Send, Transaction
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.feed import Feed

@@ -9,7 +9,7 @@ import pytest
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Effect, Hold
 from freshet.runtime.bus.memory import SimulatedCrash
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Committed, FatalError, Place, RetriableError, Transaction
 from freshet.runtime.partition_states import MOVES, Event, Partition, State
 from support.loops import NAMES, Answerer, Stand

@@ -1,8 +1,8 @@
 """What a topic takes is learnt from refusals, and unlearnt when it takes more again."""
 
 from freshet.runtime.bus.protocol import Send
-from freshet.runtime.dead_letters import CAP_BYTES
-from freshet.runtime.dead_letters import ROLE as DEAD_LETTERS
+from freshet.runtime.dead_letter_records import CAP_BYTES
+from freshet.runtime.dead_letter_records import ROLE as DEAD_LETTERS
 from freshet.runtime.record_caps import RecordCaps
 
 MOST_BYTES = 10_000_000

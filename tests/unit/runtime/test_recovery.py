@@ -14,9 +14,9 @@ from freshet.contracts.messages import Cutover
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.ingestion.service import SERVICE as INGESTION
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
-from freshet.runtime.bus.memory.reader import MemoryLogReader
+from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
 from freshet.runtime.bus.protocol import Committed, FatalError, Place, RefusedError, Send, Span, Transaction
-from freshet.runtime.dead_letters import dead_letters
+from freshet.runtime.dead_letter_records import dead_letters
 from freshet.runtime.recovery import STEP_ROWS, InputReference, Recovery, checked
 from support.loops import NAMES, REFERENCE, predictions
 from support.rows import batch, row

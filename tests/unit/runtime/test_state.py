@@ -7,7 +7,7 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.runtime.bus.memory import SimulatedCrash
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import FatalError, RetriableError, Send, Transaction
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.state import restoring

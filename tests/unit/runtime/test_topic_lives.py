@@ -10,7 +10,7 @@ from freshet.avro.framed import FramedReader
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter, Effect
 from freshet.contracts.topic_id import to_text
-from freshet.runtime.bus.memory.log import At, Payload
+from freshet.runtime.bus.memory.partition_log import At, Payload
 from freshet.runtime.bus.protocol import Committed, FatalError
 from freshet.runtime.data_loop import DataLoop
 from support.loops import NAMES, Answerer, Stand

@@ -10,8 +10,8 @@ from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, report
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
 from freshet.models.errors import ModelError
-from freshet.models.pack import Packed, inputs_for
-from freshet.models.pack import pack as pack_model
+from freshet.models.packing import Packed, inputs_for
+from freshet.models.packing import pack as pack_model
 from freshet.models.saved import check_saved, is_pickle, load_saved
 from freshet.operate.errors import OperateError
 from freshet.operate.tables.sample import Sample, read_expected, read_sample

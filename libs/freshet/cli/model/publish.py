@@ -8,7 +8,7 @@ import typer
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting
 from freshet.models.bundle import Bundle
 from freshet.operate.facts import published
-from freshet.operate.publish import publish as publish_bundle
+from freshet.operate.publication import publish as publish_bundle
 
 
 @reporting

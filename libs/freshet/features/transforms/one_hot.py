@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from freshet.avro.columns import Columns, Nullable
 from freshet.avro.event_fields import EventField, FieldKind
 from freshet.contracts.arrays import Floats32
-from freshet.features.columns import ABSENT, Vocabulary
+from freshet.features.event_columns import ABSENT, Vocabulary
 from freshet.features.transform import Transform
 
 

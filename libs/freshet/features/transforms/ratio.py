@@ -7,7 +7,7 @@ import numpy as np
 from freshet.avro.columns import Columns
 from freshet.avro.event_fields import FieldKind
 from freshet.contracts.arrays import Floats32
-from freshet.features.columns import Finite32, numbers, one_column
+from freshet.features.event_columns import Finite32, numbers, one_column
 from freshet.features.transform import Transform
 
 

@@ -9,9 +9,9 @@ from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.records import Readable, readable
 from freshet.operate.redrive import Wanted, dead_records
 from freshet.operate.score.arithmetic import Scoring
-from freshet.operate.score.reading import document, scored
+from freshet.operate.score.scored_versions import document, scored
 from freshet.operate.verify.findings import Judgement
-from freshet.operate.verify.report import as_document
+from freshet.operate.verify.judgement import as_document
 from freshet.runtime.bus.protocol import Bus, Place
 from freshet.runtime.reading import everything
 

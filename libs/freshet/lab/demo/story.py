@@ -15,11 +15,11 @@ from freshet.lab.demo.training import Trained, train_and_pack
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.ledger.epochs import champion
 from freshet.models.bundle import Bundle
+from freshet.operate.pipeline_view import View
 from freshet.operate.score.arithmetic import Scoring
 from freshet.operate.tables.features import feature_rows
 from freshet.operate.verify.judge import Judgement
 from freshet.operate.verify.judging import judged
-from freshet.operate.view import View
 
 RATE: Final = 2000.0
 CORRUPT_SHARE: Final = 0.05

@@ -25,8 +25,8 @@ from freshet.operate.tables.features import feature_rows
 from freshet.operate.tables.new_pipeline import Roles
 from freshet.operate.tables.table_events import CsvEvents
 from freshet.operate.verify.judge import Judgement
+from freshet.operate.verify.judgement import passes
 from freshet.operate.verify.judging import judged
-from freshet.operate.verify.report import passes
 
 _WARM_UP_SHARE: Final = 0.1
 _MODELS: Final = 2

@@ -14,7 +14,7 @@ from freshet.lab.demo.story import Story
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.score.arithmetic import Scoring
 from freshet.operate.verify.judge import Judgement
-from freshet.operate.verify.report import passes
+from freshet.operate.verify.judgement import passes
 
 _CONCLUSION: Final = """\
   A stream was served by models that arrived as data. Two models took over and one was rolled back to, each at

@@ -7,7 +7,7 @@ from typing import Any
 
 from freshet.contracts.arrays import Floats32
 from freshet.models.bundle import Bundle
-from freshet.models.pack import pack
+from freshet.models.packing import pack
 from freshet.operate.errors import OperateError
 from freshet.pipeline import PipelineSpec
 

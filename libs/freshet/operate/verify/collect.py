@@ -16,18 +16,18 @@ from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.position import unstamped
 from freshet.operate.verify import outputs
+from freshet.operate.verify.control_history import CONTROL, read_history
 from freshet.operate.verify.evidence import EMPTIED, Evidence, Inputs, Output, Vectors
-from freshet.operate.verify.history import CONTROL, read_history
 from freshet.operate.verify.letters import Comparison, LetterReader
 from freshet.operate.verify.order import scattered
 from freshet.operate.verify.places import NOTHING, identity, looked_up, offsets_of, partitions_of
 from freshet.operate.verify.visible import Horizon, Patience
 from freshet.operate.verify.window import Window
-from freshet.runtime import dead_letters
+from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Committed, Place
 from freshet.runtime.reading import everything
 
-_OUTPUTS: Final = ("predictions", "labels", dead_letters.ROLE, "features")
+_OUTPUTS: Final = ("predictions", "labels", dead_letter_records.ROLE, "features")
 _NAMED: Final = 1
 """Scattered entities that the judge names."""
 
@@ -72,11 +72,11 @@ class _Reading:
         predictions = outputs.predictions(*self._read("predictions"), self._ids["features"], self._ids["events"])
         labels = outputs.labels(*self._read("labels"), self._ids["feedback"])
         reader = LetterReader(self._ids)
-        for batch in self._read(dead_letters.ROLE)[0]:
+        for batch in self._read(dead_letter_records.ROLE)[0]:
             reader.add(batch)
         letters = {role: reader.compared(role) for role in self._ids}
-        self._outputs[dead_letters.ROLE].records = reader.records
-        self._outputs[dead_letters.ROLE].foreign = reader.foreign()
+        self._outputs[dead_letter_records.ROLE].records = reader.records
+        self._outputs[dead_letter_records.ROLE].foreign = reader.foreign()
         read = _Seen(letters["features"])
         batches, output = self._read("features")
         features = outputs.vectors(map(read.add, batches), output, self._ids["events"])

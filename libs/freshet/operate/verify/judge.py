@@ -11,11 +11,11 @@ from freshet.operate.verify.answered import Exit, Gone, Stage
 from freshet.operate.verify.chain import chain
 from freshet.operate.verify.contradictions import contradictions
 from freshet.operate.verify.evidence import EMPTIED, Answers, Evidence, Inputs, Letters, Life, Output
+from freshet.operate.verify.explained import positions
 from freshet.operate.verify.findings import Finding, Judgement, Unjudged, finding, listed
 from freshet.operate.verify.order import order, scattered, scattered_warning
 from freshet.operate.verify.places import NOTHING, identity
-from freshet.operate.verify.positions import positions
-from freshet.runtime import dead_letters
+from freshet.runtime import dead_letter_records
 
 __all__ = ["Finding", "Judgement", "Unjudged", "judge"]
 
@@ -52,11 +52,11 @@ def judge(evidence: Evidence, recomputed: Finding | None = None, left_out: Seque
 
 
 def _stage(noun: str, role: str, inputs: Inputs, answers: Answers, evidence: Evidence) -> Stage:
-    letters = evidence.letters.get(role, Letters(dead_letters.ROLE))
+    letters = evidence.letters.get(role, Letters(dead_letter_records.ROLE))
     exits = (
         # ingestion keys by entity, inference keeps the partition
         Exit(evidence.outputs.get(answers.role, Output()), answers, same_partition=role == "features"),
-        Exit(evidence.outputs.get(dead_letters.ROLE, Output()), letters, same_partition=True),
+        Exit(evidence.outputs.get(dead_letter_records.ROLE, Output()), letters, same_partition=True),
     )
     lives = np.concatenate([answers.lives, letters.lives])
     relived = bool((lives == Life.EARLIER).any() or inputs.of_earlier_life)

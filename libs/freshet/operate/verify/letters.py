@@ -10,7 +10,7 @@ from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch, Record, read_headers
 from freshet.operate.verify.evidence import Letters, Life
 from freshet.operate.verify.places import hashed, identity
-from freshet.runtime import dead_letters
+from freshet.runtime import dead_letter_records
 
 _INPUTS: Final = frozenset({"events", "feedback", "features"})
 _FAR: Final = 1 << 62  # an offset of a stranger's may not fit 64 bits
@@ -55,7 +55,7 @@ class LetterReader:
         self.records += len(batch)
         rows: dict[str, list[_Row]] = {}
         for record in batch.records:
-            origin = dead_letters.origin(read_headers(record))
+            origin = dead_letter_records.origin(read_headers(record))
             if origin is None or origin[0] not in _INPUTS:
                 self._foreign.append((record.partition(), record.offset()))
             else:
@@ -81,7 +81,7 @@ class Comparison:
     def __init__(self, table: _Table) -> None:
         self._table = table
         self.letters = Letters(
-            dead_letters.ROLE,
+            dead_letter_records.ROLE,
             ids=identity(table["partition"], table["offset"]),
             inputs=identity(table["input_partition"], table["input_offset"]),
             lives=table["life"],

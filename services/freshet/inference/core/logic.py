@@ -11,12 +11,12 @@ from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord
 from freshet.contracts.position import ORIGIN, Position
 from freshet.contracts.worker import WorkerReport
 from freshet.inference.core.answering import answer, without
-from freshet.inference.core.calls import Guard, GuardedCalls, unguarded
 from freshet.inference.core.crash_blame import CrashBlame, Death
 from freshet.inference.core.epoch_rules import EpochRules
-from freshet.inference.core.jobs import Loaded, LoadModel
+from freshet.inference.core.guarded_calls import Guard, GuardedCalls, unguarded
+from freshet.inference.core.model_jobs import Loaded, LoadModel
 from freshet.inference.core.positions import ROLE, Positions
-from freshet.inference.core.predictions import PredictionWriter
+from freshet.inference.core.prediction_writer import PredictionWriter
 from freshet.inference.core.report import Report
 from freshet.inference.core.resident_models import ResidentModels
 from freshet.inference.core.scoring import Scoring

@@ -7,7 +7,7 @@ from typing import Final
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import ModelVersion
-from freshet.inference.core.jobs import Loaded, LoadModel, RetireModel
+from freshet.inference.core.model_jobs import Loaded, LoadModel, RetireModel
 from freshet.models.errors import ModelError
 
 FIRST_RETRY_MS: Final = 1_000

@@ -10,11 +10,11 @@ from freshet.avro import Ragged
 from freshet.contracts.arrays import Bools, Floats32, Ints
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.position import Position
-from freshet.inference.core.calls import GuardedCalls
 from freshet.inference.core.crash_blame import CrashBlame
 from freshet.inference.core.epoch_rules import EpochRules
-from freshet.inference.core.jobs import Scorer
-from freshet.inference.core.predictions import Answers
+from freshet.inference.core.guarded_calls import GuardedCalls
+from freshet.inference.core.model_jobs import Scorer
+from freshet.inference.core.prediction_writer import Answers
 from freshet.inference.core.resident_models import ResidentModels
 from freshet.inference.core.vectors import Vectors
 from freshet.models.errors import ModelError

@@ -16,8 +16,8 @@ from freshet.contracts.headers import passed
 from freshet.contracts.logic import BatchLimits, Effect, Fact, Hold, Logic, Publish
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
-from freshet.ingestion.core.plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema
-from freshet.ingestion.core.records import Answer
+from freshet.ingestion.core.conversion_plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema
+from freshet.ingestion.core.record_converter import Answer
 from freshet.ingestion.core.waiting import AwaitedSchemas
 
 SCHEMA_WAIT_S = 60

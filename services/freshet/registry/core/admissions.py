@@ -7,7 +7,7 @@ from freshet.contracts.messages import Change, ModelVersion, Verdict
 from freshet.ledger.versions import Version
 from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.core import announce
-from freshet.registry.core.jobs import Admit
+from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.numbering import next_version
 from freshet.registry.core.state import PipelineState
 

@@ -7,7 +7,7 @@ from freshet.avro.control import encode
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Change, Decision, ModelVersion, Rollout, Verdict
 from freshet.ledger.life_tables import EPOCH, UNKNOWN, VERSION
-from freshet.registry.core import text
+from freshet.registry.core import short_text
 
 _RECORD_BYTES: Final = 512 * 1024
 """Largest record of a refused candidate; an admitted one's manifest is bounded by admission."""
@@ -15,9 +15,11 @@ _RECORD_BYTES: Final = 512 * 1024
 
 def model(record: ModelVersion) -> Announce:
     """State of a version; a refused candidate has no version and is kept by the digest of its manifest."""
-    record = record.model_copy(update={"reason": text.clip(record.reason), "history": text.bounded(record.history)})
+    record = record.model_copy(
+        update={"reason": short_text.clip(record.reason), "history": short_text.bounded(record.history)}
+    )
     if not record.version and len(encode(record)) > _RECORD_BYTES:
-        record = record.model_copy(update={"manifest": text.bare(record.manifest), "chunk_offsets": ()})
+        record = record.model_copy(update={"manifest": short_text.bare(record.manifest), "chunk_offsets": ()})
     return Announce("models", f"{record.pipeline}/{record.version or record.manifest_id}", record)
 
 
@@ -43,16 +45,16 @@ def decision(
         about=about,
         subject=subject,
         verdict=verdict,
-        reason=text.clip(reason),
+        reason=short_text.clip(reason),
         epoch=epoch,
-        inputs={text.name(key): text.clip(value) for key, value in inputs.items()},
+        inputs={short_text.name(key): short_text.clip(value) for key, value in inputs.items()},
     )
     return Announce("decisions", pipeline, record)
 
 
 def revised(record: ModelVersion, now_ms: int, deed: str, what: str, **changes: object) -> ModelVersion:
     """The record after an input of a version's life, with these fields changed and one more line of history."""
-    history = (*record.history, Change(at_ms=now_ms, what=text.clip(what)))
+    history = (*record.history, Change(at_ms=now_ms, what=short_text.clip(what)))
     state = VERSION.move(record.state, deed).state
     return record.model_copy(update={**changes, "state": state, "history": history})
 
@@ -64,7 +66,7 @@ def shortened(announced: Sequence[Announce], why: str) -> list[Announce]:
     that nobody needs for it.
     """
     moves = any(isinstance(effect.message, Rollout) for effect in announced)
-    reason = f"the answer is larger than its topic takes: {text.clip(why, text.NAME_BYTES)}"
+    reason = f"the answer is larger than its topic takes: {short_text.clip(why, short_text.NAME_BYTES)}"
     found = []
     for effect in announced:
         match effect.message:
@@ -90,7 +92,7 @@ def _refused(record: ModelVersion, reason: str) -> ModelVersion:
         version="",
         state="refused",
         reason=reason,
-        manifest=text.bare(record.manifest),
+        manifest=short_text.bare(record.manifest),
         manifest_id=record.manifest_id,
         candidate_offset=record.candidate_offset,
         history=(Change(at_ms=record.history[0].at_ms, what=reason),),

@@ -10,11 +10,11 @@ from freshet.ledger.epochs import Cause
 from freshet.pipeline.catalogue import Catalogue
 from freshet.registry.core import announce
 from freshet.registry.core.admissions import Admissions, renew_hints
-from freshet.registry.core.commands import answer_command
-from freshet.registry.core.deletion import forget_deleted
+from freshet.registry.core.command_answers import answer_command
+from freshet.registry.core.deleted_pipelines import forget_deleted
+from freshet.registry.core.fallback_recovery import recover
 from freshet.registry.core.policy import Policy, View
 from freshet.registry.core.quarantine import answer_quarantines, spend_pardons
-from freshet.registry.core.recovery import recover
 from freshet.registry.core.rollouts import advance, prepare
 from freshet.registry.core.state import Pipelines, PipelineState
 

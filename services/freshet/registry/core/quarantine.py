@@ -6,7 +6,7 @@ from freshet.ledger.epochs import Cause, champion, understudy
 from freshet.ledger.ledger import PipelineLedger
 from freshet.registry.core import announce
 from freshet.registry.core.rollouts import go_live
-from freshet.registry.core.text import listed
+from freshet.registry.core.short_text import listed
 
 
 def answer_quarantines(ledger: PipelineLedger, now_ms: int) -> list[Announce]:

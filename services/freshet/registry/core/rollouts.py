@@ -17,7 +17,7 @@ from freshet.ledger.epochs import Cause, champion, understudy
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.versions import admission_order
 from freshet.registry.core import announce
-from freshet.registry.core.text import listed
+from freshet.registry.core.short_text import listed
 
 _ALL_ENTITIES: Final = 10_000
 _GONE_MS: Final = 300_000

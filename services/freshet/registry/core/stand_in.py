@@ -2,7 +2,7 @@
 
 from freshet.contracts.logic import Announce, Cancel, Start
 from freshet.registry.core.decider import RegistryDecider
-from freshet.registry.core.deletion import forget_deleted
+from freshet.registry.core.deleted_pipelines import forget_deleted
 
 
 class DeletionStandIn(RegistryDecider):

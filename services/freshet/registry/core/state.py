@@ -13,7 +13,7 @@ from freshet.ledger.ledger import Ledger, PipelineLedger, pipeline_of
 from freshet.ledger.manifest_id import manifest_id
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.catalogue import Catalogue
-from freshet.registry.core import text
+from freshet.registry.core import short_text
 from freshet.registry.core.policy import Policy
 
 
@@ -100,7 +100,7 @@ class Pipelines:
         One about a pipeline whose name is longer than any pipeline's is about none, and a registry's own beat neither.
         """
         pipeline = pipeline_of(fact)
-        if len(pipeline) > text.NAME_BYTES or (isinstance(fact.message, WorkerState) and not pipeline):
+        if len(pipeline) > short_text.NAME_BYTES or (isinstance(fact.message, WorkerState) and not pipeline):
             return
         fact = _short(fact)
         self._ledger.fold(fact)
@@ -129,9 +129,9 @@ def _short(fact: Fact) -> Fact:
     """The fact with no more than the registry needs: of refusals there may be many, and commands may be long."""
     match fact.message:
         case Command() as command:
-            return replace(fact, message=text.short(command))
+            return replace(fact, message=short_text.short(command))
         case ModelVersion(version="") as refusal:
-            identity, bare = refusal.manifest_id or manifest_id(refusal.manifest), text.bare(refusal.manifest)
+            identity, bare = refusal.manifest_id or manifest_id(refusal.manifest), short_text.bare(refusal.manifest)
             changes = {"manifest": bare, "manifest_id": identity, "chunk_offsets": (), "history": ()}
             return replace(fact, message=refusal.model_copy(update=changes))
         case _:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.partition_log import At
 
 
 def sticky_assignment(previous: Mapping[str, set[At]], partitions: Sequence[At]) -> dict[str, set[At]]:

@@ -5,10 +5,10 @@ from typing import Final
 
 from freshet.contracts import topic_id
 from freshet.contracts.topics import TopicNames, stanza, topic_table
+from freshet.runtime.bus.memory.consumer_group import Group
 from freshet.runtime.bus.memory.coordinator import Step, TransactionCoordinator
-from freshet.runtime.bus.memory.group import Group
-from freshet.runtime.bus.memory.log import At, PartitionLog
-from freshet.runtime.bus.memory.topic import Topic
+from freshet.runtime.bus.memory.memory_topic import Topic
+from freshet.runtime.bus.memory.partition_log import At, PartitionLog
 from freshet.runtime.bus.protocol import RetriableError
 from freshet.runtime.record_caps import KAFKAS_CAP_BYTES
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, get_args
 
-from freshet.runtime.bus.memory.group import Group
-from freshet.runtime.bus.memory.log import At, PartitionLog
+from freshet.runtime.bus.memory.consumer_group import Group
+from freshet.runtime.bus.memory.partition_log import At, PartitionLog
 from freshet.runtime.bus.protocol import Committed, FatalError
 
 Step = Literal["begun", "produced", "offsets_sent", "committed"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from freshet.contracts.batch import Batch
-from freshet.runtime.bus.memory.log import MemoryRecord, PartitionLog
+from freshet.runtime.bus.memory.partition_log import MemoryRecord, PartitionLog
 from freshet.runtime.bus.protocol import Place
 
 

@@ -16,8 +16,8 @@ from freshet.ledger.versions import admission_order
 from freshet.registry.core import announce
 from freshet.registry.core.quarantine import reporters
 from freshet.registry.core.rollouts import go_live, held, prepare, repeat_live
+from freshet.registry.core.short_text import listed
 from freshet.registry.core.state import PipelineState, Rules
-from freshet.registry.core.text import listed
 
 
 def answer_command(state: PipelineState, now_ms: int) -> list[Announce]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Floats32
 from freshet.inference.core.crash_blame import CrashBlame, Flight, Span
-from freshet.inference.core.jobs import Scorer
+from freshet.inference.core.model_jobs import Scorer
 from freshet.inference.core.vectors import Vectors
 
 _ALONE_MS: Final = 20_000  # of max.poll.interval.ms, 60 s; the rest is for a call that hangs and for the commit

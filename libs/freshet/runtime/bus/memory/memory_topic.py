@@ -1,7 +1,7 @@
 """A topic: partitions, a key's place among them, and a limit on the batches that records arrive in."""
 
 from freshet.runtime.bus.memory.coordinator import OpenTransaction
-from freshet.runtime.bus.memory.log import At, PartitionLog, Payload
+from freshet.runtime.bus.memory.partition_log import At, PartitionLog, Payload
 from freshet.runtime.bus.murmur2 import partition_for
 from freshet.runtime.bus.protocol import RetriableError, Send, TooLargeError
 from freshet.runtime.record_caps import BATCH_BYTES

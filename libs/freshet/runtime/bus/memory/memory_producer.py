@@ -5,9 +5,9 @@ from typing import Final
 
 from freshet.runtime.bus.memory.calls import client_call
 from freshet.runtime.bus.memory.cluster import MemoryCluster
+from freshet.runtime.bus.memory.consumer_group import Membership
 from freshet.runtime.bus.memory.coordinator import Session
-from freshet.runtime.bus.memory.group import Membership
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import (
     POLL_FIRST,
     SUSPECT_S,

@@ -12,7 +12,7 @@ from freshet.ledger.epochs import Cause
 from freshet.ledger.ledger import PipelineLedger
 from freshet.registry.core import announce
 from freshet.registry.core.rollouts import repeat_live
-from freshet.registry.core.text import listed
+from freshet.registry.core.short_text import listed
 
 _CAUSE: Final = "recovered"
 _FIRST_WAIT_MS: Final = 60_000

@@ -7,7 +7,7 @@ from freshet.models.bundle import Bundle
 from freshet.operate.connection import Connection
 from freshet.operate.errors import LocalError, OperateError
 from freshet.operate.patience import patiently
-from freshet.operate.view import View
+from freshet.operate.pipeline_view import View
 from freshet.runtime.artifacts import publish_model, withdraw_model
 
 _VERDICT_S: Final = 150.0  # admission fetches while chunks come, and judges within a minute

@@ -8,10 +8,10 @@ from freshet.avro.rows import Rows
 from freshet.avro.schemas import Schema, current_schema, schema_id
 from freshet.contracts.batch import Batch, read_headers
 from freshet.contracts.headers import arrived_ms
-from freshet.ingestion.core.checks import checks_of
 from freshet.ingestion.core.decoder import EventDecoder
-from freshet.ingestion.core.records import Answer, filled, text_of
-from freshet.ingestion.core.times import TimeBounds
+from freshet.ingestion.core.field_checks import checks_of
+from freshet.ingestion.core.record_converter import Answer, filled, text_of
+from freshet.ingestion.core.time_bounds import TimeBounds
 from freshet.ingestion.core.validator import Validator
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.feature_row import FeatureRow

@@ -7,7 +7,7 @@ from freshet.contracts.batch import Batch
 from freshet.runtime.bus.memory.calls import client_call
 from freshet.runtime.bus.memory.cluster import MemoryCluster
 from freshet.runtime.bus.memory.fetch import batches, take
-from freshet.runtime.bus.memory.log import At, PartitionLog
+from freshet.runtime.bus.memory.partition_log import At, PartitionLog
 from freshet.runtime.bus.protocol import Place
 
 _NO_LIMIT_BYTES: Final = 2**62

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from freshet.runtime.bus.memory.assignors import range_assignment, sticky_assignment
-from freshet.runtime.bus.memory.log import At
+from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Assignor, Committed, RefusedError
 
 

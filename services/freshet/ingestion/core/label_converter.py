@@ -11,9 +11,9 @@ from freshet.avro.rows import Rows
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.arrays import Bools
 from freshet.contracts.batch import Batch
-from freshet.ingestion.core.checks import Check, one_of, present
-from freshet.ingestion.core.records import Answer, filled
-from freshet.ingestion.core.times import TimeBounds
+from freshet.ingestion.core.field_checks import Check, one_of, present
+from freshet.ingestion.core.record_converter import Answer, filled
+from freshet.ingestion.core.time_bounds import TimeBounds
 from freshet.ingestion.core.validator import Validator, shown
 from freshet.pipeline import PipelineSpec
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory.calls import client_call
 from freshet.runtime.bus.memory.cluster import MemoryCluster
-from freshet.runtime.bus.memory.consumer import MemoryGroupConsumer
-from freshet.runtime.bus.memory.producer import MemoryProducer, MemoryTransactionalProducer
-from freshet.runtime.bus.memory.reader import MemoryLogReader
+from freshet.runtime.bus.memory.memory_consumer import MemoryGroupConsumer
+from freshet.runtime.bus.memory.memory_producer import MemoryProducer, MemoryTransactionalProducer
+from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
 from freshet.runtime.bus.protocol import Assignor, Place, Span, TopicIds
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from freshet.avro import Column, Enum, Nullable, NumericColumn, Strings
 from freshet.avro.event_fields import EventField
 from freshet.contracts.arrays import Bools
-from freshet.features.columns import ABSENT, Vocabulary
+from freshet.features.event_columns import ABSENT, Vocabulary
 from freshet.ingestion.core.validator import Validator, shown
 from freshet.pipeline import PipelineSpec, Rule
 

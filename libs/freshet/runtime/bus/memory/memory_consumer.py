@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from freshet.runtime.bus.memory.calls import client_call
 from freshet.runtime.bus.memory.cluster import MemoryCluster
+from freshet.runtime.bus.memory.consumer_group import Membership
 from freshet.runtime.bus.memory.fetch import batches, take
-from freshet.runtime.bus.memory.group import Membership
-from freshet.runtime.bus.memory.log import At, MemoryRecord, PartitionLog
+from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, PartitionLog
 from freshet.runtime.bus.protocol import (
     Assignor,
     Changes,

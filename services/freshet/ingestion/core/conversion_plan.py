@@ -9,9 +9,9 @@ from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
 from freshet.ingestion.core.decoder import EventDecoder
-from freshet.ingestion.core.events import EventConverter
-from freshet.ingestion.core.labels import LabelConverter
-from freshet.ingestion.core.records import RecordConverter
+from freshet.ingestion.core.event_converter import EventConverter
+from freshet.ingestion.core.label_converter import LabelConverter
+from freshet.ingestion.core.record_converter import RecordConverter
 from freshet.pipeline import PipelineError, PipelineSpec, check
 from freshet.pipeline.catalogue import Catalogue
 
