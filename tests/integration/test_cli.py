@@ -297,11 +297,13 @@ def test_an_idle_group_is_not_behind(freshet: Freshet, stage: LocalDeployment) -
     assert behind(Exit.CHECK) == "2 records"  # and no worker reports
     producer.commit(Transaction(offsets={place: Committed(3, position)}, membership=consumer.membership()))
     assert behind() == "0 records"
-    here, earlier = (stamped(position, topic) for topic in (bus.topic_id("features"), "A" * 22))
+    here, earlier = (stamped(position, topic, 3) for topic in (bus.topic_id("features"), "A" * 22))
     producer.commit(Transaction(offsets={place: Committed(3, here)}, membership=consumer.membership()))
     assert behind() == "0 records"
     producer.commit(Transaction(offsets={place: Committed(3, earlier)}, membership=consumer.membership()))
     assert "of an earlier topic of that name" in behind()
+    producer.commit(Transaction(offsets={place: Committed(2, here)}, membership=consumer.membership()))
+    assert "another program has written its offsets" in behind(Exit.CHECK)
     producer.close()
     consumer.close()
 

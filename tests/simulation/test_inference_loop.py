@@ -182,4 +182,4 @@ def test_a_successor_goes_on_where_the_log_says(stage: Stage) -> None:
     reader = stage.bus.consumer("inference", ["features"], None, "range")
     committed = reader.committed([Place("features", 0)], 1.0)[Place("features", 0)]
     assert committed is not None
-    assert unstamped(committed.metadata)[0] == "e=2 f=0"
+    assert unstamped(committed.metadata, committed.offset).metadata == "e=2 f=0"

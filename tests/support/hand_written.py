@@ -212,12 +212,12 @@ def _dead(bus: Bus, names: TopicNames, role: str, letters: Letters) -> None:
 def _commit(bus: Bus, service: str, inputs: Mapping[str, Inputs], topic_ids: Mapping[str, str]) -> None:
     """Commit offsets and metadata as a member of the service's group."""
     offsets = {
-        Place(role, partition): Committed(offset, stamped(here.metadata.get(partition, ""), topic_ids[role]))
+        Place(role, partition): Committed(offset, stamped(here.metadata.get(partition, ""), topic_ids[role], offset))
         for role, here in inputs.items()
         for partition, offset in here.committed.items()
     }
     lost = {
-        Place(role, partition): Committed(offset, stamped("", to_text(_ANOTHER)))
+        Place(role, partition): Committed(offset, stamped("", to_text(_ANOTHER), offset))
         for role, here in inputs.items()
         for partition, offset in here.of_earlier_life.items()
     }

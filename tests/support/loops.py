@@ -192,7 +192,7 @@ class Stand:
         """The group's committed offset and the logic's metadata."""
         group = self.cluster.group(NAMES.group("inference"))
         found = group.committed(At(NAMES.topic("features"), partition))
-        return (found.offset, unstamped(found.metadata)[0]) if found is not None else None
+        return (found.offset, unstamped(found.metadata, found.offset).metadata) if found is not None else None
 
     def workers(self) -> list[WorkerState]:
         """Every state that a worker has told."""

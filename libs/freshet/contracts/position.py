@@ -7,7 +7,7 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.topic_id import PATTERN
 
 _METADATA = re.compile(r"e=(\d{1,18}) f=([01])")
-_STAMPED = re.compile(rf"(?:(.*) )?t=({PATTERN})", re.DOTALL)
+_STAMPED = re.compile(rf"(?:(.*) )?t=({PATTERN})(?: o=(\d{{1,19}}))?", re.DOTALL)
 
 
 class Position(NamedTuple):
@@ -38,15 +38,32 @@ class Position(NamedTuple):
 ORIGIN = Position(0, 0)
 
 
-def stamped(metadata: str, topic_id: str) -> str:
-    """A logic's metadata as it is committed with an offset, with the id of the topic that the offset is of.
+class Unstamped(NamedTuple):
+    """What the text that is committed with an offset says: the logic's metadata, and whose offset it is."""
 
-    An offset means nothing in a topic that was made anew, and one without this stamp was not committed by us.
+    metadata: str
+    topic_id: str = ""
+    """Of the topic that the offset is of; empty where the text has no stamp."""
+    moved: bool = False
+    """True if we committed the text with another offset: somebody has changed the number and kept the text."""
+
+
+def stamped(metadata: str, topic_id: str, offset: int) -> str:
+    """A logic's metadata as it is committed with this offset: with the id of its topic, and the offset once more.
+
+    An offset means nothing in a topic that was made anew. One without this stamp, or with the stamp of another offset,
+    was not committed by us.
     """
-    return f"{metadata} t={topic_id}" if metadata else f"t={topic_id}"
+    stamp = f"t={topic_id} o={offset}"
+    return f"{metadata} {stamp}" if metadata else stamp
 
 
-def unstamped(text: str) -> tuple[str, str]:
-    """The logic's metadata and the topic id in it; the whole text and '' where there is no stamp."""
+def unstamped(text: str, offset: int) -> Unstamped:
+    """Take the stamp off the text that is committed with this offset; a text without one comes back whole.
+
+    Older releases did not write the offset into the stamp: theirs is believed, until the next commit.
+    """
     found = _STAMPED.fullmatch(text)
-    return (found[1] or "", found[2]) if found else (text, "")
+    if found is None:
+        return Unstamped(text)
+    return Unstamped(found[1] or "", found[2], found[3] is not None and int(found[3]) != offset)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.position import Position, unstamped
+from freshet.contracts.position import Position, Unstamped, unstamped
 from freshet.operate.connection import Connection
 from freshet.operate.finding import Health, Line
 from freshet.operate.presence import Presence
@@ -41,16 +41,18 @@ def _group(connection: Connection, pipeline: str, present: Presence, role: str) 
     if not committed:
         return _unread(connection, pipeline, present, role, ends)
     now = connection.bus(pipeline).topic_id(role)
-    if any(topic_id not in ("", now) for topic_id in (unstamped(one.metadata)[1] for one in committed.values())):
+    stamps = {at: unstamped(one.metadata, one.offset) for at, one in committed.items()}
+    if any(stamp.topic_id not in ("", now) for stamp in stamps.values()):
         seen = (
             f"its offsets on {role} are of an earlier topic of that name: this one was made anew, and is read from its"
         )
         return Line(about, "warn", f"{seen} start", f"{present.command}, unless it runs")
     behind, exact = _behind(connection.bus(pipeline), role, {at: one.offset for at, one in committed.items()}, ends)
-    strange = [f"{at}: {one.metadata!r}" for at, one in committed.items() if not _understood(service, one.metadata)]
+    strange = [at for at, stamp in stamps.items() if stamp.moved or not _understood(service, stamp)]
     if strange:
-        seen = f"its offsets on {role} carry no position in history ({strange[0]}): another program has written them"
-        return Line(about, "bad", seen, "stop that program; do not start inference before you know what it did")
+        first, what = strange[0], "number was changed" if stamps[strange[0]].moved else "text is no position in history"
+        seen = f"another program has written its offsets on {role}: the {what} ({first}: {tuple(committed[first])})"
+        return Line(about, "bad", seen, f"stop that program; do not start {service} before you know what it did")
     never = len(ends) - len(committed)
     seen = f"{'' if exact else 'at most '}{behind:,} records behind on {role}"
     if behind and not present.alive:
@@ -94,11 +96,11 @@ def _behind(bus: Bus, role: str, committed: Mapping[int, int], ends: Mapping[int
     return total, False
 
 
-def _understood(service: str, metadata: str) -> bool:
+def _understood(service: str, stamp: Unstamped) -> bool:
     if service != "inference":
         return True
     try:
-        Position.parse(unstamped(metadata)[0])
+        Position.parse(stamp.metadata)
     except FreshetError:
         return False
     return True

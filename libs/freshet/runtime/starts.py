@@ -5,8 +5,9 @@ from typing import Final
 
 import structlog
 
+from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Logic
-from freshet.contracts.position import stamped, unstamped
+from freshet.contracts.position import Position, stamped, unstamped
 from freshet.contracts.stateful import Stateful
 from freshet.runtime.bus.protocol import (
     Bus,
@@ -74,9 +75,12 @@ class Starts:
         yield from self._recovered(group, lost).items()
 
     def stamped(self, offsets: Mapping[Place, Committed]) -> dict[Place, Committed]:
-        """These offsets as they are committed: with the id of the topic that each is of."""
+        """These offsets as they are committed: each says of which topic it is, and that the number is ours."""
         known = self.lives.known
-        return {place: Committed(at.offset, stamped(at.metadata, known[place.role])) for place, at in offsets.items()}
+        return {
+            place: Committed(offset, stamped(metadata, known[place.role], offset))
+            for place, (offset, metadata) in offsets.items()
+        }
 
     def pass_over(self, group: GroupConsumer, error: ExpiredError, metadata: str, *, skip: bool) -> None:
         """Records expired unread: raise FatalError, or leave a dead letter that says which, and commit what is left."""
@@ -105,15 +109,18 @@ class Starts:
     def _understood(self, place: Place, known: Committed | None) -> tuple[Committed | None, bool]:
         """A committed offset without its stamp, and whether it can be gone on from as it is.
 
-        One of an earlier life of the topic means nothing. One without a stamp was set by an operator's tool, or by an
-        older release: our own outputs must confirm it.
+        One of an earlier life of the topic means nothing. One without a stamp, or with the stamp of another offset, was
+        set by a tool or by an older release: our own outputs must confirm it.
         """
         if known is None:
             return None, False
-        metadata, topic_id = unstamped(known.metadata)
+        metadata, topic_id, moved = unstamped(known.metadata, known.offset)
         if topic_id and topic_id != self.lives.known[place.role]:
             self._log.warning("offset_of_an_earlier_topic", place=place, committed=known)
             return None, False
+        if moved or not (topic_id or _may_be_ours(metadata)):
+            self._log.warning("offset_set_by_another_program", place=place, committed=known)
+            return Committed(known.offset), False
         return Committed(known.offset, metadata), bool(topic_id and (metadata or not self._origin))
 
     def _recovered(self, group: GroupConsumer, lost: Mapping[Place, Committed | None]) -> dict[Place, Committed]:
@@ -142,3 +149,14 @@ class Starts:
             self._log.info("start_refused", error=str(error))
             return {}
         return starts
+
+
+def _may_be_ours(unstamped_text: str) -> bool:
+    """Whether an older release may have committed this: it wrote no stamp, but positions and marks of state."""
+    metadata, _ = StateMark.split(unstamped_text)
+    if metadata:
+        try:
+            Position.parse(metadata)
+        except ContractError:
+            return False
+    return True

@@ -12,7 +12,9 @@ from support.simulation.world import NAMES, World
 
 _ROUNDS: Final = 400
 _CALM_MS: Final = 1_000
-_RESET: Final = re.compile(r"(\w+)/(\d+) was reset to \d+, .* Set the group's offset to (\d+)")
+_RESET: Final = re.compile(
+    r"(\w+)/(\d+)(?: was reset to|: the group's committed) .* [Ss]et the group's offset to (\d+)"
+)
 
 
 def heal(world: World) -> None:

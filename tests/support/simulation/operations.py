@@ -33,6 +33,7 @@ class Operations:
             self.empty: 1,
             self.lose_offsets: 1,
             self.reset_offset: 1,
+            self.move_offset: 1,
             self.make_anew: 1,
             self.grow: 1,
             self.disconnect: 1,
@@ -139,6 +140,18 @@ class Operations:
             offset = self._random.randint(min(low, committed[partition].offset), committed[partition].offset)
             self._note("reset", f"{role}/{partition} to {offset}")
             self._world.group(service).commit(At(NAMES.topic(role), partition), Committed(offset, ""))
+
+    def move_offset(self) -> None:
+        """A script reads an offset, changes the number, back or forth, and writes it back with the text beside it."""
+        service, role = self._random.choice(INPUTS)
+        committed = self._world.committed(service, role)
+        if committed and self._stop(service):
+            partition = self._random.choice(sorted(committed))
+            span = self._world.bus.spans(role)[partition]
+            offset = self._random.randint(span.low, span.high + 2)
+            self._note("moved", f"{role}/{partition} from {committed[partition]} to {offset}")
+            at = Committed(offset, committed[partition].metadata)
+            self._world.group(service).commit(At(NAMES.topic(role), partition), at)
 
     def _stop(self, service: str) -> bool:
         """Stop all processes of a service, and let their group end; False where one is in the middle of a turn."""

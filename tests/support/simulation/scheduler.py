@@ -17,7 +17,7 @@ KINDS: Final = frozenset(
     {"start", "kill", "crash", "away", "window", "rival", "interrupted", "lag", "disconnect"}
     | {"slow commit", "lost acknowledgement", "refused"}
     | {"feed", "junk", "label", "offer", "ask", "apply", "interrupted apply", "clock", "time", "expire", "compact"}
-    | {"retention", "emptied", "made anew", "grown", "lost offsets", "reset"}
+    | {"retention", "emptied", "made anew", "grown", "lost offsets", "reset", "moved"}
 )
 """Everything that may happen, by the names under which it is counted."""
 

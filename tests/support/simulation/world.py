@@ -136,9 +136,10 @@ class World:
         return {partition: at for partition, at in found.items() if at is not None}
 
     def committed_now(self, service: str, role: str) -> dict[int, Committed]:
-        """Committed offsets but those that name a topic that is no more."""
-        lives = {"", self.bus.topic_id(role)}
-        return {n: at for n, at in self.committed(service, role).items() if unstamped(at.metadata)[1] in lives}
+        """Committed offsets but those that name a topic that is no more, or whose number a script has changed."""
+        lives, found = {"", self.bus.topic_id(role)}, self.committed(service, role)
+        stamps = {n: unstamped(at.metadata, at.offset) for n, at in found.items()}
+        return {n: at for n, at in found.items() if stamps[n].topic_id in lives and not stamps[n].moved}
 
     def of(self, service: str) -> list[Process]:
         """Processes of one service."""

@@ -32,13 +32,21 @@ def test_what_is_no_id_is_refused(text: str) -> None:
         to_bytes(text)
 
 
-@pytest.mark.parametrize("metadata", ["", "e=7 f=0", "t=x", "a t=" + ID, "two\nlines"])
+@pytest.mark.parametrize("metadata", ["", "e=7 f=0", "t=x", "a t=" + ID, f"a t={ID} o=6", "two\nlines"])
 def test_a_stamp_comes_off_as_it_was_put_on(metadata: str) -> None:
     """The logic gets back its own words, whatever they are."""
-    assert unstamped(stamped(metadata, ID)) == (metadata, ID)
+    assert unstamped(stamped(metadata, ID, 5), 5) == (metadata, ID, False)
 
 
-@pytest.mark.parametrize("text", ["", "e=7 f=0", "t=short", f"e=7 f=0t={ID}", f"t={ID} e=7"])
+def test_a_stamp_tells_that_the_number_beside_it_was_changed() -> None:
+    """By whoever kept the text. What an older release stamped does not say its offset, and is believed."""
+    assert unstamped(stamped("e=7 f=0", ID, 5), 6) == ("e=7 f=0", ID, True)
+    assert unstamped(f"e=7 f=0 t={ID}", 6) == ("e=7 f=0", ID, False)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "e=7 f=0", "t=short", f"e=7 f=0t={ID}", f"t={ID} e=7", f"t={ID} o=x", f"t={ID} o="]
+)
 def test_what_carries_no_stamp_was_not_committed_by_us(text: str) -> None:
     """An operator's tool and an older release commit offsets without one."""
-    assert unstamped(text) == (text, "")
+    assert unstamped(text, 5) == (text, "", False)

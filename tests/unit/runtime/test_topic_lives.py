@@ -9,6 +9,7 @@ from freshet.avro import Strings
 from freshet.avro.framed import FramedReader
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter, Effect
+from freshet.contracts.position import stamped
 from freshet.contracts.topic_id import to_text
 from freshet.runtime.bus.memory.partition_log import At, Payload
 from freshet.runtime.bus.protocol import Committed, FatalError
@@ -44,6 +45,13 @@ def stopped(stand: Stand, loop: DataLoop, match: str, times: int = 200) -> None:
     loop.close()
 
 
+def offset_of(stand: Stand) -> Committed:
+    """What the group has committed, as the broker has it."""
+    found = stand.cluster.group(NAMES.group("inference")).committed(At(TOPIC, 0))
+    assert found is not None
+    return found
+
+
 def set_offset(stand: Stand, offset: int, metadata: str = "") -> None:
     """What an operator's tool does to a stopped group."""
     group = stand.cluster.group(NAMES.group("inference"))
@@ -72,9 +80,7 @@ def test_an_offset_of_an_earlier_life_is_void() -> None:
     stand.feed(5)
     loop = stand.loop(Answerer())
     stand.turn(loop)
-    group = stand.cluster.group(NAMES.group("inference"))
-    old = group.committed(At(TOPIC, 0))
-    assert old is not None
+    old = offset_of(stand)
     loop.close()
     anew(stand)
     set_offset(stand, *old)
@@ -119,6 +125,68 @@ def test_a_reset_without_a_stamp_is_judged_by_the_answers() -> None:
     stand.feed(2)
     stand.turn(stand.loop(_Plain()), 30)
     assert stand.answers() == stand.inputs()
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize(
+    ("offset", "refused"),
+    [(0, "reset to 0, but is answered up to 5"), (7, ""), (500, "offset 500 lies beyond the end.* set .* to 5")],
+)
+def test_a_number_changed_beside_our_text_is_judged_by_the_answers(*, offset: int, refused: str, plain: bool) -> None:
+    """A script reads the offset, changes the number and writes the text back: back, forth, or beyond the end."""
+    stand, logic = Stand(), _Plain if plain else Answerer
+    stand.feed(5)
+    loop = stand.loop(logic())
+    stand.turn(loop)
+    loop.close()
+    ours = offset_of(stand)
+    set_offset(stand, offset, ours.metadata)
+    stand.feed(5)
+    if refused:
+        stopped(stand, stand.loop(logic()), refused)
+        set_offset(stand, *ours)
+    stand.turn(stand.loop(logic()), 30)
+    assert stand.answers() == stand.inputs()
+
+
+@pytest.mark.parametrize("metadata", ["copied", "a stranger's words"])
+def test_a_number_set_beyond_unanswered_records_is_refused_whatever_the_text(metadata: str) -> None:
+    """Nothing is answered yet, and our own text, or that of another program, stands beside the number."""
+    stand = Stand()
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    loop.close()
+    stamped_at_0 = stamped("e=0 f=0", stand.bus.topic_id("features"), 0)
+    stand.feed(5)
+    set_offset(stand, 3, stamped_at_0 if metadata == "copied" else metadata)
+    stopped(stand, stand.loop(Answerer()), "reset to 3, but nothing that lies before it has an answer.* offset to 0")
+    set_offset(stand, 0, stamped_at_0)
+    stand.turn(stand.loop(Answerer()), 30)
+    assert stand.answers() == stand.inputs()
+
+
+@pytest.mark.parametrize("text", ["e=1 f=0", "e=1 f=0 t={}", "e=1 f=0 st=0,1,0"])
+def test_what_an_older_release_committed_is_gone_on_from(text: str) -> None:
+    """It wrote no topic's id, or no offset into the stamp. What we commit next has both."""
+    stand = Stand()
+    stand.feed(5)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    loop.close()
+    set_offset(stand, 5, text.format(stand.bus.topic_id("features")))
+    stand.feed(2)
+    stand.turn(stand.loop(Answerer()), 30)
+    assert stand.answers() == stand.inputs()
+    assert offset_of(stand) == Committed(7, stamped("e=1 f=0", stand.bus.topic_id("features"), 7))
+
+
+def test_an_older_release_that_left_no_answers_is_believed() -> None:
+    """Its text says a position, so it is no tool's: what its answers were has expired."""
+    stand = Stand()
+    stand.feed(5)
+    set_offset(stand, 3, "e=1 f=0")
+    stand.turn(stand.loop(Answerer()), 30)
+    assert stand.answers() == [(0, 3), (0, 4)]
 
 
 @pytest.mark.parametrize("skip", [False, True])

@@ -170,14 +170,17 @@ class _Seen:
 
 
 def _group(offsets: Mapping[int, Committed], topic_id: str) -> Inputs:
-    """Committed offsets of the present life, and those that are void because they name another one."""
+    """Committed offsets of the present life, and those that are void because they name another one.
+
+    Where another program has changed the number, the whole text stands for the metadata: it is no position of ours.
+    """
     inputs = Inputs()
     for partition, at in offsets.items():
-        metadata, said = unstamped(at.metadata)
+        metadata, said, moved = unstamped(at.metadata, at.offset)
         if said and topic_id and said != topic_id:
             inputs.of_earlier_life[partition] = at.offset
         else:
-            inputs.committed[partition], inputs.metadata[partition] = at.offset, metadata
+            inputs.committed[partition], inputs.metadata[partition] = at.offset, at.metadata if moved else metadata
     return inputs
 
 
