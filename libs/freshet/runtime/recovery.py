@@ -62,7 +62,8 @@ class _Found:
 class Recovery:
     """Searches the outputs backwards in time, all partitions at once, until each has an answer or can have none.
 
-    Answers to another life of the topic do not count; those that do not say (an older release wrote them) do.
+    Answers to another life of the topic do not count; those that do not say (an older release wrote them) do. Anybody
+    may write to the dead-letters topic: a letter that does not say, and names a record beyond the end, does not count.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Recovery:
         self.places = frozenset(places)
         self.waits = ""
         """Why it cannot go on for now; empty when it can."""
+        self.passed_over: dict[Place, int] = {}
+        """Where dead letters name records beyond the end that no topic id makes ours, with the last such offset."""
         roles = {place.role for place in places}
         self._bus, self._pipeline, self._topic_ids = bus, pipeline, topic_ids
         self._references = {reference.output: reference for reference in references if reference.input in roles}
@@ -219,12 +222,21 @@ class Recovery:
             self._fold(Place(reference.input, number), int(offsets[last]) + 1, int(times[last]), position)
 
     def _take_letters(self, batch: Batch) -> None:
+        highs: dict[Place, int] = {}
         for record, at_ms in zip(batch.records, batch.timestamps_ms.tolist(), strict=True):
             headers = read_headers(record)
             origin = dead_letter_records.origin(headers)
-            if origin is None or dead_letter_records.topic_id_of(headers) not in {"", self._topic_ids.get(origin[0])}:
+            if origin is None or Place(*origin[:2]) not in self.places:
                 continue
-            self._fold(Place(*origin[:2]), origin[2] + 1, at_ms, ORIGIN)
+            place, offset, topic_id = Place(*origin[:2]), origin[2], dead_letter_records.topic_id_of(headers)
+            if topic_id not in {"", self._topic_ids[place.role]}:
+                continue
+            if not topic_id and place not in highs:  # asked after the letter was read: what it stands for was there
+                highs |= {Place(place.role, n): span.high for n, span in self._bus.spans(place.role).items()}
+            if not topic_id and offset >= highs.get(place, 0):
+                self.passed_over[place] = max(offset, self.passed_over.get(place, 0))
+            else:
+                self._fold(place, offset + 1, at_ms, ORIGIN)
 
     def _fold(self, place: Place, offset: int, at_ms: int, position: Position) -> None:
         if place not in self.places:

@@ -134,6 +134,8 @@ class Starts:
         if not search.step():
             self._recovery = search
             return {}
+        for place, offset in search.passed_over.items():
+            self._log.warning("dead_letter_of_no_record", place=place, offset=offset, why="it lies beyond the end")
         starts = {}
         for place, known in lost.items():
             answered = search.found(place)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from freshet.avro import Strings
 from freshet.avro.framed import FramedReader
@@ -12,7 +13,7 @@ from freshet.contracts.logic import DeadLetter, Effect
 from freshet.contracts.position import stamped
 from freshet.contracts.topic_id import to_text
 from freshet.runtime.bus.memory.partition_log import At, Payload
-from freshet.runtime.bus.protocol import Committed, FatalError
+from freshet.runtime.bus.protocol import Committed, FatalError, Place, Send
 from freshet.runtime.data_loop import DataLoop
 from support.loops import NAMES, Answerer, Stand
 
@@ -275,6 +276,24 @@ def test_letters_of_another_life_are_no_answers() -> None:
     assert [letter["freshet.offset"] for letter in stand.dead() if letter["freshet.topic_id"] == new] == list(
         "012345678"
     )
+
+
+def test_a_strangers_letter_beyond_the_end_stops_nothing_where_the_offsets_are_lost() -> None:
+    """It says no topic's id, and names a record that never was: it is no proof of a log that lost its end."""
+    stand = Stand()
+    stand.feed(5)
+    loop = stand.loop(Answerer())
+    stand.turn(loop)
+    loop.close()
+    stand.cluster._groups.clear()
+    headers = [("freshet.role", b"features"), ("freshet.partition", b"0"), ("freshet.offset", b"999")]
+    stand.bus.producer().send(Send("dead-letters", [None], [b"a stranger's"], [0], [headers]))
+    stand.feed(2)
+    with capture_logs() as logs:
+        stand.turn(stand.loop(Answerer()), 30)
+    assert stand.answers() == stand.inputs()
+    (warning,) = [line for line in logs if line["event"] == "dead_letter_of_no_record"]
+    assert (warning["place"], warning["offset"]) == (Place("features", 0), 999)
 
 
 def test_a_search_waits_for_an_open_transaction_on_the_outputs() -> None:
