@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -176,3 +177,13 @@ def _lines(path: Path) -> int:
 
 def _is_ambient(expression: str) -> bool:
     return any(expression == call or expression.endswith(f".{call}") for call in AMBIENT_CALLS)
+
+
+NAMED_TWICE: Final = frozenset({"service", "logic", "topics", "schemas"})
+"""What each service has by the same name; and the commands whose files are named after what they show."""
+
+
+def test_a_module_name_stands_once() -> None:
+    """Whoever reads a name in a stack trace, a tab or a search knows which file is meant."""
+    modules = Counter(path.stem for path in SOURCES if not path.stem.startswith("__") and "tools" not in path.parts)
+    assert [name for name, times in sorted(modules.items()) if times > 1 and name not in NAMED_TWICE] == []

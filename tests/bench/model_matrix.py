@@ -42,10 +42,10 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier
 
-from freshet.models.errors import ModelError
 from freshet.models.gaps import row_gaps
 from freshet.models.graph import read_model
 from freshet.models.hard_rows import edge_rows, split_rows
+from freshet.models.model_error import ModelError
 from freshet.models.packing import pack
 from support.fitted import NAMES, pipeline, scores_of, table, wanted
 

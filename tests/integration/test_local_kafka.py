@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from freshet.lab import broker
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 
 pytestmark = pytest.mark.kafka
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from freshet.contracts.messages import Golden, Manifest
 from freshet.models.artifact import Assembly, chunk_key, digest_of, split
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 
 
 def _manifest(data: bytes, chunk_bytes: int) -> Manifest:

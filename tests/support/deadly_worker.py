@@ -10,7 +10,7 @@ from typing import Final
 
 from freshet.cli.main import main
 from freshet.contracts.arrays import Floats32
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.models.scorer import Scorer
 
 KILLS: Final = 1_234_567.0

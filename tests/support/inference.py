@@ -44,7 +44,7 @@ from freshet.inference.core.guarded_calls import Guard, unguarded
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.core.model_jobs import Loaded, LoadModel, RetireModel
 from freshet.ledger.manifest_id import manifest_id
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 
 PIPELINE = "fraud"
 TOPIC_ID = "features-topic-of-nowA"

@@ -16,7 +16,7 @@ from rich.table import Table
 from freshet.contracts.errors import FreshetError
 from freshet.operate.connection import Connection, local_broker
 from freshet.operate.connection import connect as open_connection
-from freshet.operate.errors import Meaning, OperateError
+from freshet.operate.operate_error import Meaning, OperateError
 from freshet.pipeline import PipelineError
 from freshet.pipeline.record import PipelineConflictError
 from freshet.runtime.bus.protocol import RetriableError, RightsError

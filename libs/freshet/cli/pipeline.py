@@ -8,8 +8,8 @@ import typer
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
 from freshet.cli.pipeline_delete import delete
 from freshet.cli.table_options import Decimal, Delimiter, Encoding
-from freshet.operate.errors import OperateError
 from freshet.operate.folder_check import problems_of
+from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.features import write_features
 from freshet.operate.tables.new_pipeline import Roles, files_of, guess_from, write
 from freshet.operate.tables.scaffold import Guess, template

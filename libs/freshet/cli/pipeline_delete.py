@@ -6,7 +6,7 @@ import typer
 
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
 from freshet.operate.deletion import Remains, arriving, delete_pipeline, refuse_in_use, remains
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.registry.core.stand_in import DeletionStandIn
 
 

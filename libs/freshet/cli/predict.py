@@ -9,7 +9,7 @@ import typer
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say
 from freshet.client import Answer, Client, RowError
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.records import finite
 
 

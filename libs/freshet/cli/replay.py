@@ -14,8 +14,8 @@ from freshet.cli.table_options import Decimal, Delimiter, Encoding
 from freshet.lab.corruption import KINDS
 from freshet.lab.events_topic import DELETED, EventsTopic, rest_of
 from freshet.lab.load import Load, Sent
-from freshet.operate.errors import OperateError
 from freshet.operate.facts import published
+from freshet.operate.operate_error import OperateError
 from freshet.operate.records import readable
 from freshet.operate.tables.events import Events, after, first
 from freshet.operate.tables.resume import Already

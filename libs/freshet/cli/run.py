@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from freshet.cli.output import Bootstrap, Namespace, reporting, settings
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.runtime.process import run as run_service
 from freshet.runtime.service import ControlService, Service, load_service, service_names
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
-from freshet.operate.topics import counts
+from freshet.operate.partition_counts import counts
 from freshet.runtime.bus.kafka.admin import BROKER_DEFAULT
 from freshet.runtime.provision import plan, provision
 from freshet.runtime.topic_plan import Step

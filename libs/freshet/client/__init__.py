@@ -9,7 +9,7 @@ with Client() as client:
 """
 
 from freshet.client.client import Client
-from freshet.client.errors import ClientError, NotAnsweredError, NotSentError, RowError
+from freshet.client.client_errors import ClientError, NotAnsweredError, NotSentError, RowError
 from freshet.client.one_row import Answer, Letter
 from freshet.client.predictions import Predictions
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from freshet.avro.event_fields import event_fields
-from freshet.client.errors import ClientError, NotSentError
+from freshet.client.client_errors import ClientError, NotSentError
 from freshet.client.model import PackOptions, bundle_of
 from freshet.client.one_row import Answer, Follower
 from freshet.client.predictions import Predictions, Since, read_predictions
@@ -21,8 +21,8 @@ from freshet.contracts.topics import TopicNames
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
 from freshet.operate.connection import local_broker
-from freshet.operate.errors import LocalError, OperateError
 from freshet.operate.event_values import event_encoder, plain
+from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.pipeline_view import View
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.artifacts import publish_model

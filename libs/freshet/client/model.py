@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from freshet.client.errors import ClientError
+from freshet.client.client_errors import ClientError
 from freshet.client.python_rows import named_columns
 from freshet.contracts.arrays import Floats32
 from freshet.models.bundle import Bundle

@@ -10,7 +10,7 @@ import numpy as np
 
 from freshet.avro import take
 from freshet.avro.framed import FramedReader
-from freshet.client.errors import NotAnsweredError
+from freshet.client.client_errors import NotAnsweredError
 from freshet.contracts.batch import Batch, read_headers
 from freshet.operate.event_values import plain
 from freshet.operate.patience import missing_for_answer

@@ -12,7 +12,7 @@ from freshet.avro.nodes import NO_DEFAULT
 from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, column_of, plan_of
 from freshet.avro.schemas import Schema
-from freshet.client.errors import RowError
+from freshet.client.client_errors import RowError
 from freshet.pipeline import PipelineSpec
 
 Rows = Any

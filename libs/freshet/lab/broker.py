@@ -21,7 +21,7 @@ from freshet.lab.ports import free_port, port_is_free
 from freshet.lab.processes import end, exclusive, must_end, spawn_detached, wait_ended
 from freshet.lab.server_files import LOOPBACK, READY_LINE, Launch, StateFolder, cluster_id
 from freshet.operate.broker_record import Endpoint, load, save, start_mark
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 
 _READY_WITHIN_S: Final = 90.0  # 2 s on an idle laptop
 _STOPPED_WITHIN_S: Final = 30.0

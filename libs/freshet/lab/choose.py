@@ -9,7 +9,7 @@ from typing import Final
 from freshet.lab import java, kafka_jars
 from freshet.lab.server_files import Launch, StateFolder
 from freshet.operate.broker_record import Endpoint
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 
 BOOTSTRAP_SERVERS: Final = "KAFKA_BOOTSTRAP_SERVERS"
 """Set this variable, and nothing is started: freshet uses that Kafka."""

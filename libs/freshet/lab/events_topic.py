@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from freshet.lab.load import Load
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say
 from freshet.operate.tables.events import Events
 from freshet.operate.tables.resume import Already

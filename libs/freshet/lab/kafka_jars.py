@@ -12,7 +12,7 @@ from typing import Final
 
 from freshet.lab.java import Java, installed
 from freshet.lab.processes import exclusive
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 
 KAFKA: Final = "4.2.1"
 POM: Final = Path(__file__).with_name("kafka-pom.xml")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from freshet.operate.broker_record import is_alive
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 
 _POLL_S: Final = 0.02
 _KILLED_WITHIN_S: Final = 10.0

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 
 _CHILD_GUARD: Final = str(Path(__file__).with_name("child_guard.py"))
 _QUICK_DEATH_S: Final = 5.0

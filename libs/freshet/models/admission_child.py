@@ -16,10 +16,10 @@ from onnx import TensorProto, helper
 from freshet.contracts.messages import Manifest
 from freshet.models.confine import confine
 from freshet.models.contract import MIB, Limits
-from freshet.models.errors import ModelError
 from freshet.models.graph import check_graph
 from freshet.models.manifest import make_manifest, manifest_from_json
 from freshet.models.memory import ResidentMemory, give_back
+from freshet.models.model_error import ModelError
 from freshet.models.model_file import ModelFile
 from freshet.models.scorer import Scorer
 from freshet.models.verdict import AdmissionVerdict

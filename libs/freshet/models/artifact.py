@@ -4,7 +4,7 @@ import hashlib
 from typing import Final
 
 from freshet.contracts.messages import Manifest
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.models.model_file import ModelFile
 
 Bytes = bytes  # `Assembly.bytes` hides the type's own name inside the class

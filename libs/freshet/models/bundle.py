@@ -6,8 +6,8 @@ from typing import Final
 
 from freshet.contracts.messages import Manifest
 from freshet.models.artifact import check_bytes
-from freshet.models.errors import ModelError
 from freshet.models.manifest import manifest_from_json, manifest_to_json
+from freshet.models.model_error import ModelError
 from freshet.models.model_file import ModelFile
 
 _MODEL: Final = "model.onnx"

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from freshet.contracts.arrays import Bools, Floats, Floats32
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 
 Labels = Mapping[Any, str] | str
 """Classes by label, or its text; or only the class that the second of two labels (1, True) stands for."""

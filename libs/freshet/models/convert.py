@@ -14,7 +14,7 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 
 from freshet.models import scalers
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.models.original import Original, is_booster, last_step
 from freshet.models.scores_output import put_in_order
 from freshet.models.sklearn_trees import restore_splits

@@ -14,11 +14,11 @@ from onnx import ModelProto, TensorProto
 from freshet.contracts.arrays import Floats32, Ints
 from freshet.models.classes import ClassOrder, Column, Labels, class_order, in_order, text_of
 from freshet.models.contract import TOLERANCE
-from freshet.models.errors import ModelError
 from freshet.models.gaps import row_gaps
 from freshet.models.graph import default_opset, read_model, score_inputs
 from freshet.models.graph_labels import graph_labels
 from freshet.models.hard_rows import Score
+from freshet.models.model_error import ModelError
 from freshet.models.original import Original
 from freshet.models.scores_output import put_in_order
 from freshet.models.session import open_session

@@ -12,7 +12,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoPr
 
 from freshet.contracts.messages import Manifest
 from freshet.models.contract import MIB, Limits
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.models.operators import ALLOWED
 from freshet.models.shapes import check_sizes, tensor_bytes
 

@@ -14,7 +14,7 @@ from freshet.contracts.arrays import Floats32
 from freshet.contracts.messages import Golden, Manifest
 from freshet.models.artifact import CHUNK_BYTES, chunk_count, digest_of, split
 from freshet.models.contract import MIB, Contract, Limits
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 
 _GOLDEN_TYPE: Final = np.dtype("<f4")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")

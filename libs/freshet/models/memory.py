@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 
 _STATM: Final = "/proc/self/statm"
 _RU_MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024

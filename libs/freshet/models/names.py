@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.models.original import is_booster, last_step, parts_of
 
 _SHOWN = 12

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from freshet.contracts.arrays import Floats, Floats32
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 
 Kind = Literal["classes", "value", "detector"]
 

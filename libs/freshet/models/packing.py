@@ -12,12 +12,12 @@ from freshet.contracts.arrays import Floats, Floats32, Ints
 from freshet.models.bundle import Bundle
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE, Contract, Limits
-from freshet.models.errors import ModelError
 from freshet.models.export import Asked, Export, converted, in_pipeline_order, quietly, ready
 from freshet.models.gaps import row_gaps
 from freshet.models.graph import check_graph, read_model, score_inputs
 from freshet.models.hard_rows import Score
 from freshet.models.manifest import check_manifest, make_manifest
+from freshet.models.model_error import ModelError
 from freshet.models.names import Inputs, inputs_of
 from freshet.models.original import Original
 from freshet.models.parity import GROUPS, Parity, compare, compare_scores, required_inputs

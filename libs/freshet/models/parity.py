@@ -9,9 +9,9 @@ import numpy as np
 from onnx import ModelProto
 
 from freshet.contracts.arrays import Bools, Floats32, Ints
-from freshet.models.errors import ModelError
 from freshet.models.gaps import row_gaps
 from freshet.models.hard_rows import Score, boundary_rows, category_rows, edge_rows, split_rows
+from freshet.models.model_error import ModelError
 
 GROUPS: Final[Mapping[str, str]] = {
     "sample": "on your rows",

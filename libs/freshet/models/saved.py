@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 
 _EXPORTS: Final[Mapping[str, str]] = {
     **dict.fromkeys((".json", ".ubj", ".xgb"), "XGBoost: onnxmltools.convert_xgboost"),

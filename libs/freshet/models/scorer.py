@@ -9,10 +9,10 @@ from freshet.contracts.arrays import Floats32
 from freshet.contracts.messages import Manifest
 from freshet.models.artifact import check_bytes
 from freshet.models.contract import BATCH_ROWS, TOLERANCE
-from freshet.models.errors import ModelError
 from freshet.models.gaps import row_gaps
 from freshet.models.manifest import golden_rows, outputs_of
 from freshet.models.memory import give_back
+from freshet.models.model_error import ModelError
 from freshet.models.model_file import ModelFile
 from freshet.models.session import open_session, run_options
 

@@ -11,7 +11,7 @@ from typing import Final
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper, shape_inference
 
 from freshet.models.contract import MIB, Limits
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 
 _INFERENCE_ELEMENTS: Final = 1024  # shapes and indices are small; larger constants cannot steer shape inference
 _FEW_ROWS: Final = (1, 8)  # what a trickle scores: one row, and the padding of the scorer

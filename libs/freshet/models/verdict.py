@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AdmissionVerdict:
-    """The verdict on a model. `reason` is '' if it is admitted, else a code of `freshet.models.errors`."""
+    """The verdict on a model. `reason` is '' if it is admitted, else a code of `freshet.models.model_error`."""
 
     admitted: bool
     reason: str = ""

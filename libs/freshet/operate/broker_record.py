@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 
 Kind = Literal["external", "java"]
 

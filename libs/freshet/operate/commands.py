@@ -10,7 +10,7 @@ from typing import Final
 from freshet.avro.control import encode
 from freshet.contracts.messages import Action, Command, Decision
 from freshet.operate.connection import Connection
-from freshet.operate.errors import LocalError, OperateError
+from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.patience import patiently
 from freshet.operate.pipeline_view import View
 from freshet.runtime.bus.protocol import Producer, Send

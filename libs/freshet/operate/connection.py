@@ -7,7 +7,7 @@ from typing import Final
 
 from freshet.contracts.topics import TopicNames
 from freshet.operate.broker_record import load, record_of
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say, silent
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin

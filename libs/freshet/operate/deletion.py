@@ -14,8 +14,8 @@ from freshet.contracts.topics import TopicNames, topic_table
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.workers import ALIVE
 from freshet.operate.connection import Connection
-from freshet.operate.errors import OperateError
 from freshet.operate.facts import ledger_of
+from freshet.operate.operate_error import OperateError
 from freshet.operate.roll_call import roll_call
 from freshet.runtime.bus.kafka.groups import KafkaGroups, Member
 from freshet.runtime.bus.protocol import Bus, RetriableError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from freshet.contracts.errors import ContractError
 from freshet.operate.connection import Connection
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say
 from freshet.pipeline import PipelineError, Problem, load_checked
 from freshet.pipeline.record import PipelineConflictError

@@ -10,9 +10,9 @@ from freshet.ledger.ledger import Ledger, PipelineLedger
 from freshet.ledger.workers import ALIVE, Beat
 from freshet.operate.attendance import group_lines, service_line
 from freshet.operate.connection import Connection
-from freshet.operate.errors import OperateError
 from freshet.operate.facts import published
 from freshet.operate.finding import Line
+from freshet.operate.operate_error import OperateError
 from freshet.operate.presence import RUN, presence
 from freshet.operate.roll_call import roll_call
 from freshet.operate.times import clock_time

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from freshet.operate.connection import Connection
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 from freshet.operate.pipeline_view import View
 from freshet.operate.presence import absence, presence
 from freshet.operate.roll_call import RollCall, roll_call

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from freshet.contracts.messages import Decision
 from freshet.ledger.ledger import PipelineLedger
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 from freshet.runtime.bus.protocol import Bus, RetriableError
 from freshet.runtime.feed import Feed
 

@@ -5,7 +5,7 @@ from typing import Final
 from freshet.contracts.messages import Manifest, ModelVersion
 from freshet.models.bundle import Bundle
 from freshet.operate.connection import Connection
-from freshet.operate.errors import LocalError, OperateError
+from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.patience import patiently
 from freshet.operate.pipeline_view import View
 from freshet.runtime.artifacts import publish_model, withdraw_model

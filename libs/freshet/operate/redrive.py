@@ -6,7 +6,7 @@ from typing import Final
 
 from freshet.contracts.batch import Headers, Record, read_headers
 from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF, arrived_ms, whole_number
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.records import headers_of
 from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Place, Send, Transaction, TransactionalProducer

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.pipeline import Duration
 
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from freshet.avro.control import encode
 from freshet.contracts.messages import Candidate, Manifest
 from freshet.models.artifact import Assembly, chunk_key, split
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.runtime.bus.protocol import Bus, LogReader, Place, Producer, RetriableError, Send
 
 ARTIFACTS: Final = Place("artifacts", 0)

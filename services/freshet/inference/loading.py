@@ -3,8 +3,8 @@
 import time
 
 from freshet.inference.core.model_jobs import Loaded, LoadModel, RetireModel
-from freshet.models.errors import ModelError
 from freshet.models.memory import check_memory
+from freshet.models.model_error import ModelError
 from freshet.models.scorer import Scorer
 from freshet.runtime.artifacts import fetch_model
 from freshet.runtime.bus.protocol import Bus

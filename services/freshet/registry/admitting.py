@@ -4,8 +4,8 @@ from contextlib import closing
 from typing import Final
 
 from freshet.models.admission import Contract, Limits, admit
-from freshet.models.errors import ModelError
 from freshet.models.manifest import check_manifest
+from freshet.models.model_error import ModelError
 from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.core.admission_job import Admit
 from freshet.runtime.artifacts import fetch_model

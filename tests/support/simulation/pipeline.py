@@ -12,7 +12,7 @@ from freshet.avro.schemas import current_schema, event_schema_id, schema_id
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.messages import PipelineRecord
 from freshet.inference.core.model_jobs import Loaded, LoadModel
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.pipeline import PipelineSpec
 from freshet.registry.core.admission_job import Admit
 from support.inference import FakeScorer, sound

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from freshet.cli import main as entry
 from freshet.cli.model import group
 from freshet.cli.output import Exit, exit_code
-from freshet.operate.errors import LocalError, Meaning, OperateError
+from freshet.operate.operate_error import LocalError, Meaning, OperateError
 
 HEAVY = ("numpy", "confluent_kafka", "pydantic", "fastavro", "onnxruntime", "sklearn", "river", "lightgbm")
 RUNNER = CliRunner()

@@ -13,7 +13,7 @@ from freshet.cli.output import emit, shown_text, table
 from freshet.cli.topic import line
 from freshet.contracts.messages import Cutover
 from freshet.contracts.topics import TopicNames
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.records import Readable, hexdump, readable
 from freshet.operate.tail import Tail, resolve
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster

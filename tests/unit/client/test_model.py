@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from freshet.client import ClientError
 from freshet.client.model import PackOptions, bundle_of
 from freshet.models.bundle import Bundle
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from support.models import FEATURES, ROWS, specification
 
 SPEC = specification()

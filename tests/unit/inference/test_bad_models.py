@@ -5,7 +5,7 @@ import pytest
 
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.logic import Hold
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from support.inference import (
     Mind,
     Worker,

@@ -10,7 +10,7 @@ from freshet.contracts.arrays import Floats32
 from freshet.contracts.logic import Abort, DeadLetter
 from freshet.inference.core.crash_blame import CrashBlame, Death, Flight, Span, blamed_loads
 from freshet.inference.core.model_jobs import Scorer
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from support.inference import Worker, answers, as_bytes, cuts, dead, model, of_kind, rollout, specification, vectors
 
 ROWS = Span(0, 3, 8)

@@ -9,7 +9,7 @@ import pytest
 from freshet.inference.core.crash_blame import Death, Flight, Span
 from freshet.inference.guard import ScoreGuard, limit_s
 from freshet.inference.inflight import InFlightNote
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.watchdog import EXIT_STUCK, Watchdog
 from support.inference import FakeScorer, manifest, sound

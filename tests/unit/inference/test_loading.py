@@ -9,7 +9,7 @@ from freshet.contracts.messages import Golden
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.model_jobs import LoadModel, RetireModel
 from freshet.inference.loading import load_model, retire_model
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from support.inference import CLASSES, FEATURES, PIPELINE

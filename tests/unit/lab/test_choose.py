@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from freshet.lab import choose
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 from support.programs import put_program
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from freshet.lab import kafka_jars
 from freshet.lab.java import Java
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 from support.programs import put_program
 
 JAVA = Java(Path("/usr/bin/java"), "17.0.15", 17)

@@ -10,7 +10,7 @@ import pytest
 from freshet.lab.ports import free_port
 from freshet.lab.processes import end, must_end, spawn_detached
 from freshet.operate.broker_record import Endpoint, is_alive, load, save, start_mark
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 
 
 @pytest.fixture

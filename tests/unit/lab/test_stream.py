@@ -9,7 +9,7 @@ import pytest
 
 from freshet.lab.demo.stream_folder import folder_for
 from freshet.lab.demo.streaming import held, row_before
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.events import Events
 from freshet.operate.tables.new_pipeline import Roles
 

@@ -12,7 +12,7 @@ import pytest
 
 from freshet.lab.supervisor import Supervisor, backoff_s
 from freshet.operate.broker_record import start_mark
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 
 SLEEP = ["sleep", "60"]
 

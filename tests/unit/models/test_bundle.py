@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from freshet.models.bundle import Bundle
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from support.models import linear, manifest_of
 
 

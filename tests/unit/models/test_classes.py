@@ -17,8 +17,8 @@ from sklearn.svm import LinearSVC
 
 from freshet.contracts.arrays import Floats32
 from freshet.models.classes import class_order
-from freshet.models.errors import ModelError
 from freshet.models.export import Asked, in_pipeline_order, ready
+from freshet.models.model_error import ModelError
 from freshet.models.original import last_step
 from freshet.models.packing import pack
 from support.fitted import pipeline, scores_of, table, wanted

@@ -7,9 +7,9 @@ from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingCla
 
 from freshet.contracts.arrays import Floats32
 from freshet.models.convert import to_onnx
-from freshet.models.errors import ModelError
 from freshet.models.graph import read_model
 from freshet.models.hard_rows import boundary_rows, category_rows, split_rows
+from freshet.models.model_error import ModelError
 from freshet.models.original import Original
 from freshet.models.packing import pack
 from support.fitted import NAMES, pipeline, scores_of, table, wanted

@@ -8,8 +8,8 @@ import lightgbm
 import numpy as np
 import pytest
 
-from freshet.models.errors import ModelError
 from freshet.models.lightgbm_trees import ZERO
+from freshet.models.model_error import ModelError
 from freshet.models.packing import inputs_for, pack
 from support.fitted import NAMES, pipeline, scores_of, table, wanted
 

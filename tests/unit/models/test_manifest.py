@@ -7,8 +7,8 @@ import pytest
 
 from freshet.models.artifact import CHUNK_BYTES
 from freshet.models.contract import Contract, Limits
-from freshet.models.errors import ModelError
 from freshet.models.manifest import check_manifest, golden_rows, manifest_from_json, manifest_to_json
+from freshet.models.model_error import ModelError
 from support.models import CLASSES, CONTRACT, FEATURES, ROWS, linear, linear_scores, manifest_of
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from freshet.models.errors import ModelError
 from freshet.models.memory import available_bytes, check_memory
+from freshet.models.model_error import ModelError
 
 MIB = 1 << 20
 

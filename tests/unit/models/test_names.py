@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import Bunch
 
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.models.names import inputs_of
 from freshet.models.original import by_place
 from freshet.models.packing import inputs_for, pack

@@ -20,8 +20,8 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from freshet.models.contract import TOLERANCE
-from freshet.models.errors import ModelError
 from freshet.models.manifest import golden_rows
+from freshet.models.model_error import ModelError
 from freshet.models.packing import GOLDEN_ROWS, pack
 from freshet.models.scorer import Scorer
 from support.models import CLASSES, FEATURES, ROWS, WEIGHTS, graph, linear, softmax, softmax_scores, specification

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.models.scorer import Scorer
 from support.models import ROWS, WEIGHTS, graph, linear, linear_scores, manifest_of
 

@@ -7,7 +7,7 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.redrive import Wanted, check_reason, dead_records, groups, letter_at, redrive
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
 from freshet.runtime.bus.protocol import FatalError, Send

@@ -6,7 +6,7 @@ import pytest
 
 from freshet.avro.event_fields import event_fields
 from freshet.contracts.errors import ContractError
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.cells import is_missing
 from freshet.operate.tables.scaffold import Guess, field_names, infer_pipeline, template
 from freshet.pipeline import PipelineSpec, check

@@ -9,7 +9,7 @@ import pytest
 from freshet.contracts.messages import Golden, Manifest
 from freshet.contracts.topics import TopicNames
 from freshet.models.artifact import CHUNK_BYTES, chunk_key, split
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.runtime.artifacts import fetch_model, publish_model
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
 from freshet.runtime.bus.protocol import Bus, Producer, Send

@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus, config
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
-from freshet.runtime.bus.kafka.errors import bus_error
+from freshet.runtime.bus.kafka.kafka_error import bus_error
 from freshet.runtime.bus.protocol import BusError, RetriableError, RightsError
 from freshet.runtime.settings import SettingsError
 

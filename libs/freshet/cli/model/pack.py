@@ -9,11 +9,11 @@ import typer
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 from freshet.models.packing import Packed, inputs_for
 from freshet.models.packing import pack as pack_model
 from freshet.models.saved import check_saved, is_pickle, load_saved
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.sample import Sample, read_expected, read_sample
 from freshet.operate.target import target
 from freshet.pipeline import PipelineSpec

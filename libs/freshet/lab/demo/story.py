@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from freshet.contracts.messages import Decision, ModelVersion, Rollout
 from freshet.lab.demo import loans
-from freshet.lab.demo.gaps import longest_gap_ms
+from freshet.lab.demo.handover_waits import longest_gap_ms
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.demo.outcome import show_examples, show_scores
 from freshet.lab.demo.traffic import Traffic

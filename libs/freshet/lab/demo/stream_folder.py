@@ -10,7 +10,7 @@ from typing import Final
 from freshet.avro.event_fields import event_fields
 from freshet.avro.schemas import Schema
 from freshet.lab.demo.narrator import Narrator
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.new_pipeline import Roles, files_of, guess_from, write
 from freshet.operate.tables.scaffold import field_names
 from freshet.operate.tables.table import Dialect, Table

@@ -18,7 +18,7 @@ from freshet.lab.demo.stream_folder import folder_for, name_of
 from freshet.lab.demo.traffic import Traffic
 from freshet.lab.demo.training import Trained, train_and_pack
 from freshet.lab.local_deployment import LocalDeployment
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.score.arithmetic import Errors, Scoring
 from freshet.operate.tables.events import Events, after, first
 from freshet.operate.tables.features import feature_rows

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from freshet.lab.load import Load, Sent
-from freshet.operate.errors import LocalError
+from freshet.operate.operate_error import LocalError
 from freshet.operate.tables.events import Events
 
 

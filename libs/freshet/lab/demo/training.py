@@ -8,7 +8,7 @@ from typing import Any
 from freshet.contracts.arrays import Floats32
 from freshet.models.bundle import Bundle
 from freshet.models.packing import pack
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.pipeline import PipelineSpec
 
 _SAMPLE_ROWS = 1000

@@ -13,8 +13,8 @@ from freshet.lab.supervisor import Supervisor
 from freshet.lab.up.merged_log import MergedLog, sentence
 from freshet.lab.up.services import REGISTRY, Planned, Services
 from freshet.operate.connection import Connection
-from freshet.operate.errors import OperateError
 from freshet.operate.facts import ledger_of
+from freshet.operate.operate_error import OperateError
 from freshet.runtime.process import EXIT_SETTINGS
 from freshet.runtime.settings import SettingsError, load_settings
 from freshet.runtime.slot import hold_slot

@@ -9,7 +9,7 @@ import numpy as np
 from freshet.avro.event_fields import event_fields
 from freshet.avro.schemas import Schema
 from freshet.contracts.arrays import Floats32
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say, silent
 from freshet.operate.tables.cells import is_missing
 from freshet.operate.tables.features import feature_rows

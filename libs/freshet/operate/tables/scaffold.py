@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.cells import TABLE_FORMAT, is_missing
 from freshet.operate.tables.guesses import MOST_CATEGORIES, Column, Roles, column, flow, guess_roles, scalar
 from freshet.pipeline import PipelineError, PipelineSpec, check

@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.cells import with_point
 from freshet.operate.tables.parquet import parquet_rows, parquet_titles
 

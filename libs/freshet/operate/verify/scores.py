@@ -15,9 +15,9 @@ from freshet.avro.framed import FramedReader
 from freshet.contracts.arrays import Floats, Floats32, Ints
 from freshet.contracts.messages import Manifest
 from freshet.models.contract import BATCH_ROWS
-from freshet.models.errors import ModelError
 from freshet.models.gaps import row_gaps
 from freshet.models.input_columns import FeatureSpace
+from freshet.models.model_error import ModelError
 from freshet.models.scorer import Scorer
 from freshet.operate.verify.chain import read_vectors
 from freshet.operate.verify.evidence import Evidence, History, Life, Predictions, Vectors

@@ -8,7 +8,7 @@ from typing import Final
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import ModelVersion
 from freshet.inference.core.model_jobs import Loaded, LoadModel, RetireModel
-from freshet.models.errors import ModelError
+from freshet.models.model_error import ModelError
 
 FIRST_RETRY_MS: Final = 1_000
 LONGEST_RETRY_MS: Final = 60_000

@@ -17,8 +17,8 @@ from freshet.inference.core.model_jobs import Scorer
 from freshet.inference.core.prediction_writer import Answers
 from freshet.inference.core.resident_models import ResidentModels
 from freshet.inference.core.vectors import Vectors
-from freshet.models.errors import ModelError
 from freshet.models.input_columns import Selected, holes_of
+from freshet.models.model_error import ModelError
 
 FAILED_ROWS: Final = 5
 FAILED_SHARE: Final = 0.01

@@ -27,7 +27,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from freshet.runtime.bus.kafka import config
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
-from freshet.runtime.bus.kafka.errors import kafka_error
+from freshet.runtime.bus.kafka.kafka_error import kafka_error
 from freshet.runtime.bus.protocol import BusError, Committed, RetriableError
 from freshet.runtime.topic_plan import TopicState
 

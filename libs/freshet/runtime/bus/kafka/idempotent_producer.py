@@ -8,7 +8,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
-from freshet.runtime.bus.kafka.errors import bus_error, kafka_error
+from freshet.runtime.bus.kafka.kafka_error import bus_error, kafka_error
 from freshet.runtime.bus.kafka.kafka_producer import enqueue
 from freshet.runtime.bus.protocol import RetriableError, Send, TopicGoneError
 from freshet.runtime.interrupts import Held, interrupts_held

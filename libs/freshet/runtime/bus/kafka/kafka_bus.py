@@ -17,9 +17,9 @@ from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.kafka import config
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
-from freshet.runtime.bus.kafka.errors import kafka_error, translated
 from freshet.runtime.bus.kafka.idempotent_producer import KafkaProducer
 from freshet.runtime.bus.kafka.kafka_consumer import KafkaGroupConsumer
+from freshet.runtime.bus.kafka.kafka_error import kafka_error, translated
 from freshet.runtime.bus.kafka.kafka_producer import KafkaTransactionalProducer
 from freshet.runtime.bus.kafka.kafka_reader import KafkaLogReader
 from freshet.runtime.bus.protocol import Assignor, BusError, Place, Span, TopicIds

@@ -6,8 +6,8 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from freshet.contracts.batch import Batch
-from freshet.runtime.bus.kafka.errors import bus_error, translated
 from freshet.runtime.bus.kafka.flow import CooperativeFlow, EagerFlow, Flow
+from freshet.runtime.bus.kafka.kafka_error import bus_error, translated
 from freshet.runtime.bus.protocol import (
     Changes,
     Collected,

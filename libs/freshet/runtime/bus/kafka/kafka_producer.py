@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from freshet.runtime import failpoints
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
-from freshet.runtime.bus.kafka.errors import RIGHTS, bus_error, kafka_error, translated
+from freshet.runtime.bus.kafka.kafka_error import RIGHTS, bus_error, kafka_error, translated
 from freshet.runtime.bus.protocol import (
     POLL_FIRST,
     SUSPECT_S,

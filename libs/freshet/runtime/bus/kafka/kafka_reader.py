@@ -6,7 +6,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from freshet.contracts.batch import Batch
-from freshet.runtime.bus.kafka.errors import bus_error, translated
+from freshet.runtime.bus.kafka.kafka_error import bus_error, translated
 from freshet.runtime.bus.protocol import BusError, Place, Span
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from freshet.operate.connection import Connection
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.publishing import pipeline_records
 
