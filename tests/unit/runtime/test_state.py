@@ -8,7 +8,7 @@ import pytest
 from freshet.avro.control import encode
 from freshet.runtime.bus.memory import SimulatedCrash
 from freshet.runtime.bus.memory.partition_log import At
-from freshet.runtime.bus.protocol import FatalError, RetriableError, Send, Transaction
+from freshet.runtime.bus.protocol import Committed, FatalError, RetriableError, Send, Transaction
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.state import restoring
 from support.state_stage import KEPT, NAMES, Stage, state
@@ -162,33 +162,47 @@ def test_s3_any_part_of_what_was_kept_is_right(kind: type[Counter], lost: float)
     assert made.items() >= {(slab.ranges[0].role, slab.ranges[0].first): slab.digest for slab in slabs}.items()
 
 
-def set_back(stage: Stage, offsets: dict[str, int]) -> None:
-    """An operator sets the group back, with the metadata that was there: what a tool that copies offsets does."""
-    group = stage.cluster.group(NAMES.group(SERVICE))
-    for role, offset in offsets.items():
-        at = At(NAMES.topic(role), 0)
-        found = group.committed(at)
-        assert found is not None
-        group.commit(at, found._replace(offset=offset))
+def put(stage: Stage, offsets: dict[str, tuple[int, str]]) -> None:
+    """An operator puts offsets of the group in place, each with the text of its metadata."""
+    for role, at in offsets.items():
+        stage.cluster.group(NAMES.group(SERVICE)).commit(At(NAMES.topic(role), 0), Committed(*at))
 
 
 @kinds
 def test_s4_state_of_the_future_is_left_alone(kind: type[Counter]) -> None:
-    """The group is set back to before what was kept: the state is that of these offsets, from the inputs."""
+    """A backup of its offsets sets the group back to before what was kept: the state is theirs, from the inputs."""
     stage = Stage(kind)
     loop = stage.worker()
     stage.feed(10)
     stage.drain(loop)
     expected = state(loop)
-    before = {role: stage.committed(role)[0] for role in INPUTS}
+    before = {role: stage.committed(role) for role in INPUTS}
     stage.feed(30)
     stage.drain(loop)
     loop.close()
-    set_back(stage, before)
+    put(stage, before)
     again = stage.worker()
     again.logic.waiting = {("features", 0), ("labels", 0)}  # type: ignore[attr-defined]
     stage.turn(again)
     assert state(again) == expected
+
+
+@kinds
+def test_s4_a_number_changed_beside_our_text_leaves_the_state_as_it_was(kind: type[Counter]) -> None:
+    """A script sets it forth and keeps the text: the answers tell the offset, and nothing is left out of the state."""
+    stage = Stage(kind)
+    loop = stage.worker()
+    stage.feed(30)
+    stage.drain(loop)
+    expected, ours = state(loop), stage.committed("features")
+    loop.close()
+    stage.feed(10)
+    put(stage, {"features": (ours[0] + 5, ours[1])})
+    again = stage.worker()
+    again.logic.waiting = {("features", 0), ("labels", 0)}  # type: ignore[attr-defined]
+    stage.turn(again)
+    assert state(again) == expected
+    assert stage.committed("features")[0] == ours[0]
 
 
 @kept_kinds
