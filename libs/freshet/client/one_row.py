@@ -17,7 +17,7 @@ from freshet.operate.patience import missing_for_answer
 from freshet.operate.roll_call import roll_call
 from freshet.pipeline import PipelineSpec
 from freshet.runtime import dead_letter_records
-from freshet.runtime.bus.protocol import Bus, LogReader, Place
+from freshet.runtime.bus.protocol import Bus, LogReader, Place, RetriableError
 
 _ROLES: Final = ("features", "predictions", "dead-letters")
 _READ_ROWS: Final = 5_000
@@ -97,7 +97,7 @@ class Follower:
             if waited_s > _SLOW_S and not told:
                 on_slow(self._why(answer, waited_s))
                 told = True
-            for batch in self._reader.read(_READ_ROWS, min(_POLL_S, timeout_s)):
+            for batch in self._read(min(_POLL_S, timeout_s)):
                 self._take(batch, answer)
             places = [("events", *answer.event), *([("features", *answer.features_at)] if answer.features_at else [])]
             answer.letter = next((self._letters[place] for place in places if place in self._letters), None)
@@ -105,6 +105,14 @@ class Follower:
     def close(self) -> None:
         """Free the reader."""
         self._reader.close()
+
+    def _read(self, timeout_s: float) -> list[Batch]:
+        """What has come; nothing while Kafka does not answer, which passes."""
+        try:
+            return self._reader.read(_READ_ROWS, timeout_s)
+        except RetriableError:
+            time.sleep(timeout_s)
+            return []
 
     def _take(self, batch: Batch, answer: Answer) -> None:
         if batch.role == "dead-letters":
@@ -127,7 +135,10 @@ class Follower:
     def _who_is_missing(self) -> list[str]:
         """Asked again only after a while: the roll call may have to listen for beats for some seconds."""
         if time.monotonic() - self._called_s > _FRESH_S:
-            called = roll_call(self._bus, "rollouts")
+            try:
+                called = roll_call(self._bus, "rollouts")
+            except RetriableError as error:
+                return [f"Kafka does not answer now: {error}"]
             self._missing, self._called_s = missing_for_answer(called, self._spec.pipeline), time.monotonic()
         return self._missing
 

@@ -13,9 +13,11 @@ from freshet.operate.connection import Connection
 from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.patience import patiently
 from freshet.operate.pipeline_view import View
-from freshet.runtime.bus.protocol import Producer, Send
+from freshet.operate.times import clock_time
+from freshet.runtime.bus.protocol import BusError, Producer, Send
 
 _GRACE_S: Final = 10.0  # for the registry to say that a command has expired
+_WITHDRAWAL_S: Final = 10.0  # somebody wants to leave
 _LAST_WORD_S: Final = 2.0  # a registry that is there decides within a turn
 
 
@@ -43,7 +45,7 @@ def command(
 
 def publish(producer: Producer, asked: Command) -> None:
     """Write the command, and wait until it is acknowledged."""
-    producer.send(Send("commands", [asked.pipeline.encode()], [encode(asked)]))
+    producer.send(_record(asked))
 
 
 def send(connection: Connection, asked: Command) -> None:
@@ -56,8 +58,11 @@ def send(connection: Connection, asked: Command) -> None:
 
 
 def withdraw(producer: Producer, asked: Command) -> None:
-    """Take a command back: a registry that has not decided on it yet will not carry it out."""
-    publish(producer, asked.model_copy(update={"expires_at_ms": 0}))
+    """Take a command back: a registry that has not decided on it yet will not carry it out.
+
+    Raises BusError if that could not be written within seconds.
+    """
+    producer.send(_record(asked.model_copy(update={"expires_at_ms": 0})), _WITHDRAWAL_S)
 
 
 def ask(producer: Producer, view: View, asked: Command, timeout_s: float) -> Decision:
@@ -74,8 +79,8 @@ def decision_on(asked: Command, view: View) -> Decision | None:
 def decided(connection: Connection, asked: Command, expires_ms: int) -> Decision:
     """Publish the command and wait for its one decision, telling who is not there to make it.
 
-    Raises OperateError if none comes before it expires. An interrupt (KeyboardInterrupt) withdraws the command, says
-    what became of it, and is raised again.
+    Raises OperateError if none comes before it expires. Whatever else ends the wait, an interrupt (KeyboardInterrupt)
+    or a refusal of Kafka's, withdraws the command, says what became of it, and is raised again.
     """
     timeout_s = expires_ms / 1000 + _GRACE_S
     view, producer = View(connection.bus(), asked.pipeline), connection.bus().producer()
@@ -90,7 +95,7 @@ def decided(connection: Connection, asked: Command, expires_ms: int) -> Decision
             timeout_s,
             hint=f"The command stays valid for {expires_ms / 1000:,.0f} s; Ctrl-C withdraws it.",
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BusError):
         connection.say(f"withdrawing command {asked.command_id} …")
         connection.say(_withdrawn(view, producer, asked))
         raise
@@ -106,12 +111,22 @@ def decided(connection: Connection, asked: Command, expires_ms: int) -> Decision
 
 def _withdrawn(view: View, producer: Producer, asked: Command) -> str:
     """Take the command back; what became of it in a sentence: a registry that is there may have been quicker."""
-    withdraw(producer, asked)
+    try:
+        withdraw(producer, asked)
+    except BusError as error:
+        return (
+            f"it could not be withdrawn: {error} A registry may carry it out until {clock_time(asked.expires_at_ms)} "
+            f"UTC; `freshet model status --pipeline {asked.pipeline}` shows whether it has."
+        )
     try:
         decision = view.wait("the last word", partial(decision_on, asked), _LAST_WORD_S)
-    except LocalError:
+    except (LocalError, BusError):
         return "withdrawn: whenever a registry reads it, it will not be carried out."
     return f"{'too late, it was carried out' if decision.verdict == 'done' else 'withdrawn'}: {decision.reason}"
+
+
+def _record(asked: Command) -> Send:
+    return Send("commands", [asked.pipeline.encode()], [encode(asked)])
 
 
 def _operator() -> str:

@@ -9,6 +9,7 @@ from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.patience import patiently
 from freshet.operate.pipeline_view import View
 from freshet.runtime.artifacts import publish_model, withdraw_model
+from freshet.runtime.bus.protocol import BusError, Producer
 
 _VERDICT_S: Final = 150.0  # admission fetches while chunks come, and judges within a minute
 
@@ -26,15 +27,21 @@ def publish(connection: Connection, bundle: Bundle, *, wait: bool = True) -> Mod
         offset = publish_model(producer, bundle.data, manifest).offset
         return _verdict(connection, view, manifest, offset) if wait else None
     except KeyboardInterrupt:
-        withdraw_model(producer, manifest)
-        connection.say(
-            f"withdrawn: {manifest.digest[:12]} will not be judged, unless a registry has just done so: "
-            f"`freshet model list --pipeline {manifest.pipeline}` shows that."
-        )
+        connection.say(_withdrawn(producer, manifest))
         raise
     finally:
         producer.close()
         view.close()
+
+
+def _withdrawn(producer: Producer, manifest: Manifest) -> str:
+    """Take the model back; what became of it in a sentence."""
+    shows = f"`freshet model list --pipeline {manifest.pipeline}` shows that."
+    try:
+        withdraw_model(producer, manifest)
+    except BusError as error:
+        return f"{manifest.digest[:12]} could not be withdrawn: {error} It will be judged, if it was written: {shows}"
+    return f"withdrawn: {manifest.digest[:12]} will not be judged, unless a registry has just done so: {shows}"
 
 
 def _verdict(connection: Connection, view: View, manifest: Manifest, offset: int) -> ModelVersion:

@@ -12,6 +12,7 @@ from freshet.runtime.bus.protocol import Bus, LogReader, Place, Producer, Retria
 
 ARTIFACTS: Final = Place("artifacts", 0)
 _SILENCE_S: Final = 60.0  # without any record; how long it takes in all depends on the topic
+_WITHDRAWAL_S: Final = 10.0  # somebody wants to leave
 _CHUNKS_AT_ONCE: Final = 16  # 8 MiB in flight
 
 
@@ -40,8 +41,11 @@ def publish_model(producer: Producer, data: bytes, manifest: Manifest) -> Publis
 
 
 def withdraw_model(producer: Producer, manifest: Manifest) -> None:
-    """Take a candidate back that has no verdict yet; its chunks stay where they are, and harm nobody."""
-    producer.send(Send("candidates", [_candidate_key(manifest)], [None]))
+    """Take a candidate back that has no verdict yet; its chunks stay where they are, and harm nobody.
+
+    Raises BusError if that could not be written within seconds.
+    """
+    producer.send(Send("candidates", [_candidate_key(manifest)], [None]), _WITHDRAWAL_S)
 
 
 def _candidate_key(manifest: Manifest) -> bytes:
