@@ -96,10 +96,11 @@ def test_a_collect_holds_one_batch_for_each_role(bus_world: BusWorld) -> None:
 
 
 def test_spans_say_what_a_partition_holds(bus_world: BusWorld) -> None:
-    """Low and end follow writes and retention; a topic that is not there has none, and no id."""
+    """Low and end follow writes and retention; a topic that is not there has none, no id and no partition."""
     assert bus_world.bus.spans("events") == {}
     assert bus_world.bus.topic_id("events") == ""
     bus_world.make_topics("events")
+    assert bus_world.bus.partition_counts(["events", "labels"]) == {"events": 2, "labels": 0}
     write(bus_world.bus, "events", b"a", b"b", b"c", partition=1)
     assert bus_world.bus.spans("events") == {0: Span(0, 0, 0), 1: Span(0, 3, 3)}
     bus_world.truncate(P1, 2)

@@ -103,14 +103,14 @@ class Stage:
         producer.send(Send(role, [b"k"] * count, made, [partition] * count))
         producer.close()
 
-    def make_anew(self, role: str, pause_s: float = 0.0) -> None:
+    def make_anew(self, role: str, pause_s: float = 0.0, partitions: int = 2) -> None:
         """Delete the topic, and make it again: as fast as the broker lets us, or after a pause."""
         stanza, old = topic_table()[role], self.bus.topic_id(role)
         self.admin.delete([self.names.topic(role)])
         time.sleep(pause_s)
         while self.bus.topic_id(role) in {"", old}:
             try:
-                self.admin.create(self.names.topic(role), 2, topic_configs(stanza))
+                self.admin.create(self.names.topic(role), partitions, topic_configs(stanza))
             except (KafkaException, FatalError, RetriableError):
                 time.sleep(0.02)
 
@@ -192,4 +192,27 @@ def test_a_topic_grown_by_hand(kafka: str, namespace: str) -> None:
     stage.until(lambda: len(stage.answers(reference)) == 5)
     assert stage.stops == []
     assert "features has only 2 partitions" in (stage.loop.unready() or "")
+    stage.loop.close()
+
+
+def test_an_output_made_anew_with_fewer_partitions(kafka: str, namespace: str) -> None:
+    """The partition without a counterpart waits and says so, with rows at hand too, and is answered once it has one."""
+    stage = Stage(kafka, namespace, "inference")
+
+    def feed(count: int) -> None:
+        for partition in (0, 1):
+            stage.feed("features", count, partition)
+
+    feed(5)
+    stage.until(lambda: len(stage.answers(TRACE)) == 10)
+    stage.meanwhile(lambda: stage.make_anew("predictions", partitions=1))
+    feed(3)
+    stage.until(lambda: "features/1 waits: predictions has only 1 partitions" in (stage.loop.unready() or ""))
+    stage.until(lambda: len(stage.answers(TRACE)) == 3)
+    topic = stage.names.topic("predictions")
+    stage.client.create_partitions([NewPartitions(topic, 2)])[topic].result()
+    stage.until(lambda: len(stage.answers(TRACE)) == 6)
+    assert [answer[1:] for answer in stage.answers(TRACE)] == [(at, row) for at in (0, 1) for row in (5, 6, 7)]
+    stage.until(lambda: stage.loop.unready() is None)
+    assert stage.stops == []
     stage.loop.close()

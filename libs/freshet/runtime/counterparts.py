@@ -1,6 +1,6 @@
 """Partitions that lack a counterpart: what is read there could not be answered, so it is not read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Place
@@ -8,19 +8,33 @@ from freshet.runtime.recovery import InputReference
 
 
 class Counterparts:
-    """A pipeline's topics have equally many partitions, unless somebody has grown one of them by hand."""
+    """A pipeline's topics have equally many partitions, unless somebody has grown one of them, or made one anew.
+
+    A topic that is gone counts as it was: it is waited for as a whole (`needed`).
+    """
 
     def __init__(self, bus: Bus, references: Sequence[InputReference], together: Sequence[Sequence[str]] = ()) -> None:
         """`together` are inputs of which no partition is read without those of the same number (`Logic.together`)."""
         self._bus, self._references, self._together = bus, references, together
-        self._counts: Mapping[str, int] = {}
+        outputs = {reference.output for reference in references}
+        self._roles = sorted({dead_letter_records.ROLE, *outputs, *(role for roles in together for role in roles)})
+        self._counts: dict[str, int] = {}
+        self._doubtful = True
+
+    def look(self) -> None:
+        """Ask the broker how many partitions there are now. Raises RetriableError."""
+        counts = self._bus.partition_counts(self._roles)
+        self._counts |= {role: count for role, count in counts.items() if count}
+        self._doubtful = False
+
+    def doubt(self) -> None:
+        """Something went wrong that fewer partitions might explain: `lack` asks before it says anything."""
+        self._doubtful = True
 
     def lack(self, place: Place) -> str | None:
         """Why this partition cannot be answered; None if it can. Asks the broker where it could not as of last time."""
-        if self._why(place) is not None:
-            outputs = {reference.output for reference in self._references}
-            roles = {dead_letter_records.ROLE, *outputs, *(role for roles in self._together for role in roles)}
-            self._counts = {role: len(self._bus.spans(role)) for role in sorted(roles)}
+        if self._doubtful or self._why(place) is not None:
+            self.look()
         return self._why(place)
 
     def _why(self, place: Place) -> str | None:

@@ -163,6 +163,7 @@ class Partitions:
         Never to the batch's first, which another owner may have passed.
         """
         self._set_back(self._ours("flowing"))
+        self._counterparts.doubt()
         self._metrics.rewound(cause)
         self._log.info("rewinding", cause=cause)
 
@@ -177,12 +178,15 @@ class Partitions:
             self.rewind("expired")
 
     def watch(self, now_ms: int) -> None:
-        """Every few seconds: whether a topic was made anew (FatalError), and whether what lacks has come."""
+        """Every few seconds: whether a topic was made anew (FatalError), what lacks by now, and what has come."""
         if not 0 <= now_ms - self._watched_ms < _WATCH_MS:
             self._watched_ms = now_ms
             self.starts.lives.watch()
             if self._keeper is not None:
                 self._keeper.forget_all_but(place.partition for place in self._known)
+            self._counterparts.look()
+            placed = self._ours("restoring", "flowing", "waiting")
+            self._set_back([place for place in placed if self._counterparts.lack(place)])
             for place in self._in("arrived"):
                 self._known[place].why = (self._known[place].why and self._counterparts.lack(place)) or ""
 

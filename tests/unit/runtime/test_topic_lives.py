@@ -262,6 +262,31 @@ def test_a_grown_partition_waits_and_the_rest_flows() -> None:
     assert loop.unready() is None
 
 
+@pytest.mark.parametrize("idle", [True, False], ids=["idle", "under load"])
+def test_an_output_made_anew_with_fewer_partitions_is_seen(idle: bool) -> None:
+    """The partition that has no counterpart any more waits with a sentence, the rest flows; given back, so does it."""
+    stand, output = Stand(), NAMES.topic("predictions")
+    loop = stand.loop(Answerer(), needs=["features", "predictions"])
+    stand.feed(5, 0)
+    stand.feed(5, 1)
+    stand.turn(loop)
+    stand.cluster.delete_topic(output)
+    stand.cluster.create_topic(output, 1)
+    if idle:
+        stand.turn(loop, 200)
+        assert "features/1 waits: predictions has only 1 partitions" in (loop.unready() or "")
+    stand.feed(3, 0)
+    stand.feed(3, 1)
+    stand.turn(loop, 30)
+    assert "features/1 waits: predictions has only 1 partitions" in (loop.unready() or "")
+    assert stand.answers() == [(0, row) for row in (5, 6, 7)]
+    topic = stand.cluster.topic(output)
+    topic.logs.append(type(topic.logs[0])(At(output, 1)))
+    stand.turn(loop, 200)
+    assert stand.answers() == [(partition, row) for partition in (0, 1) for row in (5, 6, 7)]
+    assert loop.unready() is None
+
+
 def test_letters_of_another_life_are_no_answers() -> None:
     """Dead letters carry the id too: the new topic's first rows are set aside once more."""
     stand = Stand()

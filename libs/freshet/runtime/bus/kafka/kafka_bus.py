@@ -1,6 +1,6 @@
 """Makes Kafka clients for one namespace and pipeline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import cached_property
 
@@ -94,22 +94,40 @@ class KafkaBus:
 
     def ask_topic_ids(self, roles: Sequence[str]) -> TopicIds:
         """See `bus.Bus`."""
+        described = self._ask_topics(roles, "ids")
+
+        def answer() -> dict[str, str]:
+            # URL-safe, because it becomes a part of keys that are joined by a slash
+            return {
+                role: "" if topic is None else str(topic.topic_id).replace("/", "_").replace("+", "-")
+                for role, topic in described().items()
+            }
+
+        return answer
+
+    def partition_counts(self, roles: Sequence[str]) -> dict[str, int]:
+        """See `bus.Bus`."""
+        described = self._ask_topics(roles, "partition counts")()
+        return {role: 0 if topic is None else len(topic.partitions) for role, topic in described.items()}
+
+    def topic_id(self, role: str) -> str:
+        """See `bus.Bus`."""
+        return self.ask_topic_ids([role])()[role]
+
+    def _ask_topics(self, roles: Sequence[str], what: str) -> Callable[[], dict[str, TopicDescription | None]]:
+        """Ask what these roles' topics are, at once; what is returned waits for the answer, None for an absent one."""
         topics = {role: self.names.topic(role) for role in roles}
-        doing = f"asking for the ids of {', '.join(topics.values())}"
+        doing = f"asking for the {what} of {', '.join(topics.values())}"
         with translated(doing, self._why):
             asked = self._admin.describe_topics(
                 TopicCollection(list(topics.values())), request_timeout=REQUEST_TIMEOUT_S
             )
 
-        def answer() -> dict[str, str]:
+        def answer() -> dict[str, TopicDescription | None]:
             with translated(doing, self._why):
-                return {role: _topic_id(asked[topic]) for role, topic in topics.items()}
+                return {role: _described(asked[topic]) for role, topic in topics.items()}
 
         return answer
-
-    def topic_id(self, role: str) -> str:
-        """See `bus.Bus`."""
-        return self.ask_topic_ids([role])()[role]
 
     def _is_there(self, role: str) -> bool:
         """Whether the role's topic exists; taken for granted while nobody can tell."""
@@ -158,11 +176,10 @@ class KafkaBus:
         return AdminClient(config.common(self._bootstrap_servers, self._extra) | {"error_cb": self._errors})
 
 
-def _topic_id(asked: "Future[TopicDescription]") -> str:
+def _described(asked: "Future[TopicDescription]") -> TopicDescription | None:
     try:
-        # URL-safe, because it becomes a part of keys that are joined by a slash
-        return str(asked.result().topic_id).replace("/", "_").replace("+", "-")
+        return asked.result()
     except KafkaException as error:
         if kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return ""
+            return None
         raise

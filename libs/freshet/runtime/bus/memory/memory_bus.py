@@ -64,6 +64,12 @@ class MemoryBus:
         ids = {role: topic.topic_id if topic is not None else "" for role, topic in found.items()}
         return lambda: ids
 
+    @client_call
+    def partition_counts(self, roles: Sequence[str]) -> dict[str, int]:
+        """See `bus.Bus`."""
+        found = {role: self.cluster.find_topic(self.names.topic(role)) for role in roles}
+        return {role: len(topic.logs) if topic is not None else 0 for role, topic in found.items()}
+
     def topic_id(self, role: str) -> str:
         """See `bus.Bus`."""
         return self.ask_topic_ids([role])()[role]
