@@ -204,15 +204,15 @@ def test_an_output_made_anew_with_fewer_partitions(kafka: str, namespace: str) -
             stage.feed("features", count, partition)
 
     feed(5)
-    stage.until(lambda: len(stage.answers(TRACE)) == 10)
+    stage.until(lambda: len(stage.answers(REFERENCE)) == 10)
     stage.meanwhile(lambda: stage.make_anew("predictions", partitions=1))
     feed(3)
     stage.until(lambda: "features/1 waits: predictions has only 1 partitions" in (stage.loop.unready() or ""))
-    stage.until(lambda: len(stage.answers(TRACE)) == 3)
+    stage.until(lambda: len(stage.answers(REFERENCE)) == 3)
     topic = stage.names.topic("predictions")
     stage.client.create_partitions([NewPartitions(topic, 2)])[topic].result()
-    stage.until(lambda: len(stage.answers(TRACE)) == 6)
-    assert [answer[1:] for answer in stage.answers(TRACE)] == [(at, row) for at in (0, 1) for row in (5, 6, 7)]
+    stage.until(lambda: len(stage.answers(REFERENCE)) == 6)
+    assert [answer[1:] for answer in stage.answers(REFERENCE)] == [(at, row) for at in (0, 1) for row in (5, 6, 7)]
     stage.until(lambda: stage.loop.unready() is None)
     assert stage.stops == []
     stage.loop.close()

@@ -202,6 +202,33 @@ def test_rollback_aborts_an_open_prepare_first() -> None:
     assert world.serving() == "1.0.0"
 
 
+def test_rollback_to_the_version_that_answers_makes_no_epoch() -> None:
+    """It says so; the next rollback still goes to the one before, and that one does not count as rolled back from."""
+    world = served("a", "b")
+    world.beat(worker(resident=("1.0.0", "1.1.0")))
+    asked = world.command("rollback", "1.1.0")
+    assert [announced.role for announced in world.settle()] == ["decisions"]
+    (decision,) = world.decisions(asked)
+    assert (decision.verdict, decision.reason, decision.epoch) == ("done", "1.1.0 already answers.", 2)
+    world.command("rollback")
+    world.settle()
+    assert world.serving() == "1.0.0"
+
+
+def test_rollback_to_the_version_that_answers_ends_an_open_prepare() -> None:
+    """Whoever asks for it wants no other version to follow."""
+    world = served("a", "b")
+    world.publish(candidate("c"))
+    world.beat(worker(resident=("1.0.0", "1.1.0")))
+    world.settle()
+    promoted = world.command("promote", "1.2.0")
+    world.settle()
+    stays = world.command("rollback", "1.1.0")
+    world.settle()
+    assert (world.verdict(promoted), world.verdict(stays)) == ("refused", "done")
+    assert (sorted(world.rollouts()), world.rollouts()[3].phase, world.serving()) == ([1, 2, 3], "aborted", "1.1.0")
+
+
 def test_a_second_rollback_goes_further_back_and_never_to_what_was_left() -> None:
     """Epochs of the same table count as one. Two people on call, or a retry, do not undo the rescue."""
     world = served("a", "b", "c")

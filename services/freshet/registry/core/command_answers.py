@@ -15,7 +15,7 @@ from freshet.ledger.life_tables import VERSION
 from freshet.ledger.versions import admission_order
 from freshet.registry.core import announce
 from freshet.registry.core.quarantine import reporters
-from freshet.registry.core.rollouts import go_live, held, prepare, repeat_live
+from freshet.registry.core.rollouts import go_live, held, overtake, prepare, repeat_live
 from freshet.registry.core.short_text import listed
 from freshet.registry.core.state import PipelineState, Rules
 
@@ -60,7 +60,7 @@ def _promote(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: int
     if epochs.open:
         return []
     if version == epochs.serving:
-        return [_decide(ledger, command, "done", f"{version} already answers.", epochs.live_epoch)]
+        return [_already_answers(ledger, command, version)]
     return _prepare(ledger, rules, command, version, now_ms)
 
 
@@ -74,12 +74,17 @@ def _prepare(ledger: PipelineLedger, rules: Rules, command: Command, version: st
 
 
 def _rollback(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: int) -> list[Announce]:
-    """Live at once where a worker holds the version; what none holds is prepared first, as for a promote."""
+    """Live at once where a worker holds the version; what none holds is prepared first, as for a promote.
+
+    To the version that answers: no new epoch, but what is being prepared is not to follow it.
+    """
     version = command.version or ledger.rollback_target()
     if ledger.epochs.live is None or not version:
         return [_decide(ledger, command, "refused", _nowhere(ledger))]
     if not ledger.versions.may_serve(version):
         return [_decide(ledger, command, "refused", _state_of(ledger, version))]
+    if version == ledger.epochs.serving:
+        return [*overtake(ledger, Cause.of(command)), _already_answers(ledger, command, version)]
     if not held(ledger, version):
         return _prepare(ledger, rules, command, version, now_ms)
     effects = go_live(ledger, version, Cause.of(command), now_ms, left=ledger.epochs.serving)
@@ -87,6 +92,10 @@ def _rollback(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: in
     done = f"{version} answers, no longer {ledger.epochs.serving or 'nobody'}."
     done += f" {listed(lacking)} goes on with what it holds until it has loaded it." if lacking else ""
     return [*effects, _decide(ledger, command, "done", done, ledger.epochs.next_epoch)]
+
+
+def _already_answers(ledger: PipelineLedger, command: Command, version: str) -> Announce:
+    return _decide(ledger, command, "done", f"{version} already answers.", ledger.epochs.live_epoch)
 
 
 def _nowhere(ledger: PipelineLedger) -> str:

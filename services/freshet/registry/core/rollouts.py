@@ -31,7 +31,7 @@ def prepare(ledger: PipelineLedger, version: str, cause: Cause, deadline_ms: int
     `left` as for `go_live`.
     """
     opened = _successor(ledger, version, cause, "prepare", left=left, deadline_ms=deadline_ms)
-    return [*_overtake(ledger, cause), announce.rollout(opened)]
+    return [*overtake(ledger, cause), announce.rollout(opened)]
 
 
 def advance(ledger: PipelineLedger, now_ms: int) -> list[Announce]:
@@ -73,7 +73,13 @@ def go_live(ledger: PipelineLedger, version: str, cause: Cause, now_ms: int, lef
     `left` is the version that a rollback leaves: it stands in for nobody from now on.
     """
     live = _successor(ledger, version, cause, "live", left=left)
-    return [*_overtake(ledger, cause), announce.rollout(live), *_move_aliases(ledger, live, now_ms)]
+    return [*overtake(ledger, cause), announce.rollout(live), *_move_aliases(ledger, live, now_ms)]
+
+
+def overtake(ledger: PipelineLedger, cause: Cause) -> list[Announce]:
+    """End what is being prepared: after a new live epoch it would have a lower number, and never be in force."""
+    why = f"overtaken by {' '.join(filter(None, cause))}."
+    return [effect for opened in ledger.epochs.open for effect in _abort(opened, why, {})]
 
 
 def repeat_live(ledger: PipelineLedger, cause: Cause, *, paused: bool) -> list[Announce]:
@@ -83,7 +89,7 @@ def repeat_live(ledger: PipelineLedger, cause: Cause, *, paused: bool) -> list[A
     if before is not None:
         changes |= {"understudies": before.understudies, "resident": before.resident}
     live = _successor(ledger, champion(before), cause, "live").model_copy(update=changes)
-    return [*_overtake(ledger, cause), announce.rollout(live)]
+    return [*overtake(ledger, cause), announce.rollout(live)]
 
 
 def _successor(
@@ -167,12 +173,6 @@ def _hindrance(ledger: PipelineLedger, opened: Rollout, answers: Mapping[str, Pr
         silent = listed(instance for instance, answer in answers.items() if answer is None)
         return f"its deadline has passed; not prepared: {silent or 'no worker'}. Look at their logs, or ask again."
     return ""
-
-
-def _overtake(ledger: PipelineLedger, cause: Cause) -> list[Announce]:
-    """A new live epoch ends what is being prepared, which would go live under a lower number and never be in force."""
-    why = f"overtaken by {' '.join(filter(None, cause))}."
-    return [effect for opened in ledger.epochs.open for effect in _abort(opened, why, {})]
 
 
 def _abort(opened: Rollout, why: str, answers: Mapping[str, Prepared | None]) -> list[Announce]:
