@@ -1,5 +1,6 @@
 """Follows control topics: decoded facts, in log order, with a caught-up barrier."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -19,8 +20,10 @@ class Feed:
     """Facts of some control topics from the beginning on.
 
     A record that cannot be read is counted in `refused` and left out: what is decided from the rest stays right because
-    control records are complete by themselves. But where a newer Freshet wrote what is in force, there is no deciding
-    without it: `newer` has each pipeline of which that is so, and why. It stays there until this process is replaced.
+    control records are complete by themselves. The log tells the first of each role, and then how many there were each
+    time that number has doubled: whoever may write rubbish there cannot flood it. But where a newer Freshet wrote what
+    is in force, there is no deciding without it: `newer` has each pipeline of which that is so, and why. It stays there
+    until this process is replaced.
     """
 
     def __init__(self, reader: LogReader) -> None:
@@ -28,6 +31,8 @@ class Feed:
         self._log = structlog.get_logger("feed")
         self.refused: dict[str, int] = {}
         self.newer: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
 
     def facts(self, timeout_s: float = 0.0) -> Iterator[Fact]:
         """What has arrived since the last call, waiting at most that long for the first."""
@@ -41,12 +46,24 @@ class Feed:
                     self._refuse(batch.role, key, record.offset(), error)
                     continue
                 yield Fact(batch.role, key, message, record.timestamp()[1], record.offset())
+        self._sum_up()
 
     def _refuse(self, role: str, key: str, offset: int, error: ContractError) -> None:
         self.refused[role] = self.refused.get(role, 0) + 1
-        if isinstance(error, NewerRecordError) and role in _DECISIVE:
-            self.newer.setdefault(key.partition("/")[0], str(error))
-        self._log.error("control_record_refused", role=role, key=key, offset=offset, error=str(error))
+        self._counts[role] += 1
+        pipeline = key.partition("/")[0]
+        newly = isinstance(error, NewerRecordError) and role in _DECISIVE and pipeline not in self.newer
+        if newly:
+            self.newer[pipeline] = str(error)
+        if newly or not self._told[role]:
+            self._told[role] = self._counts[role]
+            self._log.error("control_record_refused", role=role, key=key, offset=offset, error=str(error))
+
+    def _sum_up(self) -> None:
+        for role, count in self._counts.items():
+            if count >= 2 * self._told[role]:
+                self._told[role] = count
+                self._log.error("control_records_refused", role=role, count=count)
 
     def caught_up(self) -> bool:
         """True once all that was there when the feed was made (or `mark_ends` was called) has been returned."""

@@ -1,6 +1,7 @@
 """Control facts: decoded and in log order; what cannot be read is counted, logged and left out."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from freshet.avro.control import encode
 from freshet.avro.schemas import schema_lock
@@ -67,6 +68,27 @@ def test_a_record_that_cannot_be_read_is_counted_and_skipped(bus: MemoryBus, dam
     assert feed.refused == {"rollouts": 1}
     assert feed.newer == {}
     assert feed.caught_up()
+
+
+def test_rubbish_does_not_flood_the_log(bus: MemoryBus) -> None:
+    """The first is told whole, then how many there were; each time that they have doubled, whoever follows."""
+    feed = Feed(bus.reader(["rollouts", "commands"]))
+    with capture_logs() as lines:
+        for count in (550, 400, 200):
+            bus.producer().send(Send("commands", [b"p"] * count, [b"rubbish"] * count))
+            assert list(feed.facts()) == []
+        for _ in range(3):
+            write(bus, "rollouts", b"p/1", b"rubbish")
+            assert list(feed.facts()) == []
+    told = [(line["event"], line["role"], line.get("count")) for line in lines]
+    assert told == [
+        ("control_record_refused", "commands", None),
+        ("control_records_refused", "commands", 550),
+        ("control_records_refused", "commands", 1150),
+        ("control_record_refused", "rollouts", None),
+        ("control_records_refused", "rollouts", 2),
+    ]
+    assert feed.refused == {"commands": 1150, "rollouts": 3}
 
 
 @pytest.mark.parametrize(("role", "waits"), [("rollouts", ["p"]), ("commands", [])])
