@@ -13,7 +13,7 @@ from support.simulation.world import NAMES, World
 _ROUNDS: Final = 400
 _CALM_MS: Final = 1_000
 _RESET: Final = re.compile(
-    r"(\w+)/(\d+)(?: was reset to|: the group's committed) .* [Ss]et the group's offset to (\d+)"
+    r"(\w+)/(\d+)(?: was reset to|: the group's committed) .* [Ss]et the group's offset .*?to (\d+)"
 )
 
 

@@ -17,6 +17,9 @@ Assignor = Literal["cooperative-sticky", "range"]
 SUSPECT_S: Final = 2.0
 """A transactional client whose commit took longer is suspect: a copy of its EndTxn may still be on its way."""
 
+SESSION_TIMEOUT_S: Final = 30
+"""For so long a group counts a member that says nothing any more, such as a fixed slot that was stopped."""
+
 POLL_FIRST: Final = "the connection was lost or slow: whether this member was replaced meanwhile shows the next poll."
 """Why a suspect client's first commit with offsets is refused, before anything is begun."""
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
-from freshet.runtime.bus.kafka.kafka_error import kafka_error
-from freshet.runtime.bus.protocol import Assignor
+from freshet.runtime.bus.kafka.connection import ConnectionErrors
+from freshet.runtime.bus.kafka.errors import kafka_error
+from freshet.runtime.bus.protocol import SESSION_TIMEOUT_S, Assignor
 from freshet.runtime.settings import SettingsError
 
 ClientConfig = Mapping[str, str]
@@ -85,7 +85,7 @@ def group_consumer(
         "group.protocol": "classic",
         "partition.assignment.strategy": assignor,
         "auto.offset.reset": "error",
-        "session.timeout.ms": 30_000,
+        "session.timeout.ms": 1000 * SESSION_TIMEOUT_S,
         "heartbeat.interval.ms": 3000,
         "max.poll.interval.ms": 60_000,
         **({"group.instance.id": instance} if instance is not None else {}),
