@@ -1,5 +1,5 @@
 """`python -m freshet.cli`, where the `freshet` script is not on the path."""
 
-from freshet.cli.main import main
+from freshet.cli.entry import main
 
 main()

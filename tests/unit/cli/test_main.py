@@ -1,16 +1,20 @@
 """The command as a whole: its start-up, its parts, and how it ends."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 import structlog
 from typer.testing import CliRunner
 
+from freshet.cli import entry as start
 from freshet.cli import main as entry
 from freshet.cli.model import group
 from freshet.cli.output import Exit, exit_code
@@ -39,6 +43,27 @@ def test_help_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("library", ["typer", "confluent_kafka"])
+@pytest.mark.parametrize(
+    "command", [["model", "list"], ["run", "inference", "--pipelines", "loans", "--bootstrap", "127.0.0.1:1"]]
+)
+def test_an_interrupt_while_libraries_are_loaded_is_quiet(library: str, command: list[str], tmp_path: Path) -> None:
+    """Of the command itself and of what it needs: no traceback, whatever the library makes of the interrupt."""
+    stand_in = "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept BaseException as e:\n    raise {}\n"
+    turned = "ImportError('cannot import') from e" if library == "typer" else "e"
+    (tmp_path / f"{library}.py").write_text(stand_in.format(turned))
+    path = {"PYTHONPATH": str(tmp_path)}
+    line = [sys.executable, "-m", "freshet.cli", *command]
+    found = subprocess.run(line, capture_output=True, text=True, check=False, env=os.environ | path)
+    assert (found.returncode, found.stdout, found.stderr) == (Exit.INTERRUPTED, "", "")
+
+
+def test_the_script_starts_where_the_module_does() -> None:
+    """What is quiet in one is quiet in the other."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert resolve_name(project["scripts"]["freshet"]) is start.main
 
 
 def test_every_command_there_is_can_be_asked_for_help() -> None:
