@@ -1,6 +1,7 @@
 """Dead letters: the original bytes untouched, the context in headers, on the input's partition number."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +16,8 @@ from freshet.runtime.record_size import lone_batch_bytes
 _CONTEXT: Final = "freshet."
 _REDRIVEN: Final = "freshet.redriven"
 _PRODUCERS: Final = "original."
-"""Put before a producer's header whose name begins like ours."""
+"""Put before a producer's header whose name begins like ours, once more before one that looks as if it had been."""
+_LIKE_OURS: Final = re.compile(f"(?:{re.escape(_PRODUCERS)})*{re.escape(_CONTEXT)}")
 _TOPIC_ID: Final = "freshet.topic_id"
 ROLE: Final = "dead-letters"
 CAP_BYTES: Final = topic_table()[ROLE].max_message_bytes or 0
@@ -71,7 +73,7 @@ def dead_letters(
 
 def producers_headers(headers: Headers | None) -> list[tuple[str, bytes | None]]:
     """The headers that the record of a dead letter came with, as far as they were kept."""
-    return [(name.removeprefix(_PRODUCERS), value) for name, value in headers or () if not is_context(name)]
+    return [(_unmarked(name), value) for name, value in headers or () if not name.startswith(_CONTEXT)]
 
 
 def expired_letter(place: Place, low: int, detail: str, topic_id: str) -> Send:
@@ -108,11 +110,6 @@ def topic_id_of(headers: Headers | None) -> str:
     return found.decode(errors="replace")
 
 
-def is_context(header: str) -> bool:
-    """Whether a header of a dead letter is ours, and not one that the record came with."""
-    return header.startswith(_CONTEXT)
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """A record that was set aside. Offsets begin anew with each life of a topic, so the life belongs to it."""
@@ -142,12 +139,23 @@ def _clipped(detail: str) -> bytes:
     return detail.encode()[:_DETAIL_BYTES].decode(errors="ignore").encode()
 
 
+def _marked(name: str) -> str:
+    """What a producer's header is called in a letter. Any name but one that could be taken for ours stays as it is."""
+    return _PRODUCERS + name if _LIKE_OURS.match(name) else name
+
+
+def _unmarked(name: str) -> str:
+    """What a header of a letter was called by its producer."""
+    bare = name.removeprefix(_PRODUCERS)
+    return bare if _LIKE_OURS.match(bare) else name
+
+
 def _fitting(
     record: Record, context: list[tuple[str, bytes | None]], cap_bytes: int
 ) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]:
     """Key, value and headers of a letter: as much of the record as the topic takes."""
     key, value = record.key(), record.value()
-    told = [(_PRODUCERS + name if is_context(name) else name, text) for name, text in read_headers(record)]
+    told = [(_marked(name), text) for name, text in read_headers(record)]
     whole = [*told, *context]
     if lone_batch_bytes(key, value, whole) <= cap_bytes:
         return key, value, whole

@@ -59,7 +59,7 @@ def test_an_event_is_redriven_once_with_its_bytes_and_origin() -> None:
 def test_a_redriven_event_has_its_producers_headers() -> None:
     """Trace context and tenant outlive the letter; ours come behind them."""
     world = World()
-    theirs = [("traceparent", b"00-1"), ("tenant", b"a"), ("empty", None)]
+    theirs = [("traceparent", b"00-1"), ("original.id", b"a"), ("empty", None)]
     world.bus.producer().send(Send("events", [b"key"], [b"bad"], [0], [theirs]))
     world.set_aside("events", "input_range", 0)
     assert world.redrive() == (1, 0, 0, 0)

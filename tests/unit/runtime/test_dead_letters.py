@@ -126,6 +126,27 @@ def test_the_producers_headers_are_kept_in_front_of_ours() -> None:
     assert producers_headers(send.headers[0]) == theirs
 
 
+@pytest.mark.parametrize(
+    ("name", "in_the_letter"),
+    [
+        ("original.id", "original.id"),
+        ("original.", "original."),
+        ("freshet.x", "original.freshet.x"),
+        ("original.freshet.x", "original.original.freshet.x"),
+        ("freshet", "freshet"),
+    ],
+)
+def test_a_producers_header_comes_back_under_its_own_name(name: str, in_the_letter: str) -> None:
+    """Also one that looks like what we make of others; as often as its record is set aside and sent again."""
+    theirs: list[tuple[str, bytes | None]] = [(name, b"1")]
+    for _ in range(2):
+        send = letters(MemoryRecord(At("dev.p.features", 0), 7, NOW_MS, Payload(b"k", b"v", theirs)))
+        assert send.headers is not None
+        assert send.headers[0][0] == (in_the_letter, b"1")
+        theirs = producers_headers(send.headers[0])
+        assert theirs == [(name, b"1")]
+
+
 def test_headers_that_do_not_fit_are_left_out() -> None:
     """A record may consist of headers alone: its first 4 KiB are kept, and the letter says that it is not whole."""
     theirs = [(f"h{number}", b"x" * 1000) for number in range(2000)]
