@@ -28,9 +28,10 @@ def score(
 ) -> None:
     """Compare predictions with labels, by event id, for each model version.
 
-    Reads what the predictions and labels topics retain; with a range, its predictions and all labels. Beside each
-    version stand two answers that need no model: always the commonest class (or the mean), and the newest label that
-    was known then. Exits with 4 if no prediction has a label.
+    Reads what the predictions, dead letters and labels topics retain; with a range, its predictions and dead letters,
+    and all labels. Beside each version stand how many inputs it refused (dead letters of inference), and two answers
+    that need no model: always the commonest class (or the mean), and the newest label that was known then. Exits with
+    4 if no prediction has a label.
     """
     from_ms = range_ms(since, last, time.time_ns() // 1_000_000)
     connection = connect(bootstrap, namespace)
@@ -50,11 +51,18 @@ def shown(found: Scoring, spec: PipelineSpec) -> RenderableType:
     else:
         titles = ("MAE / RMSE", "always the mean", "newest label")
         cell = _gap
-    rows = table("version", "answered", "with a label", *titles)
+    rows = table("version", "answered", "refused", "with a label", *titles)
     for version, score in in_order(found):
         cells = map(cell, (score.own, score.constant, score.newest))
-        rows.add_row(version, f"{score.answered:,}", f"{score.own.rows:,}", *cells)
-    return Group(rows, "", _sentence(found)) if found.versions else _sentence(found)
+        rows.add_row(version, f"{score.answered:,}", f"{score.refused:,}", f"{score.own.rows:,}", *cells)
+    sentences = "\n".join([_sentence(found), *_refusals(found, spec)])
+    return Group(rows, "", sentences) if found.versions else sentences
+
+
+def _refusals(found: Scoring, spec: PipelineSpec) -> list[str]:
+    refused = sum(score.refused for score in found.versions.values())
+    why = f"`freshet dead-letters list --pipeline {spec.pipeline}` says why."
+    return [f"{refused:,} inputs have no prediction, since the version refused them: {why}"] if refused else []
 
 
 def _sentence(found: Scoring) -> str:

@@ -52,6 +52,8 @@ class DeadLetter:
     reason: str
     details: Sequence[str]
     schema_id: int | None = None
+    model_version: str = ""
+    """The model version that had no answer to these rows; empty if no model was at fault."""
 
 
 @dataclass(frozen=True, slots=True)

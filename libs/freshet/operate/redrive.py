@@ -45,6 +45,11 @@ class DeadRecord:
         return self.headers.get("freshet.role", "")
 
     @property
+    def model_version(self) -> str:
+        """The model version that had no answer to the record; empty if none was asked."""
+        return self.headers.get(dead_letters.MODEL_VERSION, "")
+
+    @property
     def original(self) -> str:
         """topic/partition/offset of that record."""
         return "/".join(self.headers.get(f"freshet.{name}", "?") for name in ("topic", "partition", "offset"))

@@ -19,6 +19,8 @@ _PRODUCERS: Final = "original."
 """Put before a producer's header whose name begins like ours, once more before one that looks as if it had been."""
 _LIKE_OURS: Final = re.compile(f"(?:{re.escape(_PRODUCERS)})*{re.escape(_CONTEXT)}")
 _TOPIC_ID: Final = "freshet.topic_id"
+MODEL_VERSION: Final = "freshet.model_version"
+"""The model version that had no answer; only where one was asked."""
 ROLE: Final = "dead-letters"
 CAP_BYTES: Final = topic_table()[ROLE].max_message_bytes or 0
 """What the topic takes if nobody altered it."""
@@ -51,6 +53,7 @@ def dead_letters(
         (_TOPIC_ID, topic_id.encode()),
         ("freshet.service", service.encode()),
         ("freshet.version", version.encode()),
+        *([(MODEL_VERSION, effect.model_version.encode())] if effect.model_version else []),
     )
     for row, detail in zip(effect.rows.tolist(), effect.details, strict=True):
         record = batch.records[row]

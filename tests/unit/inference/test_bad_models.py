@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from freshet.contracts.arrays import Floats32
-from freshet.contracts.logic import Hold
+from freshet.contracts.logic import DeadLetter, Hold
 from freshet.models.model_error import ModelError
 from support.inference import (
     Mind,
@@ -78,6 +78,7 @@ def test_few_failed_rows_are_set_aside_and_the_rest_is_answered() -> None:
         rows[row] = vector(0, 3 + row, [BAD, 1, 2])
     effects = worker.answer(*rows)
     assert dead(effects) == {"model_not_finite": [0, 400, 401, 999]}
+    assert [letter.model_version for letter in of_kind(effects, DeadLetter)] == ["v2"]
     assert [a.offset for a in answers(effects)] == [3 + row for row in range(1_000) if row not in (0, 400, 401, 999)]
     assert marks(effects) == {0: "e=2 f=0"}
 

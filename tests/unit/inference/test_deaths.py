@@ -128,7 +128,9 @@ def test_a_row_that_killed_twice_alone_is_set_aside_and_never_asked_again() -> N
     made = worker(died(ROWS, ROW, ROW))
     effects = made.answer(*vectors(0, 3, 6))
     assert dead(effects) == {"model_crashed": [2]}
-    assert "v2" in of_kind(effects, DeadLetter)[0].details[0]
+    (letter,) = of_kind(effects, DeadLetter)
+    assert "v2" in letter.details[0]
+    assert letter.model_version == "v2"
     assert [(answer.offset, answer.version) for answer in answers(effects)] == [(at, "v2") for at in (3, 4, 6, 7, 8)]
     assert len(made.scorers["v2"].asked) == 5
 

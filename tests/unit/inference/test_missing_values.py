@@ -33,6 +33,7 @@ def test_a_row_without_a_required_value_is_set_aside_and_named() -> None:
     assert [answer.offset for answer in answers(effects)] == list(range(0, 200, 2))
     (letter,) = (effect for effect in effects if isinstance(effect, DeadLetter))
     assert letter.details[0] == f"feature {FEATURES[1]!r} has no value, and v1 has no answer without one."
+    assert letter.model_version == "v1"
     assert [answer.offset for answer in answers(worker.answer(vector(0, 200)))] == [200]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from freshet.avro import Ragged
+from freshet.contracts.logic import DeadLetter
 from freshet.models.input_columns import FeatureSpace
 from support.inference import (
     FEATURES,
@@ -13,6 +14,7 @@ from support.inference import (
     held,
     manifest,
     model,
+    of_kind,
     rollout,
     specification,
     vector,
@@ -84,6 +86,7 @@ def test_rows_older_than_the_model_are_set_aside_where_nobody_else_can_answer() 
     worker = _worker()
     effects = worker.answer(vector(0, 0), vector(0, 1, [1, 2, 3, 4], 2))
     assert dead(effects) == {"input_spec_too_old": [0]}
+    assert [letter.model_version for letter in of_kind(effects, DeadLetter)] == ["v2"]
     assert [a.offset for a in answers(effects)] == [1]
 
 

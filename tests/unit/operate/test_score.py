@@ -11,14 +11,18 @@ from rich.console import Console
 
 from freshet.avro import Column, Ragged, Strings
 from freshet.cli.score import shown
+from freshet.contracts.logic import DeadLetter
+from freshet.contracts.topics import TopicNames
 from freshet.operate.score.arithmetic import Labels, LabelTable, Scoring
 from freshet.operate.score.scored_versions import document, scored
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, Send
+from freshet.runtime.dead_letter_records import Source, dead_letters, receipts
 from freshet.runtime.reading import everything
 from support.buses import MemoryWorld
 from support.hand_written import encoded
 from support.inference import CLASSES, specification
+from support.rows import batch, row
 
 NAMES = ("1.0.0", "2.0.0")
 
@@ -111,7 +115,7 @@ def test_any_split_into_batches_gives_the_same(cuts: list[int], seed: int) -> No
 def world(texts: list[str]) -> Bus:
     """Events 0, 1, 2 with these labels, and predictions about 0, 1, 9; a stranger's record on each topic."""
     made = MemoryWorld()
-    made.make_topics("labels", "predictions")
+    made.make_topics("labels", "predictions", "dead-letters")
     producer = made.bus.producer()
     ids: dict[str, Column] = {"event_id": Strings.from_list(["0", "1", "2"]), "label": Strings.from_list(texts)}
     about: dict[str, Column] = {
@@ -155,6 +159,30 @@ def test_a_range_is_about_its_predictions() -> None:
     later = scored(bus, spec, last_ms + 1)
     assert (later.compared, later.labels, later.versions) == (0, 3, {})
     assert "no prediction is there (3 events have a label)" in printed(later, spec)
+
+
+def test_what_a_version_refused_is_counted_beside_its_answers() -> None:
+    """Dead letters that name a version; those of other services, and receipts, are of no model."""
+    spec = PipelineSpec.parse(specification().spec)
+    bus = world([CLASSES[0], CLASSES[1], CLASSES[1]])
+    features = batch([row(0, at) for at in range(5)])
+    names = TopicNames("", spec.pipeline)
+    for version, rows in (("10.0.0", [0, 1]), ("", [2]), ("11.0.0", [3])):
+        letter = DeadLetter(np.array(rows), "model_missing_value", ["no"] * len(rows), model_version=version)
+        bus.producer().send(dead_letters(features, letter, names, "inference", "1"))
+    bus.producer().send(receipts([Source("p.events/0/1")], [0]))
+    found = scored(bus, spec)
+    told = document(found, spec)
+    assert [(one["version"], one["answered"], one["refused"]) for one in told["versions"]] == [
+        ("9.0.0", 2, 0),
+        ("10.0.0", 1, 2),
+        ("11.0.0", 0, 1),
+    ]
+    assert "refused" in printed(found, spec)
+    assert "3 inputs have no prediction, since the version refused them" in printed(found, spec)
+    assert f"freshet dead-letters list --pipeline {spec.pipeline}" in printed(found, spec)
+    last_ms = max(int(batch.timestamps_ms.max()) for batch in everything(bus, "dead-letters"))
+    assert scored(bus, spec, last_ms + 1).versions == {}
 
 
 def test_values_are_read_off_the_topics() -> None:

@@ -53,6 +53,13 @@ def test_the_bytes_stay_untouched_and_the_headers_tell_the_rest() -> None:
     }
 
 
+def test_a_letter_names_the_model_version_that_had_no_answer() -> None:
+    """`freshet score` counts by it; where no model was asked there is no such header."""
+    effect = DeadLetter(np.array([0]), "model_missing_value", ["age has no value."], model_version="1.0.1")
+    send = dead_letters(batch([row(3, 41)]), effect, NAMES, "inference", "1.2.3")
+    assert context(send)["freshet.model_version"] == b"1.0.1"
+
+
 def test_the_origin_can_be_read_back() -> None:
     """Verify, recovery and redrive find the input by the headers alone."""
     assert origin(list(context(letters(row(3, 41))).items())) == ("features", 3, 41)

@@ -43,6 +43,8 @@ class VersionScore:
 
     answered: int = 0
     """Predictions, with and without a label."""
+    refused: int = 0
+    """Inputs that it had no answer to: dead letters."""
     own: Errors = field(default_factory=Errors)
     constant: Errors = field(default_factory=Errors)
     """Had every answer been the commonest class, or the mean of all labels."""
@@ -111,6 +113,10 @@ class Scoring:
                 values=values,
                 times_ms=times_ms,
             )
+
+    def refuse(self, version: str) -> None:
+        """One more input that this version had no answer to."""
+        self.versions.setdefault(version, VersionScore()).refused += 1
 
     @property
     def labels(self) -> int:

@@ -1,4 +1,4 @@
-"""Reads predictions and labels off the topics, and says how right each model version was."""
+"""Reads predictions, dead letters and labels off the topics, and says how right each model version was."""
 
 import re
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from freshet.avro import Columns, Ragged, Strings
 from freshet.avro.framed import FramedReader
 from freshet.contracts.arrays import Floats, Ints
 from freshet.contracts.batch import Batch
+from freshet.operate.redrive import Wanted, dead_records
 from freshet.operate.score.arithmetic import Errors, LabelTable, Scoring, VersionScore
 from freshet.operate.verify.places import hashed, hashes
 from freshet.pipeline import PipelineSpec
@@ -20,7 +21,7 @@ _MAX_BYTES: Final = 4 << 20
 
 
 def scored(bus: Bus, spec: PipelineSpec, since_ms: int | None = None) -> Scoring:
-    """Compare all predictions that are there now, or those written since then, with all labels.
+    """Compare all predictions that are there now, or those written since then, with all labels; count what was refused.
 
     Memory is some 120 bytes for each label, however many predictions there are.
     """
@@ -36,6 +37,9 @@ def scored(bus: Bus, spec: PipelineSpec, since_ms: int | None = None) -> Scoring
         _, firsts, codes = np.unique(hashes(versions), return_index=True, return_inverse=True)
         names = versions.take(firsts).tolist()
         scoring.add(names, codes, _events(columns), _answers(columns, spec), batch.timestamps_ms[at])
+    for letter in dead_records(bus, Wanted(), _starts(bus, dead_letters.ROLE, since_ms)):
+        if letter.model_version:
+            scoring.refuse(letter.model_version)
     return scoring
 
 
@@ -53,6 +57,7 @@ def document(found: Scoring, spec: PipelineSpec) -> dict[str, Any]:
             {
                 "version": version,
                 "answered": score.answered,
+                "refused": score.refused,
                 "without_label": score.answered - score.own.rows,
                 "score": worth(score.own),
                 "always_the_constant": worth(score.constant),
@@ -80,12 +85,17 @@ def _value_worth(errors: Errors) -> dict[str, Any]:
 def _records(bus: Bus, role: str, record: str, since_ms: int | None = None) -> Iterator[tuple[Batch, Ints, Columns]]:
     """Batches of an output topic, the rows of each that can be read, and what these say."""
     reader = FramedReader.of(record, max_bytes=_MAX_BYTES)
-    begin = None if since_ms is None else bus.offsets_at(role, since_ms)
-    starts = None if begin is None else {Place(role, partition): offset for partition, offset in begin.items()}
-    for batch in everything(bus, role, starts):
+    for batch in everything(bus, role, _starts(bus, role, since_ms)):
         rows = reader.read(batch.values)
         if rows.at.size:
             yield batch, rows.at, rows.columns
+
+
+def _starts(bus: Bus, role: str, since_ms: int | None) -> dict[Place, int] | None:
+    """Where the records since that time begin; None for all of them."""
+    if since_ms is None:
+        return None
+    return {Place(role, partition): offset for partition, offset in bus.offsets_at(role, since_ms).items()}
 
 
 def _events(columns: Columns) -> Ints:

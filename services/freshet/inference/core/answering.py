@@ -1,7 +1,7 @@
 """Answers a batch: groups partitions by position, and finds another position for those whose version breaks."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def without(letters: Iterable[DeadLetter], batch: Batch, waiting: Iterable[int])
         flows = ~np.isin(batch.partitions[letter.rows], list(waiting))
         details = [letter.details[row] for row in np.flatnonzero(flows).tolist()]
         if details:
-            kept.append(DeadLetter(letter.rows[flows], letter.reason, details, letter.schema_id))
+            kept.append(replace(letter, rows=letter.rows[flows], details=details))
     return kept
 
 

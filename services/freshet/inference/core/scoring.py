@@ -130,7 +130,7 @@ class Scoring:
                 old = old.take(selected.lacking)
         if len(old):
             detail = f"its specification lacks an input of {version}, and no understudy can answer it."
-            dead = [*dead, DeadLetter(old.at, "input_spec_too_old", [detail] * len(old))]
+            dead = [*dead, DeadLetter(old.at, "input_spec_too_old", [detail] * len(old), model_version=version)]
         return answers, dead
 
     def _select(self, version: str, vectors: Vectors) -> Selected:
@@ -156,7 +156,8 @@ class Scoring:
             return scored
         answers, dead = scored
         details = [f"feature {name!r} has no value, and {version} has no answer without one." for name in holes.names]
-        return answers, [DeadLetter(vectors.at[holes.rows], "model_missing_value", details), *dead]
+        aside = DeadLetter(vectors.at[holes.rows], "model_missing_value", details, model_version=version)
+        return answers, [aside, *dead]
 
     def _score_whole(
         self, version: str, vectors: Vectors, matrix: Floats32
@@ -170,7 +171,8 @@ class Scoring:
             return scored
         answers, dead = scored
         detail = f"each time {version} scored this row, the worker died or hung; at last with this row alone."
-        return answers, [DeadLetter(vectors.at[killers], "model_crashed", [detail] * killers.size), *dead]
+        aside = DeadLetter(vectors.at[killers], "model_crashed", [detail] * killers.size, model_version=version)
+        return answers, [aside, *dead]
 
     def _score_all(
         self, version: str, vectors: Vectors, matrix: Floats32
@@ -193,7 +195,7 @@ class Scoring:
         if not failed.size:
             return [Answers(vectors, scores, version, manifest)], []
         details = [f"{version} gave scores that are not finite: {row}." for row in scores[failed].tolist()]
-        dead = DeadLetter(vectors.at[failed], "model_not_finite", details)
+        dead = DeadLetter(vectors.at[failed], "model_not_finite", details, model_version=version)
         good = np.flatnonzero(finite.all(axis=1))
         return ([Answers(vectors.take(good), scores[good], version, manifest)] if good.size else []), [dead]
 
