@@ -19,12 +19,22 @@ from freshet.models.model_error import ModelError
 _GOLDEN_TYPE: Final = np.dtype("<f4")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAMES: Final = 5
+_REQUIRED: Final = 8
 _NAME_CHARACTERS: Final = 100
 
 
 def outputs_of(manifest: Manifest) -> int:
     """Number of scores of a row: one per class, or 1 for a regression."""
     return len(manifest.classes) or 1
+
+
+def refuses(required: Sequence[str]) -> str:
+    """What a model does that requires values of these features, at least one: the rest of a sentence about it."""
+    if len(required) > _REQUIRED:
+        names = f"one of {', '.join(required[:_REQUIRED])} and {len(required) - _REQUIRED} more"
+    else:
+        names = " or ".join(part for part in (", ".join(required[:-1]), required[-1]) if part)
+    return f"has no answer where {names} has no value: such events become dead letters"
 
 
 def make_manifest(

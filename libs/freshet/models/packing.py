@@ -16,8 +16,7 @@ from freshet.models.export import Asked, Export, converted, in_pipeline_order, q
 from freshet.models.gaps import row_gaps
 from freshet.models.graph import check_graph, read_model, score_inputs
 from freshet.models.hard_rows import Score
-from freshet.models.manifest import check_manifest, make_manifest
-from freshet.models.model_error import ModelError
+from freshet.models.manifest import check_manifest, make_manifest, refuses
 from freshet.models.names import Inputs, inputs_of
 from freshet.models.original import Original
 from freshet.models.parity import GROUPS, Parity, compare, compare_scores, required_inputs
@@ -191,7 +190,7 @@ def _proven(export: Export, sample: _Sample, about: dict[str, Any], limits: Limi
     notes = [*export.notes, *_about_scores(export, rows, answered)]
     missing = [name for name, needed in zip(about["inputs"], required, strict=True) if needed]
     if missing:
-        notes.append(f"it has no answer where {_one_of(missing)} has no value: such events become dead letters")
+        notes.append(f"it {refuses(missing)}")
     places = _golden_places(row_gaps(trainers, answered), rows.shape[1])
     manifest = _draft(
         export, rows, about, golden_features=rows[places], golden_scores=trainers[places], required=missing
@@ -242,12 +241,6 @@ def _other_choices(chosen: Ints, scores: Floats32) -> list[str]:
             "(a threshold of its own?). Freshet's label is the class with the highest score: pack the estimator in it.",
         )
     return [f"its predict() differs from its highest probability in {share:.2%} of the rows"] if share else []
-
-
-def _one_of(names: Sequence[str]) -> str:
-    if len(names) > 8:
-        return f"one of {', '.join(names[:8])} and {len(names) - 8} more"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _golden_places(gaps: Floats, width: int) -> Ints:

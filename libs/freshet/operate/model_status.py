@@ -46,6 +46,14 @@ class ModelStatus:
         """Whether that worker still runs."""
         return beat.state(self.now_ms) in ALIVE
 
+    @property
+    def required(self) -> dict[str, tuple[str, ...]]:
+        """The versions that may answer now, and the features without which each has no answer; only such versions."""
+        live, records = self.ledger.epochs.live, self.ledger.versions.records
+        named = [*(share.version for share in live.table), *live.understudies.values()] if live else []
+        found = {version: records[version].manifest.required for version in named if version in records}
+        return {version: names for version, names in found.items() if names}
+
     def document(self) -> dict[str, Any]:
         """All of it as JSON values."""
         live = self.ledger.epochs.live
@@ -57,6 +65,7 @@ class ModelStatus:
                 for beat in self.workers
             ],
             "partitions": [asdict(at) for at in self.partitions],
+            "required": self.required,
             "trouble": [asdict(line) for line in self.trouble],
         }
 

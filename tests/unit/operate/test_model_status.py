@@ -1,11 +1,17 @@
 """What `freshet model status` says beside what the ledger knows."""
 
+from io import StringIO
+
+from rich.console import Console
+
+from freshet.cli.model.publish import shown
+from freshet.cli.model.view import status_shown
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Command
+from freshet.contracts.messages import Command, ModelVersion
 from freshet.ledger.ledger import PipelineLedger
-from freshet.operate.model_status import why
+from freshet.operate.model_status import ModelStatus, why
 from freshet.operate.times import clock_time
-from support.inference import PIPELINE, rollout
+from support.inference import PIPELINE, model, rollout
 
 NOW_MS = 1_000_000
 
@@ -21,3 +27,40 @@ def test_an_epoch_says_who_asked_for_it() -> None:
     epoch = rollout(2, "1.0.0").model_copy(update={"cause": "pause", "command_id": "c-1"})
     assert why(epoch, ledger) == f"pause by ada@desk at {clock_time(1)} (too many)"
     assert why(epoch.model_copy(update={"cause": "candidate 7ab", "command_id": ""}), ledger) == "candidate 7ab"
+
+
+def needing(version: str, *required: str) -> ModelVersion:
+    """An admitted version whose original refuses these features without a value."""
+    admitted = model(version)
+    return admitted.model_copy(
+        update={
+            "reason": f"admitted as {version}: fine.",
+            "manifest": admitted.manifest.model_copy(update={"required": required}),
+        }
+    )
+
+
+def test_the_verdict_says_what_will_become_a_dead_letter() -> None:
+    """Whoever publishes need not be whoever packed; a refused model answers nothing, so that it refuses nothing."""
+    assert shown(needing("1.0.0")) == "admitted as 1.0.0: fine."
+    assert shown(needing("1.0.0", "age", "sum", "day")) == (
+        "admitted as 1.0.0: fine.\n"
+        "1.0.0 has no answer where age, sum or day has no value: such events become dead letters."
+    )
+    refused = needing("", "age").model_copy(update={"state": "refused", "reason": "model_slow: too slow."})
+    assert shown(refused) == "refused: model_slow: too slow."
+
+
+def test_status_says_what_the_versions_that_answer_refuse() -> None:
+    """Those of the live epoch and their understudies, and no other."""
+    ledger = PipelineLedger(PIPELINE)
+    versions = [needing("1.0.0", "age"), needing("1.0.1"), needing("1.0.2", "sum")]
+    for at, message in enumerate((*versions, rollout(1, "1.0.1", understudy="1.0.0"))):
+        role = "models" if isinstance(message, ModelVersion) else "rollouts"
+        ledger.fold(Fact(role, PIPELINE, message, at, at))
+    found = ModelStatus(ledger, NOW_MS, ())
+    file = StringIO()
+    Console(width=200, file=file).print(status_shown(found))
+    assert "1.0.0 has no answer where age has no value: such events become dead letters." in file.getvalue()
+    assert file.getvalue().count("has no answer") == 1
+    assert found.document()["required"] == {"1.0.0": ("age",)}

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting
+from freshet.contracts.messages import ModelVersion
 from freshet.models.bundle import Bundle
+from freshet.models.manifest import refuses
 from freshet.operate.facts import published
 from freshet.operate.publication import publish as publish_bundle
 
@@ -34,8 +36,22 @@ def publish(
     if verdict is None:
         emit({"digest": digest}, f"published {digest[:12]}.", as_json=as_json)
         return
-    document = {"digest": digest, "state": verdict.state, "version": verdict.version}
-    # the reason of an admission begins with "admitted as …"
-    shown = verdict.reason if verdict.state == "admitted" else f"{verdict.state}: {verdict.reason}"
-    emit({**document, "reason": verdict.reason}, shown, as_json=as_json)
+    document = {
+        "digest": digest,
+        "state": verdict.state,
+        "version": verdict.version,
+        "reason": verdict.reason,
+        "required": verdict.manifest.required,
+    }
+    emit(document, shown(verdict), as_json=as_json)
     raise typer.Exit(Exit.CHECK if verdict.state == "refused" else Exit.OK)
+
+
+def shown(verdict: ModelVersion) -> str:
+    """The registry's verdict, and of a version that may answer which events it will refuse."""
+    if verdict.state == "refused":
+        return f"refused: {verdict.reason}"
+    # the reason of an admission begins with "admitted as …"
+    told = verdict.reason if verdict.state == "admitted" else f"{verdict.state}: {verdict.reason}"
+    required = verdict.manifest.required
+    return f"{told}\n{verdict.version} {refuses(required)}." if required else told

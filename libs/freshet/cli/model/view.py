@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, table
 from freshet.contracts.messages import Rollout
 from freshet.ledger.ledger import PipelineLedger
+from freshet.models.manifest import refuses
 from freshet.operate.facts import ledger_of
 from freshet.operate.model_status import ModelStatus, find_version, model_status, version_rows, why
 from freshet.operate.records import finite
@@ -60,6 +61,7 @@ def show(
         f"sha256: {manifest['digest']}, {manifest['size_bytes']:,} bytes in {len(manifest['chunk_digests'])} chunks",
         f"inputs: {', '.join(manifest['inputs'])}",
         f"classes: {', '.join(manifest['classes']) or 'none, it predicts a value'}",
+        *([f"it {refuses(manifest['required'])}."] if manifest["required"] else []),
         f"trainer: {manifest['trainer']}",
         *(f"lineage {name}: {value}" for name, value in sorted(manifest["lineage"].items())),
         *(f"metric {name}: {value}" for name, value in sorted(manifest["metrics"].items())),
@@ -81,14 +83,16 @@ def status(
     Exits with 4 if a service has stopped, or if records wait that nobody is there to read.
     """
     found = model_status(connect(bootstrap, namespace), pipeline)
-    emit(found.document(), _status_shown(found), as_json=as_json)
+    emit(found.document(), status_shown(found), as_json=as_json)
     raise typer.Exit(Exit.CHECK if found.bad else Exit.OK)
 
 
-def _status_shown(found: ModelStatus) -> RenderableType:
+def status_shown(found: ModelStatus) -> RenderableType:
+    """The live epoch and what its versions refuse, what is being prepared, workers and partitions."""
     epochs, ledger = found.ledger.epochs, found.ledger
     lines = [f"{line.about}: {line.seen}{f' → {line.do}' if line.do else ''}" for line in found.trouble]
     lines += [_epoch(epochs.live, ledger) if epochs.live else "No model answers yet: no epoch is live."]
+    lines += [f"{version} {refuses(names)}." for version, names in found.required.items()]
     lines += [f"preparing: {_epoch(rollout, ledger)}" for rollout in epochs.open]
     workers = table("worker", "lane", "beat", "loaded epoch", "resident", "quarantined", "memory")
     for beat in found.workers:
