@@ -137,5 +137,5 @@ def _sentences(done: Redriven, *, dry_run: bool) -> str:
 
 def _bus(pipeline: str, bootstrap: str | None, namespace: str) -> Bus:
     connection = connect(bootstrap, namespace)
-    published(connection.bus(), pipeline)  # a misspelt name would have no dead letters
+    published(connection, pipeline)  # a misspelt name would have no dead letters
     return connection.bus(pipeline)

@@ -8,6 +8,7 @@ import typer
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
 from freshet.cli.pipeline_delete import delete
 from freshet.cli.table_options import Decimal, Delimiter, Encoding
+from freshet.operate.connection import address
 from freshet.operate.folder_check import problems_of
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.features import write_features
@@ -146,5 +147,6 @@ def list_command(bootstrap: Bootstrap = None, namespace: Namespace = "", as_json
             predicts,
             str(record.event_schema_id),
         )
-    empty = "No pipeline is published here. Publish one with `freshet apply -f FOLDER`."
+    where = address(connection.bootstrap_servers)
+    empty = f"No pipeline is published on {where}. Publish one with `freshet apply -f FOLDER`."
     emit(document, shown if records else empty, as_json=as_json)

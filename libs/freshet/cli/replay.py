@@ -63,7 +63,7 @@ def replay(
     if skip and resume:
         raise OperateError("--skip and --resume both say where to go on: give one of them.", "usage")
     connection = connect(bootstrap, namespace)
-    found = published(connection.bus(), pipeline)
+    found = published(connection, pipeline)
     source = CsvEvents(
         file, found.spec, found.schema, label=label, entities=entities, dialect=Dialect(delimiter, encoding, decimal)
     )

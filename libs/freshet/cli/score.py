@@ -35,7 +35,7 @@ def score(
     """
     from_ms = range_ms(since, last, time.time_ns() // 1_000_000)
     connection = connect(bootstrap, namespace)
-    spec = published(connection.bus(), pipeline).spec
+    spec = published(connection, pipeline).spec
     found = scored(connection.bus(pipeline), spec, from_ms)
     emit(document(found, spec), shown(found, spec), as_json=as_json)
     if not found.compared:

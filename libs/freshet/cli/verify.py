@@ -43,7 +43,7 @@ def verify(
     """
     from_ms = range_ms(since, last, time.time_ns() // 1_000_000)
     connection = connect(bootstrap, namespace)
-    published(connection.bus(), pipeline)  # a misspelt name would keep every promise
+    published(connection, pipeline)  # a misspelt name would keep every promise
     judgement = judge_pipeline(connection, pipeline, from_ms=from_ms, scores=scores, wait_s=wait)
     emit(as_document(judgement), shown(judgement), as_json=as_json)
     if not passes(judgement, waited=wait > 0):

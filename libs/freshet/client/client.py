@@ -22,7 +22,7 @@ from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
 from freshet.operate.connection import local_broker
 from freshet.operate.event_values import event_encoder, plain
-from freshet.operate.operate_error import LocalError, OperateError
+from freshet.operate.facts import not_there
 from freshet.operate.pipeline_view import View
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.artifacts import publish_model
@@ -188,8 +188,8 @@ class Client:
     def _published(self, pipeline: str) -> tuple[PipelineRecord, PipelineSpec]:
         records = pipeline_records(self._bus(""))
         if pipeline not in records:
-            known = f"known are {', '.join(sorted(records))}" if records else "none was ever applied here"
-            raise ClientError(f"no pipeline {pipeline!r} is on this Kafka ({known}): publish it with `freshet apply`.")
+            found = self._settings
+            raise ClientError(not_there(pipeline, records, found.bootstrap_servers, found.namespace))
         return records[pipeline], PipelineSpec.parse(records[pipeline].spec)
 
     def _bus(self, pipeline: str) -> KafkaBus:

@@ -10,7 +10,7 @@ from freshet.operate.broker_record import load, record_of
 from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say, silent
 from freshet.runtime.bus.kafka import KafkaBus
-from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.admin import KafkaAdmin, UnreachableError
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE, Settings
 
 _TIMEOUT_S: Final = 5.0  # a person waits
@@ -42,8 +42,28 @@ def connect(settings: Settings, say: Say = silent) -> Connection:
     # the client repeats ten times a second what an error will say once
     logging.getLogger("freshet.kafka").setLevel(logging.CRITICAL)
     admin = KafkaAdmin(settings.bootstrap_servers, extra=settings.kafka, timeout_s=_TIMEOUT_S)
-    admin.names()
+    try:
+        admin.names()
+    except UnreachableError as error:
+        if not _is_local(settings.bootstrap_servers):
+            raise
+        raise UnreachableError(
+            f"{error} It is {address(settings.bootstrap_servers)}: `freshet local down` and `freshet local up` there "
+            "start it anew, with its data."
+        ) from error
     return Connection(settings.bootstrap_servers, settings.namespace, settings.kafka, admin, say)
+
+
+def address(bootstrap_servers: str) -> str:
+    """A Kafka's address in words: whoever named none must be told which folder's broker was asked."""
+    return (
+        f"{bootstrap_servers}, the local broker of {Path.cwd()}" if _is_local(bootstrap_servers) else bootstrap_servers
+    )
+
+
+def _is_local(bootstrap_servers: str) -> bool:
+    known = load(record_of(Path.cwd()))
+    return known is not None and known.bootstrap_servers == bootstrap_servers
 
 
 def local_broker(ask: str = "give --bootstrap") -> str:
@@ -57,12 +77,14 @@ def local_broker(ask: str = "give --bootstrap") -> str:
         above = next((folder for folder in here.parents if load(record_of(folder)) is not None), None)
         hint = "start a broker here with `freshet local up`." if above is None else f"go to {above}, which has one."
         raise OperateError(
-            f"no Kafka is named, and this folder has no local broker. {ask[0].upper()}{ask[1:]} or set "
+            f"no Kafka is named, and this folder, {here}, has no local broker. {ask[0].upper()}{ask[1:]} or set "
             f"{BOOTSTRAP_VARIABLE}; or {hint}",
             "unreachable",
         )
     if not known.alive:
         raise OperateError(
-            "the local broker of this folder is not running. Start it with `freshet local up`.", "unreachable"
+            f"the local broker of this folder, {here}, is not running. Start it with `freshet local up`; if you mean "
+            f"another Kafka, go to the folder that it was started in, {ask}, or set {BOOTSTRAP_VARIABLE}.",
+            "unreachable",
         )
     return known.bootstrap_servers

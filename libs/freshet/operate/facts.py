@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,7 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import PipelineRecord
 from freshet.ledger.ledger import Ledger
+from freshet.operate.connection import Connection, address
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, RetriableError
 from freshet.runtime.feed import Feed
@@ -25,6 +27,17 @@ class Published:
     record: PipelineRecord
     spec: PipelineSpec
     schema: Schema
+
+
+def not_there(pipeline: str, known: Iterable[str], bootstrap_servers: str, namespace: str) -> str:
+    """Sentences about a pipeline that was never applied: where it was looked for, what is there, and what to do."""
+    names = ", ".join(sorted(known))
+    prefix = f", under the prefix {namespace!r}" if namespace else ""
+    return (
+        f"no pipeline {pipeline!r} is on the Kafka at {address(bootstrap_servers)}{prefix} "
+        f"({f'known are {names}' if names else 'none was ever applied there'}). Publish it with "
+        "`freshet apply -f FOLDER`; or ask where it is: another folder's broker, another Kafka, another --namespace."
+    )
 
 
 def read(bus: Bus, *roles: str) -> list[Fact]:
@@ -54,14 +67,10 @@ def ledger_of(bus: Bus, *roles: str) -> Ledger:
     return Ledger(read(bus, *roles))
 
 
-def published(bus: Bus, pipeline: str) -> Published:
+def published(connection: Connection, pipeline: str) -> Published:
     """The pipeline's newest specification; raises ContractError, naming those there are, if it was never applied."""
-    records = pipeline_records(bus)
+    records = pipeline_records(connection.bus())
     if pipeline not in records:
-        known = f"known are {', '.join(sorted(records))}" if records else "none was ever applied here"
-        raise ContractError(
-            f"no pipeline {pipeline!r} is on this Kafka ({known}). Publish it with `freshet apply -f FOLDER`, or look "
-            "at the namespace."
-        )
+        raise ContractError(not_there(pipeline, records, connection.bootstrap_servers, connection.namespace))
     record = records[pipeline]
     return Published(record, PipelineSpec.parse(record.spec), json.loads(record.event_schema))

@@ -75,9 +75,8 @@ def model_status(connection: Connection, pipeline: str) -> ModelStatus:
 
     May wait for the services' next beat, as `roll_call` says.
     """
-    bus = connection.bus()
-    published(bus, pipeline)  # a misspelt name would have no model
-    called = roll_call(bus, "models", "rollouts", "cutovers", "commands", say=connection.say)
+    published(connection, pipeline)  # a misspelt name would have no model
+    called = roll_call(connection.bus(), "models", "rollouts", "cutovers", "commands", say=connection.say)
     ledger, now_ms = called.ledger.of(pipeline), called.now_ms
     present = {service: presence(called.ledger, service, pipeline, now_ms) for service in RUN}
     lines = [*map(service_line, present.values()), *group_lines(connection, pipeline, present)]

@@ -17,7 +17,7 @@ def target(name: str, connect: Callable[[], Connection]) -> tuple[PipelineSpec, 
     """
     folder = Path(name)
     if not (folder / "pipeline.yaml").is_file():
-        found = published(connect().bus(), name)
+        found = published(connect(), name)
         return found.spec, found.schema
     spec, _, schema = load_checked(folder)
     return spec, schema

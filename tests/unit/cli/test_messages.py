@@ -1,5 +1,6 @@
 """What a newcomer's first mistakes are answered with: what is wrong, in plain words, and what to do."""
 
+import os
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -9,12 +10,15 @@ from typer.testing import CliRunner, Result
 
 from freshet.cli import local
 from freshet.cli.main import app
+from freshet.contracts.errors import ContractError
 from freshet.lab import broker
 from freshet.lab.server_files import StateFolder
-from freshet.operate import checkup
-from freshet.operate.broker_record import Endpoint, save
+from freshet.operate import checkup, connection
+from freshet.operate.broker_record import Endpoint, save, start_mark
 from freshet.operate.checkup import cluster
+from freshet.operate.facts import not_there, published
 from freshet.runtime.bus.kafka.releases import Verdict
+from support.buses import MemoryWorld
 
 
 def freshet(*arguments: str) -> Result:
@@ -67,6 +71,57 @@ def test_a_broker_of_a_folder_above_is_named(tmp_path: Path, monkeypatch: pytest
     assert (done.exit_code, f"or go to {tmp_path.resolve()}, which has one" in done.stderr) == (3, True), done.stderr
 
 
+def broker_here(folder: Path, monkeypatch: pytest.MonkeyPatch, *, alive: bool) -> None:
+    """A record of a broker on a port where nobody answers; its process runs, or has ended."""
+    StateFolder.of(folder).path.mkdir(parents=True)
+    pid, started = (os.getpid(), start_mark(os.getpid())) if alive else (None, None)
+    known = Endpoint(kind="java", bootstrap_servers="127.0.0.1:1", pid=pid, started=started)
+    save(StateFolder.of(folder).endpoint, known)
+    monkeypatch.setattr(connection, "_TIMEOUT_S", 0.2)
+
+
+def test_no_broker_here_names_the_folder(tmp_path: Path) -> None:
+    """Somebody in the wrong folder sees which one that is."""
+    done = freshet("model", "list")
+    assert (done.exit_code, f"this folder, {tmp_path}, has no local broker" in done.stderr) == (3, True), done.stderr
+
+
+def test_a_broker_that_was_stopped_is_named_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what to do if another was meant."""
+    broker_here(tmp_path, monkeypatch, alive=False)
+    done = freshet("model", "list")
+    assert (done.exit_code, f"broker of this folder, {tmp_path}, is not running." in done.stderr) == (3, True)
+    assert "`freshet local up`; if you mean another Kafka, go to the folder" in done.stderr
+
+
+def test_a_broker_that_does_not_answer_is_named_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hangs, or somebody else has its port; a Kafka that was named is no folder's."""
+    broker_here(tmp_path, monkeypatch, alive=True)
+    done = freshet("model", "list")
+    assert done.exit_code == 3, done.stderr
+    assert f"It is 127.0.0.1:1, the local broker of {tmp_path}: `freshet local down` and" in done.stderr
+    other = freshet("model", "list", "--bootstrap", "127.0.0.1:2")
+    assert (other.exit_code, "local broker" in other.stderr) == (3, False), other.stderr
+
+
+def test_a_pipeline_of_another_folders_broker_is_told_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which Kafka was asked, by its folder if it is a local one, which pipelines it has, and what to do."""
+    broker_here(tmp_path, monkeypatch, alive=True)
+    empty = MemoryWorld()
+    empty.make_topics("pipelines")
+    asked = Mock(bootstrap_servers="127.0.0.1:1", namespace="dev.", bus=lambda: empty.bus)
+    with pytest.raises(ContractError) as told:
+        published(asked, "weather")
+    assert str(told.value) == (
+        f"no pipeline 'weather' is on the Kafka at 127.0.0.1:1, the local broker of {tmp_path}, under the prefix "
+        "'dev.' (none was ever applied there). Publish it with `freshet apply -f FOLDER`; or ask where it is: another "
+        "folder's broker, another Kafka, another --namespace."
+    )
+    assert "on the Kafka at k:9092 (known are a, b)." in not_there("weather", ["b", "a"], "k:9092", "")
+
+
 def test_an_empty_kafka_is_one_line_and_not_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was applied yet: that is no illness."""
     monkeypatch.setattr(checkup, "cluster_verdict", lambda *_: Verdict({}, frozenset()))
@@ -74,8 +129,7 @@ def test_an_empty_kafka_is_one_line_and_not_ten(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(checkup, "plan", lambda *_: [Mock(action="create")] * 10)
     for about in ("schemas", "services", "open transactions"):
         monkeypatch.delitem(checkup._CHECKS, about)
-    connection = Mock(bootstrap_servers="k:9092", client={})
-    lines = list(cluster(connection, deep=False))
+    lines = list(cluster(Mock(bootstrap_servers="k:9092", client={}), deep=False))
     assert [line.about for line in lines if line.health == "bad"] == []
     assert [(line.seen, line.do) for line in lines if line.about == "topics"] == [
         ("there are none yet: nothing was ever applied here", "freshet apply -f FOLDER")

@@ -38,7 +38,7 @@ class _Asking:
     def ask(self, action: Action, version: str = "", text: str = "", expected_epoch: int | None = None) -> None:
         """Publish the command, print the decision on it, and exit with what that says."""
         connection, expires_ms = connect(self.bootstrap, self.namespace), duration_ms(self.expires, "--expires")
-        published(connection.bus(), self.pipeline)  # a misspelt name would be waited for until it expires
+        published(connection, self.pipeline)  # a misspelt name would be waited for until it expires
         asked = commands.command(
             self.pipeline,
             action,

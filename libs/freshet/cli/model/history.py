@@ -29,9 +29,9 @@ def history(
     workers and registry.
     """
     at_ms = moment_ms(at, SystemClock().now_ms(), "--at")
-    bus = connect(bootstrap, namespace).bus()
-    published(bus, pipeline)  # a misspelt name would have no history
-    found = model_history(ledger_of(bus, *ROLES).of(pipeline))
+    connection = connect(bootstrap, namespace)
+    published(connection, pipeline)  # a misspelt name would have no history
+    found = model_history(ledger_of(connection.bus(), *ROLES).of(pipeline))
     found = found.at(at_ms) if at_ms else found
     document = {
         "pipeline": pipeline,

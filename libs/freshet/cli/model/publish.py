@@ -27,7 +27,7 @@ def publish(
     """
     found = Bundle.load(bundle)
     connection = connect(bootstrap, namespace)
-    published(connection.bus(), found.manifest.pipeline)
+    published(connection, found.manifest.pipeline)
     try:
         verdict = publish_bundle(connection, found, wait=wait)
     except KeyboardInterrupt:
