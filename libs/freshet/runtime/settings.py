@@ -14,6 +14,7 @@ from freshet.contracts.errors import FreshetError
 
 BOOTSTRAP_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 _PREFIX: Final = "FRESHET_"
+_SEPARATORS: Final = "._-"
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]*")
 
 
@@ -62,7 +63,10 @@ class Settings(BaseSettings):
     kafka: dict[str, str] = Field(default={}, repr=False)
     """Further client settings as JSON, such as TLS and SASL: {"security.protocol": "SASL_SSL", …}."""
     namespace: str = ""
-    """Prefix of every topic, group and transactional id: a tenant or an environment, such as `dev.`."""
+    """Prefix of every topic, group and transactional id: a tenant or an environment, such as `dev.`.
+
+    Empty, or ends in '.', '_' or '-'.
+    """
     slots: Literal["fixed", "elastic"] = "fixed"
     """fixed: restarted in place under the same slot. elastic: comes and goes, for autoscaling."""
     slot: str = Field(
@@ -97,6 +101,16 @@ class Settings(BaseSettings):
     def _part_of_names(cls, value: str, info: ValidationInfo) -> str:
         if not _NAME.fullmatch(value):
             raise ValueError(f"{info.field_name} {value!r} may hold letters, digits, '.', '_' and '-' only")
+        return value
+
+    @field_validator("namespace")
+    @classmethod
+    def _ends_as_a_prefix(cls, value: str) -> str:
+        if value and value[-1] not in _SEPARATORS:
+            raise ValueError(
+                f"namespace {value!r} is put before every name as it stands, so it must end in '.', '_' or '-': "
+                f"write '{value}.'"
+            )
         return value
 
 

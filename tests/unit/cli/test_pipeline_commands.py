@@ -111,6 +111,7 @@ def test_without_a_kafka_the_error_says_how_to_name_one(tmp_path: Path, monkeypa
     ("environment", "code", "said"),
     [
         pytest.param({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, Exit.UNREACHABLE, "did not answer", id="unreachable"),
+        pytest.param({"FRESHET_NAMESPACE": "dev"}, Exit.USAGE, "write 'dev.'", id="namespace without its end"),
         pytest.param({"FRESHET_NAMESPACE": "a b"}, Exit.USAGE, "namespace 'a b'", id="namespace"),
         pytest.param({"FRESHET_KAFKA": "{"}, Exit.USAGE, "FRESHET_", id="settings"),
     ],

@@ -52,6 +52,7 @@ def test_a_missing_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FRESHET_HTTP_PORT", "99999", "FRESHET_HTTP_PORT: Input should be less than or equal to 65535."),
         ("FRESHET_SHUTDOWN_S", "0", "FRESHET_SHUTDOWN_S: Input should be greater than 0."),
         ("FRESHET_NAMESPACE", "a/b", "FRESHET_NAMESPACE: namespace 'a/b' may hold letters, digits"),
+        ("FRESHET_NAMESPACE", "dev", "must end in '.', '_' or '-': write 'dev.'."),
         ("FRESHET_KAFKA", "sasl.username=x", "FRESHET_KAFKA: it must be a JSON object"),
         ("KAFKA_BOOTSTRAP_SERVERS", "", "KAFKA_BOOTSTRAP_SERVERS: "),
     ],
