@@ -3,8 +3,9 @@
     make models
 
 A cell is the largest gap between original and bundle on rows made to hurt (at and beside every split, where answers
-jump, at strangers, extremes and missing values), or the first words of the refusal. XGBoost and PyTorch are run if they
-are installed beside Freshet, with their own ONNX exports; else their cells say so.
+jump, at strangers, extremes and missing values), or the first words of the refusal. XGBoost and PyTorch are run, with
+their own ONNX exports, if PYTHONPATH names a folder that has them (`pip install --target FOLDER xgboost onnxmltools
+torch`); else their cells keep what was measured before, and say so.
 """
 
 import pickle
@@ -42,6 +43,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier
 
+from bench.model_table import NOT_RUN, Row, written
 from freshet.models.gaps import row_gaps
 from freshet.models.graph import read_model
 from freshet.models.hard_rows import edge_rows, split_rows
@@ -50,7 +52,6 @@ from freshet.models.packing import pack
 from support.fitted import NAMES, pipeline, scores_of, table, wanted
 
 PAGE: Final = Path(__file__).parents[2] / "docs/models.md"
-BEGIN, END = "<!-- made by `make models` -->", "<!-- end -->"
 CLASSES = pipeline("{classes: ['no', 'yes']}")
 VALUE = pipeline("{kind: value}")
 ROWS: Final = 600
@@ -62,14 +63,11 @@ Cells = tuple[str, str]
 def main() -> None:
     """Write the table into the page, and print it."""
     warnings.simplefilter("ignore")
-    lines = ["| model | trained on float64 | trained on float32 |", "|---|---|---|"]
-    for name, on64, on32 in chain(_estimators(), _lightgbm(), _xgboost(), _torch()):
-        lines.append(f"| {name} | {on64} | {on32} |")
-        print(lines[-1], file=sys.stderr)  # noqa: T201  (it is a command)
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
+    rows: list[Row] = []
+    for row in chain(_estimators(), _lightgbm(), _xgboost(), _torch()):
+        rows.append(row)
+        print(" | ".join(row), file=sys.stderr)  # noqa: T201  (it is a command)
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")
 
 
 def _scaled(last: Any) -> Any:
@@ -199,7 +197,7 @@ def _xgboost() -> Iterator[tuple[str, str, str]]:
             FloatTensorType,
         )
     except ImportError:
-        yield name, "not run: not installed here", "not run: not installed here"
+        yield name, NOT_RUN, NOT_RUN
         return
 
     def graph(rows: Any) -> tuple[bytes, Callable[[Any], Any]]:
@@ -218,7 +216,7 @@ def _torch() -> Iterator[tuple[str, str, str]]:
     try:
         import torch  # type: ignore[import-not-found]  # noqa: PLC0415
     except ImportError:
-        yield from ((name, "not run: not installed here", "not run: not installed here") for name in names.values())
+        yield from ((name, NOT_RUN, NOT_RUN) for name in names.values())
         return
 
     class Scaled(torch.nn.Module):  # type: ignore[misc,unused-ignore]
