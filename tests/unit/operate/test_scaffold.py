@@ -118,3 +118,16 @@ def test_what_new_says_of_an_entity_is_counted() -> None:
     assert any(
         "serial, 80 values in 80 rows: each row has its own, so there is no order to keep" in line for line in told
     )
+
+
+def test_a_time_that_cannot_date_events_is_told() -> None:
+    """Too old for what ingestion takes, or blank somewhere: not that there is none."""
+    now_ms = 1_767_225_600_000  # 2026
+    dated = [[*row[:-1], f"2001-05-{row_at + 1:02d}", row[-1]] for row_at, row in enumerate(ROWS)]
+    header = [*HEADER[:-1], "sold on", "result"]
+    old = infer_pipeline("c", header, dated, "result", now_ms=now_ms)[0]
+    assert "event_time: event_time  # column sold on lies more than ten years back, or ahead, so it is not taken" in old
+    dated[3][-2] = ""
+    blank = infer_pipeline("c", header, dated, "result", now_ms=now_ms)[0]
+    assert "event_time: event_time  # column sold on has blank cells, so it is not taken" in blank
+    assert "event_time: event_time  # no column of the table is one" in infer_pipeline("c", HEADER, ROWS, "result")[0]

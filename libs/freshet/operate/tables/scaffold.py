@@ -94,7 +94,7 @@ def infer_pipeline(
     if all(line.lstrip().startswith("#") for _, line in features):
         raise ContractError("no column gives a feature: the pipeline needs numbers, or text with few values.")
     identity = {role: found.field if found else role for role, found in chosen.items()}
-    why = {role: f"# {_why(role, found, given[role])}" for role, found in chosen.items()}
+    why = {role: f"# {_why(role, found, given[role], rest)}" for role, found in chosen.items()}
     text = _PIPELINE.format(
         name=name,
         **{role: scalar(field) for role, field in identity.items()},
@@ -168,8 +168,12 @@ def _refuse_what_replay_would(columns: Mapping[str, Column], roles: Roles, now_m
             )
 
 
-def _why(role: str, found: Column | None, given: str | None) -> str:
+def _why(role: str, found: Column | None, given: str | None, rest: Sequence[Column]) -> str:
     if found is None:
+        times = [other for other in rest if role == "event_time" and other.is_time]
+        if times:
+            why = "has blank cells" if times[0].blank else "lies more than ten years back, or ahead"
+            return f"column {times[0].title} {why}, so it is not taken: `freshet replay` fills in the time of sending"
         return "no column of the table is one: `freshet replay` fills it in"
     how = "as you said" if given else "guessed"
     if role == "event_time" and found.time:
