@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from freshet.cli.output import Exit, Json, emit, reporting
-from freshet.cli.screen_narrator import ScreenNarrator
+from freshet.cli.table_options import Decimal, Delimiter, Encoding
 from freshet.lab.demo.streaming import Streaming, tell_stream
 from freshet.operate.tables.new_pipeline import Roles
+from freshet.operate.tables.table import Dialect
 
 
 @reporting
@@ -24,6 +25,9 @@ def stream(
     ] = None,
     rate: Annotated[float, typer.Option(min=1, help="Events per second.")] = 2000.0,
     labels_after: Annotated[int, typer.Option(min=0, help="Send a label after so many more events.")] = 500,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running until Ctrl-C, and its topics.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="SIGKILL each service once, and the broker.")] = False,
     as_json: Json = False,
@@ -36,7 +40,10 @@ def stream(
     Each run has topics of its own, which go at its end if all promises were kept and both models answered; else it
     exits with 4. With --json the story goes to stderr, and what verify and score found to stdout.
     """
-    told = Streaming(file, label, Roles(entity, event_id, event_time), rate, labels_after, faults=faults, name=name)
+    dialect = Dialect(delimiter, encoding, decimal)
+    told = Streaming(
+        file, label, Roles(entity, event_id, event_time), rate, labels_after, faults=faults, name=name, dialect=dialect
+    )
     on_result = partial(emit, shown="", as_json=True) if as_json else None
     if not tell_stream(ScreenNarrator(stderr=as_json), Path.cwd(), told, stay=stay, on_result=on_result):
         raise typer.Exit(Exit.CHECK)

@@ -6,4 +6,6 @@ import typer
 
 Delimiter = Annotated[str | None, typer.Option(help="What separates columns; found by looking.")]
 Encoding = Annotated[str | None, typer.Option(help="Such as utf-8 or latin-1; found by looking.")]
-Decimal = Annotated[str | None, typer.Option(metavar=". or ,", help="The decimal sign; found by looking.")]
+Decimal = Annotated[
+    str | None, typer.Option(metavar=". or ,", help="The decimal sign, where a column's numbers do not show it.")
+]

@@ -138,10 +138,10 @@ def test_check_finds_all_errors_at_once(tmp_path: Path) -> None:
 
 
 def test_the_way_a_table_is_written_is_found_or_given(tmp_path: Path) -> None:
-    """English thousands are no decimals, JSON lines are a table like others, and what is given overrules the look."""
+    """English thousands are numbers, JSON lines are a table like others, and what is given overrules the look."""
     path = tmp_path / "t.csv"
     path.write_text('a,b\n"1,234",x\n"22,000",y\n')
-    assert [line.cells for line in Table(path)] == [["1,234", "x"], ["22,000", "y"]]
+    assert [line.cells for line in Table(path)] == [["1234", "x"], ["22000", "y"]]
     assert next(line.cells for line in Table(path, Dialect(decimal=","))) == ["1.234", "x"]
     path = tmp_path / "t.jsonl"
     path.write_text('{"a": 1.5, "b": null}\n\n{"b": true, "c": " x "}\n')
@@ -248,11 +248,11 @@ def test_a_title_that_is_a_name_keeps_it(tmp_path: Path) -> None:
 def test_amounts_are_no_ids_and_unknown_labels_no_classes(tmp_path: Path) -> None:
     """Prices with thousands and percentages name nothing; NA and ? are labels that nobody knows; codes may be ids."""
     rows = "".join(
-        f'"1,{n:03d}.50",{n % 9}%,0{n:04d},{n % 5}.5,{("yes", "No", "NA", "?", "no")[n % 5]}\n' for n in range(ROWS)
+        f'"$1,{n:03d}.50",{n % 9}%,0{n:04d},{n % 5}.5,{("yes", "No", "NA", "?", "no")[n % 5]}\n' for n in range(ROWS)
     )
     _, source, _, said = made(tmp_path, "price,share,code,x,y\n" + rows, "y")
     assert "id: code guessed" in said
-    assert "price is left out: '1,000.50' and the like are no plain numbers" in said
+    assert "price is left out: '$1,000.50' and the like are no plain numbers" in said
     assert "entity: entity" in said
     assert f"y (3 classes, {ROWS * 2 // 5} blank or ?, NA, of which some differ in upper and lower case only" in said
     assert source.survey.unlabelled == ROWS * 2 // 5

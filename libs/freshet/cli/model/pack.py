@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.table_options import Decimal, Delimiter, Encoding
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
 from freshet.models.model_error import ModelError
@@ -15,6 +16,7 @@ from freshet.models.packing import pack as pack_model
 from freshet.models.saved import check_saved, is_pickle, load_saved
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.sample import Sample, read_expected, read_sample
+from freshet.operate.tables.table import Dialect
 from freshet.operate.target import target
 from freshet.pipeline import PipelineSpec
 
@@ -54,6 +56,9 @@ def pack(
     lineage: Annotated[
         list[str] | None, typer.Option(metavar="NAME=TEXT", help="Where it comes from, such as training_set=SHA256.")
     ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    decimal: Decimal = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
@@ -66,7 +71,8 @@ def pack(
     spec, schema = target(pipeline, lambda: connect(bootstrap, namespace))
     model = _load(file)
     names = inputs_for(model, spec, None if columns is None else next(csv.reader([columns]))).names
-    found = read_sample(sample, spec, schema, names, label_column=label_column, say=say)
+    dialect = Dialect(delimiter, encoding, decimal)
+    found = read_sample(sample, spec, schema, names, label_column=label_column, dialect=dialect, say=say)
     say(_about(found, len(names)))
     packed = pack_model(
         model,

@@ -20,7 +20,9 @@ _HOME: Final = Path(".local/pipelines")
 _MADE_FROM: Final = "made_from.json"
 
 
-def folder_for(file: Path, label: str, roles: Roles, name: str, narrator: Narrator) -> Path:
+def folder_for(
+    file: Path, label: str, roles: Roles, name: str, narrator: Narrator, *, dialect: Dialect | None = None
+) -> Path:
     """The folder of the pipeline `name`: the one that is kept, or a new one.
 
     Raises OperateError where the kept one was made for another label or of other columns: what is the label now would
@@ -29,10 +31,12 @@ def folder_for(file: Path, label: str, roles: Roles, name: str, narrator: Narrat
     folder = _HOME / name
     if files_of(folder)[0].exists():
         _, _, schema = load_checked(folder)
-        refuse_other(folder, schema, label, Table(file, usual=Dialect.of(schema)).titles)
+        refuse_other(folder, schema, label, Table(file, dialect, Dialect.of(schema)).titles)
         narrator.line(f"using {folder} as it is")
         return folder
-    table = Table(file)
+    table = Table(file, dialect)
+    for line in table.told:
+        narrator.line(line)
     guess = guess_from(table, name, label, roles, now_ms=int(time.time() * 1000))
     write(folder, guess)
     (folder / _MADE_FROM).write_text(json.dumps({"label": label, "columns": table.titles}), encoding="utf-8")

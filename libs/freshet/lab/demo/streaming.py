@@ -23,6 +23,7 @@ from freshet.operate.score.arithmetic import Errors, Scoring
 from freshet.operate.tables.events import Events, after, first
 from freshet.operate.tables.features import feature_rows
 from freshet.operate.tables.new_pipeline import Roles
+from freshet.operate.tables.table import Dialect
 from freshet.operate.tables.table_events import CsvEvents
 from freshet.operate.verify.judge import Judgement
 from freshet.operate.verify.judgement import passes
@@ -48,6 +49,8 @@ class Streaming:
     """Whether each service is killed once, and the broker."""
     name: str | None = None
     """The pipeline's name; by default that of the file."""
+    dialect: Dialect | None = None
+    """How the table is written; by default found by looking."""
 
 
 def tell_stream(
@@ -66,7 +69,7 @@ def tell_stream(
     """
     name = told.name or name_of(told.file)
     narrator.chapter(f"{told.file.name} as pipeline {name}")
-    folder = folder_for(told.file, told.label, told.roles, name, narrator)
+    folder = folder_for(told.file, told.label, told.roles, name, narrator, dialect=told.dialect)
     endpoint = broker.up(home, say=narrator.line)
     namespace = f"stream{int(time.time())}."
     logs = Path(".local/logs") / namespace.rstrip(".")
@@ -87,7 +90,7 @@ def tell_stream(
 
 
 def _serve(deployment: LocalDeployment, narrator: Narrator, told: Streaming) -> tuple[Judgement, Scoring]:
-    source = CsvEvents(told.file, deployment.spec, deployment.schema, label=told.label)
+    source = CsvEvents(told.file, deployment.spec, deployment.schema, label=told.label, dialect=told.dialect)
     batches = list(source)
     for line in (*source.absent, *source.survey.told):
         narrator.line(line)

@@ -56,13 +56,6 @@ def boolean(cell: str) -> bool:
     return _SWITCHES[cell.lower()]
 
 
-def with_point(cell: str) -> str:
-    """A number that is written with a decimal comma (1.234,5) as Python reads it; other text as it is."""
-    if re.fullmatch(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?([eE][+-]?\d+)?", cell):
-        return cell.replace(".", "").replace(",", ".")
-    return cell
-
-
 def kind_of(cells: Iterable[str]) -> FieldKind:
     """What a column holds: boolean, integer, float, else text. Codes with leading zeros (01067) are text."""
     present = [cell for cell in cells if not is_missing(cell, "float")]

@@ -1,5 +1,6 @@
 """The sample that a model is packed with: rows as it will see them, their labels, and its trainer's scores for them."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,7 +15,8 @@ from freshet.operate.progress import Say, silent
 from freshet.operate.tables.cells import is_missing
 from freshet.operate.tables.features import feature_rows
 from freshet.operate.tables.scaffold import field_names
-from freshet.operate.tables.table_events import CsvEvents, sample_rows
+from freshet.operate.tables.table import Dialect, Table
+from freshet.operate.tables.table_events import CsvEvents
 from freshet.pipeline import PipelineSpec
 
 SAMPLE_ROWS: Final = 10_000
@@ -36,23 +38,31 @@ def read_sample(
     inputs: Sequence[str],
     *,
     label_column: str | None,
+    dialect: Dialect | None = None,
     say: Say = silent,
 ) -> Sample:
     """Up to 10,000 rows of a table of features, or of events, of which the features are computed.
 
     Labels are in `label_column`; by default in the one other column that holds nothing but classes. What is left out of
-    the events is told to `say`. Raises OperateError
-    or ContractError on a table that cannot be read so.
+    the events is told to `say`. Raises OperateError or ContractError on a table that cannot be read so.
     """
-    header, cells = sample_rows(path, SAMPLE_ROWS)
+    usual = Dialect.of(schema)
+    table = Table(path, dialect, usual)
+    of_features = set(inputs) <= set(table.titles)
+    if of_features and table.delimiter != usual.delimiter:
+        table = Table(path, dialect)  # as `features` writes it, and not as the pipeline's tables of events
+    table.numbers = inputs if of_features else ()
+    header, cells = table.titles, _some(table, SAMPLE_ROWS)
     label = _label_column(path, header, cells, spec, schema, told=label_column)
-    if set(inputs) <= set(header):
+    if of_features:
+        for line in table.told:
+            say(line)
         at = [header.index(name) for name in inputs]
         truths = [_truth(row[header.index(label)], spec) for row in cells] if label else None
         return Sample(_numbers(path, cells, at), truths, label)
     features: list[Floats32] = []
     labels: list[str] = []
-    source = CsvEvents(path, spec, schema, label=label or None)
+    source = CsvEvents(path, spec, schema, label=label or None, dialect=dialect)
     for line in (*source.table.told, *source.absent, *source.survey.told):
         say(line)
     for events in source:
@@ -68,7 +78,8 @@ def read_sample(
 
 def read_expected(path: Path, spec: PipelineSpec, count: int) -> Floats32:
     """The trainer's scores of the sample's rows, float32 (count, classes or 1): a column per class, titled with it."""
-    header, cells = sample_rows(path, count + 1 if count < SAMPLE_ROWS else count)
+    table = Table(path)
+    header, cells = table.titles, _some(table, count + 1 if count < SAMPLE_ROWS else count)
     wanted = spec.target.classes
     if wanted and sorted(header) != sorted(wanted):
         raise OperateError(
@@ -85,6 +96,10 @@ def read_expected(path: Path, spec: PipelineSpec, count: int) -> Floats32:
             "usage",
         )
     return _numbers(path, cells, [header.index(name) for name in wanted] if wanted else [0])
+
+
+def _some(table: Table, count: int) -> list[Sequence[str]]:
+    return [line.cells for line in itertools.islice(table, count)]
 
 
 def _numbers(path: Path, cells: Sequence[Sequence[str]], at: Sequence[int]) -> Floats32:

@@ -6,32 +6,25 @@ import gzip
 import io
 import itertools
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Final
 
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.operate.operate_error import OperateError
-from freshet.operate.tables.cells import with_point
+from freshet.operate.tables.numerals import Marks, Signs, decide, with_point
 from freshet.operate.tables.parquet import parquet_rows, parquet_titles
 
 _DELIMITERS: Final = ",;\t|"
-_SNIFFED_ROWS: Final = 1000
-_DECIMAL_COMMA: Final = re.compile(r"[+-]?[\d.]*\d,\d+")
-_DECIMAL_POINT: Final = re.compile(r"[+-]?[\d,]*\d\.\d+")
-_THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
-_TOLD: Final = {
-    "delimiter": "columns are separated by {!r}",
-    "encoding": "encoding {}",
-    "decimal": "decimals have a comma",
-}
+_TOLD: Final = {"delimiter": "columns are separated by {!r}", "encoding": "encoding {}"}
 TABLE_DIALECT: Final = "table_dialect"
 """The attribute of event.avsc's record that says how tables are written, so that all are read alike."""
 
+_SIGNS: Final = (".", ",")
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -42,25 +35,36 @@ class Dialect:
     delimiter: str | None = None
     encoding: str | None = None
     decimal: str | None = None
+    """The sign before decimals, in columns whose numbers do not show it."""
+    decimals: Mapping[str, str] = field(default_factory=dict)
+    """The same of single columns, by title, where they differ."""
 
     @classmethod
     def of(cls, schema: Schema) -> "Dialect":
         """How the pipeline's tables are written, as event.avsc says; raises ContractError."""
         said = schema.get(TABLE_DIALECT, {})
         try:
-            return cls(**{str(name): str(value) for name, value in said.items()})
-        except (TypeError, AttributeError) as error:
+            found = cls(**said)
+            known = {found.decimal, *found.decimals.values()} <= {None, *_SIGNS}
+        except (TypeError, AttributeError):
+            known = False
+        if not known:
             raise ContractError(
-                f"{TABLE_DIALECT} in event.avsc is {said!r}: it may hold delimiter, encoding and decimal."
-            ) from error
+                f"{TABLE_DIALECT} in event.avsc is {said!r}: it may hold delimiter, encoding and decimal (. or ,), and "
+                "decimals, the same by column."
+            )
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: the line on which it ends, and its cells; spaces around them are gone, decimals have a point."""
+    """One row: the line on which it ends, and its cells without spaces around them."""
 
     number: int
     cells: Sequence[str]
+    """Numbers have a decimal point, and nothing between thousands."""
+    written: Sequence[str]
+    """The same cells as they stand in the file."""
 
 
 class Table:
@@ -72,11 +76,14 @@ class Table:
     def __init__(self, path: Path, dialect: Dialect | None = None, usual: Dialect | None = None) -> None:
         """Looks at the file's beginning. `usual` is how tables of the pipeline are written, where a look cannot tell.
 
-        Raises ContractError if it cannot be read, has a title twice, or contradicts the usual decimal sign.
+        Raises ContractError if the file cannot be read, or has a title twice.
         """
         given, usual = dialect or Dialect(), usual or Dialect()
         self.path = path
-        if given.decimal not in (None, ".", ",") or len(given.delimiter or ",") != 1:
+        self._given, self._usual = given, usual
+        self.numbers: Collection[str] | None = None
+        """Titles of the columns that hold numbers, to be said before rows are read; None: those with nothing else."""
+        if given.decimal not in (None, *_SIGNS) or len(given.delimiter or ",") != 1:
             raise ContractError("--decimal is . or , and --delimiter is one sign, such as ';'.")
         if not path.exists():
             raise OperateError(f"there is no file {path}.", "usage")
@@ -86,35 +93,76 @@ class Table:
             raise ContractError(f"{path}: {path.suffix} files are not read. Save it as CSV, JSON lines or Parquet.")
         self._parquet = path.suffix in (".parquet", ".pq")
         self._json = path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
-        typed = self._json or self._parquet
+        self._typed = self._json or self._parquet
         self._encoding = given.encoding or ("utf-8" if self._parquet else self._sniffed_encoding(usual.encoding))
-        self._delimiter = "," if typed else given.delimiter or self._sniffed_delimiter(usual.delimiter)
+        self.delimiter = "," if self._typed else given.delimiter or self._sniffed_delimiter(usual.delimiter)
         self.titles = self._titles()
         twice = [title for title in self.titles if title and self.titles.count(title) > 1]
         if twice:
             raise ContractError(f"two columns of {path} have the same title, {twice[0]!r}; rename one.")
         if not self.titles:
             raise ContractError(f"{path} is empty: its first line must name the columns.")
-        self._decimal = "."  # so are cells read while it is found
-        self._decimal = given.decimal or ("." if typed else self._sniffed_decimal(usual.decimal))
+
+    @cached_property
+    def signs(self) -> Signs:
+        """The decimal signs of its columns, from a look at every row.
+
+        Raises ContractError where numbers such as 1.234 may be read in two ways, or contradict each other or the usual.
+        """
+        if self._typed:
+            return Signs()
+        found = {title: Marks() for title in self.titles if self.numbers is None or title in self.numbers}
+        columns = [(at, found[title]) for at, title in enumerate(self.titles) if title in found]
+        for _, cells in self._rows():
+            for at, marks in columns:
+                if at < len(cells):
+                    marks.see(cells[at])
+        if self.numbers is None:
+            found = {title: marks for title, marks in found.items() if not marks.text}
+        usual = self._usual
+        try:
+            return decide(
+                found,
+                self._given.decimal,
+                lambda title: usual.decimals.get(title, usual.decimal),
+                "." if self.delimiter == "," else None,
+            )
+        except ContractError as error:
+            raise ContractError(f"{self.path}: {error}") from error
 
     @property
-    def unusual(self) -> dict[str, str]:
+    def unusual(self) -> dict[str, Any]:
         """How it is written where that is not UTF-8, commas and decimal points; a dialect's values by name."""
-        found = {"delimiter": self._delimiter, "encoding": self._encoding, "decimal": self._decimal}
-        plain = ((",",), ("utf-8-sig", "utf-8"), (".",))
-        return {name: is_so for (name, is_so), usual in zip(found.items(), plain, strict=True) if is_so not in usual}
+        found: dict[str, Any] = {} if self.delimiter == "," else {"delimiter": self.delimiter}
+        if self._encoding not in ("utf-8-sig", "utf-8"):
+            found["encoding"] = self._encoding
+        signs = self.signs.by_title
+        common = self._given.decimal or (next(iter(signs.values())) if len(set(signs.values())) == 1 else None)
+        if common and not (common == "." and self.delimiter == ","):  # there a point is taken for granted
+            found["decimal"] = common
+        if odd := {title: sign for title, sign in signs.items() if sign != common}:
+            found["decimals"] = odd
+        return found
 
     @property
     def told(self) -> list[str]:
         """The same in words, for people to confirm."""
-        return [_TOLD[name].format(value) for name, value in self.unusual.items()]
+        return [_TOLD[name].format(value) for name, value in self.unusual.items() if name in _TOLD] + [*self.signs.told]
 
     def __iter__(self) -> Iterator[Line]:
-        for number, cells in itertools.islice(self._raw(), 0 if self._json or self._parquet else 1, None):
-            if not any(cells):
-                continue
-            yield Line(number, list(map(with_point, cells)) if self._decimal == "," else cells)
+        signs = self.signs.by_title
+        marked = [(at, signs[title]) for at, title in enumerate(self.titles) if title in signs]
+        for number, written in self._rows():
+            cells = list(written)
+            for at, sign in marked:
+                if at < len(cells) and ("," in cells[at] or "." in cells[at]):
+                    cells[at] = with_point(cells[at], sign)
+            yield Line(number, cells, written)
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """All rows but empty ones, as they are written."""
+        rows = itertools.islice(self._raw(), 0 if self._typed else 1, None)
+        return ((number, cells) for number, cells in rows if any(cells))
 
     def _raw(self) -> Iterator[tuple[int, list[str]]]:
         """All lines, the titles' first (none in JSON and Parquet, whose rows are counted from 1)."""
@@ -128,7 +176,7 @@ class Table:
                         found = self._object(number, line)
                         yield number, [_written(found.get(title)) for title in self.titles]
                 return
-            lines = csv.reader(text, delimiter=self._delimiter, skipinitialspace=True)
+            lines = csv.reader(text, delimiter=self.delimiter, skipinitialspace=True)
             for cells in lines:
                 yield lines.line_num, [cell.strip() for cell in cells]
 
@@ -195,23 +243,6 @@ class Table:
 
         best = max(_DELIMITERS, key=fit)
         return best if fit(best)[0] > 0 else ","
-
-    def _sniffed_decimal(self, usual: str | None) -> str:
-        """A comma, if more cells look like 1,5 than like 1.5; 1.200 alone is what it usually is."""
-        some = [cell for line in itertools.islice(self, _SNIFFED_ROWS) for cell in line.cells]
-        if self._delimiter == "," and all(map(_THOUSANDS.fullmatch, filter(_DECIMAL_COMMA.fullmatch, some))):
-            return "."  # "1,234" in an English table is a thousand and more: left as the text that it is
-        commas = sum(1 for cell in some if _DECIMAL_COMMA.fullmatch(cell))
-        points = [cell for cell in some if _DECIMAL_POINT.fullmatch(cell)]
-        if usual == ",":
-            odd = next((cell for cell in points if with_point(cell) == cell), "")
-            if odd and not commas:
-                raise ContractError(
-                    f"{self.path} has numbers such as {odd!r}, but the pipeline's tables have decimal commas "
-                    f"({TABLE_DIALECT} in event.avsc). Nothing was read: if these have a point, give --decimal ."
-                )
-            return ","
-        return "," if commas > len(points) else "."
 
 
 def dialect_attribute(table: Table) -> dict[str, Any]:

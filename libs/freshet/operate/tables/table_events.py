@@ -62,9 +62,10 @@ class CsvEvents:
         names = field_names(self.table.titles)
         self._at = {name: index for index, name in enumerate(names)}
         self._at |= {title: index for index, title in enumerate(self.table.titles)}
-        self._names = names
+        self._titled = list(zip(self.table.titles, names, strict=True))
         self._label_at = None if label is None else self._at.get(label, -1)
         self._fields = event_fields(schema)
+        self.table.numbers = self._titles_of_numbers()
         self._leaves = [
             leaf for leaf in plan_of(parse(schema)) if leaf.name != spec.event_time or leaf.name in self._at
         ]
@@ -82,7 +83,7 @@ class CsvEvents:
         """Columns of the file that no event field is named after."""
         return [
             title
-            for index, (title, name) in enumerate(zip(self.table.titles, self._names, strict=True))
+            for index, (title, name) in enumerate(self._titled)
             if title not in self._fields and name not in self._fields and index != self._label_at
         ]
 
@@ -138,6 +139,14 @@ class CsvEvents:
             or leaf.name in self._defaults
             or leaf.name in (self._spec.event_id, self._spec.entity)
         )
+
+    def _titles_of_numbers(self) -> set[str]:
+        """Columns whose fields are numbers, and the label's if it is one: in others, 1.234 is a text."""
+        kinds = {name: field.kind for name, field in self._fields.items()}
+        found = {title for title, name in self._titled if kinds.get(title, kinds.get(name)) in ("integer", "float")}
+        if self._label_at is not None and all(text.isdigit() for text in self._spec.target.classes):
+            found.add(self.table.titles[self._label_at])
+        return found
 
     def _time_formats(self) -> dict[str, TimeFormat]:
         """How each column of times writes them: as event.avsc says, else by all of its cells."""
@@ -201,9 +210,9 @@ class CsvEvents:
     def _values(self, line: Line) -> dict[str, Any]:
         if len(line.cells) != len(self.table.titles):
             raise _BadCellError(f"there are {len(line.cells)} cells, but {len(self.table.titles)} columns")
-        return {name: self._value(self._fields[name], line.cells[at]) for name, at in self._read}
+        return {name: self._value(self._fields[name], line.cells[at], line.written[at]) for name, at in self._read}
 
-    def _value(self, field: EventField, cell: str) -> Any:
+    def _value(self, field: EventField, cell: str, written: str) -> Any:
         role = field.name in (self._spec.event_id, self._spec.entity, self._spec.event_time)
         if is_missing(cell, field.kind):
             if field.nullable:
@@ -212,15 +221,15 @@ class CsvEvents:
                 return self._defaults[field.name]
             if field.kind != "text" or role:
                 way_out = "every event needs one" if role else "let the field be null in event.avsc if that may happen"
-                raise _BadCellError(f"column {field.name!r} holds {cell!r}, which is no value; {way_out}")
+                raise _BadCellError(f"column {field.name!r} holds {written!r}, which is no value; {way_out}")
         if field.kind == "enum" and cell not in field.symbols:
-            raise _BadCellError(f"column {field.name!r} holds {cell!r}, none of {', '.join(field.symbols)}")
+            raise _BadCellError(f"column {field.name!r} holds {written!r}, none of {', '.join(field.symbols)}")
         form = self._times.get(field.name)
         what, read = _TIME if form else _READERS[field.kind]
         try:
             return form.ms(cell) * field.ticks_per_ms if form else read(cell)
         except (ValueError, KeyError, OverflowError):
-            raise _BadCellError(f"column {field.name!r} holds {cell!r}, which is not {what}") from None
+            raise _BadCellError(f"column {field.name!r} holds {written!r}, which is not {what}") from None
 
     def _label(self, line: Line) -> str:
         """The label; "" for none."""
@@ -260,12 +269,6 @@ class CsvEvents:
         if field.kind == "integer":
             return row
         return str(uuid.uuid5(uuid.NAMESPACE_OID, f"freshet/{self._spec.pipeline}/{self._path.name}/{row}"))
-
-
-def sample_rows(path: Path, count: int) -> tuple[list[str], list[list[str]]]:
-    """The titles of a table, and up to `count` of its rows; raises ContractError if it cannot be read."""
-    found = Table(path)
-    return found.titles, [list(line.cells) for line in itertools.islice(found, count)]
 
 
 _TIME: Final[tuple[str, Callable[[str], Any]]] = (
