@@ -75,7 +75,7 @@ def test_a_table_needs_a_label(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(TABLE)
     assert freshet("pipeline", "new", "x", "--csv", tmp_path / "t.csv", "--dir", tmp_path / "x").exit_code == Exit.USAGE
     wrong = freshet("pipeline", "new", "x", "--csv", tmp_path / "t.csv", "--label", "fraude", "--dir", tmp_path / "x")
-    assert wrong.exit_code == Exit.FAILURE
+    assert wrong.exit_code == Exit.USAGE
     assert "fraude" in wrong.stderr
     assert not (tmp_path / "x").exists()
 

@@ -289,3 +289,19 @@ def test_a_feature_without_a_column_is_told(tmp_path: Path) -> None:
     assert f"field load has no column here: it will be null in all {ROWS} events. Is it 'Loads'," in said
     spec, _, schema = load_checked(tmp_path / "t")
     assert CsvEvents(tmp_path / "t.csv", spec, schema).absent == []
+
+
+@pytest.mark.parametrize("option", ["--label", "--entity", "--event-id", "--event-time"])
+def test_a_column_that_is_not_there_is_wrong_usage(tmp_path: Path, option: str) -> None:
+    """In `new` as in `features`: exit code 2, and the title that was meant."""
+    table = tmp_path / "t.csv"
+    table.write_text("Load Total,y\n" + "".join(f"{n % 7}.5,{n % 2}\n" for n in range(ROWS)))
+    new = ("pipeline", "new", "t", "--csv", table, "--dir", tmp_path / "t")
+    wrong = freshet(*new, *([] if option == "--label" else ["--label", "y"]), option, "load_total")
+    assert (wrong.exit_code, "no column 'load_total'. Did you mean 'Load Total'?" in wrong.stderr) == (2, True)
+    assert freshet(*new, "--label", "y").exit_code == 0
+    features = ("pipeline", "features", tmp_path / "t", "--csv", table, "-o", tmp_path / "f.csv")
+    wrong = freshet(*features, "--label", "load totals")
+    assert (wrong.exit_code, "Did you mean 'Load Total'?" in wrong.stderr) == (2, True)
+    table.write_text("y\n1\n")
+    assert freshet(*features).exit_code == 2

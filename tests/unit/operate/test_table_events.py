@@ -11,6 +11,7 @@ import pytest
 from freshet.avro import Nullable, Strings
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
+from freshet.operate.errors import OperateError
 from freshet.operate.event_values import event_encoder
 from freshet.operate.tables.table_events import CsvEvents
 from freshet.pipeline import PipelineSpec, check
@@ -69,7 +70,7 @@ def test_ids_and_entities_are_filled_in_the_same_way_each_time(tmp_path: Path) -
 
 def test_an_unmatched_field_is_refused_with_what_was_found(tmp_path: Path) -> None:
     """The message names the missing field and the file's columns that nobody reads, so that one can be renamed."""
-    with pytest.raises(ContractError, match=r"has no column mode, .*named after: Mode, extra"):
+    with pytest.raises(OperateError, match=r"has no column mode, .*named after: Mode, extra"):
         events(tmp_path, "Mode,extra,heat\nLOW,1,2\n")
 
 

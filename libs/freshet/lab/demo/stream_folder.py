@@ -12,8 +12,8 @@ from freshet.avro.schemas import Schema
 from freshet.lab.demo.narrator import Narrator
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.new_pipeline import Roles, files_of, guess_from, write
-from freshet.operate.tables.scaffold import field_names
 from freshet.operate.tables.table import Dialect, Table
+from freshet.operate.tables.titles import field_names
 from freshet.pipeline import load_checked
 
 _HOME: Final = Path(".local/pipelines")

@@ -14,9 +14,9 @@ from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say, silent
 from freshet.operate.tables.cells import is_missing
 from freshet.operate.tables.features import feature_rows
-from freshet.operate.tables.scaffold import field_names
 from freshet.operate.tables.table import Dialect, Table
 from freshet.operate.tables.table_events import CsvEvents
+from freshet.operate.tables.titles import field_names, no_column
 from freshet.pipeline import PipelineSpec
 
 SAMPLE_ROWS: Final = 10_000
@@ -123,7 +123,7 @@ def _label_column(
 ) -> str:
     if told is not None:
         if told not in header:
-            raise OperateError(f"{path} has no column {told!r}; it has {', '.join(header)}.", "usage")
+            raise no_column(str(path), told, header)
         return told
     if not spec.target.classes:
         return ""

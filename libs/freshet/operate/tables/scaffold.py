@@ -1,9 +1,7 @@
 """Writes a first pipeline.yaml and event.avsc: guessed from a table, or as a template to edit."""
 
-import itertools
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +10,7 @@ from freshet.contracts.errors import ContractError
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.cells import TABLE_FORMAT, is_missing
 from freshet.operate.tables.guesses import MOST_CATEGORIES, Column, Roles, column, flow, guess_roles, scalar
+from freshet.operate.tables.titles import field_names, no_column
 from freshet.pipeline import PipelineError, PipelineSpec, check
 
 MOST_CLASSES: Final = 100
@@ -22,9 +21,6 @@ _IDENTITY: Final = {
     "entity": ("string", "What the event is about."),
     "event_time": ({"type": "long", "logicalType": "timestamp-millis"}, "When it happened."),
 }
-_LETTERS: Final = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "æ": "ae", "ø": "o", "ł": "l"}
-)
 
 
 class Guess(NamedTuple):
@@ -33,24 +29,6 @@ class Guess(NamedTuple):
     pipeline: str
     event: str
     told: list[str]
-
-
-def field_names(header: Sequence[str]) -> list[str]:
-    """The event field of each column: its title with everything but letters, digits and _ replaced, made unique.
-
-    A title that is a name already keeps it, whatever another title becomes: `a b` beside `a_b` is `a_b_2`.
-    """
-    names: list[str] = []
-    own = set(header)
-    for title in header:
-        latin = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", title).translate(_LETTERS))
-        latin = "".join(letter for letter in latin if not unicodedata.combining(letter))
-        plain = re.sub(r"[^A-Za-z0-9_]+", "_", latin.strip()).strip("_") or "column"
-        plain = plain if not plain[0].isdigit() else f"_{plain}"
-        numbered = (f"{plain}_{number}" for number in itertools.count(2))
-        free = (name for name in itertools.chain([plain], numbered) if name not in names and name not in own - {title})
-        names.append(next(free))
-    return names
 
 
 def infer_pipeline(
@@ -71,7 +49,7 @@ def infer_pipeline(
     they are not given; where there are none, a field `entity`, `event_id` or `event_time` is added, for whoever replays
     the table to fill in. Times that would be refused at `now_ms` are not used as event times. `attributes` are written
     into event.avsc beside its fields. Raises ContractError for a table that no pipeline can be made of, OperateError
-    for an id that repeats.
+    for a column that is not there and an id that repeats.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
         raise ContractError(f"{name!r} cannot name a pipeline: use small letters, digits and dashes, a letter first.")
@@ -82,7 +60,7 @@ def infer_pipeline(
     given = {"event_id": event_id, "entity": entity, "event_time": event_time}
     for title in (label, *filter(None, given.values())):
         if title not in fields:
-            raise ContractError(f"the table has no column {title!r}; it has {', '.join(titles)}.")
+            raise no_column("the table", title, titles)
     rows, unreadable = _readable(titles, sample_rows)
     columns = {title: column(title, fields[title], cells) for title, cells in _columns(titles, rows).items()}
     target, predicts = _target(columns[label])

@@ -14,6 +14,7 @@ from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, column_of, plan_of
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
+from freshet.operate.errors import OperateError
 from freshet.operate.tables.cells import (
     EXACT_IN_FLOAT32,
     TABLE_FORMAT,
@@ -25,9 +26,9 @@ from freshet.operate.tables.cells import (
     whole,
 )
 from freshet.operate.tables.events import BATCH_ROWS, Events
-from freshet.operate.tables.scaffold import field_names
 from freshet.operate.tables.survey import NAMED, Survey
 from freshet.operate.tables.table import Dialect, Line, Table
+from freshet.operate.tables.titles import field_names, no_column
 from freshet.pipeline import PipelineSpec
 
 
@@ -54,7 +55,7 @@ class CsvEvents:
         entities: int = 100,
         dialect: Dialect | None = None,
     ) -> None:
-        """Reads all of the file. Raises ContractError if a field cannot be filled, or no row gives an event."""
+        """Reads all of the file. Raises OperateError if a column is missing, ContractError if no row gives an event."""
         self._path = path
         self._spec = spec
         self._entities = entities
@@ -118,17 +119,13 @@ class CsvEvents:
     def _check(self, label: str | None) -> None:
         unused = f" Columns that no event field is named after: {', '.join(self.unused)}." if self.unused else ""
         if self._label_at == -1:
-            near = get_close_matches(str(label), self.table.titles, n=1)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
-            raise ContractError(
-                f"{self._path} has no column {label!r} to take labels from. {hint}"
-                f"It has {', '.join(self.table.titles)}."
-            )
+            raise no_column(str(self._path), str(label), self.table.titles)
         missing = [leaf.name for leaf in self._leaves if not self._can_fill(leaf)]
         if missing:
-            raise ContractError(
+            raise OperateError(
                 f"{self._path} has no column {', '.join(missing)}, which pipeline {self._spec.pipeline!r} needs."
-                f"{unused} Rename columns in the file's first line."
+                f"{unused} Rename columns in the file's first line.",
+                "usage",
             )
 
     def _can_fill(self, leaf: Leaf) -> bool:

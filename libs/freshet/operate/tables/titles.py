@@ -1,0 +1,40 @@
+"""A table's titles: the event field that each becomes, and what is said of one that is not there."""
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from freshet.operate.errors import OperateError
+
+_LETTERS: Final = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "æ": "ae", "ø": "o", "ł": "l"}
+)
+
+
+def field_names(header: Sequence[str]) -> list[str]:
+    """The event field of each column: its title with everything but letters, digits and _ replaced, made unique.
+
+    A title that is a name already keeps it, whatever another title becomes: `a b` beside `a_b` is `a_b_2`.
+    """
+    names: list[str] = []
+    own = set(header)
+    for title in header:
+        latin = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", title).translate(_LETTERS))
+        latin = "".join(letter for letter in latin if not unicodedata.combining(letter))
+        plain = re.sub(r"[^A-Za-z0-9_]+", "_", latin.strip()).strip("_") or "column"
+        plain = plain if not plain[0].isdigit() else f"_{plain}"
+        numbered = (f"{plain}_{number}" for number in itertools.count(2))
+        free = (name for name in itertools.chain([plain], numbered) if name not in names and name not in own - {title})
+        names.append(next(free))
+    return names
+
+
+def no_column(table: str, title: str, titles: Sequence[str]) -> OperateError:
+    """That the table has no column of that title, with the most similar one that it has, and all of them."""
+    small = {known.lower(): known for known in titles}
+    near = get_close_matches(title.lower(), small, n=1)
+    hint = f" Did you mean {small[near[0]]!r}?" if near else ""
+    return OperateError(f"{table} has no column {title!r}.{hint} It has {', '.join(titles)}.", "usage")
