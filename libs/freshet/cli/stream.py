@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from freshet.cli.output import Exit, Json, emit, reporting
+from freshet.cli.screen_narrator import ScreenNarrator
 from freshet.cli.table_options import Decimal, Delimiter, Encoding
 from freshet.lab.demo.streaming import Streaming, tell_stream
 from freshet.operate.tables.new_pipeline import Roles

@@ -23,6 +23,7 @@ from freshet.models.contract import TOLERANCE
 from freshet.operate.connection import local_broker
 from freshet.operate.event_values import event_encoder, plain
 from freshet.operate.facts import not_there
+from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.pipeline_view import View
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.artifacts import publish_model

@@ -17,6 +17,7 @@ from freshet.models.gaps import row_gaps
 from freshet.models.graph import check_graph, read_model, score_inputs
 from freshet.models.hard_rows import Score
 from freshet.models.manifest import check_manifest, make_manifest, refuses
+from freshet.models.model_error import ModelError
 from freshet.models.names import Inputs, inputs_of
 from freshet.models.original import Original
 from freshet.models.parity import GROUPS, Parity, compare, compare_scores, required_inputs

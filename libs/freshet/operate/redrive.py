@@ -47,7 +47,7 @@ class DeadRecord:
     @property
     def model_version(self) -> str:
         """The model version that had no answer to the record; empty if none was asked."""
-        return self.headers.get(dead_letters.MODEL_VERSION, "")
+        return self.headers.get(dead_letter_records.MODEL_VERSION, "")
 
     @property
     def original(self) -> str:

@@ -19,6 +19,7 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Cutover
 from freshet.contracts.position import ORIGIN, Position
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
+from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import SESSION_TIMEOUT_S, Bus, Committed, FatalError, Place, Span
 
 STEP_ROWS: Final = 5_000

@@ -131,3 +131,23 @@ def test_a_time_that_cannot_date_events_is_told() -> None:
     blank = infer_pipeline("c", header, dated, "result", now_ms=now_ms)[0]
     assert "event_time: event_time  # column sold on has blank cells, so it is not taken" in blank
     assert "event_time: event_time  # no column of the table is one" in infer_pipeline("c", HEADER, ROWS, "result")[0]
+
+
+def test_without_any_feature_every_column_has_its_reason() -> None:
+    """Who is refused a pipeline is told of each column what it was taken for."""
+    rows = [
+        [f"r-{n}", f"2026-05-01T12:{n:02d}:00Z", f"c{n % 25}", f"some text {n}", "same", "", str(n), "ab"[n % 2]]
+        for n in range(60)
+    ]
+    with pytest.raises(ContractError, match="no column gives a feature") as caught:
+        infer_pipeline("t", ["id", "at", "customer", "note", "unit", "spare", "line_no", "y"], rows, "y")
+    assert str(caught.value).splitlines()[1:-1] == [
+        "  y is left out: it is the label",
+        "  id is left out: it is the event's id",
+        "  customer is left out: it is what an event is about",
+        "  at is left out: it is the event's time",
+        "  note is left out: text with more than 20 values is no category",
+        "  unit is left out: it has the same value everywhere",
+        "  spare is left out: it is empty",
+        "  line_no is left out: it names or counts rows, and a model would learn them by heart",
+    ]

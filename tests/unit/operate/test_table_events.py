@@ -11,8 +11,8 @@ import pytest
 from freshet.avro import Nullable, Strings
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
-from freshet.operate.errors import OperateError
 from freshet.operate.event_values import event_encoder
+from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.table_events import CsvEvents
 from freshet.pipeline import PipelineSpec, check
 

@@ -14,6 +14,7 @@ from freshet.operate.redrive import Wanted, dead_records
 from freshet.operate.score.arithmetic import Errors, LabelTable, Scoring, VersionScore
 from freshet.operate.verify.places import hashed, hashes
 from freshet.pipeline import PipelineSpec
+from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Place
 from freshet.runtime.reading import everything
 
@@ -37,7 +38,7 @@ def scored(bus: Bus, spec: PipelineSpec, since_ms: int | None = None) -> Scoring
         _, firsts, codes = np.unique(hashes(versions), return_index=True, return_inverse=True)
         names = versions.take(firsts).tolist()
         scoring.add(names, codes, _events(columns), _answers(columns, spec), batch.timestamps_ms[at])
-    for letter in dead_records(bus, Wanted(), _starts(bus, dead_letters.ROLE, since_ms)):
+    for letter in dead_records(bus, Wanted(), _starts(bus, dead_letter_records.ROLE, since_ms)):
         if letter.model_version:
             scoring.refuse(letter.model_version)
     return scoring

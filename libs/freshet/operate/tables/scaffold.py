@@ -70,7 +70,7 @@ def infer_pipeline(
     rest = [found for title, found in columns.items() if title != label and title not in roles.titles.values()]
     features = [(found, found.feature(roles)) for found in rest]
     if all(line.lstrip().startswith("#") for _, line in features):
-        raise ContractError("no column gives a feature: the pipeline needs numbers, or text with few values.")
+        raise ContractError(_no_feature(label, chosen, [line for _, line in features]))
     identity = {role: found.field if found else role for role, found in chosen.items()}
     why = {role: f"# {_why(role, found, given[role], rest)}" for role, found in chosen.items()}
     text = _PIPELINE.format(
@@ -99,6 +99,19 @@ def template(name: str) -> tuple[str, str]:
         {"name": "country", "type": "string", "doc": "An example of a category."},
     ]
     return _checked(_TEMPLATE.format(name=name), _schema(name, declared, {}))
+
+
+def _no_feature(label: str, chosen: Mapping[str, Column | None], lines: Sequence[str]) -> str:
+    """That nothing is left to learn from, and of every column why."""
+    roles = {"event_id": "the event's id", "entity": "what an event is about", "event_time": "the event's time"}
+    taken = [f"{found.field} is left out: it is {roles[role]}" for role, found in chosen.items() if found]
+    reasons = [f"{label} is left out: it is the label", *taken, *(line.strip().removeprefix("# ") for line in lines)]
+    return (
+        "no column gives a feature: the pipeline needs numbers, or text with few values.\n  "
+        + "\n  ".join(reasons)
+        + "\nA column that was mistaken for one of these can be given another role with --entity, --event-id or "
+        "--event-time."
+    )
 
 
 def _readable(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[Sequence[str]], int]:

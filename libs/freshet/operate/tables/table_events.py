@@ -14,7 +14,7 @@ from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, column_of, plan_of
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
-from freshet.operate.errors import OperateError
+from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.cells import (
     EXACT_IN_FLOAT32,
     TABLE_FORMAT,

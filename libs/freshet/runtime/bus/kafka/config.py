@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from freshet.runtime.bus.kafka.connection import ConnectionErrors
-from freshet.runtime.bus.kafka.errors import kafka_error
+from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
+from freshet.runtime.bus.kafka.kafka_error import kafka_error
 from freshet.runtime.bus.protocol import SESSION_TIMEOUT_S, Assignor
 from freshet.runtime.settings import SettingsError
 
