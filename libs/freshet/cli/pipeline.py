@@ -7,7 +7,7 @@ import typer
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
 from freshet.cli.pipeline_delete import delete
-from freshet.cli.table_options import Decimal, Delimiter, Encoding
+from freshet.cli.table_options import Decimal, Delimiter, Encoding, TimeFormat
 from freshet.operate.connection import address
 from freshet.operate.folder_check import problems_of
 from freshet.operate.operate_error import OperateError
@@ -56,6 +56,7 @@ def new(
     entity: Annotated[str | None, typer.Option(metavar="COLUMN", help="What an event is about.")] = None,
     event_id: Annotated[str | None, typer.Option(metavar="COLUMN", help="The event's unique id.")] = None,
     event_time: Annotated[str | None, typer.Option(metavar="COLUMN", help="When it happened.")] = None,
+    time_format: TimeFormat = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", metavar="FOLDER", help="Where to write; by default NAME.")
     ] = None,
@@ -74,7 +75,7 @@ def new(
         found = Table(csv_file, Dialect(delimiter, encoding, decimal))
         for line in found.told:
             say(line)
-        made = guess_from(found, name, label, Roles(entity, event_id, event_time), SystemClock().now_ms())
+        made = guess_from(found, name, label, Roles(entity, event_id, event_time, time_format), SystemClock().now_ms())
     written = files_of(folder)
     if there := [path for path in written if path.exists()]:
         raise OperateError(f"{there[0]} exists already. Choose another --dir, or move it away.", "conflict")

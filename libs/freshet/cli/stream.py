@@ -8,7 +8,7 @@ import typer
 
 from freshet.cli.output import Exit, Json, emit, reporting
 from freshet.cli.screen_narrator import ScreenNarrator
-from freshet.cli.table_options import Decimal, Delimiter, Encoding
+from freshet.cli.table_options import Decimal, Delimiter, Encoding, TimeFormat
 from freshet.lab.demo.streaming import Streaming, tell_stream
 from freshet.operate.tables.new_pipeline import Roles
 from freshet.operate.tables.table import Dialect
@@ -21,6 +21,7 @@ def stream(
     entity: Annotated[str | None, typer.Option(metavar="COLUMN", help="What an event is about.")] = None,
     event_id: Annotated[str | None, typer.Option(metavar="COLUMN", help="The event's unique id.")] = None,
     event_time: Annotated[str | None, typer.Option(metavar="COLUMN", help="When it happened.")] = None,
+    time_format: TimeFormat = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The pipeline's name; by default the file's.")
     ] = None,
@@ -43,7 +44,14 @@ def stream(
     """
     dialect = Dialect(delimiter, encoding, decimal)
     told = Streaming(
-        file, label, Roles(entity, event_id, event_time), rate, labels_after, faults=faults, name=name, dialect=dialect
+        file,
+        label,
+        Roles(entity, event_id, event_time, time_format),
+        rate,
+        labels_after,
+        faults=faults,
+        name=name,
+        dialect=dialect,
     )
     on_result = partial(emit, shown="", as_json=True) if as_json else None
     if not tell_stream(ScreenNarrator(stderr=as_json), Path.cwd(), told, stay=stay, on_result=on_result):

@@ -6,6 +6,10 @@ import typer
 
 Delimiter = Annotated[str | None, typer.Option(help="What separates columns; found by looking.")]
 Encoding = Annotated[str | None, typer.Option(help="Such as utf-8 or latin-1; found by looking.")]
+TimeFormat = Annotated[
+    str | None,
+    typer.Option(metavar="FORMAT", help="How times are written, such as '%d/%m/%Y %H:%M'; found by looking."),
+]
 Decimal = Annotated[
     str | None, typer.Option(metavar=". or ,", help="The decimal sign, where a column's numbers do not show it.")
 ]

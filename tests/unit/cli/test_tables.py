@@ -123,6 +123,29 @@ def test_ambiguous_dates_are_refused_by_new(tmp_path: Path) -> None:
     assert "cannot be the event's time" in ended.stderr
 
 
+@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
+def test_a_way_of_writing_times_is_said_once(tmp_path: Path, form: str) -> None:
+    """What no row decides `--time-format` does; event.avsc keeps it, and events are read by it ever after."""
+    path, folder = tmp_path / "t.csv", tmp_path / "t"
+    path.write_text("when,a,y\n" + "".join(f"0{1 + n % 3}/04/2026 09:30,{n % 7}.5,{n % 2}\n" for n in range(ROWS)))
+    new = ("pipeline", "new", "t", "--csv", path, "--label", "y", "--dir", folder)
+    refused = freshet(*new)
+    assert refused.exit_code == 1
+    assert "--time-format '%d/%m/%Y %H:%M' or --time-format '%m/%d/%Y %H:%M'" in refused.stderr
+    assert (
+        "'when' holds '01/04/2026 09:30'" in freshet(*new, "--event-time", "when", "--time-format", "%d.%m.%y").stderr
+    )
+    assert "no column holds nothing but times" in freshet(*new, "--time-format", "%d.%m.%y").stderr
+    assert "'%d' is no way of writing times" in freshet(*new, "--time-format", "%d").stderr
+    done = freshet(*new, "--time-format", form)
+    assert done.exit_code == 0, done.stderr
+    spec, _, schema = load_checked(folder)
+    assert spec.event_time == "when"
+    (events,) = CsvEvents(path, spec, schema)
+    wanted = datetime.strptime("01/04/2026 09:30", form).replace(tzinfo=UTC)
+    assert _plain(events.columns["when"])[0] == wanted.timestamp() * 1000
+
+
 def test_check_finds_all_errors_at_once(tmp_path: Path) -> None:
     """A key that nobody knows hides neither a wrong field nor a wrong policy."""
     folder = tmp_path / "bad"

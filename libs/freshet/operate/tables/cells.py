@@ -91,10 +91,10 @@ class TimeFormat:
         """The format of that name; raises ContractError."""
         if name in _EPOCH_MS:
             return cls(unit=name)
-        if name not in FORMATS:
+        if name != ISO and not _names_days(name):
             raise ContractError(
-                f"{name!r} is no way of writing times that is known here: {ISO}, a unit ({', '.join(_EPOCH_MS)} since "
-                f"1970), or one such as %d.%m.%Y or %d/%m/%Y %H:%M:%S."
+                f"{name!r} is no way of writing times: {ISO}, a unit ({', '.join(_EPOCH_MS)} since 1970), or a format "
+                "with day, month and year, such as %d.%m.%Y or %d/%m/%Y %H:%M:%S (Python's strptime)."
             )
         return cls(text=name)
 
@@ -109,12 +109,31 @@ class TimeFormat:
             return ""
         return next((form for form in FORMATS if _fits(cell, form)), "")
 
+    def reads(self, cell: str) -> bool:
+        """Whether this cell is a time in this format."""
+        try:
+            self.ms(cell)
+        except (ValueError, OverflowError):
+            return False
+        return True
+
     def ms(self, cell: str) -> int:
         """Milliseconds since 1970; a text without a zone is UTC. Raises ValueError."""
         if (self.text == ISO or not cell.isdigit()) and cell.lstrip("-").isdigit():
             times, over = _EPOCH_MS[self.unit]
             return int(cell) * times // over
         return _instant_ms(cell, self.text)
+
+
+class AmbiguousTimeError(ValueError):
+    """Day and month of a column's times cannot be told apart; `formats` are some in which it may be written."""
+
+    def __init__(self, formats: tuple[str, ...]) -> None:
+        super().__init__(
+            "day and month cannot be told apart in any row: write such times as 2026-05-01, or say in event.avsc "
+            'how the table writes them, with "table_format": "%d/%m/%Y" beside the field\'s type.'
+        )
+        self.formats = formats
 
 
 class TimeGuess:
@@ -142,20 +161,20 @@ class TimeGuess:
         self._left = left or self._left  # a single stranger is a bad cell, no new format
 
     def found(self) -> TimeFormat:
-        """The format; raises ValueError where day and month cannot be told apart."""
+        """The format; raises AmbiguousTimeError where day and month cannot be told apart."""
         days = {form[:5] for form in self._left} if self._texts else set()
         if {"%d/%m", "%m/%d"} <= days or {"%d-%m", "%m-%d"} <= days:
-            raise ValueError(
-                "day and month cannot be told apart in any row: write such times as 2026-05-01, or say in event.avsc "
-                'how the table writes them, with "table_format": "%d/%m/%Y" beside the field\'s type.'
-            )
+            raise AmbiguousTimeError(self._left)
         if not self._texts and self._numbers == {8} and "%Y%m%d" in self._left:
             return TimeFormat(text="%Y%m%d")
         return TimeFormat(_unit(self._largest) or "milliseconds", self._left[0])
 
 
 def time_format(cells: Iterable[str]) -> TimeFormat | None:
-    """The format in which every one of these cells is a time after 1900; None if there is none."""
+    """The format in which every one of these cells is a time after 1900; None if there is none.
+
+    Raises AmbiguousTimeError if there are several that differ in day and month.
+    """
     guess, present = TimeGuess(), [cell for cell in cells if not is_missing(cell, "time")]
     if not present or not (present[0].lstrip("-").isdigit() or any(_fits(present[0], form) for form in FORMATS)):
         return None
@@ -164,8 +183,21 @@ def time_format(cells: Iterable[str]) -> TimeFormat | None:
             guess.see(cell)
         form = guess.found()
         return form if all(form.ms(cell) > -2_208_988_800_000 for cell in present) else None
+    except AmbiguousTimeError as error:
+        if all(_fits(cell, error.formats[0]) for cell in present):
+            raise
+        return None
     except ValueError:
         return None
+
+
+def _names_days(form: str) -> bool:
+    """Whether a day that is written in this format can be read back."""
+    at = datetime(2026, 5, 17, 13, 45, tzinfo=UTC)
+    try:
+        return datetime.strptime(at.strftime(form), form).date() == at.date()
+    except ValueError:
+        return False
 
 
 def _unit(number: int) -> str:

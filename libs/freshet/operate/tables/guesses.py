@@ -10,83 +10,19 @@ from typing import Any, Final
 import yaml
 
 from freshet.avro.event_fields import FieldKind
-from freshet.operate.tables.cells import EXACT_IN_FLOAT32, TimeFormat, is_missing, kind_of, time_format
+from freshet.operate.tables.cells import (
+    EXACT_IN_FLOAT32,
+    AmbiguousTimeError,
+    TimeFormat,
+    is_missing,
+    kind_of,
+    time_format,
+)
+from freshet.operate.tables.title_words import ENTITY_WORDS, ID_WORDS, TIME_WORDS
 
 MOST_CATEGORIES: Final = 20
 """A text column with more values than this is taken for free text or an id, a number label for a regression's."""
 
-_ID_WORDS: Final = frozenset(
-    [
-        "id",
-        "uuid",
-        "guid",
-        "key",
-        "no",
-        "nr",
-        "num",
-        "number",
-        "nummer",
-        "ref",
-        "reference",
-        "code",
-        "index",
-        "idx",
-        "rowid",
-    ]
-)
-_TIME_WORDS: Final = frozenset(
-    [
-        "time",
-        "timestamp",
-        "datetime",
-        "date",
-        "datum",
-        "zeit",
-        "zeitpunkt",
-        "ts",
-        "at",
-        "am",
-        "day",
-        "when",
-        "created",
-        "updated",
-        "epoch",
-        "ms",
-        "millis",
-    ]
-)
-_ENTITY_WORDS: Final = frozenset(
-    [
-        "entity",
-        "customer",
-        "user",
-        "client",
-        "account",
-        "device",
-        "sensor",
-        "card",
-        "patient",
-        "store",
-        "shop",
-        "kunde",
-        "konto",
-        "geraet",
-        "maschine",
-        "fahrzeug",
-        "machine",
-        "station",
-        "host",
-        "player",
-        "vehicle",
-        "employee",
-        "merchant",
-        "member",
-        "person",
-        "subject",
-        "asset",
-        "meter",
-    ]
-)
 _AMOUNT: Final = re.compile(r"[+-]?[$€£]? ?[+-]?(\d+|\d{1,3}([,.' ]\d{3})+)([.,]\d+)? ?[%$€£]?")
 _AVRO: Final[Mapping[FieldKind, str]] = {"integer": "long", "float": "double", "boolean": "boolean"}
 
@@ -102,6 +38,8 @@ class Column:
     blank: int
     distinct: tuple[str, ...]
     time: TimeFormat | None
+    either: tuple[str, ...] = ()
+    """The formats of times in which it may be written, where their days and months cannot be told apart."""
 
     @property
     def words(self) -> list[str]:
@@ -142,12 +80,12 @@ class Column:
     @property
     def named_id(self) -> bool:
         """Whether its title says that it names something."""
-        return not self.title or (bool(self.words) and (self.words[-1] in _ID_WORDS or self.words[0] == "unnamed"))
+        return not self.title or (bool(self.words) and (self.words[-1] in ID_WORDS or self.words[0] == "unnamed"))
 
     @property
     def named_time(self) -> bool:
         """Whether its title says that it is a time."""
-        return not _TIME_WORDS.isdisjoint(self.words)
+        return not TIME_WORDS.isdisjoint(self.words)
 
     @property
     def is_time(self) -> bool:
@@ -188,6 +126,8 @@ class Column:
         out = f"    # {self.field} is left out: "
         if self.title in roles.ids or (self.named_id and self.kind == "integer") or self.counter:
             return f"{out}it names or counts rows, and a model would learn them by heart"
+        if self.either:
+            return f"{out}it is a time, and its days and months cannot be told apart"
         if self.is_time:
             return f"{out}it is a time, and those of training never come back (see cyclic_time)"
         if self.named_time and self.rising:
@@ -213,12 +153,21 @@ class Roles:
     ids: frozenset[str]
 
 
-def column(title: str, field: str, cells: Sequence[str]) -> Column:
-    """Looks at all cells of a column."""
+def column(title: str, field: str, cells: Sequence[str], said: TimeFormat | None = None) -> Column:
+    """Looks at all cells of a column; `said` is how it writes times, if all its cells can be read so."""
     kind = kind_of(cells)
-    time = None if kind in ("boolean", "float") else time_format(cells)
+    either: tuple[str, ...] = ()
+    try:
+        time = None if kind in ("boolean", "float") else said if _all_in(cells, said) else time_format(cells)
+    except AmbiguousTimeError as error:
+        time, either = None, error.formats
     present = [cell for cell in cells if not is_missing(cell, "time" if time else kind)]
-    return Column(title, field, cells, kind, len(cells) - len(present), tuple(sorted(set(present))), time)
+    return Column(title, field, cells, kind, len(cells) - len(present), tuple(sorted(set(present))), time, either)
+
+
+def _all_in(cells: Sequence[str], form: TimeFormat | None) -> bool:
+    present = [cell for cell in cells if not is_missing(cell, "time")]
+    return form is not None and bool(present) and all(map(form.reads, present))
 
 
 def guess_roles(columns: Sequence[Column], given: Mapping[str, str | None], now_ms: int | None = None) -> Roles:
@@ -264,7 +213,7 @@ def _as_entity(found: Column) -> int:
     returns = 2 <= len(found.distinct) <= len(found.cells) / 2
     if found.blank or not returns or found.kind not in ("integer", "text") or found.is_time or found.amounts:
         return 0
-    called = not _ENTITY_WORDS.isdisjoint(found.words)
+    called = not ENTITY_WORDS.isdisjoint(found.words)
     if found.named_id or (called and len(found.words) == 1):
         return 4 if called else 3
     if found.kind == "integer":

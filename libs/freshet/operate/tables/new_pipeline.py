@@ -12,11 +12,12 @@ _SAMPLE_ROWS: Final = 1_000_000
 
 
 class Roles(NamedTuple):
-    """The columns that are an event's entity, id and time; None leaves it to the guess."""
+    """The columns that are an event's entity, id and time, and how times are written; None leaves it to the guess."""
 
     entity: str | None = None
     event_id: str | None = None
     event_time: str | None = None
+    time_format: str | None = None
 
 
 def guess_from(table: Table, name: str, label: str, roles: Roles, now_ms: int) -> Guess:

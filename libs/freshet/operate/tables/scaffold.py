@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 
 from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
-from freshet.operate.operate_error import OperateError
-from freshet.operate.tables.cells import TABLE_FORMAT, is_missing
-from freshet.operate.tables.guesses import MOST_CATEGORIES, Column, Roles, column, flow, guess_roles, scalar
+from freshet.operate.tables.cells import TABLE_FORMAT, TimeFormat, is_missing
+from freshet.operate.tables.event_roles import refuse_what_replay_would, why_of, written_so
+from freshet.operate.tables.guesses import MOST_CATEGORIES, Column, column, flow, guess_roles, scalar
 from freshet.operate.tables.titles import field_names, no_column
 from freshet.pipeline import PipelineError, PipelineSpec, check
 
@@ -40,16 +40,17 @@ def infer_pipeline(
     entity: str | None = None,
     event_id: str | None = None,
     event_time: str | None = None,
+    time_format: str | None = None,
     now_ms: int | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> Guess:
     """pipeline.yaml and event.avsc for a table whose column `label` is to be predicted.
 
     Columns of numbers become numbers, text with few values one-hot categories. Id, entity and time are guessed where
-    they are not given; where there are none, a field `entity`, `event_id` or `event_time` is added, for whoever replays
-    the table to fill in. Times that would be refused at `now_ms` are not used as event times. `attributes` are written
-    into event.avsc beside its fields. Raises ContractError for a table that no pipeline can be made of, OperateError
-    for a column that is not there and an id that repeats.
+    they are not given (`time_format` says how times are written); where there are none, a field `entity`, `event_id` or
+    `event_time` is added, for whoever replays the table to fill in. Times that would be refused at `now_ms` are not
+    used as event times. `attributes` are written into event.avsc beside its fields. Raises ContractError for a table
+    that no pipeline can be made of, OperateError for a column that is not there and an id that repeats.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
         raise ContractError(f"{name!r} cannot name a pipeline: use small letters, digits and dashes, a letter first.")
@@ -62,17 +63,20 @@ def infer_pipeline(
         if title not in fields:
             raise no_column("the table", title, titles)
     rows, unreadable = _readable(titles, sample_rows)
-    columns = {title: column(title, fields[title], cells) for title, cells in _columns(titles, rows).items()}
+    said = None if time_format is None else TimeFormat.named(time_format)
+    columns = {title: column(title, fields[title], cells, said) for title, cells in _columns(titles, rows).items()}
+    if said:
+        given["event_time"] = written_so(columns, event_time, said, now_ms)
     target, predicts = _target(columns[label])
     roles = guess_roles([columns[title] for title in titles if title != label], given, now_ms)
-    _refuse_what_replay_would(columns, roles, now_ms)
+    refuse_what_replay_would(columns, roles, now_ms)
     chosen = {role: columns[title] if title else None for role, title in roles.titles.items()}
     rest = [found for title, found in columns.items() if title != label and title not in roles.titles.values()]
     features = [(found, found.feature(roles)) for found in rest]
     if all(line.lstrip().startswith("#") for _, line in features):
         raise ContractError(_no_feature(label, chosen, [line for _, line in features]))
     identity = {role: found.field if found else role for role, found in chosen.items()}
-    why = {role: f"# {_why(role, found, given[role], rest)}" for role, found in chosen.items()}
+    why = {role: f"# {why_of(role, found, given[role], rest)}" for role, found in chosen.items()}
     text = _PIPELINE.format(
         name=name,
         **{role: scalar(field) for role, field in identity.items()},
@@ -132,52 +136,6 @@ def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, 
     repeated_matters = len(distinct) < len(rows) * 0.9
     seen = [tuple(cell.strip() for cell in row) for row in rows] if repeated_matters else list(distinct)
     return {title: [row[at] for row in seen] for at, title in enumerate(titles)}
-
-
-def _refuse_what_replay_would(columns: Mapping[str, Column], roles: Roles, now_ms: int | None) -> None:
-    for role, title in roles.titles.items():
-        found = columns[title] if title else None
-        if found is None:
-            continue
-        if role == "event_time" and found.time is None:
-            raise ContractError(
-                f"column {title!r} cannot be the event's time: {found.cells[0]!r} and the like are no times that can "
-                "be told apart. Write them as 2026-05-01T12:00:00Z, or leave --event-time out."
-            )
-        if role == "event_time" and not found.acceptable_at(now_ms):
-            raise ContractError(
-                f"column {title!r} holds times that lie more than ten years back, or ahead: such events are refused. "
-                "Leave --event-time out, and the time of sending is used."
-            )
-        if not all(found.cells):
-            raise ContractError(f"column {title!r} cannot be the {role}: some of its cells are blank.")
-        if role == "event_id" and not found.unique:
-            raise OperateError(
-                f"column {title!r} cannot be the event's id: it has {found.counted}: labels could not be told apart. "
-                "Name another with --event-id; where there is none, leave it out (and rename a column `event_id`).",
-                "usage",
-            )
-
-
-def _why(role: str, found: Column | None, given: str | None, rest: Sequence[Column]) -> str:
-    if found is None:
-        times = [other for other in rest if role == "event_time" and other.is_time]
-        if times:
-            why = "has blank cells" if times[0].blank else "lies more than ten years back, or ahead"
-            return f"column {times[0].title} {why}, so it is not taken: `freshet replay` fills in the time of sending"
-        return "no column of the table is one: `freshet replay` fills it in"
-    how = "as you said" if given else "guessed"
-    if role == "event_time" and found.time:
-        written = (
-            f"in {found.time.unit} since 1970"
-            if found.kind == "integer" and found.time.text == "ISO 8601"
-            else found.time.text
-        )
-        return f"{how}: column {found.title}, written {written}"
-    if role == "event_id":
-        return f"{how}: column {found.title}, each value is there once"
-    order = "each row has its own, so there is no order to keep" if found.unique else "its events keep their order"
-    return f"{how}: column {found.title}, {found.counted}: {order}"
 
 
 def _declared(role: str, name: str, found: Column | None) -> dict[str, Any]:
