@@ -25,6 +25,7 @@ from freshet.operate.event_values import event_encoder, plain
 from freshet.operate.facts import not_there
 from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.pipeline_view import View
+from freshet.operate.tables.titles import fields_by_title
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.kafka import KafkaBus
@@ -170,11 +171,14 @@ class Client:
         there. Raises RowError, or NotAnsweredError when the time is over; it is answered all the same once somebody is.
         """
         record, spec = self._published(pipeline)
-        whole = event_fields(json.loads(record.event_schema))[spec.event_id].kind == "integer"
+        schema = json.loads(record.event_schema)
+        whole = event_fields(schema)[spec.event_id].kind == "integer"
+        titles = fields_by_title(schema)
+        others = {name: value for name, value in row.items() if titles.get(name) != spec.event_id}
         fresh = uuid.uuid4()
         follower = Follower(self._bus(pipeline), spec)
         try:
-            sent = self.send(pipeline, [{**row, spec.event_id: fresh.int >> 66 if whole else str(fresh)}])
+            sent = self.send(pipeline, [{**others, spec.event_id: fresh.int >> 66 if whole else str(fresh)}])
             at = (int(sent["partition"][0]), int(sent["offset"][0]))
             answer = Answer(str(sent["event_id"][0]), str(sent["entity"][0]), at)
             follower.follow(answer, timeout_s, on_slow)

@@ -13,6 +13,7 @@ from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, column_of, plan_of
 from freshet.avro.schemas import Schema
 from freshet.client.client_errors import RowError
+from freshet.operate.tables.titles import fields_by_title
 from freshet.pipeline import PipelineSpec
 
 Rows = Any
@@ -28,14 +29,14 @@ def event_columns(
 ) -> dict[str, Any]:
     """The columns of these events, all of one length, in the schema's order.
 
-    A field that no row has is filled in: the event id with `new_id()` for each row, the event time with `now_ms`, else
+    Fields may be named as the table that the pipeline was guessed from titles them (`table_title` in event.avsc). A
+    field that no row has is filled in: the event id with `new_id()` for each row, the event time with `now_ms`, else
     the schema's default, or null. None and NaN are null where the field may be null. Times are datetimes, ISO 8601
     text (both UTC if they name no zone), numpy's datetime64, or whole numbers in the field's own unit. Raises RowError
     with the row and the field.
     """
-    given = named_columns(rows)
     fields, leaves = event_fields(schema), plan_of(parse(schema))
-    _refuse_strangers(given, fields)
+    given = _by_field(named_columns(rows), fields, fields_by_title(schema))
     count = _length(given, rows)
     defaults = {leaf.name: leaf.default for leaf in leaves if leaf.default is not NO_DEFAULT}
     if count:
@@ -103,12 +104,21 @@ def _leaves(values: Mapping[Any, Any], prefix: str) -> Iterable[tuple[str, Any]]
             yield f"{prefix}{name}", value
 
 
-def _refuse_strangers(given: Mapping[str, Any], fields: Mapping[str, EventField]) -> None:
-    strangers = [name for name in given if name not in fields]
-    if strangers:
-        near = get_close_matches(strangers[0], fields, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise RowError(f"the event has no field {strangers[0]!r}: {hint}It has {', '.join(fields)}.")
+def _by_field(
+    given: Mapping[str, list[Any]], fields: Mapping[str, EventField], titles: Mapping[str, str]
+) -> dict[str, list[Any]]:
+    """The columns under their fields' names; each may come under that, or under its title in the pipeline's table."""
+    found: dict[str, list[Any]] = {}
+    for name, values in given.items():
+        field = name if name in fields else titles.get(name)
+        if field is None:
+            near = get_close_matches(name, [*fields, *titles], n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise RowError(f"the event has no field {name!r}: {hint}It has {', '.join(fields)}.")
+        if field in found:
+            raise RowError(f"field {field!r} is there twice, under its name and as {name!r}: give one of them.")
+        found[field] = values
+    return found
 
 
 def _refuse_gaps(absent: Sequence[Leaf], spec: PipelineSpec, fields: Mapping[str, EventField]) -> None:

@@ -1,6 +1,7 @@
 """Python values as events: what fits is read, what does not is named, and nothing is guessed."""
 
 import itertools
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from freshet.client import RowError
 from freshet.client.python_rows import event_columns
 from freshet.operate.event_values import plain
+from freshet.operate.tables.scaffold import infer_pipeline
 from freshet.pipeline import PipelineSpec
 
 SPEC = PipelineSpec.parse(
@@ -155,3 +157,22 @@ def test_what_is_no_table_is_refused(rows: Any, told: str) -> None:
     with pytest.raises(RowError) as refused:
         values(rows)
     assert told in str(refused.value)
+
+
+def test_a_tables_own_titles_are_taken() -> None:
+    """As `pipeline new` found them in the table; both names of a field at once, or another title, are refused."""
+    header = ["Vorgangs-Nr.", "Größe (kB)", "user.tier", "y"]
+    table = [[f"V{n}", f"{n}.5", ("gold", "iron")[n % 2], "ab"[n % 2]] for n in range(60)]
+    guess = infer_pipeline("sizes", header, table, "y")
+    spec, schema = PipelineSpec.parse(guess.pipeline), json.loads(guess.event)
+
+    def found(row: dict[str, Any]) -> dict[str, list[Any]]:
+        made = event_columns([row], spec, schema, now_ms=5, new_id=lambda: "new")
+        return {name: plain(column) for name, column in made.items()}
+
+    by_title = found({"Größe (kB)": 1.5, "user": {"tier": "gold"}, "entity": "e", "Vorgangs-Nr.": "V1"})
+    assert by_title == found({"Groesse_kB": 1.5, "user_tier": "gold", "entity": "e", "Vorgangs_Nr": "V1"})
+    with pytest.raises(RowError, match=r"'Groesse_kB' is there twice, under its name and as 'Größe \(kB\)'"):
+        found({"Groesse_kB": 1.5, "Größe (kB)": 1.5, "user_tier": "gold", "entity": "e"})
+    with pytest.raises(RowError, match=r"no field 'Größe \(MB\)': did you mean 'Größe \(kB\)'"):
+        found({"Größe (MB)": 1.5, "user_tier": "gold", "entity": "e"})

@@ -19,6 +19,7 @@ from freshet.operate.tables.cells import (
     time_format,
 )
 from freshet.operate.tables.title_words import ENTITY_WORDS, ID_WORDS, TIME_WORDS
+from freshet.operate.tables.titles import title_attribute
 
 MOST_CATEGORIES: Final = 20
 """A text column with more values than this is taken for free text or an id, a number label for a regression's."""
@@ -111,7 +112,8 @@ class Column:
         """Its declaration in event.avsc."""
         kind = _AVRO.get(self.kind, "string")
         declared: dict[str, Any] = {"name": self.field, "type": ["null", kind] if self.blank else kind}
-        return declared | ({"default": None} if self.blank else {}) | {"doc": f"Column {self.title!r} of the table."}
+        declared |= {"default": None} if self.blank else {}
+        return declared | {"doc": f"Column {self.title!r} of the table."} | title_attribute(self.title, self.field)
 
     @property
     def warning(self) -> str:

@@ -10,7 +10,7 @@ from freshet.contracts.errors import ContractError
 from freshet.operate.tables.cells import TABLE_FORMAT, TimeFormat, is_missing
 from freshet.operate.tables.event_roles import refuse_what_replay_would, why_of, written_so
 from freshet.operate.tables.guesses import MOST_CATEGORIES, Column, column, flow, guess_roles, scalar
-from freshet.operate.tables.titles import field_names, no_column
+from freshet.operate.tables.titles import field_names, no_column, title_attribute
 from freshet.pipeline import PipelineError, PipelineSpec, check
 
 MOST_CLASSES: Final = 100
@@ -141,7 +141,7 @@ def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, 
 def _declared(role: str, name: str, found: Column | None) -> dict[str, Any]:
     kind, doc = _IDENTITY[role]
     doc = doc if found is None else f"{doc} Column {found.title!r} of the table."
-    declared = {"name": name, "type": kind, "doc": doc}
+    declared = {"name": name, "type": kind, "doc": doc, **(title_attribute(found.title, name) if found else {})}
     return declared | ({TABLE_FORMAT: found.time.name} if role == "event_time" and found and found.time else {})
 
 

@@ -28,7 +28,7 @@ from freshet.operate.tables.cells import (
 from freshet.operate.tables.events import BATCH_ROWS, Events
 from freshet.operate.tables.survey import NAMED, Survey
 from freshet.operate.tables.table import Dialect, Line, Table
-from freshet.operate.tables.titles import field_names, no_column
+from freshet.operate.tables.titles import field_names, fields_by_title, no_column
 from freshet.pipeline import PipelineSpec
 
 
@@ -39,10 +39,10 @@ class _BadCellError(Exception):
 class CsvEvents:
     """The events of one file, as often as it is iterated: the same rows give the same events, ids included.
 
-    Columns are found by their title, or by the field name that `pipeline new` makes of it. Without a column of that
-    name, the event id is made from pipeline, file name and row; the entity is one of `entities` in turn; the event time
-    is left to whoever sends. Nullable fields and those with a default may be absent. A label that is blank or unknown
-    is "" in the events. `survey` says what every row is good for.
+    Columns are found by their title (event.avsc may say it), or by the field name that `pipeline new` makes of it.
+    Without a column of that name, the event id is made from pipeline, file name and row; the entity is one of
+    `entities` in turn; the event time is left to whoever sends. Nullable fields and those with a default may be absent.
+    A label that is blank or unknown is "" in the events. `survey` says what every row is good for.
     """
 
     def __init__(
@@ -60,9 +60,12 @@ class CsvEvents:
         self._spec = spec
         self._entities = entities
         self.table = Table(path, dialect, Dialect.of(schema))
-        names = field_names(self.table.titles)
+        said = fields_by_title(schema)
+        made = zip(self.table.titles, field_names(self.table.titles), strict=True)
+        names = [said.get(title, name) for title, name in made]
         self._at = {name: index for index, name in enumerate(names)}
         self._at |= {title: index for index, title in enumerate(self.table.titles)}
+        self._at |= {said[title]: index for index, title in enumerate(self.table.titles) if title in said}
         self._titled = list(zip(self.table.titles, names, strict=True))
         self._label_at = None if label is None else self._at.get(label, -1)
         self._fields = event_fields(schema)

@@ -7,11 +7,25 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Final
 
+from freshet.avro.schemas import Schema
 from freshet.operate.operate_error import OperateError
+
+TABLE_TITLE: Final = "table_title"
+"""The attribute of a field in event.avsc that says which title its column has in tables, where that is another name."""
 
 _LETTERS: Final = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "æ": "ae", "ø": "o", "ł": "l"}
 )
+
+
+def title_attribute(title: str, field: str) -> dict[str, str]:
+    """What event.avsc says of a field's title; nothing where it is the field's name."""
+    return {TABLE_TITLE: title} if title not in ("", field) else {}
+
+
+def fields_by_title(schema: Schema) -> dict[str, str]:
+    """The fields of an event schema whose columns have another title in tables, by that title."""
+    return {str(declared[TABLE_TITLE]): declared["name"] for declared in schema["fields"] if TABLE_TITLE in declared}
 
 
 def field_names(header: Sequence[str]) -> list[str]:
