@@ -64,6 +64,9 @@ Namespace = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
+Force = Annotated[bool, typer.Option("--force", help="Write over what is there, whatever it is.")]
+
+
 def connect(bootstrap: str | None, namespace: str = "") -> Connection:
     """The cluster that the options, the environment or this folder's local broker name; raises UnreachableError.
 

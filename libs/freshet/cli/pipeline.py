@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.output import Bootstrap, Exit, Force, Json, Namespace, connect, emit, reporting, say, table
 from freshet.cli.pipeline_delete import delete
 from freshet.cli.table_options import Decimal, Delimiter, Encoding, TimeFormat
 from freshet.operate.connection import address
 from freshet.operate.folder_check import problems_of
 from freshet.operate.operate_error import OperateError
-from freshet.operate.tables.features import write_features
+from freshet.operate.tables.features import refuse_other, write_features
 from freshet.operate.tables.new_pipeline import Roles, files_of, guess_from, write
 from freshet.operate.tables.scaffold import Guess, template
 from freshet.operate.tables.table import Dialect, Table
@@ -96,15 +96,19 @@ def features(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     decimal: Decimal = None,
+    force: Force = False,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
     """Compute a table's features exactly as ingestion will, for you to train a model on.
 
-    Train on all columns in this order, or on some of them by name. A feature without a value is an empty cell.
+    Train on all columns in this order, or on some of them by name. A feature without a value is an empty cell. Features
+    of this pipeline in FILE.csv are written anew; any other file there is kept, unless --force is given.
     """
     spec, schema = target(pipeline, lambda: connect(bootstrap, namespace))
+    if not force:
+        refuse_other(output, spec)
     source = CsvEvents(csv_file, spec, schema, label=label, dialect=Dialect(delimiter, encoding, decimal))
     for line in (*source.table.told, *source.absent, *source.survey.told):
         say(line)

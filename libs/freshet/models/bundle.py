@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from freshet.contracts.messages import Manifest
 from freshet.models.artifact import check_bytes
@@ -20,6 +20,9 @@ class Bundle:
 
     manifest: Manifest
     data: bytes
+
+    FILES: ClassVar = (_MODEL, _MANIFEST)
+    """What `save` writes."""
 
     def save(self, folder: Path) -> None:
         """Write `model.onnx` and `manifest.json` into the folder, made if need be. Same bundle, same bytes."""

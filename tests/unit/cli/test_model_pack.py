@@ -88,3 +88,19 @@ def test_a_file_that_is_no_model_is_told_in_a_sentence(name: str, tmp_path: Path
     assert found.exit_code == Exit.USAGE, found.output
     assert name in found.stderr
     assert json.loads(found.stdout)["exit_code"] == Exit.USAGE
+
+
+def test_pack_writes_over_its_own_bundle_only(tmp_path: Path) -> None:
+    """A bundle of this pipeline is made anew; somebody's model.onnx in that folder is kept until --force."""
+    model, sample, bundle = fitted(["approved", "declined"], tmp_path), event_rows(tmp_path), tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "model.onnx").write_bytes(b"mine")
+    refused = pack(model, sample)
+    assert refused.exit_code == Exit.CONFLICT
+    assert "model.onnx exists already, and is no bundle" in refused.stderr
+    assert (bundle / "model.onnx").read_bytes() == b"mine"
+    assert pack(model, sample, "--force").exit_code == 0
+    assert pack(model, sample).exit_code == 0
+    text = (bundle / "manifest.json").read_text().replace('"pipeline": "loans"', '"pipeline": "cards"')
+    (bundle / "manifest.json").write_text(text)
+    assert "is of pipeline 'cards'" in pack(model, sample).stderr

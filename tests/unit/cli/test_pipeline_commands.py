@@ -122,3 +122,19 @@ def test_errors_have_their_codes(environment: dict[str, str], code: Exit, said: 
     assert ended.exit_code == code
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_features_are_written_over_features_only(tmp_path: Path) -> None:
+    """Whoever mistakes -o for the table keeps the table."""
+    path, out = tmp_path / "t.csv", tmp_path / "f.csv"
+    path.write_text(TABLE)
+    assert freshet("pipeline", "new", "x", "--csv", path, "--label", "fraud", "--dir", tmp_path / "x").exit_code == 0
+    features = ("pipeline", "features", tmp_path / "x", "--csv", path, "--label", "fraud", "-o")
+    refused = freshet(*features, path)
+    assert refused.exit_code == Exit.CONFLICT
+    assert "exists already, and holds something else than features of 'x'" in refused.stderr
+    assert path.read_text() == TABLE
+    assert [freshet(*features, out).exit_code, freshet(*features, out).exit_code] == [Exit.OK, Exit.OK]
+    out.write_text("mine\n")
+    assert [freshet(*features, out).exit_code, freshet(*features, out, "--force").exit_code] == [Exit.CONFLICT, Exit.OK]
+    assert freshet(*features, tmp_path).exit_code == Exit.USAGE

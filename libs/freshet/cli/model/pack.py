@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.output import Bootstrap, Force, Json, Namespace, connect, emit, reporting, say
 from freshet.cli.table_options import Decimal, Delimiter, Encoding
+from freshet.models.bundle import Bundle
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
 from freshet.models.model_error import ModelError
@@ -59,16 +60,19 @@ def pack(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     decimal: Decimal = None,
+    force: Force = False,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
     """Turn a model into ONNX, prove that it still answers alike, and write the bundle that `model publish` takes.
 
-    A pickle runs whatever it holds: pack only files of your own, on your own machine. Bundles hold none.
+    A pickle runs whatever it holds: pack only files of your own, on your own machine. Bundles hold none. A bundle of
+    this pipeline in DIR is written anew; any other model or manifest there is kept, unless --force is given.
     """
     _check_file(file, expected)
     spec, schema = target(pipeline, lambda: connect(bootstrap, namespace))
+    _refuse_other(output, spec, force=force)
     model = _load(file)
     names = inputs_for(model, spec, None if columns is None else next(csv.reader([columns]))).names
     dialect = Dialect(delimiter, encoding, decimal)
@@ -87,9 +91,7 @@ def pack(
         max_gap=max_gap,
     )
     packed.bundle.save(output)
-    for note in packed.notes:
-        say(note)
-    emit(_document(packed, output), _sentence(packed, output), as_json=as_json)
+    _report(packed, output, as_json=as_json)
 
 
 def _check_file(file: Path, expected: Path | None) -> None:
@@ -100,6 +102,25 @@ def _check_file(file: Path, expected: Path | None) -> None:
         raise OperateError(error.detail, "usage") from error
     if expected is not None and file.suffix != ".onnx":
         raise OperateError("--expected is for .onnx files: any other model is asked itself.", "usage")
+
+
+def _refuse_other(folder: Path, spec: PipelineSpec, *, force: bool) -> None:
+    """Raise OperateError if the bundle's files are there, and are no bundle of this pipeline."""
+    if folder.exists() and not folder.is_dir():
+        raise OperateError(f"{folder} is a file: name a folder to write the bundle to.", "usage")
+    there = [folder / name for name in Bundle.FILES if (folder / name).exists()]
+    if force or not there:
+        return
+    try:
+        owner = Bundle.load(folder).manifest.pipeline
+    except ModelError:
+        owner = ""
+    if owner != spec.pipeline:
+        raise OperateError(
+            f"{there[0]} exists already, and is {f'of pipeline {owner!r}' if owner else 'no bundle'}. Name another "
+            "folder, or write over it with --force.",
+            "conflict",
+        )
 
 
 def _load(file: Path) -> object:
@@ -141,6 +162,12 @@ def _pairs(texts: list[str] | None) -> dict[str, str]:
     if not all(pairs.values()):
         raise OperateError(f"{(texts or [''])[0]!r} is not NAME=VALUE.", "usage")
     return pairs
+
+
+def _report(packed: Packed, output: Path, *, as_json: bool) -> None:
+    for note in packed.notes:
+        say(note)
+    emit(_document(packed, output), _sentence(packed, output), as_json=as_json)
 
 
 def _document(packed: Packed, output: Path) -> dict[str, Any]:

@@ -4,14 +4,19 @@ import csv
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from freshet.avro.schemas import Schema
 from freshet.contracts.arrays import Floats32
+from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.events import Events
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.feature_row import FeatureRow
+
+_MOST_TITLES: Final = 1 << 20
+"""Characters of a first line that are looked at."""
 
 
 def feature_rows(spec: PipelineSpec, schema: Schema, events: Events) -> tuple[Floats32, list[str]]:
@@ -23,6 +28,22 @@ def feature_rows(spec: PipelineSpec, schema: Schema, events: Events) -> tuple[Fl
     values, refused = FeatureRow(spec, schema).compute(columns)
     kept = np.setdiff1d(np.arange(len(values)), [refusal.row for refusal in refused])
     return values[kept], [] if events.labels is None else [events.labels[row] for row in kept.tolist()]
+
+
+def refuse_other(path: Path, spec: PipelineSpec) -> None:
+    """Raise OperateError if the file is there, and is no features file of this pipeline."""
+    if path.is_dir():
+        raise OperateError(f"{path} is a folder: name a file to write to.", "usage")
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        titles = next(csv.reader([file.readline(_MOST_TITLES)]), [])
+    if tuple(titles[: len(spec.feature_names)]) != spec.feature_names:
+        raise OperateError(
+            f"{path} exists already, and holds something else than features of {spec.pipeline!r}. Name another file, "
+            "or write over it with --force.",
+            "conflict",
+        )
 
 
 def write_features(
