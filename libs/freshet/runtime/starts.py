@@ -22,7 +22,8 @@ from freshet.runtime.bus.protocol import (
 )
 from freshet.runtime.dead_letter_records import expired_letter
 from freshet.runtime.lives import Lives
-from freshet.runtime.recovery import InputReference, Recovery, checked, lost_end
+from freshet.runtime.recovery import InputReference, Recovery
+from freshet.runtime.start_offsets import checked, lost_end
 from freshet.runtime.state.state_mark import LOST, StateMark
 
 _COMMITTED_TIMEOUT_S: Final = 1.0

@@ -17,7 +17,8 @@ from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
 from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
 from freshet.runtime.bus.protocol import Committed, FatalError, Place, RefusedError, Send, Span, Transaction
 from freshet.runtime.dead_letter_records import dead_letters
-from freshet.runtime.recovery import STEP_ROWS, InputReference, Recovery, checked
+from freshet.runtime.recovery import STEP_ROWS, InputReference, Recovery
+from freshet.runtime.start_offsets import checked
 from support.loops import NAMES, REFERENCE, predictions
 from support.rows import batch, row
 
