@@ -1,7 +1,6 @@
 """Tables of all kinds through everything that a newcomer types: what stands on the topics is the model's own answer."""
 
 import secrets
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
@@ -18,7 +17,6 @@ from support.table_story import Place, answered_as_its_model_answers
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
 
-READY_S: Final = 90.0
 AT_ONCE: Final = 3  # tables; two thirds of a story is waiting for Kafka
 
 
@@ -34,26 +32,23 @@ def place(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
         spec.write_text(spec.read_text(encoding="utf-8") + "\npartitions: 2\n", encoding="utf-8")
     shell = Shell(found.folder)
     shell.begin("up", "pipelines", "--bootstrap", kafka, "--namespace", found.namespace)
-    log = found.folder / "pipelines.log"
     try:
-        deadline = time.monotonic() + READY_S
-        while "Ctrl-C ends all." not in log.read_text():
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
         yield found
     finally:
         codes = shell.end()
         delete_namespace(connect(load_settings(kafka, namespace=found.namespace)))
-    assert codes == {"pipelines": 0}, log.read_text()
+    assert codes == {"pipelines": 0}, found.log.read_text()
 
 
 @pytest.fixture(scope="module")
 def stories(place: Place) -> Iterator[Mapping[str, Future[None]]]:
-    """Every table's story, some at once, each command of it in a process that is no other story's meanwhile."""
-    names = [make().name for make in tables.CASES]
+    """Every table's story, some at once, as soon as its pipeline is applied; all services become ready meanwhile."""
+    names = sorted(make().name for make in tables.CASES)  # so they are applied
     with ProcessPoolExecutor(AT_ONCE, get_context("spawn")) as pool:
         try:
-            yield {name: pool.submit(answered_as_its_model_answers, place, name) for name in names}
+            told = {name: pool.submit(answered_as_its_model_answers, place, name) for name in names}
+            place.wait_for("Ctrl-C ends all.")
+            yield told
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -5,6 +5,7 @@ A module of its own, so that processes beside the tests' can import it: most of 
 
 import csv
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,7 @@ from freshet.client import Client
 from freshet.pipeline import load_checked
 from support import tables
 
+READY_S: Final = 90.0
 MODELS: Final[dict[str, Any]] = {
     "transactions": lightgbm.LGBMClassifier(n_estimators=20, verbose=-1, n_jobs=1),
     "sensors": HistGradientBoostingRegressor(max_iter=20),
@@ -52,6 +54,18 @@ class Place:
     kafka: str
     namespace: str
 
+    @property
+    def log(self) -> Path:
+        """What `freshet up` says."""
+        return self.folder / "pipelines.log"
+
+    def wait_for(self, said: str) -> None:
+        """Until `freshet up` has said this."""
+        deadline = time.monotonic() + READY_S
+        while said not in self.log.read_text():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.1)
+
     def freshet(self, *arguments: object) -> Any:
         """The document that a command prints with `--json`."""
         environment = {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, "FRESHET_NAMESPACE": self.namespace}
@@ -68,6 +82,7 @@ def answered_as_its_model_answers(place: Place, name: str) -> None:
     spec, _, _ = load_checked(place.folder / "pipelines" / case.name)
     assert spec.feature_names == case.features
 
+    place.wait_for(f"{case.name} is applied as number")
     place.freshet("pipeline", "features", case.name, "--csv", table, "--label", case.label, "-o", features)
     x, labels = _read(features)
     np.testing.assert_array_equal(x, case.values)
@@ -79,6 +94,7 @@ def answered_as_its_model_answers(place: Place, name: str) -> None:
 
     place.freshet("model", "pack", saved, *pipeline, "--sample", table, "-o", bundle)
     place.freshet("model", "publish", bundle)
+    place.wait_for("Ctrl-C ends all.")
     sent = place.freshet("replay", table, *pipeline, "--label", case.label)
     assert (sent["events"], sent["labels"], sent["left_out"]) == (len(x), len(known), 0)
     with Client(place.kafka, namespace=place.namespace) as client:
