@@ -117,6 +117,15 @@ def test_every_row_of_the_failures_table_names_a_test() -> None:
     assert [cells[1] for cells in cases if not TEST.search(cells[4])] == []
 
 
+def test_every_promise_of_determinism_names_the_test_that_holds_it() -> None:
+    """What is said to be repeatable was repeated. That the tests exist is tested above, for all documents."""
+    lines = (ROOT / "docs/determinism.md").read_text().splitlines()
+    promises = [cells for line in lines if re.match(r"\| D\d", line) and len(cells := line.split("|")) == 6]
+    assert [cells[1].strip() for cells in promises] == [f"D{number}" for number in range(1, len(promises) + 1)]
+    assert len(promises) >= 12
+    assert [cells[1] for cells in promises if not TEST.search(cells[4])] == []
+
+
 @pytest.mark.parametrize("record", RECORDS)
 def test_the_glossary_has_the_word_for_every_message(record: str) -> None:
     """A record's name is a term of the field or of ours: one word, one meaning, written down once."""
