@@ -9,7 +9,7 @@ from pathlib import Path
 from freshet.lab.supervisor import Supervisor
 from freshet.lab.up.merged_log import MergedLog, readable, sentence
 from freshet.lab.up.services import Planned, Services, plan
-from freshet.runtime.service import load_service, service_names
+from freshet.runtime.service import load_service
 
 
 def test_lines_keep_their_order_and_whole_lines_only(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_last_word_becomes_the_commands_sentence() -> None:
 
 def test_every_service_gets_all_pipelines_and_a_port_of_its_own() -> None:
     """One registry for all, one ingestion, so many workers in slots of their own; listed as they are to end."""
-    services = [load_service(name) for name in service_names()]
+    services = [load_service(name) for name in ("inference", "ingestion", "registry")]
     planned = plan(services, ["a", "b"], 2, count(1))
     assert [(one.name, " ".join(one.command).partition(" run ")[2], one.http_port) for one in planned] == [
         ("ingestion-0", "ingestion --pipelines a,b --slot 0 --http-port 1", 1),
