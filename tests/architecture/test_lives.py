@@ -11,8 +11,12 @@ ROOT: Final = Path(__file__).parents[2]
 HOP: Final = re.compile(r"^\| (\d+) \| `([^`]+)` \| `([^`]+)` \| .+ \|$", re.MULTILINE)
 LIVES: Final = {"life-of-an-event.md": 22, "life-of-a-model.md": 23}
 
+PARTS: Final = {"decoders", "policies"}
+"""A part is one file: its docstring says what it is, and pipelines know it by its kind."""
 CORES: Final = sorted(
-    [*(ROOT / "services/freshet").glob("*/core/**/*.py"), *(ROOT / "libs/freshet/ledger").rglob("*.py")]
+    path
+    for path in [*(ROOT / "services/freshet").glob("*/core/**/*.py"), *(ROOT / "libs/freshet/ledger").rglob("*.py")]
+    if path.parent.name not in PARTS
 )
 
 

@@ -14,6 +14,9 @@ from freshet.contracts.resources import schemas_dir
 SERVE: Final = "serve"
 """The lane that answers: its names are those without any lane."""
 
+EVERY_SERVICE: Final = "services"
+"""Among writers or readers: every service there is, also one that another package brings."""
+
 _SERVICE: Final = "{s}"
 
 

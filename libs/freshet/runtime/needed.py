@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
 from freshet.runtime.bus.protocol import Bus, RightsError
 
 _LOOK_MS: Final = 5_000
@@ -20,8 +20,9 @@ class TopicsMissingError(FreshetError):
 
 
 def needed_roles(service: str) -> list[str]:
-    """The roles that this service reads or writes."""
-    return [role for role, topic in topic_table().items() if service in {*topic.writers, *topic.readers}]
+    """The roles that this service reads or writes: those of its name, and those of every service."""
+    who = {service, EVERY_SERVICE}
+    return [role for role, topic in topic_table().items() if who & {*topic.writers, *topic.readers}]
 
 
 class Needed:

@@ -22,6 +22,7 @@ def test_a_service_needs_what_it_reads_and_what_it_writes() -> None:
     assert {"events", "features", "labels", "dead-letters", "pipelines", "workers"} <= set(needed_roles("ingestion"))
     assert {"features", "predictions", "rollouts", "cutovers"} <= set(needed_roles("inference"))
     assert "predictions" not in needed_roles("ingestion")
+    assert needed_roles("a-service-of-another-package") == ["workers"]
 
 
 def test_what_is_missing_is_named_with_the_command_that_makes_it() -> None:
