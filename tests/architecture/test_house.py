@@ -102,7 +102,7 @@ def test_every_room_has_its_floor() -> None:
 
 def test_services_stand_on_their_floor_wherever_they_are_found() -> None:
     """No list names them: one knows no other and none of the rooms above, and only those rooms know it."""
-    folder, above = ROOT / "services/freshet", ("cli", "client", "lab")
+    folder, above = ROOT / "services/freshet", ("testing", "cli", "client", "lab")
     services = {path.parent.name for path in folder.glob("*/service.py")}
     assert services
     forbidden = {service: {*above, *services} - {service} for service in services}

@@ -8,7 +8,7 @@ every row is answered once, with the count that one uncrashed worker would give,
 
 import pytest
 
-from support.simulation.stateful import Play, play_state
+from support.simulation.stateful import counter_play, play_state
 from support.stateful import KINDS, Counter, Slabbed
 
 
@@ -21,7 +21,7 @@ def test_state_follows_from_the_inputs_alone(kind: type[Counter], seed: int) -> 
 
 def test_chance_does_happen() -> None:
     """The runs above are no walk in the park: workers die in most of them, and what was kept is lost in many."""
-    plays = [Play(Slabbed, seed) for seed in range(25)]
+    plays = [counter_play(Slabbed, seed) for seed in range(25)]
     for play in plays:
         for _ in range(80):
             play.act()

@@ -71,12 +71,12 @@ def calls_of_an_interrupted_turn() -> list[str]:
     """Operations of the turn in which a collect is interrupted."""
     stand, logic, called = Stand(), Answerer(), list[str]()
     loop = stand.loop(logic, fixed=False)
-    stand.turn(loop, 3)
+    stand.turn(loop, times=3)
     logic.topic_id = stand.bus.topic_id("features")
     stand.feed(6)
     stand.cluster.rebalance_during_next_collect(stand.cluster.group(NAMES.group("inference")).members[0])
     stand.cluster.before = lambda _client, operation: called.append(operation)
-    stand.turn(loop, 1)
+    stand.turn(loop, times=1)
     return called
 
 

@@ -140,7 +140,7 @@ def test_a_partition_is_placed_when_the_transaction_that_moves_its_offset_has_en
     """A12: the old owner's offsets are sent and not yet committed while another one is given its partitions."""
     stand = Stand()
     old, new = stand.loop(Answerer(), "0", fixed=False), stand.loop(Answerer(), "1", fixed=False)
-    stand.turn(old, 4)
+    stand.turn(old, times=4)
     stand.feed(6, 0)
     waited: list[str | None] = []
 
@@ -148,14 +148,14 @@ def test_a_partition_is_placed_when_the_transaction_that_moves_its_offset_has_en
         if step == "offsets_sent":
             stand.cluster.failpoint = None
             stand.cluster.expire(stand.cluster.group(LOOP_NAMES.group("inference")).members[0])
-            stand.turn(new, 6)
+            stand.turn(new, times=6)
             waited.append(new.unready())
 
     stand.cluster.failpoint = hand_over
-    stand.turn(old, 1)
+    stand.turn(old, times=1)
     assert waited == ["2 partitions wait for their committed offsets"]
     stand.feed(2, 0)
-    stand.turn(new, 12)
+    stand.turn(new, times=12)
     assert stand.answers() == stand.inputs()
 
 
@@ -173,9 +173,9 @@ def test_rows_are_scored_before_the_transaction_begins() -> None:
     begun: list[str] = []
     stand.cluster.failpoint = lambda step, _: begun.append(step) if step == "begun" else None
     loop = stand.loop(Slow())
-    stand.turn(loop, 4)
+    stand.turn(loop, times=4)
     begun.clear()
     stand.feed(6, 0)
-    stand.turn(loop, 1)
+    stand.turn(loop, times=1)
     assert stand.answers() == stand.inputs()
     assert begun == ["begun"]

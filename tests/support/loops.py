@@ -1,7 +1,6 @@
 """A pipeline on the memory bus with a logic that answers each feature vector, for tests of the loop."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,19 +13,10 @@ from freshet.contracts.messages import WorkerState
 from freshet.contracts.position import Position, unstamped
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.contracts.topics import TopicNames
-from freshet.contracts.worker import UNKNOWN_PROCESS, Process, WorkerReport
+from freshet.contracts.worker import WorkerReport
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.operate.records import headers_of
-from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.memory.partition_log import At
-from freshet.runtime.bus.protocol import Send
-from freshet.runtime.clock import ManualClock
-from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.options import LoopOptions
-from freshet.runtime.reports import Reports
-from freshet.runtime.service import no_jobs
-from freshet.runtime.telemetry import Metrics
+from freshet.testing import MemoryPipeline
 
 NAMES = TopicNames("", "p")
 REFERENCE = INFERENCE.references[0]
@@ -109,70 +99,32 @@ def predictions(
     )
 
 
-@dataclass
-class Stand:
-    """A cluster with the pipeline's topics, and loops on it."""
+def answers(batches: Iterable[Batch]) -> list[tuple[int, int, str]]:
+    """(partition, offset, label) of the feature vector that each of these predictions answers, in their order."""
+    decoder, found = Decoder(current_schema("Prediction")), list[tuple[int, int, str]]()
+    for batch in batches:
+        columns = decoder.decode(batch.values).columns
+        assert np.array_equal(np.asarray(columns["features_partition"]), batch.partitions)
+        places = (np.asarray(columns[name]).tolist() for name in ("features_partition", "features_offset"))
+        labels = columns["label"]
+        assert isinstance(labels, Strings)
+        found += zip(*places, labels.tolist(), strict=True)
+    return found
 
-    partitions: int = 2
-    cluster: MemoryCluster = field(default_factory=MemoryCluster)
-    clock: ManualClock = field(default_factory=ManualClock)
-    names: TopicNames = NAMES
 
-    def __post_init__(self) -> None:
-        self.cluster.ensure(self.names, self.partitions)
-        self.bus = MemoryBus(self.cluster, self.names)
-        self._producer = self.bus.producer()
+class Stand(MemoryPipeline):
+    """A pipeline in memory, for logics that answer feature vectors."""
+
+    def __init__(self, partitions: int = 2, names: TopicNames = NAMES, beside: MemoryPipeline | None = None) -> None:
+        super().__init__("inference", partitions=partitions, references=[REFERENCE], names=names, beside=beside)
 
     def feed(self, count: int, partition: int = 0, value: bytes = b"v") -> None:
         """Append that many feature vectors (their bytes do not matter here)."""
-        self._producer.send(Send("features", [b"k"] * count, [value] * count, [partition] * count))
-
-    def loop(
-        self,
-        logic: Logic,
-        slot: str = "0",
-        *,
-        fixed: bool = True,
-        skip_expired: bool = False,
-        reports: Reports | None = None,
-        process: Process = UNKNOWN_PROCESS,
-        metrics: Metrics | None = None,
-        needs: Sequence[str] = (),
-    ) -> DataLoop:
-        """A loop that has not joined yet."""
-        return DataLoop(
-            logic,
-            self.bus,
-            self.names,
-            service="inference",
-            slot=slot,
-            fixed_slot=fixed,
-            jobs=InlineJobs(no_jobs),
-            clock=self.clock,
-            metrics=metrics or Metrics(),
-            references=[REFERENCE],
-            options=LoopOptions(batch_rows=8, skip_expired=skip_expired),
-            reports=reports,
-            process=process,
-            needs=needs,
-        )
-
-    def turn(self, loop: DataLoop, times: int = 12) -> None:
-        """Let the loop turn; control work gets its time in between."""
-        for _ in range(times):
-            self.clock.advance(60)
-            self.cluster.now_ms = self.clock.now_ms()
-            loop.step(0.0)
+        self.send("features", [b"k"] * count, [value] * count, partition)
 
     def answers(self) -> list[tuple[int, int]]:
         """(partition, offset) of every feature vector that a read_committed reader sees answered."""
-        decoder = Decoder(current_schema("Prediction"))
-        found: list[tuple[int, int]] = []
-        for batch in self.read("predictions"):
-            columns = decoder.decode(batch.values).columns
-            partitions, offsets = np.asarray(columns["features_partition"]), np.asarray(columns["features_offset"])
-            found += zip(partitions.tolist(), offsets.tolist(), strict=True)
-        return sorted(found)
+        return sorted((partition, offset) for partition, offset, _ in answers(self.read("predictions")))
 
     def dead(self) -> list[dict[str, str]]:
         """The headers of every dead letter."""
@@ -190,8 +142,7 @@ class Stand:
 
     def committed(self, partition: int) -> tuple[int, str] | None:
         """The group's committed offset and the logic's metadata."""
-        group = self.cluster.group(NAMES.group("inference"))
-        found = group.committed(At(NAMES.topic("features"), partition))
+        found = self.committed_at("features", partition)
         return (found.offset, unstamped(found.metadata, found.offset).metadata) if found is not None else None
 
     def workers(self) -> list[WorkerState]:
@@ -199,11 +150,3 @@ class Stand:
         values = [value for batch in self.read("workers") for value in batch.values if value is not None]
         told = [decode("workers", value) for value in values]
         return [state for state in told if isinstance(state, WorkerState)]
-
-    def read(self, role: str) -> list[Batch]:
-        """All records of the role."""
-        reader = self.bus.reader([role])
-        batches: list[Batch] = []
-        while not reader.caught_up():
-            batches += reader.read(1000, 0.0)
-        return batches

@@ -1,110 +1,59 @@
-"""A cluster with two inputs that belong together, and workers of the counter on it."""
+"""Two inputs that belong together on a pipeline in memory, and workers of the counter on it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-import numpy as np
-
-from freshet.avro import Decoder, Strings
 from freshet.avro.control import decode
-from freshet.avro.schemas import current_schema
-from freshet.contracts.batch import Batch
 from freshet.contracts.messages import StateRecord
-from freshet.contracts.topics import TopicNames
-from freshet.inference.service import SERVICE as INFERENCE
-from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.memory.partition_log import At
-from freshet.runtime.bus.protocol import Send
-from freshet.runtime.clock import ManualClock
+from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.options import LoopOptions
 from freshet.runtime.telemetry import Metrics
-from support.stateful import INPUTS, SERVICE, Checkpointed, Counter, Slabbed, Windowed
+from freshet.testing import MemoryPipeline
+from support.loops import REFERENCE, answers
+from support.stateful import SERVICE, Checkpointed, Counter, Slabbed, Windowed
 
 NAMES = TopicNames("", "p")
-LOGS = INFERENCE.references[0]
 KEPT = {Checkpointed: f"checkpoints/{SERVICE}", Slabbed: f"slabs/{SERVICE}", Windowed: f"slabs/{SERVICE}"}
 _METRICS = Metrics()  # costs more to make than all else
 
 
-@dataclass
-class Stage:
-    """A cluster with two inputs that belong together, the state topics of the counter, and workers on it."""
+class Stage(MemoryPipeline):
+    """The counter's pipeline."""
 
-    kind: type[Counter]
-    partitions: int = 1
-    rows: int = 4
-    cluster: MemoryCluster = field(default_factory=MemoryCluster)
-    clock: ManualClock = field(default_factory=ManualClock)
-
-    def __post_init__(self) -> None:
-        roles = (*INPUTS, "predictions", "dead-letters", "cutovers", *sorted({*KEPT.values()}))
-        self.cluster.ensure(NAMES, self.partitions, roles)
-        self.bus = MemoryBus(self.cluster, NAMES)
-        self._producer = self.bus.producer()
+    def __init__(self, kind: type[Counter], partitions: int = 1, rows: int = 4) -> None:
+        roles = (*topic_table(), *sorted({*KEPT.values()}))
+        super().__init__(
+            SERVICE, partitions=partitions, roles=roles, references=[REFERENCE], names=NAMES, batch_rows=rows
+        )
+        self.kind = kind
         self.fed = 0
 
     def feed(self, count: int, role: str = "features", partition: int = 0) -> None:
         """So many rows of three entities."""
         keys = [b"abc"[(self.fed + row) % 3 :][:1] for row in range(count)]
         self.fed += count
-        self._producer.send(Send(role, keys, [b"v"] * count, [partition] * count))
+        self.send(role, keys, [b"v"] * count, partition)
 
     def worker(self, slot: str = "0", *, plan: int = 1, fixed: bool = True) -> DataLoop:
         """A new process."""
-        return DataLoop(
-            self.kind(plan),
-            self.bus,
-            NAMES,
-            service=SERVICE,
-            slot=slot,
-            fixed_slot=fixed,
-            jobs=InlineJobs(lambda job, _stop: job),
-            clock=self.clock,
-            metrics=_METRICS,
-            references=[LOGS],
-            options=LoopOptions(batch_rows=self.rows),
-        )
+        return self.loop(self.kind(plan), slot, fixed=fixed, metrics=_METRICS)
 
-    def turn(self, *loops: DataLoop, times: int = 12) -> None:
-        """Let them turn, one after the other."""
-        for _ in range(times):
-            self.clock.advance(60)
-            self.cluster.advance(60)
-            for loop in loops:
-                loop.step(0.0)
+    def served(self, play: Callable[["Stage", DataLoop], object] = lambda _stage, _loop: None) -> bytes:
+        """A worker lives through this, answers all there is, and leaves; the state that it had."""
+        loop = self.worker()
+        play(self, loop)
+        self.drain(loop)
+        loop.close()
+        return state(loop)
 
-    def drain(self, *loops: DataLoop) -> None:
-        """Until all inputs are read."""
-        for _ in range(60):
-            self.turn(*loops, times=3)
-            ends = {(role, n): span.end for role in INPUTS for n, span in self.bus.spans(role).items()}
-            if all(self.committed(*place)[0] == end for place, end in ends.items()):
-                return
-        raise AssertionError([loop.unready() for loop in loops])
-
-    def committed(self, role: str, partition: int = 0) -> tuple[int, str]:
-        """What is committed."""
-        found = self.cluster.group(NAMES.group(SERVICE)).committed(At(NAMES.topic(role), partition))
-        return (-1, "") if found is None else (found.offset, found.metadata)
+    def restored(self) -> bytes:
+        """The state that a new worker has after some turns."""
+        loop = self.worker()
+        self.turn(loop)
+        return state(loop)
 
     def answers(self) -> list[tuple[int, int, str]]:
         """(partition, offset, count) of every answer."""
-        decoder, found = Decoder(current_schema("Prediction")), list[tuple[int, int, str]]()
-        for batch in self.read("predictions"):
-            columns = decoder.decode(batch.values).columns
-            places = (np.asarray(columns[name]).tolist() for name in ("features_partition", "features_offset"))
-            labels = columns["label"]
-            assert isinstance(labels, Strings)
-            found += zip(*places, [text.decode() for text in labels.tobytes()], strict=True)
-        return sorted(found)
-
-    def read(self, role: str) -> list[Batch]:
-        """All records of the role."""
-        reader, batches = self.bus.reader([role]), list[Batch]()
-        while not reader.caught_up():
-            batches += reader.read(1000, 0.0)
-        return batches
+        return sorted(answers(self.read("predictions")))
 
     def kept(self) -> list[StateRecord]:
         """All state records there are."""

@@ -172,3 +172,12 @@ class Windowed(Slabbed):
 
 
 KINDS: tuple[type[Counter], ...] = (Counter, Checkpointed, Slabbed, Windowed)
+
+
+def check_counts(answers: Iterable[tuple[int, int, str]]) -> None:
+    """Each answer, `entity=count`, in order of partition and offset, has the count of an uncrashed worker."""
+    counts: dict[tuple[int, str], int] = {}
+    for partition, offset, said in answers:
+        entity, count = said.split("=")
+        counts[partition, entity] = counts.get((partition, entity), 0) + 1
+        assert int(count) == counts[partition, entity], f"{partition}/{offset} was told {said}"

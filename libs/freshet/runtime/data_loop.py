@@ -16,7 +16,7 @@ from freshet.contracts.logic import Cancel, Effect, Logic, Start
 from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process, WorkerReport
 from freshet.runtime.beats import Beats
-from freshet.runtime.bus.protocol import Assignor, Bus, ExpiredError, RetriableError
+from freshet.runtime.bus.protocol import Assignor, Bus, ExpiredError, Place, RetriableError
 from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import JobRunner
@@ -191,6 +191,11 @@ class DataLoop:
         """What the logic says of its part, and where it says nothing of partitions, what is known of them here."""
         report = self.logic.report()
         return report if report.partitions else replace(report, partitions=self._partitions.states())
+
+    @property
+    def owned(self) -> frozenset[Place]:
+        """The partitions that this worker has now, whether or not they are being read."""
+        return frozenset(self._partitions.metadata)
 
     def unready(self) -> str | None:
         """Why this loop cannot serve yet, or None when it can."""

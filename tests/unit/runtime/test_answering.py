@@ -53,7 +53,7 @@ def test_an_answer_too_large_for_its_topic_sets_only_its_row_aside() -> None:
     """The batch is narrowed down to the row at fault; its neighbours are answered, and batches grow again."""
     stand, logic = Stand(), Verbose(13)
     stand.feed(100, 0)
-    stand.turn(stand.loop(logic), 60)
+    stand.turn(stand.loop(logic), times=60)
     assert stand.answers() == [place for place in stand.inputs() if place != (0, 13)]
     (letter,) = stand.dead()
     assert (letter["freshet.reason"], letter["freshet.offset"]) == ("input_output_too_large", "13")
@@ -66,9 +66,9 @@ def test_a_batch_that_the_logic_throws_away_is_read_again_whole() -> None:
     stand = Stand()
     stand.feed(20, 0)
     loop = stand.loop(Hesitant(2))
-    stand.turn(loop, 3)
+    stand.turn(loop, times=3)
     assert stand.answers() == []
-    stand.turn(loop, 20)
+    stand.turn(loop, times=20)
     assert stand.answers() == stand.inputs()
 
 
@@ -76,7 +76,7 @@ def test_transactions_keep_their_distance_under_light_load_only() -> None:
     """A row now and then: 40 ms apart at least. A backlog: one right after the other."""
     stand = Stand()
     loop = stand.loop(Answerer())
-    stand.turn(loop, 4)
+    stand.turn(loop, times=4)
     commits = []
     for _ in range(5):
         stand.feed(1, 0)
@@ -95,7 +95,7 @@ def test_a_refused_batch_is_tried_again_after_growing_pauses_and_in_smaller_part
     """0, 0.2, 0.4 … at most 5 s; from the third refusal on half the rows. No row is set aside for it."""
     stand, logic = Stand(), Verbose()
     loop = stand.loop(logic)
-    stand.turn(loop, 6)
+    stand.turn(loop, times=6)
     stand.feed(8, 0)
     tries_ms: list[int] = []
 
@@ -114,7 +114,7 @@ def test_a_refused_batch_is_tried_again_after_growing_pauses_and_in_smaller_part
     assert all(pause < 5100 for pause in pauses_ms), "it goes on trying"
     assert logic.batches[:6] == [8, 8, 8, 4, 2, 1]
     stand.cluster.failpoint = None
-    stand.turn(loop, 120)
+    stand.turn(loop, times=120)
     assert stand.answers() == stand.inputs()
     assert stand.dead() == []
 
@@ -156,11 +156,11 @@ def test_the_brokers_cap_decides_how_much_of_a_dead_letter_is_kept(
     """Whatever the topic takes, a letter is written, once; the next ones, a little smaller, fit at once."""
     stand = capped("dead-letters", cap_bytes, told=told)
     loop = stand.loop(Refusing())
-    stand.turn(loop, 6)
+    stand.turn(loop, times=6)
     begun = Begun(stand)
     for row in range(50):
         stand.feed(1, 0, b"v" * (900_000 - row))
-        stand.turn(loop, 20 if row == 0 else 6)
+        stand.turn(loop, times=20 if row == 0 else 6)
     letters = stand.dead()
     assert [letter["freshet.offset"] for letter in letters] == [str(row) for row in range(50)]
     assert {letter["freshet.reason"] for letter in letters} == {"input_test"}
@@ -180,7 +180,7 @@ def test_a_batch_too_large_for_its_topic_is_split(logic: type[Answerer], told: b
     begun = Begun(stand)
     stand.feed(400, 0)
     loop = stand.loop(logic())
-    stand.turn(loop, 90)
+    stand.turn(loop, times=90)
     answered = len(stand.dead()) if logic is Refusing else len(stand.answers())
     assert answered == 400
     assert begun.refused <= (1 if told else 4)
@@ -191,7 +191,7 @@ def test_an_answer_known_to_be_too_large_is_not_sent() -> None:
     stand, logic = capped("predictions", 20_000, told=True), Verbose(*range(5, 100, 10))
     begun = Begun(stand)
     stand.feed(100, 0)
-    stand.turn(stand.loop(logic), 120)
+    stand.turn(stand.loop(logic), times=120)
     assert [letter["freshet.offset"] for letter in stand.dead()] == [str(row) for row in range(5, 100, 10)]
     assert len(stand.answers()) == 90
     assert begun.refused == 1
@@ -202,11 +202,11 @@ def test_a_topic_that_takes_more_by_now_gets_what_it_takes() -> None:
     stand, logic = capped("predictions", 20_000, told=True), Verbose(5, 15)
     loop = stand.loop(logic)
     stand.feed(10, 0)
-    stand.turn(loop, 40)
+    stand.turn(loop, times=40)
     assert len(stand.dead()) == 1
     stand.cluster.topic(NAMES.topic("predictions")).max_message_bytes = 3_000_000
     stand.feed(10, 0)
-    stand.turn(loop, 40)
+    stand.turn(loop, times=40)
     assert len(stand.dead()) == 1
     assert [len(record.value() or b"") for batch in stand.read("predictions") for record in batch.records].count(
         2_000_000
@@ -219,11 +219,11 @@ def test_a_dead_letters_topic_that_takes_nothing_is_waited_for() -> None:
     begun = Begun(stand)
     loop = stand.loop(Refusing())
     stand.feed(3, 0)
-    stand.turn(loop, 1000)  # a minute
+    stand.turn(loop, times=1000)  # a minute
     assert stand.dead() == []
     assert 3 < begun.refused < 30, "it tries again, after pauses that grow"
     stand.cluster.topic(NAMES.topic("dead-letters")).max_message_bytes = 1_000_000
-    stand.turn(loop, 200)
+    stand.turn(loop, times=200)
     assert len(stand.dead()) == 3
 
 
@@ -231,7 +231,7 @@ def test_a_client_that_cannot_be_replaced_yet_loses_no_row() -> None:
     """After a lost connection a commit takes the id anew; until the broker answers that, rows are read again."""
     stand = Stand()
     loop = stand.loop(Answerer())
-    stand.turn(loop, 6)
+    stand.turn(loop, times=6)
     stand.feed(20, 0)
     stand.cluster.disconnect()
     refused = 0
@@ -243,6 +243,6 @@ def test_a_client_that_cannot_be_replaced_yet_loses_no_row() -> None:
             raise RetriableError("the broker does not answer.")
 
     stand.cluster.before = away
-    stand.turn(loop, 60)
+    stand.turn(loop, times=60)
     assert refused == 2, "too weak"
     assert stand.answers() == stand.inputs()

@@ -95,7 +95,7 @@ def test_every_data_service_beats_whatever_its_core_says() -> None:
     stand, logic = Stand(), Answerer()
     logic.hold = {1}
     loop = stand.loop(logic)
-    stand.turn(loop, 4)
+    stand.turn(loop, times=4)
     loop.close()
     assert {state.instance for state in stand.workers()} == {"inference/p/0"}
     *_, told, bye = stand.workers()

@@ -8,7 +8,7 @@ from support.loops import NAMES, Answerer, Stand
 def test_a_shadow_answers_everything_and_no_reader_of_predictions_sees_it() -> None:
     """Both lanes read all of the input, in groups of their own, and neither fences the other."""
     serve = Stand()
-    shadow = Stand(cluster=serve.cluster, clock=serve.clock, names=replace(NAMES, lane="shadow"))
+    shadow = Stand(beside=serve, names=replace(NAMES, lane="shadow"))
     loops = [(serve, serve.loop(Answerer())), (shadow, shadow.loop(Answerer()))]
     serve.feed(5, 0)
     for _ in range(2):

@@ -53,7 +53,7 @@ def test_a_crash_at_any_step_of_any_commit_loses_nothing_and_repeats_nothing(ste
         stand.turn(stand.loop(Answerer()))
     stand.cluster.failpoint = None
     stand.feed(3, 1)
-    stand.turn(stand.loop(Answerer()), 30)
+    stand.turn(stand.loop(Answerer()), times=30)
     assert stand.answers() == stand.inputs()
 
 
@@ -61,15 +61,15 @@ def test_an_interrupted_batch_is_dropped_whole() -> None:
     """A rebalance while the batch is collected: rows that moved and rows that stayed are answered once."""
     stand = Stand()
     first, logic = stand.loop(Answerer(), "0", fixed=False), Answerer()
-    stand.turn(first, 4)
+    stand.turn(first, times=4)
     stand.feed(20, 0)
     stand.feed(20, 1)
     second = stand.loop(logic, "1", fixed=False)
     (member,) = stand.cluster.group(NAMES.group("inference")).members
-    stand.cluster.rebalance_during_next_collect(member, lambda: stand.turn(second, 3))
+    stand.cluster.rebalance_during_next_collect(member, lambda: stand.turn(second, times=3))
     for _ in range(20):
-        stand.turn(first, 1)
-        stand.turn(second, 1)
+        stand.turn(first, times=1)
+        stand.turn(second, times=1)
     assert stand.answers() == stand.inputs()
     assert logic.assigned, "the second member never got a partition: the test was too weak"
 
@@ -78,7 +78,7 @@ def test_a_predecessor_that_wakes_up_is_refused() -> None:
     """A zombie with the same slot is fenced, and says so instead of going on."""
     stand = Stand()
     zombie = stand.loop(Answerer())
-    stand.turn(zombie, 4)
+    stand.turn(zombie, times=4)
     stand.feed(10, 0)
     stand.turn(stand.loop(Answerer()))
     with pytest.raises(FatalError):
@@ -90,7 +90,7 @@ def test_a_suspect_zombie_leaves_its_successor_alone() -> None:
     """It wakes up in the middle of a commit and has lost its connection: it polls before it takes the id, and ends."""
     stand = Stand()
     zombie, successor = stand.loop(Answerer()), stand.loop(Answerer())
-    stand.turn(zombie, 4)
+    stand.turn(zombie, times=4)
     stand.feed(10, 0)
 
     def hang(_client: str, operation: str) -> None:
@@ -111,7 +111,7 @@ def test_a_lost_connection_costs_a_loop_one_batch() -> None:
     """The batch at hand is read again, by a client of a new epoch; nothing is lost or repeated."""
     stand = Stand()
     loop = stand.loop(Answerer())
-    stand.turn(loop, 4)
+    stand.turn(loop, times=4)
     for _ in range(3):
         stand.feed(10, 0)
         stand.cluster.disconnect()
@@ -123,7 +123,7 @@ def test_a_loop_waits_for_what_a_newer_release_has_put_in_force() -> None:
     """It answers nothing more of its pipeline, keeps its place in the group, and says why; other pipelines do not."""
     stand = Stand()
     loop = stand.loop(Answerer())
-    stand.turn(loop, 4)
+    stand.turn(loop, times=4)
     stand.feed(5, 0)
     stand.turn(loop)
     write_newer(stand, "another")
@@ -133,7 +133,7 @@ def test_a_loop_waits_for_what_a_newer_release_has_put_in_force() -> None:
     assert loop.unready() is None
 
     write_newer(stand, NAMES.pipeline)
-    stand.turn(loop, 1)
+    stand.turn(loop, times=1)
     stand.feed(5, 0)
     stand.turn(loop)
     assert "Upgrade" in (loop.unready() or "")
@@ -188,7 +188,7 @@ def test_a_held_partition_waits_and_nothing_of_it_is_lost() -> None:
     stand = Stand()
     logic = Answerer()
     loop = stand.loop(logic)
-    stand.turn(loop, 4)
+    stand.turn(loop, times=4)
     logic.hold = {1}
     stand.feed(5, 0)
     stand.feed(5, 1)
@@ -204,7 +204,7 @@ def test_expired_records_stop_the_service_or_leave_a_dead_letter() -> None:
     for skip in (False, True):
         stand = Stand()
         loop = stand.loop(Answerer(), skip_expired=skip)
-        stand.turn(loop, 4)
+        stand.turn(loop, times=4)
         loop.close()
         stand.feed(20, 0)
         stand.cluster.truncate(NAMES.topic("features"), 0, 12)
@@ -232,16 +232,16 @@ def test_expired_records_are_told_where_the_offsets_are_lost_as_well(*, skip: bo
     again = stand.loop(Answerer(), skip_expired=skip)
     if not skip:
         with pytest.raises(FatalError, match=r"offset 5 is no longer.* holds 12 to 20"):
-            stand.turn(again, 40)
+            stand.turn(again, times=40)
         return
-    stand.turn(again, 40)
+    stand.turn(again, times=40)
     assert stand.answers() == [(0, offset) for offset in (*range(5), *range(12, 20))]
     assert [(told["freshet.reason"], told["freshet.detail"]) for told in stand.dead()] == [
         ("input_expired", "offsets 5 to 12 expired unread")
     ]
     again.close()
     stand.cluster._groups.clear()
-    stand.turn(stand.loop(Answerer(), skip_expired=skip), 40)
+    stand.turn(stand.loop(Answerer(), skip_expired=skip), times=40)
     assert len(stand.dead()) == 1, "its letter is an answer, and is not written again"
 
 
@@ -272,7 +272,7 @@ def test_expired_records_are_found_again_where_the_broker_could_not_be_asked() -
     """The question what is left may fail for the moment: the partition waits, and does not stand still for ever."""
     stand = Stand()
     loop = stand.loop(Answerer(), skip_expired=True)
-    stand.turn(loop, 4)
+    stand.turn(loop, times=4)
     loop.close()
     stand.feed(20, 0)
     stand.cluster.truncate(NAMES.topic("features"), 0, 12)
@@ -285,7 +285,7 @@ def test_expired_records_are_found_again_where_the_broker_could_not_be_asked() -
 
     again = stand.loop(Answerer(), skip_expired=True)
     stand.cluster.before = away
-    stand.turn(again, 40)
+    stand.turn(again, times=40)
     assert asked, "the question was asked, and failed"
     assert stand.answers() == [(0, offset) for offset in range(12, 20)]
 
@@ -313,7 +313,7 @@ def test_a_wall_clock_that_steps_back_stops_nothing() -> None:
     stand.turn(loop)
     stand.clock.set_wall(stand.clock.now_ms() - 3_600_000)
     logic.hold = set()
-    stand.turn(loop, 6)
+    stand.turn(loop, times=6)
     assert stand.answers() == stand.inputs()
 
 
@@ -334,10 +334,10 @@ def test_ticks_tell_how_much_time_passed_whatever_the_wall_clock_says() -> None:
     """A model that is waited for 30 s is waited for 30 s, not an hour and not a moment."""
     stand, logic = Stand(), Timed()
     loop = stand.loop(logic)
-    stand.turn(loop, 5)
+    stand.turn(loop, times=5)
     for hours in (-1, 2):
         stand.clock.set_wall(stand.clock.now_ms() + hours * 3_600_000)
-        stand.turn(loop, 5)
+        stand.turn(loop, times=5)
     assert {later - earlier for earlier, later in pairwise(logic.ticks_ms)} == {60}
 
 
@@ -351,6 +351,6 @@ def test_metrics_of_a_closed_loop_say_that_nothing_is_served() -> None:
     def told(name: str) -> float | None:
         return metrics.registry.get_sample_value(name, labels)
 
-    assert (told("freshet_ready"), told("freshet_owned_partitions")) == (1, stand.partitions)
+    assert (told("freshet_ready"), told("freshet_owned_partitions")) == (1, 2)
     loop.close()
     assert (told("freshet_ready"), told("freshet_owned_partitions")) == (0, 0)

@@ -39,8 +39,8 @@ def test_a_batch_at_hand_outlives_a_partition_that_cannot_be_placed_yet() -> Non
     stand = Stand()
     ours, neighbour = stand.loop(Answerer(), "0", fixed=False), stand.loop(Answerer(), "1", fixed=False)
     for _ in range(6):
-        stand.turn(ours, 1)
-        stand.turn(neighbour, 1)
+        stand.turn(ours, times=1)
+        stand.turn(neighbour, times=1)
     stand.feed(5, 0)
     stand.feed(5, 1)
 
@@ -50,15 +50,15 @@ def test_a_batch_at_hand_outlives_a_partition_that_cannot_be_placed_yet() -> Non
 
     stand.cluster.failpoint = crash
     with pytest.raises(SimulatedCrash):
-        stand.turn(neighbour, 3)
+        stand.turn(neighbour, times=3)
     stand.cluster.failpoint = None
     stand.cluster.expire(stand.cluster.group(NAMES.group("inference")).members[1])
-    stand.turn(ours, 3)
+    stand.turn(ours, times=3)
     assert ours.unready() == "1 partitions wait for their committed offsets"
     stand.feed(5, 0)
-    stand.turn(ours, 3)
+    stand.turn(ours, times=3)
     stand.feed(5, 0)
-    stand.turn(ours, 3)
+    stand.turn(ours, times=3)
     stand.cluster.advance(20_000)
     stand.turn(ours)
     assert stand.answers() == stand.inputs()
@@ -77,7 +77,7 @@ def test_partitions_that_flow_already_are_not_placed_again() -> None:
 
     stand.cluster.before = strike
     stand.feed(5, 0)
-    stand.turn(loop, 3)
+    stand.turn(loop, times=3)
     stand.feed(5, 1)
     stand.turn(loop)
     assert starts == 6
@@ -89,7 +89,7 @@ def test_a_first_start_goes_on_after_a_rebalance_that_changed_nothing() -> None:
     stand = Stand()
     loop = stand.loop(Answerer())
     leave_a_transaction_open(stand, Place("features", 0))
-    stand.turn(loop, 3)
+    stand.turn(loop, times=3)
     stand.cluster.group(NAMES.group("inference")).rebalance()
     stand.cluster.advance(20_000)
     stand.feed(5, 0)
@@ -155,9 +155,9 @@ def test_what_a_logic_says_is_asked_again_and_again() -> None:
     """It says that a partition waits between two batches, without having seen a row of it: nothing is read of it."""
     stand, logic = Stand(), Answerer()
     loop = stand.loop(logic)
-    stand.turn(loop, 4)
+    stand.turn(loop, times=4)
     logic.hold = {1}
-    stand.turn(loop, 2)
+    stand.turn(loop, times=2)
     stand.feed(5, 1)
     stand.turn(loop)
     assert stand.answers() == []

@@ -69,7 +69,7 @@ def test_a_workers_topic_that_cannot_be_written_changes_nothing_for_data() -> No
     stand, gate = Stand(), Gate()
     loop = stand.loop(Answerer(), reports=BackgroundReports(lambda: gate))
     stand.feed(100, 0)
-    stand.turn(loop, 40)
+    stand.turn(loop, times=40)
     assert gate.written == []
     assert stand.answers() == stand.inputs()
     assert len(stand.answers()) == 100
@@ -83,7 +83,7 @@ def test_reports_of_a_loop_are_written() -> None:
         stand = Stand()
         reports = BackgroundReports(MemoryBus(stand.cluster, NAMES).producer) if background else None
         loop = stand.loop(Answerer(), reports=reports)
-        stand.turn(loop, 4)
+        stand.turn(loop, times=4)
         loop.close()
         assert stand.read("workers")[-1].keys[-1] == b"inference/p/0"
         assert stand.workers()[-1].leaving

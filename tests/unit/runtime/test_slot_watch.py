@@ -129,11 +129,11 @@ def test_a_loop_that_finds_its_slot_taken_fences_nobody() -> None:
     stand.turn(first)
     slots.report(state())
     second = stand.loop(Answerer(), process=Process(host="b"))
-    stand.turn(second, 3)
+    stand.turn(second, times=3)
     assert second.unready() == "slot 0 was last that of process 7 on host a: does it still beat?"
     slots.report(state())
     with pytest.raises(SettingsError, match="is taken by process 7 on host a"):
-        stand.turn(second, 1)
+        stand.turn(second, times=1)
     second.close()
     stand.feed(5)
     stand.turn(first)

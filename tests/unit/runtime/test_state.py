@@ -162,10 +162,10 @@ def test_s3_any_part_of_what_was_kept_is_right(kind: type[Counter], lost: float)
     assert made.items() >= {(slab.ranges[0].role, slab.ranges[0].first): slab.digest for slab in slabs}.items()
 
 
-def put(stage: Stage, offsets: dict[str, tuple[int, str]]) -> None:
+def put(stage: Stage, offsets: dict[str, Committed]) -> None:
     """An operator puts offsets of the group in place, each with the text of its metadata."""
-    for role, at in offsets.items():
-        stage.cluster.group(NAMES.group(SERVICE)).commit(At(NAMES.topic(role), 0), Committed(*at))
+    for role, committed in offsets.items():
+        stage.cluster.group(NAMES.group(SERVICE)).commit(At(NAMES.topic(role), 0), committed)
 
 
 @kinds
@@ -176,7 +176,7 @@ def test_s4_state_of_the_future_is_left_alone(kind: type[Counter]) -> None:
     stage.feed(10)
     stage.drain(loop)
     expected = state(loop)
-    before = {role: stage.committed(role) for role in INPUTS}
+    before = {role: at for role in INPUTS if (at := stage.committed_at(role)) is not None}
     stage.feed(30)
     stage.drain(loop)
     loop.close()
@@ -194,15 +194,18 @@ def test_s4_a_number_changed_beside_our_text_leaves_the_state_as_it_was(kind: ty
     loop = stage.worker()
     stage.feed(30)
     stage.drain(loop)
-    expected, ours = state(loop), stage.committed("features")
+    expected, ours = state(loop), stage.committed_at("features")
+    assert ours is not None
     loop.close()
     stage.feed(10)
-    put(stage, {"features": (ours[0] + 5, ours[1])})
+    put(stage, {"features": ours._replace(offset=ours.offset + 5)})
     again = stage.worker()
     again.logic.waiting = {("features", 0), ("labels", 0)}  # type: ignore[attr-defined]
     stage.turn(again)
     assert state(again) == expected
-    assert stage.committed("features")[0] == ours[0]
+    committed = stage.committed_at("features")
+    assert committed is not None
+    assert committed.offset == ours.offset
 
 
 @kept_kinds

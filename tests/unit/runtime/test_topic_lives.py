@@ -42,7 +42,7 @@ def anew(stand: Stand, partitions: int = 2) -> None:
 def stopped(stand: Stand, loop: DataLoop, match: str, times: int = 200) -> None:
     """The loop stops with such a sentence."""
     with pytest.raises(FatalError, match=match):
-        stand.turn(loop, times)
+        stand.turn(loop, times=times)
     loop.close()
 
 
@@ -70,7 +70,7 @@ def test_a_topic_made_anew_while_stopped_is_answered_from_its_beginning(rows: in
     old = stand.bus.topic_id("features")
     anew(stand)
     stand.feed(rows)
-    stand.turn(stand.loop(Answerer()), 30)
+    stand.turn(stand.loop(Answerer()), times=30)
     new = stand.bus.topic_id("features")
     assert lives(stand) == sorted([(old, 0, row) for row in range(5)] + [(new, 0, row) for row in range(rows)])
 
@@ -86,7 +86,7 @@ def test_an_offset_of_an_earlier_life_is_void() -> None:
     anew(stand)
     set_offset(stand, *old)
     stand.feed(12)
-    stand.turn(stand.loop(Answerer()), 30)
+    stand.turn(stand.loop(Answerer()), times=30)
     assert [row[2] for row in lives(stand) if row[0] == stand.bus.topic_id("features")] == list(range(12))
 
 
@@ -124,7 +124,7 @@ def test_a_reset_without_a_stamp_is_judged_by_the_answers() -> None:
     stopped(stand, stand.loop(_Plain()), "reset to 0, but is answered up to 5")
     set_offset(stand, 5)
     stand.feed(2)
-    stand.turn(stand.loop(_Plain()), 30)
+    stand.turn(stand.loop(_Plain()), times=30)
     assert stand.answers() == stand.inputs()
 
 
@@ -146,7 +146,7 @@ def test_a_number_changed_beside_our_text_is_judged_by_the_answers(*, offset: in
     if refused:
         stopped(stand, stand.loop(logic()), refused)
         set_offset(stand, *ours)
-    stand.turn(stand.loop(logic()), 30)
+    stand.turn(stand.loop(logic()), times=30)
     assert stand.answers() == stand.inputs()
 
 
@@ -162,7 +162,7 @@ def test_a_number_set_beyond_unanswered_records_is_refused_whatever_the_text(met
     set_offset(stand, 3, stamped_at_0 if metadata == "copied" else metadata)
     stopped(stand, stand.loop(Answerer()), "reset to 3, but nothing that lies before it has an answer.* offset .* to 0")
     set_offset(stand, 0, stamped_at_0)
-    stand.turn(stand.loop(Answerer()), 30)
+    stand.turn(stand.loop(Answerer()), times=30)
     assert stand.answers() == stand.inputs()
 
 
@@ -176,7 +176,7 @@ def test_what_an_older_release_committed_is_gone_on_from(text: str) -> None:
     loop.close()
     set_offset(stand, 5, text.format(stand.bus.topic_id("features")))
     stand.feed(2)
-    stand.turn(stand.loop(Answerer()), 30)
+    stand.turn(stand.loop(Answerer()), times=30)
     assert stand.answers() == stand.inputs()
     assert offset_of(stand) == Committed(7, stamped("e=1 f=0", stand.bus.topic_id("features"), 7))
 
@@ -186,7 +186,7 @@ def test_an_older_release_that_left_no_answers_is_believed() -> None:
     stand = Stand()
     stand.feed(5)
     set_offset(stand, 3, "e=1 f=0")
-    stand.turn(stand.loop(Answerer()), 30)
+    stand.turn(stand.loop(Answerer()), times=30)
     assert stand.answers() == [(0, 3), (0, 4)]
 
 
@@ -197,13 +197,13 @@ def test_a_reset_beyond_the_end_is_refused_and_set_right_it_goes_on(*, answered:
     stand = Stand()
     stand.feed(answered)
     loop = stand.loop(_Plain(), skip_expired=skip)
-    stand.turn(loop, 30)
+    stand.turn(loop, times=30)
     loop.close()
     set_offset(stand, 500)
     stand.feed(2)
     stopped(stand, stand.loop(_Plain(), skip_expired=skip), f"offset 500 lies beyond the end.* set .* to {answered}")
     set_offset(stand, answered)
-    stand.turn(stand.loop(_Plain(), skip_expired=skip), 30)
+    stand.turn(stand.loop(_Plain(), skip_expired=skip), times=30)
     assert stand.answers() == stand.inputs()
 
 
@@ -213,7 +213,7 @@ def test_a_log_that_lost_its_end_stops_whatever_expiry_may_do(*, skip: bool) -> 
     stand = Stand()
     stand.feed(20)
     loop = stand.loop(Answerer(), skip_expired=skip)
-    stand.turn(loop, 30)
+    stand.turn(loop, times=30)
     log = stand.cluster.topic(TOPIC).log(0)
     log._keep([record for record in log._records if record.offset() < 15])
     log.high_watermark = 15
@@ -236,7 +236,7 @@ def test_an_emptied_topic_goes_on_at_its_end() -> None:
     stand.cluster._groups.clear()
     stand.turn(stand.loop(Answerer()))
     stand.feed(2)
-    stand.turn(stand.loop(Answerer()), 30)
+    stand.turn(stand.loop(Answerer()), times=30)
     assert stand.answers() == [(0, row) for row in range(9)]
 
 
@@ -248,7 +248,7 @@ def test_a_grown_partition_waits_and_the_rest_flows() -> None:
     stand.turn(loop)
     stand.feed(5, 0)
     stand.feed(5, 2)
-    stand.turn(loop, 30)
+    stand.turn(loop, times=30)
     assert [(letter["freshet.partition"], letter["freshet.offset"]) for letter in stand.dead()] == [
         ("0", str(row)) for row in range(5)
     ]
@@ -257,7 +257,7 @@ def test_a_grown_partition_waits_and_the_rest_flows() -> None:
     for role in ("predictions", "dead-letters"):
         topic = stand.cluster.topic(NAMES.topic(role))
         topic.logs.append(type(topic.logs[0])(At(topic.name, 2)))
-    stand.turn(loop, 200)
+    stand.turn(loop, times=200)
     assert len(stand.dead()) == 10
     assert loop.unready() is None
 
@@ -273,16 +273,16 @@ def test_an_output_made_anew_with_fewer_partitions_is_seen(idle: bool) -> None:
     stand.cluster.delete_topic(output)
     stand.cluster.create_topic(output, 1)
     if idle:
-        stand.turn(loop, 200)
+        stand.turn(loop, times=200)
         assert "features/1 waits: predictions has only 1 partitions" in (loop.unready() or "")
     stand.feed(3, 0)
     stand.feed(3, 1)
-    stand.turn(loop, 30)
+    stand.turn(loop, times=30)
     assert "features/1 waits: predictions has only 1 partitions" in (loop.unready() or "")
     assert stand.answers() == [(0, row) for row in (5, 6, 7)]
     topic = stand.cluster.topic(output)
     topic.logs.append(type(topic.logs[0])(At(output, 1)))
-    stand.turn(loop, 200)
+    stand.turn(loop, times=200)
     assert stand.answers() == [(partition, row) for partition in (0, 1) for row in (5, 6, 7)]
     assert loop.unready() is None
 
@@ -296,7 +296,7 @@ def test_letters_of_another_life_are_no_answers() -> None:
     loop.close()
     anew(stand)
     stand.feed(9)
-    stand.turn(stand.loop(_Refuser()), 30)
+    stand.turn(stand.loop(_Refuser()), times=30)
     new = stand.bus.topic_id("features")
     assert [letter["freshet.offset"] for letter in stand.dead() if letter["freshet.topic_id"] == new] == list(
         "012345678"
@@ -315,7 +315,7 @@ def test_a_strangers_letter_beyond_the_end_stops_nothing_where_the_offsets_are_l
     stand.bus.producer().send(Send("dead-letters", [None], [b"a stranger's"], [0], [headers]))
     stand.feed(2)
     with capture_logs() as logs:
-        stand.turn(stand.loop(Answerer()), 30)
+        stand.turn(stand.loop(Answerer()), times=30)
     assert stand.answers() == stand.inputs()
     (warning,) = [line for line in logs if line["event"] == "dead_letter_of_no_record"]
     assert (warning["place"], warning["offset"]) == (Place("features", 0), 999)
@@ -336,11 +336,11 @@ def test_a_search_waits_for_an_open_transaction_on_the_outputs() -> None:
     transaction.logs.add(log)
     log.append(stand.cluster.now_ms, Payload(b"k", b"v"), transaction)
     late = stand.loop(Answerer())
-    stand.turn(late, 5)
+    stand.turn(late, times=5)
     assert "predictions/0 has an open transaction" in (late.unready() or "")
     stand.cluster.transactions.end(hanging, committed=False)
     stand.feed(1)
-    stand.turn(late, 30)
+    stand.turn(late, times=30)
     assert stand.answers() == stand.inputs()
 
 
@@ -349,7 +349,7 @@ def test_no_row_reaches_a_logic_that_has_lost_its_partition() -> None:
     stand = Stand()
     logic = _Owner()
     loop = stand.loop(logic, fixed=False)
-    stand.turn(loop, 6)
+    stand.turn(loop, times=6)
     for partition in (0, 1):
         stand.feed(5, partition)
     (member,) = stand.cluster.group(NAMES.group("inference")).members
@@ -357,12 +357,12 @@ def test_no_row_reaches_a_logic_that_has_lost_its_partition() -> None:
 
     def join() -> None:
         others.append(stand.loop(_Owner(), "1", fixed=False))
-        stand.turn(others[0], 3)
+        stand.turn(others[0], times=3)
 
     stand.cluster.rebalance_during_next_collect(member, join)
     for _ in range(10):
-        stand.turn(loop, 1)
-        stand.turn(others[0], 1)
+        stand.turn(loop, times=1)
+        stand.turn(others[0], times=1)
     assert stand.answers() == stand.inputs()
 
 
