@@ -25,10 +25,7 @@ def uncrashed(
 ) -> tuple[bytes, list[tuple[int, int, str]]]:
     """State and answers of one worker that nothing ever happened to."""
     stage = Stage(kind)
-    loop = stage.worker()
-    play(stage, loop)
-    stage.drain(loop)
-    return state(loop), stage.answers()
+    return stage.served(play), stage.answers()
 
 
 def plain(stage: Stage, loop: DataLoop) -> None:
@@ -117,10 +114,8 @@ def test_s2_the_loop_polls_while_it_restores(kind: type[Counter], monkeypatch: p
     monkeypatch.setattr(restoring, "STEP_ROWS", 5)
     monkeypatch.setattr(restoring, "_KEPT_RECORDS", 2)
     stage = Stage(kind, partitions=2)
-    loop = stage.worker()
     stage.feed(80, partition=0)
-    stage.drain(loop)
-    loop.close()
+    stage.served()
     if kind in KEPT:
         stage.lose_state()
     again, calls = stage.worker(), list[str]()
@@ -140,10 +135,7 @@ def test_s3_any_part_of_what_was_kept_is_right(kind: type[Counter], lost: float)
     """Slabs depend on nothing but their range: whichever are lost are read from the inputs, and written again."""
     expected, _ = uncrashed(kind, plain)
     stage = Stage(kind)
-    loop = stage.worker()
-    plain(stage, loop)
-    stage.drain(loop)
-    loop.close()
+    stage.served(plain)
     slabs = stage.kept()
     assert len(slabs) >= 4
     stage.lose_state()
@@ -213,24 +205,17 @@ def test_s5_empty_is_not_first(kind: type[Counter]) -> None:
     """The state topic is emptied: committed offsets say that there is state, so it is read from the inputs again."""
     expected, _ = uncrashed(kind, plain)
     stage = Stage(kind)
-    loop = stage.worker()
-    plain(stage, loop)
-    stage.drain(loop)
-    loop.close()
+    stage.served(plain)
     stage.lose_state()
-    again = stage.worker()
-    stage.turn(again)
-    assert state(again) == expected
+    assert stage.restored() == expected
 
 
 @kept_kinds
 def test_s5_where_nothing_is_left_no_empty_state_begins(kind: type[Counter]) -> None:
     """Neither kept nor in the inputs: the service stops with a sentence, as it would answer otherwise than before."""
     stage = Stage(kind)
-    loop = stage.worker()
     stage.feed(30)
-    stage.drain(loop)
-    loop.close()
+    stage.served()
     stage.lose_state()
     stage.expire("features", 30)
     with pytest.raises(FatalError, match=r"state of partition 0 is lost: .* features/0 0 to 30"):
@@ -241,10 +226,8 @@ def test_s5_where_nothing_is_left_no_empty_state_begins(kind: type[Counter]) -> 
 def test_s6_a_tail_that_has_expired_stops_the_service(kind: type[Counter]) -> None:
     """What was kept reaches to some offset; the rows from there on are gone."""
     stage = Stage(kind)
-    loop = stage.worker()
     stage.feed(37)
-    stage.drain(loop)
-    loop.close()
+    stage.served()
     ranges = [known for record in stage.kept() for known in record.ranges] if kind in KEPT else []
     end = max((known.end for known in ranges if known.role == "features"), default=0)
     assert end < 36
@@ -267,9 +250,7 @@ def test_s6_what_is_out_of_reach_may_expire() -> None:
     loop.close()
     stage.lose_state()
     stage.expire("features", 20)
-    again = stage.worker()
-    stage.turn(again)
-    assert state(again) == expected
+    assert stage.restored() == expected
 
 
 @kinds
@@ -293,17 +274,14 @@ def test_s7_state_does_not_know_how_inputs_were_interleaved(kind: type[Counter])
 def test_s8_restoring_does_nothing_but_restore(kind: type[Counter]) -> None:
     """No answer, no announcement, no job: rows are taken in, not answered again."""
     stage = Stage(kind)
-    loop = stage.worker()
-    plain(stage, loop)
-    stage.drain(loop)
-    loop.close()
+    served = stage.served(plain)
     answers = stage.answers()
     again = stage.worker()
     stage.turn(again)
     assert isinstance(again.logic, Counter)
     assert again.logic.answered == 0
     assert stage.answers() == answers
-    assert state(again) == state(loop)
+    assert state(again) == served
 
 
 @kinds
@@ -341,10 +319,7 @@ def test_s10_state_of_another_format_is_left_to_who_can_read_it(
     """After a roll-back: nothing of the partition is read, and `/ready` says why; it never begins empty."""
     monkeypatch.setattr(kind, "state_format", 2)
     stage = Stage(kind)
-    loop = stage.worker()
-    plain(stage, loop)
-    stage.drain(loop)
-    loop.close()
+    stage.served(plain)
     monkeypatch.setattr(kind, "state_format", 1)
     again = stage.worker()
     stage.feed(5)
@@ -394,11 +369,8 @@ def test_s11_what_is_committed_but_not_yet_visible_is_waited_for(kind: type[Coun
 def test_s12_lost_offsets_do_not_lose_the_state(kind: type[Counter]) -> None:
     """The group was idle for too long: offsets come from the answers, and the state for them from what there is."""
     stage = Stage(kind)
-    loop = stage.worker()
     stage.feed(20)
-    stage.drain(loop)
-    expected = state(loop)
-    loop.close()
+    expected = stage.served()
     group = stage.cluster.group(NAMES.group(SERVICE))
     group.forget(NAMES.topic("features"))
     again = stage.worker()
@@ -413,18 +385,11 @@ def test_s12_lost_offsets_do_not_lose_the_state(kind: type[Counter]) -> None:
 def test_state_of_an_input_that_was_made_anew_is_not_that_of_the_old_one(kind: type[Counter]) -> None:
     """Its offsets begin again, and mean other rows: what was kept of the old topic's is never taken for them."""
     stage = Stage(kind)
-    loop = stage.worker()
     stage.feed(40)
-    stage.drain(loop)
-    loop.close()
+    stage.served()
     stage.cluster.remake_topic(NAMES.topic("features"))
     stage.feed(1)
     stage.feed(22)
-    second = stage.worker()
-    stage.drain(second)
-    expected = state(second)
+    expected = stage.served()
     assert expected.count(b'"') // 2 == 23 + len(INPUTS)
-    second.close()
-    third = stage.worker()
-    stage.turn(third)
-    assert state(third) == expected
+    assert stage.restored() == expected
