@@ -6,11 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
 import pytest
 
-from freshet.avro import Decoder
-from freshet.avro.schemas import current_schema
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Effect
 from freshet.contracts.topics import TopicNames
@@ -26,7 +23,7 @@ from freshet.runtime.reading import everything
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
 from support.faults import until
-from support.loops import REFERENCE, Answerer
+from support.loops import REFERENCE, Answerer, answers
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.faults]
 
@@ -122,7 +119,7 @@ def test_members_that_come_and_go_answer_every_row_once(kafka: str, namespace: s
             thread.join()
     assert not group.errors
 
-    answered = _answered(bus)
+    answered = [(partition, offset) for partition, offset, _ in answers(everything(bus, "predictions"))]
     print(f"{sent} rows, {group.visits} visits, batches dropped {group.rewinds()}")  # noqa: T201
     assert sorted(answered) == sorted(
         (record.partition(), record.offset()) for batch in everything(bus, "features") for record in batch.records
@@ -147,14 +144,3 @@ def _load(bus: KafkaBus, seconds: float) -> int:
 
 def _count(bus: KafkaBus, role: str) -> int:
     return sum(map(len, everything(bus, role)))
-
-
-def _answered(bus: KafkaBus) -> list[tuple[int, int]]:
-    """Partition and offset of each row that a prediction answers, in the order of the predictions."""
-    decoder = Decoder(current_schema("Prediction"))
-    found: list[tuple[int, int]] = []
-    for batch in everything(bus, "predictions"):
-        columns = decoder.decode(batch.values).columns
-        assert np.array_equal(np.asarray(columns["features_partition"]), batch.partitions)
-        found += zip(batch.partitions.tolist(), np.asarray(columns["features_offset"]).tolist(), strict=True)
-    return found
