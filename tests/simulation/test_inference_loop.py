@@ -9,7 +9,6 @@ import pytest
 from freshet.avro import Decoder
 from freshet.avro.control import decode, encode
 from freshet.avro.schemas import current_schema
-from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Job
 from freshet.contracts.messages import Cutover, Message, ModelVersion, WorkerState
 from freshet.contracts.position import unstamped
@@ -19,36 +18,31 @@ from freshet.inference.core.model_jobs import LoadModel, RetireModel
 from freshet.inference.loading import load_model, retire_model
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.runtime.artifacts import publish_model
-from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.protocol import Place, Send
-from freshet.runtime.clock import ManualClock
+from freshet.runtime.bus.protocol import Place
 from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.jobs import InlineJobs, Stop
-from freshet.runtime.options import LoopOptions
-from freshet.runtime.telemetry import Metrics
+from freshet.runtime.jobs import Stop
+from freshet.testing import MemoryPipeline
 from support.inference import CLASSES, FEATURES, PIPELINE, plain, rollout, specification, vector
 from support.inference_models import softmax_manifest, softmax_model
 
 NAMES = TopicNames("", PIPELINE)
-REFERENCE = INFERENCE.references[0]
 PARTITIONS = 2
 
 
-class Stage:
+class Stage(MemoryPipeline):
     """A pipeline in memory, and workers on it."""
 
     def __init__(self) -> None:
-        self.cluster, self.clock = MemoryCluster(), ManualClock()
-        self.cluster.ensure(NAMES, PARTITIONS)
-        self.bus = MemoryBus(self.cluster, NAMES)
-        self._producer = self.bus.producer()
+        super().__init__(
+            "inference", partitions=PARTITIONS, references=[INFERENCE.references[0]], names=NAMES, batch_rows=7
+        )
         self._fed = [0] * PARTITIONS
         self.say("pipelines", specification())
 
     def say(self, role: str, message: Message) -> None:
         """Write a control record."""
         key = f"{PIPELINE}/{getattr(message, 'epoch', '')}{getattr(message, 'version', '')}"
-        self._producer.send(Send(role, [key.encode()], [encode(message)]))
+        self.send(role, [key.encode()], [encode(message)])
 
     def admit(self, version: str) -> None:
         """Publish a model of its own weights, and let the registry know it under this version."""
@@ -71,8 +65,7 @@ class Stage:
         """Append that many feature vectors to each partition."""
         for partition, first in enumerate(self._fed):
             rows = [vector(partition, offset) for offset in range(first, first + count)]
-            keys, values = [row.key() for row in rows], [row.value() for row in rows]
-            self._producer.send(Send("features", keys, values, [partition] * count))
+            self.send("features", [row.key() for row in rows], [row.value() or b"" for row in rows], partition)
             self._fed[partition] += count
 
     def worker(self, slot: str) -> DataLoop:
@@ -85,33 +78,17 @@ class Stage:
             retire_model(job)
             return None
 
-        return DataLoop(
-            InferenceLogic(PIPELINE, slot, topic_id=self.bus.topic_id("features")),
-            self.bus,
-            NAMES,
-            service="inference",
-            slot=slot,
-            fixed_slot=True,
-            jobs=InlineJobs(run),
-            clock=self.clock,
-            metrics=Metrics(),
-            references=[REFERENCE],
-            options=LoopOptions(batch_rows=7),
-        )
+        return self.loop(InferenceLogic(PIPELINE, slot, topic_id=self.bus.topic_id("features")), slot, jobs=run)
 
     def turn(self, *loops: DataLoop, times: int = 20) -> None:
-        """Let the loops turn; control work gets its time in between."""
-        for _ in range(times):
-            self.clock.advance(60)
-            self.cluster.now_ms = self.clock.now_ms()
-            for loop in loops:
-                loop.step(0.0)
+        """As always, for long enough to load a model and to cut over."""
+        super().turn(*loops, times=times)
 
     def answers(self) -> list[tuple[int, int, str, int]]:
         """(partition, offset, version, epoch) of every committed prediction."""
         names = ("features_partition", "features_offset", "version", "epoch")
         decoder = Decoder(current_schema("Prediction"))
-        found = [decoder.decode(batch.values).columns for batch in self._read("predictions")]
+        found = [decoder.decode(batch.values).columns for batch in self.read("predictions")]
         return sorted(row for columns in found for row in zip(*(plain(columns[name]) for name in names), strict=True))
 
     def cuts(self) -> list[tuple[int, int, int, int]]:
@@ -124,15 +101,8 @@ class Stage:
         return [state for state in self._messages("workers") if isinstance(state, WorkerState)]
 
     def _messages(self, role: str) -> Iterator[Message]:
-        for batch in self._read(role):
+        for batch in self.read(role):
             yield from (decode(role, value) for value in batch.values if value)
-
-    def _read(self, role: str) -> list[Batch]:
-        reader = self.bus.reader([role])
-        batches: list[Batch] = []
-        while not reader.caught_up():
-            batches += reader.read(1000, 0.0)
-        return batches
 
 
 @pytest.fixture

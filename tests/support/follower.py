@@ -2,22 +2,16 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.follower import Follower
 from freshet.contracts.logic import Effect, Fact, Publish
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.stateful import Checkpoint
-from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.protocol import Send
-from freshet.runtime.clock import ManualClock
+from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.options import LoopOptions
-from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
+from freshet.testing import MemoryPipeline
 
 NAMES = TopicNames("", "p")
 SERVICE = "tally"
@@ -72,51 +66,21 @@ class Tally(Follower[Totals]):
         return totals
 
 
-@dataclass
-class Following:
-    """The logs on a cluster, and processes that follow them."""
+class Following(MemoryPipeline):
+    """The logs in memory, and processes that follow them."""
 
-    partitions: int = 1
-    cluster: MemoryCluster = field(default_factory=MemoryCluster)
-    clock: ManualClock = field(default_factory=ManualClock)
-
-    def __post_init__(self) -> None:
-        roles = (*LOGS, "predictions", "dead-letters", "cutovers", "pipelines", "workers", KEPT)
-        self.cluster.ensure(NAMES, self.partitions, roles)
-        self.bus = MemoryBus(self.cluster, NAMES)
-        self._producer = self.bus.producer()
+    def __init__(self, partitions: int = 1) -> None:
+        roles = (*topic_table(), KEPT)
+        super().__init__(SERVICE, partitions=partitions, roles=roles, names=NAMES, batch_rows=3)
 
     def feed(self, *numbers: int, log: str = "features", partition: int = 0) -> None:
         """Append these."""
         values = [str(number).encode() for number in numbers]
-        self._producer.send(Send(log, [b"k"] * len(values), values, [partition] * len(values)))
-
-    def tell(self, record: Send) -> None:
-        """Write a control record."""
-        self._producer.send(record)
+        self.send(log, [b"k"] * len(values), values, partition)
 
     def worker(self, slot: str = "0") -> DataLoop:
         """A new process: an ordinary loop runs it."""
-        return DataLoop(
-            Tally(),
-            self.bus,
-            NAMES,
-            service=SERVICE,
-            slot=slot,
-            fixed_slot=True,
-            jobs=InlineJobs(no_jobs),
-            clock=self.clock,
-            metrics=_METRICS,
-            options=LoopOptions(batch_rows=3),
-        )
-
-    def turn(self, *loops: DataLoop, times: int = 12) -> None:
-        """Let them turn, one after the other."""
-        for _ in range(times):
-            self.clock.advance(60)
-            self.cluster.advance(60)
-            for loop in loops:
-                loop.step(0.0)
+        return self.loop(Tally(), slot, metrics=_METRICS)
 
     def end_session(self, slot: str) -> None:
         """The group gives the slot's partitions to another one."""
@@ -125,7 +89,5 @@ class Following:
 
     def said(self, log: str = "features") -> list[str]:
         """What a read_committed reader sees of one log's totals, in order."""
-        reader, found = self.bus.reader(["predictions"]), list[str]()
-        while not reader.caught_up():
-            found += [(value or b"").decode() for batch in reader.read(1000, 0.0) for value in batch.values]
+        found = [(value or b"").decode() for batch in self.read("predictions") for value in batch.values]
         return [text.partition("=")[2] for text in found if text.startswith(log)]

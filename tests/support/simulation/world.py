@@ -13,6 +13,7 @@ from freshet.runtime.bus.memory.consumer_group import Group
 from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Committed, Send
 from freshet.runtime.publishing import publish_pipeline
+from freshet.runtime.reading import everything
 from support.registry import PIPELINE, candidate
 from support.simulation import pipeline, processes
 from support.simulation.pipeline import PARTITIONS, Minds, Policy
@@ -118,10 +119,8 @@ class World:
 
     def values(self, role: str) -> Iterator[bytes]:
         """The values of all records that a read_committed reader sees."""
-        reader = self.bus.reader([role])
-        while not reader.caught_up():
-            for batch in reader.read(10_000, 0.0):
-                yield from (value for value in batch.values if value is not None)
+        for batch in everything(self.bus, role):
+            yield from (value for value in batch.values if value is not None)
 
     def group(self, service: str) -> Group:
         """The consumer group of a service."""

@@ -7,7 +7,6 @@ import pytest
 from freshet.avro.control import encode
 from freshet.contracts.messages import PipelineRecord
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
-from freshet.runtime.bus.protocol import Send
 from freshet.runtime.data_loop import DataLoop
 from support.follower import Following, Tally
 
@@ -94,7 +93,7 @@ def test_settings_come_from_control_topics_and_count_from_the_row_on_that_met_th
     world.feed(1, 1)
     world.turn(first)
     record = PipelineRecord(pipeline="p", number=10, spec="", event_schema="", event_schema_id=1)
-    world.tell(Send("pipelines", [b"p/10"], [encode(record)]))
+    world.send("pipelines", [b"p/10"], [encode(record)])
     world.turn(first, times=3)
     world.feed(1, 1)
     world.turn(first)
