@@ -12,7 +12,6 @@ from freshet.avro import Decoder
 from freshet.avro.control import decode, encode
 from freshet.avro.schemas import current_schema
 from freshet.contracts.arrays import Floats32
-from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Job
 from freshet.contracts.messages import Message, WorkerState
 from freshet.contracts.topics import TopicNames
@@ -26,6 +25,7 @@ from freshet.runtime.clock import ManualClock
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs, Stop
 from freshet.runtime.options import LoopOptions
+from freshet.runtime.reading import everything
 from freshet.runtime.telemetry import Metrics
 from support.inference import PIPELINE, FakeScorer, Mind, model, plain, rollout, sound, specification, vector
 
@@ -109,12 +109,14 @@ class World:
         """(partition, offset, version, fallback) of every prediction."""
         names = ("features_partition", "features_offset", "version", "fallback")
         decoder = Decoder(current_schema("Prediction"))
-        found = [decoder.decode(batch.values).columns for batch in self._read("predictions")]
+        found = [decoder.decode(batch.values).columns for batch in everything(self.bus, "predictions")]
         return sorted(row for columns in found for row in zip(*(plain(columns[name]) for name in names), strict=True))
 
     def dead(self) -> list[tuple[str, int, int]]:
         """(reason, partition, offset) of every dead letter."""
-        headers = [headers_of(record.headers()) for batch in self._read("dead-letters") for record in batch.records]
+        headers = [
+            headers_of(record.headers()) for batch in everything(self.bus, "dead-letters") for record in batch.records
+        ]
         return sorted(
             (context["freshet.reason"], int(context["freshet.partition"]), int(context["freshet.offset"]))
             for context in headers
@@ -122,7 +124,9 @@ class World:
 
     def quarantined(self) -> Sequence[str]:
         """What the worker's last record says."""
-        states = [decode("workers", value) for batch in self._read("workers") for value in batch.values if value]
+        states = [
+            decode("workers", value) for batch in everything(self.bus, "workers") for value in batch.values if value
+        ]
         return [state.quarantined for state in states if isinstance(state, WorkerState)][-1]
 
     @contextmanager
@@ -168,13 +172,6 @@ class World:
     def _say(self, role: str, message: Message) -> None:
         key = f"{PIPELINE}/{getattr(message, 'epoch', '')}{getattr(message, 'version', '')}"
         self._producer.send(Send(role, [key.encode()], [encode(message)]))
-
-    def _read(self, role: str) -> list[Batch]:
-        reader = self.bus.reader([role])
-        batches: list[Batch] = []
-        while not reader.caught_up():
-            batches += reader.read(1000, 0.0)
-        return batches
 
 
 def places() -> set[tuple[int, int]]:
