@@ -7,7 +7,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus, config
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
 from freshet.runtime.bus.kafka.kafka_error import bus_error
-from freshet.runtime.bus.protocol import BusError, RetriableError, RightsError
+from freshet.runtime.bus.protocol import BusError, FatalError, RetriableError, RightsError
 from freshet.runtime.settings import SettingsError
 
 
@@ -54,6 +54,13 @@ def test_a_topic_that_is_only_read_asks_for_read_alone() -> None:
     assert said.endswith("Grant the user of FRESHET_KAFKA READ on topic dev.freshet.artifacts.")
     said = str(bus_error(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), "reading", reads="dev.freshet.artifacts"))
     assert "READ on this group" in said
+
+
+def test_slots_of_both_sorts_in_one_group_are_told_as_that() -> None:
+    """Kafka says "inconsistent group protocol", which means nothing to whoever started one more worker."""
+    found = bus_error(KafkaError(KafkaError.INCONSISTENT_GROUP_PROTOCOL), "as a member of group g")
+    assert isinstance(found, FatalError)
+    assert "start this process with the --slots (FRESHET_SLOTS) of the others" in str(found)
 
 
 def test_a_refused_log_in_is_told_rather_than_what_follows_from_it() -> None:

@@ -62,6 +62,11 @@ def bus_error(error: KafkaError, doing: str, reads: str = "") -> BusError:
         only_reads = reads and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
         grant = f"READ on topic {reads}" if only_reads else _GRANT[error.code()]
         return RightsError(f"{sentence}. Grant the user of FRESHET_KAFKA {grant}.")
+    if error.code() == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
+        return FatalError(
+            f"{sentence}. Fixed and elastic slots divide partitions in different ways, and cannot serve one pipeline "
+            "together: start this process with the --slots (FRESHET_SLOTS) of the others, or when they have ended."
+        )
     if error.fatal():
         return FatalError(f"{sentence}. This client cannot go on; the supervisor restarts the process.")
     if error.retriable() or error.code() in _RETRIABLE:
