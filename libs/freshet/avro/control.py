@@ -21,10 +21,13 @@ CONTROL_ROLES: Final[dict[str, type[Message]]] = {
     "workers": messages.WorkerState,
     "commands": messages.Command,
     "decisions": messages.Decision,
+    "outcomes": messages.Outcomes,
+    "evaluations": messages.Evaluation,
+    "alarms": messages.Alarm,
     "checkpoints": messages.StateRecord,
     "slabs": messages.StateRecord,
 }
-"""Which message each control topic carries, and each kind of state topic."""
+"""Which message each control topic carries, each kind of state topic, and the labelled log."""
 
 _HEADER: Final = struct.Struct(">bI")
 _parsed: dict[str, Any] = {}

@@ -226,3 +226,105 @@ class StateRecord(Message):
     last_ms: int
     digest: str
     body: bytes
+
+
+class Minute(Message):
+    """What a record adds to one minute of predictions, by their append times."""
+
+    start_ms: int
+    predictions: int
+    labelled: int
+
+
+class Outcomes(Message):
+    """Rows of the labelled log of one partition: labels that met their predictions. `freshet.outcomes` has its columns.
+
+    `counts` say what became of all predictions and labels of the partition so far, `minutes` are changes.
+    """
+
+    pipeline: str
+    partition: int = Field(ge=0)
+    first_row: int = Field(ge=0)
+    number: int
+    features_topic: str
+    inputs: dict[str, int]
+    counts: dict[str, int]
+    minutes: tuple[Minute, ...]
+    rows: int = Field(ge=0)
+    spec_version: int
+    width: int = Field(ge=0)
+    classes: int = Field(ge=1)
+    versions: tuple[str, ...]
+    prediction_offset: bytes
+    label_offset: bytes
+    features_offset: bytes
+    event_time_ms: bytes
+    predicted_ms: bytes
+    labelled_ms: bytes
+    claimed_ms: bytes
+    version: bytes
+    epoch: bytes
+    fallback: bytes
+    answer: bytes
+    label: bytes
+    truth: bytes
+    scores: bytes
+    weight: bytes
+    revision: bytes
+    flags: bytes
+    values: bytes
+
+
+class Evaluation(Message):
+    """How good one series of answers was over a range of the labelled log: counts that add up, not metrics."""
+
+    pipeline: str
+    series: str
+    view: Literal["arrival", "closed"]
+    first_row: int
+    end_row: int
+    through: int
+    start_ms: int
+    end_ms: int
+    predictions: int
+    rows: int
+    classes: tuple[str, ...]
+    confusion: bytes
+    score_bins: bytes
+    log_loss_sum: float
+    absolute_sum: float
+    squared_sum: float
+    truth_sum: float
+    truth_squared_sum: float
+    versions: dict[str, int]
+    epochs: tuple[int, ...]
+
+
+class Alarm(Message):
+    """A detector says that something has changed: since when, by how much, and how sure it is.
+
+    The same rows and parameters give the same id. Rows are numbered as the labelled log holds them.
+    """
+
+    id: str
+    pipeline: str
+    detector: str
+    level: Literal["suspected", "detected"]
+    params: dict[str, str]
+    subject: str
+    statistic: float
+    threshold: float
+    effect: float
+    reference_from: int
+    reference_to: int
+    test_from: int
+    test_to: int
+    through: int
+    since: dict[str, int]
+    attribution: dict[str, float]
+    epochs: tuple[int, ...]
+    cause: Literal["world", "own_rollout", "data_quality", "unknown"]
+    state_from: int
+    episode: str
+    at_ms: int
+    text: str

@@ -1,5 +1,6 @@
 """The models behind pipeline.yaml. Each field says what it means and why its default is what it is."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -98,6 +99,37 @@ class Target(_Model):
     """All class names, in the order of a prediction's scores. Fixed at birth: a training window may miss a rare one."""
 
 
+class LabelSpec(_Model):
+    """Until when labels meet their predictions, and what it means when none comes.
+
+    All times are between the appends of the two records, by the broker's clock.
+    """
+
+    horizon: Duration = Duration.parse("7d")
+    """A label that comes later counts as late, and no more. Open predictions of so long stay in memory."""
+    grace: Duration = Duration.parse("1d")
+    """How long after the horizon a late label can still be told from one that belongs to no prediction."""
+    wait: Duration = Duration.parse("1d")
+    """How long a label waits for a prediction that is not there yet, as while inference is down."""
+    absent_after: Duration | None = None
+    """No label after so long is a label, as where only fraud is reported. By default only labels count."""
+    means: str = ""
+    """The class, or the value of a regression, that no label stands for."""
+
+
+class Slice(_Model):
+    """A part of the events whose quality is told beside that of all: by the value of one feature."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)
+    """What it is called in evaluations and in clauses of the gate."""
+    feature: str
+    """The feature that decides, by its name in the feature row."""
+    min: float | None = None
+    """Smallest value in the slice, inclusive."""
+    below: float | None = None
+    """First value beyond it."""
+
+
 class RolloutSpec(_Model):
     """How an admitted model becomes the champion, whose answer counts."""
 
@@ -158,6 +190,10 @@ class PipelineSpec(_Model):
     """How events become the row of numbers that models read."""
     target: Target
     """What is predicted: `classes: [...]`, or `kind: value` for a regression."""
+    label: LabelSpec = LabelSpec()
+    """How late labels may come, and what it means when none does."""
+    slices: tuple[Slice, ...] = ()
+    """Parts of the events whose quality is told, too."""
     rollout: RolloutSpec = RolloutSpec()
     """How a model becomes live."""
     limits: Limits = Limits()
@@ -235,6 +271,8 @@ def _contradictions(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
         if rule.min is not None and rule.max is not None and rule.min > rule.max:
             yield ("rules", index, "min"), f"min {rule.min:g} is above max {rule.max:g}: no event could pass."
     yield from _feature_contradictions(spec.features)
+    yield from _label_contradictions(spec)
+    yield from _slice_contradictions(spec)
     classes = spec.target.classes
     if spec.target.kind == "classes" and len(classes) < 2:
         yield ("target",), "a classification needs at least two classes; for a regression write `kind: value`."
@@ -262,3 +300,41 @@ def _feature_contradictions(features: FeatureSpec) -> Iterator[tuple[Path, str]]
                 f"since {column.since} must lie between {latest}, that of the column before, and version "
                 f"{features.version}: columns are only appended.",
             )
+
+
+def _label_contradictions(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
+    label = spec.label
+    if (label.absent_after is None) != (label.means == ""):
+        yield ("label",), "absent_after and means go together: after how long no label is a label, and which."
+        return
+    if label.absent_after is None:
+        return
+    if label.absent_after.ms > label.horizon.ms:
+        yield ("label", "absent_after"), "must lie within the horizon, after which no label counts."
+    if spec.target.kind == "classes" and label.means not in spec.target.classes:
+        yield ("label", "means"), f"{label.means!r} is none of the classes {', '.join(spec.target.classes)}."
+    if spec.target.kind == "value" and not _is_number(label.means):
+        yield ("label", "means"), f"{label.means!r} is no number, and a regression predicts numbers."
+
+
+def _slice_contradictions(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
+    names = spec.feature_names
+    for index, part in enumerate(spec.slices):
+        if part.feature not in names:
+            yield ("slices", index, "feature"), f"there is no feature {part.feature!r}; there are {', '.join(names)}."
+        if part.min is None and part.below is None:
+            yield ("slices", index), "say `min`, `below` or both, or every event would be in it."
+        if part.min is not None and part.below is not None and part.min >= part.below:
+            yield (
+                ("slices", index),
+                f"min {part.min:g} is not smaller than below {part.below:g}: nothing could be in it.",
+            )
+        if part.name in [other.name for other in spec.slices[:index]]:
+            yield ("slices", index, "name"), f"the name {part.name!r} is taken."
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -29,7 +29,7 @@ from freshet.runtime.needed import Needed, needed_roles
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.reports import BackgroundReports
-from freshet.runtime.service import Context, ControlService, DataService, Service
+from freshet.runtime.service import Context, ControlService, DataService, Service, parts_of
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.slot import hold_slot
 from freshet.runtime.supervised import Supervised, Turning
@@ -101,7 +101,9 @@ def _hold_slots(service: Service, pipelines: Sequence[str], settings: Settings) 
     if isinstance(service, ControlService):
         return []
     ids = [
-        TopicNames(settings.namespace, pipeline).transactional_id(service.name, settings.slot) for pipeline in pipelines
+        TopicNames(settings.namespace, pipeline).transactional_id(part.name, settings.slot)
+        for pipeline in pipelines
+        for part in parts_of(service)
     ]
     return [hold_slot(settings.state_dir, transactional_id, settings.slot) for transactional_id in ids]
 
@@ -137,14 +139,15 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
             )
         ]
     options = LoopOptions(skip_expired=settings.on_expired == "skip")
-    roles = needed_roles(service.name)
 
-    def supervised(pipeline: str) -> Supervised:
-        context = _context(settings, pipeline, service.transaction_timeout_ms or settings.transaction_timeout_ms)
-        make = partial(_loop, service, context, metrics, options, roles)
+    def supervised(part: DataService, pipeline: str) -> Supervised:
+        context = _context(settings, pipeline, part.transaction_timeout_ms or settings.transaction_timeout_ms)
+        roles = needed_roles(part.name)
+        make = partial(_loop, part, context, metrics, options, roles)
         return Supervised(make, clock, pipeline, Needed(context.bus, context.names, roles).check)
 
-    return [supervised(pipeline) for pipeline in pipelines]
+    parts = [part for part in parts_of(service) if isinstance(part, DataService)]
+    return [supervised(part, pipeline) for pipeline in pipelines for part in parts]
 
 
 def _loop(

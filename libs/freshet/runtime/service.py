@@ -59,7 +59,16 @@ class ControlService:
     runner: Callable[[Context], Runner] = lambda _: no_jobs
 
 
-Service = DataService | ControlService
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Data services of one trade, in one folder: each runs alone, or all of them in one process under this name."""
+
+    name: str
+    services: tuple[DataService, ...]
+    """Named after the suite: `drift-join` is one of `drift`."""
+
+
+Service = DataService | ControlService | Suite
 
 
 def service_names() -> list[str]:
@@ -69,11 +78,25 @@ def service_names() -> list[str]:
 
 
 def load_service(name: str) -> Service:
-    """What the service of this name declares. Raises SettingsError if there is none, or if what it needs is missing."""
+    """What the service of this name declares; `drift-join` is found in the folder `drift`.
+
+    Raises SettingsError if there is none, or if what it needs is missing.
+    """
     names = service_names()
-    if name not in names:
+    folder = name if name in names else name.partition("-")[0]
+    if folder not in names:
         raise SettingsError(f"there is no service {name!r}; there are: {', '.join(names)}.")
-    found = getattr(import_module(f"freshet.{name}.service"), "SERVICE", None)
-    if not isinstance(found, DataService | ControlService) or found.name != name:
-        raise SettingsError(f"freshet/{name}/service.py must declare SERVICE, a service of the name {name!r}.")
-    return found
+    found = getattr(import_module(f"freshet.{folder}.service"), "SERVICE", None)
+    if not isinstance(found, Service) or found.name != folder:
+        raise SettingsError(f"freshet/{folder}/service.py must declare SERVICE, a service of the name {folder!r}.")
+    if name == folder:
+        return found
+    parts = {part.name: part for part in parts_of(found)}
+    if name not in parts:
+        raise SettingsError(f"there is no service {name!r} in {folder}; there are: {', '.join(parts)}.")
+    return parts[name]
+
+
+def parts_of(service: Service) -> tuple[DataService | ControlService, ...]:
+    """The services that run where this one runs: those of a suite, else itself."""
+    return service.services if isinstance(service, Suite) else (service,)

@@ -11,7 +11,7 @@ from typing import Final
 from freshet.contracts.topics import topic_table
 from freshet.inference.core.report import NO_MODEL
 from freshet.lab.supervisor import Supervisor
-from freshet.runtime.service import ControlService, Service
+from freshet.runtime.service import ControlService, Service, parts_of
 
 REGISTRY: Final = "registry"
 _SCALED: Final = "inference"
@@ -55,11 +55,9 @@ def _place_in_flow(service: Service) -> tuple[bool, int, str]:
     if isinstance(service, ControlService):
         return True, 0, service.name
     roles = list(topic_table())
-    return (
-        False,
-        min((roles.index(reference.input) for reference in service.references), default=len(roles)),
-        service.name,
-    )
+    parts = [part for part in parts_of(service) if not isinstance(part, ControlService)]
+    inputs = [roles.index(reference.input) for part in parts for reference in part.references]
+    return False, min(inputs, default=len(roles)), service.name
 
 
 class Services:

@@ -1,0 +1,126 @@
+"""Rows of the labelled log as columns, and their way into and out of a record."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+
+import numpy as np
+
+from freshet.contracts.arrays import Bools, Floats, Floats32, Ints
+from freshet.contracts.errors import ContractError
+from freshet.contracts.messages import Outcomes
+
+FIRST: Final = 1
+"""The first label of its prediction."""
+REVISED: Final = 2
+"""One of the two rows of a correction: the old label with weight -1, the new one with +1."""
+KNOWN_BEFORE: Final = 4
+"""The label was there before the prediction: good to learn from, but no measure of what was predicted."""
+NO_VALUES: Final = 8
+"""The features have expired: the values are NaN."""
+ABSENT: Final = 16
+"""No label came in time, which is a label: `label: {absent_after, means}`."""
+
+_STORED: Final[Mapping[str, str]] = {
+    "prediction_offset": "<i8",
+    "label_offset": "<i8",
+    "features_offset": "<i8",
+    "event_time_ms": "<i8",
+    "predicted_ms": "<i8",
+    "labelled_ms": "<i8",
+    "claimed_ms": "<i8",
+    "version": "<u2",
+    "epoch": "<i8",
+    "fallback": "u1",
+    "answer": "<i2",
+    "label": "<i2",
+    "truth": "<f8",
+    "scores": "<f4",
+    "weight": "i1",
+    "revision": "<i4",
+    "flags": "u1",
+    "values": "<f4",
+}
+"""How each column is written. All but versions and flags are wider in memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutcomeRows:
+    """n rows. Integers are int64, truth is float64 and scores and values are float32; see `Outcomes` for what each is.
+
+    `version` counts in `versions`.
+    """
+
+    versions: tuple[str, ...]
+    prediction_offset: Ints
+    label_offset: Ints
+    features_offset: Ints
+    event_time_ms: Ints
+    predicted_ms: Ints
+    labelled_ms: Ints
+    claimed_ms: Ints
+    version: Ints
+    epoch: Ints
+    fallback: Ints
+    answer: Ints
+    label: Ints
+    truth: Floats
+    scores: Floats32
+    """(n, classes)."""
+    weight: Ints
+    revision: Ints
+    flags: Ints
+    values: Floats32
+    """(n, width)."""
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    @classmethod
+    def of(cls, record: Outcomes) -> Self:
+        """The rows of a record. Raises ContractError if a column has not as many bytes as the record says."""
+        columns: dict[str, Any] = {}
+        for name, dtype in _STORED.items():
+            shape = {"scores": (record.rows, record.classes), "values": (record.rows, record.width)}.get(
+                name, (record.rows,)
+            )
+            data = getattr(record, name)
+            if len(data) != int(np.prod(shape)) * np.dtype(dtype).itemsize:
+                raise ContractError(
+                    f"the column {name} of an outcomes record has {len(data)} bytes, which is not what {record.rows} "
+                    "rows take: a stranger wrote it, or it was damaged."
+                )
+            column = np.frombuffer(data, dtype).reshape(shape)
+            columns[name] = column if column.dtype.kind == "f" else column.astype(np.int64)
+        rows = cls(record.versions, **columns)
+        if len(rows) and int(rows.version.max()) >= len(record.versions):
+            raise ContractError("an outcomes record names fewer versions than its rows count.")
+        return rows
+
+    def columns(self) -> dict[str, bytes]:
+        """All columns as the fields of a record."""
+        return {name: np.ascontiguousarray(getattr(self, name), dtype).tobytes() for name, dtype in _STORED.items()}
+
+    def take(self, rows: Ints | Bools) -> Self:
+        """These rows: by index, or by a mask."""
+        return type(self)(self.versions, **{name: getattr(self, name)[rows] for name in _STORED})
+
+    @property
+    def first(self) -> Ints:
+        """Indexes of the first labels that count as a measure: each prediction once, nothing that was known before."""
+        return np.flatnonzero((self.flags & FIRST != 0) & (self.flags & KNOWN_BEFORE == 0))
+
+    @property
+    def counted(self) -> Ints:
+        """Indexes of all rows that count in a quality, corrections among them."""
+        return np.flatnonzero(self.flags & KNOWN_BEFORE == 0)
+
+
+assert tuple(_STORED) == tuple(field.name for field in fields(OutcomeRows))[1:]
+
+
+def version_codes(names: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
+    """The names without repetition, in order of first appearance, and where each name stands among them."""
+    known: dict[str, int] = {}
+    codes = np.fromiter((known.setdefault(name, len(known)) for name in names), np.int64, len(names))
+    return tuple(known), codes
