@@ -1,0 +1,1 @@
+"""The label join: which label belongs to which prediction."""

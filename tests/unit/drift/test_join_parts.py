@@ -1,0 +1,102 @@
+"""The parts that the label join is made of."""
+
+import random
+
+import numpy as np
+import pytest
+
+from freshet.avro import Strings
+from freshet.drift.core.join import primaries, ring, slab, state
+from freshet.drift.core.join.hashing import hash64, hash64_of
+from freshet.drift.core.join.rows import LABEL, NO_LABEL, Plans, Windows
+from freshet.drift.core.join.state import JoinState
+from freshet.drift.core.join.table import Table
+from support.join_logs import SCORES, label_rows, prediction_rows
+from support.join_reference import Label, Prediction
+
+HOUR = 3_600_000
+
+
+def test_hashes_are_those_that_others_find() -> None:
+    """Values of the published algorithm, seed 0, as Redis and others compute them."""
+    ids = Strings.from_list(["", "a", "hello world", "x" * 200])
+    assert hash64(ids).tolist() == [hash64_of(text) for text in ids.tobytes()]
+    assert hash64_of(b"") == 0
+    assert hash64_of(b"a") == 0x071717D2D36B6B11
+
+
+def test_columns_and_single_ids_hash_alike() -> None:
+    """Of all lengths, in columns whose rows share and skip bytes."""
+    rng = random.Random(1)
+    texts = [bytes(rng.choices(range(256), k=rng.randint(0, 150))) for _ in range(500)]
+    column = Strings.from_list(texts).take(np.array(rng.sample(range(500), 300)))
+    for seed in (0, 99):
+        assert hash64(column, seed).tolist() == [hash64_of(text, seed) for text in column.tobytes()]
+
+
+def test_a_discarded_batch_hides_no_older_row_of_its_bucket() -> None:
+    """All ids in one bucket: those that do not fit are in the dict, and the bucket says until which row to look."""
+    hashes = (np.arange(1, 41, dtype=np.uint64) << np.uint64(52)) | np.uint64(7 << 32)
+    table = Table(lambda numbers: hashes[numbers])
+    table.advance(0, 20)
+    table.insert(hashes[:20], np.arange(20))
+    table.advance(0, 40)
+    table.insert(hashes[20:], np.arange(20, 40))
+    table.remove(hashes[20:], np.arange(20, 40))
+    table.advance(0, 20)
+    assert table.find(hashes).tolist() == [*range(20), *[-1] * 20]
+
+
+def test_a_table_finds_what_is_not_gone() -> None:
+    """Growing over many splits, with a moving floor."""
+    rng = np.random.default_rng(3)
+    hashes = rng.integers(0, 2**63, 60_000).astype(np.uint64)
+    table = Table(lambda numbers: hashes[numbers])
+    for first in range(0, 60_000, 1000):
+        table.advance(max(0, first - 20_000), first + 1000)
+        table.insert(hashes[first : first + 1000], np.arange(first, first + 1000))
+    found = table.find(hashes)
+    assert (found[39_000:] == np.arange(39_000, 60_000)).all()
+    assert (found[:39_000] == -1).all()
+
+
+def test_a_ring_grows_with_its_rows() -> None:
+    """A thousand open predictions take less than a megabyte."""
+    rows = JoinState(SCORES, Plans({1: Windows(HOUR, HOUR, HOUR)}))
+    rows.predictions(prediction_rows([Prediction((n, n), n, 1000 + n, 1) for n in range(1000)]))
+    rows.committed()
+    assert rows.nbytes < 1 << 20
+    assert rows.rows.capacity == 1024
+
+
+def test_slabs_give_back_their_rows() -> None:
+    """With the names that a state counts otherwise."""
+    rows = prediction_rows([Prediction((n, 5), 3 * n, 1000 + n, 2) for n in range(50)])
+    body = slab.encode(rows, {"version": ["1.0.0", "1.1.0"], "topic": ["t"]})
+    names = {"version": ["0.9.0", "1.1.0"], "topic": list[str]()}
+    again = slab.decode(body, rows.dtype, names)
+    assert names == {"version": ["0.9.0", "1.1.0", "1.0.0"], "topic": ["t"]}
+    for column in set(rows.dtype.names or ()) - {"version"}:
+        assert (again[column] == rows[column]).all()
+    assert [names["version"][code] for code in again["version"]] == ["1.0.0", "1.1.0"] * 25
+    labels = label_rows([Label((n, 5), n, 1000 + n, 900, -1, 0.5, 1) for n in range(9)])
+    assert (slab.decode(slab.encode(labels, {}), LABEL, {}) == labels).all()
+
+
+def test_rows_are_numbered_anew_before_the_table_runs_out_of_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is open then is found afterwards, also an id that has two primaries."""
+    monkeypatch.setattr(state, "MOST_NUMBER", 8000)
+    monkeypatch.setattr(primaries, "_AT_ONCE", 100)
+    monkeypatch.setattr(ring, "_FIRST_ROWS", 64)
+    join = JoinState(SCORES, Plans({1: Windows(100, 10, 10)}))
+    for first in range(0, 20_000, 100):
+        asked = [Prediction((n % 150, 1), n, 10 * n, 1) for n in range(first, first + 100)]
+        join.predictions(prediction_rows(asked))
+        taken = join.labels(label_rows([Label(at.id, at.offset, at.time_ms + 5, 0, 0, 1.0, 1) for at in asked]))
+        assert join.rows.column("offset", taken.pairs["row"]).tolist() == [at.offset for at in asked]
+        join.rows_between("predictions", 0, first)
+        join.rows_between("labels", 0, first)
+        join.committed()
+    assert join.rows.next < 8000
+    assert join.counts["matched"] == 20_000
+    assert (join.marks.column("revision", np.arange(join.rows.floor, join.rows.next)) != NO_LABEL).all()
