@@ -1,0 +1,223 @@
+"""Counts by the time of prediction, told once a range of it is done: a class whose labels come first misleads less.
+
+Minutes are put together to ranges of 500 predictions. A range is done when 80 % of its predictions are labelled, or
+when no label can come any more; the next record that brings predictions finds that out. What comes for the range
+afterwards, corrections too, is not counted here.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from freshet.contracts.arrays import Ints
+from freshet.contracts.messages import Minute
+from freshet.quality.arrival import VERSION, Ready
+from freshet.quality.counts import Counts
+from freshet.quality.measures import Measures, added
+
+RANGE_PREDICTIONS: Final = 500
+LABELLED_SHARE: Final = 0.8
+LEAST_ROWS: Final = 250
+"""A version with fewer rows in a range is part of what was served there, and no series of its own."""
+MOST_VERSIONS: Final = 8
+"""So many versions are counted in one range: the first ones."""
+
+_MINUTE_MS: Final = 60_000
+_IDLE_MS: Final = 15 * _MINUTE_MS
+"""A partition that says nothing for so long, while others go on, is not waited for."""
+_MOST_CELLS: Final = 1 << 15
+"""Bounds the ranges that are open at a time, by the counts that each of them has; more of them are put together."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Range:
+    """The predictions of [start, end), and what is known of them."""
+
+    start_ms: int
+    end_ms: int
+    predictions: int = 0
+    labelled: int = 0
+    counts: Mapping[str, Counts] | None = None
+    """By series; None for a range that was told already."""
+
+    def with_next(self, later: "Range") -> "Range":
+        """Both as one range; they are alike in being told or not."""
+        counts = None
+        if self.counts is not None and later.counts is not None:
+            counts = dict(self.counts)
+            for name, more in later.counts.items():
+                counts[name] = counts[name] + more if name in counts else more
+        predictions, labelled = self.predictions + later.predictions, self.labelled + later.labelled
+        return Range(self.start_ms, later.end_ms, predictions, labelled, counts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranges:
+    """All that are open, with those between them that were told, ascending."""
+
+    ranges: tuple[Range, ...] = ()
+    behind_ms: int = 0
+    """All before it was told."""
+    reached_ms: Mapping[int, int] | None = None
+    """By partition, when its newest minute ended."""
+
+    @property
+    def passed_ms(self) -> int:
+        """All predictions before it are there, so far as can be known."""
+        newest = max(self.reached_ms.values(), default=0) if self.reached_ms else 0
+        return min((at for at in (self.reached_ms or {}).values() if at >= newest - _IDLE_MS), default=0) - _MINUTE_MS
+
+
+def told(state: Ranges, horizon_ms: int) -> tuple[Ranges, list[Ready]]:
+    """Take out what is done by now."""
+    passed, ready = state.passed_ms, list[Ready]()
+    found: list[Range] = []
+    for one in state.ranges:
+        if one.counts is None or not _is_done(one, passed, horizon_ms):
+            found.append(one)
+            continue
+        for name in sorted(one.counts, key=_precedence):
+            counts = one.counts[name]
+            if not name.startswith(VERSION) or counts.rows >= LEAST_ROWS:
+                of_all = name == "served" or name.startswith("baseline:")
+                ready.append(Ready(name, replace(counts, predictions=one.predictions if of_all else 0)))
+        found.append(replace(one, counts=None))
+    behind = state.behind_ms
+    while found and found[0].counts is None:
+        behind = found.pop(0).end_ms
+    kept: list[Range] = []
+    for one in found:
+        if kept and one.counts is None and kept[-1].counts is None:
+            kept[-1] = kept[-1].with_next(one)
+        else:
+            kept.append(one)
+    return replace(state, ranges=tuple(kept), behind_ms=behind), ready
+
+
+def _is_done(one: Range, passed_ms: int, horizon_ms: int) -> bool:
+    if one.end_ms > passed_ms:
+        return False
+    enough = one.predictions >= RANGE_PREDICTIONS and one.labelled >= LABELLED_SHARE * one.predictions
+    return enough or one.end_ms + horizon_ms <= passed_ms
+
+
+def _precedence(series: str) -> tuple[bool, bool, str]:
+    return series != "served", series.startswith("baseline:"), series
+
+
+def extended(state: Ranges, partition: int, minutes: Sequence[Minute], classes: int) -> Ranges:
+    """With what a partition says of some minutes, at least one; small ranges become one when they are complete."""
+    reached = dict(state.reached_ms or {})
+    newest = max(minute.start_ms for minute in minutes) + _MINUTE_MS
+    reached[partition] = max(reached.get(partition, 0), newest)
+    state = replace(state, reached_ms=dict(sorted(reached.items())))
+    ranges = list(state.ranges)
+    for minute in sorted(minutes, key=lambda minute: minute.start_ms):
+        _count(ranges, minute, state.behind_ms)
+    ranges = _put_together(ranges, state.passed_ms)
+    most = min(max(_MOST_CELLS // (classes * classes + 128), 4), 32)
+    while sum(one.counts is not None for one in ranges) > most and _join_smallest(ranges):
+        pass
+    return replace(state, ranges=tuple(ranges))
+
+
+def _count(ranges: list[Range], minute: Minute, behind_ms: int) -> None:
+    """Add to the range that has this minute, or make one."""
+    place = len(ranges)
+    while place and ranges[place - 1].start_ms > minute.start_ms:
+        place -= 1
+    if place and minute.start_ms < ranges[place - 1].end_ms:
+        one = ranges[place - 1]
+        predictions, labelled = one.predictions + minute.predictions, one.labelled + minute.labelled
+        ranges[place - 1] = replace(one, predictions=predictions, labelled=labelled)
+    elif minute.start_ms >= behind_ms:
+        end_ms = minute.start_ms + _MINUTE_MS
+        ranges.insert(place, Range(minute.start_ms, end_ms, minute.predictions, minute.labelled, {}))
+
+
+def _put_together(ranges: Sequence[Range], passed_ms: int) -> list[Range]:
+    found: list[Range] = []
+    for one in ranges:
+        before = found[-1] if found else None
+        if before is None or before.counts is None or one.counts is None or one.end_ms > passed_ms:
+            found.append(one)
+        elif before.predictions < RANGE_PREDICTIONS:
+            found[-1] = before.with_next(one)
+        else:
+            found.append(one)
+    return found
+
+
+def _join_smallest(ranges: list[Range]) -> bool:
+    """Make the two neighbours one that have the fewest predictions; False if no two neighbours are open."""
+    pairs = [
+        (one.predictions + later.predictions, place)
+        for place, (one, later) in enumerate(pairwise(ranges))
+        if one.counts is not None and later.counts is not None
+    ]
+    if not pairs:
+        return False
+    _, place = min(pairs)
+    ranges[place : place + 2] = [ranges[place].with_next(ranges[place + 1])]
+    return True
+
+
+def filled(state: Ranges, measures: Measures, members: Mapping[str, Ints]) -> Ranges:
+    """With these rows in the ranges of their predictions; `members` as in `arrived`."""
+    if not state.ranges or not len(measures):
+        return state
+    ranges = list(state.ranges)
+    starts, ends = (np.array([getattr(one, name) for one in ranges]) for name in ("start_ms", "end_ms"))
+    place = np.searchsorted(starts, measures.predicted_ms, side="right") - 1
+    is_open = np.array([one.counts is not None for one in ranges])
+    inside = (place >= 0) & (measures.predicted_ms < ends[place]) & is_open[place]
+    bases: list[Counts] = []
+    places: list[Ints] = []
+    groups: list[Ints] = []
+    targets: list[tuple[int, str]] = []
+    nothing = Counts.none(measures.classes)
+    for name, rows in members.items():
+        at = rows[inside[rows]]
+        there = np.flatnonzero(np.bincount(place[at], minlength=len(ranges)))
+        there = there[[_takes(ranges[index], name) for index in there.tolist()]] if there.size else there
+        codes = np.full(len(ranges), -1, np.int64)
+        codes[there] = len(bases) + np.arange(len(there))
+        group = codes[place[at]]
+        places.append(at[group >= 0])
+        groups.append(group[group >= 0])
+        for index in there.tolist():
+            bases.append((ranges[index].counts or {}).get(name, nothing))
+            targets.append((index, name))
+            ranges[index] = _with(ranges[index], name, bases[-1])
+    if not bases:
+        return state
+    sums = added(bases, measures, np.concatenate(places), np.concatenate(groups))
+    for (index, name), counts in zip(targets, sums, strict=True):
+        ranges[index] = _with(ranges[index], name, counts)
+    return replace(state, ranges=tuple(ranges))
+
+
+def without(state: Ranges, names: Collection[str]) -> Ranges:
+    """Without what was counted of these series, which mean something else from now on."""
+    ranges = [
+        one
+        if one.counts is None
+        else replace(one, counts={name: counts for name, counts in one.counts.items() if name not in names})
+        for one in state.ranges
+    ]
+    return replace(state, ranges=tuple(ranges))
+
+
+def _with(one: Range, series: str, counts: Counts) -> Range:
+    return replace(one, counts={**(one.counts or {}), series: counts})
+
+
+def _takes(one: Range, series: str) -> bool:
+    """Whether the range has room for a series."""
+    assert one.counts is not None
+    if series in one.counts or not series.startswith(VERSION):
+        return True
+    return sum(name.startswith(VERSION) for name in one.counts) < MOST_VERSIONS
