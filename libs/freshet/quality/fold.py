@@ -29,6 +29,8 @@ class State:
 
     number: int
     """The highest number of the specification among them: its slices count, from its first row on."""
+    classes: int
+    """How many the pipeline has; 0 for a regression."""
     rows: int
     """How many rows the log has had, those among them that expired before they could be read."""
     next_row: Mapping[int, int]
@@ -38,10 +40,10 @@ class State:
     ranges: Ranges
 
 
-def first_state(classes: int) -> State:
-    """Before the first record; `classes` is 0 for a regression."""
+def first_state() -> State:
+    """Before the first record."""
     nothing: Mapping[str, Series] = MappingProxyType({})
-    return State(0, 0, MappingProxyType({}), Known.nothing(classes), nothing, Ranges())
+    return State(0, 0, 0, MappingProxyType({}), Known.nothing(), nothing, Ranges())
 
 
 def step(
@@ -49,8 +51,8 @@ def step(
 ) -> tuple[State, tuple[Evaluation, ...]]:
     """The state behind this record, which is at that offset, and the evaluations that it completes.
 
-    `settings` are by the pipeline's number, all that the log has had. Raises ContractError if the record does not
-    follow on those before it, or does not hold what it says.
+    `settings` are by the pipeline's number; those of all records are among them. Raises ContractError if the record
+    does not follow on those before it, or does not hold what it says.
     """
     number = max(state.number, record.number)
     setting = settings[number]
@@ -74,14 +76,12 @@ def step(
         for view, found in views
         for one in found
     )
-    return State(number, state.rows, state.next_row, known, series, ranges), said
+    return State(number, len(setting.classes), state.rows, state.next_row, known, series, ranges), said
 
 
-def evaluations(
-    records: Iterable[tuple[int, Outcomes]], settings: Mapping[int, Setting], classes: int
-) -> Iterator[Evaluation]:
+def evaluations(records: Iterable[tuple[int, Outcomes]], settings: Mapping[int, Setting]) -> Iterator[Evaluation]:
     """All that is to be said of a log: of these records with their offsets, from its beginning."""
-    state = first_state(classes)
+    state = first_state()
     for offset, record in records:
         state, said = step(state, record, offset, settings)
         yield from said

@@ -28,7 +28,7 @@ class Known:
     """
 
     counts: Floats
-    """By class (k,); of a regression how many there are and their sum (2,). Corrections count."""
+    """By class (k,); of a regression how many there are and their sum (2,). Before the first row: none."""
     known_ms: Ints
     """When this row's label and all before it were known; ascending."""
     labels: Floats
@@ -37,13 +37,16 @@ class Known:
     """The commonest class behind each row, or the mean; NaN if there is none."""
 
     @classmethod
-    def nothing(cls, classes: int) -> "Known":
-        """Before the first row; `classes` is 0 for a regression."""
-        return cls(np.zeros(classes or 2), np.empty(0, np.int64), np.empty(0), np.empty(0))
+    def nothing(cls) -> "Known":
+        """Before the first row."""
+        return cls(np.empty(0), np.empty(0, np.int64), np.empty(0), np.empty(0))
 
 
 def guesses(known: Known, rows: OutcomeRows, classes: int) -> tuple[Known, dict[str, Floats]]:
-    """What is known behind these further rows, and each baseline's answer to each of them; NaN where it had none."""
+    """What is known behind these further rows, and each baseline's answer to each of them; NaN where it had none.
+
+    `classes` is 0 for a regression.
+    """
     before, count = len(known.labels), len(rows)
     if not count:
         return known, {NO_CHANGE: np.empty(0), MAJORITY: np.empty(0)}
@@ -68,12 +71,11 @@ def _commonest(counts: Floats, labels: Floats, weight: Ints, classes: int) -> tu
     if classes:
         terms = np.zeros((len(labels) + 1, classes))
         terms[np.arange(1, len(terms)), labels.astype(np.int64)] = weight
-        first = counts
     else:
         good = np.isfinite(labels)
         terms = np.stack([np.append(0, weight * good), np.append(0, np.where(good, labels, 0.0) * weight)], axis=1)
-        first = counts
-    terms[0] = first
+    if counts.size:
+        terms[0] = counts
     running = np.cumsum(terms, axis=0)
     behind = running[1:]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -17,11 +17,12 @@ _HEAD: Final = struct.Struct("<II")
 """Bytes of the JSON, and rows of what is known."""
 
 
-def to_bytes(state: State, classes: int) -> bytes:
-    """Of a pipeline of so many classes; 0 for a regression, whose labels take more bytes."""
+def to_bytes(state: State) -> bytes:
+    """See `Follower`. Under a megabyte, but for pipelines of hundreds of classes."""
     known = state.known
     told = {
         "number": state.number,
+        "classes": state.classes,
         "rows": state.rows,
         "next_row": sorted(state.next_row.items()),
         "known": known.counts.tolist(),
@@ -34,17 +35,17 @@ def to_bytes(state: State, classes: int) -> bytes:
     }
     text = json.dumps(told, separators=(",", ":"), sort_keys=True).encode()
     labels, commonest = known.labels, known.commonest
-    if classes:
+    if state.classes:
         labels, commonest = labels.astype("<i2"), np.nan_to_num(commonest, nan=-1).astype("<i2")
     columns = [column.tobytes() for column in (known.known_ms.astype("<i8"), labels, commonest)]
     return b"".join([_HEAD.pack(len(text), len(labels)), text, *columns])
 
 
-def from_bytes(body: bytes, classes: int) -> State:
-    """The state that gave these bytes, of a pipeline of so many classes; 0 for a regression."""
+def from_bytes(body: bytes) -> State:
+    """The state that gave these bytes."""
     size, rows = _HEAD.unpack_from(body)
     told = json.loads(body[_HEAD.size : _HEAD.size + size])
-    at = _HEAD.size + size
+    at, classes = _HEAD.size + size, told["classes"]
     known_ms = np.frombuffer(body, "<i8", rows, at).astype(np.int64)
     labels, commonest = np.frombuffer(body, "<i2" if classes else "<f8", 2 * rows, at + 8 * rows).reshape(2, rows)
     if classes:
@@ -52,6 +53,7 @@ def from_bytes(body: bytes, classes: int) -> State:
     reached = dict(told["reached_ms"])
     return State(
         told["number"],
+        classes,
         told["rows"],
         dict(told["next_row"]),
         Known(np.array(told["known"], np.float64), known_ms, labels, commonest),

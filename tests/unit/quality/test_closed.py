@@ -16,7 +16,7 @@ class Log:
     """A labelled log, folded as it grows."""
 
     def __init__(self) -> None:
-        self.state: State = first_state(2)
+        self.state: State = first_state()
         self.said: list[Evaluation] = []
         self.rows: dict[int, int] = {}
         self.records = 0
@@ -45,7 +45,7 @@ class Log:
 
     def _fold(self, record: Outcomes) -> None:
         self.state, more = step(self.state, record, self.records, SETTINGS)
-        self.state = from_bytes(to_bytes(self.state, 2), 2)
+        self.state = from_bytes(to_bytes(self.state))
         self.records += 1
         self.said += [one for one in more if one.view == "closed"]
 
@@ -138,4 +138,4 @@ def test_open_ranges_are_few_however_late_labels_are() -> None:
         log.add(*((at, 600, 1) for at in range(minute, minute + 50)), labelled=[minute])
     open_now = [one for one in log.state.ranges.ranges if one.counts is not None]
     assert len(open_now) <= 34
-    assert len(to_bytes(log.state, 2)) < 100_000
+    assert len(to_bytes(log.state)) < 100_000

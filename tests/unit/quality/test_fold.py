@@ -25,7 +25,7 @@ SETTINGS = {1: setting(slices=[BIG])}
 
 def folded(records: Sequence[Outcomes], numbered: dict[int, Setting] = SETTINGS) -> tuple[State, list[Evaluation]]:
     """State and evaluations behind these records."""
-    state, said = first_state(len(numbered[1].classes)), list[Evaluation]()
+    state, said = first_state(), list[Evaluation]()
     for offset, record in enumerate(records):
         state, more = step(state, record, offset, numbered)
         said += more
@@ -142,11 +142,11 @@ def test_rows_decide_and_not_how_they_are_cut(seed: int, ends: list[int]) -> Non
     """The same bytes of state, the same evaluations but for the record that brought them; also over a checkpoint."""
     rows = random_log(seed, 2400)
     whole, said = folded(cut(rows))
-    state, in_parts = first_state(2), list[Evaluation]()
+    state, in_parts = first_state(), list[Evaluation]()
     for offset, record in enumerate(cut(rows, *sorted(end for end in set(ends) if end < 2400))):
-        state, more = step(from_bytes(to_bytes(state, 2), 2), record, offset, SETTINGS)
+        state, more = step(from_bytes(to_bytes(state)), record, offset, SETTINGS)
         in_parts += more
-    assert to_bytes(state, 2) == to_bytes(whole, 2)
+    assert to_bytes(state) == to_bytes(whole)
     assert [one.model_copy(update={"through": 0}) for one in in_parts] == [
         one.model_copy(update={"through": 0}) for one in said
     ]
@@ -164,7 +164,7 @@ def test_values_of_a_regression_are_evaluated_beside_the_last_value_and_the_mean
     assert by_series["baseline:no_change"].absolute_sum == np.abs(np.diff(truth[:251])).sum()
     means = np.cumsum(truth) / np.arange(1, 301)
     assert by_series["baseline:majority"].absolute_sum == pytest.approx(np.abs(truth[1:251] - means[:250]).sum())
-    assert to_bytes(from_bytes(to_bytes(state, 0), 0), 0) == to_bytes(state, 0)
+    assert to_bytes(from_bytes(to_bytes(state))) == to_bytes(state)
 
 
 def test_a_correction_takes_the_old_label_out_again() -> None:
@@ -227,4 +227,4 @@ def test_a_version_of_few_rows_is_served_only_and_old_ones_give_way() -> None:
 def test_all_evaluations_of_a_log_are_those_of_its_steps() -> None:
     """What verify recomputes."""
     records = cut(random_log(3, 2000), 700, 900)
-    assert list(evaluations(enumerate(records), SETTINGS, 2)) == folded(records)[1]
+    assert list(evaluations(enumerate(records), SETTINGS)) == folded(records)[1]

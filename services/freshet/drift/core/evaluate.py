@@ -1,0 +1,120 @@
+"""Drift, second part: how good each series of answers is, from the labelled log to `freshet.evaluations`."""
+
+from collections.abc import Iterable
+from typing import ClassVar, Final
+
+from freshet.avro.control import decode
+from freshet.contracts.batch import Batch
+from freshet.contracts.errors import ContractError
+from freshet.contracts.follower import Follower
+from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold
+from freshet.contracts.messages import Evaluation, Outcomes, PipelineRecord
+from freshet.contracts.stateful import Checkpoint
+from freshet.pipeline import PipelineSpec
+from freshet.quality import fold, state_bytes
+from freshet.quality.fold import State
+from freshet.quality.setting import Setting, setting_of
+
+OUTCOMES: Final = "outcomes"
+
+_LIMITS: Final = BatchLimits(rows=64, commit_interval_ms=250)
+"""A record of the log has up to half a megabyte of rows, and nobody waits for an evaluation."""
+
+
+class EvaluateLogic(Follower[State]):
+    """One pipeline's evaluation: the fold of `freshet.quality` over its labelled log.
+
+    The log says of each record under which number of the specification it was made. So nothing here depends on when a
+    new number was heard of: where it has not been yet, the log waits for it.
+
+    Nothing of the log is set aside, for it is our own, and each record counts from where the last one ended. At one
+    that cannot be taken in, evaluation stops and says why.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = (OUTCOMES,)
+    follows: ClassVar[tuple[str, ...]] = ("pipelines",)
+    kept = Checkpoint("checkpoints/drift-evaluate", rows=4_000)
+
+    def __init__(self, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self._settings: dict[int, Setting] = {}
+        self._unreadable: dict[int, str] = {}
+        self._trouble = ""
+        """Why the next record cannot be taken in."""
+
+    @property
+    def limits(self) -> BatchLimits:
+        """See `Logic`."""
+        return _LIMITS
+
+    def fold(self, fact: Fact) -> None:
+        """Keep every number of the pipeline: rows of the log may be of any of them."""
+        name, _, number = fact.key.rpartition("/")
+        if name != self._pipeline or not number.isdecimal():
+            return
+        self._trouble = ""  # it may be what was missing
+        self._settings.pop(int(number), None)
+        self._unreadable.pop(int(number), None)
+        if isinstance(fact.message, PipelineRecord):
+            try:
+                self._settings[fact.message.number] = setting_of(PipelineSpec.parse(fact.message.spec))
+            except ContractError as error:
+                self._unreadable[fact.message.number] = str(error)
+
+    def first_state(self) -> State:
+        """See `Follower`."""
+        return fold.first_state()
+
+    def step(self, state: State, batch: Batch, plan: int) -> tuple[State, Iterable[Effect]]:  # noqa: ARG002
+        """See `Follower`. Raises ContractError, with the place in the log, at a record that cannot be taken in."""
+        said: list[Evaluation] = []
+        for value, offset in zip(batch.values, batch.offsets.tolist(), strict=True):
+            try:
+                state, more = fold.step(state, self._read(value), offset, self._settings)
+            except ContractError as error:
+                raise ContractError(f"{OUTCOMES} of pipeline {self._pipeline!r}, offset {offset}: {error}") from error
+            said += more
+        return state, [Announce("evaluations", self._pipeline, one) for one in said]
+
+    def _read(self, value: bytes | None) -> Outcomes:
+        if value is None:
+            raise ContractError("the record is empty: a stranger wrote it.")
+        record = decode(OUTCOMES, value)
+        assert isinstance(record, Outcomes)
+        if record.pipeline != self._pipeline:
+            raise ContractError(f"the record is of pipeline {record.pipeline!r}: a stranger wrote it.")
+        if record.number not in self._settings:
+            raise ContractError(
+                f"it was made under number {record.number} of the pipeline, which "
+                + self._unreadable.get(record.number, "is not on the pipelines topic (yet): evaluation waits for it.")
+            )
+        return record
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        """See `Logic`. Holds the log where it cannot go on."""
+        try:
+            return super().on_batch(batch)
+        except ContractError as error:
+            self._trouble = str(error)
+            return [Hold(OUTCOMES, 0, self._trouble)]
+
+    def on_assign(self, role: str, partition: int, metadata: str) -> None:
+        """See `Logic`. What the log holds may have been put right."""
+        super().on_assign(role, partition, metadata)
+        self._trouble = ""
+
+    def waits(self, role: str, partition: int) -> str:
+        """See `Logic`."""
+        return super().waits(role, partition) or self._trouble
+
+    def unready(self) -> str | None:
+        """See `Logic`."""
+        return super().unready() or self._trouble or None
+
+    def to_bytes(self, state: State) -> bytes:
+        """See `Follower`."""
+        return state_bytes.to_bytes(state)
+
+    def from_bytes(self, body: bytes) -> State:
+        """See `Follower`."""
+        return state_bytes.from_bytes(body)

@@ -1,0 +1,138 @@
+"""Evaluation as a follower: whatever happens to its process, it says what one says that nothing ever happened to."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from freshet.contracts.messages import Evaluation, Outcomes
+from freshet.outcomes.rows import OutcomeRows
+from freshet.pipeline import PipelineSpec
+from freshet.quality.fold import evaluations
+from freshet.quality.setting import setting_of
+from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
+from support.evaluating import Evaluating, pipeline_record
+from support.outcomes import cut, record_of, rows_of
+
+ENDS = range(120, 3000, 120)
+
+
+def log_rows() -> OutcomeRows:
+    """3,000 rows of two versions over some minutes."""
+    rng = np.random.default_rng(11)
+    return rows_of(
+        3000,
+        predicted_ms=np.arange(3000) * 120,
+        labelled_ms=np.arange(3000) * 120 + rng.integers(0, 9000, 3000),
+        versions=("1.0.0", "1.1.0"),
+        version=np.arange(3000) // 1700,
+        label=rng.integers(0, 2, 3000),
+        answer=rng.integers(0, 2, 3000),
+        values=rng.random((3000, 2)).astype(np.float32),
+    )
+
+
+def expected(records: Sequence[Outcomes]) -> list[Evaluation]:
+    """What a recomputation from the log says."""
+    return list(evaluations(enumerate(records), {1: setting_of(PipelineSpec.parse(pipeline_record().spec))}))
+
+
+def world() -> Evaluating:
+    """With the pipeline published."""
+    made = Evaluating()
+    made.apply(pipeline_record())
+    return made
+
+
+def test_the_evaluations_are_those_of_a_recomputation() -> None:
+    """Each once, in order."""
+    evaluating, records = world(), cut(log_rows(), *ENDS)
+    evaluating.log(records)
+    evaluating.turn(evaluating.worker())
+    said = evaluating.said()
+    assert {one.series for one in said} >= {"served", "version:1.0.0", "slice:big", "baseline:majority"}
+    assert said == expected(records)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("at_commit", [1, 2, 5])
+def test_a_crash_at_any_step_of_any_commit_loses_nothing_and_repeats_nothing(step: Step, at_commit: int) -> None:
+    """The successor goes on from the checkpoint and the log."""
+    evaluating, records = world(), cut(log_rows(), *ENDS)
+    evaluating.log(records)
+    seen = 0
+
+    def crash(reached: Step, transactional_id: str) -> None:
+        nonlocal seen
+        seen += reached == step
+        if reached == step and seen == at_commit:
+            raise SimulatedCrash
+
+    evaluating.cluster.failpoint = crash
+    with pytest.raises(SimulatedCrash):
+        evaluating.turn(evaluating.worker())
+    evaluating.cluster.failpoint = None
+    evaluating.turn(evaluating.worker(), times=60)
+    assert evaluating.said() == expected(records)
+
+
+def test_a_commit_that_was_refused_never_was() -> None:
+    """The rows come again, and count once."""
+    evaluating, records = world(), cut(log_rows(), *ENDS)
+    loop = evaluating.worker()
+    evaluating.log(records[:7])
+    evaluating.turn(loop)
+    evaluating.cluster.disconnect()
+    evaluating.log(records[7:])
+    evaluating.turn(loop, times=60)
+    assert evaluating.said() == expected(records)
+
+
+def test_a_record_under_a_number_that_is_not_known_yet_waits_for_it() -> None:
+    """It has other slices: a guess would be another evaluation."""
+    evaluating = world()
+    loop = evaluating.worker()
+    evaluating.log([record_of(rows_of(250, values=np.ones((250, 2), np.float32)), number=2)])
+    evaluating.turn(loop)
+    assert evaluating.said() == []
+    assert "number 2 of the pipeline, which is not on the pipelines topic" in (loop.unready() or "")
+    evaluating.apply(pipeline_record(2, "{name: other, feature: b, min: 0.5}"))
+    evaluating.turn(loop)
+    assert [one.series for one in evaluating.said()] == ["served", "version:1.0.0", "slice:other"]
+    assert loop.unready() is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b"no record of ours", "offset 1"),
+        (None, "records of the log are missing"),
+    ],
+)
+def test_a_record_that_cannot_be_taken_in_stops_evaluation_with_a_sentence(bad: bytes | None, why: str) -> None:
+    """What follows counts from where it ends: to pass over it would be wrong for ever. There is no dead letter."""
+    evaluating, records = world(), cut(log_rows(), *ENDS)
+    loop = evaluating.worker()
+    evaluating.log(records[:1])
+    evaluating.turn(loop)
+    if bad is None:
+        evaluating.log(records[2:])
+    else:
+        evaluating.raw(bad)
+        evaluating.log(records[1:])
+    evaluating.turn(loop)
+    assert why in (loop.unready() or "")
+    assert evaluating.said() == expected(records[:1])
+    assert not evaluating.bus.spans("dead-letters")[0].high
+
+
+def test_a_second_process_goes_on_where_the_first_one_ends() -> None:
+    """From the checkpoint that rode with the first one's offsets."""
+    evaluating, records = world(), cut(log_rows(), *ENDS)
+    first = evaluating.worker()
+    evaluating.log(records[:9])
+    evaluating.turn(first)
+    first.close()
+    evaluating.log(records[9:])
+    evaluating.turn(evaluating.worker(), times=60)
+    assert evaluating.said() == expected(records)
