@@ -10,8 +10,8 @@ from freshet.drift.core.evaluate import EvaluateLogic
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
@@ -73,9 +73,9 @@ class Evaluating:
         """Append whatever it is to the labelled log."""
         self._producer.send(Send("outcomes", [b"0"] * len(values), list(values), [0] * len(values)))
 
-    def worker(self, slot: str = "0") -> Loop:
+    def worker(self, slot: str = "0") -> DataLoop:
         """A new process; its batches have three records at most."""
-        return Loop(
+        return DataLoop(
             EvaluateLogic("p"),
             self.bus,
             NAMES,
@@ -88,7 +88,7 @@ class Evaluating:
             options=LoopOptions(batch_rows=3),
         )
 
-    def turn(self, *loops: Loop, times: int = 40) -> None:
+    def turn(self, *loops: DataLoop, times: int = 40) -> None:
         """Let them turn, one after the other."""
         for _ in range(times):
             self.clock.advance(300)

@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "dead-letters": ("freshet.cli.dead_letters:app", "Events that were set aside: look at them, send them again."),
     "model": ("freshet.cli.model.group:app", "Models: pack, publish, promote, roll back."),
     "verify": ("freshet.cli.verify:verify", "Judge from the topics alone whether the promises were kept."),
+    "quality": ("freshet.cli.quality:show", "How good the answers are: versions, slices and baselines, over time."),
     "score": ("freshet.cli.score:score", "How right each model version was, from predictions and labels."),
     "doctor": (
         "freshet.cli.doctor:doctor",

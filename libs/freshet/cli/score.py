@@ -32,6 +32,9 @@ def score(
     and all labels. Beside each version stand how many inputs it refused (dead letters of inference), and two answers
     that need no model: always the commonest class (or the mean), and the newest label that was known then. Exits with
     4 if no prediction has a label.
+
+    It needs no service, and answers once, from what the topics still hold. `freshet quality` shows what `freshet run
+    drift` keeps counting as labels come: over time, by slice, with more metrics, and also of what has expired.
     """
     from_ms = range_ms(since, last, time.time_ns() // 1_000_000)
     connection = connect(bootstrap, namespace)

@@ -13,7 +13,7 @@ from freshet.operate.connection import Connection
 from freshet.operate.facts import published
 from freshet.operate.finding import Line
 from freshet.operate.operate_error import OperateError
-from freshet.operate.presence import RUN, presence
+from freshet.operate.presence import SERVING, presence
 from freshet.operate.roll_call import roll_call
 from freshet.operate.times import clock_time
 
@@ -78,7 +78,7 @@ def model_status(connection: Connection, pipeline: str) -> ModelStatus:
     published(connection, pipeline)  # a misspelt name would have no model
     called = roll_call(connection.bus(), "models", "rollouts", "cutovers", "commands", say=connection.say)
     ledger, now_ms = called.ledger.of(pipeline), called.now_ms
-    present = {service: presence(called.ledger, service, pipeline, now_ms) for service in RUN}
+    present = {service: presence(called.ledger, service, pipeline, now_ms) for service in SERVING}
     lines = [*map(service_line, present.values()), *group_lines(connection, pipeline, present)]
     lines += [Line("control topics", "bad", ledger.alarm)] if ledger.alarm else []
     return ModelStatus(ledger, now_ms, tuple(line for line in lines if line.health != "ok"))

@@ -11,8 +11,12 @@ RUN: Final = {
     "registry": "freshet run registry",
     "ingestion": "freshet run ingestion --pipelines {}",
     "inference": "freshet run inference --pipelines {}",
+    "drift-evaluate": "freshet run drift --pipelines {}",
 }
 """How a service is started; the gap is the pipeline's name."""
+
+SERVING: Final = ("registry", "ingestion", "inference")
+"""Those without whom no event is answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,130 @@
+"""`freshet quality`: how good the answers are, as evaluations tell it, in the terminal or as a page."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table, wide_console
+from freshet.operate.facts import drained, ledger_of, published
+from freshet.operate.operate_error import OperateError
+from freshet.operate.presence import absence, presence
+from freshet.operate.quality.chart import lines
+from freshet.operate.quality.page import page
+from freshet.operate.quality.reading import Evaluations, Quality, View, document, quality
+from freshet.operate.quality.rows import class_rows, class_titles, rows, titles
+from freshet.operate.roll_call import roll_call
+from freshet.operate.times import clock_time, moment_ms
+from freshet.quality.arrival import EVERY_ROWS
+from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.clock import SystemClock
+from freshet.runtime.feed import Feed
+
+_CHART_COLUMNS: Final = 72
+_MOST_CLASSES: Final = 12
+_LEDGER: Final = ("models", "rollouts", "cutovers")
+_AGAIN_S: Final = 2.0
+
+
+@reporting
+def show(
+    pipeline: Annotated[str, typer.Option(help="Whose answers.")],
+    series: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this series, such as served or version:1.0.1; may be given several times."),
+    ] = None,
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="Only predictions since then, about: 2026-05-01T12:00Z, or 2h.")
+    ] = "",
+    view: Annotated[
+        str, typer.Option(help="arrival: rows as labels came. closed: only ranges of prediction time that are done.")
+    ] = "arrival",
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, until Ctrl-C.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one page with plots, too.")] = None,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Show how good the answers are: what was served, each version and slice, and two baselines that need no model.
+
+    It reads `freshet.evaluations`, which `freshet run drift` keeps writing as labels come, and so costs little however
+    much there is. `freshet score` compares the predictions and labels that the topics still hold, once, and needs no
+    service. Exits with 4 if there is nothing to show.
+    """
+    if view not in {"arrival", "closed"}:
+        raise OperateError(f"--view {view}: there are arrival and closed.", "usage")
+    if watch and as_json:
+        raise OperateError("--watch and --json: a document has an end. Leave one of them out.", "usage")
+    since_ms = moment_ms(since, SystemClock().now_ms()) or None
+    connection = connect(bootstrap, namespace)
+    published(connection, pipeline)  # a misspelt name would have no quality
+    bus = connection.bus()
+    evaluations, feed = Evaluations(pipeline), Feed(bus.reader(["evaluations"]))
+
+    def now() -> Quality:
+        chosen: View = "closed" if view == "closed" else "arrival"
+        ledger = ledger_of(bus, *_LEDGER).of(pipeline)
+        found = quality(evaluations.records, ledger, view=chosen, names=series or (), since_ms=since_ms)
+        if html is not None and found.series:
+            html.write_text(page(found, f"{clock_time(SystemClock().now_ms())} UTC"), encoding="utf-8")
+        return found
+
+    try:
+        evaluations.take(drained(feed))
+        found = now()
+        if watch:
+            _watch(feed, evaluations, now)
+            return
+    finally:
+        feed.close()
+    nothing = "" if found.series else why_nothing(bus, pipeline, evaluations)
+    emit(document(found) | ({"why_nothing": nothing} if nothing else {}), nothing or shown(found), as_json=as_json)
+    if nothing:
+        raise typer.Exit(Exit.CHECK)
+    if html is not None:
+        say(f"wrote {html}")
+
+
+def shown(found: Quality) -> RenderableType:
+    """Tables, and the chart over time."""
+    parts: list[RenderableType] = [_table(titles(found), rows(found)), ""]
+    by_class = class_rows(found)
+    if by_class and len(by_class) <= _MOST_CLASSES:
+        parts += [_table(class_titles(), by_class), ""]
+    return Group(*parts, *map(Text, lines(found, _CHART_COLUMNS)))
+
+
+def why_nothing(bus: Bus, pipeline: str, evaluations: Evaluations) -> str:
+    """A sentence for who sees nothing: what there is instead, who is missing, or what has to come."""
+    if evaluations.records:
+        there = sorted({one.series for one in evaluations.records})
+        return f"Nothing of that is there. There are evaluations of {', '.join(there)}: choose others, or another time."
+    called = roll_call(bus, say=say)
+    missing = absence(presence(called.ledger, "drift-evaluate", pipeline, called.now_ms))
+    if missing:
+        return f"There is no evaluation of {pipeline!r} yet. {missing}"
+    return (
+        f"There is no evaluation of {pipeline!r} yet: the first one comes after {EVERY_ROWS} labels of events that "
+        "were answered. Send labels to the feedback topic."
+    )
+
+
+def _watch(feed: Feed, evaluations: Evaluations, now: Callable[[], Quality]) -> None:
+    """Until Ctrl-C."""
+    with suppress(KeyboardInterrupt), Live(console=wide_console(), auto_refresh=False) as live:
+        while True:
+            found = now()
+            live.update(shown(found) if found.series else "There is no evaluation yet.", refresh=True)
+            evaluations.take(feed.facts(_AGAIN_S))
+
+
+def _table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> RenderableType:
+    made = table(*heads)
+    for row in cells:
+        made.add_row(*row)
+    return made
