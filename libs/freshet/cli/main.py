@@ -42,7 +42,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "lightgbm": "pack",
     "onnx": "registry",
     "onnxruntime": "inference",
-    "river": "demo",
+    "river": "drift",
     "skl2onnx": "pack",
     "pyarrow": "tables",
     "sklearn": "pack",

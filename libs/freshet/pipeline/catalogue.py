@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Generic, TypeVar
 
 from freshet.contracts.errors import ContractError, UnknownPartError
+from freshet.detectors.detector import Detector
 from freshet.features.transform import Transform
 
 T = TypeVar("T")
@@ -67,6 +68,12 @@ class Catalogue(Generic[T]):
 def transforms() -> Catalogue[Transform]:
     """All feature transforms, ours and those of installed packages."""
     return Catalogue(Transform, "freshet.transforms")
+
+
+@cache
+def detectors() -> Catalogue[Detector]:
+    """All detectors, ours and those of installed packages."""
+    return Catalogue(Detector, "freshet.detectors")
 
 
 @cache

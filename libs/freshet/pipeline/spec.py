@@ -1,7 +1,7 @@
 """The models behind pipeline.yaml. Each field says what it means and why its default is what it is."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -18,8 +18,9 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from freshet.contracts.duration import Duration
+from freshet.detectors.detector import Detector
 from freshet.features.transform import Transform
-from freshet.pipeline.catalogue import transforms
+from freshet.pipeline.catalogue import Catalogue, detectors, transforms
 from freshet.pipeline.problem import PipelineError, Problem
 from freshet.pipeline.text import Lines, Path, explain, read_yaml
 
@@ -27,8 +28,11 @@ from freshet.pipeline.text import Lines, Path, explain, read_yaml
 class _ByKind:
     """Validates an entry with the model that its `kind` names."""
 
+    def __init__(self, parts: Callable[[], Catalogue[Any]]) -> None:
+        self._parts = parts
+
     def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        parts = transforms()
+        parts = self._parts()
         choices: dict[Any, Mapping[str, Any]] = {
             kind: core_schema.no_info_before_validator_function(
                 _without_kind, handler.generate_schema(parts.find(kind))
@@ -39,7 +43,9 @@ class _ByKind:
 
 
 def _kind(entry: Any) -> Any:
-    return entry.kind if isinstance(entry, Transform) else entry.get("kind") if isinstance(entry, dict) else None
+    if isinstance(entry, Transform | Detector):
+        return entry.kind
+    return entry.get("kind") if isinstance(entry, dict) else None
 
 
 def _without_kind(entry: Any) -> Any:
@@ -52,7 +58,8 @@ def _number_or_text(value: Any) -> Any:
     return value
 
 
-AnyTransform = Annotated[SerializeAsAny[Transform], _ByKind()]
+AnyTransform = Annotated[SerializeAsAny[Transform], _ByKind(transforms)]
+AnyDetector = Annotated[SerializeAsAny[Detector], _ByKind(detectors)]
 Choice = Annotated[int | str, BeforeValidator(_number_or_text)]
 
 
@@ -130,6 +137,10 @@ class Slice(_Model):
     """First value beyond it."""
 
 
+def _usual_detectors() -> tuple[Detector, ...]:
+    return tuple(detectors().find(kind)() for kind in ("labels", "adwin", "promise"))
+
+
 class RolloutSpec(_Model):
     """How an admitted model becomes the champion, whose answer counts."""
 
@@ -194,6 +205,8 @@ class PipelineSpec(_Model):
     """How late labels may come, and what it means when none does."""
     slices: tuple[Slice, ...] = ()
     """Parts of the events whose quality is told, too."""
+    detectors: tuple[AnyDetector, ...] = Field(default_factory=_usual_detectors)
+    """What watches the labelled log; by default labels that stay away, a rising error, and a broken promise."""
     rollout: RolloutSpec = RolloutSpec()
     """How a model becomes live."""
     limits: Limits = Limits()
@@ -273,6 +286,9 @@ def _contradictions(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
     yield from _feature_contradictions(spec.features)
     yield from _label_contradictions(spec)
     yield from _slice_contradictions(spec)
+    for index, detector in enumerate(spec.detectors):
+        if detector in spec.detectors[:index]:
+            yield ("detectors", index), "is there twice, with the same parameters: it would say everything twice."
     classes = spec.target.classes
     if spec.target.kind == "classes" and len(classes) < 2:
         yield ("target",), "a classification needs at least two classes; for a regression write `kind: value`."

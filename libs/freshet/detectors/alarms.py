@@ -1,0 +1,135 @@
+"""What is told of a finding: an id that a repetition gives again, where in features it began, and whose doing it is."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
+
+import numpy as np
+
+from freshet.contracts.arrays import Bools, Floats, Ints
+from freshet.contracts.messages import Alarm
+from freshet.detectors.detector import Detector, Finding
+
+KEPT: Final = 4096
+"""So many of the newest observed rows are kept: a window that is longer is told by its newest rows."""
+_ENOUGH: Final = 20
+"""Rows of the epochs before that are enough to say whether these got worse, too."""
+_EPOCHS_TOLD: Final = 8
+
+Cause = Literal["world", "own_rollout", "data_quality", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recent:
+    """The newest observed rows."""
+
+    row: Ints
+    partition: Ints
+    features_offset: Ints
+    epoch: Ints
+    error: Floats
+
+    @classmethod
+    def none(cls) -> Self:
+        """Of an empty log."""
+        nothing = np.zeros(0, np.int64)
+        return cls(nothing, nothing, nothing, nothing, np.zeros(0))
+
+    def then(self, more: "Recent") -> "Recent":
+        """These, and more behind them."""
+        return Recent(*(np.concatenate(pair) for pair in zip(self._columns(), more._columns(), strict=True)))
+
+    def take(self, at: Bools | Ints | slice) -> "Recent":
+        """These rows of it."""
+        return Recent(*(column[at] for column in self._columns()))
+
+    def values(self) -> list[Any]:
+        """For a checkpoint."""
+        return [column.tolist() for column in self._columns()]
+
+    @classmethod
+    def of(cls, values: list[Any]) -> Self:
+        """What gave these values."""
+        row, partition, features_offset, epoch = (np.array(column, np.int64) for column in values[:-1])
+        return cls(row, partition, features_offset, epoch, np.array(values[-1], np.float64))
+
+    def _columns(self) -> tuple[Any, ...]:
+        return self.row, self.partition, self.features_offset, self.epoch, self.error
+
+
+def alarm_of(pipeline: str, detector: Detector, finding: Finding, recent: Recent, at_ms: int) -> Alarm:
+    """The alarm, alone in its episode. `recent` must hold the rows up to the end of the test window."""
+    first, end = np.searchsorted(recent.row, finding.test).tolist()
+    oldest = max(0, end - KEPT)  # whatever else is there is so only because of how batches were cut
+    first = max(first, oldest)
+    test = recent.take(slice(first, end))
+    reference = recent.take(slice(max(oldest, 2 * first - end), first))
+    number = alarm_id(pipeline, detector, finding)
+    return Alarm(
+        id=number,
+        pipeline=pipeline,
+        detector=detector.kind,
+        level=finding.level,
+        params=detector.parameters,
+        subject=finding.subject,
+        statistic=finding.statistic,
+        threshold=finding.threshold,
+        effect=finding.effect,
+        reference_from=finding.reference[0],
+        reference_to=finding.reference[1],
+        test_from=finding.test[0],
+        test_to=finding.test[1],
+        through=finding.offset,
+        since=_since(test),
+        attribution=_errors_by_epoch(test),
+        epochs=tuple(np.unique(test.epoch).tolist()),
+        cause="data_quality" if finding.data_quality else _cause(reference, test),
+        state_from=finding.state_from,
+        episode=number,
+        at_ms=at_ms,
+        text=finding.text,
+    )
+
+
+def alarm_id(pipeline: str, detector: Detector, finding: Finding) -> str:
+    """32 hex digits: the same rows and parameters give the same, whoever folds them."""
+    parts = [
+        pipeline,
+        detector.kind,
+        detector.parameters,
+        finding.subject,
+        finding.level,
+        finding.test[1],
+        finding.state_from,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _since(test: Recent) -> dict[str, int]:
+    partitions, firsts = np.unique(test.partition, return_index=True)
+    return {str(number): int(test.features_offset[at]) for number, at in zip(partitions, firsts, strict=True)}
+
+
+def _errors_by_epoch(test: Recent) -> dict[str, float]:
+    """Shares of the test window's errors: of the epochs with most of them."""
+    total = float(test.error.sum())
+    if not total:
+        return {}
+    epochs, which = np.unique(test.epoch, return_inverse=True)
+    shares = np.bincount(which, test.error) / total
+    most = np.argsort(-shares, kind="stable")[:_EPOCHS_TOLD].tolist()
+    return {f"epoch {epochs[at]}": float(shares[at]) for at in most}
+
+
+def _cause(reference: Recent, test: Recent) -> Cause:
+    """Our own rollout, where only epochs that are new since the reference got worse; else the world."""
+    if not len(reference.row) or not len(test.row):
+        return "unknown"
+    ours = test.epoch > reference.epoch.max()
+    if not ours.any():
+        return "world"
+    if np.count_nonzero(~ours) < _ENOUGH:
+        return "own_rollout"
+    middle = (reference.error.mean() + test.error.mean()) / 2
+    return "world" if test.error[~ours].mean() > middle else "own_rollout"

@@ -1,0 +1,141 @@
+"""From records of the labelled log to what detectors see: errors from 0 to 1, and nothing that is no number."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import nan
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+
+from freshet.contracts.arrays import Floats, Ints
+from freshet.contracts.messages import Manifest, Outcomes
+from freshet.detectors.alarms import Recent
+from freshet.detectors.detector import Minutes, Observed
+from freshet.outcomes.rows import OutcomeRows
+
+_SCALED_BY: Final = 500
+"""Rows of a regression that tell what size of error is usual; nobody watches these."""
+_ROOM: Final = 2.0
+"""The largest error is so many times one that 95 % of rows stay below."""
+
+
+class LogRecord(NamedTuple):
+    """A record of the labelled log and where it stands."""
+
+    offset: int
+    at_ms: int
+    """When it was appended."""
+    record: Outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class ObservingState:
+    """What observing needs to know of the records before."""
+
+    row: int = 0
+    """Rows in the labelled log so far."""
+    epoch: int = -1
+    """The newest that has answered."""
+    labels_ms: int = 0
+    """The newest append time of a label."""
+    scale: float = 0.0
+    """What absolute errors of a regression are divided by; 0 until it is known."""
+    sizes: tuple[float, ...] = ()
+    """Absolute errors that will tell the scale."""
+    refused: int = 0
+    """First labels whose error is no number."""
+
+    def values(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Self:
+        """What gave these values."""
+        return cls(**{**values, "sizes": tuple(values["sizes"])})
+
+
+def observe(
+    state: ObservingState, records: Sequence[LogRecord], promises: Mapping[str, float | None]
+) -> tuple[ObservingState, Observed, Recent]:
+    """The state behind these records, what detectors see of them, and the same rows with their places."""
+    rows: list[tuple[Any, ...]] = [_nothing()]
+    minutes: list[tuple[int, ...]] = []
+    for offset, at_ms, record in records:
+        first = state.row
+        state, columns = _rows(state, record, offset, promises)
+        rows.append(columns)
+        minutes += [
+            (first, offset, at_ms, entry.start_ms, entry.predictions, entry.labelled, state.labels_ms)
+            for entry in record.minutes
+        ]
+    row, offset_of, error, promised, newcomer, partition, features_offset, epoch = (
+        np.concatenate(columns) for columns in zip(*rows, strict=True)
+    )
+    entries = Minutes(*np.array(minutes, np.int64).reshape(-1, 7).T)
+    observed = Observed(row, offset_of, error, promised, newcomer, entries)
+    return state, observed, Recent(row, partition, features_offset, epoch, error)
+
+
+def promise_of(manifest: Manifest) -> float | None:
+    """The error on data it had not learned from, as whoever packed a model says: `error`, `accuracy` or `mae`."""
+    metrics = manifest.metrics
+    if not manifest.classes:
+        return metrics.get("mae")
+    return metrics["error"] if "error" in metrics else 1 - metrics["accuracy"] if "accuracy" in metrics else None
+
+
+def _rows(
+    state: ObservingState, record: Outcomes, offset: int, promises: Mapping[str, float | None]
+) -> tuple[ObservingState, tuple[Any, ...]]:
+    """The columns of one record's rows that measure something."""
+    rows = OutcomeRows.of(record)
+    at = rows.first
+    is_value = record.classes == 1
+    size = _sizes(rows, at) if is_value else (rows.answer[at] != rows.label[at]).astype(np.float64)
+    finite = np.isfinite(size)
+    first, refused = state.row, state.refused + int(np.count_nonzero(~finite))
+    labels_ms = max(state.labels_ms, int(rows.labelled_ms.max(initial=0)))
+    state = replace(state, row=first + len(rows), refused=refused, labels_ms=labels_ms)
+    at, size = at[finite], size[finite]
+    if is_value and not state.scale:
+        state, at, size = _scaled(state, at, size)
+    scale = state.scale if is_value else 1.0
+    error = np.minimum(size / scale, 1.0) if scale else size
+    epoch = rows.epoch[at]
+    newest = np.maximum.accumulate(np.concatenate([[state.epoch], epoch]))
+    promised = np.array([nan if (told := promises[name]) is None else told for name in rows.versions] or [nan])
+    columns = (
+        at + first,
+        np.full(len(at), offset),
+        error,
+        np.where(rows.fallback[at] == 0, promised[rows.version[at]] / (scale or 1.0), nan),
+        newest[1:] > newest[:-1],
+        np.full(len(at), record.partition),
+        rows.features_offset[at],
+        epoch,
+    )
+    return replace(state, epoch=int(newest[-1])), columns
+
+
+def _sizes(rows: OutcomeRows, at: Ints) -> Floats:
+    """Absolute errors of a regression."""
+    with np.errstate(all="ignore"):
+        sizes: Floats = np.abs(rows.scores[at, 0].astype(np.float64) - rows.truth[at])
+        return sizes
+
+
+def _scaled(state: ObservingState, at: Ints, size: Floats) -> tuple[ObservingState, Ints, Floats]:
+    """The state with the scale, once enough rows came, and the rows that are left to be watched."""
+    taken = min(len(at), _SCALED_BY - len(state.sizes))
+    sizes = (*state.sizes, *size[:taken].tolist())
+    if len(sizes) < _SCALED_BY:
+        return replace(state, sizes=sizes), at[taken:], size[taken:]
+    scale = _ROOM * float(np.quantile(sizes, 0.95)) or 1.0
+    return replace(state, sizes=(), scale=scale), at[taken:], size[taken:]
+
+
+def _nothing() -> tuple[Any, ...]:
+    """The columns of no rows."""
+    whole, real = np.zeros(0, np.int64), np.zeros(0)
+    return whole, whole, real, real, np.zeros(0, np.bool_), whole, whole, whole

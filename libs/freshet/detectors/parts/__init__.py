@@ -1,0 +1,1 @@
+"""The detectors that a pipeline names by `kind`, one file each."""

@@ -1,0 +1,160 @@
+"""The fold of the labelled log that all detectors share: records in, alarms out, and a state that is a value."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+from freshet.contracts.messages import Alarm
+from freshet.detectors.alarms import KEPT, Recent, alarm_of
+from freshet.detectors.detector import Detector, Finding
+from freshet.detectors.observing import LogRecord, ObservingState, observe
+from freshet.outcomes.continuity import next_rows
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """What follows from the records so far."""
+
+    number: int = 0
+    """The newest specification that a record was made under: its detectors watch."""
+    next_rows: Mapping[int, int] = field(default_factory=dict)
+    """The next row of each partition."""
+    observing: ObservingState = field(default_factory=ObservingState)
+    recent: Recent = field(default_factory=Recent.none)
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    """The state of each detector, by kind and parameters."""
+    told: Mapping[str, int] = field(default_factory=dict)
+    """By subject and level, the row of the last alarm."""
+    episode: str = ""
+    """Id of its first alarm."""
+    episode_end: int = 0
+    """An alarm from this row on begins another one."""
+
+
+class Watch:
+    """Folds the labelled log of one pipeline under the detectors that its specification names.
+
+    A specification holds from the first record that was made under it, so the log alone decides when: whoever folds it
+    again, with the same specifications and promises, finds the same.
+    """
+
+    def __init__(
+        self, pipeline: str, detectors: Mapping[int, Sequence[Detector]], promises: Mapping[str, float | None]
+    ) -> None:
+        """`detectors` are those of each specification, by its number; `promises` the errors that versions were
+        published with. Both may grow between calls.
+        """
+        self._pipeline, self._detectors, self._promises = pipeline, detectors, promises
+
+    def lacks(self, records: Sequence[LogRecord]) -> str:
+        """The specification or version that must be known before these records can be folded; empty if none."""
+        for _, _, record in records:
+            if record.number not in self._detectors:
+                return f"specification {record.number}"
+            for version in record.versions:
+                if version not in self._promises:
+                    return f"model version {version}"
+        return ""
+
+    def fold(self, state: WatchState, records: Sequence[LogRecord]) -> tuple[WatchState, list[Alarm]]:
+        """The state behind these records, and the alarms that they raise, in order.
+
+        Raises ContractError where the log is not whole.
+        """
+        alarms: list[Alarm] = []
+        for number, group in groupby(_numbered(state.number, records), lambda pair: pair[0]):
+            state, more = self._under(number, state, [record for _, record in group])
+            alarms += more
+        return state, alarms
+
+    def _under(self, number: int, state: WatchState, records: Sequence[LogRecord]) -> tuple[WatchState, list[Alarm]]:
+        """The same under one specification."""
+        due = state.next_rows
+        for offset, _, record in records:
+            due = next_rows(due, record, offset)
+        row = state.observing.row
+        observing, observed, seen = observe(state.observing, records, self._promises)
+        recent = state.recent.then(seen)
+        parts, found = {}, list[tuple[Finding, Detector]]()
+        for detector in self._detectors[number]:
+            key = _key(detector)
+            before = state.parts[key] if key in state.parts else detector.begin(row)
+            parts[key], findings = detector.rows(before, observed)
+            found += [(finding, detector) for finding in findings]
+        found.sort(key=lambda pair: (pair[0].offset, pair[0].test[1]))
+        at_ms = {offset: time_ms for offset, time_ms, _ in records}
+        state = replace(state, number=number, next_rows=due, observing=observing, parts=parts)
+        alarms: list[Alarm] = []
+        for finding, detector in found:
+            alarm = alarm_of(self._pipeline, detector, finding, recent, at_ms[finding.offset])
+            state, told = _told(state, alarm, detector.cool_down)
+            alarms += told
+        return replace(state, recent=recent.take(slice(-KEPT, None))), alarms
+
+    def dump(self, state: WatchState) -> bytes:
+        """The state for a checkpoint. The same state gives the same bytes."""
+        parts = {
+            "number": state.number,
+            "next_rows": state.next_rows,
+            "observing": state.observing.values(),
+            "recent": state.recent.values(),
+            "parts": {
+                _key(detector): base64.b64encode(detector.dump(state.parts[_key(detector)])).decode()
+                for detector in self._detectors.get(state.number, ())
+                if _key(detector) in state.parts
+            },
+            "told": state.told,
+            "episode": state.episode,
+            "episode_end": state.episode_end,
+        }
+        return json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()
+
+    def load(self, data: bytes) -> WatchState:
+        """The state that gave these bytes."""
+        parts = json.loads(data)
+        return WatchState(
+            parts["number"],
+            {int(partition): row for partition, row in parts["next_rows"].items()},
+            ObservingState.of(parts["observing"]),
+            Recent.of(parts["recent"]),
+            {
+                _key(detector): detector.load(base64.b64decode(parts["parts"][_key(detector)]))
+                for detector in self._detectors.get(parts["number"], ())
+                if _key(detector) in parts["parts"]
+            },
+            parts["told"],
+            parts["episode"],
+            parts["episode_end"],
+        )
+
+
+def _numbered(number: int, records: Sequence[LogRecord]) -> Iterator[tuple[int, LogRecord]]:
+    """Each record with the newest specification up to it: partitions take one up at different times."""
+    for record in records:
+        number = max(number, record.record.number)
+        yield number, record
+
+
+def _key(detector: Detector) -> str:
+    """A detector with other parameters begins anew; the others go on."""
+    text = json.dumps([detector.kind, detector.parameters], sort_keys=True)
+    return f"{detector.kind} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _told(state: WatchState, alarm: Alarm, cool_down: int) -> tuple[WatchState, list[Alarm]]:
+    """The alarm as one of its episode, or nothing while it has been told."""
+    subject = f"{alarm.detector} {alarm.subject} "
+    levels = ("detected",) if alarm.level == "detected" else ("suspected", "detected")
+    if any(
+        subject + level in state.told and alarm.test_to < state.told[subject + level] + cool_down for level in levels
+    ):
+        return state, []
+    goes_on = state.episode and alarm.test_to < state.episode_end
+    alarm = alarm.model_copy(update={"episode": state.episode if goes_on else alarm.id})
+    told = {**state.told, subject + alarm.level: alarm.test_to}
+    end = max(state.episode_end, alarm.test_to + cool_down)
+    return replace(state, told=told, episode=alarm.episode, episode_end=end), [alarm]
