@@ -19,11 +19,12 @@ from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
 from freshet.runtime.bus.protocol import Place, Send
-from freshet.runtime.recovery import InputReference, Recovery
-from freshet.runtime.service import ControlService, load_service, service_names
+from freshet.runtime.recovery import Clue, Recovery
+from freshet.runtime.service import ControlService, DataService, load_service, parts_of, service_names
 
 ROOT: Final = Path(__file__).parents[2]
-SERVICES: Final = sorted(path.name for path in (ROOT / "services/freshet").iterdir() if path.is_dir())
+FOLDERS: Final = sorted(path.name for path in (ROOT / "services/freshet").iterdir() if path.is_dir())
+SERVICES: Final = [part.name for folder in FOLDERS for part in parts_of(load_service(folder))]
 DEAD_LETTERS: Final = "dead-letters"
 ARTIFACTS: Final = "artifacts"
 WORKERS: Final = "workers"
@@ -35,28 +36,33 @@ class Declared:
 
     reads: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
+    looks_up: tuple[str, ...] = ()
     owns: tuple[str, ...] = ()
-    references: tuple[InputReference, ...] = ()
+    clues: tuple[Clue, ...] = ()
 
     @property
     def outputs(self) -> set[str]:
         """Topics of a data service's answers, whose tail it reads again when its offsets are lost."""
-        return {reference.output for reference in self.references} | ({DEAD_LETTERS} if self.references else set())
+        return {clue.output for clue in self.clues} | ({DEAD_LETTERS} if self.clues else set())
 
 
 @cache
 def declared_by(service: str) -> Declared:
-    """What the service itself says, in its folder: its one logic or decider, and what its `SERVICE` adds."""
+    """What the service itself says, in its folder: its logic or decider, and what its `SERVICE` adds."""
     found = load_service(service)
     core: Any = _core(service)
     if isinstance(found, ControlService):
         return Declared(follows=core.follows, owns=core.owns)
-    return Declared(core.reads, core.follows, references=found.references)
+    assert isinstance(found, DataService)
+    return Declared(core.reads, core.follows, core.looks_up, clues=found.clues)
 
 
 def _core(service: str) -> type:
-    """The one logic or decider in the service's `core/`; what is made from it is no other."""
-    folder = ROOT / "services/freshet" / service / "core"
+    """The one logic or decider in the service's `core/`; what is made from it is no other.
+
+    A suite has one for each of its services: what keeps state under its name.
+    """
+    folder = ROOT / "services/freshet" / service.partition("-")[0] / "core"
     modules = (
         import_module(".".join(path.relative_to(ROOT / "services").with_suffix("").parts))
         for path in sorted(folder.rglob("*.py"))
@@ -68,8 +74,15 @@ def _core(service: str) -> type:
         if isinstance(part, type) and issubclass(part, (Logic, Decider)) and part.__module__ == module.__name__
     ]
     found = [part for part in parts if not any(base in parts for base in part.__mro__[1:])]
+    if "-" in service:
+        found = [part for part in found if getattr(getattr(part, "kept", None), "role", "").endswith(f"/{service}")]
     assert len(found) == 1, f"{service} needs one Logic or Decider in its core/, and has {found}"
     return found[0]
+
+
+def _is_kept(role: str) -> bool:
+    """Whether this is a state topic, which its kind gives to its service."""
+    return "/" in role
 
 
 def announced(service: str) -> set[str]:
@@ -110,20 +123,26 @@ def recovers_from(declared: Declared) -> set[str]:
     bus, places = _Asked(), [Place(role, 0) for role in declared.reads]
     for role in declared.outputs:
         bus.producer().send(Send(role, [b"k"], [b"some answer"]))
-    search = Recovery(bus, declared.references, "p", places, {role: bus.topic_id(role) for role in declared.reads})
+    search = Recovery(bus, declared.clues, "p", places, {role: bus.topic_id(role) for role in declared.reads})
     while places and not search.step():
         pass
     return bus.roles
 
 
 def _trees(service: str, *within: str) -> list[ast.Module]:
-    folder = ROOT.joinpath("services/freshet", service, *within)
-    return [ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))]
+    """The code of a service; of one in a suite, that of its own core."""
+    folder = ROOT.joinpath("services/freshet", service.partition("-")[0], *within)
+    paths = sorted(folder.rglob("*.py"))
+    if "-" in service:
+        module = ROOT.joinpath("services", *_core(service).__module__.split("."))
+        own = module.parent if module.parent != folder else module.with_suffix(".py")
+        paths = [path for path in paths if own in {path, *path.parents}]
+    return [ast.parse(path.read_text()) for path in paths]
 
 
 def test_every_service_is_looked_at() -> None:
     """A folder of a service is found by whoever runs services; each has a core that says which topics it uses."""
-    assert service_names() == SERVICES
+    assert service_names() == FOLDERS
     assert [service for service in SERVICES if declared_by(service) == Declared()] == []
 
 
@@ -134,11 +153,11 @@ def test_the_table_names_exactly_the_topics_that_a_service_reads(service: str) -
     A worker looks whether its slot is taken before it joins.
     """
     declared = declared_by(service)
-    reads = {*declared.reads, *declared.follows, *declared.owns} | recovers_from(declared)
+    reads = {*declared.reads, *declared.follows, *declared.looks_up, *declared.owns} | recovers_from(declared)
     reads |= {WORKERS}
     reads |= {ARTIFACTS} if fetches_models(service) else set()
     who = {service, EVERY_SERVICE}
-    assert {role for role, topic in topic_table().items() if who & {*topic.readers}} == reads
+    assert {role for role, topic in topic_table().items() if who & {*topic.readers} and not _is_kept(role)} == reads
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -147,7 +166,7 @@ def test_the_table_names_exactly_the_topics_that_a_service_writes(service: str) 
     declared = declared_by(service)
     writes = declared.outputs | {*declared.owns} | announced(service)
     who = {service, EVERY_SERVICE}
-    assert {role for role, topic in topic_table().items() if who & {*topic.writers}} == writes
+    assert {role for role, topic in topic_table().items() if who & {*topic.writers} and not _is_kept(role)} == writes
 
 
 def test_a_decider_announces_to_its_own_topics_only() -> None:
@@ -161,6 +180,6 @@ def test_each_topic_has_one_writing_role() -> None:
     So do workers' states: each has a key of its own service and slot.
     """
     several = {role: {*topic.writers} for role, topic in topic_table().items() if len(topic.writers) > 1}
-    data = {service for service in SERVICES if declared_by(service).references}
+    data = {service for service in SERVICES if declared_by(service).clues}
     assert several == {DEAD_LETTERS: {*data, "cli"}}
     assert topic_table()[WORKERS].writers == (EVERY_SERVICE,)

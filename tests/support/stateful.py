@@ -168,7 +168,10 @@ class Slabbed(Counter):
 class Windowed(Slabbed):
     """The same of the last minute only."""
 
-    reach_ms = 60_000
+    @property
+    def reach_ms(self) -> int:
+        """See `Stateful`."""
+        return 60_000
 
 
 KINDS: tuple[type[Counter], ...] = (Counter, Checkpointed, Slabbed, Windowed)

@@ -4,7 +4,7 @@ A logic is deterministic and without IO: the same batches, messages and times gi
 The shell around it reads topics, hands columns over, and turns the effects into one transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -129,7 +129,21 @@ class Outcome(Generic[ResultT]):
     error: FreshetError | None = None
 
 
-Effect = Publish | Announce | DeadLetter | Mark | Hold | Abort | Start | Cancel
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookup:
+    """Read these records of a partition of a topic that the logic `looks_up`, and go on with them.
+
+    `offsets` ascend, each once. `then` is given those records that are still there, in order, and says what else is to
+    be done about the batch.
+    """
+
+    role: str
+    partition: int
+    offsets: Ints
+    then: "Callable[[Batch], Iterable[Effect]]"
+
+
+Effect = Publish | Announce | DeadLetter | Mark | Hold | Abort | Start | Cancel | Lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +183,8 @@ class Logic:
     """Roles that `on_batch` consumes, as a member of the service's group."""
     follows: ClassVar[tuple[str, ...]] = ()
     """Control roles that `fold` sees, from the beginning of the topic."""
+    looks_up: ClassVar[tuple[str, ...]] = ()
+    """Roles of which it asks for single records by offset, with `Lookup`."""
     together: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """Inputs whose partitions of one number move together: never one without the others."""
 
@@ -184,7 +200,7 @@ class Logic:
         """Take in one control record. Never blocks; the same fact twice changes nothing."""
 
     def on_topic(self, role: str, topic_id: str) -> None:
-        """The broker's id of the topic that `on_batch` gets this role's records from: told once, before `on_assign`.
+        """The broker's id of the topic that this role's records are read from: told once, before `on_assign`.
 
         A topic that is made anew has another; the process ends then, and its successor is told the new one.
         """
@@ -220,6 +236,10 @@ class Logic:
     def report(self) -> WorkerReport:
         """How this worker's own part is doing, for whoever follows `freshet.workers`. Asked after every `on_tick`."""
         return NOTHING_TO_REPORT
+
+    def measured(self) -> Mapping[str, float]:
+        """Gauges of this worker's own part, by the names of `telemetry.Metrics.measured`. Asked every few seconds."""
+        return {}
 
     def unready(self) -> str | None:
         """Why this logic cannot serve yet, or None when it can."""

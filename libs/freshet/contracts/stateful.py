@@ -44,8 +44,11 @@ class Stateful(Logic):
     """How state is written beside the answers; None: not at all."""
     state_format: ClassVar[int] = 1
     """Changes whenever what `dump` and `dump_rows` write is to be read in another way."""
-    reach_ms: ClassVar[int | None] = None
-    """Rows that were appended so long before the newest row of their input matter no more; None: all matter."""
+
+    @property
+    def reach_ms(self) -> int | None:
+        """Rows that were appended so long before the newest row of their input matter no more; None: all matter."""
+        return None
 
     @property
     def plan(self) -> int:

@@ -1,11 +1,12 @@
 """Turns the effects of a batch into one transaction."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from freshet.avro.control import encode
+from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
-from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Job, Mark, Publish, Start
+from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Job, Lookup, Mark, Publish, Start
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.protocol import Committed, Place, Send
 from freshet.runtime.dead_letter_records import CAP_BYTES, dead_letters
@@ -20,11 +21,16 @@ class BatchOutcome:
         service: str,
         version: str,
         topic_ids: Mapping[str, str],
+        *,
         letter_bytes: int = CAP_BYTES,
+        find: Callable[[Place, Ints], Batch] | None = None,
     ) -> None:
-        """`topic_ids` are those of the input topics, by role; no dead letter is made larger than `letter_bytes`."""
+        """`topic_ids` are those of the input topics, by role; no dead letter is made larger than `letter_bytes`.
+
+        `find` reads what a logic looks up; it may raise RetriableError, and so may `add` then.
+        """
         self._names, self._service, self._version = names, service, version
-        self._topic_ids, self._letter_bytes = topic_ids, letter_bytes
+        self._topic_ids, self._letter_bytes, self._find = topic_ids, letter_bytes, find
         self.sends: list[Send] = []
         self.holds: list[Hold] = []
         self.jobs: list[Job[Any]] = []
@@ -40,6 +46,9 @@ class BatchOutcome:
         self.rows += len(batch)
         for partition, (_, last) in batch.spans.items():
             self._ends[Place(batch.role, partition)] = last + 1
+        self._carry_out(batch, effects)
+
+    def _carry_out(self, batch: Batch, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Publish():
@@ -59,6 +68,9 @@ class BatchOutcome:
                     self.abort = effect.reason
                 case Start():
                     self.jobs.append(effect.job)
+                case Lookup() if self._find is not None:
+                    found = self._find(Place(effect.role, effect.partition), effect.offsets)
+                    self._carry_out(batch, effect.then(found))
                 case _:
                     raise TypeError(f"{type(effect).__name__} is not an answer to a batch.")
 

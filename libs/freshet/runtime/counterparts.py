@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Place
-from freshet.runtime.recovery import InputReference
+from freshet.runtime.recovery import Clue, InputReference
 
 
 class Counterparts:
@@ -13,9 +13,10 @@ class Counterparts:
     A topic that is gone counts as it was: it is waited for as a whole (`needed`).
     """
 
-    def __init__(self, bus: Bus, references: Sequence[InputReference], together: Sequence[Sequence[str]] = ()) -> None:
+    def __init__(self, bus: Bus, clues: Sequence[Clue], together: Sequence[Sequence[str]] = ()) -> None:
         """`together` are inputs of which no partition is read without those of the same number (`Logic.together`)."""
-        self._bus, self._references, self._together = bus, references, together
+        self._bus, self._together = bus, together
+        self._references = references = [clue for clue in clues if isinstance(clue, InputReference)]
         outputs = {reference.output for reference in references}
         self._roles = sorted({dead_letter_records.ROLE, *outputs, *(role for roles in together for role in roles)})
         self._counts: dict[str, int] = {}

@@ -20,17 +20,19 @@ from freshet.runtime.bus.protocol import Assignor, Bus, ExpiredError, Place, Ret
 from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed
 from freshet.runtime.jobs import JobRunner
+from freshet.runtime.lookups import Lookups
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.needed import Needed
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.partitions import Partitions
-from freshet.runtime.recovery import InputReference
+from freshet.runtime.recovery import Clue
 from freshet.runtime.reports import InlineReports, Reports
 from freshet.runtime.slot_watch import SlotWatch
 from freshet.runtime.telemetry import Metrics
 from freshet.runtime.transaction import Transactor
 
 _CONTROL_INTERVAL_MS: Final = 50
+_MEASURE_INTERVAL_MS: Final = 2_000
 _BACK_OFF_S: Final = 0.2
 
 
@@ -49,7 +51,7 @@ class DataLoop:
         jobs: JobRunner,
         clock: Clock,
         metrics: Metrics,
-        references: Sequence[InputReference] = (),
+        references: Sequence[Clue] = (),
         options: LoopOptions | None = None,
         assignor: Assignor | None = None,
         reports: Reports | None = None,
@@ -92,6 +94,7 @@ class DataLoop:
             metrics=self._metrics,
             log=self._log,
         )
+        self._lookups = Lookups(bus, logic.looks_up)
         self._transactor = Transactor(
             logic,
             names,
@@ -103,8 +106,9 @@ class DataLoop:
             metrics=self._metrics,
             options=self._options,
             log=self._log,
+            lookups=self._lookups,
         )
-        self._next_control_ms = 0
+        self._next_control_ms = self._next_measure_ms = 0
         self.beat_s = time.monotonic()
 
     def step(self, timeout_s: float) -> int:
@@ -158,7 +162,13 @@ class DataLoop:
             self._partitions.ask()
             self._partitions.watch(elapsed_ms)
             self._beats.beat(self._report(), elapsed_ms)
+            self._measure(elapsed_ms)
         self._metrics.state(held=self._partitions.waiting, ready=self.unready() is None)
+
+    def _measure(self, elapsed_ms: int) -> None:
+        if elapsed_ms >= self._next_measure_ms:
+            self._next_measure_ms = elapsed_ms + _MEASURE_INTERVAL_MS
+            self._metrics.measured(self.logic.measured())
 
     def _join(self, timeout_s: float) -> bool:
         """Join the group, once every control topic is read to the end seen at start."""
@@ -222,5 +232,6 @@ class DataLoop:
         self._jobs.close()
         self._metrics.closed()
         self._feed.close()
+        self._lookups.close()
         if self._watch is not None:
             self._watch.close()

@@ -16,9 +16,15 @@ class Lives:
     Its successor starts afresh in the new topic, with clients that remember nothing of the old one.
     """
 
-    def __init__(self, bus: Bus, roles: Sequence[str], tell: Callable[[str, str], None]) -> None:
-        """`tell` is called with each role and its id, once, as soon as it is known."""
-        self._bus, self._roles, self._tell = bus, roles, tell
+    def __init__(
+        self, bus: Bus, roles: Sequence[str], tell: Callable[[str, str], None], looks_up: Sequence[str] = ()
+    ) -> None:
+        """`tell` is called with each role and its id, once, as soon as it is known.
+
+        What a logic `looks_up` is read with every batch, so these roles belong to whatever is asked about.
+        """
+        self._bus, self._roles, self._tell = bus, (*roles, *looks_up), tell
+        self._looks_up = frozenset(looks_up)
         self._known: dict[str, str] = {}
         self._asked: TopicIds | None = None
 
@@ -30,7 +36,8 @@ class Lives:
     def learn(self, roles: Collection[str]) -> None:
         """Know the ids of these roles' topics as of now. Raises FatalError if one was made anew, RetriableError."""
         if roles:
-            self._check(self._bus.ask_topic_ids(sorted(roles))(), roles)
+            needed = self._looks_up.union(roles)
+            self._check(self._bus.ask_topic_ids(sorted(needed))(), needed)
 
     def ask(self) -> None:
         """Ask for all ids, and do not wait."""
@@ -42,7 +49,7 @@ class Lives:
         Raises FatalError if one was made anew, RetriableError if that cannot be known.
         """
         assert self._asked is not None, "ask() comes first"
-        self._check(self._asked(), roles)
+        self._check(self._asked(), self._looks_up.union(roles))
 
     def watch(self) -> None:
         """Raises FatalError if any topic was made anew; one that is gone may still come back."""

@@ -1,5 +1,7 @@
 """What one loop counts and times, under the names of its service and pipeline."""
 
+from collections.abc import Mapping
+
 from freshet.runtime.batch_outcome import BatchOutcome
 from freshet.runtime.bus.protocol import Collected
 from freshet.runtime.telemetry import Metrics
@@ -45,6 +47,11 @@ class LoopMetrics:
         """How the loop stands."""
         self._metrics.held_partitions.labels(*self._labels).set(held)
         self._metrics.ready.labels(*self._labels).set(ready)
+
+    def measured(self, values: Mapping[str, float]) -> None:
+        """What the logic says of its own part, by name; see `Metrics.measured`."""
+        for name, value in values.items():
+            self._metrics.measured[name].labels(*self._labels).set(value)
 
     def closed(self) -> None:
         """The loop serves nothing any more: what it last said of itself must not stay."""

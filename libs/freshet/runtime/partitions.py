@@ -23,7 +23,7 @@ from freshet.runtime.bus.protocol import (
 from freshet.runtime.counterparts import Counterparts
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.partition_states import Partition, State
-from freshet.runtime.recovery import InputReference
+from freshet.runtime.recovery import Clue
 from freshet.runtime.starts import Starts
 from freshet.runtime.state.keeper import Keeper
 from freshet.runtime.state.state_mark import StateMark
@@ -43,7 +43,7 @@ class Partitions:
         bus: Bus,
         producer: TransactionalProducer,
         *,
-        references: Sequence[InputReference],
+        references: Sequence[Clue],
         pipeline: str,
         metrics: LoopMetrics,
         log: structlog.stdlib.BoundLogger,

@@ -164,7 +164,7 @@ def _loop(
         jobs=Jobs(service.runner(context)),
         clock=SystemClock(),
         metrics=metrics,
-        references=service.references,
+        references=service.clues,
         options=options,
         assignor=service.assignor,
         reports=BackgroundReports(context.bus.producer),

@@ -16,7 +16,7 @@ from freshet.avro.control import decode
 from freshet.avro.framed import FramedReader
 from freshet.contracts.batch import Batch, read_headers
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Cutover
+from freshet.contracts.messages import Cutover, Message
 from freshet.contracts.position import ORIGIN, Position
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.runtime import dead_letter_records
@@ -50,6 +50,28 @@ class InputReference:
     """True if the record carries epoch and fallback, which become the offset's metadata."""
 
 
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """What a record says of one partition: the next offset of each input behind it, and the metadata they had."""
+
+    pipeline: str
+    partition: int
+    inputs: Mapping[str, int]
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """An output topic whose records each say how far all inputs of a partition were read."""
+
+    output: str
+    read: Callable[[Message], Summed]
+
+
+Clue = InputReference | Summary
+"""How an output tells which inputs are answered."""
+
+
 @dataclass(slots=True)
 class _Found:
     """The last answer to a partition: the offset behind it, when it was written, and the position in history."""
@@ -69,7 +91,7 @@ class Recovery:
     def __init__(
         self,
         bus: Bus,
-        references: Sequence[InputReference],
+        references: Sequence[Clue],
         pipeline: str,
         places: Collection[Place],
         topic_ids: Mapping[str, str],
@@ -82,7 +104,11 @@ class Recovery:
         """Where dead letters name records beyond the end that no topic id makes ours, with the last such offset."""
         roles = {place.role for place in places}
         self._bus, self._pipeline, self._topic_ids = bus, pipeline, topic_ids
-        self._references = {reference.output: reference for reference in references if reference.input in roles}
+        self._references = {
+            clue.output: clue for clue in references if isinstance(clue, InputReference) and clue.input in roles
+        }
+        self._summaries = {clue.output: clue for clue in references if isinstance(clue, Summary)}
+        self._newest: dict[int, Summed] = {}
         self._readers = {
             output: FramedReader.of(reference.record, max_bytes=_MAX_BYTES)
             for output, reference in self._references.items()
@@ -105,11 +131,13 @@ class Recovery:
         found = self._found.get(place)
         if found is None:
             return None
+        if place.partition in self._newest:
+            return Committed(found.offset, self._newest[place.partition].metadata)
         return Committed(found.offset, found.position.metadata() if found.position > ORIGIN else "")
 
     def _search(self) -> Iterator[int]:
         """Each item is how many records were read, 0 when there is something to wait for."""
-        outputs = [*self._references, dead_letter_records.ROLE]
+        outputs = [*self._references, *self._summaries, dead_letter_records.ROLE]
         spans = {Place(role, n): span for role in outputs for n, span in self._bus.spans(role).items()}
         spans = {place: span for place, span in spans.items() if span.low < span.high}
         if any(reference.with_position for reference in self._references.values()):
@@ -205,6 +233,9 @@ class Recovery:
         if batch.role == dead_letter_records.ROLE:
             self._take_letters(batch)
             return
+        if batch.role in self._summaries:
+            self._take_summaries(batch)
+            return
         reference = self._references[batch.role]
         rows = self._readers[batch.role].read(batch.values)
         topics = rows.columns[reference.topic]
@@ -220,6 +251,20 @@ class Recovery:
             if reference.with_position:
                 position = Position(*(int(np.asarray(rows.columns[name])[last]) for name in ("epoch", "fallback")))
             self._fold(Place(reference.input, number), int(offsets[last]) + 1, int(times[last]), position)
+
+    def _take_summaries(self, batch: Batch) -> None:
+        for value, at_ms in zip(batch.values, batch.timestamps_ms.tolist(), strict=True):
+            try:
+                summed = self._summaries[batch.role].read(decode(batch.role, value)) if value is not None else None
+            except ContractError:
+                continue  # a stranger's
+            if summed is None or summed.pipeline != self._pipeline:
+                continue
+            known = self._newest.get(summed.partition)
+            if known is None or sum(known.inputs.values()) <= sum(summed.inputs.values()):
+                self._newest[summed.partition] = summed
+            for role, offset in summed.inputs.items():
+                self._fold(Place(role, summed.partition), offset, at_ms, ORIGIN)
 
     def _take_letters(self, batch: Batch) -> None:
         highs: dict[Place, int] = {}

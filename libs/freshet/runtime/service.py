@@ -14,7 +14,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process
 from freshet.runtime.bus.protocol import Assignor, Bus
 from freshet.runtime.jobs import Runner, Stop
-from freshet.runtime.recovery import InputReference
+from freshet.runtime.recovery import Clue, InputReference, Summary
 from freshet.runtime.settings import Settings, SettingsError
 
 _HERE: Final = Path(__file__).parent.name
@@ -48,6 +48,13 @@ class DataService:
     """Overrides the setting where a service must not hide others' rows for long."""
     assignor: Assignor | None = None
     """How its group divides partitions; None: `range` in fixed slots, else `cooperative-sticky`."""
+    summary: Summary | None = None
+    """An output that tells how far inputs were read in another way than references do."""
+
+    @property
+    def clues(self) -> tuple[Clue, ...]:
+        """All that tells which inputs are answered."""
+        return self.references if self.summary is None else (*self.references, self.summary)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from freshet.runtime.bus.protocol import (
 )
 from freshet.runtime.dead_letter_records import expired_letter
 from freshet.runtime.lives import Lives
-from freshet.runtime.recovery import InputReference, Recovery
+from freshet.runtime.recovery import Clue, Recovery
 from freshet.runtime.start_offsets import checked, lost_end
 from freshet.runtime.state.state_mark import LOST, StateMark
 
@@ -38,13 +38,13 @@ class Starts:
         bus: Bus,
         producer: TransactionalProducer,
         *,
-        references: Sequence[InputReference],
+        references: Sequence[Clue],
         pipeline: str,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._bus, self._producer, self._references, self._pipeline = bus, producer, references, pipeline
         self._origin, self._stateful, self._log = logic.origin, isinstance(logic, Stateful), log
-        self.lives = Lives(bus, logic.reads, logic.on_topic)
+        self.lives = Lives(bus, logic.reads, logic.on_topic, logic.looks_up)
         """The input topics' ids: what was read is answered under them, or not at all."""
         self._recovery: Recovery | None = None
 

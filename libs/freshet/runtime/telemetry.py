@@ -46,6 +46,17 @@ class Metrics:
         )
         self.held_partitions = gauge("held_partitions", "Partitions that wait, for a model or a schema.")
         self.owned_partitions = gauge("owned_partitions", "Partitions that this process owns.")
+        self.measured = {
+            name: gauge(name, what)
+            for name, what in {
+                "open_predictions": "Predictions that may still get their first label.",
+                "waiting_labels": "Labels that wait for a prediction.",
+                "state_bytes": "Memory that the state takes.",
+                "label_delay_seconds": "Mean time from prediction to label, of the last batch that had any.",
+                "join_coverage_ratio": "Of the predictions whose time for labels is over, the share that has one.",
+            }.items()
+        }
+        """What a logic measures itself; see `Logic.measured`."""
         self.ready = gauge("ready", "1 when the service can serve.")
 
 

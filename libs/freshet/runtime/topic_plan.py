@@ -81,12 +81,14 @@ def topic_configs(topic: Topic) -> dict[str, str]:
 
 def _wanted(namespace: str, pipelines: Sequence[tuple[str, int]]) -> Iterator[tuple[Topic, str, int]]:
     for role, stanza in topic_table().items():
-        if stanza.partitions != "pipeline":
+        if not stanza.per_pipeline:
+            assert isinstance(stanza.partitions, int), role
             yield stanza, TopicNames(namespace).topic(role), stanza.partitions
     for pipeline, partitions in pipelines:
         for role, stanza in topic_table().items():
-            if stanza.partitions == "pipeline":
-                yield stanza, TopicNames(namespace, pipeline).topic(role), partitions
+            if stanza.per_pipeline:
+                own = partitions if stanza.partitions == "pipeline" else stanza.partitions
+                yield stanza, TopicNames(namespace, pipeline).topic(role), own
 
 
 def _step(stanza: Topic, name: str, partitions: int, state: TopicState | None) -> Step:

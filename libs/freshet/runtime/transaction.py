@@ -27,6 +27,7 @@ from freshet.runtime.bus.protocol import (
 from freshet.runtime.clock import Clock
 from freshet.runtime.dead_letter_records import ROLE as DEAD_LETTERS
 from freshet.runtime.jobs import JobRunner
+from freshet.runtime.lookups import Lookups
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.partitions import Partitions
@@ -56,10 +57,12 @@ class Transactor:
         metrics: LoopMetrics,
         options: LoopOptions,
         log: structlog.stdlib.BoundLogger,
+        lookups: Lookups,
     ) -> None:
         self._logic, self._names, self._producer, self._partitions = logic, names, producer, partitions
         self._service, self._version = service, version("freshet")
         self._jobs, self._clock, self._metrics, self._options, self._log = jobs, clock, metrics, options, log
+        self._lookups = lookups
         self._limit = _FIRST_ROWS
         self._suspects = 0
         """The next so many rows hold one whose output is too large."""
@@ -107,8 +110,13 @@ class Transactor:
             return 0
         began, began_ms = time.perf_counter(), self._clock.elapsed_ms()
         outcome = self._outcome()
-        for batch in got.batches:
-            outcome.add(batch, self._logic.on_batch(batch))
+        try:
+            for batch in got.batches:
+                outcome.add(batch, self._logic.on_batch(batch))
+        except RetriableError as error:  # of a lookup
+            self._refused(got, RefusedError(f"nothing was written: {error}"))
+            self._partitions.rewind("lookup")
+            return 0
         answered = time.perf_counter()
         self._full = outcome.rows >= min(self._limit, self._rows_max())
         if outcome.abort is not None:
@@ -214,8 +222,9 @@ class Transactor:
 
     def _outcome(self) -> BatchOutcome:
         letter_bytes = self._producer.cap_bytes(DEAD_LETTERS)
+        known = self._partitions.starts.lives.known
         return BatchOutcome(
-            self._names, self._service, self._version, self._partitions.starts.lives.known, letter_bytes
+            self._names, self._service, self._version, known, letter_bytes=letter_bytes, find=self._lookups.find
         )
 
 

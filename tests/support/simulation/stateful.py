@@ -18,7 +18,7 @@ def play_state(kind: type[Counter], seed: int | str, acts: int) -> None:
         found = sorted(answers(pipeline.read("predictions")))
         inputs = [(row.partition(), row.offset()) for batch in pipeline.read("features") for row in batch.records]
         assert [answer[:2] for answer in found] == sorted(inputs)
-        if kind.reach_ms is None:
+        if kind().reach_ms is None:
             check_counts(found)
 
     play(counter_play(kind, seed), acts, judge)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Protocol
 
-from freshet.contracts.batch import Batch, Headers
+from freshet.contracts.batch import Batch, Headers, Record
 from freshet.contracts.errors import FreshetError
 
 Assignor = Literal["cooperative-sticky", "range"]
@@ -232,6 +232,19 @@ class LogReader(Protocol):
         """Free everything."""
 
 
+class RangeReader(Protocol):
+    """Reads ranges of partitions, again and again with one client, read_committed."""
+
+    def read(self, place: Place, first: int, end: int) -> tuple[Sequence[Record], int]:
+        """The records with first ≤ offset < end that are there, and up to where it is sure: `end`, or the log's end.
+
+        Raises RetriableError if the broker does not give them in time.
+        """
+
+    def close(self) -> None:
+        """Free everything."""
+
+
 TopicIds = Callable[[], Mapping[str, str]]
 """Waits for the ids of topics by role."""
 
@@ -259,6 +272,9 @@ class Bus(Protocol):
 
     def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> LogReader:
         """Reads all partitions of these roles, or only those in `starts`, from there on."""
+
+    def ranges(self, roles: Sequence[str]) -> RangeReader:
+        """Reads ranges of partitions of these roles."""
 
     def spans(self, role: str) -> dict[int, Span]:
         """What every partition holds. Raises RetriableError; an absent topic gives {}."""

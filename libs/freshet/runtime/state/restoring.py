@@ -67,6 +67,7 @@ class Restoring:
         `topic_ids` are those of the inputs as they are now.
         """
         self._logic, self._bus, self._partition, self._topic_ids = logic, bus, partition, topic_ids
+        at = {role: at[role] for role in logic.reads if role in at}  # restored in this order
         self._log = structlog.get_logger("state").bind(partition=partition)
         self._answered = any(mark is not None for mark in marks.values())
         begun = {role: mark or StateMark(at[role], logic.plan, at[role]) for role, mark in marks.items()}

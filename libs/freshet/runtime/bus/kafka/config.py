@@ -76,6 +76,15 @@ def reader(bootstrap_servers: str, extra: ClientConfig, group: str) -> dict[str,
     return consumer(bootstrap_servers, {}) | {"group.id": group, **extra}
 
 
+def ranges(bootstrap_servers: str, extra: ClientConfig, group: str) -> dict[str, Any]:
+    """A reader that is set to another place again and again, so that it should not fetch far ahead."""
+    return reader(bootstrap_servers, {}, group) | {
+        "queued.min.messages": 1000,
+        "fetch.message.max.bytes": 262_144,
+        **extra,
+    }
+
+
 def group_consumer(
     bootstrap_servers: str, extra: ClientConfig, group: str, instance: str | None, assignor: Assignor
 ) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from freshet.runtime.bus.kafka.kafka_consumer import KafkaGroupConsumer
 from freshet.runtime.bus.kafka.kafka_error import kafka_error, translated
 from freshet.runtime.bus.kafka.kafka_producer import KafkaTransactionalProducer
 from freshet.runtime.bus.kafka.kafka_reader import KafkaLogReader
+from freshet.runtime.bus.kafka.ranges import KafkaRangeReader
 from freshet.runtime.bus.protocol import Assignor, BusError, Place, Span, TopicIds
 
 
@@ -71,6 +72,11 @@ class KafkaBus:
         """See `bus.Bus`."""
         settings = config.reader(self._bootstrap_servers, self._extra, self.names.reader_group)
         return KafkaLogReader(settings, {role: self.names.topic(role) for role in roles}, starts, self.spans)
+
+    def ranges(self, roles: Sequence[str]) -> KafkaRangeReader:
+        """See `bus.Bus`."""
+        settings = config.ranges(self._bootstrap_servers, self._extra, self.names.reader_group)
+        return KafkaRangeReader(settings, {role: self.names.topic(role) for role in roles})
 
     def spans(self, role: str) -> dict[int, Span]:
         """See `bus.Bus`."""

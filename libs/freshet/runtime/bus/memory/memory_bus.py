@@ -7,7 +7,7 @@ from freshet.runtime.bus.memory.calls import client_call
 from freshet.runtime.bus.memory.cluster import MemoryCluster
 from freshet.runtime.bus.memory.memory_consumer import MemoryGroupConsumer
 from freshet.runtime.bus.memory.memory_producer import MemoryProducer, MemoryTransactionalProducer
-from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
+from freshet.runtime.bus.memory.memory_reader import MemoryLogReader, MemoryRangeReader
 from freshet.runtime.bus.protocol import Assignor, Place, Span, TopicIds
 
 
@@ -44,6 +44,11 @@ class MemoryBus:
     def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> MemoryLogReader:
         """See `bus.Bus`."""
         return MemoryLogReader(self.cluster, self._topics(roles), starts)
+
+    @client_call
+    def ranges(self, roles: Sequence[str]) -> MemoryRangeReader:
+        """See `bus.Bus`."""
+        return MemoryRangeReader(self.cluster, self._topics(roles))
 
     @client_call
     def spans(self, role: str) -> dict[int, Span]:

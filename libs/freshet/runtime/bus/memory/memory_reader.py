@@ -1,9 +1,9 @@
 """Reads whole topics in memory, without a group."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from freshet.contracts.batch import Batch
+from freshet.contracts.batch import Batch, Record
 from freshet.runtime.bus.memory.calls import client_call
 from freshet.runtime.bus.memory.cluster import MemoryCluster
 from freshet.runtime.bus.memory.fetch import batches, take
@@ -63,3 +63,26 @@ class MemoryLogReader:
 
     def _log(self, place: Place) -> PartitionLog:
         return self.cluster.log(At(self._topics[place.role], place.partition))
+
+
+class MemoryRangeReader:
+    """Implements `bus.RangeReader`."""
+
+    client = "ranges"
+
+    def __init__(self, cluster: MemoryCluster, topics: Mapping[str, str]) -> None:
+        """`topics` maps role to physical name."""
+        self.cluster = cluster
+        self._topics = dict(topics)
+
+    @client_call
+    def read(self, place: Place, first: int, end: int) -> tuple[Sequence[Record], int]:
+        """See `bus.RangeReader`."""
+        log = self.cluster.log(At(self._topics[place.role], place.partition))
+        there = self.cluster.horizon(log, self.client)
+        records, _ = log.fetch(max(first, log.low), max(end - first, 1), _NO_LIMIT_BYTES, min(end, there))
+        return records, min(end, there)
+
+    @client_call
+    def close(self) -> None:
+        """See `bus.RangeReader`."""

@@ -22,7 +22,7 @@ from freshet.drift.core.join.ring import Ring
 from freshet.drift.core.join.rows import DUPLICATE, LABEL, MARK, NO_LABEL, NO_PAIRS, Plans, Table, prediction_type
 from freshet.drift.core.join.settle import Settled, absent, settle
 from freshet.drift.core.join.table import MOST_NUMBER
-from freshet.drift.core.join.waiting import Undo, Waiting
+from freshet.drift.core.join.waiting import WAITING_BYTES, Undo, Waiting
 
 PREDICTIONS: Final = "predictions"
 LABELS: Final = "labels"
@@ -43,6 +43,7 @@ COUNTED: Final = (
 
 _SCAN: Final = 4096
 _MINUTE_MS: Final = 60_000
+_TABLE_ROW_BYTES: Final = 28
 
 
 class Taken(NamedTuple):
@@ -77,6 +78,7 @@ class JoinState:
         self.logs = {PREDICTIONS: Log(), LABELS: Log()}
         self.counts: Counter[str] = Counter()
         self.first_row = 0
+        """Rows of the labelled log that came of this partition so far."""
         self.names: dict[str, list[str]] = {"version": [], "topic": []}
         """What these columns of predictions count from 0."""
         self.rows, self.marks = Ring(prediction_type(scores)), Ring(MARK)
@@ -92,6 +94,12 @@ class JoinState:
         """Memory that it takes."""
         tail = sum(part.nbytes for part in self._tail)
         return self.rows.nbytes + self.marks.nbytes + self._primaries.nbytes + self.waiting.nbytes + tail
+
+    @property
+    def used_bytes(self) -> int:
+        """What its live rows and waiting labels need of that, at least."""
+        row = self.rows.kind.itemsize + MARK.itemsize + _TABLE_ROW_BYTES
+        return len(self.rows) * row + self.waiting.live * WAITING_BYTES
 
     @property
     def told(self) -> dict[str, int]:
@@ -178,9 +186,10 @@ class JoinState:
     def _remember(self) -> None:
         logs = {role: replace(log) for role, log in self.logs.items()}
         counts, closed, end, tail = self.counts.copy(), self.closed, self.rows.next, len(self._tail)
+        first_row = self.first_row
 
         def back() -> None:
-            self.logs, self.counts, self.closed = logs, counts, closed
+            self.logs, self.counts, self.closed, self.first_row = logs, counts, closed, first_row
             self.rows.next = self.marks.next = end
             del self._tail[tail:]
 

@@ -12,6 +12,8 @@ from freshet.drift.core.join.rows import LABEL, Plans, Table
 _SCAN: Final = 4096
 _ENTRY_BYTES: Final = 200
 """What Python takes for an id and its labels."""
+WAITING_BYTES: Final = LABEL.itemsize + _ENTRY_BYTES
+"""What a label that waits takes."""
 _GONE: Final = np.dtype([("gone", "?")])
 
 Undo = list[Callable[[], object]]
