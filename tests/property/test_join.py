@@ -9,7 +9,7 @@ import pytest
 
 from freshet.drift.core.join.state import JoinState
 from support.join_logs import Logs, random_logs
-from support.join_reading import Reading, dump
+from support.join_reading import Reading
 from support.join_reference import Reference
 
 QUICK = range(6)
@@ -39,7 +39,7 @@ def agree(seed: int) -> None:
         assert sorted(reading.rows) == sorted(expected.rows)
         assert +reading.minutes == +expected.minutes
         _same(reading.state, expected)
-        states.add(dump(reading.state))
+        states.add(reading.state.dump())
     assert len(states) == 1
 
 

@@ -8,23 +8,13 @@ import numpy as np
 
 from freshet.drift.core.join import slab
 from freshet.drift.core.join.rows import LABEL, Plans, Table
-from freshet.drift.core.join.state import COUNTED, LABELS, PREDICTIONS, JoinState
+from freshet.drift.core.join.state import LABELS, PREDICTIONS, JoinState
 from support.join_logs import SCORES, Logs, label_rows, prediction_rows
 from support.join_reference import Row
 
 FRAME = 4
 DAY_MS = 300
 Slab = tuple[int, int, bytes]
-
-
-def dump(state: JoinState) -> bytes:
-    """What the state is: the same state, the same bytes."""
-    limit_ms = min(log.clock_ms for log in state.logs.values()) - state.plans.newest.reach
-    numbers = np.arange(state.rows.search("time_ms", limit_ms), state.rows.next)
-    logs = [(role, log.next, log.clock_ms) for role, log in state.logs.items()]
-    head = repr((logs, [state.counts[name] for name in COUNTED])).encode()
-    parts = (state.rows.take(numbers), state.marks.take(numbers), state.waiting.rows())
-    return b"|".join([head, *(part.tobytes() for part in parts)])
 
 
 @dataclass
@@ -80,13 +70,13 @@ class Reading:
             alone = self.ends[other] == self.columns[other].size
             more = self.rng.randint(0, size) if alone or self.rng.random() < share else 0
             ends[role] = min(self.columns[role].size, self.ends[role] + more)
-        before = dump(self.state) if self.rng.random() < 0.2 else None
+        before = self.state.dump() if self.rng.random() < 0.2 else None
         parts = [self._take(role, ends[role]) for role in self.rng.sample([PREDICTIONS, LABELS], 2)]
         was_open, made = dict(self.open), {role: self._cut(role) for role in self.columns}
         if self.rng.random() < self.refused:
             self.state.discarded()
             self.open = was_open
-            assert before is None or dump(self.state) == before, "discarded"
+            assert before is None or self.state.dump() == before, "discarded"
             return
         self.state.committed()
         self.ends = ends
@@ -134,14 +124,14 @@ class Reading:
             {role: log.next for role, log in self.state.logs.items()},
             {role: log.clock_ms for role, log in self.state.logs.items()},
             counts,
-            dump(self.state),
+            self.state.dump(),
         )
         self.past.append(now)
         then = self.rng.choice(self.past)
         back, _ = self._restored(then)
-        assert dump(back) == then.state, "state of the past differs"
+        assert back.dump() == then.state, "state of the past differs"
         self.state, self.open = self._restored(now)
-        assert dump(self.state) == now.state, "restored state differs"
+        assert self.state.dump() == now.state, "restored state differs"
 
     def _restored(self, at: Past) -> tuple[JoinState, dict[str, int]]:
         state, opened = self._new(), {}

@@ -54,55 +54,28 @@ class JoinWorld:
 
     def publish(self, label: str) -> None:
         """Publish a specification with this label stanza."""
-        text = _SPEC.format(partitions=self.partitions, label=label)
-        record = PipelineRecord(pipeline=PIPELINE, number=self.number, spec=text, event_schema="", event_schema_id=1)
+        record = pipeline_record(label, self.number, self.partitions)
         self._producer.send(Send("pipelines", [f"{PIPELINE}/{self.number}".encode()], [encode(record)]))
-        self.windows = {self.number: windows_of(PipelineSpec.parse(text))}
+        self.windows = {self.number: windows_of(PipelineSpec.parse(record.spec))}
         self.number += 1
 
     def ask(self, ids: Sequence[str], partition: int = 0) -> None:
         """A feature vector and a prediction for each id; its first value is the number in the id."""
         count = len(ids)
         values = np.array([[float(name.strip("abcdef-")), np.nan] for name in ids], np.float32)
-        common: dict[str, Column] = {
-            "event_id": Strings.from_list(ids),
-            "entity": Strings.repeat("card", count),
-            "event_time": np.arange(count, dtype=np.int64),
-            "source_partition": np.full(count, partition, np.int32),
-            "source_offset": np.arange(count, dtype=np.int64),
-            "source_topic": Strings.repeat(UNKNOWN_BYTES, count),
+        vectors = common_columns(ids) | {
+            "spec_version": np.full(count, 3, np.int32),
+            "values": Ragged.from_matrix(values),
         }
-        vectors: dict[str, Column] = {"spec_version": np.full(count, 3, np.int32), "values": Ragged.from_matrix(values)}
-        offsets = self._send("features", "FeatureVector", common | vectors, partition)
-        predictions: dict[str, Column] = {
-            "label": Strings.from_list([CLASSES[at % 2] for at in range(count)]),
-            "scores": Ragged.from_matrix(np.tile(np.array([0.25, 0.75], np.float32), (count, 1))),
-            "version": Strings.from_list([f"1.0.{at % 3}" for at in range(count)]),
-            "epoch": np.full(count, 4, np.int64),
-            "fallback": np.zeros(count, np.int32),
-            "arm": np.zeros(count, np.int32),
-            "features_partition": np.full(count, partition, np.int32),
-            "features_offset": np.array(offsets, np.int64),
-            "features_topic": Strings.repeat(to_bytes(self.bus.topic_id("features")), count),
-        }
-        self._send("predictions", "Prediction", common | predictions, partition)
+        offsets = self._send("features", "FeatureVector", vectors, partition)
+        predictions = prediction_columns(ids, offsets, to_bytes(self.bus.topic_id("features")))
+        self._send("predictions", "Prediction", predictions, partition)
         self.asked += count
 
     def tell(self, labels: Sequence[tuple[str, int, str]], partition: int = 0) -> None:
         """Labels: id, revision, class."""
-        count = len(labels)
-        columns: dict[str, Column] = {
-            "event_id": Strings.from_list([name for name, _, _ in labels]),
-            "entity": Strings.repeat("card", count),
-            "label": Strings.from_list([label for _, _, label in labels]),
-            "labelled_at": np.arange(count, dtype=np.int64),
-            "revision": np.array([revision for _, revision, _ in labels], np.int32),
-            "source_partition": np.full(count, partition, np.int32),
-            "source_offset": np.arange(count, dtype=np.int64),
-            "source_topic": Strings.repeat(UNKNOWN_BYTES, count),
-        }
-        self._send("labels", "Label", columns, partition)
-        self.told += count
+        self._send("labels", "Label", label_columns(labels), partition)
+        self.told += len(labels)
 
     def _send(self, role: str, record: str, columns: dict[str, Column], partition: int) -> list[int]:
         values = self._encoders[record].encode(columns)
@@ -163,6 +136,52 @@ class JoinWorld:
                     row = {name: values[at] for name, values in lists.items()}
                     found.append((row, int(batch.offsets[at]), int(batch.timestamps_ms[at])))
         return found
+
+
+def pipeline_record(label: str, number: int = 1, partitions: int = 2) -> PipelineRecord:
+    """The pipeline's specification with this label stanza."""
+    text = _SPEC.format(partitions=partitions, label=label)
+    return PipelineRecord(pipeline=PIPELINE, number=number, spec=text, event_schema="", event_schema_id=1)
+
+
+def common_columns(ids: Sequence[str]) -> dict[str, Column]:
+    """What all three kinds of records have."""
+    count = len(ids)
+    return {
+        "event_id": Strings.from_list(ids),
+        "entity": Strings.repeat("card", count),
+        "event_time": np.arange(count, dtype=np.int64),
+        "source_partition": np.zeros(count, np.int32),
+        "source_offset": np.arange(count, dtype=np.int64),
+        "source_topic": Strings.repeat(UNKNOWN_BYTES, count),
+    }
+
+
+def prediction_columns(ids: Sequence[str], features_offsets: Sequence[int], topic_id: bytes) -> dict[str, Column]:
+    """Predictions for these feature vectors of the topic with that id."""
+    count = len(ids)
+    return common_columns(ids) | {
+        "label": Strings.from_list([CLASSES[at % 2] for at in range(count)]),
+        "scores": Ragged.from_matrix(np.tile(np.array([0.25, 0.75], np.float32), (count, 1))),
+        "version": Strings.from_list([f"1.0.{at % 3}" for at in range(count)]),
+        "epoch": np.full(count, 4, np.int64),
+        "fallback": np.zeros(count, np.int32),
+        "arm": np.zeros(count, np.int32),
+        "features_partition": np.zeros(count, np.int32),
+        "features_offset": np.array(features_offsets, np.int64),
+        "features_topic": Strings.repeat(topic_id, count),
+    }
+
+
+def label_columns(labels: Sequence[tuple[str, int, str]]) -> dict[str, Column]:
+    """Labels: id, revision, class."""
+    columns = common_columns([name for name, _, _ in labels])
+    del columns["event_time"]
+    return columns | {
+        "label": Strings.from_list([label for _, _, label in labels]),
+        "labelled_at": np.arange(len(labels), dtype=np.int64),
+        "revision": np.array([revision for _, revision, _ in labels], np.int32),
+    }
 
 
 def rows_of(record: Outcomes) -> list[Row]:

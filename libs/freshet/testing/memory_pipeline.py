@@ -14,7 +14,7 @@ from freshet.runtime.clock import ManualClock
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs, Runner
 from freshet.runtime.options import LoopOptions
-from freshet.runtime.recovery import InputReference
+from freshet.runtime.recovery import Clue
 from freshet.runtime.reports import Reports
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
@@ -36,7 +36,7 @@ class MemoryPipeline:
         *,
         partitions: int = 2,
         roles: Sequence[str] | None = None,
-        references: Sequence[InputReference] = (),
+        references: Sequence[Clue] = (),
         names: TopicNames = _NAMES,
         batch_rows: int = 8,
         beside: "MemoryPipeline | None" = None,

@@ -10,7 +10,7 @@ from freshet.contracts.topics import topic_table
 from freshet.runtime.bus.memory import SimulatedCrash
 from freshet.runtime.bus.protocol import BusError
 from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.recovery import InputReference
+from freshet.runtime.recovery import Clue
 from freshet.runtime.telemetry import Metrics
 from freshet.testing.conformance import ConformanceError, require
 from freshet.testing.memory_pipeline import MemoryPipeline
@@ -36,7 +36,7 @@ def check_stateful_logic(
     row: Callable[[Random, str], Row] = three_entities,
     prepare: Callable[[MemoryPipeline], None] | None = None,
     judge: Callable[[MemoryPipeline], None] | None = None,
-    references: tuple[InputReference, ...] = (),
+    references: tuple[Clue, ...] = (),
     seeds: range = range(25),
     acts: int = 80,
 ) -> None:
@@ -79,7 +79,7 @@ class Play:
         *,
         row: Callable[[Random, str], Row] = three_entities,
         prepare: Callable[[MemoryPipeline], None] | None = None,
-        references: tuple[InputReference, ...] = (),
+        references: tuple[Clue, ...] = (),
     ) -> None:
         """See `check_stateful_logic`."""
         self.random, self._seed = Random(seed), seed  # noqa: S311 (a run is its seed)

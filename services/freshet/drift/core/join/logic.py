@@ -204,8 +204,13 @@ class JoinLogic(Stateful):
     def take_in(self, batch: Batch, plan: int) -> None:
         """See `Stateful`."""
         (partition,) = batch.spans
-        self._take(batch, partition, plan)
+        taken = self._take(batch, partition, plan)
+        self._states[partition].first_row += taken.pairs.size
         self._states[partition].committed()
+
+    def dump(self, partition: int) -> bytes:
+        """See `Stateful`."""
+        return self._states[partition].dump()
 
     def dump_rows(self, role: str, partition: int, first: int, end: int) -> bytes:
         """See `Stateful`."""

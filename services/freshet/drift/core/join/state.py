@@ -183,6 +183,18 @@ class JoinState:
         tail = np.concatenate(self._tail) if self._tail else np.zeros(0, LABEL)
         return tail[(tail["offset"] >= first) & (tail["offset"] < end)]
 
+    def dump(self) -> bytes:
+        """All that matters of it: the same state gives the same bytes. Nothing is ever kept this way."""
+        limit_ms = min(log.clock_ms for log in self.logs.values()) - self.plans.newest.reach
+        numbers = np.arange(self.rows.search("time_ms", limit_ms), self.rows.next)
+        rows = self.rows.take(numbers)
+        named = [[self.names[column][code] for code in rows[column].tolist()] for column in self.names]
+        rows["version"] = rows["topic"] = 0  # counted otherwise in each process
+        logs = [(role, log.next, log.clock_ms) for role, log in self.logs.items()]
+        head = repr((logs, self.first_row, [self.counts[name] for name in COUNTED], named))
+        parts = (rows, self.marks.take(numbers), self.waiting.rows())
+        return b"|".join([head.encode(), *(part.tobytes() for part in parts)])
+
     def _remember(self) -> None:
         logs = {role: replace(log) for role, log in self.logs.items()}
         counts, closed, end, tail = self.counts.copy(), self.closed, self.rows.next, len(self._tail)
