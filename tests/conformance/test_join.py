@@ -27,9 +27,16 @@ def row(chance: Random, role: str) -> Row:
     return b"card", _LABEL.encode(label_columns([(name, chance.randrange(3), chance.choice(["ok", "bad"]))]))[0]
 
 
+class Unhurried(JoinLogic):
+    """Concludes nothing from silence: by when a log was found idle is the one thing that its records do not say."""
+
+    def on_idle(self, role: str, partition: int) -> None:
+        """Nothing."""
+
+
 def logic(label: str) -> JoinLogic:
     """A join that knows its pipeline, with or without a loop around it."""
-    made = JoinLogic(PIPELINE, most_bytes=1 << 30)
+    made = Unhurried(PIPELINE, most_bytes=1 << 30)
     made.fold(Fact("pipelines", f"{PIPELINE}/1", pipeline_record(label)))
     return made
 

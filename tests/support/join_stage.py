@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from freshet.contracts.topics import TopicNames
 from freshet.drift.core.join.logic import JoinLogic
+from freshet.drift.core.join.state import JoinState
 from freshet.drift.service import JOIN
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.partition_log import At
@@ -50,11 +51,11 @@ class JoinStage:
             options=LoopOptions(batch_rows=self.rows),
         )
 
-    def turn(self, *loops: DataLoop, times: int = 12) -> None:
+    def turn(self, *loops: DataLoop, times: int = 12, step_ms: int = 300) -> None:
         """Let them turn, one after the other."""
         for _ in range(times):
-            self.clock.advance(300)
-            self.cluster.advance(300)
+            self.clock.advance(step_ms)
+            self.cluster.advance(step_ms)
             for loop in loops:
                 loop.step(0.0)
 
@@ -75,6 +76,10 @@ class JoinStage:
                 at = group.committed(At(NAMES.topic(role), number))
                 found[role, number] = span.end - (0 if at is None else at.offset)
         return found
+
+    def state(self, loop: DataLoop, partition: int = 0) -> JoinState:
+        """What a worker knows of a partition."""
+        return self.logic(loop)._states[partition]
 
     def logic(self, loop: DataLoop) -> JoinLogic:
         """The core of a worker."""

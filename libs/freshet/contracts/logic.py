@@ -219,6 +219,12 @@ class Logic:
     def on_revoke(self, role: str, partition: int) -> None:
         """This partition is no longer ours."""
 
+    def on_idle(self, role: str, partition: int) -> None:
+        """Of inputs that move together: this partition was just read to its end, and there was nothing more in it.
+
+        What is appended to it from now on is younger than what was read of the others before.
+        """
+
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
         """Answer every row of the batch, or hold its partition, or abort."""
         raise NotImplementedError

@@ -21,6 +21,7 @@ from freshet.runtime.bus.protocol import (
     TransactionalProducer,
 )
 from freshet.runtime.counterparts import Counterparts
+from freshet.runtime.idle import IdleLogs
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.partition_states import Partition, State
 from freshet.runtime.recovery import Clue
@@ -52,6 +53,7 @@ class Partitions:
         self.starts = Starts(logic, bus, producer, references=references, pipeline=pipeline, log=log)
         self._keeper = Keeper(logic, bus, self.starts.lives.known) if isinstance(logic, Stateful) else None
         self._counterparts = Counterparts(bus, references, logic.together)
+        self._idle = IdleLogs(bus, tuple(role for roles in logic.together for role in roles))
         self._consumer: GroupConsumer | None = None
         self._known: dict[Place, Partition] = {}
         self._watched_ms = 0
@@ -189,9 +191,12 @@ class Partitions:
             self._set_back([place for place in placed if self._counterparts.lack(place)])
             for place in self._in("arrived"):
                 self._known[place].why = (self._known[place].why and self._counterparts.lack(place)) or ""
+            for place in self._idle.among({place: self._known[place].next for place in self._ours("flowing")}):
+                self._logic.on_idle(*place)
 
     def close(self) -> None:
         """Leave the group (a fixed slot keeps its place)."""
+        self._idle.close()
         if self._consumer is not None:
             self._consumer.close()
 

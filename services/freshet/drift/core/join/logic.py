@@ -23,6 +23,7 @@ from freshet.drift.core.join.waiting import WAITING_BYTES
 
 FEATURES: Final = "features"
 _COMMIT_INTERVAL_MS: Final = 250
+_SKEW_MS: Final = 60_000
 _WAITING_SHARE: Final = 4
 """Waiting labels may take this part of the memory."""
 _UNKNOWN_TOPIC: Final = to_text(UNKNOWN_BYTES)
@@ -105,6 +106,12 @@ class JoinLogic(Stateful):
         """See `Logic`."""
         return self._book.trouble or self._foreign.get((role, partition), "") or self._full(role)
 
+    def on_idle(self, role: str, partition: int) -> None:
+        """See `Logic`: silence says as much as a record, but for a minute by which brokers' clocks may differ."""
+        logs = self._states[partition].logs
+        other = LABELS if role == PREDICTIONS else PREDICTIONS
+        logs[role].idle_ms = max(logs[role].idle_ms, logs[other].clock_ms - _SKEW_MS)
+
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
         """See `Logic`. One or more records of the labelled log for each partition, also where only counts changed."""
         why = self._full(batch.role)
@@ -170,6 +177,8 @@ class JoinLogic(Stateful):
         """Why no more of this input fits into memory; empty while it does."""
         used = sum(state.used_bytes for state in self._states.values())
         waiting = sum(state.waiting.live for state in self._states.values()) * WAITING_BYTES
+        if any(state.has_due(role) for state in self._states.values()):
+            return ""  # the next batch makes room
         if role == PREDICTIONS and used > self._most_bytes:
             return (
                 f"open predictions take {used >> 20} MiB of memory, and may take {self._most_bytes >> 20}: waiting "

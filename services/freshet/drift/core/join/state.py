@@ -113,6 +113,17 @@ class JoinState:
         }
         return {**{name: counts[name] for name in COUNTED}, **whole}
 
+    def has_due(self, role: str) -> bool:
+        """Whether rows of this log will be let go with the next batch."""
+        if role == LABELS:
+            return self.waiting.has_due(self.logs[PREDICTIONS].bound_ms, self.plans)
+        return len(self.rows) > 0 and self.rows.search("time_ms", self._limit_ms) > self.rows.floor
+
+    @property
+    def _limit_ms(self) -> int:
+        """Predictions from before it concern no record that is still to come."""
+        return min(log.bound_ms for log in self.logs.values()) - self.plans.newest.reach
+
     def predictions(self, rows: Table, *, flagged: bool = False) -> Taken:
         """Take in rows of `prediction_type`, offsets ascending. `flagged`: what is a duplicate is known."""
         self._remember()
@@ -163,9 +174,8 @@ class JoinState:
         self.waiting.drop()
         labels = self.logs[LABELS]
         self._tail = [rest for part in self._tail if (rest := part[part["offset"] >= labels.kept]).size]
-        limit_ms = min(log.bound_ms for log in self.logs.values()) - self.plans.newest.reach
         kept = self.rows.search("offset", self.logs[PREDICTIONS].kept)
-        floor = min(self.rows.search("time_ms", limit_ms), self.closed, kept)
+        floor = min(self.rows.search("time_ms", self._limit_ms), self.closed, kept)
         if floor > self.rows.floor:
             self.rows.floor = self.marks.floor = floor
             self._primaries.forget(floor)

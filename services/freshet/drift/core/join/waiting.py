@@ -40,6 +40,13 @@ class Waiting:
         numbers = np.arange(self._unknown, self._rows.next)
         return self._rows.take(numbers[~self._gone.column("gone", numbers)])
 
+    def has_due(self, predicted_ms: int, plans: Plans) -> bool:
+        """Whether `count_unknown` would find one at this time."""
+        if not self.live:
+            return False
+        first = self._rows.take(np.array([self._unknown]))
+        return bool((first["time_ms"] + plans.wait[first["plan"]])[0] < predicted_ms)
+
     def add(self, labels: Table, undo: Undo) -> None:
         """Let these wait."""
         first = self._rows.next
