@@ -122,9 +122,10 @@ def _measured(
     members |= {VERSION + name: np.flatnonzero(measures.version == code) for name, code in names}
     values = rows.values[measures.row - first_row]
     members |= {SLICE + part.name: np.flatnonzero(part.holds(values)) for part in setting.slices}
+    others, end = list[Measures](), len(measures)
     for name, answers in sorted(baselines.items()):
         at = counted[np.isfinite(answers[counted])]
-        more = guessed(rows, at, first_row, classes, answers[at])
-        members[name] = len(measures) + np.arange(len(more))
-        measures = measures.then(more)
-    return known, measures, {name: at for name, at in members.items() if at.size}
+        others.append(guessed(rows, at, first_row, classes, answers[at]))
+        members[name] = np.arange(end, end + len(others[-1]))
+        end += len(others[-1])
+    return known, measures.then(*others), {name: at for name, at in members.items() if at.size}

@@ -13,7 +13,7 @@ import numpy as np
 from freshet.contracts.arrays import Floats, Ints
 from freshet.contracts.errors import ContractError
 from freshet.outcomes.rows import OutcomeRows
-from freshet.quality.counts import SCORE_BINS, SUMS, Counts
+from freshet.quality.counts import SCORE_BINS, Counts
 
 _LEAST_SCORE: Final = 1e-15
 _LARGEST: Final = 1e140
@@ -36,18 +36,20 @@ class Measures:
     score_bin: Ints
     """Its place in `Counts.score_bins`, flat; -1 without a score."""
     sums: Floats
-    """(5, n), what each row adds to `Counts.sums`."""
+    """What each row adds to `Counts.sums`: to its first place (1, n); of a regression to its others (4, n)."""
     versions: tuple[str, ...]
     classes: int
 
     def __len__(self) -> int:
         return len(self.row)
 
-    def then(self, other: "Measures") -> "Measures":
+    def then(self, *others: "Measures") -> "Measures":
         """These and other answers to rows of the same record."""
-        columns = ("row", "weight", "predicted_ms", "version", "epoch", "cell", "score_bin")
-        joined: dict[str, Any] = {name: np.concatenate((getattr(self, name), getattr(other, name))) for name in columns}
-        return replace(self, **joined, sums=np.concatenate((self.sums, other.sums), axis=1))
+        columns = ("row", "weight", "predicted_ms", "version", "epoch", "cell", "score_bin", "sums")
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(one, name) for one in (self, *others)], axis=-1) for name in columns
+        }
+        return replace(self, **joined)
 
 
 def served(rows: OutcomeRows, at: Ints, first_row: int, classes: int) -> Measures:
@@ -64,8 +66,7 @@ def served(rows: OutcomeRows, at: Ints, first_row: int, classes: int) -> Measure
     each = np.arange(len(at))
     of_truth = np.minimum(np.fmax(scores[each, label], _LEAST_SCORE), 1.0)
     binned, side = (scores[:, 1], label) if classes == 2 else (scores.max(axis=1), (label == answer).astype(np.int64))
-    sums = np.zeros((len(SUMS), len(at)))
-    sums[0] = -np.log(of_truth)
+    sums = -np.log(of_truth)[None, :]
     return _measures(
         rows, at, first_row, classes, cell=label * classes + answer, score_bin=_bins(binned, side), sums=sums
     )
@@ -77,7 +78,7 @@ def guessed(rows: OutcomeRows, at: Ints, first_row: int, classes: int, guesses: 
         return _values(rows, at, first_row, guesses)
     cell = rows.label[at] * classes + guesses.astype(np.int64)
     none = np.full(len(at), -1, np.int64)
-    return _measures(rows, at, first_row, classes, cell=cell, score_bin=none, sums=np.zeros((len(SUMS), len(at))))
+    return _measures(rows, at, first_row, classes, cell=cell, score_bin=none, sums=np.zeros((1, len(at))))
 
 
 def _values(rows: OutcomeRows, at: Ints, first_row: int, answers: Floats) -> Measures:
@@ -85,7 +86,7 @@ def _values(rows: OutcomeRows, at: Ints, first_row: int, answers: Floats) -> Mea
     at, answers = at[good], answers[good]
     truth = rows.truth[at]
     error = answers - truth
-    sums = np.stack([np.zeros(len(at)), np.abs(error), error * error, truth, truth * truth])
+    sums = np.stack([np.abs(error), error * error, truth, truth * truth])
     none = np.full(len(at), -1, np.int64)
     return _measures(rows, at, first_row, 0, cell=np.zeros(len(at), np.int64), score_bin=none, sums=sums)
 
@@ -162,8 +163,8 @@ def _sums(bases: Sequence[Counts], measures: Measures, at: Ints, groups: Ints, w
     carried = np.stack([base.sums for base in bases])
     owners = np.concatenate((np.arange(len(bases)), groups))
     sums = np.zeros_like(carried)
-    for place in range(1) if measures.classes else range(1, len(SUMS)):
-        terms = np.concatenate((carried[:, place], measures.sums[place, at] * weight))
+    for place, values in enumerate(measures.sums, 0 if measures.classes else 1):
+        terms = np.concatenate((carried[:, place], values[at] * weight))
         sums[:, place] = np.bincount(owners, terms, minlength=len(bases))
     return sums
 
