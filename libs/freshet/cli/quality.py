@@ -16,8 +16,8 @@ from freshet.operate.operate_error import OperateError
 from freshet.operate.presence import absence, presence
 from freshet.operate.quality.chart import lines
 from freshet.operate.quality.page import page
-from freshet.operate.quality.reading import Evaluations, Quality, View, document, quality
-from freshet.operate.quality.rows import class_rows, class_titles, rows, titles
+from freshet.operate.quality.quality_tables import class_rows, class_titles, rows, titles
+from freshet.operate.quality.series_quality import Evaluations, Quality, View, document, quality
 from freshet.operate.roll_call import roll_call
 from freshet.operate.times import clock_time, moment_ms
 from freshet.quality.arrival import EVERY_ROWS

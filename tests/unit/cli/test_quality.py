@@ -18,7 +18,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.ledger.ledger import PipelineLedger
 from freshet.operate.quality import chart
 from freshet.operate.quality.page import page
-from freshet.operate.quality.reading import Evaluations, Quality, quality
+from freshet.operate.quality.series_quality import Evaluations, Quality, quality
 from freshet.quality.fold import evaluations
 from freshet.quality.setting import SliceRange
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster

@@ -8,7 +8,7 @@ from functools import reduce
 from operator import add
 from typing import Final
 
-from freshet.operate.quality.reading import Cut, Quality, SeriesQuality
+from freshet.operate.quality.series_quality import Cut, Quality, SeriesQuality
 from freshet.quality.counts import Counts
 from freshet.quality.metrics import metrics
 

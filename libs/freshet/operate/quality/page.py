@@ -6,8 +6,8 @@ from html import escape
 from typing import Final
 
 from freshet.operate.quality.chart import Point, bounds, courses, number, place
-from freshet.operate.quality.reading import Quality
-from freshet.operate.quality.rows import class_rows, class_titles, rows, titles
+from freshet.operate.quality.quality_tables import class_rows, class_titles, rows, titles
+from freshet.operate.quality.series_quality import Quality
 
 _WIDTH, _HEIGHT, _LEFT, _FOOT = 960, 320, 70, 40
 _POINTS: Final = 400

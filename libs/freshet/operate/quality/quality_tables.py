@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from freshet.operate.quality.reading import SERVED, Quality, SeriesQuality
+from freshet.operate.quality.series_quality import SERVED, Quality, SeriesQuality
 from freshet.quality.metrics import Interval
 
 _CLASSES = ("accuracy", "95 %", "balanced", "precision", "recall", "F1", "kappa", "log loss", "calibration", "AUC")
