@@ -7,6 +7,7 @@ from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Evaluation, Outcomes, PipelineRecord
 from freshet.contracts.topics import TopicNames
 from freshet.drift.core.evaluate import EvaluateLogic
+from freshet.drift.service import EVALUATE
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
@@ -85,6 +86,7 @@ class Evaluating:
             jobs=InlineJobs(no_jobs),
             clock=self.clock,
             metrics=_METRICS,
+            references=EVALUATE.clues,
             options=LoopOptions(batch_rows=3),
         )
 
@@ -95,6 +97,15 @@ class Evaluating:
             self.cluster.advance(300)
             for loop in loops:
                 loop.step(0.0)
+
+    def forget_offsets(self) -> None:
+        """The broker forgets what the group had committed."""
+        self.cluster.group(NAMES.group(SERVICE)).forget_offsets(NAMES.topic("outcomes"))
+
+    def forget_checkpoints(self) -> None:
+        """The state topic is empty again."""
+        checkpoints = NAMES.topic(f"checkpoints/{SERVICE}")
+        self.cluster.truncate(checkpoints, 0, self.cluster.topic(checkpoints).log(0).last_stable_offset)
 
     def said(self) -> list[Evaluation]:
         """What a read_committed reader sees of the evaluations, in order."""

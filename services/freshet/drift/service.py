@@ -4,7 +4,8 @@ import os
 from typing import Final
 
 from freshet.contracts.logic import Logic
-from freshet.contracts.messages import Message, Outcomes
+from freshet.contracts.messages import Evaluation, Message, Outcomes
+from freshet.drift.core.evaluate import OUTCOMES, EvaluateLogic
 from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.core.join.told import Told
 from freshet.runtime.recovery import Summary, Summed
@@ -34,4 +35,18 @@ JOIN: Final = DataService(
     assignor="range",
 )
 
-SERVICE: Final = Suite("drift", (JOIN,))
+
+def _evaluated(message: Message) -> Summed:
+    """All evaluations up to a record of the log stand beside its offset: it goes on behind the newest of them."""
+    assert isinstance(message, Evaluation)
+    return Summed(message.pipeline, 0, {OUTCOMES: message.through + 1}, "")
+
+
+EVALUATE: Final = DataService(
+    name="drift-evaluate",
+    logic=lambda context: EvaluateLogic(context.names.pipeline),
+    references=(),
+    summary=Summary("evaluations", _evaluated),
+)
+
+SERVICE: Final = Suite("drift", (JOIN, EVALUATE))

@@ -126,6 +126,22 @@ def test_a_record_that_cannot_be_taken_in_stops_evaluation_with_a_sentence(bad: 
     assert not evaluating.bus.spans("dead-letters")[0].high
 
 
+@pytest.mark.parametrize("keeps", ["checkpoint", "nothing"])
+def test_lost_offsets_are_found_again_from_what_was_said(keeps: str) -> None:
+    """The group was away too long for the broker: nothing is said twice, whether a checkpoint is there or not."""
+    evaluating, records = world(), cut(log_rows(), *ENDS)
+    first = evaluating.worker()
+    evaluating.log(records[:9])
+    evaluating.turn(first)
+    first.close()
+    evaluating.forget_offsets()
+    if keeps == "nothing":
+        evaluating.forget_checkpoints()
+    evaluating.log(records[9:])
+    evaluating.turn(evaluating.worker(), times=60)
+    assert evaluating.said() == expected(records)
+
+
 def test_a_second_process_goes_on_where_the_first_one_ends() -> None:
     """From the checkpoint that rode with the first one's offsets."""
     evaluating, records = world(), cut(log_rows(), *ENDS)
