@@ -108,9 +108,10 @@ def _precedence(series: str) -> tuple[bool, bool, str]:
     return series != "served", series.startswith("baseline:"), series
 
 
-def extended(state: Ranges, partition: int, minutes: Sequence[Minute], classes: int) -> Ranges:
+def extended(state: Ranges, partition: int, minutes: Sequence[Minute], *, classes: int, partitions: int) -> Ranges:
     """With what a partition says of some minutes, at least one; small ranges become one when they are complete."""
-    reached = dict(state.reached_ms or {})
+    begin = min(minute.start_ms for minute in minutes)
+    reached = dict(state.reached_ms or dict.fromkeys(range(partitions), begin))  # the others may lag, or be idle
     newest = max(minute.start_ms for minute in minutes) + _MINUTE_MS
     reached[partition] = max(reached.get(partition, 0), newest)
     state = replace(state, reached_ms=dict(sorted(reached.items())))

@@ -68,7 +68,13 @@ def step(
     done: list[Ready] = []
     if record.minutes:
         ranges, done = told(ranges, setting.horizon_ms)
-        ranges = extended(ranges, record.partition, record.minutes, len(setting.classes))
+        ranges = extended(
+            ranges,
+            record.partition,
+            record.minutes,
+            classes=len(setting.classes),
+            partitions=setting.partitions,
+        )
     ranges = filled(ranges, measures, members)
     views = (("arrival", changed + complete), ("closed", done))
     said = tuple(

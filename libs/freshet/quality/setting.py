@@ -36,6 +36,7 @@ class Setting:
     slices: Sequence[SliceRange]
     horizon_ms: int
     """No label comes later than this after its prediction."""
+    partitions: int = 1
 
 
 def setting_of(spec: PipelineSpec) -> Setting:
@@ -50,4 +51,4 @@ def setting_of(spec: PipelineSpec) -> Setting:
         )
         for part in spec.slices
     )
-    return Setting(spec.target.classes, slices, spec.label.horizon.ms)
+    return Setting(spec.target.classes, slices, spec.label.horizon.ms, spec.partitions)

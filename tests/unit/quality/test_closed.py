@@ -1,6 +1,7 @@
 """Ranges of prediction time: told when they are done, once, and of bounded number."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,13 +10,12 @@ from freshet.quality.fold import State, first_state, step
 from freshet.quality.state_bytes import from_bytes, to_bytes
 from support.outcomes import HORIZON_MS, MINUTE_MS, record_of, rows_of, setting
 
-SETTINGS = {1: setting()}
-
 
 class Log:
     """A labelled log, folded as it grows."""
 
-    def __init__(self) -> None:
+    def __init__(self, partitions: int = 1) -> None:
+        self._settings = {1: replace(setting(), partitions=partitions)}
         self.state: State = first_state()
         self.said: list[Evaluation] = []
         self.rows: dict[int, int] = {}
@@ -44,7 +44,7 @@ class Log:
         self.rows[partition] = first_row + len(rows)
 
     def _fold(self, record: Outcomes) -> None:
-        self.state, more = step(self.state, record, self.records, SETTINGS)
+        self.state, more = step(self.state, record, self.records, self._settings)
         self.state = from_bytes(to_bytes(self.state))
         self.records += 1
         self.said += [one for one in more if one.view == "closed"]
@@ -117,6 +117,17 @@ def test_a_partition_that_lags_is_waited_for_and_an_idle_one_is_not() -> None:
     log.add((20, 1, 0))
     log.add((20, 1, 0))
     assert log.served == [(601, 600, 0, 0)]
+
+
+def test_a_partition_of_which_nothing_was_heard_is_waited_for_like_one_that_lags() -> None:
+    """Where a long log is caught up with, one partition may come first."""
+    log = Log(partitions=2)
+    log.add((0, 600, 600), (5, 1, 0), labelled=[0] * 600)
+    log.add((5, 1, 0))
+    assert log.served == []
+    log.add((0, 100, 100), (5, 1, 0), labelled=[0] * 100, partition=1)
+    log.add((5, 1, 0), partition=1)
+    assert log.served == [(700, 700, 0, 0)]
 
 
 def test_a_version_with_few_rows_in_a_range_is_no_series_there() -> None:
