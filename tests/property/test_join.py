@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from freshet.drift.core.join.state import JoinState
+from freshet.drift.core.join.join_state import JoinState
 from support.join_logs import Logs, random_logs
 from support.join_reading import Reading
 from support.join_reference import Reference

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freshet.drift.core.join.rows import LABEL, Table, Windows, prediction_type
+from freshet.drift.core.join.join_rows import LABEL, Table, Windows, prediction_type
 from support.join_reference import Id, Label, Prediction
 
 WINDOWS = Windows(horizon=1000, grace=150, wait=200)

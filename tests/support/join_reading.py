@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from freshet.drift.core.join import slab
-from freshet.drift.core.join.rows import LABEL, Plans, Table
-from freshet.drift.core.join.state import LABELS, PREDICTIONS, JoinState
+from freshet.drift.core.join.join_rows import LABEL, Plans, Table
+from freshet.drift.core.join.join_state import LABELS, PREDICTIONS, JoinState
 from support.join_logs import SCORES, Logs, label_rows, prediction_rows
 from support.join_reference import Row
 

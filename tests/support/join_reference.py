@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from freshet.drift.core.join.rows import ABSENT_REVISION, NO_LABEL, Windows
+from freshet.drift.core.join.join_rows import ABSENT_REVISION, NO_LABEL, Windows
 from freshet.outcomes.rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED
 
 Id = tuple[int, int]

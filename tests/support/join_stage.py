@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from freshet.contracts.topics import TopicNames
+from freshet.drift.core.join.join_state import JoinState
 from freshet.drift.core.join.logic import JoinLogic
-from freshet.drift.core.join.state import JoinState
 from freshet.drift.service import JOIN
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.partition_log import At

@@ -94,7 +94,6 @@ class DataLoop:
             metrics=self._metrics,
             log=self._log,
         )
-        self._lookups = Lookups(bus, logic.looks_up)
         self._transactor = Transactor(
             logic,
             names,
@@ -106,7 +105,7 @@ class DataLoop:
             metrics=self._metrics,
             options=self._options,
             log=self._log,
-            lookups=self._lookups,
+            lookups=Lookups(bus, logic.looks_up),
         )
         self._next_control_ms = self._next_measure_ms = 0
         self.beat_s = time.monotonic()
@@ -232,6 +231,6 @@ class DataLoop:
         self._jobs.close()
         self._metrics.closed()
         self._feed.close()
-        self._lookups.close()
+        self._transactor.close()
         if self._watch is not None:
             self._watch.close()

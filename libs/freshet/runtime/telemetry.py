@@ -49,8 +49,8 @@ class Metrics:
         self.measured = {
             name: gauge(name, what)
             for name, what in {
-                "open_predictions": "Predictions that may still get their first label.",
-                "waiting_labels": "Labels that wait for a prediction.",
+                "open_prediction_records": "Predictions that may still get their first label.",
+                "waiting_label_records": "Labels that wait for a prediction.",
                 "state_bytes": "Memory that the state takes.",
                 "label_delay_seconds": "Mean time from prediction to label, of the last batch that had any.",
                 "join_coverage_ratio": "Of the predictions whose time for labels is over, the share that has one.",

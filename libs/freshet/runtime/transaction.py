@@ -84,6 +84,10 @@ class Transactor:
         self._partitions.place()
         return rows
 
+    def close(self) -> None:
+        """Free what looks up."""
+        self._lookups.close()
+
     def _grow(self, answered: int) -> None:
         """Larger batches after a success; but half of what is left, while a row at fault is being searched there."""
         self._suspects = max(0, self._suspects - answered)

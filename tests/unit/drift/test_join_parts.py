@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from freshet.avro import Strings
-from freshet.drift.core.join import primaries, ring, slab, state
+from freshet.drift.core.join import join_state, primaries, ring, slab
+from freshet.drift.core.join.hash_table import HashTable
 from freshet.drift.core.join.hashing import hash64, hash64_of
-from freshet.drift.core.join.rows import LABEL, NO_LABEL, Plans, Windows
-from freshet.drift.core.join.state import JoinState
-from freshet.drift.core.join.table import Table
+from freshet.drift.core.join.join_rows import LABEL, NO_LABEL, Plans, Windows
+from freshet.drift.core.join.join_state import JoinState
 from support.join_logs import SCORES, label_rows, prediction_rows
 from support.join_reference import Label, Prediction
 
@@ -37,7 +37,7 @@ def test_columns_and_single_ids_hash_alike() -> None:
 def test_a_discarded_batch_hides_no_older_row_of_its_bucket() -> None:
     """All ids in one bucket: those that do not fit are in the dict, and the bucket says until which row to look."""
     hashes = (np.arange(1, 41, dtype=np.uint64) << np.uint64(52)) | np.uint64(7 << 32)
-    table = Table(lambda numbers: hashes[numbers])
+    table = HashTable(lambda numbers: hashes[numbers])
     table.advance(0, 20)
     table.insert(hashes[:20], np.arange(20))
     table.advance(0, 40)
@@ -51,7 +51,7 @@ def test_a_table_finds_what_is_not_gone() -> None:
     """Growing over many splits, with a moving floor."""
     rng = np.random.default_rng(3)
     hashes = rng.integers(0, 2**63, 60_000).astype(np.uint64)
-    table = Table(lambda numbers: hashes[numbers])
+    table = HashTable(lambda numbers: hashes[numbers])
     for first in range(0, 60_000, 1000):
         table.advance(max(0, first - 20_000), first + 1000)
         table.insert(hashes[first : first + 1000], np.arange(first, first + 1000))
@@ -85,7 +85,7 @@ def test_slabs_give_back_their_rows() -> None:
 
 def test_rows_are_numbered_anew_before_the_table_runs_out_of_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is open then is found afterwards, also an id that has two primaries."""
-    monkeypatch.setattr(state, "MOST_NUMBER", 8000)
+    monkeypatch.setattr(join_state, "MOST_NUMBER", 8000)
     monkeypatch.setattr(primaries, "_AT_ONCE", 100)
     monkeypatch.setattr(ring, "_FIRST_ROWS", 64)
     join = JoinState(SCORES, Plans({1: Windows(100, 10, 10)}))

@@ -236,17 +236,13 @@ class RangeReader(Protocol):
     """Reads ranges of partitions, again and again with one client, read_committed."""
 
     def read(self, place: Place, first: int, end: int) -> tuple[Sequence[Record], int]:
-        """The records with first ≤ offset < end that are there, and up to where it is sure: `end`, or the log's end.
-
-        Raises RetriableError if the broker does not give them in time.
-        """
+        """Records with first ≤ offset < end, and up to where that is all: `end`, or the log's. Or RetriableError."""
 
     def close(self) -> None:
         """Free everything."""
 
 
-TopicIds = Callable[[], Mapping[str, str]]
-"""Waits for the ids of topics by role."""
+TopicIds = Callable[[], Mapping[str, str]]  # waits for the ids of topics by role
 
 
 class Bus(Protocol):

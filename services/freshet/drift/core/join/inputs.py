@@ -11,7 +11,7 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.topic_id import to_text
 from freshet.drift.core.join.hashing import hash64
-from freshet.drift.core.join.rows import LABEL, Table, prediction_type
+from freshet.drift.core.join.join_rows import LABEL, Table, prediction_type
 from freshet.drift.core.join.slab import code_of
 from freshet.pipeline import PipelineSpec
 
@@ -23,7 +23,7 @@ class UnreadableError(ContractError):
     """A record of Freshet's own that cannot be read: somebody else wrote it. It is not passed over."""
 
 
-class Inputs:
+class JoinInputs:
     """Reads the inputs of one pipeline, whose classes never change."""
 
     def __init__(self, spec: PipelineSpec) -> None:

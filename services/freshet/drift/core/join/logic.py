@@ -13,13 +13,13 @@ from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.stateful import Slabs, Stateful
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_text
 from freshet.drift.core.join import slab
-from freshet.drift.core.join.inputs import Inputs
+from freshet.drift.core.join.inputs import JoinInputs
+from freshet.drift.core.join.join_rows import LABEL, Table
+from freshet.drift.core.join.join_state import LABELS, PREDICTIONS, JoinState, Taken
+from freshet.drift.core.join.outcome_records import RecordHead, Vectors, records
 from freshet.drift.core.join.plans import PlanBook
-from freshet.drift.core.join.records import Head, Vectors, records
-from freshet.drift.core.join.rows import LABEL, Table
-from freshet.drift.core.join.state import LABELS, PREDICTIONS, JoinState, Taken
 from freshet.drift.core.join.told import Told
-from freshet.drift.core.join.waiting import WAITING_BYTES
+from freshet.drift.core.join.waiting_labels import WAITING_BYTES
 
 FEATURES: Final = "features"
 _COMMIT_INTERVAL_MS: Final = 250
@@ -43,7 +43,7 @@ class JoinLogic(Stateful):
         self._pipeline, self._most_bytes = pipeline, most_bytes
         self._book = PlanBook(pipeline)
         self._vectors = Vectors()
-        self._inputs: Inputs | None = None
+        self._inputs: JoinInputs | None = None
         self._states: dict[int, JoinState] = {}
         self._reached: dict[int, int] = {}
         """How far the metadata went that a state was last told."""
@@ -75,7 +75,7 @@ class JoinLogic(Stateful):
         if isinstance(fact.message, PipelineRecord):
             self._book.add(fact.message)
             if self._book.spec is not None:
-                self._inputs = self._inputs or Inputs(self._book.spec)
+                self._inputs = self._inputs or JoinInputs(self._book.spec)
                 for state in self._states.values():
                     state.plans = self._book.plans
 
@@ -139,17 +139,17 @@ class JoinLogic(Stateful):
         """Those names under which the features topic of now is known to predictions."""
         return [name for name in state.names["topic"] if name in {self._features_topic, _UNKNOWN_TOPIC}]
 
-    def _written(self, head: Head, first_row: int, answer: "_Answer", found: Batch | None) -> Iterator[Effect]:
+    def _written(self, head: RecordHead, first_row: int, answer: "_Answer", found: Batch | None) -> Iterator[Effect]:
         groups = self._vectors.groups(head, answer.asked, found)
         for record in records(head, first_row, answer.pairs, answer.asked, groups):
             yield Announce("outcomes", str(head.partition), record)
         yield answer.mark
 
-    def _head(self, state: JoinState, partition: int, taken: Taken) -> Head:
+    def _head(self, state: JoinState, partition: int, taken: Taken) -> RecordHead:
         spec = self._book.spec
         assert spec is not None
         assert self._inputs is not None
-        return Head(
+        return RecordHead(
             pipeline=self._pipeline,
             partition=partition,
             number=self.plan,
@@ -249,8 +249,8 @@ class JoinLogic(Stateful):
         labelled = sum(counts["matched"] + counts["absent"] for counts in told)
         closed = labelled + sum(counts["expired"] for counts in told)
         return {
-            "open_predictions": total["open"],
-            "waiting_labels": total["waiting"],
+            "open_prediction_records": total["open"],
+            "waiting_label_records": total["waiting"],
             "label_delay_seconds": self._delay_s,
             "state_bytes": sum(state.nbytes for state in self._states.values()),
             "join_coverage_ratio": labelled / closed if closed else 1.0,

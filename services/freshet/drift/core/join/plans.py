@@ -2,7 +2,7 @@
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
-from freshet.drift.core.join.rows import Plans, Windows
+from freshet.drift.core.join.join_rows import Plans, Windows
 from freshet.pipeline import PipelineSpec
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from freshet.contracts.arrays import Bools, Ints
+from freshet.drift.core.join.hash_table import HashTable
+from freshet.drift.core.join.join_rows import DUPLICATE, Plans, Table
 from freshet.drift.core.join.ring import Ring
-from freshet.drift.core.join.rows import DUPLICATE, Plans, Table
-from freshet.drift.core.join.table import Table as HashTable
-from freshet.drift.core.join.waiting import Undo
+from freshet.drift.core.join.waiting_labels import Undo
 
 _AT_ONCE = 1 << 16
 

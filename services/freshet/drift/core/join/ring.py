@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.contracts.arrays import Ints
-from freshet.drift.core.join.rows import Table
+from freshet.drift.core.join.join_rows import Table
 
 _FIRST_ROWS: Final = 1 << 10
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from freshet.contracts.arrays import Bools, Ints
-from freshet.drift.core.join.rows import (
+from freshet.drift.core.join.join_rows import (
     ABSENT_REVISION,
     MARK,
     NO_LABEL,

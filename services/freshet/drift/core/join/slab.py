@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freshet.contracts.arrays import Ints
-from freshet.drift.core.join.rows import Table
+from freshet.drift.core.join.join_rows import Table
 
 _ASCENDS: Final = ("offset", "time_ms", "features_offset")
 _BESIDE_TIME: Final = ("event_time_ms", "claimed_ms")

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Outcomes
-from freshet.drift.core.join.state import COUNTED, LABELS, PREDICTIONS, JoinState
+from freshet.drift.core.join.join_state import COUNTED, LABELS, PREDICTIONS, JoinState
 
 _TEXT = re.compile(r"j=(\d+),(\d+) r=(\d+) c=(\d+),(\d+),(\d+),(\d+) k=([\d,]+)")
 

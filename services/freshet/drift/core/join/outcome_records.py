@@ -12,7 +12,7 @@ from freshet.contracts.arrays import Bools, Floats32, Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.messages import Minute, Outcomes
 from freshet.drift.core.join.hashing import hash64
-from freshet.drift.core.join.rows import Table
+from freshet.drift.core.join.join_rows import Table
 from freshet.outcomes.rows import NO_VALUES, OutcomeRows, version_codes
 
 _MOST_BYTES: Final = 512 << 10
@@ -23,7 +23,7 @@ _ROW_BYTES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class RecordHead:
     """What every record of a batch says beside its rows. `topics` and `versions` are what the columns count."""
 
     pipeline: str
@@ -63,7 +63,7 @@ class Vectors:
     def __init__(self) -> None:
         self._reader = FramedReader.of("FeatureVector", max_bytes=_MAX_VECTOR_BYTES)
 
-    def groups(self, head: Head, asked: Table, found: Batch | None) -> Iterator[_Group]:
+    def groups(self, head: RecordHead, asked: Table, found: Batch | None) -> Iterator[_Group]:
         """The rows by features topic, spec version and width; those without values have the newest form."""
         at = np.full(asked.size, -1, np.int64)
         forms = np.empty((asked.size, 3), np.int64)
@@ -95,7 +95,9 @@ def _values(vectors: Ragged | None, at: Ints, width: int) -> Floats32:
     return values
 
 
-def records(head: Head, first_row: int, pairs: Table, asked: Table, groups: Iterator[_Group]) -> Iterator[Outcomes]:
+def records(
+    head: RecordHead, first_row: int, pairs: Table, asked: Table, groups: Iterator[_Group]
+) -> Iterator[Outcomes]:
     """The records of a batch; one without rows if there are none, for the counts and minutes that changed.
 
     `asked` are the predictions of `pairs`, row by row.
@@ -125,12 +127,12 @@ def records(head: Head, first_row: int, pairs: Table, asked: Table, groups: Iter
             first_row, minutes = first_row + part.rows.size, []
 
 
-def _no_rows(head: Head) -> Iterator[_Group]:
+def _no_rows(head: RecordHead) -> Iterator[_Group]:
     values, none = np.zeros((0, head.width), np.float32), np.zeros(0, np.int64)
     yield _Group(none, head.features_topic, head.spec_version, values, none.astype(np.bool_))
 
 
-def _columns(head: Head, pairs: Table, asked: Table, group: _Group) -> OutcomeRows:
+def _columns(head: RecordHead, pairs: Table, asked: Table, group: _Group) -> OutcomeRows:
     versions, codes = version_codes([head.versions[code] for code in asked["version"].tolist()])
     value = pairs["value"]
     return OutcomeRows(

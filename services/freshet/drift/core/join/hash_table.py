@@ -47,7 +47,7 @@ def _free_slots() -> Ints:
 _NTH_FREE: Final = _free_slots()
 
 
-class Table:
+class HashTable:
     """Finds the row of a hash. Holds nothing of the rows but their numbers."""
 
     def __init__(self, hashes_of: Callable[[Ints], Hashes]) -> None:

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 
 from freshet.contracts.arrays import Ints
+from freshet.drift.core.join.join_rows import LABEL, Plans, Table
 from freshet.drift.core.join.ring import Ring
-from freshet.drift.core.join.rows import LABEL, Plans, Table
 
 _SCAN: Final = 4096
 _ENTRY_BYTES: Final = 200

@@ -17,12 +17,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from freshet.contracts.arrays import Ints
+from freshet.drift.core.join.hash_table import MOST_NUMBER
+from freshet.drift.core.join.join_rows import DUPLICATE, LABEL, MARK, NO_LABEL, NO_PAIRS, Plans, Table, prediction_type
 from freshet.drift.core.join.primaries import Primaries
 from freshet.drift.core.join.ring import Ring
-from freshet.drift.core.join.rows import DUPLICATE, LABEL, MARK, NO_LABEL, NO_PAIRS, Plans, Table, prediction_type
 from freshet.drift.core.join.settle import Settled, absent, settle
-from freshet.drift.core.join.table import MOST_NUMBER
-from freshet.drift.core.join.waiting import WAITING_BYTES, Undo, Waiting
+from freshet.drift.core.join.waiting_labels import WAITING_BYTES, Undo, Waiting
 
 PREDICTIONS: Final = "predictions"
 LABELS: Final = "labels"
@@ -54,7 +54,7 @@ class Taken(NamedTuple):
 
 
 @dataclass(slots=True)
-class Log:
+class ReadLog:
     """How far one log was read: its next offset, and its newest append time."""
 
     next: int = 0
@@ -75,7 +75,7 @@ class JoinState:
 
     def __init__(self, scores: int, plans: Plans) -> None:
         self.plans = plans
-        self.logs = {PREDICTIONS: Log(), LABELS: Log()}
+        self.logs = {PREDICTIONS: ReadLog(), LABELS: ReadLog()}
         self.counts: Counter[str] = Counter()
         self.first_row = 0
         """Rows of the labelled log that came of this partition so far."""
@@ -217,7 +217,7 @@ class JoinState:
 
         self._undo.append(back)
 
-    def _read(self, log: Log, rows: Table) -> None:
+    def _read(self, log: ReadLog, rows: Table) -> None:
         log.next, log.clock_ms = int(rows["offset"][-1]) + 1, int(rows["time_ms"][-1])
 
     def _settle(self, numbers: Ints, labels: Table) -> Settled:
