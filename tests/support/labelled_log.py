@@ -11,6 +11,7 @@ from freshet.contracts.messages import Minute, Outcomes
 from freshet.detectors.observing import LogRecord
 from freshet.outcomes.rows import FIRST, OutcomeRows
 
+PIPELINE: Final = "fraud"
 START_MS: Final = 1_790_000_000_000
 
 
@@ -70,7 +71,7 @@ class Log:
         first = self._counts.get(partition, 0)
         self._counts[partition] = first + len(some)
         message = Outcomes(
-            pipeline="p",
+            pipeline=PIPELINE,
             partition=partition,
             first_row=first,
             number=number,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
+from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Alarm
 from freshet.detectors.alarms import KEPT, Recent, alarm_of
 from freshet.detectors.detector import Detector, Finding
@@ -114,8 +115,13 @@ class Watch:
         return json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()
 
     def load(self, data: bytes) -> WatchState:
-        """The state that gave these bytes."""
+        """The state that gave these bytes. Raises ContractError where the specification that it rests on is unknown."""
         parts = json.loads(data)
+        if parts["number"] and parts["number"] not in self._detectors:
+            raise ContractError(
+                f"the detectors of pipeline {self._pipeline!r} watched under specification {parts['number']}, which is "
+                "unknown or cannot be read here. Install what it needs."
+            )
         return WatchState(
             parts["number"],
             {int(partition): row for partition, row in parts["next_rows"].items()},

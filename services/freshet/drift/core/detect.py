@@ -1,0 +1,95 @@
+"""Drift, third part: since when the world is another, from the labelled log to `freshet.alarms`."""
+
+from collections.abc import Iterable
+from typing import ClassVar, Final
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.errors import ContractError
+from freshet.contracts.follower import Follower
+from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold
+from freshet.contracts.stateful import Checkpoint
+from freshet.detectors.observing import LogRecord
+from freshet.detectors.watch import Watch, WatchState
+from freshet.outcomes.record import OUTCOMES, outcomes_of
+from freshet.pipeline.watched import ROLES, WatchedFacts
+
+_LIMITS: Final = BatchLimits(rows=64, commit_interval_ms=250)
+"""A record of the log has up to half a megabyte of rows, and no alarm is later by a quarter of a second to anybody."""
+
+
+class DetectLogic(Follower[WatchState]):
+    """One pipeline's detectors: the fold of `freshet.detectors` over its labelled log.
+
+    Each record says under which specification it was made, and which versions answered. So nothing here depends on when
+    a specification or a model was heard of: the log waits for what its next record names.
+
+    Nothing of the log is set aside, for it is our own. At a record that cannot be taken in the log waits, and says why.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = (OUTCOMES,)
+    follows: ClassVar[tuple[str, ...]] = ROLES
+    kept = Checkpoint("checkpoints/drift-detect", rows=1_000)
+
+    def __init__(self, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self._facts = WatchedFacts(pipeline)
+        self._watch = Watch(pipeline, self._facts.detectors, self._facts.promises)
+        self._trouble = ""
+        """Why the next record cannot be taken in."""
+
+    @property
+    def limits(self) -> BatchLimits:
+        """See `Logic`."""
+        return _LIMITS
+
+    def fold(self, fact: Fact) -> None:
+        """See `Logic`. What the log waits for may be among it."""
+        if self._facts.fold(fact):
+            self._trouble = ""
+
+    def first_state(self) -> WatchState:
+        """See `Follower`."""
+        return WatchState()
+
+    def step(self, state: WatchState, batch: Batch, plan: int) -> tuple[WatchState, Iterable[Effect]]:  # noqa: ARG002
+        """See `Follower`. Raises ContractError, with the place in the log, at a record that cannot be taken in."""
+        rows = zip(batch.offsets.tolist(), batch.timestamps_ms.tolist(), batch.values, strict=True)
+        records = [
+            LogRecord(offset, at_ms, outcomes_of(self._pipeline, offset, value)) for offset, at_ms, value in rows
+        ]
+        if lacking := self._watch.lacks(records):
+            raise ContractError(
+                f"the {OUTCOMES} of pipeline {self._pipeline!r} name {lacking}, which is not known (yet): detection "
+                f"waits for it.{self._facts.unreadable}"
+            )
+        state, alarms = self._watch.fold(state, records)
+        return state, [Announce("alarms", self._pipeline, alarm) for alarm in alarms]
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        """See `Logic`. Holds the log where it cannot go on."""
+        try:
+            return super().on_batch(batch)
+        except ContractError as error:
+            self._trouble = str(error)
+            return [Hold(OUTCOMES, 0, self._trouble)]
+
+    def on_assign(self, role: str, partition: int, metadata: str) -> None:
+        """See `Logic`. What the log holds may have been put right."""
+        super().on_assign(role, partition, metadata)
+        self._trouble = ""
+
+    def waits(self, role: str, partition: int) -> str:
+        """See `Logic`."""
+        return super().waits(role, partition) or self._trouble
+
+    def unready(self) -> str | None:
+        """See `Logic`."""
+        return super().unready() or self._trouble or None
+
+    def to_bytes(self, state: WatchState) -> bytes:
+        """See `Follower`."""
+        return self._watch.dump(state)
+
+    def from_bytes(self, body: bytes) -> WatchState:
+        """See `Follower`."""
+        return self._watch.load(body)

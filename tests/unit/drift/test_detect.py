@@ -1,0 +1,124 @@
+"""The core that detects: its alarms are those of one that nothing ever happened to."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from freshet.detectors.observing import LogRecord
+from freshet.drift.core.detect import DetectLogic
+from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
+from freshet.runtime.loop import Loop
+from support.detecting import Detecting
+from support.labelled_log import Log, bernoulli, rows
+
+JUMP = 1500
+
+
+@cache
+def log(number: int = 1) -> tuple[LogRecord, ...]:
+    """An error that jumps in the middle, in three partitions; from there on under this specification."""
+    made = Log(partitions=3)
+    wrong = np.concatenate([bernoulli(1, JUMP, 0.1), bernoulli(2, JUMP, 0.6)])
+    for at in range(0, len(wrong), 20):
+        made.append(rows(wrong[at : at + 20], first=at), number=1 if at < JUMP else number)
+    return tuple(made.records)
+
+
+def detect(loop: Loop) -> DetectLogic:
+    """The core that runs in it."""
+    assert isinstance(loop.logic, DetectLogic)
+    return loop.logic
+
+
+def world(detectors: str = "", **metrics: float) -> Detecting:
+    """One in which all that the log names is known."""
+    made = Detecting()
+    made.publish(detectors)
+    made.admit("v1", **metrics)
+    return made
+
+
+def test_a_jump_of_the_error_is_suspected_and_then_detected() -> None:
+    """By both detectors of errors, in one episode, with the place where it began."""
+    made = world(accuracy=0.9)
+    made.feed(log())
+    made.turn(made.worker())
+    alarms = made.alarms()
+    told = [(alarm.detector, alarm.level) for alarm in alarms]
+    assert sorted(told) == sorted((kind, level) for kind in ("adwin", "promise") for level in ("suspected", "detected"))
+    assert {alarm.episode for alarm in alarms} == {alarms[0].id}
+    for alarm in alarms:
+        assert abs(alarm.test_from - JUMP) < 60
+        assert alarm.cause == "world"
+        assert set(alarm.since) <= {"0", "1", "2"}
+        assert len(alarm.since) == 3 or alarm.level == "suspected"
+        assert all(abs(offset - JUMP) < 90 for offset in alarm.since.values())
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("at_commit", [1, 2, 3])
+def test_a_crash_at_any_step_of_any_commit_loses_no_alarm_and_repeats_none(step: Step, at_commit: int) -> None:
+    """State, alarms and offset are one transaction."""
+    undisturbed = world()
+    undisturbed.feed(log())
+    undisturbed.turn(undisturbed.worker())
+    made, seen = world(), 0
+    made.feed(log())
+
+    def crash(reached: Step, transactional_id: str) -> None:
+        nonlocal seen
+        seen += reached == step
+        if reached == step and seen == at_commit:
+            raise SimulatedCrash
+
+    made.cluster.failpoint = crash
+    with pytest.raises(SimulatedCrash):
+        made.turn(made.worker(), times=20)
+    made.cluster.failpoint = None
+    made.turn(made.worker(), times=40)
+    assert made.alarms() == undisturbed.alarms() != []
+
+
+def test_the_log_waits_for_what_its_next_record_names() -> None:
+    """When a specification or a model is heard of may not decide what is found."""
+    made = Detecting()
+    made.feed(log())
+    loop = made.worker()
+    made.turn(loop)
+    assert "specification 1" in (detect(loop).unready() or "")
+    made.publish()
+    made.turn(loop)
+    assert "model version v1" in (detect(loop).unready() or "")
+    made.admit("v1")
+    made.turn(loop)
+    assert detect(loop).unready() is None
+    assert made.alarms()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_changed_parameter_holds_from_the_first_record_under_its_specification(early: bool) -> None:
+    """Whether the detector heard of it long before, or only when it had to."""
+    made = world("[{kind: adwin, delta: 0.05}]")
+    loop = made.worker()
+    if early:
+        made.publish("[{kind: adwin}]", number=2)
+    made.feed(log(2)[: JUMP // 20 + 2])
+    made.turn(loop)
+    made.publish("[{kind: adwin}]", number=2)
+    made.feed(log(2)[JUMP // 20 + 2 :])
+    made.turn(loop)
+    state = detect(loop).state
+    assert state is not None
+    assert state.number == 2
+    assert [part.start for part in state.parts.values()] == [JUMP]
+    assert made.alarms() == []
+
+
+def test_a_lost_record_stops_detection_with_a_reason() -> None:
+    """Whatever is counted from then on would be wrong."""
+    made = world()
+    made.feed([*log()[:9], *log()[12:]])
+    loop = made.worker()
+    made.turn(loop)
+    assert "rows 60 to 80 of partition 0 were lost" in (detect(loop).unready() or "")
