@@ -42,13 +42,13 @@ class Detecting:
         """A specification, with this section."""
         record = specification(number=number)
         spec = record.spec + (f"detectors: {detectors}\n" if detectors else "")
-        self._tell("pipelines", f"{PIPELINE}/{number}", record.model_copy(update={"spec": spec}))
+        self.tell("pipelines", f"{PIPELINE}/{number}", record.model_copy(update={"spec": spec}))
 
     def admit(self, version: str, **metrics: float) -> None:
         """A model version that was published with these metrics."""
         admitted = model(version)
         promised = admitted.manifest.model_copy(update={"metrics": metrics})
-        self._tell("models", f"{PIPELINE}/{version}", admitted.model_copy(update={"manifest": promised}))
+        self.tell("models", f"{PIPELINE}/{version}", admitted.model_copy(update={"manifest": promised}))
 
     def feed(self, records: Sequence[LogRecord]) -> None:
         """Append these."""
@@ -89,5 +89,6 @@ class Detecting:
                     found.append(alarm)
         return found
 
-    def _tell(self, role: str, key: str, message: Message) -> None:
+    def tell(self, role: str, key: str, message: Message) -> None:
+        """Append a control record."""
         self._producer.send(Send(role, [key.encode()], [encode(message)], [0]))

@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "verify": ("freshet.cli.verify:verify", "Judge from the topics alone whether the promises were kept."),
     "quality": ("freshet.cli.quality:show", "How good the answers are: versions, slices and baselines, over time."),
     "score": ("freshet.cli.score:score", "How right each model version was, from predictions and labels."),
+    "alarms": ("freshet.cli.alarms:app", "What detectors say has changed: list it, look at one, find it again."),
     "doctor": (
         "freshet.cli.doctor:doctor",
         "What is installed, set, reachable and published, and what to do about it.",

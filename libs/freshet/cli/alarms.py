@@ -1,0 +1,149 @@
+"""`freshet alarms`: what detectors say has changed."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, shown_text, table
+from freshet.contracts.messages import Alarm
+from freshet.operate import alarms as operate
+from freshet.operate.errors import OperateError
+from freshet.operate.facts import published
+from freshet.operate.times import clock_time
+from freshet.runtime.bus.protocol import Bus
+
+app = typer.Typer(help="What detectors say has changed: list it, look at one, find it again.", no_args_is_help=True)
+
+Pipeline = Annotated[str, typer.Option(help="Whose alarms.")]
+
+
+@app.command("list")
+@reporting
+def list_command(
+    pipeline: Pipeline, bootstrap: Bootstrap = None, namespace: Namespace = "", as_json: Json = False
+) -> None:
+    """All alarms, oldest first. Those of one episode have one cause, as far as detectors can tell."""
+    found = operate.told(_bus(pipeline, bootstrap, namespace), pipeline)
+    emit([alarm.model_dump() for alarm in found], _shown(found) if found else "No alarms.", as_json=as_json)
+
+
+@app.command()
+@reporting
+def show(
+    alarm: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the beginning of it.")],
+    pipeline: Pipeline,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Print one alarm: what changed, by how much, since which offsets, and whose doing it is."""
+    found = operate.alarm_named(operate.told(_bus(pipeline, bootstrap, namespace), pipeline), alarm)
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in found.attribution.items())
+    lines = [
+        found.text,
+        f"{found.level} by {found.detector} at {clock_time(found.at_ms)} UTC; cause: {found.cause}",
+        f"statistic {found.statistic:.4g}, threshold {found.threshold:.4g}, effect {found.effect:+.4g}",
+        f"rows {found.test_from} to {found.test_to}, compared with {found.reference_from} to {found.reference_to}",
+        f"since features offsets: {', '.join(f'{number}/{at}' for number, at in sorted(found.since.items())) or '-'}",
+        f"errors by: {shares or '-'}",
+        f"parameters: {', '.join(f'{name} {value}' for name, value in sorted(found.params.items()))}",
+        f"id {found.id}, episode {found.episode}; last row in record {found.through} of the outcomes",
+    ]
+    emit(found.model_dump(), "\n".join(map(shown_text, lines)), as_json=as_json)
+
+
+@app.command()
+@reporting
+def replay(
+    pipeline: Pipeline,
+    detector: Annotated[str, typer.Option(metavar="KIND", help="The detector whose parameters change.")] = "",
+    threshold: Annotated[str, typer.Option(help="How much it takes to find something, as its field has it.")] = "",
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another of its fields (repeatable).")
+    ] = None,
+    from_row: Annotated[int, typer.Option("--from", min=0, help="Only alarms of this row of the log or later.")] = 0,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Fold the labelled log again. With the same parameters it says whether the same alarms come, and exits with 4 if
+    not; with others it says which alarms would have come.
+    """
+    changes = _changes(detector, threshold, param or [])
+    bus = _bus(pipeline, bootstrap, namespace)
+    say("folding the labelled log …")
+    done = operate.replay(bus, pipeline, detector, changes)
+    alarms = [alarm for alarm in done.alarms if alarm.test_to > from_row]
+    document: dict[str, Any] = {
+        "rows": done.rows,
+        "first_offset": done.first_offset,
+        "alarms": [one.model_dump() for one in alarms],
+    }
+    if changes:
+        emit(document, _shown(alarms) if alarms else "No alarms.", as_json=as_json)
+        return
+    agreed = operate.agreement(operate.told(bus, pipeline), done.alarms)
+    document["agreement"] = {
+        "same": agreed.same,
+        "only_told": agreed.only_told,
+        "only_replayed": agreed.only_replayed,
+        "newer": agreed.newer,
+    }
+    if not as_json and alarms:
+        emit(document, _shown(alarms), as_json=False)
+    emit(document, _verdict(agreed, done), as_json=as_json)
+    if (agreed.only_told or agreed.only_replayed) and not done.first_offset:
+        raise typer.Exit(Exit.CHECK)
+
+
+def _verdict(agreed: operate.Agreement, done: operate.Replayed) -> str:
+    lines = [f"{done.rows:,} rows folded. {len(agreed.same)} alarms came again, with the same ids."]
+    if agreed.only_told:
+        lines.append(f"{len(agreed.only_told)} were told and do not come again: {', '.join(agreed.only_told)}")
+    if agreed.only_replayed:
+        lines.append(f"{len(agreed.only_replayed)} come now and were not told: {', '.join(agreed.only_replayed)}")
+    if agreed.newer:
+        lines.append(f"{len(agreed.newer)} lie behind the last one told: detection may not have read so far.")
+    if done.first_offset:
+        lines.append(
+            f"The log begins at record {done.first_offset}: what came before has expired. So rows are counted from "
+            "there, and ids differ."
+        )
+    return "\n".join(lines)
+
+
+def _changes(detector: str, threshold: str, params: Sequence[str]) -> dict[str, str]:
+    changes = {"threshold": threshold} if threshold else {}
+    for text in params:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise OperateError(f"--param takes NAME=VALUE, not {text!r}.", "usage")
+        changes[name] = value
+    if bool(changes) != bool(detector):
+        raise OperateError("name with --detector whose --threshold or --param changes, and say which.", "usage")
+    return changes
+
+
+def _shown(alarms: Sequence[Alarm]) -> RenderableType:
+    shown = table("id", "when", "level", "detector", "cause", "rows", "episode", "what")
+    for alarm in alarms:
+        rows = f"{alarm.test_from}–{alarm.test_to}"
+        shown.add_row(
+            alarm.id[:8],
+            clock_time(alarm.at_ms),
+            alarm.level,
+            alarm.detector,
+            alarm.cause,
+            rows,
+            alarm.episode[:8],
+            alarm.text,
+        )
+    return shown
+
+
+def _bus(pipeline: str, bootstrap: str | None, namespace: str) -> Bus:
+    connection = connect(bootstrap, namespace)
+    published(connection.bus(), pipeline)  # a misspelt name would have no alarms
+    return connection.bus(pipeline)
