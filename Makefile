@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency models faults lock lock-schemas clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency models false-alarms faults lock lock-schemas clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -55,7 +55,7 @@ bench-peers: setup  ## the same topic answered by Freshet, Quix Streams, Bytewax
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_peers $(ARGS)
 
 bench-parts: setup  ## CPU of the parts alone, without Kafka: codec, cores, and what a long history costs
-	set -e; for part in codec ingestion inference registry history quality; do \
+	set -e; for part in codec ingestion inference registry history quality detectors; do \
 		echo "== $$part"; PYTHONPATH=tests $(BIN)/python -m bench.bench_$$part; done
 
 bench-latency: setup  ## latency at four rates, and the CPU of every process at rest and at each rate
@@ -63,6 +63,9 @@ bench-latency: setup  ## latency at four rates, and the CPU of every process at 
 
 models: setup  ## which models can be packed, and how exactly: writes the table in docs/models.md
 	PYTHONPATH=tests:$(PYTHONPATH) OMP_NUM_THREADS=1 $(BIN)/python -m bench.model_matrix
+
+false-alarms: setup  ## how often detectors cry wolf, and how late they are: writes the tables in docs/detectors.md
+	PYTHONPATH=tests $(BIN)/python -m bench.false_alarms
 
 faults: setup  ## the long fault runs: every service and the broker are killed in every way, then verify
 	$(BIN)/pytest -q -s tests/faults
