@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import prod
 from typing import Any, Final, Self
 
 import numpy as np
@@ -42,6 +43,7 @@ _STORED: Final[Mapping[str, str]] = {
     "values": "<f4",
 }
 """How each column is written. All but versions and flags are wider in memory."""
+_DTYPES: Final = {name: np.dtype(dtype) for name, dtype in _STORED.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,18 +82,17 @@ class OutcomeRows:
     def of(cls, record: Outcomes) -> Self:
         """The rows of a record. Raises ContractError if a column has not as many bytes as the record says."""
         columns: dict[str, Any] = {}
-        for name, dtype in _STORED.items():
-            shape = {"scores": (record.rows, record.classes), "values": (record.rows, record.width)}.get(
-                name, (record.rows,)
-            )
+        shapes = {"scores": (record.rows, record.classes), "values": (record.rows, record.width)}
+        for name, dtype in _DTYPES.items():
+            shape = shapes.get(name, (record.rows,))
             data = getattr(record, name)
-            if len(data) != int(np.prod(shape)) * np.dtype(dtype).itemsize:
+            if len(data) != prod(shape) * dtype.itemsize:
                 raise ContractError(
                     f"the column {name} of an outcomes record has {len(data)} bytes, which is not what {record.rows} "
                     "rows take: a stranger wrote it, or it was damaged."
                 )
             column = np.frombuffer(data, dtype).reshape(shape)
-            columns[name] = column if column.dtype.kind == "f" else column.astype(np.int64)
+            columns[name] = column if dtype.kind == "f" else column.astype(np.int64)
         rows = cls(record.versions, **columns)
         if len(rows) and int(rows.version.max()) >= len(record.versions):
             raise ContractError("an outcomes record names fewer versions than its rows count.")
