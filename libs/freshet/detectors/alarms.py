@@ -15,6 +15,7 @@ KEPT: Final = 4096
 """So many of the newest observed rows are kept: a window that is longer is told by its newest rows."""
 _ENOUGH: Final = 20
 """Rows of the epochs before that are enough to say whether these got worse, too."""
+_NEARLY_ALL: Final = 0.75
 _EPOCHS_TOLD: Final = 8
 
 Cause = Literal["world", "own_rollout", "data_quality", "unknown"]
@@ -126,10 +127,19 @@ def _cause(reference: Recent, test: Recent) -> Cause:
     """Our own rollout, where only epochs that are new since the reference got worse; else the world."""
     if not len(reference.row) or not len(test.row):
         return "unknown"
-    ours = test.epoch > reference.epoch.max()
+    ours = np.isin(test.epoch, _new_epochs(reference, test))
     if not ours.any():
         return "world"
     if np.count_nonzero(~ours) < _ENOUGH:
         return "own_rollout"
     middle = (reference.error.mean() + test.error.mean()) / 2
     return "world" if test.error[~ours].mean() > middle else "own_rollout"
+
+
+def _new_epochs(reference: Recent, test: Recent) -> Ints:
+    """Those that began with the test window, or so near to it that nearly all of their rows lie there."""
+    epochs, which = np.unique(np.concatenate([reference.epoch, test.epoch]), return_inverse=True)
+    before = np.bincount(which[: len(reference.epoch)], minlength=len(epochs))
+    inside = np.bincount(which[len(reference.epoch) :], minlength=len(epochs))
+    new: Ints = epochs[(epochs >= reference.epoch.max()) & (inside >= _NEARLY_ALL * (before + inside))]
+    return new

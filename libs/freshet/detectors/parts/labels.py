@@ -42,7 +42,7 @@ class Share:
     @property
     def of_all(self) -> float:
         """The labelled share; 0 of none."""
-        return self.labelled / self.predictions if self.predictions else 0.0
+        return min(1.0, self.labelled / self.predictions) if self.predictions > 0 else 0.0
 
 
 @dataclass(slots=True)
