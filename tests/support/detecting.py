@@ -11,8 +11,8 @@ from freshet.drift.core.detect import DetectLogic
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.loop import Loop
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.service import no_jobs
 from freshet.runtime.telemetry import Metrics
@@ -55,9 +55,9 @@ class Detecting:
         values = [encode(one.record) for one in records]
         self._producer.send(Send("outcomes", [b"0"] * len(values), values, [0] * len(values)))
 
-    def worker(self) -> Loop:
+    def worker(self) -> DataLoop:
         """A new process: an ordinary loop runs it."""
-        return Loop(
+        return DataLoop(
             DetectLogic(PIPELINE),
             self.bus,
             NAMES,
@@ -70,7 +70,7 @@ class Detecting:
             options=LoopOptions(),
         )
 
-    def turn(self, *loops: Loop, times: int = 12) -> None:
+    def turn(self, *loops: DataLoop, times: int = 12) -> None:
         """Let them turn, one after the other."""
         for _ in range(times):
             self.clock.advance(300)

@@ -8,9 +8,9 @@ from rich.console import RenderableType
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, shown_text, table
 from freshet.contracts.messages import Alarm
-from freshet.operate import alarms as operate
-from freshet.operate.errors import OperateError
+from freshet.operate import alarm_log as operate
 from freshet.operate.facts import published
+from freshet.operate.operate_error import OperateError
 from freshet.operate.times import clock_time
 from freshet.runtime.bus.protocol import Bus
 
@@ -145,5 +145,5 @@ def _shown(alarms: Sequence[Alarm]) -> RenderableType:
 
 def _bus(pipeline: str, bootstrap: str | None, namespace: str) -> Bus:
     connection = connect(bootstrap, namespace)
-    published(connection.bus(), pipeline)  # a misspelt name would have no alarms
+    published(connection, pipeline)  # a misspelt name would have no alarms
     return connection.bus(pipeline)

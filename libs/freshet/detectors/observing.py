@@ -9,7 +9,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Floats, Ints
 from freshet.contracts.messages import Manifest, Outcomes
-from freshet.detectors.alarms import Recent
+from freshet.detectors.alarm_of_finding import Recent
 from freshet.detectors.detector import Minutes, Observed
 from freshet.outcomes.rows import OutcomeRows
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Alarm
-from freshet.detectors.alarms import KEPT, Recent, alarm_of
+from freshet.detectors.alarm_of_finding import KEPT, Recent, alarm_of
 from freshet.detectors.detector import Detector, Finding
 from freshet.detectors.observing import LogRecord, ObservingState, observe
 from freshet.outcomes.continuity import next_rows

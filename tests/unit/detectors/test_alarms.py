@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from freshet.contracts.messages import Alarm
-from freshet.detectors.alarms import KEPT, alarm_id
+from freshet.detectors.alarm_of_finding import KEPT, alarm_id
 from freshet.detectors.detector import Finding
 from freshet.detectors.parts.adwin import AdwinDetector
 from freshet.detectors.watch import Watch, WatchState

@@ -8,7 +8,7 @@ import pytest
 from freshet.detectors.observing import LogRecord
 from freshet.drift.core.detect import DetectLogic
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
-from freshet.runtime.loop import Loop
+from freshet.runtime.data_loop import DataLoop
 from support.detecting import Detecting
 from support.labelled_log import Log, bernoulli, rows
 
@@ -25,7 +25,7 @@ def log(number: int = 1) -> tuple[LogRecord, ...]:
     return tuple(made.records)
 
 
-def detect(loop: Loop) -> DetectLogic:
+def detect(loop: DataLoop) -> DetectLogic:
     """The core that runs in it."""
     assert isinstance(loop.logic, DetectLogic)
     return loop.logic

@@ -13,8 +13,8 @@ from freshet.cli import alarms as cli
 from freshet.cli.output import Exit
 from freshet.contracts.messages import Alarm
 from freshet.detectors.observing import LogRecord
-from freshet.operate.alarms import agreement, alarm_named, replay, told
-from freshet.operate.errors import OperateError
+from freshet.operate.alarm_log import agreement, alarm_named, replay, told
+from freshet.operate.operate_error import OperateError
 from support.detecting import Detecting
 from support.labelled_log import PIPELINE, Log, bernoulli, rows
 

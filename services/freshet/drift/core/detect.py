@@ -10,7 +10,7 @@ from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold
 from freshet.contracts.stateful import Checkpoint
 from freshet.detectors.observing import LogRecord
 from freshet.detectors.watch import Watch, WatchState
-from freshet.outcomes.record import OUTCOMES, outcomes_of
+from freshet.outcomes.outcome_records import OUTCOMES, outcomes_of
 from freshet.pipeline.watched import ROLES, WatchedFacts
 
 _LIMITS: Final = BatchLimits(rows=64, commit_interval_ms=250)

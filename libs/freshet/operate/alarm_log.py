@@ -12,9 +12,9 @@ from freshet.contracts.messages import Alarm
 from freshet.detectors.detector import Detector
 from freshet.detectors.observing import LogRecord
 from freshet.detectors.watch import Watch, WatchState
-from freshet.operate.errors import OperateError
 from freshet.operate.facts import read
-from freshet.outcomes.record import OUTCOMES, outcomes_of
+from freshet.operate.operate_error import OperateError
+from freshet.outcomes.outcome_records import OUTCOMES, outcomes_of
 from freshet.pipeline.watched import ROLES, WatchedFacts
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.reading import everything
