@@ -8,7 +8,7 @@ from freshet.drift.service import JOIN
 from freshet.outcomes.rows import ABSENT, FIRST, NO_VALUES, OutcomeRows
 from freshet.runtime.bus.protocol import Send
 from support.join_stage import NAMES, JoinStage
-from support.join_world import rows_of
+from support.join_world import REGRESSION, rows_of
 
 
 def some(stage: JoinStage, first: int, count: int = 30, partition: int = 0) -> list[str]:
@@ -166,3 +166,34 @@ def test_a_strangers_record_stops_the_join_and_is_named() -> None:
     stage.bus.producer().send(Send("labels", [b"x"], [b"hello"], [0]))
     with pytest.raises(UnreadableError, match="labels/0 at offset 0"):
         stage.drain(stage.worker())
+
+
+def test_a_regressions_truth_is_a_number() -> None:
+    """With one score a row, no class, and absent labels that mean a number."""
+    label = "{horizon: 5m, grace: 1m, wait: 1m, absent_after: 2m, means: '0.5'}"
+    stage = JoinStage(label, partitions=1, target=REGRESSION)
+    stage.world.ask(["a-1", "a-2", "a-3"])
+    stage.world.tell([("a-1", 0, "3.25")])
+    stage.cluster.advance(150_000)
+    stage.world.tell([("a-2", 0, "-1e3"), ("a-1", 1, "4")])
+    stage.drain(stage.worker())
+    counts = stage.world.check()
+    assert (counts["matched"], counts["revised"], counts["absent"]) == (1, 2, 2)
+    rows = [OutcomeRows.of(record) for record in stage.world.records() if record.rows]
+    assert {float(truth) for part in rows for truth in part.truth} == {3.25, 4.0, 0.5, -1000.0}
+    assert {(part.scores.shape[1], *part.label, *part.answer) for part in rows} <= {(1, *[-1] * n) for n in range(20)}
+
+
+def test_a_partition_without_its_partner_is_not_joined() -> None:
+    """Somebody made labels anew with fewer partitions: what could never meet is not read, and `/ready` says so."""
+    stage = JoinStage(partitions=2)
+    stage.cluster.delete_topic(NAMES.topic("labels"))
+    stage.cluster.create_topic(NAMES.topic("labels"), 1)
+    for partition in (0, 1):
+        stage.world.ask(["a-1"], partition)
+    stage.world.tell([("a-1", 0, "ok")])
+    loop = stage.worker()
+    stage.turn(loop, times=30)
+    assert stage.left()["predictions", 1] > 0
+    assert stage.left()["predictions", 0] == 0
+    assert "labels has only 1 partition" in (loop.unready() or "")

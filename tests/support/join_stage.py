@@ -13,7 +13,7 @@ from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.telemetry import Metrics
-from support.join_world import PIPELINE, JoinWorld
+from support.join_world import CLASSIFICATION, PIPELINE, JoinWorld
 
 NAMES = TopicNames("", PIPELINE)
 _METRICS = Metrics()  # costs more to make than all else
@@ -27,13 +27,14 @@ class JoinStage:
     partitions: int = 2
     rows: int = 50
     most_bytes: int = 1 << 30
+    target: str = CLASSIFICATION
     cluster: MemoryCluster = field(default_factory=MemoryCluster)
     clock: ManualClock = field(default_factory=ManualClock)
 
     def __post_init__(self) -> None:
         self.cluster.ensure(NAMES, self.partitions)
         self.bus = MemoryBus(self.cluster, NAMES)
-        self.world = JoinWorld(self.bus, self.partitions, self.label)
+        self.world = JoinWorld(self.bus, self.partitions, self.label, self.target)
 
     def worker(self, slot: str = "0", *, fixed: bool = True) -> DataLoop:
         """A new process."""

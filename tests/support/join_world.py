@@ -21,6 +21,8 @@ from support.join_reference import Label, Prediction, Reference, Row
 
 PIPELINE = "p"
 CLASSES = ("ok", "bad")
+CLASSIFICATION = "{classes: [ok, bad]}"
+REGRESSION = "{kind: value}"
 _SPEC = """
 pipeline: p
 entity: card
@@ -28,7 +30,7 @@ event_id: id
 event_time: at
 partitions: {partitions}
 features: {{version: 3, columns: [{{kind: field, of: amount}}, {{kind: field, of: hour}}]}}
-target: {{classes: [ok, bad]}}
+target: {target}
 label: {label}
 """
 
@@ -40,6 +42,7 @@ class JoinWorld:
     bus: Bus
     partitions: int = 2
     label: str = "{horizon: 10m, grace: 1m, wait: 2m}"
+    target: str = CLASSIFICATION
     number: int = 1
     asked: int = field(default=0, init=False)
     told: int = field(default=0, init=False)
@@ -54,7 +57,7 @@ class JoinWorld:
 
     def publish(self, label: str) -> None:
         """Publish a specification with this label stanza."""
-        record = pipeline_record(label, self.number, self.partitions)
+        record = pipeline_record(label, self.number, self.partitions, self.target)
         self._producer.send(Send("pipelines", [f"{PIPELINE}/{self.number}".encode()], [encode(record)]))
         self.windows = {self.number: windows_of(PipelineSpec.parse(record.spec))}
         self.number += 1
@@ -69,6 +72,9 @@ class JoinWorld:
         }
         offsets = self._send("features", "FeatureVector", vectors, partition)
         predictions = prediction_columns(ids, offsets, to_bytes(self.bus.topic_id("features")))
+        if self.target == REGRESSION:
+            predictions["label"] = Strings.repeat("", count)
+            predictions["scores"] = Ragged.from_matrix(np.full((count, 1), 2.5, np.float32))
         self._send("predictions", "Prediction", predictions, partition)
         self.asked += count
 
@@ -120,7 +126,8 @@ class JoinWorld:
         for record, offset, at_ms in self._inputs("predictions", "Prediction", partition):
             found.prediction(Prediction(_id(record["event_id"]), offset, at_ms, plan))
         for record, offset, at_ms in self._inputs("labels", "Label", partition):
-            value = float(CLASSES.index(record["label"]))
+            label = record["label"]
+            value = float(label) if self.target == REGRESSION else float(CLASSES.index(label))
             row = (record["labelled_at"], record["revision"], value, plan)
             found.label(Label(_id(record["event_id"]), offset, at_ms, *row))
         return found
@@ -138,9 +145,9 @@ class JoinWorld:
         return found
 
 
-def pipeline_record(label: str, number: int = 1, partitions: int = 2) -> PipelineRecord:
+def pipeline_record(label: str, number: int = 1, partitions: int = 2, target: str = CLASSIFICATION) -> PipelineRecord:
     """The pipeline's specification with this label stanza."""
-    text = _SPEC.format(partitions=partitions, label=label)
+    text = _SPEC.format(partitions=partitions, label=label, target=target)
     return PipelineRecord(pipeline=PIPELINE, number=number, spec=text, event_schema="", event_schema_id=1)
 
 
@@ -189,6 +196,8 @@ def rows_of(record: Outcomes) -> list[Row]:
     rows = OutcomeRows.of(record)
     names = ("prediction_offset", "weight", "label", "revision", "label_offset", "labelled_ms", "claimed_ms")
     columns = [getattr(rows, name).tolist() for name in names]
+    if record.classes == 1:
+        columns[names.index("label")] = rows.truth.tolist()
     return [Row(*row) for row in zip(*columns, (rows.flags & ~NO_VALUES).tolist(), strict=True)]
 
 

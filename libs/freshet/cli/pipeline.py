@@ -18,6 +18,7 @@ from freshet.operate.tables.table import Dialect, Table
 from freshet.operate.tables.table_events import CsvEvents
 from freshet.operate.target import target
 from freshet.pipeline import PipelineSpec
+from freshet.pipeline.join_memory import join_memory_bytes, join_memory_problem
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.publishing import pipeline_records
 
@@ -31,6 +32,9 @@ def check(
     folder: Annotated[Path, typer.Argument(help="Holds pipeline.yaml and event.avsc.")],
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
+    events_per_s: Annotated[
+        float, typer.Option(min=0, help="How many events you expect: says the memory that joining labels takes.")
+    ] = 10.0,
     as_json: Json = False,
 ) -> None:
     """Find everything that is wrong with a pipeline's folder, as `file:line: message`; exits with 4 if something is.
@@ -38,6 +42,11 @@ def check(
     Where a Kafka is named or runs in this folder, also what `freshet apply` would refuse there. Nothing is changed.
     """
     problems = problems_of(folder, lambda: connect(bootstrap, namespace), say)
+    if not problems:
+        spec = PipelineSpec.parse((folder / "pipeline.yaml").read_text(encoding="utf-8"))
+        why, needed = join_memory_problem(spec, events_per_s), join_memory_bytes(spec, events_per_s)
+        problems = [spec.problem(("label",), why)] if why else []
+        say(f"Joining labels takes {needed / (1 << 20):,.0f} MiB at {events_per_s:g} events/s (--events-per-s).")
     document = [{"file": problem.file, "line": problem.line, "message": problem.message} for problem in problems]
     shown = "\n".join(str(problem) for problem in problems) or f"{folder} is in order."
     emit(document, shown, as_json=as_json)

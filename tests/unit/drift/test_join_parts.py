@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from freshet.avro import Strings
+from freshet.avro.control import encode
 from freshet.drift.core.join import join_state, primaries, ring, slab
 from freshet.drift.core.join.hash_table import HashTable
 from freshet.drift.core.join.hashing import hash64, hash64_of
-from freshet.drift.core.join.join_rows import LABEL, NO_LABEL, Plans, Windows
+from freshet.drift.core.join.join_rows import LABEL, NO_LABEL, PAIR, Plans, Windows
 from freshet.drift.core.join.join_state import JoinState
+from freshet.drift.core.join.outcome_records import RecordHead, Vectors, records
 from support.join_logs import SCORES, label_rows, prediction_rows
 from support.join_reference import Label, Prediction
 
@@ -100,3 +102,30 @@ def test_rows_are_numbered_anew_before_the_table_runs_out_of_numbers(monkeypatch
     assert join.rows.next < 8000
     assert join.counts["matched"] == 20_000
     assert (join.marks.column("revision", np.arange(join.rows.floor, join.rows.next)) != NO_LABEL).all()
+
+
+def test_j11_records_of_many_features_are_cut() -> None:
+    """No record takes half a megabyte; rows are numbered through, and minutes are told once."""
+    head = RecordHead(
+        pipeline="p",
+        partition=2,
+        number=1,
+        inputs={"predictions": 9},
+        counts={"predictions": 9},
+        minutes=[(0, 3, 1)],
+        spec_version=1,
+        width=4000,
+        classes=2,
+        regression=False,
+        topics=["t"],
+        versions=["1.0.0", "1.1.0"],
+        features_topic="t",
+    )
+    asked = prediction_rows([Prediction((n, 0), n, n, 1) for n in range(100)])
+    pairs = np.zeros(100, PAIR)
+    made = list(records(head, 50, pairs, asked, Vectors().groups(head, asked, None)))
+    assert len(made) == 4
+    assert all(len(encode(record)) < 512 << 10 for record in made)
+    assert [record.first_row for record in made] == [50, 81, 112, 143]
+    assert [len(record.minutes) for record in made] == [1, 0, 0, 0]
+    assert sum(record.rows for record in made) == 100
