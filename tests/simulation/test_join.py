@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from freshet.drift.core.join.inputs import UnreadableError
+from freshet.drift.core.join.told import Told
 from freshet.drift.service import JOIN
 from freshet.outcomes.rows import ABSENT, FIRST, NO_VALUES, OutcomeRows
-from freshet.runtime.bus.protocol import Send
+from freshet.runtime.bus.protocol import Committed, Place, Send
+from freshet.runtime.recovery import Recovery
 from support.join_stage import NAMES, JoinStage
 from support.join_world import REGRESSION, rows_of
 
@@ -197,3 +199,18 @@ def test_a_partition_without_its_partner_is_not_joined() -> None:
     assert stage.left()["predictions", 1] > 0
     assert stage.left()["predictions", 0] == 0
     assert "labels has only 1 partition" in (loop.unready() or "")
+
+
+def test_the_labelled_log_tells_the_counts_of_lost_offsets() -> None:
+    """They count rows that may have expired since, so that no reading of the inputs gives them back."""
+    stage = JoinStage(partitions=2)
+    some(stage, 0, partition=1)
+    stage.drain(stage.worker())
+    places = [Place(role, 1) for role in ("predictions", "labels")]
+    search = Recovery(stage.bus, JOIN.clues, "p", places, {place.role: "t" * 22 for place in places})
+    while not search.step():
+        pass
+    (last,) = [record for record in stage.world.records() if record.inputs == {"predictions": 30, "labels": 17}]
+    told = Told.in_record(last).text
+    assert [search.found(place) for place in places] == [Committed(30, told), Committed(17, told)]
+    assert Told.parse(told).first_row == 17
