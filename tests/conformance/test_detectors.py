@@ -166,6 +166,7 @@ def test_no_number_never_reaches_a_detector(detector: Detector) -> None:
 
 @every_case
 def test_parameters_are_text_for_alarms(detector: Detector) -> None:
-    """And what decides how much it takes is one of them."""
+    """From which the same detector is made; and what decides how much it takes is one of them."""
+    assert type(detector).model_validate_strings(detector.parameters) == detector
     assert detector.threshold_field in detector.parameters
     assert "kind" not in detector.parameters

@@ -121,7 +121,7 @@ class Detector(BaseModel):
     @property
     def parameters(self) -> dict[str, str]:
         """Its fields as text, for alarms."""
-        return {name: str(value) for name, value in sorted(self.model_dump().items()) if name != "kind"}
+        return {name: str(value) for name, value in sorted(self.model_dump(mode="json").items()) if name != "kind"}
 
     @model_serializer(mode="wrap")
     def _with_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
