@@ -32,7 +32,7 @@ _EXTRAS: Final = {
     "onnxruntime": "inference",
     "onnx": "registry",
     "skl2onnx": "pack",
-    "river": "demo",
+    "river": "drift",
     "pyarrow": "tables",
 }
 _SECRET: Final = re.compile(r"password|secret|token|jaas|credential|\.key|key\.", re.IGNORECASE)
