@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from freshet.contracts.messages import Outcomes
-from freshet.outcomes.rows import FIRST
+from freshet.outcomes.outcome_rows import FIRST
 from freshet.quality.fold import first_state, step
 from freshet.quality.setting import SliceRange
 from freshet.quality.state_bytes import to_bytes

@@ -13,7 +13,7 @@ from freshet.contracts.messages import Alarm, Minute
 from freshet.detectors.detector import Detector, Finding, Observed
 from freshet.detectors.observing import LogRecord, ObservingState, observe
 from freshet.detectors.watch import Watch
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.pipeline.catalogue import detectors
 from support.labelled_log import START_MS, Log, bernoulli, rows, value_rows
 

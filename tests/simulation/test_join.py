@@ -6,7 +6,7 @@ import pytest
 from freshet.drift.core.join.inputs import UnreadableError
 from freshet.drift.core.join.told import Told
 from freshet.drift.service import JOIN
-from freshet.outcomes.rows import ABSENT, FIRST, NO_VALUES, OutcomeRows
+from freshet.outcomes.outcome_rows import ABSENT, FIRST, NO_VALUES, OutcomeRows
 from freshet.runtime.bus.protocol import Committed, Place, Send
 from freshet.runtime.recovery import Recovery
 from support.join_stage import NAMES, JoinStage

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from freshet.drift.core.join.join_rows import ABSENT_REVISION, NO_LABEL, Windows
-from freshet.outcomes.rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED
+from freshet.outcomes.outcome_rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED
 
 Id = tuple[int, int]
 """The two hashes of an event id."""

@@ -13,7 +13,7 @@ from freshet.contracts.messages import Outcomes, PipelineRecord
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.drift.core.join.hashing import hash64_of
 from freshet.drift.core.join.plans import windows_of
-from freshet.outcomes.rows import NO_VALUES, OutcomeRows
+from freshet.outcomes.outcome_rows import NO_VALUES, OutcomeRows
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, Send
 from freshet.runtime.reading import everything

@@ -9,7 +9,7 @@ import numpy as np
 from freshet.contracts.arrays import Floats, Ints
 from freshet.contracts.messages import Minute, Outcomes
 from freshet.detectors.observing import LogRecord
-from freshet.outcomes.rows import FIRST, OutcomeRows
+from freshet.outcomes.outcome_rows import FIRST, OutcomeRows
 
 PIPELINE: Final = "fraud"
 START_MS: Final = 1_790_000_000_000

@@ -8,7 +8,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Ints
 from freshet.contracts.messages import Minute, Outcomes
-from freshet.outcomes.rows import FIRST, OutcomeRows
+from freshet.outcomes.outcome_rows import FIRST, OutcomeRows
 from freshet.quality.setting import Setting, SliceRange
 
 CLASSES = ("no", "yes")

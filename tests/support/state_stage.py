@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from freshet.avro.control import decode
-from freshet.contracts.messages import StateRecord
+from freshet.contracts.state_messages import StateRecord
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.telemetry import Metrics

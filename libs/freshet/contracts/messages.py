@@ -198,36 +198,6 @@ class Decision(Message):
     inputs: dict[str, str] = {}
 
 
-class StateRange(Message):
-    """The offsets [first, end) of one input, whose state began at `since`; its rows from `plan_first` on are of the
-    record's plan.
-    """
-
-    role: str
-    topic_id: str
-    since: int
-    first: int
-    end: int
-    plan_first: int
-
-
-class StateRecord(Message):
-    """What a logic with state keeps of one partition: a checkpoint of all of it, or a slab: what one range led to.
-
-    Rows from `plan_first` of each range on were taken in under `plan`. `first_ms` and `last_ms` are a slab's append
-    times.
-    """
-
-    partition: int
-    ranges: tuple[StateRange, ...]
-    plan: int
-    format: int
-    first_ms: int
-    last_ms: int
-    digest: str
-    body: bytes
-
-
 class Minute(Message):
     """What a record adds to one minute of predictions, by their append times."""
 
@@ -237,7 +207,7 @@ class Minute(Message):
 
 
 class Outcomes(Message):
-    """Rows of the labelled log of one partition: labels that met their predictions. `freshet.outcomes` has its columns.
+    """Rows of the labelled log of one partition: labels that met their predictions.
 
     `counts` say what became of all predictions and labels of the partition so far, `minutes` are changes.
     """

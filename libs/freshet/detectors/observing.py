@@ -11,7 +11,7 @@ from freshet.contracts.arrays import Floats, Ints
 from freshet.contracts.messages import Manifest, Outcomes
 from freshet.detectors.alarm_of_finding import Recent
 from freshet.detectors.detector import Minutes, Observed
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 
 _SCALED_BY: Final = 500
 """Rows of a regression that tell what size of error is usual; nobody watches these."""

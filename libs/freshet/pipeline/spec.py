@@ -20,8 +20,8 @@ from freshet.contracts.duration import Duration
 from freshet.detectors.detector import Detector
 from freshet.features.transform import Transform
 from freshet.pipeline.catalogue import Catalogue, detectors, transforms
-from freshet.pipeline.contradictions import contradictions
 from freshet.pipeline.problem import PipelineError, Problem
+from freshet.pipeline.spec_contradictions import contradictions
 from freshet.pipeline.text import Lines, Path, explain, read_yaml
 
 

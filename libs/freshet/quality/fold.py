@@ -12,7 +12,7 @@ import numpy as np
 from freshet.contracts.arrays import Ints
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Evaluation, Outcomes
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.quality.arrival import VERSION, Ready, Series, arrived, flushed
 from freshet.quality.closed import Ranges, extended, filled, told, without
 from freshet.quality.known import Known, guesses

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from freshet.contracts.arrays import Bools, Floats, Ints
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 
 REACH_ROWS: Final = 1 << 15
 """Where the last label known lies further back in the log there is no such answer: the state has to stay small."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Floats, Ints
 from freshet.contracts.errors import ContractError
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.quality.counts import SCORE_BINS, Counts
 
 _LEAST_SCORE: Final = 1e-15

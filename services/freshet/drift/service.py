@@ -1,15 +1,18 @@
 """Drift as services: `freshet run drift` runs all of them in one process, `freshet run drift-join` one alone."""
 
 import os
+from importlib.util import find_spec
 from typing import Final
 
 from freshet.contracts.logic import Logic
 from freshet.contracts.messages import Evaluation, Message, Outcomes
+from freshet.drift.core.detect import DetectLogic
 from freshet.drift.core.evaluate import OUTCOMES, EvaluateLogic
 from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.core.join.told import Told
 from freshet.runtime.recovery import Summary, Summed
 from freshet.runtime.service import Context, DataService, Suite
+from freshet.runtime.settings import SettingsError
 
 _MEMORY_SHARE: Final = 2
 """The join may take so small a part of the machine's memory: 1 of 2."""
@@ -49,4 +52,13 @@ EVALUATE: Final = DataService(
     summary=Summary("evaluations", _evaluated),
 )
 
-SERVICE: Final = Suite("drift", (JOIN, EVALUATE))
+
+def _detect(context: Context) -> Logic:
+    if find_spec("river") is None:
+        raise SettingsError("detectors need river, which is not installed: pip install 'freshet[drift]'.")
+    return DetectLogic(context.names.pipeline)
+
+
+DETECT: Final = DataService(name="drift-detect", logic=_detect, references=())
+
+SERVICE: Final = Suite("drift", (JOIN, EVALUATE, DETECT))

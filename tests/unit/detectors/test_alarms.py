@@ -8,7 +8,7 @@ from freshet.detectors.alarm_of_finding import KEPT, alarm_id
 from freshet.detectors.detector import Finding
 from freshet.detectors.parts.adwin import AdwinDetector
 from freshet.detectors.watch import Watch, WatchState
-from freshet.outcomes.rows import FIRST, KNOWN_BEFORE
+from freshet.outcomes.outcome_rows import FIRST, KNOWN_BEFORE
 from support.labelled_log import Log, bernoulli, persistent, rows, value_rows
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from freshet.contracts.messages import Evaluation, Outcomes
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.pipeline import PipelineSpec
 from freshet.quality.fold import evaluations
 from freshet.quality.setting import setting_of

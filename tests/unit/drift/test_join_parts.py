@@ -12,7 +12,7 @@ from freshet.drift.core.join.hash_table import HashTable
 from freshet.drift.core.join.hashing import hash64, hash64_of
 from freshet.drift.core.join.join_rows import LABEL, NO_LABEL, PAIR, Plans, Windows
 from freshet.drift.core.join.join_state import JoinState
-from freshet.drift.core.join.outcome_records import RecordHead, Vectors, records
+from freshet.drift.core.join.outcome_writer import RecordHead, Vectors, records
 from support.join_logs import SCORES, label_rows, prediction_rows
 from support.join_reference import Label, Prediction
 

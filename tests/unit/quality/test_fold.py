@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Evaluation, Outcomes
-from freshet.outcomes.rows import FIRST, KNOWN_BEFORE, REVISED, OutcomeRows
+from freshet.outcomes.outcome_rows import FIRST, KNOWN_BEFORE, REVISED, OutcomeRows
 from freshet.quality import arrival
 from freshet.quality.fold import State, evaluations, first_state, step
 from freshet.quality.setting import Setting, SliceRange

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.quality.counts import Counts
 from freshet.quality.measures import added, served
 from freshet.quality.metrics import Metrics, metrics, wilson

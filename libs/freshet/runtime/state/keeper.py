@@ -6,7 +6,7 @@ from typing import Final
 
 from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
-from freshet.contracts.messages import StateRange, StateRecord
+from freshet.contracts.state_messages import StateRange, StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
 from freshet.runtime.bus.protocol import Bus, Committed, Place, Send
 from freshet.runtime.state.frames import Frame, cut

@@ -8,7 +8,7 @@ import numpy as np
 import structlog
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.messages import StateRecord
+from freshet.contracts.state_messages import StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
 from freshet.runtime.bus.protocol import Bus, FatalError, Place
 from freshet.runtime.state.frames import Frame, cut

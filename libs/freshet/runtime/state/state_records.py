@@ -8,7 +8,7 @@ import structlog
 from freshet.avro.control import decode, encode
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError, NewerRecordError
-from freshet.contracts.messages import StateRange, StateRecord
+from freshet.contracts.state_messages import StateRange, StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, StateFormatError, Stateful
 from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.state.frames import Frame

@@ -14,7 +14,7 @@ from freshet.drift.core.join.join_rows import (
     Plans,
     Table,
 )
-from freshet.outcomes.rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED
+from freshet.outcomes.outcome_rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED
 
 _LOWEST = 1 << 31
 

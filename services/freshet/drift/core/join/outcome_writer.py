@@ -13,7 +13,7 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.messages import Minute, Outcomes
 from freshet.drift.core.join.hashing import hash64
 from freshet.drift.core.join.join_rows import Table
-from freshet.outcomes.rows import NO_VALUES, OutcomeRows, version_codes
+from freshet.outcomes.outcome_rows import NO_VALUES, OutcomeRows, version_codes
 
 _MOST_BYTES: Final = 512 << 10
 _MAX_VECTOR_BYTES: Final = 1 << 20
