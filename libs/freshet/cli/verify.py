@@ -17,7 +17,8 @@ from freshet.operate.verify.judging import judge_pipeline
 
 _PROMISES: Final = (
     "P1: every event ends as exactly one prediction or one dead letter. P2: it is answered by the model version that "
-    "is recorded for its place. P5: scores can be computed again."
+    "is recorded for its place. P5: scores can be computed again. drift: what is told of labels, quality and alarms "
+    "follows from predictions and labels."
 )
 
 
@@ -38,8 +39,9 @@ def verify(
 ) -> None:
     """Judge whether every input was answered exactly once, and by the version that its place in history demands.
 
-    Reads what the pipeline's topics retain, even while they are written. Exits with 4 if a promise was broken, if there
-    was nothing to judge, or if inputs are still under way after --wait. See docs/verify.md.
+    Where drift's services run, judges too whether each label met its prediction, and whether evaluations and alarms
+    follow from that. Reads what the pipeline's topics retain, even while they are written. Exits with 4 if a promise
+    was broken, if there was nothing to judge, or if inputs are still under way after --wait. See docs/verify.md.
     """
     from_ms = range_ms(since, last, time.time_ns() // 1_000_000)
     connection = connect(bootstrap, namespace)

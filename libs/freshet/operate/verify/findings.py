@@ -52,6 +52,8 @@ class Judgement:
     unjudged: tuple[Unjudged, ...] = ()
     warnings: tuple[str, ...] = ()
     """What somebody else should know: no breach of Freshet's promises."""
+    unread: int = 0
+    """Predictions and labels that no drift service has read yet, and what these have still to say of them."""
 
     @property
     def ok(self) -> bool:
@@ -60,12 +62,12 @@ class Judgement:
 
     @property
     def verdict(self) -> Verdict:
-        """Broken, or nothing that can be judged, or inputs under way, or kept."""
+        """Broken, or nothing that can be judged, or something under way, or kept."""
         if not self.ok:
             return "broken"
         if not self.judged:
             return "nothing"
-        return "pending" if self.pending else "kept"
+        return "pending" if self.pending or self.unread else "kept"
 
 
 def finding(promise: str, check: str, looked_at: int, broken: Ints) -> Finding:

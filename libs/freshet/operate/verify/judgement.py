@@ -29,6 +29,8 @@ def sentence(judgement: Judgement) -> str:
             said = f"Both promises were kept for the {judged:,} inputs that could be judged"
         case "kept":
             said = f"Both promises were kept for all {judged:,} inputs"
+    if judgement.unread:
+        counts += f", and {judgement.unread:,} predictions and labels to drift's services"
     inputs = ", ".join(f"{count:,} {_INPUTS[role]}" for role, count in judgement.inputs.items())
     return f"{said}{_not_judged(judgement)}. {counts[0].upper()}{counts[1:]}. Inputs are {inputs}."
 
@@ -54,6 +56,7 @@ def as_document(judgement: Judgement) -> dict[str, Any]:
         "answered": judgement.answered,
         "dead": judgement.dead,
         "pending": judgement.pending,
+        "unread": judgement.unread,
         "inputs": dict(judgement.inputs),
         "judged": judgement.judged - judgement.pending,
         "unjudged": [asdict(one) for one in judgement.unjudged],

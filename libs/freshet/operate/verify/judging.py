@@ -9,6 +9,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.operate.checkup import hanging_line
 from freshet.operate.connection import Connection
 from freshet.operate.verify.collect import collect
+from freshet.operate.verify.drift.judge import judge_drift
 from freshet.operate.verify.judge import Judgement, judge
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.kafka.transactions import find_hanging
@@ -28,9 +29,10 @@ def judge_pipeline(
     deadline = time.monotonic() + wait_s
     while True:
         judgement = judged(bus, connection.admin, names, from_ms, scores)
-        if judgement.verdict == "broken" or not judgement.pending or time.monotonic() >= deadline:
+        under_way = judgement.pending + judgement.unread
+        if judgement.verdict == "broken" or not under_way or time.monotonic() >= deadline:
             return judgement
-        connection.say(f"{judgement.pending:,} inputs are under way …")
+        connection.say(f"{under_way:,} inputs are under way …")
         time.sleep(_PAUSE_S)
 
 
@@ -51,8 +53,16 @@ def judged(bus: Bus, admin: KafkaAdmin, names: TopicNames, from_ms: int | None =
     else:
         evidence = collect(bus, pipeline, committed, since_ms=from_ms)
         judgement = judge(evidence)
+    drift = judge_drift(bus, pipeline, committed, since_ms=from_ms, scores=scores)
     topics = [names.topic(role) for role, output in evidence.outputs.items() if output.hidden]
-    return replace(judgement, warnings=(*judgement.warnings, *whose(admin, topics)))
+    topics += [names.topic(role) for role in drift.hidden]
+    return replace(
+        judgement,
+        findings=(*judgement.findings, *drift.findings),
+        unjudged=(*judgement.unjudged, *drift.unjudged),
+        warnings=(*judgement.warnings, *drift.warnings, *whose(admin, topics)),
+        unread=drift.unread,
+    )
 
 
 def whose(admin: KafkaAdmin, topics: Sequence[str]) -> list[str]:
