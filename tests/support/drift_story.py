@@ -28,7 +28,7 @@ from freshet.outcomes.rows import NO_VALUES, OutcomeRows
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Committed, Place, Send
 from freshet.runtime.reading import everything
-from support.buses import MemoryWorld
+from support.buses import BusWorld, MemoryWorld
 from support.inference import model
 from support.join_reference import Label, Prediction, Reference, Row
 
@@ -60,7 +60,7 @@ _COUNTS: Final = (
 class Story:
     """One pipeline on a bus in memory. `ask`, `tell` and `join` write; `say` writes what follows of the log."""
 
-    world: MemoryWorld = field(default_factory=MemoryWorld)
+    world: BusWorld = field(default_factory=MemoryWorld)
     outcomes: list[Outcomes] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)

@@ -8,6 +8,7 @@ from freshet.avro.control import encode
 from freshet.operate.verify.drift.judge import DriftJudgement
 from freshet.runtime.bus.protocol import Place, Send
 from support.breaches_of_drift import DRIFT_BREACHES
+from support.buses import MemoryWorld
 from support.drift_story import MINUTE, PIPELINE, SPEC, Story, good
 
 ALL = 5000
@@ -198,6 +199,7 @@ def test_other_pipelines_are_not_judged() -> None:
 def test_a_range_is_judged_alone() -> None:
     """Rows about predictions since then; what adds up, evaluations and alarms from the beginning of the log."""
     story = good(5)
+    assert isinstance(story.world, MemoryWorld)
     since_ms = story.world.cluster.now_ms - 10 * MINUTE
     judgement = written(story, since_ms=since_ms, scores=ALL)
     assert broken(judgement) == {}

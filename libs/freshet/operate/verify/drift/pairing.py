@@ -18,6 +18,8 @@ from freshet.outcomes.rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED
 
 ABSENT_REVISION: Final = -(2**31)
 _NO_LABEL: Final = ABSENT_REVISION - 1
+_AT_ONCE: Final = 10_000
+"""So many ids, and about so many rows, are Python objects at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,17 +62,19 @@ def expected(asked: Table, told: Table, windows: Mapping[int, Windows], edge_ms:
     times_ms = never_back(asked["time_ms"])
     closed = _over(times_ms, asked["plan"], {plan: of.close_after for plan, of in windows.items()}, _newest_ms(told))
     told_ms = never_back(told["time_ms"])
-    unmet = np.ones(told.size, np.bool_)
+    unmet, parts = np.ones(told.size, np.bool_), list[Table]()
     for predictions, labels in _by_id(asked, times_ms, closed, told, told_ms):
         unmet[pairing.of_id(predictions, labels)] = False
-    rows = np.array(pairing.rows, ROW) if pairing.rows else none(ROW)
+        if len(pairing.rows) >= _AT_ONCE:
+            parts.append(pairing.taken())
+    parts.append(pairing.taken())
     waits = {plan: of.wait for plan, of in windows.items()}
     unknown = int(_over(told_ms[unmet], told["plan"][unmet], waits, _newest_ms(asked)).sum())
     counts = pairing.counts | Counter(predictions=asked.size, labels=told.size, unknown=unknown)
     counts["waiting"] = int(unmet.sum()) - unknown
     gone = ("duplicate_event", "matched", "absent", "expired")
     counts["open"] = asked.size - sum(counts[name] for name in gone)
-    return Expected(rows, counts, np.array(sorted(pairing.unsure), np.int64))
+    return Expected(np.concatenate(parts), counts, np.array(sorted(pairing.unsure), np.int64))
 
 
 def _newest_ms(log: Table) -> int:
@@ -95,20 +99,18 @@ def _by_id(
     ends = np.append(firsts, asked.size)[1:]
     label_ids = told["id"][labels_by_id]
     label_firsts, label_ends = np.searchsorted(label_ids, ids), np.searchsorted(label_ids, ids, side="right")
-    for first, end, label_first, label_end in zip(
-        firsts.tolist(), ends.tolist(), label_firsts.tolist(), label_ends.tolist(), strict=True
-    ):
-        predictions = [
-            _Asked(row, int(asked["offset"][row]), int(asked_ms[row]), int(asked["plan"][row]), bool(closed[row]))
-            for row in by_id[first:end].tolist()
-        ]
-        yield predictions, [_told(told, told_ms, row) for row in labels_by_id[label_first:label_end].tolist()]
-
-
-def _told(told: Table, told_ms: Ints, row: int) -> _Told:
-    one = told[row]
-    numbers = int(one["plan"]), int(one["claimed_ms"]), int(one["revision"])
-    return _Told(row, int(one["offset"]), int(told_ms[row]), *numbers, float(one["value"]))
+    for start in range(0, ids.size, _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        at, labels_at = by_id[firsts[start] : ends[some][-1]], labels_by_id[label_firsts[start] : label_ends[some][-1]]
+        columns = at, asked["offset"][at], asked_ms[at], asked["plan"][at], closed[at]
+        predictions = list(map(_Asked, *(column.tolist() for column in columns)))
+        names = ("plan", "claimed_ms", "revision", "value")
+        told_columns = labels_at, told["offset"][labels_at], told_ms[labels_at], *(told[n][labels_at] for n in names)
+        labels = list(map(_Told, *(column.tolist() for column in told_columns)))
+        own, theirs = (firsts[some], ends[some]), (label_firsts[some], label_ends[some])
+        ranges, label_ranges = ((np.stack(pair, axis=1) - pair[0][0]).tolist() for pair in (own, theirs))
+        for (first, end), (label_first, label_end) in zip(ranges, label_ranges, strict=True):
+            yield predictions[first:end], labels[label_first:label_end]
 
 
 @dataclass(slots=True)
@@ -120,6 +122,11 @@ class _Pairing:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     unsure: set[int] = field(default_factory=set)
+
+    def taken(self) -> Table:
+        """The rows since the last call."""
+        rows, self.rows = self.rows, []
+        return np.array(rows, ROW) if rows else none(ROW)
 
     def of_id(self, asked: list[_Asked], told: list[_Told]) -> list[int]:
         """Returns the labels that met a prediction."""
