@@ -6,6 +6,8 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.operate.verify.drift.judge import DriftJudgement
+from freshet.operate.verify.findings import Judgement
+from freshet.operate.verify.judgement import passes, sentence
 from freshet.runtime.bus.protocol import Place, Send
 from support.breaches_of_drift import DRIFT_BREACHES
 from support.buses import MemoryWorld
@@ -235,3 +237,12 @@ def test_a_longer_horizon_is_judged_by_the_specification_of_each_record() -> Non
     judgement = written(story)
     assert broken(judgement) == {}
     assert looked_at(judgement, "labels meet their predictions")
+
+
+def test_a_judgement_with_records_to_read_is_pending_and_says_so() -> None:
+    """Nothing is broken, and after --wait it does not pass."""
+    inputs = {"events": 1, "feedback": 0, "features": 1}
+    judgement = Judgement((), answered=1, dead=0, pending=0, inputs=inputs, judged=2, unread=4)
+    assert judgement.verdict == "pending"
+    assert "drift's services have 4 records still to read or to write" in sentence(judgement)
+    assert (passes(judgement, waited=False), passes(judgement, waited=True)) == (True, False)

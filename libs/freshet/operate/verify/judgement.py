@@ -30,7 +30,7 @@ def sentence(judgement: Judgement) -> str:
         case "kept":
             said = f"Both promises were kept for all {judged:,} inputs"
     if judgement.unread:
-        counts += f", and {judgement.unread:,} predictions and labels to drift's services"
+        counts += f"; drift's services have {judgement.unread:,} records still to read or to write"
     inputs = ", ".join(f"{count:,} {_INPUTS[role]}" for role, count in judgement.inputs.items())
     return f"{said}{_not_judged(judgement)}. {counts[0].upper()}{counts[1:]}. Inputs are {inputs}."
 
