@@ -80,3 +80,15 @@ def test_what_is_sure_without_the_oldest_records_is_what_they_would_have_told(se
         return sorted(map(tuple, rows[np.isin(rows["prediction"], sure)].tolist()))
 
     assert of_sure(part.rows) == of_sure(whole.rows)
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_what_silence_alone_tells_may_have_been_said_or_not(said: bool) -> None:
+    """No label came, and predictions went on: the join may have found that the first one has none any more."""
+    windows = {1: Windows(600_000, 60_000, 60_000, absent_after=300_000)}
+    asked = np.array([(1, 0, 0, 1), (2, 1, 350_000, 1), (3, 2, 400_000, 1)], ASKED)
+    found = expected(asked, np.zeros(0, TOLD), windows, 0, np.array([0, 1] if said else [], np.int64))
+    assert found.silence
+    assert found.rows["prediction"].tolist() == ([0] if said else [])
+    assert found.counts["absent"] == said
+    assert not expected(asked[1:], np.zeros(0, TOLD), windows).silence

@@ -14,10 +14,13 @@ import numpy as np
 from freshet.contracts.arrays import Bools, Ints
 from freshet.operate.verify.drift.columns import ROW, Table, never_back, none
 from freshet.operate.verify.drift.windows import Windows
+from freshet.operate.verify.places import NOTHING
 from freshet.outcomes.rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED
 
 ABSENT_REVISION: Final = -(2**31)
 _NO_LABEL: Final = ABSENT_REVISION - 1
+_SKEW_MS: Final = 60_000
+"""By so much brokers' clocks may differ: the join concludes nothing from silence that is shorter."""
 _AT_ONCE: Final = 10_000
 """So many ids, and about so many rows, are Python objects at a time."""
 
@@ -32,6 +35,8 @@ class Expected:
     """As `Outcomes.counts`."""
     unsure: Ints
     """Offsets of predictions of which it cannot be told what should have become of them."""
+    silence: bool
+    """Whether some may have been closed, or be unknown, only because nothing came for a while."""
 
 
 class _Asked(NamedTuple):
@@ -53,14 +58,22 @@ class _Told(NamedTuple):
     value: float
 
 
-def expected(asked: Table, told: Table, windows: Mapping[int, Windows], edge_ms: int = 0) -> Expected:
+def expected(
+    asked: Table, told: Table, windows: Mapping[int, Windows], edge_ms: int = 0, said_absent: Ints = NOTHING
+) -> Expected:
     """The rows for these predictions and labels: all that there are of a partition, offsets ascending.
 
-    `edge_ms`: of a prediction before it, an earlier one of its id may have expired. `windows` are by plan.
+    `edge_ms`: of a prediction before it, an earlier one of its id may have expired. `windows` are by plan. The join
+    may have concluded from the silence of one log what follows once the other is that far: `said_absent` are the
+    predictions of which it says that their label is absent, which is believed from then on.
     """
     pairing = _Pairing(windows, edge_ms)
     times_ms = never_back(asked["time_ms"])
-    closed = _over(times_ms, asked["plan"], {plan: of.close_after for plan, of in windows.items()}, _newest_ms(told))
+    asked_ms, heard_ms = _newest_ms(asked), _newest_ms(told)
+    closes = {plan: of.close_after for plan, of in windows.items()}
+    closed = _over(times_ms, asked["plan"], closes, heard_ms)
+    early = _over(times_ms, asked["plan"], closes, asked_ms - _SKEW_MS) & ~closed
+    closed |= early & np.isin(asked["offset"], said_absent)
     told_ms = never_back(told["time_ms"])
     unmet, parts = np.ones(told.size, np.bool_), list[Table]()
     for predictions, labels in _by_id(asked, times_ms, closed, told, told_ms):
@@ -69,12 +82,16 @@ def expected(asked: Table, told: Table, windows: Mapping[int, Windows], edge_ms:
             parts.append(pairing.taken())
     parts.append(pairing.taken())
     waits = {plan: of.wait for plan, of in windows.items()}
-    unknown = int(_over(told_ms[unmet], told["plan"][unmet], waits, _newest_ms(asked)).sum())
+    unknown, soon = (
+        int(_over(told_ms[unmet], told["plan"][unmet], waits, at_ms).sum()) for at_ms in (asked_ms, heard_ms - _SKEW_MS)
+    )
     counts = pairing.counts | Counter(predictions=asked.size, labels=told.size, unknown=unknown)
     counts["waiting"] = int(unmet.sum()) - unknown
     gone = ("duplicate_event", "matched", "absent", "expired")
     counts["open"] = asked.size - sum(counts[name] for name in gone)
-    return Expected(np.concatenate(parts), counts, np.array(sorted(pairing.unsure), np.int64))
+    return Expected(
+        np.concatenate(parts), counts, np.array(sorted(pairing.unsure), np.int64), bool(early.any()) or soon > unknown
+    )
 
 
 def _newest_ms(log: Table) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from freshet.operate.verify.drift.log import PROMISE, PartitionLog
 from freshet.operate.verify.drift.pairing import Expected, expected
 from freshet.operate.verify.drift.windows import Windows
 from freshet.operate.verify.findings import EXAMPLES, Finding, Unjudged, listed
+from freshet.outcomes.rows import ABSENT
+
+_BY_SILENCE: Final = {"expired", "open", "unknown", "waiting"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ def paired(
     """Judge one partition. `windows` are those of all specifications that it was joined under."""
     reach, wait = max(of.reach for of in windows.values()), max(of.wait for of in windows.values())
     edge_ms = asked.sure_from_ms(reach)
-    must = expected(asked.rows, told.rows, windows, edge_ms)
+    absent = part.rows["prediction"][part.rows["flags"] & ABSENT != 0]
+    must = expected(asked.rows, told.rows, windows, edge_ms, absent)
     sure_ms = max(edge_ms, told.sure_from_ms(wait), since_ms)
     late_enough: Bools = never_back(asked.rows["time_ms"]) >= sure_ms
     if part.before is not None:  # what was written of older predictions may have expired
@@ -76,8 +81,13 @@ def _named(partition: int, rows: Table) -> tuple[str, ...]:
 
 
 def _wrong_counts(part: PartitionLog, must: Expected) -> Iterator[str]:
-    for name in sorted({*must.counts, *part.counts}):
-        due, found = must.counts.get(name, 0), part.counts.get(name, 0)
+    names: dict[str, tuple[str, ...]] = {name: (name,) for name in (*must.counts, *part.counts)}
+    if must.silence:  # which of the two it was by then depends on when nothing came
+        names = {name: parts for name, parts in names.items() if name not in _BY_SILENCE} | {
+            " or ".join(pair): pair for pair in (("expired", "open"), ("unknown", "waiting"))
+        }
+    for name, parts in sorted(names.items()):
+        due, found = (sum(counts.get(one, 0) for one in parts) for counts in (must.counts, part.counts))
         if due != found:
             yield f"partition {part.partition}: {found:,} {name}, not {due:,}"
 
