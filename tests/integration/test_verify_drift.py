@@ -1,6 +1,6 @@
 """`freshet verify` of drift from real bytes, in memory and on a real Kafka."""
 
-from freshet.operate.verify.drift.judge import DriftJudgement, judge_drift
+from freshet.operate.verify.drift.drift_judge import DriftJudgement, judge_drift
 from freshet.operate.verify.visible import Patience
 from support.buses import KafkaWorld, MemoryWorld, bus_world
 from support.drift_story import PIPELINE, Story

@@ -20,7 +20,7 @@ from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.detectors.observing import LogRecord
 from freshet.drift.core.join.rows import Windows
 from freshet.operate.facts import ledger_of
-from freshet.operate.verify.drift.judge import DriftJudgement, judge_drift
+from freshet.operate.verify.drift.drift_judge import DriftJudgement, judge_drift
 from freshet.operate.verify.drift.refolded import alarm_fold, evaluation_fold
 from freshet.operate.verify.drift.windows import windows_of
 from freshet.operate.verify.visible import Patience

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from freshet.avro.control import encode
-from freshet.operate.verify.drift.judge import DriftJudgement
+from freshet.operate.verify.drift.drift_judge import DriftJudgement
 from freshet.operate.verify.findings import Judgement
 from freshet.operate.verify.judgement import passes, sentence
 from freshet.runtime.bus.protocol import Place, Send

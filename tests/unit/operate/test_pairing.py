@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from freshet.operate.verify.drift.columns import ASKED, TOLD, Table
+from freshet.operate.verify.drift.compared import ASKED, TOLD, Table
 from freshet.operate.verify.drift.pairing import expected
 from freshet.operate.verify.drift.windows import Windows
 from support.join_logs import Logs, random_logs

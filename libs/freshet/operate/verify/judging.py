@@ -9,7 +9,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.operate.checkup import hanging_line
 from freshet.operate.connection import Connection
 from freshet.operate.verify.collect import collect
-from freshet.operate.verify.drift.judge import judge_drift
+from freshet.operate.verify.drift.drift_judge import judge_drift
 from freshet.operate.verify.judge import Judgement, judge
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.kafka.transactions import find_hanging

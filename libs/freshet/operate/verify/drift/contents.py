@@ -9,7 +9,7 @@ import numpy as np
 
 from freshet.contracts.messages import Outcomes
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_text
-from freshet.operate.verify.drift.log import PROMISE
+from freshet.operate.verify.drift.log_counts import PROMISE
 from freshet.operate.verify.findings import Finding, Unjudged, listed
 from freshet.operate.verify.places import identity, spread
 from freshet.outcomes.rows import ABSENT, NO_VALUES, OutcomeRows

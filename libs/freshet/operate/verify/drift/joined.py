@@ -9,9 +9,9 @@ import numpy as np
 from freshet.contracts.arrays import Ints
 from freshet.operate.verify.drift import pairs
 from freshet.operate.verify.drift.contents import Asked, At, Contents, Sample, Told
-from freshet.operate.verify.drift.inputs import InputLog, Records
-from freshet.operate.verify.drift.log import PROMISE, LabelledLog, PartitionLog
+from freshet.operate.verify.drift.log_counts import PROMISE, LabelledLog, PartitionLog
 from freshet.operate.verify.drift.pairs import Paired, paired
+from freshet.operate.verify.drift.read_logs import InputLog, Records
 from freshet.operate.verify.drift.windows import windows_of
 from freshet.operate.verify.findings import Finding, Unjudged, listed
 from freshet.operate.verify.places import NOTHING

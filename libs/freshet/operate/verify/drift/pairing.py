@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from freshet.contracts.arrays import Bools, Ints
-from freshet.operate.verify.drift.columns import ROW, Table, never_back, none
+from freshet.operate.verify.drift.compared import ROW, Table, never_back, none
 from freshet.operate.verify.drift.windows import Windows
 from freshet.operate.verify.places import NOTHING
 from freshet.outcomes.rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED

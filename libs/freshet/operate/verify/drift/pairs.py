@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 
 from freshet.contracts.arrays import Bools
-from freshet.operate.verify.drift.columns import Table, differing, never_back
-from freshet.operate.verify.drift.inputs import InputLog
-from freshet.operate.verify.drift.log import PROMISE, PartitionLog
+from freshet.operate.verify.drift.compared import Table, differing, never_back
+from freshet.operate.verify.drift.log_counts import PROMISE, PartitionLog
 from freshet.operate.verify.drift.pairing import Expected, expected
+from freshet.operate.verify.drift.read_logs import InputLog
 from freshet.operate.verify.drift.windows import Windows
 from freshet.operate.verify.findings import EXAMPLES, Finding, Unjudged, listed
 from freshet.outcomes.rows import ABSENT

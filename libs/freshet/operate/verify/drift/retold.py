@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from freshet.operate.verify.drift.log import PROMISE
+from freshet.operate.verify.drift.log_counts import PROMISE
 from freshet.operate.verify.findings import Finding, Unjudged, listed
 
 T = TypeVar("T")

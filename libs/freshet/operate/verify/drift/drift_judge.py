@@ -16,7 +16,7 @@ from freshet.operate.facts import ledger_of
 from freshet.operate.verify.drift import refolded
 from freshet.operate.verify.drift.contents import Sample
 from freshet.operate.verify.drift.joined import Joined
-from freshet.operate.verify.drift.log import PROMISE, LabelledLog
+from freshet.operate.verify.drift.log_counts import PROMISE, LabelledLog
 from freshet.operate.verify.drift.retold import Said
 from freshet.operate.verify.findings import Finding, Unjudged, listed
 from freshet.operate.verify.visible import Horizon, Patience

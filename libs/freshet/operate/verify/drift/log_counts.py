@@ -9,7 +9,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Ints
 from freshet.contracts.messages import Outcomes
-from freshet.operate.verify.drift.columns import ROW, Table, none
+from freshet.operate.verify.drift.compared import ROW, Table, none
 from freshet.operate.verify.findings import Finding, listed
 from freshet.outcomes.rows import ABSENT, FIRST, NO_VALUES, REVISED, OutcomeRows
 

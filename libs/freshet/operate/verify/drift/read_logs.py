@@ -9,7 +9,7 @@ import numpy as np
 from freshet.avro import Columns, Ragged, Strings
 from freshet.avro.framed import FramedReader
 from freshet.contracts.arrays import Ints
-from freshet.operate.verify.drift.columns import ASKED, TOLD, Table, none
+from freshet.operate.verify.drift.compared import ASKED, TOLD, Table, none
 from freshet.operate.verify.drift.contents import Asked, At, Told, Vector
 from freshet.operate.verify.drift.windows import value_of
 from freshet.operate.verify.places import hashes
