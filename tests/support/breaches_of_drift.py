@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from freshet.outcomes.rows import NO_VALUES
+from freshet.outcomes.outcome_rows import NO_VALUES
 from support.drift_story import Story, replaced
 
 _ONCE: Final = "the labelled log has each row once"

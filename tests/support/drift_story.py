@@ -18,13 +18,13 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Alarm, Evaluation, Message, Minute, Outcomes, PipelineRecord
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.detectors.observing import LogRecord
-from freshet.drift.core.join.rows import Windows
+from freshet.drift.core.join.join_rows import Windows
 from freshet.operate.facts import ledger_of
 from freshet.operate.verify.drift.drift_judge import DriftJudgement, judge_drift
 from freshet.operate.verify.drift.refolded import alarm_fold, evaluation_fold
 from freshet.operate.verify.drift.windows import windows_of
 from freshet.operate.verify.visible import Patience
-from freshet.outcomes.rows import NO_VALUES, OutcomeRows
+from freshet.outcomes.outcome_rows import NO_VALUES, OutcomeRows
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Committed, Place, Send
 from freshet.runtime.reading import everything

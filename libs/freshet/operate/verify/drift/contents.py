@@ -12,7 +12,7 @@ from freshet.contracts.topic_id import UNKNOWN_BYTES, to_text
 from freshet.operate.verify.drift.log_counts import PROMISE
 from freshet.operate.verify.findings import Finding, Unjudged, listed
 from freshet.operate.verify.places import identity, spread
-from freshet.outcomes.rows import ABSENT, NO_VALUES, OutcomeRows
+from freshet.outcomes.outcome_rows import ABSENT, NO_VALUES, OutcomeRows
 
 At = tuple[int, int]
 """Partition and offset."""

@@ -20,7 +20,7 @@ from freshet.operate.verify.drift.log_counts import PROMISE, LabelledLog
 from freshet.operate.verify.drift.retold import Said
 from freshet.operate.verify.findings import Finding, Unjudged, listed
 from freshet.operate.verify.visible import Horizon, Patience
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, Committed, Place
 

@@ -11,7 +11,7 @@ from freshet.contracts.arrays import Ints
 from freshet.contracts.messages import Outcomes
 from freshet.operate.verify.drift.compared import ROW, Table, none
 from freshet.operate.verify.findings import Finding, listed
-from freshet.outcomes.rows import ABSENT, FIRST, NO_VALUES, REVISED, OutcomeRows
+from freshet.outcomes.outcome_rows import ABSENT, FIRST, NO_VALUES, REVISED, OutcomeRows
 
 PROMISE: Final = "drift"
 _ADDED: Final = (

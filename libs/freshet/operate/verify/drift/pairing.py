@@ -15,7 +15,7 @@ from freshet.contracts.arrays import Bools, Ints
 from freshet.operate.verify.drift.compared import ROW, Table, never_back, none
 from freshet.operate.verify.drift.windows import Windows
 from freshet.operate.verify.places import NOTHING
-from freshet.outcomes.rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED
+from freshet.outcomes.outcome_rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED
 
 ABSENT_REVISION: Final = -(2**31)
 _NO_LABEL: Final = ABSENT_REVISION - 1

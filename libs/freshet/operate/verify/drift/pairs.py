@@ -13,7 +13,7 @@ from freshet.operate.verify.drift.pairing import Expected, expected
 from freshet.operate.verify.drift.read_logs import InputLog
 from freshet.operate.verify.drift.windows import Windows
 from freshet.operate.verify.findings import EXAMPLES, Finding, Unjudged, listed
-from freshet.outcomes.rows import ABSENT
+from freshet.outcomes.outcome_rows import ABSENT
 
 _BY_SILENCE: Final = {"expired", "open", "unknown", "waiting"}
 
