@@ -1,6 +1,8 @@
 """The base class of feature transforms: parameters in pipeline.yaml, names of the features, and how to compute them."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -8,6 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from freshet.avro.columns import Columns
 from freshet.avro.event_fields import EventField, FieldKind
 from freshet.contracts.arrays import Floats32
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The values that a feature can have. A model is compared with its original on nothing else."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    whole: bool = False
+    """Whole numbers only."""
+    blank: bool = True
+    """Whether it can have no value (NaN)."""
 
 
 class Transform(BaseModel):
@@ -30,6 +44,10 @@ class Transform(BaseModel):
     def names(self) -> tuple[str, ...]:
         """Names of the features it makes, in order; unique within the pipeline."""
         raise NotImplementedError
+
+    def domains(self) -> tuple[Domain, ...]:
+        """The values that each of its features can have, in the order of `names`; any number, or none, by default."""
+        return (Domain(),) * len(self.names())
 
     def inputs(self) -> tuple[str, ...]:
         """Event fields it reads, each accepted by `accepts`."""

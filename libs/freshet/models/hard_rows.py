@@ -1,12 +1,13 @@
 """Rows made to hurt: at and beside every split of a tree, at every category and a stranger, at the edges."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from onnx import ModelProto, NodeProto
 
 from freshet.contracts.arrays import Bools, Floats, Floats32, Ints
+from freshet.features.transform import Domain
 
 Score = Callable[[Floats32], Floats32]
 
@@ -26,6 +27,15 @@ _GOES_TRUE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "BRANCH_EQ": np.equal,
     "BRANCH_NEQ": np.not_equal,
 }
+
+
+def possible(rows: Floats32, domains: Sequence[Domain]) -> Floats32:
+    """Rows in which each value is the nearest one that its feature can have; missing values stay."""
+    low, high = (np.array([getattr(can, side) for can in domains], np.float32) for side in ("low", "high"))
+    near: Floats32 = rows.clip(low, high)
+    whole = [can.whole for can in domains]
+    near[:, whole] = np.rint(near[:, whole])
+    return near
 
 
 def edge_rows(rows: Floats32) -> Floats32:

@@ -1,6 +1,6 @@
 """How far an ONNX graph is from the estimator that it was made of: on the sample, and on rows made to hurt."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -9,8 +9,9 @@ import numpy as np
 from onnx import ModelProto
 
 from freshet.contracts.arrays import Bools, Floats32, Ints
+from freshet.features.transform import Domain
 from freshet.models.gaps import row_gaps
-from freshet.models.hard_rows import Score, boundary_rows, category_rows, edge_rows, split_rows
+from freshet.models.hard_rows import Score, boundary_rows, category_rows, edge_rows, possible, split_rows
 from freshet.models.model_error import ModelError
 
 GROUPS: Final[Mapping[str, str]] = {
@@ -50,15 +51,25 @@ class Parity:
         return ", ".join(f"{gap:.2g} {GROUPS[name]}" for name, gap in self.gaps.items())
 
 
-def compare(original: Score, packed: Score, model: ModelProto, rows: Floats32, required: Bools) -> Parity:
+def compare(
+    original: Score,
+    packed: Score,
+    model: ModelProto,
+    rows: Floats32,
+    required: Bools,
+    *,
+    domains: Sequence[Domain],
+) -> Parity:
     """Score the sample, and rows made of it to hurt, both ways.
 
     `rows` is float32 (n, inputs), n ≥ 1, all of which the original answers; `required` marks the inputs that must have
-    a value. Raises ModelError if the original refuses one of the hard rows, since the graph would answer it.
+    a value, and `domains` says which values each input can have: the rows hold no others. Raises ModelError if the
+    original refuses one of the hard rows, since the graph would answer it.
     """
     splits = split_rows(model, rows)
-    groups = {"sample": rows, "splits": splits.rows, "categories": category_rows(rows), "edges": edge_rows(rows)}
-    groups["missing"] = missing_rows(rows, np.flatnonzero(~required))
+    hard = {"splits": splits.rows, "categories": category_rows(rows), "edges": edge_rows(rows)}
+    groups = {"sample": rows, **{name: possible(group, domains) for name, group in hard.items()}}
+    groups["missing"] = missing_rows(rows, np.flatnonzero(~required & [can.blank for can in domains]))
     pairs = {}
     for name, group in groups.items():
         if len(group):
@@ -66,7 +77,8 @@ def compare(original: Score, packed: Score, model: ModelProto, rows: Floats32, r
                 pairs[name] = in_chunks(original, group), in_chunks(packed, group)
     if not splits.all_seen:
         with _refusals("jumps"):
-            jumps = boundary_rows(original, rows)
+            jumps = boundary_rows(lambda asked: original(possible(asked, domains)), rows)
+            jumps = possible(jumps, domains)
             if len(jumps):
                 pairs["jumps"] = in_chunks(original, jumps), in_chunks(packed, jumps)
     return _parity(pairs)
@@ -80,7 +92,7 @@ def _refusals(group: str) -> Iterator[None]:
         raise ModelError(
             "pack_input",
             f"the original refuses rows {GROUPS[group]}: {str(error).splitlines()[0][:200]} Its ONNX form would answer "
-            "them. If it is about categories that it has not seen, fit it with handle_unknown='ignore'.",
+            "them. If it is about categories that it has not seen: let the pipeline's features encode them (one_hot).",
         ) from error
 
 

@@ -18,7 +18,7 @@ from pydantic_core import core_schema
 
 from freshet.contracts.duration import Duration
 from freshet.detectors.detector import Detector
-from freshet.features.transform import Transform
+from freshet.features.transform import Domain, Transform
 from freshet.pipeline.catalogue import Catalogue, detectors, transforms
 from freshet.pipeline.problem import PipelineError, Problem
 from freshet.pipeline.spec_contradictions import contradictions
@@ -218,6 +218,12 @@ class PipelineSpec(_Model):
     def feature_names(self) -> tuple[str, ...]:
         """All features of this version, in the order of a FeatureVector's values."""
         return tuple(name for column in self.features.columns for name in column.names())
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """The values that each feature can have, by its name."""
+        columns = self.features.columns
+        return {name: can for column in columns for name, can in zip(column.names(), column.domains(), strict=True)}
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -75,6 +75,7 @@ class _Case:
     def check(self) -> None:
         """All laws, the simplest first."""
         self._shape_is_fixed()
+        self._features_stay_in_their_domains()
         self._same_rows_give_the_same_bits()
         self._row_alone_is_as_in_a_batch()
         self._no_value_never_becomes_infinite()
@@ -102,6 +103,16 @@ class _Case:
             want = (rows.size, len(names))
             require(made.shape == want, f"{self._name} gives shape {made.shape} for {want[0]} rows; it must be {want}.")
             require(made.dtype == np.float32, f"{self._name} gives {made.dtype}; it must be float32.")
+
+    def _features_stay_in_their_domains(self) -> None:
+        """A model is compared with its original in the domains alone."""
+        names, domains = self._transform.names(), self._transform.domains()
+        require(len(domains) == len(names), f"{self._name} has {len(names)} features and {len(domains)} domains.")
+        for name, can, made in zip(names, domains, self._compute(self._inputs()).T, strict=True):
+            given = made[~np.isnan(made)]
+            outside = given[(given < can.low) | (given > can.high) | (can.whole & (given != np.floor(given)))]
+            require(not outside.size, f"{self._name} gives {name} the value {outside[:1]}, outside {can}.")
+            require(can.blank or given.size == made.size, f"{self._name} gives {name} no value, but {can} has one.")
 
     def _same_rows_give_the_same_bits(self) -> None:
         given = self._inputs()

@@ -14,6 +14,7 @@ from freshet.avro.rows import Rows
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.batch import Batch
 from freshet.features.event_columns import numbers, one_column
+from freshet.features.transform import Domain
 from freshet.features.transforms.field import FieldTransform
 from freshet.ingestion.core.decoders.json import JsonDecoder
 from freshet.registry.core.policies.immediate import Immediate
@@ -108,6 +109,13 @@ class Counting(FieldTransform):
         return super().compute(columns) * self.since
 
 
+class Beyond(FieldTransform):
+    """Has other values than it says."""
+
+    def domains(self) -> tuple[Domain, ...]:
+        return (Domain(low=0, high=1),)
+
+
 class Elsewhere(FieldTransform):
     """Reads a field that it was not told."""
 
@@ -126,6 +134,7 @@ class Elsewhere(FieldTransform):
         (Forgetful, r"`compute` must take every value of its fields"),
         (Greedy, "gives infinity where a field has no value"),
         (Counting, "gives other features when it is asked again"),
+        (Beyond, "gives .* the value .*, outside Domain"),
         (Elsewhere, "reads amount, which no parameter names"),
     ],
 )

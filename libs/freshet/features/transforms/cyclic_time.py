@@ -9,7 +9,7 @@ from freshet.avro.columns import Columns, Nullable
 from freshet.avro.event_fields import FieldKind
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.duration import Duration
-from freshet.features.transform import Transform
+from freshet.features.transform import Domain, Transform
 
 _DAY_MS: Final = 86_400_000
 _NAMED_MS: Final = {"day": _DAY_MS, "week": 7 * _DAY_MS, "year": 31_556_952_000}
@@ -47,6 +47,9 @@ class CyclicTimeTransform(Transform):
     def names(self) -> tuple[str, ...]:
         name = self.name or f"{self.of}_{self.period}"
         return (f"{name}_sin", f"{name}_cos")
+
+    def domains(self) -> tuple[Domain, ...]:
+        return (Domain(low=-1, high=1),) * 2
 
     def inputs(self) -> tuple[str, ...]:
         return (self.of,)

@@ -8,7 +8,7 @@ from freshet.avro.columns import Columns
 from freshet.avro.event_fields import FieldKind
 from freshet.contracts.arrays import Floats32
 from freshet.features.event_columns import Finite32, numbers, one_column
-from freshet.features.transform import Transform
+from freshet.features.transform import Domain, Transform
 
 
 class ImputeTransform(Transform):
@@ -26,6 +26,9 @@ class ImputeTransform(Transform):
 
     def names(self) -> tuple[str, ...]:
         return (self.name or self.of,)
+
+    def domains(self) -> tuple[Domain, ...]:
+        return (Domain(blank=False),)
 
     def inputs(self) -> tuple[str, ...]:
         return (self.of,)

@@ -11,7 +11,7 @@ from freshet.avro.columns import Columns, Nullable
 from freshet.avro.event_fields import EventField, FieldKind
 from freshet.contracts.arrays import Floats32
 from freshet.features.event_columns import ABSENT, Vocabulary
-from freshet.features.transform import Transform
+from freshet.features.transform import Domain, Transform
 
 
 def _of_one_type(values: Any) -> Any:
@@ -47,6 +47,9 @@ class OneHotTransform(Transform):
     def names(self) -> tuple[str, ...]:
         values = [*self.vocabulary, *(["other"] if self.other else [])]
         return tuple(f"{self.name or self.of}={value}" for value in values)
+
+    def domains(self) -> tuple[Domain, ...]:
+        return (Domain(low=0, high=1, whole=True, blank=False),) * len(self.names())
 
     def inputs(self) -> tuple[str, ...]:
         return (self.of,)
