@@ -7,7 +7,7 @@ import typer
 
 from freshet.cli.output import Bootstrap, Exit, Force, Json, Namespace, connect, emit, reporting, say, table
 from freshet.cli.pipeline_delete import delete
-from freshet.cli.table_options import Decimal, Delimiter, Encoding, TimeFormat
+from freshet.cli.table_options import Decimal, Delimiter, Encoding, Na, TimeFormat
 from freshet.operate.connection import address
 from freshet.operate.folder_check import problems_of
 from freshet.operate.operate_error import OperateError
@@ -72,6 +72,7 @@ def new(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     decimal: Decimal = None,
+    na: Na = None,
     as_json: Json = False,
 ) -> None:
     """Write a first pipeline.yaml and event.avsc: a commented example, or guessed from a table. Overwrites nothing."""
@@ -81,7 +82,7 @@ def new(
     elif label is None:
         raise OperateError("--csv needs --label, the column that is to be predicted.", "usage")
     else:
-        found = Table(csv_file, Dialect(delimiter, encoding, decimal))
+        found = Table(csv_file, Dialect(delimiter, encoding, decimal, na=na or ()))
         for line in found.told:
             say(line)
         made = guess_from(found, name, label, Roles(entity, event_id, event_time, time_format), SystemClock().now_ms())

@@ -8,7 +8,7 @@ import typer
 
 from freshet.cli.output import Exit, Json, emit, reporting
 from freshet.cli.screen_narrator import ScreenNarrator
-from freshet.cli.table_options import Decimal, Delimiter, Encoding, TimeFormat
+from freshet.cli.table_options import Decimal, Delimiter, Encoding, Na, TimeFormat
 from freshet.lab.demo.streaming import Streaming, tell_stream
 from freshet.operate.tables.new_pipeline import Roles
 from freshet.operate.tables.table import Dialect
@@ -30,6 +30,7 @@ def stream(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     decimal: Decimal = None,
+    na: Na = None,
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running until Ctrl-C, and its topics.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="SIGKILL each service once, and the broker.")] = False,
     as_json: Json = False,
@@ -42,7 +43,7 @@ def stream(
     Each run has topics of its own, which go at its end if all promises were kept and both models answered; else it
     exits with 4. With --json the story goes to stderr, and what verify and score found to stdout.
     """
-    dialect = Dialect(delimiter, encoding, decimal)
+    dialect = Dialect(delimiter, encoding, decimal, na=na or ())
     told = Streaming(
         file,
         label,

@@ -10,6 +10,10 @@ TimeFormat = Annotated[
     str | None,
     typer.Option(metavar="FORMAT", help="How times are written, such as '%d/%m/%Y %H:%M'; found by looking."),
 ]
+Na = Annotated[
+    list[str] | None,
+    typer.Option("--na", metavar="TEXT", help="A cell with this text has no value, as a blank one; may be repeated."),
+]
 Decimal = Annotated[
     str | None, typer.Option(metavar=". or ,", help="The decimal sign, where a column's numbers do not show it.")
 ]

@@ -151,3 +151,12 @@ def test_without_any_feature_every_column_has_its_reason() -> None:
         "  spare is left out: it is empty",
         "  line_no is left out: it names or counts rows, and a model would learn them by heart",
     ]
+
+
+def test_rows_are_counted_as_the_file_has_them() -> None:
+    """A row that stands in it twice is one event's, so that ids stay unique, but the file has that row twice."""
+    rows = [[f"e{n}", f"c{n % 40}", f"{n}.5", "" if n % 4 == 1 else "ab"[n % 2]] for n in range(100)]
+    told = infer_pipeline("t", ["id", "customer", "size", "y"], [*rows, rows[1], rows[2]], "y", entity="customer").told
+    assert any(line.startswith("entity: ") and "40 values in 102 rows" in line for line in told)
+    assert any(line.startswith("id: id guessed") for line in told)
+    assert any("26 blank" in line for line in told)

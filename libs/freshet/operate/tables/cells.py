@@ -56,6 +56,11 @@ def boolean(cell: str) -> bool:
     return _SWITCHES[cell.lower()]
 
 
+def is_code(cell: str) -> bool:
+    """Whether it is a number with leading zeros and no decimals, such as 01067: a name."""
+    return bool(_LEADING_ZERO.match(cell)) and "." not in cell and "," not in cell
+
+
 def kind_of(cells: Iterable[str]) -> FieldKind:
     """What a column holds: boolean, integer, float, else text. Codes with leading zeros (01067) are text."""
     present = [cell for cell in cells if not is_missing(cell, "float")]

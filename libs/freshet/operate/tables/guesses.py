@@ -18,6 +18,7 @@ from freshet.operate.tables.cells import (
     kind_of,
     time_format,
 )
+from freshet.operate.tables.odd_texts import odd_texts
 from freshet.operate.tables.title_words import ENTITY_WORDS, ID_WORDS, TIME_WORDS
 from freshet.operate.tables.titles import title_attribute
 
@@ -34,13 +35,18 @@ class Column:
 
     title: str
     field: str
+    written: Sequence[str]
+    """The cells of all rows of the table."""
     cells: Sequence[str]
+    """The same without rows that repeat another, unless many do."""
     kind: FieldKind
     blank: int
     distinct: tuple[str, ...]
     time: TimeFormat | None
     either: tuple[str, ...] = ()
     """The formats of times in which it may be written, where their days and months cannot be told apart."""
+    odd: str = ""
+    """That it is a column of numbers but for a few texts, if it is, and how to name these as no values."""
 
     @property
     def words(self) -> list[str]:
@@ -56,7 +62,7 @@ class Column:
     def counted(self) -> str:
         """How many values it has in how many rows, in words."""
         values = f"{len(self.distinct):,} value" + "s" * (len(self.distinct) != 1)
-        return f"{values} in {len(self.cells):,} rows"
+        return f"{values} in {len(self.written):,} rows"
 
     @property
     def rising(self) -> bool:
@@ -117,7 +123,12 @@ class Column:
 
     @property
     def warning(self) -> str:
-        """What a feature of it loses."""
+        """What a feature of it loses, or may take for a value."""
+        if self.kind == "text":
+            named = [cell for cell in self.distinct if is_missing(cell, "float")]
+            options = " ".join(f"--na {cell!r}" for cell in named)
+            texts = ", ".join(map(repr, named))
+            return f"in a column of text, {texts} counts as a value; if it means no value, {options}" if named else ""
         if self.kind != "integer":
             return ""
         large = max((abs(int(cell)) for cell in self.distinct), default=0)
@@ -141,6 +152,8 @@ class Column:
             return f"    - {{kind: field, of: {scalar(self.field)}}}{note}"
         if self.amounts:
             return f"{out}{self.distinct[0]!r} and the like are no plain numbers; write them as 1234.5 to use them"
+        if self.odd and len(self.distinct) > MOST_CATEGORIES:
+            return f"{out}{self.odd}"
         if len(self.distinct) > MOST_CATEGORIES:
             return f"{out}text with more than {MOST_CATEGORIES} values is no category"
         other = "" if "other" in self.distinct else ", other: true"
@@ -155,8 +168,10 @@ class Roles:
     ids: frozenset[str]
 
 
-def column(title: str, field: str, cells: Sequence[str], said: TimeFormat | None = None) -> Column:
-    """Looks at all cells of a column; `said` is how it writes times, if all its cells can be read so."""
+def column(
+    title: str, field: str, written: Sequence[str], cells: Sequence[str], said: TimeFormat | None = None
+) -> Column:
+    """Looks at all cells of a column, see `Column`; `said` is how it writes times, if all its cells can be read so."""
     kind = kind_of(cells)
     either: tuple[str, ...] = ()
     try:
@@ -164,7 +179,9 @@ def column(title: str, field: str, cells: Sequence[str], said: TimeFormat | None
     except AmbiguousTimeError as error:
         time, either = None, error.formats
     present = [cell for cell in cells if not is_missing(cell, "time" if time else kind)]
-    return Column(title, field, cells, kind, len(cells) - len(present), tuple(sorted(set(present))), time, either)
+    distinct = tuple(sorted(set(present)))
+    odd = odd_texts(written) if kind == "text" and time is None else ""
+    return Column(title, field, written, cells, kind, len(cells) - len(present), distinct, time, either, odd)
 
 
 def _all_in(cells: Sequence[str], form: TimeFormat | None) -> bool:
@@ -202,7 +219,8 @@ def _as_id(found: Column) -> int:
         return 0
     if found.named_id:
         return 3
-    one_word = found.kind == "text" and len(found.cells) >= 20 and not any(" " in cell for cell in found.cells)
+    text = found.kind == "text" and not found.odd
+    one_word = text and len(found.cells) >= 20 and not any(" " in cell for cell in found.cells)
     return 2 if found.counter and _steps_of_one(found) else 1 if one_word else 0
 
 
@@ -222,7 +240,7 @@ def _as_entity(found: Column) -> int:
         return 0
     if len(found.distinct) <= MOST_CATEGORIES:
         return 0  # a customer's segment is a category
-    return 2 if called else int(not any(" " in cell for cell in found.distinct))
+    return 2 if called else int(not found.odd and not any(" " in cell for cell in found.distinct))
 
 
 def scalar(text: str) -> str:

@@ -26,6 +26,11 @@ def with_point(cell: str, sign: str) -> str:
     return found
 
 
+def reads_as_number(cell: str) -> bool:
+    """Whether it is a number with a decimal point, or one with a decimal comma."""
+    return _read(cell, ".") is not None or _read(cell, ",") is not None
+
+
 @dataclass(slots=True)
 class Marks:
     """What the cells of one column show: an example of each kind, "" where there is none."""

@@ -64,7 +64,8 @@ def infer_pipeline(
             raise no_column("the table", title, titles)
     rows, unreadable = _readable(titles, sample_rows)
     said = None if time_format is None else TimeFormat.named(time_format)
-    columns = {title: column(title, fields[title], cells, said) for title, cells in _columns(titles, rows).items()}
+    cells = _columns(titles, rows)
+    columns = {title: column(title, fields[title], *cells[title], said) for title in titles}
     if said:
         given["event_time"] = written_so(columns, event_time, said, now_ms)
     target, predicts = _target(columns[label])
@@ -130,12 +131,14 @@ def _readable(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[lis
     return good, len(rows) - len(good)
 
 
-def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, list[str]]:
-    """Cells by title. A row that repeats another is seen once, or the id would not be unique."""
-    distinct = dict.fromkeys(tuple(cell.strip() for cell in row) for row in rows)
-    repeated_matters = len(distinct) < len(rows) * 0.9
-    seen = [tuple(cell.strip() for cell in row) for row in rows] if repeated_matters else list(distinct)
-    return {title: [row[at] for row in seen] for at, title in enumerate(titles)}
+def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, tuple[list[str], list[str]]]:
+    """Cells by title: of all rows, and of those that repeat no other, or the id would not be unique."""
+    stripped = [tuple(cell.strip() for cell in row) for row in rows]
+    distinct = list(dict.fromkeys(stripped))
+    written = {title: [row[at] for row in stripped] for at, title in enumerate(titles)}
+    if not len(rows) * 0.9 <= len(distinct) < len(rows):
+        return {title: (cells, cells) for title, cells in written.items()}
+    return {title: (written[title], [row[at] for row in distinct]) for at, title in enumerate(titles)}
 
 
 def _declared(role: str, name: str, found: Column | None) -> dict[str, Any]:
@@ -149,7 +152,7 @@ def _target(label: Column) -> tuple[str, str]:
     """The line of the target, and in words what is predicted."""
     numeric = label.kind in ("integer", "float")
     classes = sorted({cell for cell in label.cells if not _no_label(cell)})
-    unknown = [cell for cell in label.cells if _no_label(cell)]
+    unknown = [cell for cell in label.written if _no_label(cell)]
     texts = ", ".join(sorted(set(filter(None, unknown))))
     blank = (f", {len(unknown):,} blank" + (f" or {texts}" if texts else "")) if unknown else ""
     if len({text.casefold() for text in classes}) < len(classes):
@@ -160,6 +163,10 @@ def _target(label: Column) -> tuple[str, str]:
     broken = numeric and any(not float(cell).is_integer() for cell in classes)
     if numeric and (len(classes) > MOST_CATEGORIES or broken):
         return "kind: value", f"a number, so a regression{blank}"
+    if len(classes) > MOST_CLASSES and label.odd:
+        raise ContractError(
+            f"column {label.title!r} has {len(classes):,} different texts, too many classes: {label.odd}."
+        )
     if len(classes) > MOST_CLASSES:
         raise ContractError(
             f"column {label.title!r} has {len(classes):,} different texts: that is an id or a name, no label. Choose "

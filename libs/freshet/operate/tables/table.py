@@ -38,6 +38,8 @@ class Dialect:
     """The sign before decimals, in columns whose numbers do not show it."""
     decimals: Mapping[str, str] = field(default_factory=dict)
     """The same of single columns, by title, where they differ."""
+    na: Sequence[str] = ()
+    """Texts of cells that have no value, beside those that say so everywhere."""
 
     @classmethod
     def of(cls, schema: Schema) -> "Dialect":
@@ -45,13 +47,14 @@ class Dialect:
         said = schema.get(TABLE_DIALECT, {})
         try:
             found = cls(**said)
-            known = {found.decimal, *found.decimals.values()} <= {None, *_SIGNS}
+            known = {found.decimal, *found.decimals.values()} <= {None, *_SIGNS} and not isinstance(found.na, str)
+            known = known and all(isinstance(text, str) for text in found.na)
         except (TypeError, AttributeError):
             known = False
         if not known:
             raise ContractError(
-                f"{TABLE_DIALECT} in event.avsc is {said!r}: it may hold delimiter, encoding and decimal (. or ,), and "
-                "decimals, the same by column."
+                f"{TABLE_DIALECT} in event.avsc is {said!r}: it may hold delimiter, encoding and decimal (. or ,), "
+                "decimals, the same by column, and na, a list of texts that mean no value."
             )
         return found
 
@@ -81,6 +84,7 @@ class Table:
         given, usual = dialect or Dialect(), usual or Dialect()
         self.path = path
         self._given, self._usual = given, usual
+        self._na = frozenset(text.strip() for text in (*given.na, *usual.na))
         self.numbers: Collection[str] | None = None
         """Titles of the columns that hold numbers, to be said before rows are read; None: those with nothing else."""
         if given.decimal not in (None, *_SIGNS) or len(given.delimiter or ",") != 1:
@@ -115,7 +119,7 @@ class Table:
         columns = [(at, found[title]) for at, title in enumerate(self.titles) if title in found]
         for _, cells in self._rows():
             for at, marks in columns:
-                if at < len(cells):
+                if at < len(cells) and cells[at] not in self._na:
                     marks.see(cells[at])
         if self.numbers is None:
             found = {title: marks for title, marks in found.items() if not marks.text}
@@ -142,6 +146,8 @@ class Table:
             found["decimal"] = common
         if odd := {title: sign for title, sign in signs.items() if sign != common}:
             found["decimals"] = odd
+        if self._na:
+            found["na"] = sorted(self._na)
         return found
 
     @property
@@ -153,7 +159,7 @@ class Table:
         signs = self.signs.by_title
         marked = [(at, signs[title]) for at, title in enumerate(self.titles) if title in signs]
         for number, written in self._rows():
-            cells = list(written)
+            cells = ["" if cell in self._na else cell for cell in written] if self._na else list(written)
             for at, sign in marked:
                 if at < len(cells) and ("," in cells[at] or "." in cells[at]):
                     cells[at] = with_point(cells[at], sign)
