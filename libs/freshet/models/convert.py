@@ -3,6 +3,7 @@
 Needs the extra [pack].
 """
 
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -15,11 +16,15 @@ from skl2onnx.common.data_types import FloatTensorType
 
 from freshet.models import scalers
 from freshet.models.model_error import ModelError
-from freshet.models.original import Original, is_booster, last_step
+from freshet.models.original import Original, is_booster, last_step, parts_of
 from freshet.models.scores_output import put_in_order
 from freshet.models.sklearn_trees import restore_splits
 
 INPUT_NAME: Final = "features"
+_ASKS_FOR_A_REPORT: Final = re.compile(r"[^.]*\b(raise|open|fill)\b[^.]*\bis+ue\b.*")
+_NO_CONVERTER: Final = re.compile(
+    r"Unable to find a (?:shape calculator|converter) for type '<class '(?:\w+\.)*(\w+)'>'"
+)
 _OPSET: Final = {"": 17, "ai.onnx.ml": 3}
 
 
@@ -44,8 +49,7 @@ def to_onnx(original: Original, width: int, columns: Sequence[int | None]) -> Co
     except Exception as error:  # each converter fails in its own way
         raise ModelError(
             "pack_convert",
-            f"{type(last_step(estimator)).__name__} cannot be written as ONNX: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:300]} If its library has an ONNX export of its own, pack that .onnx file.",
+            f"{type(last_step(estimator)).__name__} cannot be written as ONNX: {_why(estimator, error)}",
         ) from error
     restore_splits(model, estimator)
     scores = model.graph.output[-1].name  # a classifier has label and scores, a regressor just scores
@@ -53,6 +57,20 @@ def to_onnx(original: Original, width: int, columns: Sequence[int | None]) -> Co
         scores = _as_column(model, scores)
     out = put_in_order(model, scores, columns)
     return Converted(_canonical(model), out)
+
+
+def _why(estimator: Any, error: Exception) -> str:
+    """What keeps it from being written, and what to do. Converters ask for reports to their own authors: left out."""
+    if any(getattr(part, "encode", "") == "onehot" for part in parts_of(estimator)):
+        return (
+            "KBinsDiscretizer(encode='onehot') gives sparse columns, which ONNX does not know. Fit it with "
+            "encode='onehot-dense', which gives the same numbers."
+        )
+    if unknown := _NO_CONVERTER.search(str(error)):
+        part = unknown[1]
+        return f"there is no converter for its part {part}. Compute that in the pipeline's features, or leave it out."
+    said = _ASKS_FOR_A_REPORT.sub("", " ".join(str(error).split()))[:300]
+    return f"{type(error).__name__}: {said} If its library has an ONNX export of its own, pack that .onnx file."
 
 
 def _converted(estimator: Any, width: int, *, classifier: bool) -> ModelProto:

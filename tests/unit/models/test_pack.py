@@ -15,7 +15,7 @@ from sklearn.ensemble import BaggingClassifier, HistGradientBoostingClassifier, 
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, SplineTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -164,6 +164,22 @@ def test_ready_onnx_is_left_as_it_is() -> None:
     assert parity.max_gap < 1e-5
     with pytest.raises(ModelError, match="pack_parity"):
         pack(softmax(), ROWS, SPEC, expected=scores + np.float32(0.01))
+
+
+def test_a_part_without_an_onnx_form_is_named_with_what_helps() -> None:
+    """The converter's own words ask for a report to its authors, at an address that helps nobody here."""
+
+    def fitted(step: Any) -> Any:
+        return make_pipeline(step, LogisticRegression()).fit(X, FRAUD)
+
+    with pytest.raises(ModelError, match=r"pack_convert: .*Fit it with encode='onehot-dense'") as refused:
+        pack(fitted(KBinsDiscretizer(3, encode="onehot")), X, SPEC)
+    assert "http" not in refused.value.detail
+    parity = pack(fitted(KBinsDiscretizer(3, encode="onehot-dense")), X, SPEC).parity
+    assert parity is not None
+    assert parity.max_gap < 1e-5
+    with pytest.raises(ModelError, match=r"pack_convert: .*there is no converter for its part SplineTransformer\."):
+        pack(fitted(SplineTransformer()), X, SPEC)
 
 
 def test_a_gap_is_refused_unless_it_is_accepted() -> None:
