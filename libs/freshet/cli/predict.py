@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,10 @@ from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, 
 from freshet.client import Answer, Client, RowError
 from freshet.operate.operate_error import OperateError
 from freshet.operate.records import finite
+
+_ONE_OBJECT: Final = (
+    "`freshet predict` takes one JSON object, the fields of one event; `freshet replay` sends the rows of a table."
+)
 
 
 @reporting
@@ -49,9 +53,10 @@ def _row(name: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise OperateError(f"there is no file {name}.", "usage") from error
     except (OSError, ValueError) as error:
-        raise OperateError(f"{'stdin' if name == '-' else name} cannot be read as JSON: {error}.", "usage") from error
+        where = "stdin" if name == "-" else name
+        raise OperateError(f"{where} cannot be read as JSON: {error}. {_ONE_OBJECT}", "usage") from error
     if not isinstance(values, dict):
-        raise OperateError(f"{name} must hold one JSON object, the fields of one event.", "usage")
+        raise OperateError(f"{name} holds no JSON object. {_ONE_OBJECT}", "usage")
     return values
 
 

@@ -19,7 +19,7 @@ from freshet.models.model_error import ModelError
 _GOLDEN_TYPE: Final = np.dtype("<f4")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAMES: Final = 5
-_REQUIRED: Final = 8
+_REQUIRED: Final = 5
 _NAME_CHARACTERS: Final = 100
 
 

@@ -75,6 +75,22 @@ def test_an_unmatched_field_is_refused_with_what_was_found(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "where"),
+    [("t.csv", "in the file's first line"), ("t.jsonl", "in every line's object"), ("t.parquet", "the Parquet file")],
+)
+def test_columns_are_to_be_renamed_where_the_file_has_their_names(tmp_path: Path, name: str, where: str) -> None:
+    """Only CSV names them in a first line."""
+    path = tmp_path / name
+    if name == "t.parquet":
+        arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(arrow.table({"Mode": ["LOW"]}), path)
+    else:
+        path.write_text("Mode\nLOW\n" if name == "t.csv" else '{"Mode": "LOW"}\n')
+    with pytest.raises(OperateError, match=f"Rename columns .*{where}"):
+        CsvEvents(path, SPEC, SCHEMA)
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("mode,heat\nLOW,1\nLOW,warm\n", r":3: column 'heat' holds 'warm', which is not a number"),

@@ -49,7 +49,12 @@ def written_so(columns: Mapping[str, Column], title: str | None, said: TimeForma
         odd = next((cell for cell in columns[title].distinct if not said.reads(cell)), "")
         raise ContractError(f"column {title!r} holds {odd!r}, which is not written {said.name} (--time-format).")
     if not found:
-        raise ContractError(f"no column holds nothing but times that are written {said.name} (--time-format).")
+        likely = max(columns.values(), key=lambda column: (column.named_time, bool(column.time or column.either)))
+        odd = next((cell for cell in likely.distinct if not said.reads(cell)), "")
+        raise ContractError(
+            f"no column holds nothing but times that are written {said.name} (--time-format): column "
+            f"{likely.title!r} holds {odd!r}."
+        )
     fit = [column for column in found if not column.blank and column.acceptable_at(now_ms)]
     best = max(fit, key=lambda column: column.named_time, default=None)
     return title or (best.title if best else None)

@@ -107,6 +107,13 @@ class Table:
         if not self.titles:
             raise ContractError(f"{path} is empty: its first line must name the columns.")
 
+    @property
+    def where_titles_stand(self) -> str:
+        """Where people change a column's title."""
+        if self._parquet:
+            return "in the program that writes the Parquet file"
+        return "in every line's object" if self._json else "in the file's first line"
+
     @cached_property
     def signs(self) -> Signs:
         """The decimal signs of its columns, from a look at every row.

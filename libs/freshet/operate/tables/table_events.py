@@ -127,7 +127,7 @@ class CsvEvents:
         if missing:
             raise OperateError(
                 f"{self._path} has no column {', '.join(missing)}, which pipeline {self._spec.pipeline!r} needs."
-                f"{unused} Rename columns in the file's first line.",
+                f"{unused} Rename columns {self.table.where_titles_stand}.",
                 "usage",
             )
 
