@@ -1,13 +1,16 @@
 """`freshet dead-letters`: events that were set aside."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group
 
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say, shown_text, table
 from freshet.operate.facts import published
 from freshet.operate.records import hexdump, readable
+from freshet.operate.redrive import Group as Letters
 from freshet.operate.redrive import Redriven, Wanted, check_reason, dead_records, groups, letter_at
 from freshet.operate.redrive import redrive as send_again
 from freshet.operate.times import ago, clock_time, moment_ms
@@ -35,10 +38,13 @@ def list_command(
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
-    """Count dead letters by reason, with the newest one's sentence and place."""
+    """Count dead letters by reason, with the newest one's sentence and place.
+
+    With --reason, those of that reason by the kind of their sentence: numbers and values in it do not count.
+    """
     now_ms = SystemClock().now_ms()
     wanted = Wanted(reason, moment_ms(since, now_ms))
-    found = groups(dead_records(_bus(pipeline, bootstrap, namespace), wanted))
+    found = groups(dead_records(_bus(pipeline, bootstrap, namespace), wanted), by_sentence=bool(reason))
     document = [
         {
             "reason": group.reason,
@@ -47,13 +53,27 @@ def list_command(
             "last_ms": group.last_ms,
             "example": group.example,
             "place": group.place,
+            "kinds": len(group.kinds),
         }
         for group in found
     ]
     shown = table("reason", "count", "newest", "place", "its sentence")
     for group in found:
         shown.add_row(group.reason, f"{group.count:,}", ago(group.last_ms, now_ms), group.place, group.example)
-    emit(document, shown if found else f"No dead letters{f' for {reason!r}' if reason else ''}.", as_json=as_json)
+    if not found:
+        emit(document, f"No dead letters{f' for {reason!r}' if reason else ''}.", as_json=as_json)
+        return
+    emit(document, Group(shown, *_others(found, pipeline)), as_json=as_json)
+
+
+def _others(found: Sequence[Letters], pipeline: str) -> list[str]:
+    """How to see the sentences that the newest one hides."""
+    return [
+        f"{group.reason} has {len(group.kinds)} kinds of sentence; all of them: `freshet dead-letters list --pipeline "
+        f"{pipeline} --reason {group.reason}`"
+        for group in found
+        if len(group.kinds) > 1
+    ]
 
 
 @app.command()

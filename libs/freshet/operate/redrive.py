@@ -1,5 +1,6 @@
 """Dead letters: what there are, and sending events that were set aside through the pipeline once more."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,6 +16,9 @@ from freshet.runtime.reading import everything
 
 _SEND_ROWS: Final = 1000
 _SLOT: Final = "redrive"
+_VALUE: Final = re.compile(r"""(?<!key )(?<!field )(?<!feature )(?<!column )('[^']*'|"[^"]*")""")
+_NUMBER: Final = re.compile(r"\d[\d.,]*")
+_MOST_KINDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ class Group:
     example: str = ""
     place: str = ""
     """partition/offset of the newest one, for `show`."""
+    kinds: set[str] = field(default_factory=set)
+    """Their sentences, without what differs from event to event: numbers, and what stands in quotes."""
 
 
 @dataclass(slots=True)
@@ -131,17 +137,26 @@ def dead_records(bus: Bus, wanted: Wanted, starts: Mapping[Place, int] | None = 
         yield from (letter for letter in letters if letter in wanted)
 
 
-def groups(records: Iterator[DeadRecord]) -> list[Group]:
-    """The records by reason, the most frequent first."""
-    found: dict[str, Group] = {}
+def groups(records: Iterator[DeadRecord], *, by_sentence: bool = False) -> list[Group]:
+    """The records by reason, or also by kind of sentence; the most frequent first."""
+    found: dict[tuple[str, str], Group] = {}
     for record in records:
-        group = found.setdefault(record.reason, Group(record.reason, first_ms=record.timestamp_ms))
+        kind = _kind_of(record.detail) if len(found) < _MOST_KINDS else ""
+        key = (record.reason, kind if by_sentence else "")
+        group = found.setdefault(key, Group(record.reason, first_ms=record.timestamp_ms))
+        if len(group.kinds) < _MOST_KINDS:
+            group.kinds.add(kind)
         group.count += 1
         group.first_ms = min(group.first_ms, record.timestamp_ms)
         if record.timestamp_ms >= group.last_ms:
             group.last_ms, group.example = record.timestamp_ms, record.detail
             group.place = f"{record.partition}/{record.offset}"
-    return sorted(found.values(), key=lambda group: (-group.count, group.reason))
+    return sorted(found.values(), key=lambda group: (-group.count, group.reason, group.example))
+
+
+def _kind_of(detail: str) -> str:
+    """A sentence without its numbers and its values; the names of fields, which are words in quotes, stay."""
+    return _NUMBER.sub("0", _VALUE.sub("''", detail))
 
 
 def letter_at(bus: Bus, text: str) -> DeadRecord:

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from freshet.cli.dead_letters import _others
 from freshet.contracts.batch import Batch
 from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.topics import TopicNames
 from freshet.operate.operate_error import OperateError
-from freshet.operate.redrive import Wanted, check_reason, dead_records, groups, letter_at, redrive
+from freshet.operate.redrive import DeadRecord, Wanted, check_reason, dead_records, groups, letter_at, redrive
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step
 from freshet.runtime.bus.protocol import FatalError, Send
 from freshet.runtime.dead_letter_records import dead_letters
@@ -244,3 +245,31 @@ def test_a_reason_that_nothing_was_set_aside_for_is_named() -> None:
     check_reason(world.bus, "input_range")
     with pytest.raises(OperateError, match=r"has the reason 'time_out_of_range'; there are input_range\."):
         check_reason(world.bus, "time_out_of_range")
+
+
+def _letter(offset: int, detail: str) -> DeadRecord:
+    return DeadRecord(
+        0, offset, 1000 + offset, None, None, {"freshet.reason": "input_malformed", "freshet.detail": detail}
+    )
+
+
+def test_different_mistakes_of_one_reason_are_counted_apart_where_that_is_asked() -> None:
+    """The newest sentence would hide the others. Values and numbers do not tell mistakes apart, fields do."""
+    details = [
+        "amount: 'a' is no number.",
+        "amount: 'b' is no number.",
+        "key 'who' is missing.",
+        "key 'at' is missing.",
+    ]
+    letters = [_letter(at, detail) for at, detail in enumerate([*details, "at: 12 is below 40.", "at: 7 is below 40."])]
+    (one,) = groups(iter(letters))
+    assert (one.count, len(one.kinds), one.example) == (6, 4, "at: 7 is below 40.")
+    assert [(group.count, group.example, group.place) for group in groups(iter(letters), by_sentence=True)] == [
+        (2, "amount: 'b' is no number.", "0/1"),
+        (2, "at: 7 is below 40.", "0/5"),
+        (1, "key 'at' is missing.", "0/3"),
+        (1, "key 'who' is missing.", "0/2"),
+    ]
+    said = "\n".join(_others([one], "shop"))
+    assert said.startswith("input_malformed has 4 kinds of sentence")
+    assert said.endswith("`freshet dead-letters list --pipeline shop --reason input_malformed`")
