@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 from rich.console import Group, RenderableType
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, table
-from freshet.operate.facts import published
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.operate.facts import ledger_of, published
+from freshet.operate.patience import missing_model
 from freshet.operate.score.arithmetic import Errors, Scoring
 from freshet.operate.score.scored_versions import document, in_order, scored
 from freshet.operate.times import range_ms
@@ -42,6 +43,8 @@ def score(
     found = scored(connection.bus(pipeline), spec, from_ms)
     emit(document(found, spec), shown(found, spec), as_json=as_json)
     if not found.compared:
+        if missing := missing_model(ledger_of(connection.bus(), "rollouts"), pipeline):
+            say(missing)
         raise typer.Exit(Exit.CHECK)
 
 

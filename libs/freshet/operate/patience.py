@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+from freshet.ledger.ledger import Ledger
 from freshet.operate.connection import Connection
 from freshet.operate.operate_error import LocalError
 from freshet.operate.pipeline_view import View
@@ -75,9 +76,13 @@ def missing_for_answer(called: RollCall, pipeline: str) -> list[str]:
 
     `called` must hold the rollouts.
     """
-    serving = called.ledger.of(pipeline).epochs.serving
     ingestion, inference = (
         absence(presence(called.ledger, service, pipeline, called.now_ms)) for service in ("ingestion", "inference")
     )
-    model = "" if serving else "No model answers yet: `freshet model publish` one, or promote one."
-    return [said for said in (ingestion, model, inference) if said]
+    return [said for said in (ingestion, missing_model(called.ledger, pipeline), inference) if said]
+
+
+def missing_model(ledger: Ledger, pipeline: str) -> str:
+    """A sentence if no version serves, so that events wait; else nothing. The ledger must hold the rollouts."""
+    serving = ledger.of(pipeline).epochs.serving
+    return "" if serving else "No model answers yet: `freshet model publish` one, or promote one."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from freshet.lab.supervisor import Supervisor
 from freshet.lab.up.merged_log import MergedLog, readable, sentence
+from freshet.lab.up.service_run import started
 from freshet.lab.up.services import Planned, Services, plan
 from freshet.runtime.service import load_service
 
@@ -112,3 +113,10 @@ def test_all_end_in_order_and_at_once_in_a_hurry(tmp_path: Path) -> None:
             assert [supervisor.pid(name) for name in names] == [None] * 3
             assert services.unmendable() is None or hurries
     assert ended.read_text().split() == ["ingestion-0", "inference-0", "registry"]
+
+
+def test_addresses_are_of_what_this_one_runs() -> None:
+    """The registry that another `freshet up` of the folder runs answers elsewhere."""
+    planned = [Planned("inference-0", (), 1), Planned("registry", (), 2)]
+    assert [one.name for one in started(planned, ["registry"])] == ["inference-0"]
+    assert started(planned, []) == planned

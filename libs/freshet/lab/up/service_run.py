@@ -131,12 +131,17 @@ class Run:
     def _told_ready(self) -> bool:
         waiting = self._services.waiting()
         if not waiting:
-            self._show(_ready(self._connection, self._names, self._planned))
+            self._show(_ready(self._connection, self._names, started(self._planned, self._unowned)))
             return True
         if time.monotonic() > self._next_tell_s:
             self._next_tell_s = time.monotonic() + _TELL_S
             self._say("not ready yet: " + "; ".join(f"{name}: {why}" for name, why in waiting.items()))
         return False
+
+
+def started(planned: Sequence[Planned], unowned: Sequence[str]) -> list[Planned]:
+    """Those of the planned that this `freshet up` runs: what another one runs has another address."""
+    return [one for one in planned if one.name not in unowned]
 
 
 def _without(name: str) -> str:

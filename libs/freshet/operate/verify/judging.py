@@ -8,6 +8,8 @@ from typing import Final
 from freshet.contracts.topics import TopicNames
 from freshet.operate.checkup import hanging_line
 from freshet.operate.connection import Connection
+from freshet.operate.facts import ledger_of
+from freshet.operate.patience import missing_model
 from freshet.operate.verify.collect import collect
 from freshet.operate.verify.drift.drift_judge import judge_drift
 from freshet.operate.verify.judge import Judgement, judge
@@ -30,9 +32,12 @@ def judge_pipeline(
     while True:
         judgement = judged(bus, connection.admin, names, from_ms, scores)
         under_way = judgement.pending + judgement.unread
+        missing = missing_model(ledger_of(connection.bus(), "rollouts"), pipeline) if judgement.pending else ""
+        if missing:
+            judgement = replace(judgement, warnings=(*judgement.warnings, missing))
         if judgement.verdict == "broken" or not under_way or time.monotonic() >= deadline:
             return judgement
-        connection.say(f"{under_way:,} inputs are under way …")
+        connection.say(f"{under_way:,} inputs are under way … {missing}".rstrip())
         time.sleep(_PAUSE_S)
 
 
