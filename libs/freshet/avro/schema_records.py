@@ -53,29 +53,41 @@ class SchemaRecord:
 
 
 def fold_schemas(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[Key, SchemaRecord]:
-    """The schemas that stand after these (key, value) records of the topic, in order.
+    """The schemas that stand after these (key, value) records of the topic, in order: the last record of a key counts.
 
     Deleted ones are left out, and so are a registry's other records (its configuration, its no-ops). Raises
-    ContractError on anything that no registry writes.
+    ContractError on anything that no registry writes, unless a later record of its key took it away.
     """
-    table: dict[Key, SchemaRecord] = {}
+    newest: dict[bytes | None, bytes | None] = {}
     for raw_key, raw_value in records:
-        try:
-            key = json.loads(raw_key or b"")
-            if key["keytype"] != _SCHEMA:
-                continue
-            at = (str(key["subject"]), int(key["version"]))
-            value = json.loads(raw_value) if raw_value is not None else {"deleted": True}
-            if value.get("deleted", False):
-                table.pop(at, None)
-            else:
-                table[at] = SchemaRecord(*at, int(value["id"]), str(value["schema"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ContractError(
-                f"the schemas topic holds a record that no registry writes, with the key {raw_key!r:.200}: {error!r}. "
-                "Find out who wrote it; until then nothing is published beside it."
-            ) from error
+        newest.pop(raw_key, None)
+        newest[raw_key] = raw_value
+    table: dict[Key, SchemaRecord] = {}
+    for key, value in newest.items():
+        if value is not None:
+            _fold(table, key, value)
     return table
+
+
+def _fold(table: dict[Key, SchemaRecord], raw_key: bytes | None, raw_value: bytes) -> None:
+    """Take in one record."""
+    try:
+        key = json.loads(raw_key or b"")
+        if key["keytype"] != _SCHEMA:
+            return
+        at = (str(key["subject"]), int(key["version"]))
+        value = json.loads(raw_value)
+        if value.get("deleted", False):
+            table.pop(at, None)
+        else:
+            table[at] = SchemaRecord(*at, int(value["id"]), str(value["schema"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ContractError(
+            f"the schemas topic holds a record that no registry writes, with the key {raw_key!r:.200}: {error!r}. "
+            "Until it is removed, nothing is published beside it. Find out who wrote it, then write a tombstone under "
+            "that very key (a record with the same key and no value), for example with "
+            "`kafka-console-producer.sh --reader-property parse.key=true --reader-property null.marker=NULL`."
+        ) from error
 
 
 def value_subject(names: TopicNames, role: str) -> str:

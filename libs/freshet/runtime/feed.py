@@ -14,6 +14,8 @@ from freshet.runtime.bus.protocol import LogReader
 _READ_LIMIT: Final = 1000
 _DECISIVE: Final = frozenset({"pipelines", "models", "rollouts", "decisions"})
 """Roles whose records say what is in force: nobody goes on without one of them that he cannot read."""
+_LOG: Final = "decisions"
+"""Here a later record does not replace an earlier one of its key; on the other topics it does."""
 
 
 class Feed:
@@ -30,9 +32,14 @@ class Feed:
         self._reader = reader
         self._log = structlog.get_logger("feed")
         self.refused: dict[str, int] = {}
-        self.newer: dict[str, str] = {}
+        self._newer: dict[tuple[str, str], str] = {}
         self._counts: Counter[str] = Counter()
         self._told: Counter[str] = Counter()
+
+    @property
+    def newer(self) -> dict[str, str]:
+        """By pipeline: why nothing can be decided here, because a newer Freshet wrote what is in force."""
+        return {key.partition("/")[0]: why for (_, key), why in reversed(self._newer.items())}
 
     def facts(self, timeout_s: float = 0.0) -> Iterator[Fact]:
         """What has arrived since the last call, waiting at most that long for the first."""
@@ -45,6 +52,8 @@ class Feed:
                 except ContractError as error:
                     self._refuse(batch.role, key, record.offset(), error)
                     continue
+                if batch.role != _LOG:
+                    self._newer.pop((batch.role, key), None)
                 yield Fact(batch.role, key, message, record.timestamp()[1], record.offset())
         self._sum_up()
 
@@ -52,9 +61,10 @@ class Feed:
         self.refused[role] = self.refused.get(role, 0) + 1
         self._counts[role] += 1
         pipeline = key.partition("/")[0]
-        newly = isinstance(error, NewerRecordError) and role in _DECISIVE and pipeline not in self.newer
-        if newly:
-            self.newer[pipeline] = str(error)
+        newer = isinstance(error, NewerRecordError) and role in _DECISIVE
+        newly = newer and pipeline not in self.newer
+        if newer:
+            self._newer[role, key] = str(error)
         if newly or not self._told[role]:
             self._told[role] = self._counts[role]
             self._log.error("control_record_refused", role=role, key=key, offset=offset, error=str(error))

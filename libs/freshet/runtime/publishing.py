@@ -21,6 +21,7 @@ from freshet.avro.schema_records import (
     value_subject,
 )
 from freshet.avro.schemas import Schema
+from freshet.contracts.errors import ContractError, NewerRecordError
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.pipeline import PipelineSpec
@@ -46,16 +47,32 @@ class Publication:
 
 
 def pipeline_records(bus: Bus) -> dict[str, PipelineRecord]:
-    """The newest record of every pipeline, by name. Raises ContractError on a record that cannot be read here."""
-    by_key: dict[bytes | None, PipelineRecord] = {}
+    """The newest record of every pipeline, by name.
+
+    Raises ContractError on a record that cannot be read here, unless a later record of its key took it away.
+    """
+    by_key: dict[bytes | None, bytes] = {}
     for batch in everything(bus, "pipelines"):
         for key, value in zip(batch.keys, batch.values, strict=True):
             by_key.pop(key, None)
             if value is not None:
-                record = decode("pipelines", value)
-                assert isinstance(record, PipelineRecord)
-                by_key[key] = record
-    return {record.pipeline: record for record in sorted(by_key.values(), key=lambda record: record.number)}
+                by_key[key] = value
+    records = [_pipeline_record(key, value) for key, value in by_key.items()]
+    return {record.pipeline: record for record in sorted(records, key=lambda record: record.number)}
+
+
+def _pipeline_record(key: bytes | None, value: bytes) -> PipelineRecord:
+    try:
+        record = decode("pipelines", value)
+    except NewerRecordError:
+        raise
+    except ContractError as error:
+        raise ContractError(
+            f"{error}. It has the key {key!r:.200}. If a stranger wrote it, write a tombstone under that very key (a "
+            "record with the same key and no value)."
+        ) from error
+    assert isinstance(record, PipelineRecord)
+    return record
 
 
 def published_schemas(bus: Bus) -> dict[Key, SchemaRecord]:

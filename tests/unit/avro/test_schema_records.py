@@ -52,11 +52,27 @@ def test_what_registries_write_besides_is_passed_over() -> None:
     assert fold_schemas(rows) == {}
 
 
-@pytest.mark.parametrize("row", [(b"loans", b"{}"), (None, b"{}"), (b'{"keytype":"SCHEMA"}', b"{}"), (b"[]", None)])
+@pytest.mark.parametrize("row", [(b"loans", b"{}"), (None, b"{}"), (b'{"keytype":"SCHEMA"}', b"{}"), (b"[]", b"")])
 def test_what_no_registry_writes_is_an_error(row: tuple[bytes | None, bytes | None]) -> None:
     """A stranger's record stops publishing: the topic is not what we think it is."""
     with pytest.raises(ContractError, match="no registry writes"):
         fold_schemas([row])
+
+
+@pytest.mark.parametrize("key", [b"loans", b"{}", b'{"keytype":"SCHEMA"}', b"[]"])
+def test_a_strangers_record_with_a_tombstone_behind_it_is_gone(key: bytes) -> None:
+    """The last record of a key counts: what was taken away is not judged, and says before how to take it away."""
+    ours = SchemaRecord.of("s", 1, 1, ONE)
+    stranger: list[tuple[bytes | None, bytes | None]] = [(key, b"{}"), (ours.key(), ours.value())]
+    with pytest.raises(ContractError, match="tombstone under that very key"):
+        fold_schemas(stranger)
+    assert fold_schemas([*stranger, (key, None)]) == table(ours)
+
+
+def test_a_spoiled_value_that_was_written_anew_is_gone() -> None:
+    """`{}` under a key of ours, and then what belongs there."""
+    ours = SchemaRecord.of("s", 1, 1, ONE)
+    assert fold_schemas([(ours.key(), b"{}"), (ours.key(), ours.value())]) == table(ours)
 
 
 def test_every_released_schema_has_the_subject_of_its_topic() -> None:

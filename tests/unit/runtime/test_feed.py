@@ -106,6 +106,28 @@ def test_what_a_newer_release_has_put_in_force_is_named(bus: MemoryBus, role: st
     assert list(feed.newer) == waits
 
 
+@pytest.mark.parametrize("later", [None, encode(live(2))], ids=["tombstone", "readable"])
+def test_a_newer_releases_record_that_was_replaced_holds_nobody_up(bus: MemoryBus, later: bytes | None) -> None:
+    """The last record of a key is in force; another key's record of a newer release still counts."""
+    newer = b"\x00" + (schema_lock()[-1].id + 1).to_bytes(4, "big") + encode(live(2))[5:]
+    for key in (b"p/2", b"p/2", b"q/2"):
+        write(bus, "rollouts", key, newer)
+    write(bus, "rollouts", b"p/2", later)
+    feed = Feed(bus.reader(["rollouts"]))
+    assert len(list(feed.facts())) == 1
+    assert list(feed.newer) == ["q"]
+
+
+def test_a_later_decision_replaces_none(bus: MemoryBus) -> None:
+    """Decisions have their pipeline's key and are a log: one of a newer release is in force whatever comes after it."""
+    bus.cluster.ensure(NAMES, 1, ["decisions"])
+    write(bus, "decisions", b"p", b"\x00" + (schema_lock()[-1].id + 1).to_bytes(4, "big"))
+    write(bus, "decisions", b"p", None)
+    feed = Feed(bus.reader(["decisions"]))
+    assert len(list(feed.facts())) == 1
+    assert list(feed.newer) == ["p"]
+
+
 def test_caught_up_means_the_ends_last_marked(bus: MemoryBus) -> None:
     """A new owner marks the ends once it has fenced the old one, and folds up to there."""
     write(bus, "rollouts", b"p/1", encode(live(1)))

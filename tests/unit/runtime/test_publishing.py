@@ -202,6 +202,16 @@ def test_a_strangers_schema_is_not_overwritten(bus: MemoryBus) -> None:
     assert records(bus, "schemas") == 1
 
 
+def test_a_strangers_records_with_tombstones_behind_them_stop_nobody(bus: MemoryBus, loans: Folder) -> None:
+    """One foreign record on either topic refuses an apply and says its key; its tombstone lets the next one through."""
+    for role in ("schemas", "pipelines"):
+        bus.producer().send(Send(role, [b"stranger"], [b"{}"]))
+        with pytest.raises(ContractError, match=r"key b'stranger'.*write a tombstone under that very key"):
+            publish_pipeline(bus, NAMESPACE, *loans)
+        bus.producer().send(Send(role, [b"stranger"], [None]))
+    assert publish_pipeline(bus, NAMESPACE, *loans).record.number == 1
+
+
 def test_a_removed_pipeline_is_gone(bus: MemoryBus, loans: Folder) -> None:
     """A tombstone takes a pipeline off the list; applying it again begins anew."""
     record = publish_pipeline(bus, NAMESPACE, *loans).record
