@@ -154,7 +154,7 @@ def test_an_answer_to_a_transactions_marker_is_found(bus_world: World, verify: V
             "source_offset": np.array([offset]),
             "source_topic": Strings.repeat(to_bytes(bus_world.bus.topic_id("feedback")), 1),
         }
-        bus_world.bus.producer().send(send("labels", *encoded("Label", 1, label)))
+        bus_world.bus.producer().send(Send("labels", [b"x"], encoded("Label", 1, label)))
     assert broken(verify()) == {"no answer without its feedback record": ("0/3",)}
 
 

@@ -4,12 +4,15 @@ from typing import Final
 
 import numpy as np
 
-from freshet.operate.verify.evidence import Evidence, Life
+from freshet.operate.verify.evidence import Evidence, Life, Told
 from freshet.operate.verify.places import NOWHERE, hashed
 from support.breaches_of_history import HISTORY_BREACHES, Breach
 from support.evidence import at, choose, claim, counted, good, ids, letters, row_of, swap
 
-_ABOUT: Final = "predictions carry their features' event id and entity"
+_ABOUT: Final = "predictions carry their features' event id, entity and time"
+_EVENT: Final = "features carry their event's id, entity and time"
+_VALUES: Final = "features have the values of their specification"
+_KEYS: Final = "features, labels and predictions have their entity as key"
 
 
 def planted(*names: str) -> Evidence:
@@ -85,6 +88,7 @@ def _features_out_of_order(evidence: Evidence) -> None:
     features, predictions = evidence.features, evidence.predictions
     swap(features, row_of(features, 0, 0), row_of(features, 0, 3))
     predictions.sources = features.inputs[np.searchsorted(features.ids, predictions.inputs)]
+    predictions.event_times_ms = features.event_times_ms[np.searchsorted(features.ids, predictions.inputs)]
     predictions.event_ids = features.event_ids[np.searchsorted(features.ids, predictions.inputs)]
 
 
@@ -102,13 +106,13 @@ def _lost_without_offsets(evidence: Evidence) -> None:
 def _label_of_no_partition(evidence: Evidence) -> None:
     """A label for a partition that feedback does not have."""
     choose(evidence.labels, [0, 1, 1])
-    claim(evidence.labels, 2, inputs=at(99, 5))
+    claim(evidence.labels, 2, inputs=at(99, 5), others=Told.NOT_THERE)
 
 
 def _label_of_nowhere(evidence: Evidence) -> None:
     """A label that names a negative offset."""
     choose(evidence.labels, [0, 1, 1])
-    claim(evidence.labels, 2, inputs=NOWHERE)
+    claim(evidence.labels, 2, inputs=NOWHERE, others=Told.NOT_THERE)
 
 
 def _another_partition(evidence: Evidence) -> None:
@@ -144,6 +148,42 @@ def _earlier_life(evidence: Evidence) -> None:
     claim(evidence.predictions, row_of(evidence.predictions, 0, 2), lives=Life.EARLIER)
 
 
+def _another_time(evidence: Evidence) -> None:
+    claim(evidence.predictions, row_of(evidence.predictions, 0, 2), event_times_ms=5)
+
+
+def _other_keys(evidence: Evidence) -> None:
+    """Whoever reads by entity never sees them."""
+    claim(evidence.features, row_of(evidence.features, 1, 1), other_keys=True)
+    claim(evidence.labels, 1, other_keys=True)
+    claim(evidence.predictions, row_of(evidence.predictions, 0, 2), other_keys=True)
+
+
+def _another_arm(evidence: Evidence) -> None:
+    claim(evidence.predictions, row_of(evidence.predictions, 1, 2), arms=9999)
+
+
+def _not_a_number(evidence: Evidence) -> None:
+    claim(evidence.predictions, row_of(evidence.predictions, 1, 2), not_finite=True)
+
+
+def _vector_of_nobodys_event(evidence: Evidence) -> None:
+    """The prediction agrees with its vector: both say something that the event does not."""
+    claim(evidence.features, row_of(evidence.features, 1, 1), others=Told.OTHER)
+
+
+def _another_label(evidence: Evidence) -> None:
+    claim(evidence.labels, 1, others=Told.OTHER)
+
+
+def _unknown_specification(evidence: Evidence) -> None:
+    claim(evidence.features, row_of(evidence.features, 1, 1), spec_versions=99)
+
+
+def _missing_values(evidence: Evidence) -> None:
+    claim(evidence.features, row_of(evidence.features, 1, 1), widths=0)
+
+
 BREACHES: Final[dict[str, Breach]] = {
     "lost event": Breach(_lost_event, {"no event is lost": ("0/6",)}),
     "lost feedback": Breach(_lost_feedback, {"no feedback record is lost": ("1/0",)}),
@@ -169,6 +209,14 @@ BREACHES: Final[dict[str, Breach]] = {
     ),
     "other bytes in a dead letter": Breach(_other_bytes, {"dead letters hold the bytes of their records": ("0/0",)}),
     "answer of an earlier life": Breach(_earlier_life, {"no feature vector is lost": ("0/2",)}),
+    "another event time": Breach(_another_time, {_ABOUT: ("0/2",)}),
+    "other keys": Breach(_other_keys, {_KEYS: ("features 1/1", "labels 1/0", "predictions 0/2")}),
+    "another arm": Breach(_another_arm, {"predictions' arm is 0": ("1/2",)}),
+    "not a number": Breach(_not_a_number, {"predictions' scores are finite numbers": ("1/2",)}),
+    "vector of nobody's event": Breach(_vector_of_nobodys_event, {_EVENT: ("1/1",)}),
+    "another label than the feedback's": Breach(_another_label, {"labels say what their feedback says": ("1/0",)}),
+    "unknown specification": Breach(_unknown_specification, {_VALUES: ("1/1",)}),
+    "missing values": Breach(_missing_values, {_VALUES: ("1/1",)}),
     "phantom answer": Breach(_phantom_answer, {"no answer without its feature vector": ("1/9",)}),
     "predictions out of order": Breach(
         _predictions_out_of_order, {"predictions keep each entity's order": ("0/1", "0/4")}

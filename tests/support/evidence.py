@@ -15,6 +15,7 @@ from freshet.operate.verify.evidence import (
     Evidence,
     History,
     Inputs,
+    Labels,
     Letters,
     Life,
     Output,
@@ -120,7 +121,16 @@ def good() -> Evidence:
             metadata={0: "e=2 f=0", 1: "e=2 f=1"},
         ),
         features=features,
-        labels=Answers("labels", ids((0, 0), (1, 0)), ids((0, 1), (1, 0)), lives_of(2)),
+        labels=Labels(
+            "labels",
+            ids((0, 0), (1, 0)),
+            ids((0, 1), (1, 0)),
+            lives_of(2),
+            entities=_hashes("ab"),
+            other_keys=np.zeros(2, bool),
+            said=np.arange(2),
+            others=np.zeros(2, np.int64),
+        ),
         predictions=_predictions(features, cutovers),
         letters={
             "events": letters((1, 0), inputs=_SPOILED),
@@ -135,6 +145,7 @@ def good() -> Evidence:
             cutovers=cutovers,
             ledger=ledger(rollout(1, OLD), rollout(2, NEW, understudy=OLD)),
             feature_names=("feature_1",),
+            spec_widths={1: 1},
             first_specs=dict.fromkeys(versions, 1),
         ),
         entity_names={hashed(name): name for name in _ENTITIES},
@@ -179,9 +190,13 @@ def _features() -> Vectors:
         ids(*events),
         lives_of(len(events)),
         entities=_hashes(_entity(event, names) for event in events),
+        other_keys=np.zeros(len(events), bool),
         event_ids=_hashes(f"{partition}-{offset}" for partition, offset in events),
         topics=np.full(len(events), THEIRS),
+        event_times_ms=1000 * np.arange(len(events)),
         spec_versions=np.ones(len(events), np.int64),
+        widths=np.ones(len(events), np.int64),
+        others=np.zeros(len(events), np.int64),
     )
 
 
@@ -204,8 +219,10 @@ def _predictions(features: Vectors, cutovers: list[Cutover]) -> Predictions:
         inputs=inputs,
         lives=lives_of(len(rows)),
         entities=features.entities[rows],
+        other_keys=np.zeros(len(rows), bool),
         event_ids=features.event_ids[rows],
         topics=features.topics[rows],
+        event_times_ms=features.event_times_ms[rows],
         sources=features.inputs[rows],
         source_lives=lives_of(len(rows)),
         epochs=np.array([epoch for epoch, _ in positions], dtype=np.int64),
@@ -214,6 +231,8 @@ def _predictions(features: Vectors, cutovers: list[Cutover]) -> Predictions:
         labels=np.full(len(rows), hashed(CLASSES[1])),
         highest=np.ones(len(rows), np.int64),
         widths=np.full(len(rows), 2),
+        not_finite=np.zeros(len(rows), bool),
+        arms=np.zeros(len(rows), np.int64),
         names=[OLD, NEW],
     )
 

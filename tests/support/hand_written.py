@@ -1,5 +1,6 @@
 """Evidence written down by hand: the bytes on the topics that `freshet verify` would collect it from."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -8,14 +9,25 @@ import numpy as np
 
 from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.control import encode
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.schemas import current_schema, event_schema_id, schema_id
 from freshet.contracts.arrays import Ints
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.position import stamped
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes, to_text
 from freshet.contracts.topics import TopicNames
 from freshet.operate.verify.collect import GroupOffsets
-from freshet.operate.verify.evidence import Answers, Evidence, Inputs, Letters, Life, Predictions, Vectors
+from freshet.operate.verify.evidence import (
+    Answers,
+    Evidence,
+    Inputs,
+    Keyed,
+    Labels,
+    Letters,
+    Life,
+    Predictions,
+    Told,
+    Vectors,
+)
 from freshet.operate.verify.places import hashed, identity, offsets_of, partitions_of
 from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Bus, Committed, Place, Send, Transaction
@@ -47,10 +59,14 @@ def write(evidence: Evidence, bus: Bus, names: TopicNames) -> None:
     """
     topic_ids = {role: bus.topic_id(role) for role in ("events", "feedback", "features")}
     topic_id = topic_ids["features"]
-    for role, inputs in (("events", evidence.events), ("feedback", evidence.feedback)):
-        _send(bus, role, inputs.ids, [b"k"] * len(inputs.ids), [b"whatever"] * len(inputs.ids))
+    for role, inputs, said in (
+        ("events", evidence.events, events_of(evidence.features)),
+        ("feedback", evidence.feedback, _feedback_of(evidence.labels)),
+    ):
+        values = [said.get(identifier, b"whatever") for identifier in inputs.ids.tolist()]
+        _send(bus, role, inputs.ids, [b"k"] * len(inputs.ids), values)
     _answers(bus, evidence.features, "FeatureVector", _vectors(evidence.features, topic_ids["events"]))
-    _answers(bus, evidence.labels, "Label", _sources(evidence.labels.inputs, evidence.labels, topic_ids["feedback"]))
+    _answers(bus, evidence.labels, "Label", _labelled(evidence.labels, topic_ids["feedback"]))
     predictions = evidence.predictions
     _answers(bus, predictions, "Prediction", _predicted(predictions, topic_ids))
     for role, letters in evidence.letters.items():
@@ -66,7 +82,8 @@ def write(evidence: Evidence, bus: Bus, names: TopicNames) -> None:
         producer.send(Send("rollouts", [f"{names.pipeline}/{rollout.epoch}".encode()], [encode(here_too)]))
     features = [f"feature_{number}" for number in range(1, max(evidence.history.first_specs.values(), default=0) + 1)]
     for number in range(1, len(features) + 1):
-        record = specification(features[:number], number).model_copy(update={"pipeline": names.pipeline})
+        schema = {"event_schema": json.dumps(_EVENT), "event_schema_id": event_schema_id(_EVENT)}
+        record = specification(features[:number], number).model_copy(update={"pipeline": names.pipeline} | schema)
         producer.send(Send("pipelines", [f"{names.pipeline}/{number}".encode()], [encode(record)]))
     for version, first in evidence.history.first_specs.items():
         for digest_of in (version, "another")[: len(versions.told(version))]:
@@ -95,6 +112,15 @@ TEXTS: Final = {
     )
 }
 """What a hash in the evidence stands for."""
+_EVENT: Final = {
+    "type": "record",
+    "name": "Event",
+    "fields": [
+        {"name": "event_id", "type": "string"},
+        {"name": "card_id", "type": "string"},
+        {"name": "event_time", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    ],
+}
 _ANOTHER: Final = bytes(range(16))
 """Id of a topic that is there no more."""
 
@@ -129,18 +155,56 @@ def _sources(inputs: Ints, answers: Answers, topic_id: str) -> dict[str, Column]
 
 
 def _about(answers: Vectors | Predictions) -> dict[str, Column]:
-    return {"entity": _strings(answers.entities), "event_id": _strings(answers.event_ids)}
+    return {
+        "entity": _strings(answers.entities),
+        "event_id": _strings(answers.event_ids),
+        "event_time": answers.event_times_ms,
+    }
+
+
+def events_of(features: Vectors) -> dict[int, bytes]:
+    """The events that these vectors were made of, by identity; another entity where a vector says something else."""
+    entities = [TEXTS[entity] + "!" * other for entity, other in _either(features.entities, features.others)]
+    columns: dict[str, Column] = {
+        "card_id": Strings.from_list(entities),
+        "event_id": _strings(features.event_ids),
+        "event_time": features.event_times_ms,
+    }
+    values = Encoder(_EVENT, event_schema_id(_EVENT)).encode(columns)
+    return dict(zip(features.inputs.tolist(), values, strict=True))
+
+
+def _feedback_of(labels: Labels) -> dict[int, bytes]:
+    """The feedback that these labels repeat; a later time where a label says something else."""
+    columns: dict[str, Column] = {
+        "entity": _strings(labels.entities),
+        "labelled_at": labels.said + 1_000_000 * (labels.others == Told.OTHER),
+    }
+    values = encoded("Feedback", len(labels.ids), columns)
+    return dict(zip(labels.inputs.tolist(), values, strict=True))
+
+
+def _either(texts: Ints, others: Ints) -> list[tuple[int, bool]]:
+    return list(zip(texts.tolist(), (others == Told.OTHER).tolist(), strict=True))
+
+
+def _labelled(labels: Labels, topic_id: str) -> dict[str, Column]:
+    about: dict[str, Column] = {"entity": _strings(labels.entities), "labelled_at": labels.said}
+    return _sources(labels.inputs, labels, topic_id) | about
 
 
 def _vectors(features: Vectors, topic_id: str) -> dict[str, Column]:
-    specs: dict[str, Column] = {"spec_version": features.spec_versions.astype(np.int32)}
+    specs: dict[str, Column] = {
+        "spec_version": features.spec_versions.astype(np.int32),
+        "values": Ragged(np.zeros(int(features.widths.sum()), np.float32), features.widths),
+    }
     return _sources(features.inputs, features, topic_id) | _about(features) | specs
 
 
 def _predicted(predictions: Predictions, topic_ids: Mapping[str, str]) -> dict[str, Column]:
     count = len(predictions.ids)
     scores = np.zeros((count, 2), np.float32)
-    scores[np.arange(count), predictions.highest] = 1
+    scores[np.arange(count), predictions.highest] = np.where(predictions.not_finite, np.nan, 1)
     of_events = np.where(predictions.topics == THEIRS, Life.PRESENT, Life.EARLIER)
     return (
         _sources(predictions.sources, predictions, topic_ids["events"])
@@ -150,6 +214,7 @@ def _predicted(predictions: Predictions, topic_ids: Mapping[str, str]) -> dict[s
             "version": Strings.from_list([predictions.names[code] for code in predictions.versions.tolist()]),
             "epoch": predictions.epochs,
             "fallback": predictions.fallbacks.astype(np.int32),
+            "arm": predictions.arms.astype(np.int32),
             "label": _strings(predictions.labels),
             "scores": Ragged.from_matrix(scores),
             "features_partition": partitions_of(predictions.inputs).astype(np.int32),
@@ -159,10 +224,11 @@ def _predicted(predictions: Predictions, topic_ids: Mapping[str, str]) -> dict[s
     )
 
 
-def _answers(bus: Bus, answers: Answers, record: str, columns: Mapping[str, Column]) -> None:
+def _answers(bus: Bus, answers: Keyed, record: str, columns: Mapping[str, Column]) -> None:
     """Records of an output topic."""
-    count = len(answers.ids)
-    _send(bus, answers.role, answers.ids, [b"k"] * count, encoded(record, count, columns))
+    keyed = zip(answers.entities.tolist(), answers.other_keys.tolist(), strict=True)
+    keys = [b"another" if other else TEXTS[entity].encode() for entity, other in keyed]
+    _send(bus, answers.role, answers.ids, keys, encoded(record, len(keys), columns))
 
 
 def encoded(record: str, count: int, columns: Mapping[str, Column]) -> Sequence[bytes]:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from freshet.cli.verify import shown
 from freshet.contracts.arrays import Bools
-from freshet.operate.verify.evidence import Evidence, History, Inputs, Life
+from freshet.operate.verify.evidence import Evidence, History, Inputs, Life, Told
 from freshet.operate.verify.judge import judge
 from freshet.operate.verify.judgement import passes, sentence
 from support.breaches import BREACHES, planted
@@ -115,6 +115,26 @@ def test_an_answer_that_may_have_expired_is_not_judged_and_is_counted() -> None:
     assert [(one.role, one.count) for one in judgement.unjudged] == [("features", 2)]
     looked_at = {finding.check: finding.looked_at for finding in judgement.findings}
     assert looked_at["no feature vector is lost"] == 9
+
+
+def test_vectors_whose_events_cannot_be_read_are_counted_and_not_judged() -> None:
+    """No breach, and no proof: the sentence says how many."""
+    evidence = good()
+    claim(evidence.features, 0, others=Told.UNREADABLE)
+    claim(evidence.features, 1, others=Told.NOT_THERE)
+    judgement = judge(evidence)
+    assert judgement.ok
+    assert [(one.role, one.count) for one in judgement.unjudged] == [("features", 1)]
+    looked_at = {finding.check: finding.looked_at for finding in judgement.findings}
+    assert looked_at["features carry their event's id, entity and time"] == 9
+
+
+def test_without_a_specification_no_vector_is_held_to_one() -> None:
+    """The pipeline's records are gone: nothing says how many values there should be."""
+    evidence = good()
+    evidence.history.spec_widths = {}
+    looked_at = {finding.check: (finding.looked_at, finding.ok) for finding in judge(evidence).findings}
+    assert looked_at["features have the values of their specification"] == (0, True)
 
 
 def test_what_another_partition_lost_excuses_nothing() -> None:

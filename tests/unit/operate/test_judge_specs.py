@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from freshet.contracts.arrays import Ints
 from freshet.operate.verify.collect import collect
 from freshet.operate.verify.evidence import Evidence
 from freshet.operate.verify.judge import Judgement, judge
@@ -34,6 +35,12 @@ def broken(judgement: Judgement) -> dict[str, tuple[str, ...]]:
     return {finding.check: finding.examples for finding in judgement.findings if not finding.ok}
 
 
+def of_specification(evidence: Evidence, versions: Ints) -> None:
+    """Let the vectors be of these specifications, each of which appends one feature."""
+    evidence.features.spec_versions = evidence.features.widths = versions
+    evidence.history.spec_widths = {1: 1, 2: 2, 3: 3}
+
+
 def two_specifications() -> Evidence:
     """`good`, but the champion of epoch 2 needs specification 2, and vectors 0/4 and 1/2 are of specification 1.
 
@@ -42,7 +49,7 @@ def two_specifications() -> Evidence:
     evidence = good()
     evidence.history.first_specs = {OLD: 1, NEW: 2}
     old = np.isin(evidence.features.ids, ids((0, 4), (1, 2)))
-    evidence.features.spec_versions = np.where(old, 1, 2)
+    of_specification(evidence, np.where(old, 1, 2))
     for place in ((0, 4), (1, 2)):
         answered_by(evidence.predictions, row_of(evidence.predictions, *place), OLD)
     return evidence
@@ -82,7 +89,7 @@ def test_nobody_may_answer_a_vector_that_both_lack_inputs_of(judged: Callable[[E
     """It must be a dead letter, before the fallback (0/4) and at it (1/3), where no other stands in."""
     evidence = two_specifications()
     evidence.history.first_specs = {OLD: 2, NEW: 3}
-    evidence.features.spec_versions = np.where(np.isin(evidence.features.ids, ids((0, 4), (1, 3))), 1, 3)
+    of_specification(evidence, np.where(np.isin(evidence.features.ids, ids((0, 4), (1, 3))), 1, 3))
     answered_by(evidence.predictions, row_of(evidence.predictions, 1, 2), NEW)
     assert broken(judged(evidence)) == {VERSIONS: ("0/4", "1/3")}
 

@@ -27,12 +27,17 @@ def chain(predictions: Predictions, vectors: Vectors, models: Mapping[str, Model
     yield finding("P1", "predictions name their features' event", len(rows), predictions.ids[rows[wrong]])
     wrong = vectors.event_ids[at] != predictions.event_ids[rows]
     wrong |= vectors.entities[at] != predictions.entities[rows]
+    wrong |= vectors.event_times_ms[at] != predictions.event_times_ms[rows]
     yield finding(
-        "P1", "predictions carry their features' event id and entity", len(rows), predictions.ids[rows[wrong]]
+        "P1", "predictions carry their features' event id, entity and time", len(rows), predictions.ids[rows[wrong]]
     )
     wrong = partitions_of(predictions.ids) != partitions_of(predictions.inputs)
     yield finding("P1", "predictions lie on their features' partition", len(wrong), predictions.ids[wrong])
     yield _labels(predictions, models)
+    finite = "predictions' scores are finite numbers"
+    yield finding("P1", finite, len(predictions.ids), predictions.ids[predictions.not_finite])
+    # a table of one version has one arm, and none of several was ever issued
+    yield finding("P1", "predictions' arm is 0", len(predictions.ids), predictions.ids[predictions.arms != 0])
 
 
 def read_vectors(predictions: Predictions, vectors: Vectors) -> tuple[Ints, Ints]:

@@ -21,6 +21,7 @@ from freshet.operate.verify.evidence import EMPTIED, Evidence, Inputs, Output, V
 from freshet.operate.verify.letters import Comparison, LetterReader
 from freshet.operate.verify.order import scattered
 from freshet.operate.verify.places import NOTHING, identity, looked_up, offsets_of, partitions_of
+from freshet.operate.verify.repeated import Repeated, with_events, with_feedback
 from freshet.operate.verify.visible import Horizon, Patience
 from freshet.operate.verify.window import Window
 from freshet.runtime import dead_letter_records
@@ -45,7 +46,7 @@ def collect(
 ) -> Evidence:
     """Read everything that `judge` needs, or what it needs to judge the inputs that the broker got since that time.
 
-    Takes time in proportion to the records, and about 300 bytes of memory for an event with all that came of it. Waits
+    Takes time in proportion to the records, and about 350 bytes of memory for an event with all that came of it. Waits
     for transactions that are open, for as long as `patience` has.
     """
     reading = _Reading(bus, committed, Window(bus, since_ms), patience or Patience())
@@ -86,8 +87,12 @@ class _Reading:
             self._settle(role)
         history = read_history(self._bus, pipeline, self._ids["features"])
         self._take("features", read)
-        for role in ("events", "feedback"):
-            seen = _Seen(letters[role])
+        repeats = {
+            "events": with_events(features, list(history.ledger.specifications.values())),
+            "feedback": with_feedback(labels),
+        }
+        for role, answers in repeats.items():
+            seen = _Seen(letters[role], answers)
             for batch in everything(self._bus, role, self._window.inputs(role)):
                 seen.add(batch)
             self._take(role, seen)
@@ -145,10 +150,10 @@ class _Reading:
 
 
 class _Seen:
-    """Identities and times of an input topic's records, which are compared with their dead letters in passing."""
+    """Identities and times of an input topic's records, which are compared with their answers in passing."""
 
-    def __init__(self, letters: Comparison) -> None:
-        self._letters = letters
+    def __init__(self, *compared: Comparison | Repeated) -> None:
+        self._compared = compared
         self._ids: list[Ints] = []
         self._times_ms: list[Ints] = []
 
@@ -157,7 +162,8 @@ class _Seen:
         ids = identity(batch.partitions, batch.offsets)
         self._ids.append(ids)
         self._times_ms.append(batch.timestamps_ms)
-        self._letters.add(batch, ids)
+        for one in self._compared:
+            one.add(batch, ids)
         return batch
 
     def columns(self) -> tuple[Ints, Ints]:

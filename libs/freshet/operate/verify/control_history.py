@@ -28,6 +28,7 @@ def read_history(bus: Bus, pipeline: str, features_id: str) -> History:
         cutovers=present,
         earlier_cutovers=len(cutovers) - len(present),
         feature_names=newest.feature_names if newest is not None else (),
+        spec_widths={spec.features.version: len(spec.feature_names) for spec in specs},
         first_specs=_first_specs(specs, ledger.versions.records),
     )
 

@@ -26,6 +26,21 @@ class Life(IntEnum):
     EARLIER = 2
 
 
+class Told(IntEnum):
+    """What came of comparing an answer with the record that it answers."""
+
+    SAME = 0
+    OTHER = 1
+    NOT_THERE = -1
+    """The record is not at hand."""
+    UNREADABLE = -2
+    """It is there, but cannot be decoded here."""
+
+
+def _no_flags() -> Bools:
+    return np.zeros(0, dtype=bool)
+
+
 @dataclass(slots=True)
 class Inputs:
     """The judged records of an input topic, by ascending id, and how far its group has committed."""
@@ -76,9 +91,21 @@ class Letters(Answers):
 
 @dataclass(slots=True)
 class Keyed(Answers):
-    """Answers to records of producers: they are about entities."""
+    """Answers to records of producers: they are about entities, and have them as their keys."""
 
     entities: Ints = field(default_factory=NOTHING.copy)
+    other_keys: Bools = field(default_factory=_no_flags)
+    """Which have another key than their entity."""
+
+
+@dataclass(slots=True)
+class Labels(Keyed):
+    """Answers of ingestion to feedback."""
+
+    said: Ints = field(default_factory=NOTHING.copy)
+    """One number for all that the label repeats of its feedback; see `places.mixed`."""
+    others: Ints = field(default_factory=NOTHING.copy)
+    """See `Told`: whether that is what the feedback says."""
 
 
 @dataclass(slots=True)
@@ -88,7 +115,12 @@ class Vectors(Keyed):
     event_ids: Ints = field(default_factory=NOTHING.copy)
     topics: Ints = field(default_factory=NOTHING.copy)
     """The id of the events topic that each names."""
+    event_times_ms: Ints = field(default_factory=NOTHING.copy)
     spec_versions: Ints = field(default_factory=NOTHING.copy)
+    widths: Ints = field(default_factory=NOTHING.copy)
+    """Number of values."""
+    others: Ints = field(default_factory=NOTHING.copy)
+    """See `Told`: whether event id, entity and time are those of the event."""
 
 
 @dataclass(slots=True)
@@ -98,6 +130,7 @@ class Predictions(Keyed):
     event_ids: Ints = field(default_factory=NOTHING.copy)
     topics: Ints = field(default_factory=NOTHING.copy)
     """The id of the events topic that each names."""
+    event_times_ms: Ints = field(default_factory=NOTHING.copy)
     sources: Ints = field(default_factory=NOTHING.copy)
     """The event that each names."""
     source_lives: Ints = field(default_factory=NOTHING.copy)
@@ -111,6 +144,9 @@ class Predictions(Keyed):
     """Index of the highest score, the first of equals; -1 without scores."""
     widths: Ints = field(default_factory=NOTHING.copy)
     """Number of scores."""
+    not_finite: Bools = field(default_factory=_no_flags)
+    """Which hold a score that is no finite number."""
+    arms: Ints = field(default_factory=NOTHING.copy)
     names: Sequence[str] = ()
 
 
@@ -149,6 +185,8 @@ class History:
     """Those of earlier lives of the features topic."""
     feature_names: Sequence[str] = ()
     """All features of the newest specification."""
+    spec_widths: Mapping[int, int] = field(default_factory=dict)
+    """By the version of a feature specification: how many features it has."""
     first_specs: Mapping[str, int] = field(default_factory=dict)
     """By version: the first feature specification that has all its inputs. One that is not here needs none."""
 
@@ -161,7 +199,7 @@ class Evidence:
     feedback: Inputs
     features_read: Inputs
     features: Vectors
-    labels: Answers
+    labels: Labels
     predictions: Predictions
     letters: Mapping[str, Letters]
     """By the role of the input topic."""

@@ -10,11 +10,23 @@ from freshet.contracts.messages import Cutover
 from freshet.operate.verify.answered import Exit, Gone, Stage
 from freshet.operate.verify.chain import chain
 from freshet.operate.verify.contradictions import contradictions
-from freshet.operate.verify.evidence import EMPTIED, Answers, Evidence, Inputs, Letters, Life, Output
+from freshet.operate.verify.evidence import (
+    EMPTIED,
+    Answers,
+    Evidence,
+    Inputs,
+    Labels,
+    Letters,
+    Life,
+    Output,
+    Told,
+    Vectors,
+)
 from freshet.operate.verify.explained import positions
 from freshet.operate.verify.findings import Finding, Judgement, Unjudged, finding, listed
 from freshet.operate.verify.order import order, scattered, scattered_warning
 from freshet.operate.verify.places import NOTHING, identity
+from freshet.operate.verify.repeated import repeated
 from freshet.runtime import dead_letter_records
 
 __all__ = ["Finding", "Judgement", "Unjudged", "judge"]
@@ -35,6 +47,8 @@ def judge(evidence: Evidence, recomputed: Finding | None = None, left_out: Seque
     findings = [one for stage in stages for one in stage.findings()]
     findings += [order(features), order(predictions)]
     findings += chain(predictions, evidence.features, evidence.history.ledger.versions.records)
+    labels = feedback.of_present(evidence.labels)
+    findings += repeated(features, labels, predictions, evidence.history.spec_widths)
     findings += _bytes(evidence)
     findings += positions(evidence, predictions)
     findings += contradictions(evidence.history)
@@ -46,7 +60,11 @@ def judge(evidence: Evidence, recomputed: Finding | None = None, left_out: Seque
         pending=sum(stage.pending for stage in stages),
         inputs={stage.role: len(stage.inputs.ids) for stage in stages},
         judged=sum(stage.judged for stage in stages),
-        unjudged=(*(one for stage in stages for one in stage.unjudged() if one.count), *left_out),
+        unjudged=(
+            *(one for stage in stages for one in stage.unjudged() if one.count),
+            *_unread(features, labels),
+            *left_out,
+        ),
         warnings=tuple(_warnings(evidence, stages)),
     )
 
@@ -70,6 +88,14 @@ def _gone(evidence: Evidence) -> Gone:
     told = (predictions.lives == Life.EARLIER) & (predictions.source_lives == Life.PRESENT)
     since_ms = int(evidence.features_read.times_ms.min(initial=EMPTIED))
     return Gone(predictions.sources[told], since_ms)
+
+
+def _unread(*answers: Vectors | Labels) -> Iterator[Unjudged]:
+    """Answers that could not be compared with their records."""
+    for one in answers:
+        count = int((one.others == Told.UNREADABLE).sum())
+        if count:
+            yield Unjudged(one.role, count, "that could not be compared with their records, which cannot be read here")
 
 
 def _bytes(evidence: Evidence) -> Iterator[Finding]:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from freshet.avro import Columns, Ragged, Strings
 from freshet.avro.framed import FramedReader
 from freshet.contracts import topic_id
-from freshet.contracts.arrays import Ints
+from freshet.contracts.arrays import Bools, Ints
 from freshet.contracts.batch import Batch
-from freshet.operate.verify.evidence import Answers, Life, Output, Predictions, Vectors
-from freshet.operate.verify.places import hashed, hashes, identity
+from freshet.operate.verify.evidence import Labels, Life, Output, Predictions, Told, Vectors
+from freshet.operate.verify.places import hashed, hashes, identity, mixed
 
 _MAX_BYTES: Final = 4 << 20
 
@@ -22,6 +22,8 @@ class _Part:
     """The readable records of one batch: where they are, and what they say."""
 
     ids: Ints
+    keys: Ints
+    """Hashes."""
     columns: Columns
 
     def numbers(self, name: str) -> Ints:
@@ -52,29 +54,47 @@ class _Part:
         """The columns of `Answers`."""
         return {"ids": self.ids, "inputs": self.place(of), "lives": self.lives(of, present)}
 
-    def about_event(self, of: str, present: str) -> dict[str, Ints]:
+    def keyed(self, of: str, present: str) -> dict[str, Ints | Bools]:
+        """The columns of `Keyed`."""
+        entities = self.texts("entity")
+        return {**self.answer(of, present), "entities": entities, "other_keys": entities != self.keys}
+
+    def about_event(self, of: str, present: str) -> dict[str, Ints | Bools]:
         """The columns that `Vectors` and `Predictions` share."""
-        return self.answer(of, present) | {
-            "entities": self.texts("entity"),
+        return self.keyed(of, present) | {
             "event_ids": self.texts("event_id"),
             "topics": self.texts("source_topic"),
+            "event_times_ms": self.numbers("event_time"),
         }
+
+    def not_compared(self) -> Ints:
+        """The outcome of a comparison that was not made yet."""
+        return np.full(len(self.ids), Told.NOT_THERE, dtype=np.int64)
 
 
 def vectors(batches: Iterable[Batch], output: Output, events_id: str) -> Vectors:
     """All feature vectors. `events_id` is the present id of the events topic."""
     found = _Columns()
     for part in _decoded(batches, "FeatureVector", output):
-        found.add(**part.about_event("source", events_id), spec_versions=part.numbers("spec_version"))
+        values = part.columns["values"]
+        assert isinstance(values, Ragged)
+        found.add(
+            **part.about_event("source", events_id),
+            spec_versions=part.numbers("spec_version"),
+            widths=values.lengths,
+            others=part.not_compared(),
+        )
     return Vectors("features", **found.joined())
 
 
-def labels(batches: Iterable[Batch], output: Output, feedback_id: str) -> Answers:
+def labels(batches: Iterable[Batch], output: Output, feedback_id: str) -> Labels:
     """All labels. `feedback_id` is the present id of the feedback topic."""
     found = _Columns()
     for part in _decoded(batches, "Label", output):
-        found.add(**part.answer("source", feedback_id))
-    return Answers("labels", **found.joined())
+        texts = map(part.texts, ("entity", "event_id", "label"))
+        said = mixed(*texts, *map(part.numbers, ("labelled_at", "revision")))
+        found.add(**part.keyed("source", feedback_id), said=said, others=part.not_compared())
+    return Labels("labels", **found.joined())
 
 
 def predictions(batches: Iterable[Batch], output: Output, features_id: str, events_id: str) -> Predictions:
@@ -94,6 +114,8 @@ def predictions(batches: Iterable[Batch], output: Output, features_id: str, even
             labels=part.texts("label"),
             highest=_highest(scores),
             widths=scores.lengths,
+            not_finite=_not_finite(scores),
+            arms=part.numbers("arm"),
         )
     return Predictions("predictions", **found.joined(), names=[name for _, name in names.values()])
 
@@ -106,7 +128,8 @@ def _decoded(batches: Iterable[Batch], record: str, output: Output) -> Iterator[
         rows = reader.read(batch.values)
         output.records += len(batch)
         foreign.append(ids[[refused.row for refused in rows.refused]])
-        yield _Part(ids[rows.at], rows.columns)
+        keys = np.fromiter((hash(batch.keys[row] or b"") for row in rows.at.tolist()), np.int64, rows.at.size)
+        yield _Part(ids[rows.at], keys, rows.columns)
     output.foreign = np.sort(np.concatenate(foreign))
 
 
@@ -114,14 +137,14 @@ class _Columns:
     """Columns that grow by parts."""
 
     def __init__(self) -> None:
-        self._parts: dict[str, list[Ints]] = {}
+        self._parts: dict[str, list[Any]] = {}
 
-    def add(self, **columns: Ints) -> None:
+    def add(self, **columns: Ints | Bools) -> None:
         """The next rows."""
         for name, column in columns.items():
             self._parts.setdefault(name, []).append(column)
 
-    def joined(self) -> dict[str, Ints]:
+    def joined(self) -> dict[str, Any]:
         """All rows by ascending `ids`; gives the parts up, so that little is held twice."""
         if not self._parts:
             return {}
@@ -141,6 +164,14 @@ def _coded(versions: Strings, names: dict[int, tuple[int, str]]) -> Ints:
         if text not in names:
             names[text] = (len(names), versions.take(np.array([first])).tolist()[0])
     return np.array([names[text][0] for text in found.tolist()], dtype=np.int64)[ranks]
+
+
+def _not_finite(scores: Ragged) -> Bools:
+    """Which rows hold NaN or an infinity."""
+    rows = np.repeat(np.arange(len(scores)), scores.lengths)
+    found = np.zeros(len(scores), dtype=bool)
+    found[rows[~np.isfinite(scores.flat)]] = True
+    return found
 
 
 def _highest(scores: Ragged) -> Ints:

@@ -60,6 +60,15 @@ def hashed(text: str | bytes) -> int:
     return hash(text.encode() if isinstance(text, str) else text)
 
 
+def mixed(*columns: Ints) -> Ints:
+    """One number for each row, equal where all columns are equal, and else different but for one pair in 2⁶⁴."""
+    found = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        found = (found ^ column.view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        found ^= found >> np.uint64(29)
+    return found.view(np.int64)
+
+
 def spread(ids: Ints, seed: int) -> Ints:
     """Well-mixed numbers ≥ 0, the same for the same ids and seed on any machine: the order of a random sample."""
     mixed = ids.astype(np.uint64) + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)

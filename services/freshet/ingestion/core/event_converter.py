@@ -10,11 +10,12 @@ from freshet.contracts.batch import Batch, read_headers
 from freshet.contracts.headers import arrived_ms
 from freshet.ingestion.core.decoder import EventDecoder
 from freshet.ingestion.core.field_checks import checks_of
-from freshet.ingestion.core.record_converter import Answer, filled, text_of
+from freshet.ingestion.core.record_converter import Answer
 from freshet.ingestion.core.time_bounds import TimeBounds
 from freshet.ingestion.core.validator import Validator
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.feature_row import FeatureRow
+from freshet.pipeline.identifiers import filled, text_of
 
 RECORD = "FeatureVector"
 

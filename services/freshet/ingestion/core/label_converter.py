@@ -12,10 +12,11 @@ from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.arrays import Bools
 from freshet.contracts.batch import Batch
 from freshet.ingestion.core.field_checks import Check, one_of, present
-from freshet.ingestion.core.record_converter import Answer, filled
+from freshet.ingestion.core.record_converter import Answer
 from freshet.ingestion.core.time_bounds import TimeBounds
 from freshet.ingestion.core.validator import Validator, shown
 from freshet.pipeline import PipelineSpec
+from freshet.pipeline.identifiers import filled
 
 READS, WRITES = "Feedback", "Label"
 
