@@ -9,6 +9,7 @@ import pytest
 from freshet.avro import Column, Strings
 from freshet.avro.control import encode
 from freshet.contracts.topic_id import to_bytes
+from freshet.operate.last_answers import last_answered
 from freshet.operate.verify.collect import collect
 from freshet.operate.verify.judge import Judgement, judge
 from freshet.operate.verify.judging import whose
@@ -126,6 +127,21 @@ def test_one_expired_record_of_a_quiet_partition_hides_no_loss_elsewhere(bus_wor
     found = verify()
     assert broken(found) == {"no feature vector is lost": ("0/2",)}
     assert [(one.role, one.count) for one in found.unjudged] == [("features", 1)]
+
+
+def test_older_offsets_that_were_put_back_whole_are_warned_of(bus_world: World, verify: Verify) -> None:
+    """With the texts that were committed with them; the next start would answer two vectors twice."""
+    evidence = good()
+    evidence.features_read.committed[0], evidence.features_read.metadata[0] = 4, "e=1 f=0"
+    evidence.events.committed[1] = 60
+    write(evidence, bus_world.bus, bus_world.names)
+    found = verify()
+    assert broken(found) == {}
+    told = [warning for warning in found.warnings if "committed offset" in warning]
+    assert ["events/1 lies beyond" in told[0], "features/0 lies below 7" in told[1]] == [True, True]
+    assert last_answered(bus_world.bus, "features") == {0: 6, 1: 3}
+    assert last_answered(bus_world.bus, "events") == {0: 5, 1: 5}
+    assert last_answered(bus_world.bus, "feedback") == {0: 1, 1: 0}
 
 
 def test_foreign_records_are_found_and_the_rest_is_judged(bus_world: World, verify: Verify) -> None:

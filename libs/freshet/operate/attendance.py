@@ -8,8 +8,10 @@ from freshet.contracts.errors import FreshetError
 from freshet.contracts.position import Position, Unstamped, unstamped
 from freshet.operate.connection import Connection
 from freshet.operate.finding import Health, Line
+from freshet.operate.last_answers import last_answered
 from freshet.operate.presence import Presence
-from freshet.runtime.bus.protocol import Bus, ExpiredError, Place
+from freshet.operate.verify.misplaced import misplaced
+from freshet.runtime.bus.protocol import Bus, Committed, ExpiredError, Place
 
 READS: Final = (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features"))
 """Services and what each reads as a group."""
@@ -48,11 +50,9 @@ def _group(connection: Connection, pipeline: str, present: Presence, role: str) 
         )
         return Line(about, "warn", f"{seen} start", f"{present.command}, unless it runs")
     behind, exact = _behind(connection.bus(pipeline), role, {at: one.offset for at, one in committed.items()}, ends)
-    strange = [at for at, stamp in stamps.items() if stamp.moved or not _understood(service, stamp)]
-    if strange:
-        first, what = strange[0], "number was changed" if stamps[strange[0]].moved else "text is no position in history"
-        seen = f"another program has written its offsets on {role}: the {what} ({first}: {tuple(committed[first])})"
-        return Line(about, "bad", seen, f"stop that program; do not start {service} before you know what it did")
+    wrong = _strange(service, role, committed, stamps) or _misplaced(connection, pipeline, service, role, committed)
+    if wrong:
+        return Line(about, "bad", wrong, f"do not start {service} before you know what happened")
     never = len(ends) - len(committed)
     seen = f"{'' if exact else 'at most '}{behind:,} records behind on {role}"
     if behind and not present.alive:
@@ -61,6 +61,27 @@ def _group(connection: Connection, pipeline: str, present: Presence, role: str) 
     if behind and held:
         return Line(about, "warn", f"{seen}; partitions wait: {held[0]}")
     return Line(about, "ok", seen + (f"; {never} partitions never read" if never else ""))
+
+
+def _strange(service: str, role: str, committed: Mapping[int, Committed], stamps: Mapping[int, Unstamped]) -> str:
+    """What another program has done to the offsets; empty if none has."""
+    for at, stamp in stamps.items():
+        if stamp.moved or not _understood(service, stamp):
+            what = "number was changed" if stamp.moved else "text is no position in history"
+            return f"another program has written its offsets on {role}: the {what} ({at}: {tuple(committed[at])})"
+    return ""
+
+
+def _misplaced(
+    connection: Connection, pipeline: str, service: str, role: str, committed: Mapping[int, Committed]
+) -> str:
+    """Of the offsets that nobody has moved meanwhile, which one is wrong and why; empty if none is."""
+    bus, names = connection.bus(pipeline), connection.names(pipeline)
+    answered = last_answered(bus, role)
+    after = connection.admin.committed(names.group(service), names.topic(role))
+    standing = {at: one.offset for at, one in after.items() if committed.get(at) == one}
+    ends = {at: span.high for at, span in bus.spans(role).items()}
+    return next(misplaced(role, standing, answered, ends), "")
 
 
 def _unread(connection: Connection, pipeline: str, present: Presence, role: str, ends: Mapping[int, int]) -> Line:

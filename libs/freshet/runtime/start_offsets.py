@@ -19,7 +19,7 @@ def checked(
     if committed is not None and committed.offset < recovered.offset:
         raise FatalError(
             f"{place.role}/{place.partition} was reset to {committed.offset}, but is answered up to {recovered.offset}"
-            f": reading again would answer it twice. {_set_to(recovered.offset)}, or replay into another pipeline. "
+            f": reading again would answer it twice. {set_to(recovered.offset)}, or replay into another pipeline. "
             "`freshet doctor` shows the group's offsets."
         )
     # Below what the topic still holds it starts there, too: the broker then refuses it, and what expired is not skipped
@@ -35,7 +35,7 @@ def _reset_beyond_end(place: Place, offset: int, recovered: Committed | None, sp
     return FatalError(
         f"{place.role}/{place.partition}: the group's committed offset {offset} lies beyond the end of the topic, "
         f"{span.high}. A tool has set it there: Freshet did not commit it. All records before it would "
-        f"never be answered. {_set_to(right)}, {why}."
+        f"never be answered. {set_to(right)}, {why}."
     )
 
 
@@ -43,12 +43,12 @@ def _left_out(place: Place, offset: int, span: Span) -> FatalError:
     """An operator's tool set the offset (it leaves no metadata) beyond records that nobody has answered."""
     return FatalError(
         f"{place.role}/{place.partition} was reset to {offset}, but nothing that lies before it has an answer: those "
-        f"records would be left out. {_set_to(span.low)}, where the topic begins. If they are not to be answered, "
+        f"records would be left out. {set_to(span.low)}, where the topic begins. If they are not to be answered, "
         "delete them first (`kafka-delete-records.sh`): then the topic begins behind them."
     )
 
 
-def _set_to(offset: int) -> str:
+def set_to(offset: int) -> str:
     """How a group's offset is set: Kafka refuses that while it still counts a member, and a fixed slot never leaves."""
     return (
         f"Stop the service, wait {SESSION_TIMEOUT_S} s until its group is empty, and set the group's offset with "

@@ -137,6 +137,32 @@ def test_without_a_specification_no_vector_is_held_to_one() -> None:
     assert looked_at["features have the values of their specification"] == (0, True)
 
 
+def test_an_offset_that_stands_below_what_is_answered_is_warned_of() -> None:
+    """An older backup of the offsets was put back whole: no promise is broken before somebody starts from it."""
+    evidence = good()
+    evidence.features_read.committed |= {0: 4}
+    evidence.features_read.metadata[0] = "e=1 f=0"
+    (*others,) = judge(evidence).warnings
+    assert not any("committed offset" in text for text in others), "a service that runs is ahead of what was read first"
+    evidence.features_read.standing = dict(evidence.features_read.committed)
+    judgement = judge(evidence)
+    (warning,) = set(judgement.warnings) - set(others)
+    assert judgement.ok
+    assert warning.startswith("The committed offset 4 of features/0 lies below 7, up to where records are answered")
+    assert "to 7" in warning
+
+
+def test_an_offset_beyond_the_end_is_warned_of() -> None:
+    """Whoever starts there would wait for records that take other records' numbers."""
+    evidence = good()
+    before = judge(evidence).warnings
+    evidence.events.standing, evidence.events.ends = {0: 50, 1: 6}, {0: 6, 1: 6}
+    (warning,) = set(judge(evidence).warnings) - set(before)
+    assert warning.startswith(
+        "The committed offset 50 of events/0 lies beyond the topic's end, 6: no service can start"
+    )
+
+
 def test_what_another_partition_lost_excuses_nothing() -> None:
     """Retention took the whole of predictions partition 1; a vector of partition 0 is lost all the same."""
     evidence = without(good(), (0, 2), (1, 0))

@@ -80,13 +80,21 @@ class Stage:
         """
         ids = self.inputs.ids[self.unanswered]
         ends = dict(self.inputs.committed)
+        for partition, highest in self.answered.items():
+            ends[partition] = max(ends.get(partition, 0), highest)
+        return offsets_of(ids) < looked_up(ends, partitions_of(ids), 0)
+
+    @cached_property
+    def answered(self) -> dict[int, int]:
+        """The highest offset of each partition that is answered for certain."""
+        found: dict[int, int] = {}
         for exit_, answers in zip(self.exits, self.present, strict=True):
             proven = answers.inputs[exit_.output.proves(answers.ids)]
             proven = proven[np.isin(proven, self.inputs.ids)]  # an answer to what does not exist proves nothing
             for partition in np.unique(partitions_of(proven)).tolist():
                 highest = int(proven[partitions_of(proven) == partition].max())
-                ends[partition] = max(ends.get(partition, 0), int(offsets_of(np.array(highest))))
-        return offsets_of(ids) < looked_up(ends, partitions_of(ids), 0)
+                found[partition] = max(found.get(partition, 0), int(offsets_of(np.array(highest))))
+        return found
 
     @cached_property
     def hidden(self) -> Bools:

@@ -29,6 +29,8 @@ from freshet.runtime.bus.protocol import Bus, Committed, Place
 from freshet.runtime.reading import everything
 
 _OUTPUTS: Final = ("predictions", "labels", dead_letter_records.ROLE, "features")
+_GROUPS: Final = {"events": "ingestion", "feedback": "ingestion", "features": "inference"}
+"""Which service reads each input topic."""
 _NAMED: Final = 1
 """Scattered entities that the judge names."""
 
@@ -61,10 +63,8 @@ class _Reading:
         self._window = window
         self._patience = patience
         self._ids = {role: bus.topic_id(role) for role in ("events", "feedback", "features")}
-        self._inputs = {
-            role: _group(committed(service, role), self._ids[role])
-            for role, service in (("events", "ingestion"), ("feedback", "ingestion"), ("features", "inference"))
-        }
+        self._committed = committed
+        self._inputs = {role: _group(committed(service, role), self._ids[role]) for role, service in _GROUPS.items()}
         self._horizon = Horizon(bus, (*_OUTPUTS, *CONTROL))
         self._outputs = {role: Output(proven=self._horizon.proven[role]) for role in (*_OUTPUTS, *CONTROL)}
 
@@ -86,6 +86,7 @@ class _Reading:
         for role in CONTROL:
             self._settle(role)
         history = read_history(self._bus, pipeline, self._ids["features"])
+        self._look_again()
         self._take("features", read)
         repeats = {
             "events": with_events(features, list(history.ledger.specifications.values())),
@@ -134,6 +135,14 @@ class _Reading:
         self._outputs[role].hidden = hidden
         self._outputs[role].partitions = len(self._horizon.highs[role])
 
+    def _look_again(self) -> None:
+        """Note which offsets stand still: a service that runs commits the answers that were read together with them."""
+        for role, service in _GROUPS.items():
+            before, after = self._inputs[role].committed, _group(self._committed(service, role), self._ids[role])
+            self._inputs[role].standing = {
+                partition: offset for partition, offset in after.committed.items() if before.get(partition) == offset
+            }
+
     def _take(self, role: str, seen: "_Seen") -> None:
         """The records of an input topic that are judged: those that are there, from the window's start on."""
         inputs = self._inputs[role]
@@ -141,6 +150,7 @@ class _Reading:
         for number, span in self._bus.spans(role).items():
             start = starts.get(Place(role, number), 0)
             inputs.lows[number] = max(span.low, start)
+            inputs.ends[number] = span.high
             inputs.expired += max(span.low - start, 0)
             if span.open and role != "features":  # features were waited for
                 inputs.behind_open[number] = span.high - span.end

@@ -54,6 +54,10 @@ class Inputs:
     """Offsets that retention has taken from what would be judged; transaction markers count too."""
     committed: dict[int, int] = field(default_factory=dict)
     metadata: dict[int, str] = field(default_factory=dict)
+    standing: dict[int, int] = field(default_factory=dict)
+    """Committed offsets that were the same before and after the outputs were read: nobody moves them just now."""
+    ends: dict[int, int] = field(default_factory=dict)
+    """The topic's end, by partition, as read after all that."""
     of_earlier_life: dict[int, int] = field(default_factory=dict)
     """Committed offsets that are void, because they belong to an earlier life of the topic, by partition."""
     behind_open: dict[int, int] = field(default_factory=dict)

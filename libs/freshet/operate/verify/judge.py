@@ -24,6 +24,7 @@ from freshet.operate.verify.evidence import (
 )
 from freshet.operate.verify.explained import positions
 from freshet.operate.verify.findings import Finding, Judgement, Unjudged, finding, listed
+from freshet.operate.verify.misplaced import misplaced
 from freshet.operate.verify.order import order, scattered, scattered_warning
 from freshet.operate.verify.places import NOTHING, identity
 from freshet.operate.verify.repeated import repeated
@@ -128,6 +129,7 @@ def _warnings(evidence: Evidence, stages: tuple[Stage, ...]) -> Iterator[str]:
                 f"The committed offset {offset:,} of {stage.role}/{partition} is of an earlier life of the topic, and "
                 "counts for nothing: the service has not started on the topic that is there now."
             )
+        yield from misplaced(stage.role, stage.inputs.standing, stage.answered, stage.inputs.ends)
     yield from _emptied(evidence.history.cutovers, stages[-1].lost)
     entities, rows = scattered(evidence.features)
     if entities.size:
