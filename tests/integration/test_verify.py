@@ -8,9 +8,10 @@ import pytest
 
 from freshet.avro import Column, Strings
 from freshet.avro.control import encode
-from freshet.contracts.topic_id import to_bytes
+from freshet.contracts.topic_id import to_bytes, to_text
 from freshet.operate.last_answers import last_answered
 from freshet.operate.verify.collect import collect
+from freshet.operate.verify.evidence import Life
 from freshet.operate.verify.judge import Judgement, judge
 from freshet.operate.verify.judging import whose
 from freshet.operate.verify.visible import Patience
@@ -20,7 +21,7 @@ from freshet.runtime.clock import ManualClock
 from freshet.runtime.reading import everything
 from support.breaches import BREACHES, planted
 from support.buses import KafkaWorld, MemoryWorld, bus_world, opened, send
-from support.evidence import choose, cutover, good, ids, rollout, row_of
+from support.evidence import choose, claim, cutover, good, ids, rollout, row_of
 from support.hand_written import ROLES, answer, committed_of, encoded, write
 
 __all__ = ["bus_world"]
@@ -142,6 +143,19 @@ def test_older_offsets_that_were_put_back_whole_are_warned_of(bus_world: World, 
     assert last_answered(bus_world.bus, "features") == {0: 6, 1: 3}
     assert last_answered(bus_world.bus, "events") == {0: 5, 1: 5}
     assert last_answered(bus_world.bus, "feedback") == {0: 1, 1: 0}
+
+
+def test_an_answer_to_a_features_topic_that_never_was_is_warned_of(bus_world: World, verify: Verify) -> None:
+    """Not so for one that the cut-overs of an earlier life name."""
+    evidence = good()
+    claim(evidence.predictions, 9, lives=Life.EARLIER)
+    write(evidence, bus_world.bus, bus_world.names)
+    assert ["no cut-over" in warning for warning in verify().warnings].count(True) == 1
+    theirs = cutover(0, 0, 1).model_copy(
+        update={"pipeline": bus_world.names.pipeline, "topic_id": to_text(bytes(range(16)))}
+    )
+    bus_world.bus.producer().send(Send("cutovers", [b"theirs"], [encode(theirs)]))
+    assert not any("no cut-over" in warning for warning in verify().warnings)
 
 
 def test_foreign_records_are_found_and_the_rest_is_judged(bus_world: World, verify: Verify) -> None:

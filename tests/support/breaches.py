@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from freshet.contracts.topic_id import to_text
 from freshet.operate.verify.evidence import Evidence, Life, Told
 from freshet.operate.verify.places import NOWHERE, hashed
 from support.breaches_of_history import HISTORY_BREACHES, Breach
@@ -146,6 +147,7 @@ def _other_bytes(evidence: Evidence) -> None:
 def _earlier_life(evidence: Evidence) -> None:
     """The answer to 0/2 is to a record of a topic that was deleted since: it answers nothing that is there now."""
     claim(evidence.predictions, row_of(evidence.predictions, 0, 2), lives=Life.EARLIER)
+    evidence.predictions.other_lives = {to_text(bytes(range(16))): 1}
 
 
 def _another_time(evidence: Evidence) -> None:

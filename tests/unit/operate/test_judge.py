@@ -152,6 +152,19 @@ def test_an_offset_that_stands_below_what_is_answered_is_warned_of() -> None:
     assert "to 7" in warning
 
 
+def test_answers_to_a_life_that_nobody_knows_of_are_warned_of() -> None:
+    """A cut-over, or an offset, of that life would tell that it was there."""
+    evidence = good()
+    before = judge(evidence).warnings
+    evidence.predictions.other_lives = {"x": 3}
+    (warning,) = set(judge(evidence).warnings) - set(before)
+    assert warning.startswith("3 predictions name a features topic that no cut-over and no committed offset ever named")
+    evidence.history.cutover_topics = {"x"}
+    assert judge(evidence).warnings == before
+    evidence.history.cutover_topics, evidence.features_read.named = set(), {"x"}
+    assert judge(evidence).warnings == before
+
+
 def test_an_offset_beyond_the_end_is_warned_of() -> None:
     """Whoever starts there would wait for records that take other records' numbers."""
     evidence = good()

@@ -193,6 +193,7 @@ def _group(offsets: Mapping[int, Committed], topic_id: str) -> Inputs:
     inputs = Inputs()
     for partition, at in offsets.items():
         metadata, said, moved = unstamped(at.metadata, at.offset)
+        inputs.named |= {said} - {""}
         if said and topic_id and said != topic_id:
             inputs.of_earlier_life[partition] = at.offset
         else:

@@ -27,6 +27,7 @@ def read_history(bus: Bus, pipeline: str, features_id: str) -> History:
         ledger=ledger,
         cutovers=present,
         earlier_cutovers=len(cutovers) - len(present),
+        cutover_topics={cut.topic_id for cut in cutovers},
         feature_names=newest.feature_names if newest is not None else (),
         spec_widths={spec.features.version: len(spec.feature_names) for spec in specs},
         first_specs=_first_specs(specs, ledger.versions.records),

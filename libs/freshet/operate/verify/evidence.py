@@ -1,6 +1,6 @@
 """What the topics say, as columns: the judge's only input. No Python object is kept for a record of a data topic."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import Any, Final, Self
@@ -60,6 +60,8 @@ class Inputs:
     """The topic's end, by partition, as read after all that."""
     of_earlier_life: dict[int, int] = field(default_factory=dict)
     """Committed offsets that are void, because they belong to an earlier life of the topic, by partition."""
+    named: set[str] = field(default_factory=set)
+    """The ids of the topic that committed offsets name."""
     behind_open: dict[int, int] = field(default_factory=dict)
     """Offsets that nobody can read yet because of an open transaction of whoever writes here, by partition."""
 
@@ -151,6 +153,8 @@ class Predictions(Keyed):
     not_finite: Bools = field(default_factory=_no_flags)
     """Which hold a score that is no finite number."""
     arms: Ints = field(default_factory=NOTHING.copy)
+    other_lives: Mapping[str, int] = field(default_factory=dict)
+    """How many there are by the id of the features topic that they name, where that is not the present one."""
     names: Sequence[str] = ()
 
 
@@ -187,6 +191,8 @@ class History:
     """All of the serving lane and the present life of the features topic; two under one key are a breach."""
     earlier_cutovers: int = 0
     """Those of earlier lives of the features topic."""
+    cutover_topics: Set[str] = frozenset()
+    """The ids of the features topic that cut-overs of any life name."""
     feature_names: Sequence[str] = ()
     """All features of the newest specification."""
     spec_widths: Mapping[int, int] = field(default_factory=dict)

@@ -130,12 +130,25 @@ def _warnings(evidence: Evidence, stages: tuple[Stage, ...]) -> Iterator[str]:
                 "counts for nothing: the service has not started on the topic that is there now."
             )
         yield from misplaced(stage.role, stage.inputs.standing, stage.answered, stage.inputs.ends)
+    yield from _unknown_lives(evidence)
     yield from _emptied(evidence.history.cutovers, stages[-1].lost)
     entities, rows = scattered(evidence.features)
     if entities.size:
         entity = int(entities[0])
         name = evidence.entity_names.get(entity, f"of the vector at row {rows[0]}")
         yield scattered_warning(evidence.features, entity, name, len(entities))
+
+
+def _unknown_lives(evidence: Evidence) -> Iterator[str]:
+    """The first answer to a life of the features topic is committed with a cut-over that names it, which stays."""
+    known = evidence.history.cutover_topics | evidence.features_read.named
+    strange = {life: count for life, count in evidence.predictions.other_lives.items() if life not in known}
+    if strange:
+        yield (
+            f"{sum(strange.values()):,} predictions name a features topic that no cut-over and no committed offset "
+            f"ever named (id {min(strange)}{', and others' if len(strange) > 1 else ''}): there may never have "
+            "been one. Find out who wrote them; they are not judged."
+        )
 
 
 def _emptied(cutovers: Sequence[Cutover], lost: Ints) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Output topics as columns, decoded batch by batch; what is none of Freshet's records is set aside."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,6 +50,11 @@ class _Part:
         lives = np.where(said == hashed(topic_id.to_bytes(present)), Life.PRESENT, Life.EARLIER)
         lives[said == hashed(topic_id.UNKNOWN_BYTES)] = Life.UNSAID
         return lives.astype(np.int64)
+
+    def others(self, of: str, lives: Ints) -> Mapping[str, int]:
+        """How many name which other life of that topic, by its id."""
+        topics = self.strings(f"{of}_topic").take(lives == Life.EARLIER)
+        return {topic_id.to_text(topic): count for topic, count in Counter(topics.tobytes()).items()}
 
     def answer(self, of: str, present: str) -> dict[str, Ints]:
         """The columns of `Answers`."""
@@ -101,11 +107,14 @@ def predictions(batches: Iterable[Batch], output: Output, features_id: str, even
     """All predictions. The ids are the present ones of the features and the events topic."""
     found = _Columns()
     names: dict[int, tuple[int, str]] = {}
+    others: Counter[str] = Counter()
     for part in _decoded(batches, "Prediction", output):
         scores = part.columns["scores"]
         assert isinstance(scores, Ragged)
+        about = part.about_event("features", features_id)
+        others.update(part.others("features", about["lives"].astype(np.int64)))
         found.add(
-            **part.about_event("features", features_id),
+            **about,
             sources=part.place("source"),
             source_lives=part.lives("source", events_id),
             epochs=part.numbers("epoch"),
@@ -117,7 +126,7 @@ def predictions(batches: Iterable[Batch], output: Output, features_id: str, even
             not_finite=_not_finite(scores),
             arms=part.numbers("arm"),
         )
-    return Predictions("predictions", **found.joined(), names=[name for _, name in names.values()])
+    return Predictions("predictions", **found.joined(), other_lives=others, names=[name for _, name in names.values()])
 
 
 def _decoded(batches: Iterable[Batch], record: str, output: Output) -> Iterator[_Part]:
