@@ -125,6 +125,8 @@ def _contract_problems(manifest: Manifest, contract: Contract) -> Iterator[str]:
         yield "its inputs are empty or name a feature twice."
     if not set(manifest.required) <= set(manifest.inputs):
         yield "it requires values of features that are none of its inputs."
+    if len(set(manifest.required)) != len(manifest.required):
+        yield "it requires a feature twice."
     if manifest.classes != contract.classes:
         theirs, ours = _listed(manifest.classes), _listed(contract.classes)
         yield f"its classes are {theirs}, the pipeline's are {ours}, in this order."

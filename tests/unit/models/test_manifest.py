@@ -37,6 +37,8 @@ def test_golden_rows_come_back_as_they_were() -> None:
         ({"chunk_digests": ("../" + "0" * 61,)}, "lower-case hex"),
         ({"inputs": ("amount", "age", "hour", "shoe_size")}, "'shoe_size'"),
         ({"inputs": ("amount", "amount", "hour", "age")}, "name a feature twice"),
+        ({"required": ("amount", "shoe_size")}, "none of its inputs"),
+        ({"required": ("amount", "amount")}, "requires a feature twice"),
         ({"classes": ("fraud", "legit")}, "in this order"),
         ({"golden": {"rows": 10**6, "features": b"", "scores": b""}}, "golden rows are more"),
         ({"golden": {"rows": 2, "features": b"\0" * 32, "scores": b"\0" * 15}}, "2 × 2 float32"),

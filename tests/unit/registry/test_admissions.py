@@ -189,6 +189,23 @@ def test_version_that_is_published_again_says_where_its_chunks_are_now() -> None
     assert world.settle() == []
 
 
+@pytest.mark.parametrize("hint", [(-1,), (7, 8), ()])
+def test_a_hint_that_cannot_be_one_is_dropped(hint: tuple[int, ...]) -> None:
+    """It is an offset for each chunk, none below 0; the model is judged, and a good hint is not replaced by a bad."""
+    world = World()
+    world.apply()
+    asked = candidate("m")
+    world.publish(asked.model_copy(update={"chunk_offsets": hint}))
+    world.decide()
+    assert [job.candidate.chunk_offsets for job in world.jobs] == [()]
+    world.settle()
+    world.publish(asked.model_copy(update={"chunk_offsets": (70,)}))
+    world.settle()
+    world.publish(asked.model_copy(update={"chunk_offsets": hint}))
+    assert world.settle() == []
+    assert world.models()["1.0.0"].chunk_offsets == (70,)
+
+
 def test_what_the_sandbox_could_not_guard_is_in_the_decision() -> None:
     """Whoever reads the audit sees how well the verdict was protected; nothing is said where all is well."""
     world = World()

@@ -52,7 +52,7 @@ class PipelineState:
 
     def ask(self, candidate: Candidate, offset: int) -> None:
         """Publishing a candidate again keeps its turn, renews where its chunks are, and asks for a new verdict."""
-        identity = manifest_id(candidate.manifest)
+        identity, candidate = manifest_id(candidate.manifest), _with_sound_hint(candidate)
         before = self.candidates.get(identity)
         offsets = {offset, *(before.offsets if before else ())}
         newest = candidate if before is None or offset >= before.offsets[-1] else before.candidate
@@ -67,7 +67,8 @@ class PipelineState:
         versions = self.ledger.versions
         open_offsets = tuple(offset for offset in waiting.offsets if offset > versions.judged.get(identity, -1))
         version = versions.admitted_as.get(identity)
-        known = version is not None and versions.records[version].chunk_offsets == waiting.candidate.chunk_offsets
+        hint = waiting.candidate.chunk_offsets
+        known = version is not None and (not hint or versions.records[version].chunk_offsets == hint)
         if open_offsets and not known:
             self.candidates[identity] = Waiting(open_offsets, waiting.candidate)
 
@@ -123,6 +124,14 @@ class Pipelines:
             return Rules(record.number, spec, self._policies.find(spec.rollout.policy)())
         except ContractError as error:
             return Rules(record.number, trouble=str(error))
+
+
+def _with_sound_hint(candidate: Candidate) -> Candidate:
+    """The same without a hint that cannot be one: an offset for each chunk, none below 0."""
+    offsets = candidate.chunk_offsets
+    if len(offsets) == len(candidate.manifest.chunk_digests) and min(offsets, default=0) >= 0:
+        return candidate
+    return candidate.model_copy(update={"chunk_offsets": ()})
 
 
 def _short(fact: Fact) -> Fact:
