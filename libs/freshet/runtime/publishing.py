@@ -26,7 +26,7 @@ from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.record import next_record
-from freshet.runtime.bus.protocol import Bus, FatalError, Send, Transaction, TransactionalProducer
+from freshet.runtime.bus.protocol import Bus, FatalError, FencedError, Send, Transaction, TransactionalProducer
 from freshet.runtime.interrupts import interrupts_held
 from freshet.runtime.reading import everything
 
@@ -192,6 +192,11 @@ def _as_single_writer(bus: Bus, decide: Callable[[], tuple[T, list[Send]]]) -> T
                 ) from failed
             sends = left
         return decided
+    except FencedError as error:
+        raise FatalError(
+            "another `freshet apply` or `freshet pipeline delete` is at work and has taken over from this one: look at "
+            "what is published once that has ended, then try again."
+        ) from error
     finally:
         producer.close()
 

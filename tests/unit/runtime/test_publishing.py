@@ -139,6 +139,19 @@ def test_of_two_who_apply_at_once_one_wins(bus: MemoryBus, loans: Folder) -> Non
     assert "rival" in pipeline_records(bus)["loans"].event_schema
 
 
+def test_who_is_taken_over_again_and_again_is_told_by_whom(bus: MemoryBus, loans: Folder) -> None:
+    """The sentence is one about commands: there is no supervisor, and nobody's slot."""
+
+    def rival(reached: str, _transactional_id: str) -> None:
+        if reached == "begun":
+            bus.transactional_producer("cli", "publish").open()
+
+    bus.cluster.failpoint = rival
+    with pytest.raises(FatalError, match=r"another `freshet apply` or `freshet pipeline delete` is at work"):
+        publish_pipeline(bus, NAMESPACE, *loans)
+    assert records(bus, "pipelines") == 0
+
+
 def test_a_hiccup_between_decision_and_commit_is_no_way_around_the_fence(bus: MemoryBus, loans: Folder) -> None:
     """The connection breaks once the rival is through: the loser, which is suspect now, does not take the id back."""
     rival = with_field(loans, {"name": "rival", "type": "string", "default": "", "doc": "The other's."})

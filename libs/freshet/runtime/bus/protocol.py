@@ -120,6 +120,10 @@ class FatalError(BusError):
     """This client can never go on (fenced, no rights, broken invariant): the process must exit."""
 
 
+class FencedError(FatalError):
+    """Another process has taken over this one's transactional id: nothing more of this one is ever committed."""
+
+
 class RightsError(FatalError):
     """The cluster does not allow this client what it needs: somebody must grant it, or change the settings."""
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from freshet.runtime.bus.protocol import BusError, FatalError, RetriableError, RightsError
+from freshet.runtime.bus.protocol import BusError, FatalError, FencedError, RetriableError, RightsError
 
 _RETRIABLE: Final = frozenset(
     {
@@ -40,6 +40,8 @@ _GRANT: Final = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "WRITE on the topics of this namespace",  # told to an idempotent producer
 }
 
+FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
+"""What a producer is told whose transactional id another process has taken over."""
 RIGHTS: Final = frozenset(_GRANT)
 """What the broker says for want of a right."""
 
@@ -66,6 +68,11 @@ def bus_error(error: KafkaError, doing: str, reads: str = "") -> BusError:
         return FatalError(
             f"{sentence}. Fixed and elastic slots divide partitions in different ways, and cannot serve one pipeline "
             "together: start this process with the --slots (FRESHET_SLOTS) of the others, or when they have ended."
+        )
+    if error.code() in FENCED:
+        return FencedError(
+            f"{sentence}. Another process has taken over the transactional id of this one, which is fenced and commits "
+            "nothing more: two may have been given the same slot, or this one was away for too long."
         )
     if error.fatal():
         return FatalError(f"{sentence}. This client cannot go on; the supervisor restarts the process.")

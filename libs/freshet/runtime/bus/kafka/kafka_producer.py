@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -9,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from freshet.runtime import failpoints
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
-from freshet.runtime.bus.kafka.kafka_error import RIGHTS, bus_error, kafka_error, translated
+from freshet.runtime.bus.kafka.kafka_error import FENCED, RIGHTS, bus_error, kafka_error, translated
 from freshet.runtime.bus.protocol import (
     POLL_FIRST,
     SUSPECT_S,
@@ -74,7 +75,8 @@ class KafkaTransactionalProducer:
         # Tells us of lost connections, which nobody asked for while there was nothing to commit. A client that has been
         # through a broker's restart hangs in its first `send_offsets_to_transaction`; a new one does not.
         if not self._suspect:  # else it is replaced below, and a poll might only tell what it died of
-            self._client.poll(0)
+            with translated(f"as the owner of transactional id {self._config['transactional.id']}"):
+                self._client.poll(0)
         # Before it begins: sent, it would leave this client suspect, which is the end of one that may not re-open.
         self._caps.check(transaction.sends)
         if self._suspect:
@@ -131,9 +133,12 @@ class KafkaTransactionalProducer:
 
     def _abort(self, cause: KafkaError, transaction: Transaction) -> None:
         """Undo the open transaction and say so, or say that this client is finished."""
-        self._client.poll(0)  # tells what was refused, which may reach us as any other error
+        with suppress(KafkaException):  # of a client that has died, of `cause`
+            self._client.poll(0)  # tells what was refused, which may reach us as any other error
         # `_STATE`: an earlier record of this transaction was refused while the later ones were being handed over.
         undone = cause.txn_requires_abort() or cause.code() == KafkaError._STATE or self._too_large(cause)
+        if cause.code() in FENCED and (cause.fatal() or not undone):
+            raise bus_error(cause, f"committing a transaction of {self._config['transactional.id']}")
         if cause.fatal() or not undone:
             raise FatalError(
                 f"committing a transaction: {cause.str()} ({cause.name()}). This producer cannot go on; the supervisor "

@@ -5,7 +5,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from freshet.runtime.bus.memory.consumer_group import Group
 from freshet.runtime.bus.memory.partition_log import At, PartitionLog
-from freshet.runtime.bus.protocol import Committed, FatalError
+from freshet.runtime.bus.protocol import Committed, FatalError, FencedError
 
 Step = Literal["begun", "produced", "offsets_sent", "committed"]
 """Where a commit can be interrupted: the same names as `runtime.failpoints` has for a real process."""
@@ -86,7 +86,7 @@ class TransactionCoordinator:
 
     def _check(self, session: Session) -> None:
         if self._epochs[session.transactional_id] != session.epoch:
-            raise FatalError(
+            raise FencedError(
                 f"the producer {session.transactional_id} was fenced: a newer one has its transactional id, or its "
                 "transaction timed out. The process must exit and may start anew."
             )
