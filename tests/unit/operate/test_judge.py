@@ -8,6 +8,7 @@ from rich.console import Console
 
 from freshet.cli.verify import shown
 from freshet.contracts.arrays import Bools
+from freshet.contracts.position import stamped
 from freshet.operate.verify.evidence import Evidence, History, Inputs, Life, Told
 from freshet.operate.verify.judge import judge
 from freshet.operate.verify.judgement import passes, sentence
@@ -163,6 +164,15 @@ def test_answers_to_a_life_that_nobody_knows_of_are_warned_of() -> None:
     assert judge(evidence).warnings == before
     evidence.history.cutover_topics, evidence.features_read.named = set(), {"x"}
     assert judge(evidence).warnings == before
+
+
+def test_a_number_that_was_changed_beside_its_text_is_named() -> None:
+    """The text says with which number it was committed; the number that is there now is another."""
+    evidence = good()
+    text = stamped("e=2 f=0", "A" * 22, 3)
+    evidence.features_read.metadata[0] = text
+    (example,) = broken(evidence)["committed metadata is the last cut-over"]
+    assert example == f"0: the number was changed to 7 beside its metadata {text!r}, cut-overs 'e=2 f=0'"
 
 
 def test_an_offset_beyond_the_end_is_warned_of() -> None:

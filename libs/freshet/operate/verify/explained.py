@@ -8,7 +8,7 @@ import numpy as np
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Cutover
-from freshet.contracts.position import Position
+from freshet.contracts.position import Position, unstamped
 from freshet.ledger.epochs import answerers
 from freshet.operate.verify.chain import read_vectors
 from freshet.operate.verify.evidence import Evidence, History, Inputs, Predictions, position
@@ -105,5 +105,7 @@ def _committed(features_read: Inputs, by_partition: _Cutovers) -> Finding:
         except ContractError:
             said = None
         if said != expected:
-            broken.append(f"{partition}: metadata {metadata!r}, cut-overs {expected.metadata()!r}")
+            offset = features_read.committed[partition]
+            moved = f"the number was changed to {offset} beside its " if unstamped(metadata, offset).moved else ""
+            broken.append(f"{partition}: {moved}metadata {metadata!r}, cut-overs {expected.metadata()!r}")
     return listed("P2", "committed metadata is the last cut-over", len(features_read.metadata), broken)
