@@ -57,8 +57,8 @@ def status(as_json: Json = False) -> None:
 @reporting
 def wipe(yes: Yes = False, as_json: Json = False) -> None:
     """Stop the broker of this folder and delete all that it holds."""
-    found = broker.status(Path.cwd())
-    if found.state not in ("absent", "external") and not yes:
+    found = broker.status(Path.cwd(), environ={})  # what is deleted is this folder's, whatever Kafka is set
+    if found.state != "absent" and not yes:
         typer.confirm(f"Delete {found.data_bytes / 1e6:.1f} MB of topics in {Path.cwd()}?", abort=True, err=True)
     broker.wipe(Path.cwd())
     emit({"wiped": True}, "nothing is left of this folder's broker.", as_json=as_json)

@@ -111,16 +111,21 @@ def wipe(root: Path, *, environ: Mapping[str, str] = os.environ) -> None:
 
 def status(root: Path, *, environ: Mapping[str, str] = os.environ) -> Status:
     """What there is under this root now; changes nothing and waits for nobody."""
-    if theirs := choose.external(environ):
-        return Status("external", theirs, theirs.answers, 0)
     state = StateFolder.of(root)
-    known = load(state.endpoint)
+    known, theirs = load(state.endpoint), choose.external(environ)
+    if theirs and not (known and _same(known.bootstrap_servers, theirs.bootstrap_servers)):
+        return Status("external", theirs, theirs.answers, 0)
     if known is None:
         return Status("absent", None, False, 0)
     data_bytes = _disk_bytes(state.data)
     if known.alive:
         return Status("running", known, known.answers, data_bytes)
     return Status("crashed" if known.pid else "stopped", known, False, data_bytes)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two addresses are one broker of this machine: the variable may name the one of this folder."""
+    return one.replace("localhost", "127.0.0.1") == other.replace("localhost", "127.0.0.1")
 
 
 def _known(state: StateFolder) -> Endpoint:

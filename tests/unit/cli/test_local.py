@@ -18,7 +18,7 @@ def wiped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     """A folder with a stopped broker, and which folders were wiped."""
     folders: list[Path] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(broker, "status", lambda _: STOPPED)
+    monkeypatch.setattr(broker, "status", lambda _, **__: STOPPED)
     monkeypatch.setattr(broker, "wipe", folders.append)
     return folders
 
@@ -38,6 +38,20 @@ def test_wipe_does_it_once_it_was_agreed_to(wiped: list[Path], arguments: list[s
     found = CliRunner().invoke(app, ["local", "wipe", *arguments], input=answer)
     assert found.exit_code == 0
     assert wiped == [Path.cwd()]
+
+
+@pytest.mark.parametrize(
+    ("servers", "state", "data_bytes"),
+    [("localhost:20000", "stopped", 3), ("127.0.0.1:20000", "stopped", 3), ("broker-1:9092", "external", 0)],
+)
+def test_the_variable_may_name_the_folders_own_broker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, servers: str, state: str, data_bytes: int
+) -> None:
+    """Then its state and its data are told, as without the variable."""
+    monkeypatch.setattr(broker, "load", lambda _: Endpoint(kind="java", bootstrap_servers="127.0.0.1:20000"))
+    monkeypatch.setattr(broker, "_disk_bytes", lambda _: 3)
+    found = broker.status(tmp_path, environ={"KAFKA_BOOTSTRAP_SERVERS": servers})
+    assert (found.state, found.data_bytes) == (state, data_bytes)
 
 
 def test_an_empty_folder_has_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
