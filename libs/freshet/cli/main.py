@@ -3,7 +3,7 @@
 import json
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from importlib.metadata import version
 from typing import Annotated, Any, Final, NoReturn, cast
 
@@ -73,7 +73,27 @@ def options(
     """What holds for every command. `main` has already looked for --debug, in any place, and taken it away."""
     import structlog  # noqa: PLC0415 (help does without)
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for data
+    before = structlog.get_config()["processors"]
+    structlog.configure(
+        processors=[_OneRefusal(), *(one for one in before if not isinstance(one, _OneRefusal))],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),  # stdout is for data
+    )
+
+
+class _OneRefusal:
+    """Lets one line through about control records that cannot be read: the rest is for the logs of services."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, _logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        import structlog  # noqa: PLC0415
+
+        if line.get("event") in ("control_record_refused", "control_records_refused"):
+            if self._told:
+                raise structlog.DropEvent
+            self._told = True
+        return line
 
 
 def main() -> None:

@@ -54,6 +54,17 @@ def test_the_variable_may_name_the_folders_own_broker(
     assert (found.state, found.data_bytes) == (state, data_bytes)
 
 
+def test_wipe_asks_for_this_folders_data_whatever_kafka_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable names another Kafka; what would be deleted is here."""
+    folders: list[Path] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setattr(broker, "load", lambda _: STOPPED.endpoint)
+    monkeypatch.setattr(broker, "wipe", folders.append)
+    assert CliRunner().invoke(app, ["local", "wipe"], input="n\n").exit_code == 1
+    assert folders == []
+
+
 def test_an_empty_folder_has_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking changes nothing, and says how to begin."""
     monkeypatch.chdir(tmp_path)

@@ -162,6 +162,17 @@ def test_what_is_logged_on_the_way_does_not_mix_with_the_data(capsys: pytest.Cap
     assert capsys.readouterr().out == ""
 
 
+def test_of_control_records_that_cannot_be_read_a_command_tells_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever may write rubbish there fills no screen; anything else is told as often as it happens."""
+    for _ in range(2):
+        entry.options()
+        log = structlog.get_logger("feed")
+        for event in ("control_record_refused", "control_records_refused", "waiting_for_kafka", "waiting_for_kafka"):
+            log.error(event)
+        told = capsys.readouterr().err
+        assert (told.count("control_record"), told.count("waiting_for_kafka")) == (1, 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
