@@ -34,7 +34,7 @@ def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: She
     assert "refused: model_not_finite" in told
     assert re.search(r"rollback: done.*\n.*from these places on", told)
     assert "1.0.1 → 1.0.0" in told
-    scored = re.findall(r"^(1\.0\.[01]) +[\d,]+ +[\d,]+ +([\d.]+)% +([\d.]+)%", told, re.MULTILINE)
+    scored = re.findall(r"^(1\.0\.[01]) +[\d,]+ +[\d,]+ +[\d,]+ +([\d.]+)% +([\d.]+)%", told, re.MULTILINE)
     assert [version for version, _, _ in scored] == ["1.0.0", "1.0.1"]
     assert float(scored[1][1]) > float(scored[1][2])  # the better model beats the commonest class
     assert re.search(r'prediction \d/\d+: {"event_id": "live-', told)
