@@ -24,6 +24,7 @@ CONTROL_ROLES: Final[dict[str, type[Message]]] = {
     "outcomes": messages.Outcomes,
     "evaluations": messages.Evaluation,
     "alarms": messages.Alarm,
+    "trainings": messages.Training,
     "checkpoints": state_messages.StateRecord,
     "slabs": state_messages.StateRecord,
 }

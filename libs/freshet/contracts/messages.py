@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Phase = Literal["prepare", "live", "aborted"]
 ModelState = Literal["admitted", "refused", "retired", "quarantined"]
-Action = Literal["promote", "rollback", "pause", "resume", "retire", "annotate", "reinstate"]
+Action = Literal["promote", "rollback", "pause", "resume", "retire", "annotate", "reinstate", "retrain"]
 Verdict = Literal["done", "refused", "stale", "expired"]
 
 
@@ -298,3 +298,39 @@ class Alarm(Message):
     episode: str
     at_ms: int
     text: str
+
+
+class Training(Message):
+    """One step of a training: that it began and on which rows, how it ended, or why a trigger led to none.
+
+    Rows are numbered as the labelled log holds them. What has no value yet is empty or 0.
+    """
+
+    pipeline: str
+    training: str
+    phase: Literal["started", "finished", "failed", "skipped"]
+    trigger: str
+    trigger_id: str
+    reason: str
+    trainer: str
+    params: dict[str, str]
+    seed: int
+    code: str
+    environment: str
+    from_row: int
+    cut_row: int
+    end_row: int
+    through: int
+    trained_through_ms: int
+    rows: int
+    holdout_rows: int
+    classes: dict[str, int]
+    data_digest: str
+    digest: str
+    champion: str
+    metrics: dict[str, float]
+    gate: Literal["pass", "fail", "none"]
+    clauses: tuple[str, ...]
+    cpu_ms: int
+    at_ms: int
+    by: str
