@@ -1,0 +1,1 @@
+"""What retraining decides: pure, without IO."""
