@@ -252,6 +252,9 @@ TopicIds = Callable[[], Mapping[str, str]]  # waits for the ids of topics by rol
 class Bus(Protocol):
     """Makes clients that see one namespace and, for data topics, one pipeline."""
 
+    def of_pipeline(self, pipeline: str) -> "Bus":
+        """A bus like this one that sees the data topics of that pipeline."""
+
     def consumer(
         self, service: str, roles: Sequence[str], instance: str | None, assignor: Assignor = "cooperative-sticky"
     ) -> GroupConsumer:

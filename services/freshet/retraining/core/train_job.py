@@ -30,6 +30,8 @@ class Trained:
     """As published; its lineage and metrics say the same as this."""
     offset: int
     """Of the candidate's record."""
+    from_row: int
+    """Later than asked where retention has taken the rows before."""
     rows: int
     holdout_rows: int
     classes: dict[str, int]
@@ -96,13 +98,13 @@ class Measured:
     """Offset of the newest record; -1 if there is none."""
     at_ms: int
     """When that was appended, by the broker's clock; 0 if there is none."""
-    oldest_row: int
-    """The first row that the log still holds."""
+    ends: Mapping[int, int]
+    """Of each partition the rows so far."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measure(Job[Measured]):
-    """Look how many rows the labelled log has. Reads a few records at its end.
+    """Look how many rows the labelled log has. Reads what is new since `before`, else some records at its end.
 
     Raises RetriableError without a broker.
     """
@@ -112,6 +114,8 @@ class Measure(Job[Measured]):
     pipeline: str
     partitions: int
     """Of the pipeline: each has its own rows in the log."""
+    before: Measured | None = None
+    """What the last one found."""
 
     @property
     def queue(self) -> str:

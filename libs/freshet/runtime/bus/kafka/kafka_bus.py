@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import cached_property
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -44,6 +45,15 @@ class KafkaBus:
         self._extra = dict(extra or {})
         self._transaction_timeout_ms = transaction_timeout_ms
         self._errors = ConnectionErrors()
+
+    def of_pipeline(self, pipeline: str) -> "KafkaBus":
+        """See `bus.Bus`."""
+        return KafkaBus(
+            self._bootstrap_servers,
+            replace(self.names, pipeline=pipeline),
+            extra=self._extra,
+            transaction_timeout_ms=self._transaction_timeout_ms,
+        )
 
     def consumer(
         self, service: str, roles: Sequence[str], instance: str | None, assignor: Assignor = "cooperative-sticky"

@@ -1,6 +1,7 @@
 """Makes clients of a cluster in memory for one namespace and pipeline."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory.calls import client_call
@@ -19,6 +20,10 @@ class MemoryBus:
     def __init__(self, cluster: MemoryCluster, names: TopicNames) -> None:
         self.cluster = cluster
         self.names = names
+
+    def of_pipeline(self, pipeline: str) -> "MemoryBus":
+        """See `bus.Bus`."""
+        return MemoryBus(self.cluster, replace(self.names, pipeline=pipeline))
 
     @client_call
     def consumer(
