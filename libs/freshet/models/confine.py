@@ -17,6 +17,7 @@ from typing import Final
 _LINUX: Final = sys.platform == "linux"
 _NOBODY: Final = 65534
 _OPEN_FILES: Final = 64
+_OF_PROGRAMS: Final = frozenset({"open files", "start processes", "open many files"})
 
 # prctl(2)
 _PR_SET_PDEATHSIG: Final = 1
@@ -32,15 +33,18 @@ _LANDLOCK_RESTRICT_SELF: Final = 446
 _LANDLOCK_ASK_VERSION: Final = 1
 
 
-def confine(address_space_bytes: int, cpu_s: int) -> list[str]:
+def confine(address_space_bytes: int, cpu_s: int, *, file_bytes: int = 0, programs: bool = False) -> list[str]:
     """Give up everything that scoring does not need; what could not be given up, in plain words.
 
     Afterwards the process cannot use the network, open, write or delete files, start processes or threads, gain
     privileges, or outlive its parent; it may map `address_space_bytes` and use `cpu_s` more seconds of CPU, after which
     SIGXCPU ends it. Import everything first: modules are files.
+
+    With `file_bytes` it may write files of that size, of which without `programs` there are only those in memory. With
+    `programs` it may start such and use files; the limits of memory and CPU are then of each of them.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    return list(_refused(libc, address_space_bytes, cpu_s))
+    return list(_refused(libc, address_space_bytes, cpu_s, file_bytes, _OF_PROGRAMS if programs else frozenset()))
 
 
 def hide_secrets() -> None:
@@ -53,7 +57,9 @@ def hide_secrets() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def _refused(libc: ctypes.CDLL, address_space_bytes: int, cpu_s: int) -> Iterator[str]:
+def _refused(
+    libc: ctypes.CDLL, address_space_bytes: int, cpu_s: int, file_bytes: int, allowed: frozenset[str]
+) -> Iterator[str]:
     root = os.geteuid() == 0
     steps: dict[str, Callable[[], None]] = {
         # root keeps its user namespace, in which it can become nobody; others get a network by way of a new one
@@ -63,13 +69,15 @@ def _refused(libc: ctypes.CDLL, address_space_bytes: int, cpu_s: int) -> Iterato
         "outlive its parent": lambda: _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL),
         "open files": lambda: _landlock(libc),
         "start processes": lambda: _limit(resource.RLIMIT_NPROC, 0),
-        "write files": lambda: _limit(resource.RLIMIT_FSIZE, 0),
+        "write files": lambda: _limit(resource.RLIMIT_FSIZE, file_bytes),
         "open many files": lambda: _limit(resource.RLIMIT_NOFILE, _OPEN_FILES),
         "leave a core dump": lambda: _limit(resource.RLIMIT_CORE, 0),
         "take more memory": lambda: _limit(resource.RLIMIT_AS, address_space_bytes),
         "take more CPU time": lambda: _limit_cpu(cpu_s),
     }
     for what, give_up in steps.items():
+        if what in allowed:
+            continue
         try:
             give_up()
         except (OSError, ValueError, AttributeError) as error:

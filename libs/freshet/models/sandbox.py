@@ -17,6 +17,7 @@ _ENVIRONMENT: Final = {  # the whole of it: no credentials, and no thread that a
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "ORT_DISABLE_TELEMETRY": "1",
+    "PYTHONHASHSEED": "0",
 }
 _ERROR_CHARS: Final = 800
 _REHEARSAL_S: Final = 30.0
@@ -41,9 +42,17 @@ class Ending:
 
 
 def run_child(
-    module: str, request: Mapping[str, Any], data: bytes, wall_s: float, stopped: Callable[[], bool] = lambda: False
+    module: str,
+    request: Mapping[str, Any],
+    data: bytes,
+    wall_s: float,
+    stopped: Callable[[], bool] = lambda: False,
+    *,
+    settings: Mapping[str, str] | None = None,
 ) -> Ending:
-    """Run `python -I -m module` with the request (one line of JSON) and the data on its standard input.
+    """Run `python -s -P -m module` with the request (one line of JSON) and the data on its standard input.
+
+    Its environment is ours alone, and what `settings` adds to it: nothing of the parent's.
 
     Blocks for at most `wall_s`, then kills the child. It writes lines of JSON, the first of which says that it is
     ready: from then on, however it ends is a finding. Raises SandboxError if it never came to that, or if nobody waits
@@ -52,11 +61,11 @@ def run_child(
     hide_secrets()
     try:
         child = subprocess.Popen(
-            [sys.executable, "-I", "-m", module],
+            [sys.executable, "-s", "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, **(settings or {})},
             cwd="/",
         )
     except OSError as error:

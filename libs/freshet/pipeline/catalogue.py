@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from freshet.contracts.errors import ContractError, UnknownPartError
 from freshet.detectors.detector import Detector
 from freshet.features.transform import Transform
+from freshet.training.trainer import Trainer
 
 T = TypeVar("T")
 
@@ -74,6 +75,12 @@ def transforms() -> Catalogue[Transform]:
 def detectors() -> Catalogue[Detector]:
     """All detectors, ours and those of installed packages."""
     return Catalogue(Detector, "freshet.detectors")
+
+
+@cache
+def trainers() -> Catalogue[Trainer]:
+    """All trainers, ours and those of installed packages."""
+    return Catalogue(Trainer, "freshet.trainers")
 
 
 @cache

@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """One budget for everything between SIGTERM and exit; the process ends itself after it."""
     state_dir: Path = Path(".local/state")
     """Folder of small caches that outlive a process but need not outlive the machine; everything works without."""
+    trainer_programs: Path | None = None
+    """Folder of the programs that the trainer `command` may run; without it, none."""
     transaction_timeout_ms: int = Field(default=15_000, ge=1000)
     """How long a killed worker's open transaction may hide the rows behind it, unless it is restarted in place."""
 

@@ -1,0 +1,1 @@
+"""Trainers: rows with their truths in, a model out."""

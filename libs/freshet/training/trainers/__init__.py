@@ -1,0 +1,1 @@
+"""The trainers, one file each; a new file here is found by its `kind`."""
