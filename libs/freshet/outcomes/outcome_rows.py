@@ -102,6 +102,22 @@ class OutcomeRows:
         """All columns as the fields of a record."""
         return {name: np.ascontiguousarray(getattr(self, name), dtype).tobytes() for name, dtype in _STORED.items()}
 
+    @classmethod
+    def joined(cls, parts: Sequence["OutcomeRows"], *, width: int, classes: int) -> Self:
+        """The rows of all parts. Raises ContractError unless all have so many values and scores."""
+        for part in parts:
+            if part.scores.shape[1] != classes or part.values.shape[1] != width:
+                raise ContractError(
+                    f"an outcomes record has {part.scores.shape[1]} scores and {part.values.shape[1]} values a row, "
+                    f"where {classes} and {width} are asked for."
+                )
+        names, codes = version_codes([name for part in parts for name in part.versions])
+        firsts = np.cumsum([0, *(len(part.versions) for part in parts)])[:-1]
+        columns = {name: [getattr(part, name) for part in parts] for name in _STORED}
+        columns["version"] = [codes[part.version + first] for part, first in zip(parts, firsts, strict=True)]
+        none = _none(width, classes)
+        return cls(names, **{name: np.concatenate([none[name], *column]) for name, column in columns.items()})
+
     def take(self, rows: Ints | Bools) -> Self:
         """These rows: by index, or by a mask."""
         return type(self)(self.versions, **{name: getattr(self, name)[rows] for name in _STORED})
@@ -118,6 +134,15 @@ class OutcomeRows:
 
 
 assert tuple(_STORED) == tuple(field.name for field in fields(OutcomeRows))[1:]
+
+
+def _none(width: int, classes: int) -> dict[str, Any]:
+    """The columns of no rows."""
+    shapes = {"scores": (0, classes), "values": (0, width)}
+    kinds = {name: np.dtype(dtype) for name, dtype in _STORED.items()}
+    return {
+        name: np.zeros(shapes.get(name, (0,)), kind if kind.kind == "f" else np.int64) for name, kind in kinds.items()
+    }
 
 
 def version_codes(names: Sequence[str]) -> tuple[tuple[str, ...], Ints]:

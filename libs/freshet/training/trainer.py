@@ -19,9 +19,9 @@ class TrainingError(FreshetError):
 class Trainer(BaseModel):
     """What `retraining.trainer` names. Subclasses carry a `kind` and are found by it; their fields are the YAML's keys.
 
-    It runs in a child process without network, in which files can be neither read nor written: import inside `fit`
-    what is heavy. The same rows, parameters and seed give the same model, in another process, too: use no clock, no
-    thread, and no randomness but the seed's.
+    It runs in a child process without network, in which files can be neither read nor written. Import inside `fit` what
+    is heavy, and always the same: a rehearsal has imported it by then. The same rows, parameters and seed give the same
+    model, in another process, too: use no clock, no thread, and no randomness but the seed's.
     """
 
     model_config = ConfigDict(
@@ -33,6 +33,8 @@ class Trainer(BaseModel):
     """What it can predict."""
     programs: ClassVar[bool] = False
     """Whether it has to start programs and write files: it is then guarded less."""
+    quick: ClassVar[Mapping[str, object]] = {}
+    """Fields with which it takes next to no time: before it is locked up, it rehearses with these."""
 
     def fit(self, data: TrainingData, seed: int) -> object:
         """A fitted scikit-learn estimator or Pipeline, a LightGBM model, or the bytes of an ONNX file.

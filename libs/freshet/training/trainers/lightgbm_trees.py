@@ -1,5 +1,6 @@
 """LightGBM: boosted trees for many rows."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -14,6 +15,7 @@ class LightGbm(Trainer):
 
     kind: ClassVar[str] = "lightgbm"
     learns: ClassVar[frozenset[Target]] = frozenset({"classes", "value"})
+    quick: ClassVar[Mapping[str, object]] = {"iterations": 2}
 
     iterations: int = Field(default=100, ge=1, le=5000)
     """Trees, or trees of each class."""

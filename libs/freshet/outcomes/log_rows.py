@@ -1,0 +1,58 @@
+"""How rows of the labelled log are numbered, and records of it as one stretch of rows.
+
+The log is one topic with one partition, so its rows have one order: that of its records, and within a record that of
+its columns. A row's number is how many rows of the log lie before it, counted from the very first one. Retention takes
+records away, but no numbers: each record says how many rows of its partition came before it, so the newest records of
+all partitions together say how long the log is, and all else is counted back from there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from freshet.contracts.arrays import Floats32, Ints
+from freshet.contracts.messages import Outcomes
+from freshet.outcomes.rows import OutcomeRows
+
+
+def ends_after(ends: Mapping[int, int], record: Outcomes) -> dict[int, int]:
+    """Of each partition the rows so far, behind this record: their sum is the length of the log."""
+    return {**ends, record.partition: record.first_row + record.rows}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Rows of the log without a gap."""
+
+    first_row: int
+    """Number of the first of them."""
+    rows: OutcomeRows
+    partition: Ints
+    """Of each row: an offset is one of this partition."""
+
+    @property
+    def end_row(self) -> int:
+        """The number behind the last one."""
+        return self.first_row + len(self.rows)
+
+
+def stretch_of(records: Sequence[Outcomes], end_row: int, *, width: int, classes: int) -> Stretch:
+    """These consecutive records, the last of which ends before `end_row`.
+
+    Their rows get `width` values: features are only ever appended, so older rows have no value for newer ones. Raises
+    ContractError if a record is damaged, or is not of so many classes (1 for a regression).
+    """
+    parts = [_fitting(OutcomeRows.of(record), width) for record in records]
+    partition = np.repeat([record.partition for record in records], [len(part) for part in parts]).astype(np.int64)
+    rows = OutcomeRows.joined(parts, width=width, classes=classes)
+    return Stretch(end_row - len(rows), rows, partition)
+
+
+def _fitting(rows: OutcomeRows, width: int) -> OutcomeRows:
+    have = rows.values.shape[1]
+    if have == width:
+        return rows
+    values: Floats32 = np.full((len(rows), width), np.nan, np.float32)
+    values[:, : min(have, width)] = rows.values[:, :width]
+    return replace(rows, values=values)

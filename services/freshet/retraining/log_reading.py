@@ -1,0 +1,107 @@
+"""Reads the labelled log of a pipeline: how long it is, and the records of a range of its rows."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Final
+
+from freshet.avro.control import decode
+from freshet.contracts.messages import Outcomes
+from freshet.outcomes.log_rows import Stretch, ends_after, stretch_of
+from freshet.retraining.core.train_job import Measure, Measured
+from freshet.runtime.bus.protocol import Bus, Place, RetriableError
+from freshet.training.trainer import TrainingError
+
+_LOG: Final = Place("outcomes", 0)
+_RECORDS: Final = 500
+_READ_S: Final = 1.0
+_PATIENCE_S: Final = 30.0
+_FIRST_LOOK: Final = 64
+"""Offsets to look back at first; then twice as many, and so on."""
+
+
+class _Record:
+    """A record with its place."""
+
+    __slots__ = ("at_ms", "offset", "outcomes")
+
+    def __init__(self, offset: int, at_ms: int, outcomes: Outcomes) -> None:
+        self.offset, self.at_ms, self.outcomes = offset, at_ms, outcomes
+
+
+def measure(job: Measure, bus: Bus) -> Measured:
+    """See `Measure`. `bus` is one of the pipeline. A log that is not there has no rows.
+
+    Raises RetriableError, and ContractError on a record that is none of ours.
+    """
+    span = bus.spans(_LOG.role).get(_LOG.partition)
+    if span is None or span.end <= span.low:
+        return job.before or Measured(0, -1, 0, {})
+    if job.before and job.before.through >= span.low:
+        return _measured(job.before, list(_read(bus, job.before.through + 1, span.end)))
+    back = _FIRST_LOOK
+    while True:
+        start = max(span.low, span.end - back)
+        found = _measured(Measured(0, -1, 0, {}), list(_read(bus, start, span.end)))
+        if start == span.low or len(found.ends) >= job.partitions:
+            return found
+        back *= 2
+
+
+def read_stretch(bus: Bus, from_row: int, end_row: int, through: int, *, width: int, classes: int) -> Stretch:
+    """The rows from `from_row` on, or from the oldest that the log still has, to those of the record at `through`.
+
+    Some before them come along, as records are read whole. `end_row` is the number behind the last one. Raises
+    TrainingError if the log does not hold that record any more, RetriableError, and ContractError.
+    """
+    span = bus.spans(_LOG.role).get(_LOG.partition)
+    low = span.low if span is not None else through + 1
+    if low > through:
+        raise TrainingError(
+            f"the labelled log no longer holds its record {through}, which has the last row to learn from: retention "
+            "has taken it. Start the training anew, or raise the retention of its topic."
+        )
+    back = _FIRST_LOOK
+    while True:
+        start = max(low, through + 1 - back)
+        records = list(_read(bus, start, through + 1))
+        if start == low or end_row - sum(record.outcomes.rows for record in records) <= from_row:
+            return stretch_of([record.outcomes for record in records], end_row, width=width, classes=classes)
+        back *= 2
+
+
+def _measured(before: Measured, records: list[_Record]) -> Measured:
+    ends = before.ends
+    for record in records:
+        ends = ends_after(ends, record.outcomes)
+    newest = records[-1] if records else None
+    return Measured(
+        sum(ends.values()),
+        newest.offset if newest else before.through,
+        newest.at_ms if newest else before.at_ms,
+        ends,
+    )
+
+
+def _read(bus: Bus, start: int, end: int) -> Iterator[_Record]:
+    """The records at the offsets [start, end), in order."""
+    if start >= end:
+        return
+    silent_s = 0.0
+    with closing(bus.reader([_LOG.role], {_LOG: start})) as reader:
+        while not reader.caught_up():
+            batches = reader.read(_RECORDS, _READ_S)
+            silent_s = 0.0 if batches else silent_s + _READ_S
+            if silent_s > _PATIENCE_S:
+                raise RetriableError(f"the labelled log gave nothing for {_PATIENCE_S:.0f} s. Is the broker well?")
+            for batch in batches:
+                rows = zip(batch.offsets.tolist(), batch.timestamps_ms.tolist(), batch.values, strict=True)
+                for offset, at_ms, value in rows:
+                    if offset >= end:
+                        return
+                    yield _Record(offset, at_ms, _outcomes(value))
+
+
+def _outcomes(value: bytes | None) -> Outcomes:
+    record = decode(_LOG.role, value or b"")
+    assert isinstance(record, Outcomes)
+    return record
