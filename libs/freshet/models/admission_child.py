@@ -5,15 +5,15 @@
 
 import io
 import json
-import os
 import sys
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 from onnx import TensorProto, helper
 
 from freshet.contracts.messages import Manifest
+from freshet.models.child_output import keep_stdout, write_line
 from freshet.models.confine import confine
 from freshet.models.contract import MIB, Limits
 from freshet.models.graph import check_graph
@@ -34,12 +34,12 @@ def main() -> None:
     rehearse()
     judge = _Judge(data, manifest, limits)
     del data
-    out = _keep_stdout()
+    out = keep_stdout()
     space = judge.memory.address_space_bytes() + 4 * manifest.size_bytes + limits.max_memory_mb * MIB
     unguarded = confine(space, limits.cpu_s)
-    _write(out, {"step": "the start", "unguarded": unguarded})
+    write_line(out, {"step": "the start", "unguarded": unguarded})
     report = judge.report(out)
-    _write(out, {"verdict": {**asdict(report), "unguarded": unguarded}})
+    write_line(out, {"verdict": {**asdict(report), "unguarded": unguarded}})
 
 
 class _Judge:
@@ -63,13 +63,13 @@ class _Judge:
 
     def _steps(self, out: TextIO) -> AdmissionVerdict:
         limits = self._limits
-        _write(out, {"step": "reading the graph"})
+        write_line(out, {"step": "reading the graph"})
         check_graph(self._file.content(), self._manifest, limits)
         give_back()
         before = self.memory.resident_bytes()
-        _write(out, {"step": "loading"})
+        write_line(out, {"step": "loading"})
         scorer = Scorer.load(self._file, self._manifest)
-        _write(out, {"step": "scoring"})
+        write_line(out, {"step": "scoring"})
         p99_us = scorer.warm_up(limits.max_batch_rows)
         if p99_us > limits.batch_p99_ms * 1000:
             raise ModelError(
@@ -112,20 +112,6 @@ def rehearse() -> None:
     report = _Judge(data, manifest, Limits(max_batch_rows=8, batch_p99_ms=60_000)).report(io.StringIO())
     if not report.admitted:
         raise RuntimeError(f"the sandbox cannot score even its own model: {report.detail}")
-
-
-def _keep_stdout() -> TextIO:
-    """Keep the parent's pipe for us alone; whatever else is printed, however much, goes nowhere."""
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    return out
-
-
-def _write(out: TextIO, line: dict[str, Any]) -> None:
-    out.write(json.dumps(line) + "\n")
-    out.flush()
 
 
 if __name__ == "__main__":
