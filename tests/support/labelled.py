@@ -10,7 +10,7 @@ from freshet.avro.control import encode
 from freshet.contracts.arrays import Ints
 from freshet.contracts.messages import Outcomes
 from freshet.contracts.topics import TopicNames
-from freshet.outcomes.rows import FIRST, REVISED, OutcomeRows
+from freshet.outcomes.rows import REVISED, OutcomeRows
 from freshet.retraining.core.train_job import Measure, Measured, Train, Trained
 from freshet.retraining.log_reading import measure
 from freshet.retraining.training_run import train
@@ -136,5 +136,3 @@ def scrambled(rows: OutcomeRows, from_row: int, change: Callable[[Ints], Ints] =
 def _columns(rows: OutcomeRows) -> dict[str, Any]:
     names = ("values", "predicted_ms", "labelled_ms", "answer", "truth", "scores", "flags", "weight")
     return {name: getattr(rows, name) for name in (*names, "prediction_offset")}
-
-

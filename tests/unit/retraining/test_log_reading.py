@@ -1,0 +1,56 @@
+"""How long the labelled log is, and how a range of its rows is read."""
+
+import pytest
+
+from freshet.retraining.core.train_job import Measured
+from freshet.retraining.log_reading import read_stretch
+from freshet.training.trainer import TrainingError
+from support.labelled import Log, learnable, records_of
+
+
+def test_rows_are_counted_over_all_partitions() -> None:
+    """And a later look goes on from the one before."""
+    records = records_of(learnable(1000), 10)
+    log = Log(*records[:60])
+    first = log.measure()
+    assert (first.rows, first.through, first.ends) == (600, 59, {0: 300, 1: 300})
+    assert log.measure(first) == first
+    log.write(*records[60:])
+    assert log.measure(first) == log.measure()
+    assert log.measure(first).rows == 1000
+    assert log.measure(first).at_ms > first.at_ms
+
+
+def test_an_empty_log_has_no_rows() -> None:
+    """Nor has one that was never made."""
+    assert Log().measure() == Measured(0, -1, 0, {})
+
+
+def test_retention_changes_no_number() -> None:
+    """The front of the log is gone; its length is the same."""
+    log = Log(*records_of(learnable(1000), 10))
+    whole = log.measure()
+    log.cluster.truncate(log.bus.names.topic("outcomes"), 0, 50)
+    assert log.measure() == whole
+    found = read_stretch(log.bus, 0, whole.rows, whole.through, width=3, classes=2)
+    assert (found.first_row, found.end_row) == (500, 1000)
+
+
+@pytest.mark.parametrize("from_row", [0, 1, 499, 500, 990])
+def test_a_range_is_read_backwards_from_its_end(from_row: int) -> None:
+    """However far back; rows behind the end are not there."""
+    log = Log(*records_of(learnable(1000), 2))
+    end = log.measure()
+    log.write(*records_of(learnable(100)))
+    found = read_stretch(log.bus, from_row, end.rows, end.through, width=3, classes=2)
+    assert found.first_row <= from_row
+    assert found.end_row == 1000
+    assert found.rows.predicted_ms.tolist() == [1000 * row for row in range(found.first_row, 1000)]
+
+
+def test_a_range_that_retention_has_taken_is_said_to_be_gone() -> None:
+    """A training that was cut off for months."""
+    log = Log(*records_of(learnable(1000), 10))
+    log.cluster.truncate(log.bus.names.topic("outcomes"), 0, 50)
+    with pytest.raises(TrainingError, match="no longer holds its record 20"):
+        read_stretch(log.bus, 0, 210, 20, width=3, classes=2)
