@@ -1,0 +1,59 @@
+"""What reading a data set costs: CPU from the log's bytes to rows that a trainer takes, by how many rows a record has.
+
+Twelve features, two classes, one label of a hundred corrected; Kafka left out. Arguments: numbers of rows of a record.
+"""
+
+import sys
+import time
+
+import numpy as np
+
+from freshet.avro.control import decode, encode
+from freshet.contracts.messages import Outcomes
+from freshet.outcomes.log_rows import stretch_of
+from freshet.outcomes.rows import FIRST, REVISED
+from freshet.retraining.data_set import data_set
+from support.outcomes import record_of, rows_of
+
+_ROWS = 400_000
+_NAMES = tuple(f"feature_{at}" for at in range(12))
+_CLASSES = ("no", "yes")
+
+
+def log_of(size: int) -> list[bytes]:
+    """Records of so many rows each."""
+    draw = np.random.default_rng(0)
+    values = []
+    for begin in range(0, _ROWS, size):
+        count = min(size, _ROWS - begin)
+        at = begin + np.arange(count)
+        revised = (at % 100 == 99) & (np.arange(count) > 0)
+        rows = rows_of(
+            count,
+            prediction_offset=at - revised,
+            predicted_ms=at,
+            labelled_ms=at + 20_000,
+            label=draw.integers(0, 2, count),
+            flags=np.where(revised, REVISED, FIRST),
+            values=draw.random((count, len(_NAMES))).astype(np.float32),
+        )
+        values.append(encode(record_of(rows, first_row=begin)))
+    return values
+
+
+def measure(size: int) -> float:
+    """CPU of a row in µs."""
+    values, cut = log_of(size), _ROWS * 4 // 5
+    began = time.process_time()
+    records = [record for value in values if isinstance(record := decode("outcomes", value), Outcomes)]
+    log = stretch_of(records, _ROWS, width=len(_NAMES), classes=2)
+    found = data_set(log, 0, cut, _ROWS, names=_NAMES, classes=_CLASSES)
+    spent = time.process_time() - began
+    assert 0 < len(found.holdout) < len(found.training) < cut
+    return 1e6 * spent / _ROWS
+
+
+if __name__ == "__main__":
+    for each in [int(argument) for argument in sys.argv[1:]] or [25, 250, 1000, 5000]:
+        row_us = measure(each)
+        print(f"{each:>6,} rows a record   {row_us:7.2f} µs a row   {1e6 / row_us:>12,.0f} rows/s/core")  # noqa: T201
