@@ -220,3 +220,14 @@ def test_a_topic_made_anew_has_another_id(bus_world: BusWorld) -> None:
     bus_world.make_topics("events")
     assert bus_world.bus.topic_id("events") not in {"", first}
     assert read_all(bus_world.bus, "events") == []
+
+
+def test_a_bus_of_another_pipeline_sees_its_data_and_the_same_control_topics(bus_world: BusWorld) -> None:
+    """One service for all pipelines reads each one's log."""
+    bus_world.make_topics("events", "candidates")
+    write(bus_world.bus, "events", b"ours")
+    write(bus_world.bus, "candidates", b"everybody's")
+    mine, other = bus_world.bus.of_pipeline("fraud"), bus_world.bus.of_pipeline("another")
+    assert values_of(read_all(mine, "events")) == [b"ours"]
+    assert other.spans("events") == {}
+    assert values_of(read_all(other, "candidates")) == [b"everybody's"]

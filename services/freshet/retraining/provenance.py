@@ -14,7 +14,8 @@ from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[impor
 
 from freshet.pipeline.catalogue import trainers
 
-_PACKAGES: Final = ("freshet.training", "freshet.models", "freshet.outcomes", "freshet.retraining")
+_OURS: Final = ("freshet.training", "freshet.models", "freshet.outcomes")
+_STEPS: Final = ("freshet.retraining.data_set", "freshet.retraining.training_child")
 _LIBRARIES: Final = ("lightgbm", "numpy", "onnx", "onnxruntime", "scikit-learn", "scipy", "skl2onnx")
 _SAME: Final = "AVX2"
 """Libraries choose among a processor's instructions, and with others they sum in another order. A machine that has
@@ -30,8 +31,9 @@ def code_digest(trainer: str) -> str:
     Raises UnknownPartError if there is no such trainer.
     """
     files = {Path(inspect.getfile(trainers().find(trainer)))}
-    for package in _PACKAGES:
-        files |= {found for folder in importlib.import_module(package).__path__ for found in Path(folder).rglob("*.py")}
+    files |= {Path(inspect.getfile(importlib.import_module(step))) for step in _STEPS}
+    for package in map(importlib.import_module, _OURS):
+        files |= {found for folder in package.__path__ for found in Path(folder).glob("*.py")}
     found = hashlib.sha256()
     for file in sorted(files, key=lambda file: (file.parent.name, file.name)):
         found.update(hashlib.sha256(file.read_bytes()).digest())

@@ -56,3 +56,42 @@ def test_whatever_is_still_possible_is_reported() -> None:
     assert report["content"] == "model"
     if sys.platform == "linux":
         assert [deed for deed in _NEEDS_NO_RIGHTS if deed in reported] == []
+
+
+_WITH_PROGRAMS = """
+import json, os, socket, subprocess
+from freshet.models.confine import confine
+"x".encode("idna")
+unguarded = confine(1 << 30, 5, file_bytes=1 << 20, programs=True)
+said = subprocess.run(["/bin/echo", "done"], capture_output=True, text=True).stdout.strip()
+inner = os.memfd_create("inner")
+written = os.write(inner, b"x" * 10)
+done = []
+for what, way in {
+    "reach the network": lambda: socket.create_connection(("192.0.2.1", 9), 1),
+    "act as root": lambda: os.setuid(0),
+    "write files": lambda: os.pwrite(inner, b"x", 1 << 21),
+}.items():
+    try:
+        way()
+    except OSError:
+        continue
+    done.append(what)
+print(json.dumps({"unguarded": unguarded, "done": done, "said": said, "written": written}))
+"""
+
+
+def test_who_may_start_programs_gives_up_all_else() -> None:
+    """Network, root, and files that are too large."""
+    told = subprocess.run(
+        [sys.executable, "-I", "-c", _WITH_PROGRAMS],
+        env={"OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr.decode()
+    report = json.loads(told.stdout)
+    reported = " ".join(report["unguarded"])
+    assert (report["said"], report["written"]) == ("done", 10)
+    assert [deed for deed in report["done"] if deed not in reported] == []
+    assert not [what for what in ("open files", "start processes") if what in reported], "nobody asked for that"
