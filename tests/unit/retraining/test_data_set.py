@@ -69,12 +69,11 @@ def test_a_prediction_is_learned_once_by_its_last_label_before_the_cut() -> None
 
 def test_the_same_offset_of_two_partitions_is_two_predictions() -> None:
     """Offsets count within a partition; a revision finds its own."""
-    rows = learnable(10)
-    log = stretch(rows, rows, revised(rows, 3, 1 - int(rows.label[3]), 10**6))
-    partition = np.repeat([0, 1, 1], [10, 10, 2])
-    found = cut(Stretch(0, log.rows, partition), log.end_row)
-    assert len(found.training) == 20
-    assert found.training.label[3] == rows.label[3]
+    rows = learnable(1)
+    other = 1 - int(rows.label[0])
+    log = stretch(rows, rows, revised(rows, 0, other, 10**6))
+    found = cut(Stretch(0, log.rows, np.array([0, 1, 1, 1])), log.end_row)
+    assert found.training.label.tolist() == [int(rows.label[0]), other]
 
 
 def test_rows_without_values_are_left_out_and_absent_labels_are_labels() -> None:
