@@ -3,7 +3,8 @@
 The log is one topic with one partition, so its rows have one order: that of its records, and within a record that of
 its columns. A row's number is how many rows of the log lie before it, counted from the very first one. Retention takes
 records away, but no numbers: each record says how many rows of its partition came before it, so the newest records of
-all partitions together say how long the log is, and all else is counted back from there.
+all partitions together say how long the log is, and all else is counted back from there. Only a partition that has
+written nothing for as long as the log is retained is not counted by who then reads it for the first time.
 """
 
 from collections.abc import Mapping, Sequence
