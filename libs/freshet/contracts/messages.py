@@ -312,6 +312,7 @@ class Training(Message):
     trigger: str
     trigger_id: str
     reason: str
+    specification: int
     trainer: str
     params: dict[str, str]
     seed: int
