@@ -1,6 +1,6 @@
 """The control plane's messages: one frozen object each. Source: `schemas/control/*.avsc`; a test compares both."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,6 +8,9 @@ Phase = Literal["prepare", "live", "aborted"]
 ModelState = Literal["admitted", "refused", "retired", "quarantined"]
 Action = Literal["promote", "rollback", "pause", "resume", "retire", "annotate", "reinstate", "retrain"]
 Verdict = Literal["done", "refused", "stale", "expired"]
+
+DRY_RUN: Final = "dry run"
+"""The text of a command to retrain that only asks what would be done."""
 
 
 class Message(BaseModel):
@@ -184,6 +187,11 @@ class Command(Message):
     def withdrawn(self) -> bool:
         """Whether its sender has taken it back, by sending it again with an expiry of 0."""
         return self.expires_at_ms == 0
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether a command to retrain only asks what would be done."""
+        return self.action == "retrain" and self.text == DRY_RUN
 
 
 class Decision(Message):

@@ -2,15 +2,16 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from freshet.contracts.errors import ContractError, UnknownPartError
 from freshet.detectors.detector import Detector
 from freshet.features.transform import Transform
+from freshet.pipeline.trigger import Trigger
 from freshet.training.trainer import Trainer
 
 T = TypeVar("T")
@@ -81,6 +82,23 @@ def detectors() -> Catalogue[Detector]:
 def trainers() -> Catalogue[Trainer]:
     """All trainers, ours and those of installed packages."""
     return Catalogue(Trainer, "freshet.trainers")
+
+
+@cache
+def triggers() -> Catalogue[Trigger]:
+    """All triggers of retraining, ours and those of installed packages."""
+    return Catalogue(Trigger, "freshet.triggers")
+
+
+def parts_like(base: type) -> Catalogue[Any] | None:
+    """The parts that are of this base class, where pipeline.yaml takes such parts; else None."""
+    found: Mapping[type, Callable[[], Catalogue[Any]]] = {
+        Transform: transforms,
+        Detector: detectors,
+        Trainer: trainers,
+        Trigger: triggers,
+    }
+    return found[base]() if base in found else None
 
 
 @cache

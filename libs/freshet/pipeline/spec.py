@@ -1,55 +1,18 @@
 """The models behind pipeline.yaml. Each field says what it means and why its default is what it is."""
 
-from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    PrivateAttr,
-    SerializeAsAny,
-    TypeAdapter,
-    ValidationError,
-)
-from pydantic_core import core_schema
+from pydantic import BeforeValidator, Field, PrivateAttr, SerializeAsAny, TypeAdapter, ValidationError
 
 from freshet.contracts.duration import Duration
 from freshet.detectors.detector import Detector
 from freshet.features.transform import Domain, Transform
-from freshet.pipeline.catalogue import Catalogue, detectors, transforms
+from freshet.pipeline.catalogue import detectors, transforms
+from freshet.pipeline.parts import ByKind, SpecModel
 from freshet.pipeline.problem import PipelineError, Problem
+from freshet.pipeline.retraining import RetrainingSpec
 from freshet.pipeline.spec_contradictions import contradictions
 from freshet.pipeline.text import Lines, Path, explain, read_yaml
-
-
-class _ByKind:
-    """Validates an entry with the model that its `kind` names."""
-
-    def __init__(self, parts: Callable[[], Catalogue[Any]]) -> None:
-        self._parts = parts
-
-    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        parts = self._parts()
-        choices: dict[Any, Mapping[str, Any]] = {
-            kind: core_schema.no_info_before_validator_function(
-                _without_kind, handler.generate_schema(parts.find(kind))
-            )
-            for kind in parts.kinds()
-        }
-        return core_schema.tagged_union_schema(choices, discriminator=_kind)
-
-
-def _kind(entry: Any) -> Any:
-    if isinstance(entry, Transform | Detector):
-        return entry.kind
-    return entry.get("kind") if isinstance(entry, dict) else None
-
-
-def _without_kind(entry: Any) -> Any:
-    return {key: value for key, value in entry.items() if key != "kind"} if isinstance(entry, dict) else entry
 
 
 def _number_or_text(value: Any) -> Any:
@@ -58,20 +21,12 @@ def _number_or_text(value: Any) -> Any:
     return value
 
 
-AnyTransform = Annotated[SerializeAsAny[Transform], _ByKind(transforms)]
-AnyDetector = Annotated[SerializeAsAny[Detector], _ByKind(detectors)]
+AnyTransform = Annotated[SerializeAsAny[Transform], ByKind(transforms)]
+AnyDetector = Annotated[SerializeAsAny[Detector], ByKind(detectors)]
 Choice = Annotated[int | str, BeforeValidator(_number_or_text)]
 
 
-class _Model(BaseModel):
-    """Unknown keys are errors, nothing is converted silently, instances never change."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
-    )
-
-
-class Rule(_Model):
+class Rule(SpecModel):
     """What a field of an event must satisfy; an event that does not becomes a dead letter."""
 
     field: str
@@ -88,7 +43,7 @@ class Rule(_Model):
     """Refuse NaN and infinity. On by default: one NaN can silently spoil a statistic far away."""
 
 
-class FeatureSpec(_Model):
+class FeatureSpec(SpecModel):
     """The ordered row of numbers that models read. It only ever grows: a changed meaning is a new name."""
 
     version: int = Field(ge=1)
@@ -97,7 +52,7 @@ class FeatureSpec(_Model):
     """The transforms in order; each makes one feature or several."""
 
 
-class Target(_Model):
+class Target(SpecModel):
     """What models predict."""
 
     kind: Literal["classes", "value"] = "classes"
@@ -106,7 +61,7 @@ class Target(_Model):
     """All class names, in the order of a prediction's scores. Fixed at birth: a training window may miss a rare one."""
 
 
-class LabelSpec(_Model):
+class LabelSpec(SpecModel):
     """Until when labels meet their predictions, and what it means when none comes.
 
     All times are between the appends of the two records, by the broker's clock.
@@ -124,7 +79,7 @@ class LabelSpec(_Model):
     """The class, or the value of a regression, that no label stands for."""
 
 
-class Slice(_Model):
+class Slice(SpecModel):
     """A part of the events whose quality is told beside that of all: by the value of one feature."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)
@@ -141,7 +96,7 @@ def _usual_detectors() -> tuple[Detector, ...]:
     return tuple(detectors().find(kind)() for kind in ("labels", "adwin", "promise"))
 
 
-class RolloutSpec(_Model):
+class RolloutSpec(SpecModel):
     """How an admitted model becomes the champion, whose answer counts."""
 
     policy: str = "manual"
@@ -150,7 +105,7 @@ class RolloutSpec(_Model):
     """How long workers may take to load a new model before the rollout is given up; a minute loads 256 MB with ease."""
 
 
-class Limits(_Model):
+class Limits(SpecModel):
     """What one model and one batch may cost."""
 
     max_model_mb: int = Field(default=256, ge=1, le=4096)
@@ -168,7 +123,7 @@ class Limits(_Model):
     """
 
 
-class PipelineSpec(_Model):
+class PipelineSpec(SpecModel):
     """One use case: what its events mean, which features they give, what is predicted. The same in all environments."""
 
     pipeline: str = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)
@@ -209,6 +164,8 @@ class PipelineSpec(_Model):
     """What watches the labelled log; by default labels that stay away, a rising error, and a broken promise."""
     rollout: RolloutSpec = RolloutSpec()
     """How a model becomes live."""
+    retraining: RetrainingSpec = Field(default_factory=RetrainingSpec)
+    """When a new model is trained, how, and what it must be worth."""
     limits: Limits = Limits()
     """What a model and a batch may cost."""
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from freshet.pipeline.retraining import retraining_contradictions
 from freshet.pipeline.text import Path
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def contradictions(spec: "PipelineSpec") -> Iterator[tuple[Path, str]]:
     yield from _feature_contradictions(spec.features)
     yield from _label_contradictions(spec)
     yield from _slice_contradictions(spec)
+    yield from retraining_contradictions(spec.retraining, spec.target.kind, [part.name for part in spec.slices])
     for index, detector in enumerate(spec.detectors):
         if detector in spec.detectors[:index]:
             yield ("detectors", index), "is there twice, with the same parameters: it would say everything twice."

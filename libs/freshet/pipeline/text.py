@@ -7,8 +7,7 @@ from typing import Any, Final, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from freshet.features.transform import Transform
-from freshet.pipeline.catalogue import transforms
+from freshet.pipeline.catalogue import parts_like
 from freshet.pipeline.problem import PipelineError, Problem, unknown
 
 Path = tuple[str | int, ...]
@@ -103,15 +102,15 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any, lines: Li
         kind = found["type"]
         if kind == "extra_forbidden":
             owner = _model_at(model, data, path[:-1])
-            known = [*(["kind"] if issubclass(owner, Transform) else []), *owner.model_fields]
+            known = [*(["kind"] if hasattr(owner, "kind") else []), *owner.model_fields]
             yield lines.problem(path, unknown("key", path[-1], known))
         elif kind == "missing":
             owner = _model_at(model, data, path[:-1])
             yield lines.problem(path, f"is missing. {owner.model_fields[str(path[-1])].description or ''}".rstrip())
         elif kind == "union_tag_invalid":
-            yield lines.problem((*path, "kind"), unknown("kind", found["input"].get("kind"), transforms().kinds()))
+            yield lines.problem((*path, "kind"), unknown("kind", found["input"].get("kind"), _kinds(model, data, path)))
         elif kind == "union_tag_not_found":
-            yield lines.problem(path, f"needs a `kind`: one of {', '.join(transforms().kinds())}.")
+            yield lines.problem(path, f"needs a `kind`: one of {', '.join(_kinds(model, data, path))}.")
         else:
             yield lines.problem(path, _sentence(found["msg"], found["input"]))
 
@@ -143,12 +142,20 @@ def _model_at(model: type[BaseModel], data: Any, path: Path) -> type[BaseModel]:
     """The model that reads this part of the file."""
     for step in path:
         data = data[step]
-        if isinstance(step, int):
-            if model is Transform:
-                model = transforms().find(data["kind"])
-            continue
-        model = next(_models_in(model.model_fields[step].annotation))
+        if not isinstance(step, int):
+            model = next(_models_in(model.model_fields[step].annotation))
+        parts = parts_like(model)
+        if parts is not None and isinstance(data, dict):
+            model = parts.find(data["kind"])
     return model
+
+
+def _kinds(model: type[BaseModel], data: Any, path: Path) -> list[str]:
+    """The kinds that a part at this place may be of."""
+    *around, last = path
+    model = _model_at(model, data, tuple(around))
+    parts = parts_like(model if isinstance(last, int) else next(_models_in(model.model_fields[last].annotation)))
+    return parts.kinds() if parts is not None else []
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

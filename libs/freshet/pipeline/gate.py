@@ -1,0 +1,116 @@
+"""The gate: what a new model must be worth, clause by clause, judged on the rows that it was tried on. Pure."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pydantic import Field
+
+from freshet.pipeline.parts import SpecModel
+from freshet.pipeline.problem import unknown
+
+Verdict = Literal["pass", "fail", "none"]
+"""`none` is that of a gate without clauses."""
+
+GATE: Final = "gate"
+CHAMPION: Final = "champion"
+"""What the lineage of a model calls the verdict of its gate, and the version that it was compared with."""
+
+_CLASSES: Final[Mapping[str, bool]] = {
+    "accuracy": True,
+    "balanced_accuracy": True,
+    "macro_f1": True,
+    "macro_precision": True,
+    "macro_recall": True,
+    "kappa": True,
+    "auc": True,
+    "log_loss": False,
+    "calibration_error": False,
+}
+_VALUE: Final[Mapping[str, bool]] = {"mae": False, "rmse": False, "r2": True}
+"""Metrics, and whether more is better."""
+
+
+class Clause(SpecModel):
+    """One demand: on one metric, over all rows that the model was tried on or over those of one slice."""
+
+    metric: str
+    """What is measured, such as accuracy, log_loss or calibration_error; of a regression mae, rmse or r2."""
+    slice: str = ""
+    """Only over the rows of this slice; by default over all."""
+    not_worse_by: float | None = Field(default=None, ge=0)
+    """It may be worse than the version that answers by so much at most. Holds where no version answers."""
+    at_least: float | None = None
+    """It must come to so much."""
+    at_most: float | None = None
+    """It may come to no more."""
+
+    def problems(
+        self, target: Literal["classes", "value"], slices: Sequence[str]
+    ) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What keeps it from being judged: the key it is about, and a sentence."""
+        known = _CLASSES if target == "classes" else _VALUE
+        if self.metric not in known:
+            yield ("metric",), unknown("metric", self.metric, list(known))
+        if self.slice and self.slice not in slices:
+            yield ("slice",), unknown("slice", self.slice, slices) if slices else "there are no `slices`: declare it."
+        bounds = (self.not_worse_by, self.at_least, self.at_most)
+        if sum(bound is not None for bound in bounds) != 1:
+            yield (), "needs exactly one of `not_worse_by`, `at_least` and `at_most`."
+
+    def judge(self, metrics: Mapping[str, float], champion: str) -> tuple[bool, str]:
+        """Whether it holds for a candidate with these metrics, and the sentence with value, bound and verdict.
+
+        Where nothing could be measured, as in a slice without rows, there is nothing that speaks against the candidate.
+        """
+        place = f"slice.{self.slice}.{self.metric}" if self.slice else self.metric
+        what = f"{self.metric} of slice {self.slice}" if self.slice else self.metric
+        value, rival = metrics.get(f"candidate.{place}", math.nan), metrics.get(f"champion.{place}", math.nan)
+        if math.isnan(value) and (math.isnan(rival) or self.not_worse_by is None):
+            return True, f"{what} could not be measured: pass"
+        holds, bound = self._compare(value, rival, champion)
+        return holds, f"{what} {value:.4g} {bound}: {'pass' if holds else 'fail'}"
+
+    def _compare(self, value: float, rival: float, champion: str) -> tuple[bool, str]:
+        if self.at_least is not None:
+            return value >= self.at_least, f"must be at least {self.at_least:g}"
+        if self.at_most is not None:
+            return value <= self.at_most, f"must be at most {self.at_most:g}"
+        if not champion:
+            return True, "has no rival, since no version answers"
+        more_is_better = {**_CLASSES, **_VALUE}.get(self.metric, True)
+        worse_by = rival - value if more_is_better else value - rival
+        holds = worse_by <= (self.not_worse_by or 0.0)  # false where one of them is NaN
+        return holds, f"may be worse than {rival:.4g} of {champion} by {self.not_worse_by:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """What the gate says of a candidate, and each clause in a sentence."""
+
+    verdict: Verdict
+    clauses: tuple[str, ...] = ()
+
+    @property
+    def lineage(self) -> dict[str, str]:
+        """The entries of a manifest's lineage that say the same; `of_lineage` reads them back."""
+        return {GATE: self.verdict} | {f"{GATE}.{at}": clause for at, clause in enumerate(self.clauses, 1)}
+
+    @classmethod
+    def of_lineage(cls, lineage: Mapping[str, str]) -> "GateVerdict":
+        """What a model's lineage says; `none` if it was not trained here."""
+        found: Verdict = next((word for word in ("pass", "fail") if lineage.get(GATE) == word), "none")
+        count = sum(key.startswith(f"{GATE}.") for key in lineage)
+        return cls(found, tuple(lineage.get(f"{GATE}.{at}", "") for at in range(1, count + 1)))
+
+
+def judge_gate(clauses: Sequence[Clause], metrics: Mapping[str, float], champion: str) -> GateVerdict:
+    """Every clause judged on the metrics of candidate and champion over the same rows; it passes if all hold.
+
+    `champion` is empty while no version answers.
+    """
+    judged = [clause.judge(metrics, champion) for clause in clauses]
+    if not judged:
+        return GateVerdict("none")
+    return GateVerdict("pass" if all(holds for holds, _ in judged) else "fail", tuple(words for _, words in judged))
