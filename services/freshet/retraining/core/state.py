@@ -1,0 +1,125 @@
+"""What retraining knows of each pipeline. All of it follows from topics alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from freshet.contracts.errors import ContractError
+from freshet.contracts.logic import Fact
+from freshet.contracts.messages import Alarm, Command, ModelVersion, PipelineRecord, Training
+from freshet.ledger.ledger import Ledger, PipelineLedger, pipeline_of
+from freshet.pipeline import PipelineSpec
+from freshet.pipeline.trigger import Seen
+from freshet.retraining.core.trainings import Trainings
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A specification of a pipeline, or why it cannot be read."""
+
+    number: int
+    text: str
+    applied_ms: int
+    spec: PipelineSpec | None = None
+    trouble: str = ""
+
+
+@dataclass(slots=True)
+class PipelineState:
+    """One pipeline as retraining knows it."""
+
+    ledger: PipelineLedger
+    rules: dict[int, Rules] = field(default_factory=dict)
+    """Its specifications by number."""
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+    """By id, in the order of their topic."""
+    commands: dict[str, Command] = field(default_factory=dict)
+    """Commands to retrain that have no answer yet, by id, with the earliest end that was ever said."""
+    trainings: Trainings = field(default_factory=Trainings)
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return self.ledger.name
+
+    @property
+    def in_force(self) -> Rules | None:
+        """The newest specification; None while there is none, and after the pipeline was deleted."""
+        record = self.ledger.specification
+        return self.rules.get(record.number) if record is not None else None
+
+    @property
+    def champion(self) -> ModelVersion | None:
+        """The version that answers."""
+        return self.ledger.versions.records.get(self.ledger.epochs.serving)
+
+    def seen(self, now_ms: int, rows: int | None) -> Seen:
+        """What triggers see; `rows` are those of the labelled log if somebody has just looked."""
+        rules, done = self.in_force, list(self.trainings.done(rows if rows is not None else 0))
+        finished = [record.trained_through_ms for record in self.trainings.records.values()]
+        champion = self.champion
+        admitted_ms = champion.history[0].at_ms if champion is not None and champion.history else 0
+        return Seen(
+            now_ms=now_ms,
+            applied_ms=rules.applied_ms if rules is not None else 0,
+            rows=rows,
+            trained_row=done[0].end_row if done else 0,
+            trained_ms=max(finished, default=0) or admitted_ms,
+            answered=self.trainings.answered,
+            alarms=tuple(self.alarms.values()),
+            commands=tuple(self.commands.values()),
+        )
+
+    def ask(self, command: Command) -> None:
+        """Take in a command to retrain, its repetition, or its withdrawal."""
+        if command.command_id in self.trainings.answered.get("command", ()):
+            return
+        before = self.commands.get(command.command_id, command)
+        expires_at_ms = min(before.expires_at_ms, command.expires_at_ms)
+        self.commands[command.command_id] = before.model_copy(update={"expires_at_ms": expires_at_ms})
+
+    def answer(self, record: Training) -> None:
+        """Take in what became of an occasion."""
+        self.trainings.fold(record)
+        if record.trigger == "command":
+            self.commands.pop(record.trigger_id, None)
+
+
+class Pipelines:
+    """The state of every pipeline that any fact has named."""
+
+    def __init__(self) -> None:
+        self._ledger = Ledger()
+        self._states: dict[str, PipelineState] = {}
+
+    def __iter__(self) -> Iterator[PipelineState]:
+        """All pipelines, by name."""
+        return iter([self._states[name] for name in sorted(self._states)])
+
+    def state(self, pipeline: str) -> PipelineState:
+        """The pipeline of that name, without anything known of it if no fact has named it."""
+        return self._states.setdefault(pipeline, PipelineState(self._ledger.of(pipeline)))
+
+    def fold(self, fact: Fact) -> None:
+        """Take in one control record of any role that retraining follows or owns; those of roles may come mixed."""
+        state = self.state(pipeline_of(fact))
+        match fact.message:
+            case Command() as command:
+                if command.action == "retrain":
+                    state.ask(command)
+                return
+            case Alarm() as alarm:
+                state.alarms.setdefault(alarm.id, alarm)
+                return
+            case Training() as record:
+                state.answer(record)
+                return
+            case PipelineRecord() as record:
+                state.rules[record.number] = _rules(record, fact.timestamp_ms)
+        self._ledger.fold(fact)
+
+
+def _rules(record: PipelineRecord, applied_ms: int) -> Rules:
+    try:
+        return Rules(record.number, record.spec, applied_ms, PipelineSpec.parse(record.spec))
+    except ContractError as error:
+        return Rules(record.number, record.spec, applied_ms, trouble=str(error))

@@ -1,0 +1,1 @@
+"""What may make retraining train a model, one file each; found by their `kind`."""
