@@ -67,7 +67,7 @@ class PipelineLedger:
                 self._place([self.versions.fold(model)])
             case PipelineRecord() as record:
                 self._specify(record)
-            case Command() as command:
+            case Command() as command if command.action != "retrain":  # retraining answers those, by a training
                 self.commands.ask(command, fact.offset, fact.timestamp_ms)
             case Decision() as decision:
                 self.commands.decide(decision)

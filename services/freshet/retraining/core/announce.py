@@ -49,7 +49,7 @@ def shortened(announced: Sequence[Announce], why: str) -> list[Announce]:
     return [
         told(
             effect.message.model_copy(
-                update={"params": {}, "classes": {}, "metrics": {}, "clauses": (), "reason": f"told in short: {why}"}
+                update={"classes": {}, "metrics": {}, "clauses": (), "reason": f"told in short: {why}"}
             )
         )
         for effect in announced

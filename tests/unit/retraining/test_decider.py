@@ -1,0 +1,322 @@
+"""Retraining decides: what leads to a training, what does not and why, and how one that was cut off goes on."""
+
+import pytest
+
+from freshet.contracts.errors import FreshetError
+from freshet.contracts.logic import JobError
+from freshet.contracts.messages import DRY_RUN, Training
+from freshet.retraining.core.train_job import Train
+from freshet.training.trainer import TrainingError
+from support.registry import PIPELINE
+from support.retraining import World
+
+EVERY_1000 = "triggers: [{kind: rows, every: 1000}]"
+ALARMS = "triggers: [{kind: alarm}]"
+DAY_MS = 86_400_000
+
+
+def phases(records: list[Training]) -> list[tuple[str, str]]:
+    """What happened, in short."""
+    return [(record.trigger, record.phase) for record in records]
+
+
+def world(retraining: str = "", rows: int = 5000) -> World:
+    """A pipeline whose version 1.0.0 answers, with a labelled log."""
+    made = World(rows=rows)
+    made.apply(retraining)
+    made.serve()
+    return made
+
+
+def test_command_leads_to_a_training_whose_start_is_told_before_its_job_begins() -> None:
+    """Choose, record, compute: the record has the rows, and the job is as the record says."""
+    here = world("holdout: 0.2, max_rows: 1000, seed: 7")
+    here.ask("c1")
+    here.decide()
+    here.run_jobs()
+    (started,) = [effect.message for effect in here.decide()]
+    assert isinstance(started, Training)
+    assert here.done == []
+    assert (started.phase, started.trigger, started.trigger_id, started.by) == ("started", "command", "c1", "ann@host")
+    assert (started.from_row, started.cut_row, started.end_row, started.through) == (4000, 4800, 5000, 499)
+    assert (started.champion, started.seed, started.specification) == ("1.0.0", 7, 1)
+    (finished,) = here.settle()
+    (job,) = here.done
+    assert (job.from_row, job.cut_row, job.end_row, job.through, job.seed) == (4000, 4800, 5000, 499, 7)
+    assert (job.trainer, dict(job.params)) == (started.trainer, started.params)
+    assert job.champion is not None
+    assert job.champion.version == "1.0.0"
+    assert (finished.phase, finished.rows, finished.gate) == ("finished", 800, "none")
+
+
+def test_without_a_section_nothing_but_a_command_leads_to_a_training() -> None:
+    """A pipeline that says nothing of retraining is not trained by itself, whatever happens."""
+    here = world(rows=10**6)
+    here.alarm("a1")
+    assert here.later(400 * DAY_MS) == []
+    assert here.jobs == []
+    here.ask("c1")
+    assert phases(here.settle()) == [("command", "started"), ("command", "finished")]
+
+
+def test_rows_lead_to_a_training_every_so_many() -> None:
+    """Counted from the last training; of several that passed unseen only the last counts."""
+    here = world(EVERY_1000, rows=999)
+    assert here.settle() == []
+    here.rows = 3500
+    assert [record.trigger_id for record in here.later()] == ["3000", "3000"]
+    here.rows = 4499
+    assert here.later() == []
+    here.rows = 4500
+    assert [record.trigger_id for record in here.later()] == ["4500", "4500"]
+
+
+def test_age_leads_to_a_training_so_long_after_the_newest_label_learned_from() -> None:
+    """Without a training it counts from when the version that answers was admitted; each time once."""
+    here = world("triggers: [{kind: age, after: 1d}]")
+    assert here.later(DAY_MS - 1) == []
+    assert phases(here.later(1)) == [("age", "started"), ("age", "finished")]
+    assert here.later(DAY_MS - 1) == []
+    (skipped,) = here.later(1)
+    assert "learned from the same rows" in skipped.reason
+    assert here.later(1000) == []
+
+
+def test_schedule_leads_to_a_training_each_day() -> None:
+    """From when it was applied on; a day that nobody saw is not made up for."""
+    here = World(now_ms=10 * DAY_MS + 4 * 3_600_000, rows=5000)
+    here.apply('triggers: [{kind: schedule, at: "03:00"}]')
+    assert here.settle() == []
+    assert here.later(22 * 3_600_000) == []
+    first = here.later(3_600_000)
+    assert [record.trigger_id for record in first] == [str(11 * DAY_MS + 3 * 3_600_000)] * 2
+    here.rows = 6000
+    assert [record.trigger_id for record in here.later(3 * DAY_MS)] == [str(14 * DAY_MS + 3 * 3_600_000)] * 2
+
+
+def test_alarm_leads_to_a_training_on_what_came_since_the_change() -> None:
+    """Older rows would teach it how the world was."""
+    here = world(ALARMS)
+    here.alarm("a1", (3000, 3400))
+    started, finished = here.settle()
+    assert (started.trigger_id, started.from_row, started.end_row) == ("a1", 3000, 5000)
+    assert finished.phase == "finished"
+
+
+def test_alarm_waits_for_rows_to_learn_from() -> None:
+    """The change is younger than what a training needs: it comes as soon as there is enough."""
+    here = world(ALARMS + ", min_rows: 200, holdout: 0.2", rows=3240)
+    here.alarm("a1", (3000, 3200))
+    assert here.later(5000) == []
+    here.rows = 3250
+    assert phases(here.later()) == [("alarm", "started"), ("alarm", "finished")]
+
+
+def test_alarms_of_rows_that_a_training_took_in_are_skipped_with_its_id() -> None:
+    """The newest one knows best; those before it need no training of their own."""
+    here = world(ALARMS)
+    here.alarm("a1", (1000, 1400))
+    here.alarm("a2", (3000, 3400))
+    here.alarm("a2", (3000, 3400))
+    records = [*here.settle(), *here.later()]
+    assert [(record.trigger_id, record.phase) for record in records] == [
+        ("a2", "started"),
+        ("a2", "finished"),
+        ("a1", "skipped"),
+    ]
+    assert records[0].training in records[2].reason
+
+
+@pytest.mark.parametrize(("cause", "words"), [("own_rollout", "our own rollout"), ("data_quality", "labels or data")])
+def test_alarm_that_another_model_would_not_mend_is_skipped(cause: str, words: str) -> None:
+    """The reason is on the topic."""
+    here = world(ALARMS)
+    here.alarm("a1", cause=cause)
+    (skipped,) = here.settle()
+    assert skipped.phase == "skipped"
+    assert words in skipped.reason
+
+
+def test_so_many_doubtful_alarms_in_a_row_count_as_one() -> None:
+    """One that is sure begins the count anew."""
+    here = world("triggers: [{kind: alarm, suspected: 2}]")
+    here.alarm("s1", level="suspected")
+    here.alarm("d1")
+    here.alarm("s2", level="suspected")
+    here.settle()
+    assert {record.trigger_id for record in here.records()} == {"d1"}
+    here.alarm("s3", (4000, 4400), level="suspected")
+    here.settle()
+    assert {record.trigger_id for record in here.records()} == {"d1", "s3"}
+
+
+@pytest.mark.parametrize(
+    ("retraining", "more", "words"),
+    [
+        ("cool_down_rows: 500", 499, "499 rows have come"),
+        ("most_per_day: 1", 1000, "within 24 hours"),
+        ("min_rows: 5000", 0, "too few rows"),
+    ],
+)
+def test_a_trigger_that_comes_too_early_is_skipped_with_the_reason(retraining: str, more: int, words: str) -> None:
+    """A person's command is held to min_rows alone."""
+    here = world(f'triggers: [{{kind: schedule, at: "03:00"}}], {retraining}')
+    here.later(DAY_MS)
+    here.rows += more
+    *_, skipped = here.later(DAY_MS - 1)
+    assert skipped.phase == "skipped"
+    assert words in skipped.reason
+    here.rows += 1
+    here.ask("c1")
+    assert here.settle()[-1].phase == ("skipped" if "min_rows" in retraining else "finished")
+
+
+def test_what_comes_up_while_a_training_is_under_way_waits_for_its_end() -> None:
+    """One training at a time, and nothing is lost."""
+    here = world(ALARMS)
+    here.ask("c1")
+    here.settle(trainings=False)
+    here.rows = 8000
+    here.alarm("a1", (6000, 7000))
+    assert here.settle(trainings=False) == []
+    assert phases(here.settle()) == [("command", "finished"), ("alarm", "started"), ("alarm", "finished")]
+
+
+def test_training_that_was_cut_off_is_done_again_alike() -> None:
+    """The successor has the same rows, parameters, seed and rival from the record, though the world went on."""
+    here = world("seed: 3")
+    here.ask("c1")
+    here.settle(trainings=False)
+    (first,) = [job for job in here.jobs if isinstance(job, Train)]
+    here.crash()
+    here.rows = 9000
+    here.serve("1.1.0", epoch=2)
+    here.apply("seed: 4", number=2)
+    (finished,) = here.settle()
+    (again,) = here.done
+    fields = ("number", "spec", "training", "from_row", "cut_row", "end_row", "through", "trainer", "params", "seed")
+    assert [getattr(first, name) for name in fields] == [getattr(again, name) for name in fields]
+    assert again.champion is not None
+    assert (again.champion.version, finished.phase) == ("1.0.0", "finished")
+
+
+def test_training_that_rows_do_not_allow_has_failed_with_the_reason() -> None:
+    """It is not tried again: the same would come of it."""
+    here = world()
+    here.results = [TrainingError("all rows are of one class.")]
+    here.ask("c1")
+    *_, failed = here.settle()
+    assert (failed.phase, failed.reason) == ("failed", "all rows are of one class.")
+    assert len(here.done) == 1
+
+
+def test_training_that_nobody_could_try_is_tried_again() -> None:
+    """After a while, and not for ever."""
+    here = world()
+    here.results = [FreshetError("no broker."), FreshetError("no broker.")]
+    here.ask("c1")
+    here.settle()
+    assert here.later(999) == []
+    assert here.later(1) == []
+    (finished,) = here.later(2_000)
+    assert finished.phase == "finished"
+    here.results = [FreshetError("no memory.")] * 6
+    here.rows += 1000
+    here.ask("c2")
+    here.settle()
+    found = [record for wait_s in (1, 2, 4, 8, 16) for record in here.later(1_000 * wait_s)]
+    assert [(record.phase, record.reason) for record in found] == [("failed", "no memory.")]
+
+
+def test_training_that_takes_too_long_has_failed() -> None:
+    """Another attempt would take as long."""
+    here = world()
+    here.results = [JobError("late", "Train has not come back.")]
+    here.ask("c1")
+    assert here.settle()[-1].phase == "failed"
+
+
+def test_gate_is_judged_with_each_clause_in_words() -> None:
+    """Against the figures of the training, of candidate and champion on the same rows."""
+    here = world("gate: [{metric: accuracy, not_worse_by: 0.01}, {metric: log_loss, at_most: 0.5}]")
+    here.results = [{"candidate.accuracy": 0.8, "champion.accuracy": 0.8, "candidate.log_loss": 0.6}]
+    here.ask("c1")
+    *_, finished = here.settle()
+    assert finished.gate == "fail"
+    assert finished.clauses == (
+        "accuracy 0.8 may be worse than 0.8 of 1.0.0 by 0.01: pass",
+        "log_loss 0.6 must be at most 0.5: fail",
+    )
+
+
+def test_dry_run_tells_what_would_be_done_and_does_nothing() -> None:
+    """Rows, trainer and rival in one sentence."""
+    here = world()
+    here.ask("c1", text=DRY_RUN)
+    (skipped,) = here.settle()
+    assert "would learn from rows 0 to 4,000 and be tried on those up to 5,000, compared with 1.0.0" in skipped.reason
+    assert here.done == []
+
+
+def test_command_that_was_withdrawn_or_has_expired_is_skipped() -> None:
+    """Even while another training is under way, and where no such pipeline is known."""
+    here = world()
+    here.ask("c1")
+    here.settle(trainings=False)
+    here.ask("c2")
+    here.ask("c2", withdrawn=True)
+    here.ask("c3", ttl_ms=10)
+    here.now_ms += 11
+    assert [(record.trigger_id, record.phase) for record in here.settle(trainings=False)] == [
+        ("c2", "skipped"),
+        ("c3", "skipped"),
+    ]
+    empty = World()
+    empty.ask("c1", ttl_ms=10)
+    assert empty.settle() == []
+    (skipped,) = empty.later(11)
+    assert "No pipeline of this name" in skipped.reason
+
+
+def test_specification_that_cannot_be_read_is_the_reason() -> None:
+    """A newer release wrote it, perhaps: a command says so, and nothing is trained under an older one."""
+    here = world()
+    here.apply("seeds: 1", number=2)
+    here.ask("c1")
+    (skipped,) = here.settle()
+    assert "specification 2 cannot be read" in skipped.reason
+
+
+def test_deleted_pipeline_ends_its_training() -> None:
+    """The job is told to stop, and the end is on the topic."""
+    here = world()
+    here.ask("c1")
+    here.settle(trainings=False)
+    here.tell("pipelines", f"{PIPELINE}/1", None)
+    (failed,) = here.settle(trainings=False)
+    assert (failed.phase, failed.reason) == ("failed", "the pipeline was deleted.")
+    assert here.jobs == []
+
+
+def test_end_that_could_not_be_committed_is_told_again() -> None:
+    """A decision that was lost is made again, without a second training."""
+    here = world()
+    here.ask("c1")
+    here.settle(trainings=False)
+    here.run_jobs()
+    lost = here.decider.decide(PIPELINE, here.now_ms)
+    assert here.decider.decide(PIPELINE, here.now_ms) == lost
+    here.settle()
+    assert len(here.done) == 1
+
+
+def test_record_that_is_too_large_is_told_in_short() -> None:
+    """Its figures go, its end stays."""
+    here = world()
+    here.ask("c1")
+    here.settle(trainings=False)
+    here.run_jobs()
+    told = here.decider.decide(PIPELINE, here.now_ms)
+    here.decider.on_too_large(PIPELINE, told, "5 MB")  # type: ignore[arg-type]
+    (finished,) = here.settle()
+    assert (finished.phase, finished.metrics) == ("finished", {})
