@@ -16,6 +16,7 @@ import pytest
 from freshet.contracts.logic import Decider, Logic
 from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
 from freshet.registry.core.decider import RegistryDecider
+from freshet.retraining.core.decider import RetrainingDecider
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
 from freshet.runtime.bus.protocol import Place, Send
@@ -27,6 +28,7 @@ FOLDERS: Final = sorted(path.name for path in (ROOT / "services/freshet").iterdi
 SERVICES: Final = [part.name for folder in FOLDERS for part in parts_of(load_service(folder))]
 DEAD_LETTERS: Final = "dead-letters"
 ARTIFACTS: Final = "artifacts"
+CANDIDATES: Final = "candidates"
 WORKERS: Final = "workers"
 
 
@@ -96,11 +98,23 @@ def announced(service: str) -> set[str]:
     return named | {WORKERS}
 
 
-def fetches_models(service: str) -> bool:
-    """Whether the service reads artifacts."""
+def calls(service: str, function: str) -> bool:
+    """Whether the service uses this function, such as one that fetches or publishes models."""
     return any(
-        isinstance(node, ast.Name) and node.id == "fetch_model" for tree in _trees(service) for node in ast.walk(tree)
+        isinstance(node, ast.Name) and node.id == function for tree in _trees(service) for node in ast.walk(tree)
     )
+
+
+def looked_at(service: str) -> set[str]:
+    """Roles of which a control service's jobs read a place that the code names."""
+    if not isinstance(load_service(service), ControlService):
+        return set()
+    found = (node for tree in _trees(service) for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {
+        str(call.args[0].value)
+        for call in found
+        if isinstance(call.func, ast.Name) and call.func.id == "Place" and isinstance(call.args[0], ast.Constant)
+    }
 
 
 class _Asked(MemoryBus):
@@ -154,8 +168,8 @@ def test_the_table_names_exactly_the_topics_that_a_service_reads(service: str) -
     """
     declared = declared_by(service)
     reads = {*declared.reads, *declared.follows, *declared.looks_up, *declared.owns} | recovers_from(declared)
-    reads |= {WORKERS}
-    reads |= {ARTIFACTS} if fetches_models(service) else set()
+    reads |= {WORKERS} | looked_at(service)
+    reads |= {ARTIFACTS} if calls(service, "fetch_model") else set()
     who = {service, EVERY_SERVICE}
     assert {role for role, topic in topic_table().items() if who & {*topic.readers} and not _is_kept(role)} == reads
 
@@ -165,6 +179,7 @@ def test_the_table_names_exactly_the_topics_that_a_service_writes(service: str) 
     """What it answers with, what it owns, and what it announces."""
     declared = declared_by(service)
     writes = declared.outputs | {*declared.owns} | announced(service)
+    writes |= {ARTIFACTS, CANDIDATES} if calls(service, "publish_model") else set()
     who = {service, EVERY_SERVICE}
     assert {role for role, topic in topic_table().items() if who & {*topic.writers} and not _is_kept(role)} == writes
 
@@ -172,14 +187,17 @@ def test_the_table_names_exactly_the_topics_that_a_service_writes(service: str) 
 def test_a_decider_announces_to_its_own_topics_only() -> None:
     """Each state topic has one writing role. Beside them it says that it lives."""
     assert announced("registry") == {*RegistryDecider.owns, WORKERS}
+    assert announced("retraining") == {*RetrainingDecider.owns, WORKERS}
 
 
 def test_each_topic_has_one_writing_role() -> None:
     """Dead letters come from several: each names its origin. The command line notes redrives there.
 
-    So do workers' states: each has a key of its own service and slot.
+    So do workers' states: each has a key of its own service and slot. A model is published by whoever trained it: the
+    same bytes lie under the same key.
     """
     several = {role: {*topic.writers} for role, topic in topic_table().items() if len(topic.writers) > 1}
     data = {service for service in SERVICES if declared_by(service).clues}
-    assert several == {DEAD_LETTERS: {*data, "cli"}}
+    trainers = {"cli", "retraining"}
+    assert several == {DEAD_LETTERS: {*data, "cli"}, ARTIFACTS: trainers, CANDIDATES: trainers}
     assert topic_table()[WORKERS].writers == (EVERY_SERVICE,)

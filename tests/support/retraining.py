@@ -36,6 +36,11 @@ retraining: {{{retraining}}}
 """
 
 
+def code(trainer: str) -> str:
+    """The digest of the code that trains."""
+    return f"{CODE} of {trainer}"
+
+
 def specification(retraining: str = "", number: int = 1, pipeline: str = PIPELINE) -> PipelineRecord:
     """A small valid pipeline with this text in its section."""
     spec = _SPEC.format(pipeline=pipeline, retraining=retraining)
@@ -88,7 +93,7 @@ def trained(job: Train, metrics: dict[str, float] | None = None) -> Trained:
         trained_through_ms=1_000 + job.cut_row,
         metrics=figures,
         cpu_ms=7,
-        code=CODE,
+        code=code(job.trainer),
         environment="e",
     )
 
@@ -106,7 +111,7 @@ class World:
     """Trainings that were handed out, in order."""
     results: list[dict[str, float] | FreshetError] = field(default_factory=list)
     """The metrics, or the error, of the next trainings; good metrics by default."""
-    decider: RetrainingDecider = field(default_factory=lambda: RetrainingDecider(CODE))
+    decider: RetrainingDecider = field(default_factory=lambda: RetrainingDecider(code))
     laws: Laws = field(default_factory=Laws)
     """Held after every commit."""
 
@@ -210,7 +215,7 @@ class World:
 
 def refold(facts: Iterable[Fact]) -> RetrainingDecider:
     """An owner that has just been started on these topics."""
-    decider = RetrainingDecider(CODE)
+    decider = RetrainingDecider(code)
     for fact in facts:
         decider.fold(fact)
     return decider

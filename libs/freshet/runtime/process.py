@@ -131,7 +131,7 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
                 context.bus,
                 context.names,
                 service=service.name,
-                jobs=Jobs(service.runner(context)),
+                jobs=Jobs(service.runner(context), at_once=service.jobs_at_once),
                 clock=clock,
                 metrics=metrics,
                 reports=BackgroundReports(context.bus.producer),

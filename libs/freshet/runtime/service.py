@@ -64,6 +64,8 @@ class ControlService:
     name: str
     decider: Callable[[Context], Decider]
     runner: Callable[[Context], Runner] = lambda _: no_jobs
+    jobs_at_once: int = 1
+    """Jobs of different queues that run beside each other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from freshet.models.manifest import check_manifest
 from freshet.models.model_error import ModelError
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.catalogue import trainers
+from freshet.pipeline.gate import judge_gate
 from freshet.quality.setting import setting_of
 from freshet.retraining.core.train_job import Champion, Train, Trained
 from freshet.retraining.data_set import DataSet, check_enough, data_set
@@ -39,7 +40,9 @@ def train(job: Train, bus: Bus, stop: Stop, programs: Path | None = None) -> Tra
     champion = _champions_bytes(job.champion, bus)
     model = run_training(job, data, champion, lineage=_lineage(job, data), settings=settings, stop=stop)
     found = figures(data.holdout, model.scores, setting_of(spec))
-    manifest = model.manifest.model_copy(update={"metrics": dict(sorted(found.items()))})
+    gate = judge_gate(spec.retraining.gate, found, job.champion.version if job.champion else "")
+    told = {"metrics": dict(sorted(found.items())), "lineage": {**model.manifest.lineage, **gate.lineage}}
+    manifest = model.manifest.model_copy(update=told)
     if problems := check_manifest(manifest, Contract(names, classes, Limits.of(spec.limits))):
         raise ModelError("manifest_invalid", " ".join(problems))
     with closing(bus.producer()) as producer:

@@ -182,6 +182,19 @@ def test_what_comes_up_while_a_training_is_under_way_waits_for_its_end() -> None
     assert phases(here.settle()) == [("command", "finished"), ("alarm", "started"), ("alarm", "finished")]
 
 
+def test_look_that_began_before_an_alarm_says_nothing_about_it() -> None:
+    """It may have seen the log without the alarm's rows: they would seem to be those of another log."""
+    here = world(ALARMS)
+    here.alarm("a0", (4000, 4500))
+    here.decide()
+    here.run_jobs()
+    here.rows = 8000
+    here.alarm("a1", (6000, 7000))
+    assert here.decide() == []
+    assert here.decide() == []
+    assert [(record.trigger_id, record.phase) for record in here.settle()] == [("a1", "started"), ("a1", "finished")]
+
+
 def test_training_that_was_cut_off_is_done_again_alike() -> None:
     """The successor has the same rows, parameters, seed and rival from the record, though the world went on."""
     here = world("seed: 3")

@@ -1,6 +1,6 @@
 """Retraining: sees that it is time for a new model, has it trained, and tells what became of every occasion."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Outcome, Start
@@ -29,8 +29,8 @@ class RetrainingDecider(Decider):
     follows: ClassVar[tuple[str, ...]] = ("pipelines", "models", "rollouts", "alarms", "commands")
     owns: ClassVar[tuple[str, ...]] = ("trainings",)
 
-    def __init__(self, code: str = "") -> None:
-        """`code` is the digest of the code that trains: other code may make another model of the same rows."""
+    def __init__(self, code: Callable[[str], str]) -> None:
+        """`code` gives the digest of the code that trains, by kind of trainer: other code may make another model."""
         self._code = code
         self._pipelines = Pipelines()
         self._looks, self._runs = Looks(), Runs()
@@ -88,7 +88,7 @@ class RetrainingDecider(Decider):
         """Up to the first training, in the order of importance; the rest waits for its end."""
         found = []
         for occasion in _occasions(triggers, state.seen(now_ms, measured.rows))[:_MOST_AT_ONCE]:
-            said = answer(state, rules, occasion, measured, now_ms=now_ms, code=self._code)
+            said = answer(state, rules, occasion, measured, now_ms=now_ms, code=self._code(_trainer(rules)))
             if said is not None:
                 found.append(announce.told(said))
                 if said.phase == "started":
@@ -100,6 +100,10 @@ def _triggers(rules: Rules) -> list[Trigger]:
     """Commands first: a person is waiting."""
     listed = rules.spec.retraining.triggers if rules.spec is not None else ()
     return [CommandTrigger(), *(trigger for trigger in listed if not isinstance(trigger, CommandTrigger))]
+
+
+def _trainer(rules: Rules) -> str:
+    return rules.spec.retraining.trainer.kind if rules.spec is not None else ""
 
 
 def _occasions(triggers: Sequence[Trigger], seen: Seen) -> list[Occasion]:

@@ -1,0 +1,42 @@
+"""Retraining as a service: `freshet run retraining`. One for all pipelines of a namespace."""
+
+from importlib.util import find_spec
+from typing import Any
+
+from freshet.contracts.logic import Decider, Job
+from freshet.retraining.core.decider import RetrainingDecider
+from freshet.retraining.core.train_job import Measure, Measured, Train, Trained
+from freshet.retraining.log_reading import measure
+from freshet.retraining.provenance import code_digest
+from freshet.retraining.training_run import train
+from freshet.runtime.jobs import Runner, Stop
+from freshet.runtime.service import Context, ControlService
+from freshet.runtime.settings import SettingsError
+
+if missing := [name for name in ("onnx", "onnxruntime", "sklearn", "skl2onnx") if find_spec(name) is None]:
+    # only the child that trains imports them: without this, retraining would start, and each training fail
+    raise SettingsError(
+        f"retraining trains models, and needs {' and '.join(missing)}, which is not installed: "
+        "pip install 'freshet[retraining]'."
+    )
+
+
+def _decider(_: Context) -> Decider:
+    return RetrainingDecider(code_digest)
+
+
+def _runner(context: Context) -> Runner:
+    def run(job: Job[Any], stop: Stop) -> Trained | Measured:
+        bus = context.bus.of_pipeline(job.pipeline) if isinstance(job, Train | Measure) else context.bus
+        match job:
+            case Train():
+                return train(job, bus, stop, context.settings.trainer_programs)
+            case Measure():
+                return measure(job, bus)
+        raise TypeError(f"retraining runs no {type(job).__name__}.")
+
+    return run
+
+
+SERVICE = ControlService(name="retraining", decider=_decider, runner=_runner, jobs_at_once=2)
+"""Two jobs: while one pipeline's model is trained, another's log can be looked at."""
