@@ -16,7 +16,7 @@ import pytest
 from freshet.contracts.logic import Decider, Logic
 from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
 from freshet.registry.core.decider import RegistryDecider
-from freshet.retraining.core.decider import RetrainingDecider
+from freshet.retraining.core.retraining_decider import RetrainingDecider
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
 from freshet.runtime.bus.protocol import Place, Send

@@ -3,14 +3,17 @@
 `World` holds every commit to the laws of `support.registry_laws`; among them, that one version alone is the champion.
 """
 
-from itertools import product
+from itertools import product, starmap
 
 import pytest
 
+from freshet.contracts.messages import Change, ModelState, ModelVersion
+from freshet.ledger.versions import VersionState
 from freshet.pipeline.catalogue import Catalogue
-from freshet.registry.core.policy import Policy
+from freshet.pipeline.gate import GateVerdict
+from freshet.registry.core.policy import Policy, View
 from freshet.testing import check_policy
-from support.registry import World, candidate, ready, worker
+from support.registry import PIPELINE, World, candidate, ready, worker
 
 CATALOGUE = Catalogue(Policy, "freshet.policies")
 ANSWERS = ["ok", "no_memory", None]
@@ -39,12 +42,17 @@ def follow(world: World, answer: str | None) -> int:
     raise AssertionError("the policy starts one rollout after the other although nothing else changes")
 
 
+def lineage(world: World, verdict: str = "pass") -> dict[str, str]:
+    """That of a model which retraining has compared with the version that answers."""
+    return {"champion": world.serving(), **GateVerdict(verdict, (f"accuracy: {verdict}",)).lineage}  # type: ignore[arg-type]
+
+
 def grown(kind: str, answers: tuple[str | None, ...]) -> World:
     """A world under this policy in which models came one by one, and workers took to them like this."""
     world = World()
     world.apply(kind)
     for number, answer in enumerate(answers):
-        world.publish(candidate(f"m{number}"))
+        world.publish(candidate(f"m{number}", lineage=lineage(world)))
         follow(world, answer)
     return world
 
@@ -67,7 +75,7 @@ def test_every_state_can_roll_back(kind: str, answers: tuple[str | None, ...]) -
         world.command("promote", version)
         follow(world, "ok")
     for answer in (*answers, "stop"):
-        world.publish(candidate(f"after {len(world.log)}"))
+        world.publish(candidate(f"after {len(world.log)}", lineage=lineage(world)))
         if answer != "stop":
             follow(world, answer)
         world.settle()
@@ -91,6 +99,28 @@ def test_policy_respects_pause(kind: str) -> None:
 def test_a_policy_keeps_the_promises_of_all(kind: str) -> None:
     """Whatever it sees and whatever happens, without a registry: `check_policy` says which, and it is public."""
     check_policy(CATALOGUE.find(kind))
+
+
+def test_of_versions_that_passed_their_gate_it_chooses_only_what_may_serve(kind: str) -> None:
+    """In every view of three versions: an admitted version that does not serve yet, or none; and always the same."""
+    numbers = ("1.0.0", "1.1.0", "2.0.0")
+    known: tuple[ModelState, ...] = ("admitted", "retired", "quarantined")
+    for states in product(known, repeat=3):
+        standings = tuple(starmap(VersionState, zip(numbers, states, strict=True)))
+        for serving, tried in product(("", *numbers), (frozenset[str](), frozenset(numbers[:1]), frozenset(numbers))):
+            records = {number: _record(number, state, serving) for number, state in zip(numbers, states, strict=True)}
+            view = View(standings, serving, tried | ({serving} if serving else frozenset()), records)
+            chosen = CATALOGUE.find(kind)().choose(view)
+            assert chosen == CATALOGUE.find(kind)().choose(view)
+            assert CATALOGUE.find(kind)().opinion(view) == CATALOGUE.find(kind)().opinion(view)
+            assert chosen is None or (chosen != serving and states[numbers.index(chosen)] == "admitted")
+
+
+def _record(version: str, state: ModelState, serving: str) -> ModelVersion:
+    """A version that has passed its gate, and was told so."""
+    manifest = candidate(version, lineage={"champion": serving, "gate": "pass"}).manifest
+    history = (Change(at_ms=1, what="gate: passed (accuracy: pass)."),)
+    return ModelVersion(pipeline=PIPELINE, version=version, state=state, reason="", manifest=manifest, history=history)
 
 
 def test_immediate_promotes_each_new_model_and_manual_none() -> None:

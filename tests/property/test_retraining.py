@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Announce, Fact
 from freshet.contracts.messages import Alarm, Command
-from freshet.retraining.core.decider import RetrainingDecider
+from freshet.retraining.core.retraining_decider import RetrainingDecider
 from freshet.training.trainer import TrainingError
 from support.registry import PIPELINE
 from support.retraining import World, refold

@@ -39,6 +39,7 @@ event_time: event_time
 features: {{version: 1, columns: [{{kind: field, of: amount}}, {{kind: log, of: amount}}]}}
 target: {{classes: [legit, fraud]}}
 rollout: {{policy: {policy}, prepare_timeout: 60s}}
+retraining: {{approval: {approval}}}
 """
 
 
@@ -51,9 +52,11 @@ class Judgement(AdmissionVerdict):
     p99_us: int = 300
 
 
-def specification(policy: str = "manual", number: int = 1, pipeline: str = PIPELINE) -> PipelineRecord:
+def specification(
+    policy: str = "manual", number: int = 1, pipeline: str = PIPELINE, approval: str = "none"
+) -> PipelineRecord:
     """A small valid pipeline under that policy."""
-    spec = _SPEC.format(pipeline=pipeline, policy=policy)
+    spec = _SPEC.format(pipeline=pipeline, policy=policy, approval=approval)
     return PipelineRecord(pipeline=pipeline, number=number, spec=spec, event_schema="{}", event_schema_id=1)
 
 
@@ -134,9 +137,9 @@ class World:
         self.log.append(fact)
         self.decider.fold(fact)
 
-    def apply(self, policy: str = "manual", number: int = 1) -> None:
+    def apply(self, policy: str = "manual", number: int = 1, approval: str = "none") -> None:
         """`freshet apply`."""
-        self.tell("pipelines", f"{PIPELINE}/{number}", specification(policy, number))
+        self.tell("pipelines", f"{PIPELINE}/{number}", specification(policy, number, approval=approval))
 
     def publish(self, asked: Candidate) -> None:
         """`freshet model publish`."""

@@ -17,7 +17,7 @@ from freshet.contracts.messages import (
     Share,
     Training,
 )
-from freshet.retraining.core.decider import RetrainingDecider
+from freshet.retraining.core.retraining_decider import RetrainingDecider
 from freshet.retraining.core.train_job import Measure, Measured, Train, Trained
 from support.registry import PIPELINE, candidate
 from support.retraining_laws import Laws

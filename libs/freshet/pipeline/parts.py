@@ -1,9 +1,9 @@
 """What the models of pipeline.yaml have in common: strictness, and entries that are parts, found by their `kind`."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from freshet.pipeline.catalogue import Catalogue
@@ -40,3 +40,12 @@ def _kind(entry: Any) -> Any:
 
 def _without_kind(entry: Any) -> Any:
     return {key: value for key, value in entry.items() if key != "kind"} if isinstance(entry, dict) else entry
+
+
+def _number_or_text(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"{value!r} is neither a whole number nor text")
+    return value
+
+
+Choice = Annotated[int | str, BeforeValidator(_number_or_text)]

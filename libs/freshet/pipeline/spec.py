@@ -2,28 +2,20 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, SerializeAsAny, TypeAdapter, ValidationError
+from pydantic import Field, PrivateAttr, SerializeAsAny, TypeAdapter, ValidationError
 
 from freshet.contracts.duration import Duration
 from freshet.detectors.detector import Detector
 from freshet.features.transform import Domain, Transform
 from freshet.pipeline.catalogue import detectors, transforms
-from freshet.pipeline.parts import ByKind, SpecModel
+from freshet.pipeline.parts import ByKind, Choice, SpecModel
 from freshet.pipeline.problem import PipelineError, Problem
 from freshet.pipeline.retraining import RetrainingSpec
 from freshet.pipeline.spec_contradictions import contradictions
 from freshet.pipeline.text import Lines, Path, explain, read_yaml
 
-
-def _number_or_text(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f"{value!r} is neither a whole number nor text")
-    return value
-
-
 AnyTransform = Annotated[SerializeAsAny[Transform], ByKind(transforms)]
 AnyDetector = Annotated[SerializeAsAny[Detector], ByKind(detectors)]
-Choice = Annotated[int | str, BeforeValidator(_number_or_text)]
 
 
 class Rule(SpecModel):

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from freshet.contracts.logic import Decider, Job
-from freshet.retraining.core.decider import RetrainingDecider
+from freshet.retraining.core.retraining_decider import RetrainingDecider
 from freshet.retraining.core.train_job import Measure, Measured, Train, Trained
 from freshet.retraining.log_reading import measure
 from freshet.retraining.provenance import code_digest

@@ -13,7 +13,7 @@ from freshet.registry.core.admissions import Admissions, renew_hints
 from freshet.registry.core.command_answers import answer_command
 from freshet.registry.core.deleted_pipelines import forget_deleted
 from freshet.registry.core.fallback_recovery import recover
-from freshet.registry.core.policy import Policy, View
+from freshet.registry.core.policy import Opinion, Policy, View
 from freshet.registry.core.quarantine import answer_quarantines, spend_pardons
 from freshet.registry.core.rollouts import advance, prepare
 from freshet.registry.core.state import Pipelines, PipelineState
@@ -82,7 +82,16 @@ def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
     epochs, versions = ledger.epochs, ledger.versions
     if rules is None or rules.spec is None or rules.policy is None or epochs.open or epochs.paused:
         return []
-    view = View(versions=versions.states, serving=epochs.serving, tried=epochs.tried)
+    view = View(
+        versions=versions.states,
+        serving=epochs.serving,
+        tried=epochs.tried,
+        records=versions.records,
+        approval_required=rules.spec.retraining.approval == "required",
+    )
+    opinion = rules.policy.opinion(view)
+    if opinion is not None:
+        return _told(state, opinion, now_ms)
     version = rules.policy.choose(view)
     if version is None:
         return []
@@ -93,6 +102,15 @@ def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
         )
     cause = Cause(f"policy {rules.policy.kind}")
     return prepare(ledger, version, cause, now_ms + rules.spec.rollout.prepare_timeout.ms)
+
+
+def _told(state: PipelineState, opinion: Opinion, now_ms: int) -> list[Announce]:
+    """The line in the version's history, by which it is told once, and the decision."""
+    record = state.ledger.versions.records[opinion.version]
+    said = announce.decision(
+        state.name, "rollout", opinion.version, opinion.verdict, opinion.reason, inputs=dict(opinion.inputs)
+    )
+    return [announce.model(announce.revised(record, now_ms, "note", opinion.reason)), said]
 
 
 @cache

@@ -7,8 +7,8 @@ from freshet.contracts.logic import Announce, Cancel, JobError, Outcome, Start
 from freshet.contracts.messages import Training
 from freshet.models.model_error import ModelError
 from freshet.pipeline.gate import judge_gate
-from freshet.retraining.core import announce
-from freshet.retraining.core.state import PipelineState
+from freshet.retraining.core import training_records
+from freshet.retraining.core.occasions_state import PipelineState
 from freshet.retraining.core.train_job import Champion, Train, Trained
 from freshet.training.trainer import TrainingError
 
@@ -46,7 +46,7 @@ class Runs:
         running = self._running.get(state.name)
         if state.in_force is None:
             vain = [Cancel(running.queue)] if running is not None else []
-            return [*vain, announce.failed(begun, "the pipeline was deleted.", now_ms)]
+            return [*vain, training_records.failed(begun, "the pipeline was deleted.", now_ms)]
         if running is not None:
             return []
         if now_ms < self._failed.get(begun.training, _Failed(0, 0)).again_ms:
@@ -54,7 +54,7 @@ class Runs:
         rules = state.rules.get(begun.specification)
         if rules is None or rules.spec is None:
             why = f"specification {begun.specification}, for which it began, is not there any more."
-            return [announce.failed(begun, why, now_ms)]
+            return [training_records.failed(begun, why, now_ms)]
         job = self._running[state.name] = _job(state, begun, rules.text, rules.spec.retraining.min_rows)
         return [Start(job)]
 
@@ -66,11 +66,11 @@ class Runs:
             rules = state.rules.get(begun.specification)
             clauses = rules.spec.retraining.gate if rules is not None and rules.spec is not None else ()
             verdict = judge_gate(clauses, trained.metrics, begun.champion)
-            return self._told(outcome, announce.finished(begun, trained, verdict, now_ms))
+            return self._told(outcome, training_records.finished(begun, trained, verdict, now_ms))
         assert error is not None
         tries = self._failed.get(begun.training, _Failed(0, 0)).times + 1
         if not _may_go_better(error) or tries >= _MOST_TRIES:
-            return self._told(outcome, announce.failed(begun, str(error), now_ms))
+            return self._told(outcome, training_records.failed(begun, str(error), now_ms))
         self._failed[begun.training] = _Failed(tries, now_ms + (_FIRST_WAIT_MS << (tries - 1)))
         return []
 

@@ -9,7 +9,7 @@ from freshet.contracts.messages import Training
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.retraining import RetrainingSpec
 from freshet.pipeline.trigger import Occasion
-from freshet.retraining.core.state import PipelineState, Rules
+from freshet.retraining.core.occasions_state import PipelineState, Rules
 from freshet.retraining.core.train_job import Measured
 
 _DAY_MS: Final = 86_400_000

@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Outcome, Start
 from freshet.contracts.messages import Training
 from freshet.pipeline.trigger import Occasion, Seen, Trigger
-from freshet.retraining.core import announce
+from freshet.retraining.core import training_records
 from freshet.retraining.core.looks import Looks
-from freshet.retraining.core.plan import answer, skipped
+from freshet.retraining.core.occasions_state import Pipelines, PipelineState, Rules
 from freshet.retraining.core.runs import Runs
-from freshet.retraining.core.state import Pipelines, PipelineState, Rules
 from freshet.retraining.core.train_job import Measured
-from freshet.retraining.core.triggers.command import CommandTrigger
+from freshet.retraining.core.training_plan import answer, skipped
+from freshet.retraining.core.triggers.asked import CommandTrigger
 
 _MOST_AT_ONCE = 100
 """Occasions that one transaction answers."""
@@ -62,7 +62,7 @@ class RetrainingDecider(Decider):
 
     def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
         """See `Decider`."""
-        self._shorter[pipeline] = announce.shortened(announced, why)
+        self._shorter[pipeline] = training_records.shortened(announced, why)
 
     def on_job(self, outcome: Outcome[Any]) -> None:
         """A training or a look at the log has ended."""
@@ -90,7 +90,7 @@ class RetrainingDecider(Decider):
         for occasion in _occasions(triggers, state.seen(now_ms, measured.rows))[:_MOST_AT_ONCE]:
             said = answer(state, rules, occasion, measured, now_ms=now_ms, code=self._code(_trainer(rules)))
             if said is not None:
-                found.append(announce.told(said))
+                found.append(training_records.told(said))
                 if said.phase == "started":
                     break
         return found
@@ -118,7 +118,7 @@ def _lapsed(state: PipelineState, now_ms: int) -> list[Announce]:
     asked = CommandTrigger().occasions(state.seen(now_ms, None)) if state.commands else ()
     unknown = "" if state.in_force is not None else " No pipeline of this name has been applied."
     return [
-        announce.told(skipped(state, state.in_force, occasion, occasion.objection + unknown, now_ms=now_ms))
+        training_records.told(skipped(state, state.in_force, occasion, occasion.objection + unknown, now_ms=now_ms))
         for occasion in asked
         if occasion.objection
     ]
