@@ -1,0 +1,130 @@
+"""`freshet trainings`: every training and every reason why there was none."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+
+from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, table
+from freshet.operate.facts import published
+from freshet.operate.times import clock_time
+from freshet.operate.training_runs import Run, compare, find, trainings
+
+app = typer.Typer(help="Trainings: what led to each, what it learned from, what came of it.", no_args_is_help=True)
+
+Pipeline = Annotated[str, typer.Option(help="Whose trainings.")]
+Which = Annotated[str, typer.Argument(metavar="TRAINING", help="An id, or its beginning, or the version it led to.")]
+
+
+@app.command("list")
+@reporting
+def list_command(
+    pipeline: Pipeline,
+    last: Annotated[int, typer.Option("-n", "--last", min=1, metavar="N", help="Only the newest so many.")] = 20,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """List trainings, the newest last, and the occasions that led to none, with the reason."""
+    runs = _runs(bootstrap, namespace, pipeline)[-last:]
+    shown = table("training", "began", "trigger", "rows", "accuracy or error", "champion's", "gate", "what came of it")
+    for run in runs:
+        record = run.last
+        rows = f"{record.from_row:,}–{record.cut_row:,}" if record.end_row else ""
+        cells = (record.training[:8], clock_time(run.began_ms), record.trigger, rows)
+        gate = record.gate if record.phase == "finished" else ""
+        shown.add_row(*cells, _main_figure(run, "candidate"), _main_figure(run, "champion"), gate, run.outcome)
+    emit([_document(run) for run in runs], shown if runs else "Nothing has led to a training so far.", as_json=as_json)
+
+
+@app.command("show")
+@reporting
+def show(
+    training: Which, pipeline: Pipeline, bootstrap: Bootstrap = None, namespace: Namespace = "", as_json: Json = False
+) -> None:
+    """Print everything about one training: its cause, its rows, its figures beside the champion's, its gate."""
+    run = find(_runs(bootstrap, namespace, pipeline), training)
+    emit(_document(run), _shown(run), as_json=as_json)
+
+
+@app.command("compare")
+@reporting
+def compare_command(
+    training: Which,
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="The one to compare it with.")],
+    pipeline: Pipeline,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Print in what two trainings differ, and their figures side by side; each has a holdout of its own."""
+    runs = _runs(bootstrap, namespace, pipeline)
+    one, two = find(runs, training), find(runs, other)
+    found = compare(one, two)
+    shown = table("", one.last.training[:8], two.last.training[:8])
+    for line in found:
+        shown.add_row(line.what, line.one, line.other)
+    document = {
+        "trainings": [one.last.training, two.last.training],
+        "differences": [{"what": line.what, "values": [line.one, line.other]} for line in found],
+    }
+    emit(document, shown if found else "They do not differ.", as_json=as_json)
+
+
+def _runs(bootstrap: str | None, namespace: str, pipeline: str) -> list[Run]:
+    connection = connect(bootstrap, namespace)
+    published(connection, pipeline)  # a misspelt name would have no trainings
+    return trainings(connection.bus(), pipeline)
+
+
+def _document(run: Run) -> dict[str, Any]:
+    model = {"version": run.version, "state": run.model.state, "reason": run.model.reason} if run.model else None
+    return {**run.last.model_dump(mode="json"), "began_ms": run.began_ms, "model": model}
+
+
+def _main_figure(run: Run, whose: str) -> str:
+    metrics = run.last.metrics
+    found = (metrics.get(f"{whose}.{name}") for name in ("accuracy", "mae"))
+    return next((f"{value:.4g}" for value in found if value is not None), "")
+
+
+def _shown(run: Run) -> RenderableType:
+    record = run.last
+    facts = table("", "")
+    lines = {
+        "training": record.training,
+        "what came of it": run.outcome,
+        "trigger": f"{record.trigger} {record.trigger_id}" + (f", by {record.by}" if record.by else ""),
+        "began": clock_time(run.began_ms),
+        "specification": str(record.specification),
+        "trainer": record.trainer,
+        "parameters": ", ".join(f"{name} {value}" for name, value in sorted(record.params.items())),
+        "seed": str(record.seed),
+    }
+    if record.end_row:
+        lines |= {
+            "learned from": f"rows {record.from_row:,} to {record.cut_row:,}: {record.rows:,} predictions",
+            "tried on": f"rows to {record.end_row:,}: {record.holdout_rows:,} predictions",
+            "compared with": record.champion or "nothing: no version answered",
+        }
+    if record.phase == "finished":
+        lines |= {
+            "classes": ", ".join(f"{name} {count:,}" for name, count in sorted(record.classes.items())),
+            "newest label": clock_time(record.trained_through_ms),
+            "data": record.data_digest,
+            "model": record.digest,
+            "code": record.code,
+            "environment": record.environment,
+            "CPU": f"{record.cpu_ms / 1000:.2f} s",
+            "gate": record.gate,
+        }
+    for name, value in lines.items():
+        facts.add_row(name, value)
+    if not record.metrics:
+        return facts
+    figures = table("figure", "candidate", "champion")
+    names = sorted({name.partition(".")[2] for name in record.metrics})
+    for name in names:
+        pair = (record.metrics.get(f"{whose}.{name}") for whose in ("candidate", "champion"))
+        figures.add_row(name, *("" if value is None else f"{value:.4g}" for value in pair))
+    return Group(facts, "", figures, *(f"  {clause}" for clause in record.clauses))

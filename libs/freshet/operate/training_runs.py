@@ -1,0 +1,120 @@
+"""What became of every occasion to train: the trainings of a pipeline, with the versions that came of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from freshet.contracts.logic import Fact
+from freshet.contracts.messages import ModelVersion, Training
+from freshet.operate.facts import read
+from freshet.operate.operate_error import OperateError
+from freshet.runtime.bus.protocol import Bus
+
+TRAINING: Final = "training"
+"""What a model's lineage calls the training that it came of."""
+_SAME: Final = (
+    "trigger",
+    "trigger_id",
+    "specification",
+    "trainer",
+    "seed",
+    "code",
+    "environment",
+    "from_row",
+    "cut_row",
+    "end_row",
+    "trained_through_ms",
+    "rows",
+    "holdout_rows",
+    "data_digest",
+    "digest",
+    "champion",
+    "gate",
+    "cpu_ms",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training, or an occasion that led to none."""
+
+    last: Training
+    """The newest record."""
+    began_ms: int
+    """When the first one was written."""
+    model: ModelVersion | None = None
+    """What the registry made of its candidate; None while it has said nothing."""
+
+    @property
+    def version(self) -> str:
+        """The version that came of it; empty if none did."""
+        return self.model.version if self.model is not None else ""
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, in a few words."""
+        if self.last.phase == "started":
+            return "under way"
+        if self.last.phase != "finished":
+            return f"{self.last.phase}: {self.last.reason}"
+        if self.model is None:
+            return "a candidate, on which the registry has not decided"
+        return f"{self.model.state}: {self.model.reason}" if not self.version else f"{self.version}, {self.model.state}"
+
+
+def trainings(bus: Bus, pipeline: str) -> list[Run]:
+    """All of a pipeline that the topic retains, the oldest first. Raises RetriableError if the broker falls silent."""
+    return runs_of(read(bus, "trainings", "models"), pipeline)
+
+
+def runs_of(facts: Iterable[Fact], pipeline: str) -> list[Run]:
+    """The trainings that these records tell of, in the order in which they began. Pure."""
+    first: dict[str, int] = {}
+    last: dict[str, Training] = {}
+    models: dict[str, ModelVersion] = {}
+    for fact in facts:
+        match fact.message:
+            case Training(pipeline=name) as record if name == pipeline:
+                first.setdefault(record.training, record.at_ms)
+                if record.phase != "started" or record.training not in last:
+                    last[record.training] = record
+            case ModelVersion() as model if model.pipeline == pipeline and TRAINING in model.manifest.lineage:
+                models[model.manifest.lineage[TRAINING]] = model
+    return [Run(record, first[training], models.get(training)) for training, record in last.items()]
+
+
+def find(runs: Sequence[Run], named: str) -> Run:
+    """The one whose id begins like this, or from which this version came; raises OperateError."""
+    found = [run for run in runs if run.version == named or (named and run.last.training.startswith(named))]
+    if len(found) == 1:
+        return found[0]
+    what = "no training has" if not found else f"{len(found)} trainings have"
+    raise OperateError(
+        f"{what} an id that begins with {named!r}, or led to a version of that number; `freshet trainings list` shows "
+        "them all.",
+        "usage",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing in which two trainings differ, or one of their figures."""
+
+    what: str
+    one: str
+    other: str
+
+
+def compare(one: Run, other: Run) -> list[Difference]:
+    """In what two trainings differ, and all figures of their models; each was measured on a holdout of its own."""
+    fields = [(name, str(getattr(one.last, name)), str(getattr(other.last, name))) for name in _SAME]
+    params = sorted(one.last.params.keys() | other.last.params.keys())
+    fields += [(f"trainer.{name}", one.last.params.get(name, ""), other.last.params.get(name, "")) for name in params]
+    differing = [Difference(*field) for field in fields if field[1] != field[2]]
+    figures = sorted(one.last.metrics.keys() | other.last.metrics.keys())
+    measured = [Difference(name, _figure(one, name), _figure(other, name)) for name in figures]
+    return [*differing, *measured]
+
+
+def _figure(run: Run, name: str) -> str:
+    return f"{run.last.metrics[name]:.4g}" if name in run.last.metrics else ""

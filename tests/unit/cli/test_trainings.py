@@ -1,0 +1,95 @@
+"""`freshet trainings` and `freshet retrain`: what is printed, and the exit codes."""
+
+import json
+from typing import Any, Literal
+
+import pytest
+from typer.testing import CliRunner
+
+from freshet.cli import main as entry
+from freshet.cli import retrain as retrain_command
+from freshet.cli import trainings as trainings_commands
+from freshet.cli.output import Exit
+from freshet.contracts.messages import Training
+from freshet.operate.training_runs import Run
+from support.retraining import World
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """Two trainings that finished."""
+    world = World(rows=5000)
+    world.apply("gate: [{metric: accuracy, not_worse_by: 0.01}]")
+    world.serve()
+    for name in ("c1", "c2"):
+        world.ask(name)
+        world.settle()
+        world.rows += 1000
+    found = [Run(record, 1, None) for record in world.records() if record.phase == "finished"]
+    monkeypatch.setattr(trainings_commands, "_runs", lambda *_: found)
+    return found
+
+
+def printed(*words: str) -> str:
+    """What `freshet trainings` prints."""
+    done = RUNNER.invoke(entry.app, ["trainings", *words, "--pipeline", "fraud"], env={"COLUMNS": "240"})
+    assert done.exit_code == Exit.OK, done.output
+    return done.output
+
+
+def test_trainings_are_listed_shown_and_compared(runs: list[Run]) -> None:
+    """For a person; each clause of the gate is there."""
+    one, other = (run.last.training[:8] for run in runs)
+    assert one in printed("list")
+    assert other in printed("list", "-n", "1")
+    assert one not in printed("list", "-n", "1")
+    assert "accuracy 0.9 may be worse than 0.8 of 1.0.0 by 0.01: pass" in printed("show", one)
+    assert "end_row" in printed("compare", one, other)
+
+
+def test_trainings_are_documents_for_programs(runs: list[Run]) -> None:
+    """Everything that the record holds."""
+    one, other = (run.last.training for run in runs)
+    assert [each["training"] for each in json.loads(printed("list", "--json"))] == [one, other]
+    assert json.loads(printed("show", one, "--json"))["metrics"] == {
+        "candidate.accuracy": 0.9,
+        "champion.accuracy": 0.8,
+    }
+    assert json.loads(printed("compare", one, other, "--json"))["trainings"] == [one, other]
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "options", "code"),
+    [
+        ("finished", "", (), Exit.OK),
+        ("failed", "one class only.", (), Exit.FAILURE),
+        ("skipped", "too few rows.", (), Exit.CONFLICT),
+        ("skipped", "dry run: it would learn.", ("--dry-run",), Exit.OK),
+        ("skipped", "too few rows.", ("--dry-run",), Exit.CONFLICT),
+    ],
+)
+def test_exit_code_of_retrain_says_whether_there_is_a_model(
+    *,
+    phase: Literal["finished", "failed", "skipped"],
+    reason: str,
+    options: tuple[str, ...],
+    code: Exit,
+    runs: list[Run],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reason is printed."""
+    asked: list[Any] = []
+
+    def answer(_: Any, command: Any, __: int) -> Training:
+        asked.append(command)
+        return runs[0].last.model_copy(update={"phase": phase, "reason": reason})
+
+    monkeypatch.setattr(retrain_command, "connect", lambda *_: None)
+    monkeypatch.setattr(retrain_command, "published", lambda *_: None)
+    monkeypatch.setattr(retrain_command, "retrained", answer)
+    done = RUNNER.invoke(entry.app, ["retrain", "--pipeline", "fraud", *options])
+    assert done.exit_code == code, done.output
+    assert reason in done.output
+    assert asked[0].dry_run == bool(options)
