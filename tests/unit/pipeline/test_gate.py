@@ -1,0 +1,60 @@
+"""The gate: every clause with value, bound and verdict; what could not be measured does not speak against a model."""
+
+import pytest
+
+from freshet.pipeline.gate import Clause, GateVerdict, judge_gate
+
+METRICS = {
+    "candidate.accuracy": 0.9,
+    "champion.accuracy": 0.92,
+    "candidate.log_loss": 0.3,
+    "champion.log_loss": 0.25,
+    "candidate.slice.large.accuracy": 0.5,
+    "champion.slice.large.accuracy": 0.8,
+    "candidate.auc": 0.7,
+    "champion.kappa": 0.7,
+}
+
+
+@pytest.mark.parametrize(
+    ("clause", "champion", "verdict"),
+    [
+        (Clause(metric="accuracy", not_worse_by=0.03), "1.0.0", "pass"),
+        (Clause(metric="accuracy", not_worse_by=0.01), "1.0.0", "fail"),
+        (Clause(metric="accuracy", not_worse_by=0.0), "", "pass"),
+        (Clause(metric="log_loss", not_worse_by=0.06), "1.0.0", "pass"),
+        (Clause(metric="log_loss", not_worse_by=0.04), "1.0.0", "fail"),
+        (Clause(metric="accuracy", at_least=0.9), "1.0.0", "pass"),
+        (Clause(metric="accuracy", at_least=0.91), "", "fail"),
+        (Clause(metric="log_loss", at_most=0.29), "", "fail"),
+        (Clause(metric="accuracy", slice="large", not_worse_by=0.1), "1.0.0", "fail"),
+        (Clause(metric="accuracy", slice="small", not_worse_by=0.1), "1.0.0", "pass"),
+        (Clause(metric="auc", not_worse_by=0.1), "1.0.0", "fail"),
+        (Clause(metric="kappa", not_worse_by=0.1), "1.0.0", "fail"),
+    ],
+)
+def test_clause_says_value_bound_and_verdict(clause: Clause, champion: str, verdict: str) -> None:
+    """More is better of some metrics and less of others; a figure that only one of the two has proves nothing."""
+    judged = judge_gate([clause], METRICS, champion)
+    assert judged.verdict == verdict
+    (words,) = judged.clauses
+    assert words.endswith(f": {verdict}")
+    assert clause.metric in words
+
+
+def test_gate_passes_if_every_clause_holds_and_without_clauses_says_nothing() -> None:
+    """One that does not hold is enough; the others are told all the same."""
+    good, bad = Clause(metric="accuracy", at_least=0.5), Clause(metric="accuracy", at_least=0.95)
+    assert judge_gate([good, good], METRICS, "").verdict == "pass"
+    assert (judge_gate([good, bad], METRICS, "").verdict, len(judge_gate([good, bad], METRICS, "").clauses)) == (
+        "fail",
+        2,
+    )
+    assert judge_gate([], METRICS, "1.0.0") == GateVerdict("none")
+
+
+def test_verdict_rides_in_a_lineage_and_comes_back() -> None:
+    """A model that was not trained here has none."""
+    verdict = judge_gate([Clause(metric="accuracy", at_least=0.5)] * 11, METRICS, "")
+    assert GateVerdict.of_lineage({"training": "t", **verdict.lineage}) == verdict
+    assert GateVerdict.of_lineage({"gate": "splendid"}) == GateVerdict("none")
