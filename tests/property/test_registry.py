@@ -13,7 +13,7 @@ from freshet.registry.core.decider import RegistryDecider
 from support.registry import BEAT_MS, PREPARE_MS, Judgement, World, candidate, decided, ready, refold, worker
 
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
-POLICIES = st.sampled_from(["manual", "immediate"])
+POLICIES = st.sampled_from(["manual", "immediate", "gated"])
 ACTIONS: st.SearchStrategy[Action] = st.sampled_from(
     ["promote", "rollback", "pause", "resume", "resume", "retire", "annotate", "reinstate"]
 )
@@ -64,7 +64,8 @@ class Rollouts(RuleBasedStateMachine):
     def publish(self, judgement: Judgement | str, inputs: tuple[str, ...], data: str, again: bool) -> None:
         """A new candidate, or one that was published before."""
         self.models += not (again and self.models)
-        asked = candidate(f"m{self.models}", inputs=inputs, lineage={"training_set": data})
+        lineage = {"training_set": data, "champion": self.laws.serving, "gate": "pass"}
+        asked = candidate(f"m{self.models}", inputs=inputs, lineage=lineage)
         self.world.judgements.setdefault(asked.manifest.digest, judgement)
         self.world.publish(asked)
 
