@@ -8,10 +8,10 @@ from freshet.contracts.messages import Training
 from freshet.pipeline.trigger import Occasion, Seen, Trigger
 from freshet.retraining.core import training_records
 from freshet.retraining.core.looks import Looks
-from freshet.retraining.core.occasions_state import Pipelines, PipelineState, Rules
 from freshet.retraining.core.runs import Runs
 from freshet.retraining.core.train_job import Measured
 from freshet.retraining.core.training_plan import answer, skipped
+from freshet.retraining.core.training_state import Specification, TrainingState, TrainingStates
 from freshet.retraining.core.triggers.asked import CommandTrigger
 
 _MOST_AT_ONCE = 100
@@ -32,7 +32,7 @@ class RetrainingDecider(Decider):
     def __init__(self, code: Callable[[str], str]) -> None:
         """`code` gives the digest of the code that trains, by kind of trainer: other code may make another model."""
         self._code = code
-        self._pipelines = Pipelines()
+        self._pipelines = TrainingStates()
         self._looks, self._runs = Looks(), Runs()
         self._shorter: dict[str, list[Announce]] = {}
         """By pipeline: what stands in for announcements that could not be written."""
@@ -69,7 +69,7 @@ class RetrainingDecider(Decider):
         self._runs.end(outcome)
         self._looks.end(outcome)
 
-    def _due(self, state: PipelineState, rules: Rules, now_ms: int) -> list[Announce | Start | Cancel]:
+    def _due(self, state: TrainingState, rules: Specification, now_ms: int) -> list[Announce | Start | Cancel]:
         """Answers to what is due, as far as the log has been looked at since, and the next look."""
         triggers = _triggers(rules)
         known = _occasions(triggers, state.seen(now_ms, None))
@@ -83,7 +83,7 @@ class RetrainingDecider(Decider):
         return [*self._looks.next(state.name, partitions, waiting, now_ms)]
 
     def _answers(
-        self, state: PipelineState, rules: Rules, triggers: Sequence[Trigger], measured: Measured, now_ms: int
+        self, state: TrainingState, rules: Specification, triggers: Sequence[Trigger], measured: Measured, now_ms: int
     ) -> list[Announce]:
         """Up to the first training, in the order of importance; the rest waits for its end."""
         found = []
@@ -96,13 +96,13 @@ class RetrainingDecider(Decider):
         return found
 
 
-def _triggers(rules: Rules) -> list[Trigger]:
+def _triggers(rules: Specification) -> list[Trigger]:
     """Commands first: a person is waiting."""
     listed = rules.spec.retraining.triggers if rules.spec is not None else ()
     return [CommandTrigger(), *(trigger for trigger in listed if not isinstance(trigger, CommandTrigger))]
 
 
-def _trainer(rules: Rules) -> str:
+def _trainer(rules: Specification) -> str:
     return rules.spec.retraining.trainer.kind if rules.spec is not None else ""
 
 
@@ -113,7 +113,7 @@ def _occasions(triggers: Sequence[Trigger], seen: Seen) -> list[Occasion]:
     return list({(occasion.kind, occasion.id): occasion for occasion in unanswered}.values())
 
 
-def _lapsed(state: PipelineState, now_ms: int) -> list[Announce]:
+def _lapsed(state: TrainingState, now_ms: int) -> list[Announce]:
     """Commands that were withdrawn, or that could not begin in time: they need no look at the log."""
     asked = CommandTrigger().occasions(state.seen(now_ms, None)) if state.commands else ()
     unknown = "" if state.in_force is not None else " No pipeline of this name has been applied."

@@ -8,8 +8,8 @@ from freshet.contracts.messages import Training
 from freshet.models.model_error import ModelError
 from freshet.pipeline.gate import judge_gate
 from freshet.retraining.core import training_records
-from freshet.retraining.core.occasions_state import PipelineState
 from freshet.retraining.core.train_job import Champion, Train, Trained
+from freshet.retraining.core.training_state import TrainingState
 from freshet.training.trainer import TrainingError
 
 _FIRST_WAIT_MS: Final = 1_000
@@ -38,7 +38,7 @@ class Runs:
                 del self._running[job.pipeline]
                 self._ended[job.training] = Outcome(job, found, error)
 
-    def go_on(self, state: PipelineState, begun: Training, now_ms: int) -> list[Announce | Start | Cancel]:
+    def go_on(self, state: TrainingState, begun: Training, now_ms: int) -> list[Announce | Start | Cancel]:
         """What follows for a training that has begun: its job, its end, or nothing yet."""
         outcome = self._ended.pop(begun.training, None)
         if outcome is not None:
@@ -59,7 +59,7 @@ class Runs:
         return [Start(job)]
 
     def _ended_so(
-        self, state: PipelineState, begun: Training, outcome: Outcome[Trained], now_ms: int
+        self, state: TrainingState, begun: Training, outcome: Outcome[Trained], now_ms: int
     ) -> list[Announce | Start | Cancel]:
         trained, error = outcome.result, outcome.error
         if trained is not None:
@@ -96,7 +96,7 @@ def _may_go_better(error: FreshetError) -> bool:
     return not (late or isinstance(error, ModelError | TrainingError))
 
 
-def _job(state: PipelineState, begun: Training, text: str, min_rows: int) -> Train:
+def _job(state: TrainingState, begun: Training, text: str, min_rows: int) -> Train:
     """The job as the record says, whether it is handed out for the first time or again."""
     rival = state.ledger.versions.records.get(begun.champion)
     return Train(

@@ -9,14 +9,14 @@ from freshet.contracts.messages import Training
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.retraining import RetrainingSpec
 from freshet.pipeline.trigger import Occasion
-from freshet.retraining.core.occasions_state import PipelineState, Rules
 from freshet.retraining.core.train_job import Measured
+from freshet.retraining.core.training_state import Specification, TrainingState
 
 _DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class RowRange:
     """The rows of a training: it learns from [first, cut) and is tried on [cut, end) of the labelled log."""
 
     first: int
@@ -29,11 +29,11 @@ class Range:
         return self.cut - self.first
 
 
-_NO_ROWS: Final = Range(0, 0, 0)
+_NO_ROWS: Final = RowRange(0, 0, 0)
 
 
 def answer(
-    state: PipelineState, rules: Rules, occasion: Occasion, measured: Measured, *, now_ms: int, code: str
+    state: TrainingState, rules: Specification, occasion: Occasion, measured: Measured, *, now_ms: int, code: str
 ) -> Training | None:
     """The record that answers this occasion: a start, or that it was skipped. None while it has to wait.
 
@@ -59,20 +59,22 @@ def answer(
     return skipped(state, rules, occasion, reason, now_ms=now_ms) if reason else start
 
 
-def skipped(state: PipelineState, rules: Rules | None, occasion: Occasion, reason: str, *, now_ms: int) -> Training:
+def skipped(
+    state: TrainingState, rules: Specification | None, occasion: Occasion, reason: str, *, now_ms: int
+) -> Training:
     """The record that there is no training, and why."""
     return _record(state, rules, occasion, now_ms, phase="skipped", reason=reason)
 
 
 def _record(
-    state: PipelineState,
-    rules: Rules | None,
+    state: TrainingState,
+    rules: Specification | None,
     occasion: Occasion,
     now_ms: int,
     *,
     phase: Literal["started", "skipped"],
     reason: str = "",
-    plan: Range = _NO_ROWS,
+    plan: RowRange = _NO_ROWS,
     through: int = -1,
     code: str = "",
 ) -> Training:
@@ -116,13 +118,13 @@ def _record(
     )
 
 
-def _range(spec: RetrainingSpec, occasion: Occasion, measured: Measured) -> Range:
+def _range(spec: RetrainingSpec, occasion: Occasion, measured: Measured) -> RowRange:
     first = min(max(occasion.from_row, measured.rows - spec.max_rows, 0), measured.rows)
     held_out = int((measured.rows - first) * spec.holdout)
-    return Range(first, measured.rows - held_out, measured.rows)
+    return RowRange(first, measured.rows - held_out, measured.rows)
 
 
-def _covered(state: PipelineState, occasion: Occasion, measured: Measured) -> str:
+def _covered(state: TrainingState, occasion: Occasion, measured: Measured) -> str:
     if not occasion.end_row:
         return ""
     if occasion.end_row > measured.rows:
@@ -131,7 +133,7 @@ def _covered(state: PipelineState, occasion: Occasion, measured: Measured) -> st
     return f"training {newer.training} has taken in its rows, up to row {newer.end_row:,}." if newer is not None else ""
 
 
-def _too_little(spec: RetrainingSpec, measured: Measured, plan: Range) -> str:
+def _too_little(spec: RetrainingSpec, measured: Measured, plan: RowRange) -> str:
     if plan.rows >= spec.min_rows:
         return ""
     return (
@@ -140,7 +142,7 @@ def _too_little(spec: RetrainingSpec, measured: Measured, plan: Range) -> str:
     )
 
 
-def _same(state: PipelineState, start: Training, measured: Measured) -> str:
+def _same(state: TrainingState, start: Training, measured: Measured) -> str:
     """A training on the same rows in the same way would give the same model."""
     wanted = _way(start)
     for done in state.trainings.done(measured.rows):
@@ -164,7 +166,7 @@ def _way(record: Training) -> tuple[object, ...]:
     )
 
 
-def _too_soon(state: PipelineState, spec: RetrainingSpec, measured: Measured, now_ms: int) -> str:
+def _too_soon(state: TrainingState, spec: RetrainingSpec, measured: Measured, now_ms: int) -> str:
     last = next(state.trainings.done(measured.rows), None)
     since = measured.rows - last.end_row if last is not None else 0
     if last is not None and since < spec.cool_down_rows:
@@ -178,7 +180,7 @@ def _too_soon(state: PipelineState, spec: RetrainingSpec, measured: Measured, no
     return ""
 
 
-def _told(spec: PipelineSpec, plan: Range, start: Training) -> str:
+def _told(spec: PipelineSpec, plan: RowRange, start: Training) -> str:
     rival = f"compared with {start.champion}" if start.champion else "compared with nothing, since no version answers"
     return (
         f"dry run: {start.trainer} would learn from rows {plan.first:,} to {plan.cut:,} and be tried on those up to "

@@ -9,11 +9,11 @@ from freshet.contracts.messages import Alarm, Command, ModelVersion, PipelineRec
 from freshet.ledger.ledger import Ledger, PipelineLedger, pipeline_of
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.trigger import Seen
-from freshet.retraining.core.trainings import Trainings
+from freshet.retraining.core.training_history import Trainings
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class Specification:
     """A specification of a pipeline, or why it cannot be read."""
 
     number: int
@@ -24,11 +24,11 @@ class Rules:
 
 
 @dataclass(slots=True)
-class PipelineState:
+class TrainingState:
     """One pipeline as retraining knows it."""
 
     ledger: PipelineLedger
-    rules: dict[int, Rules] = field(default_factory=dict)
+    rules: dict[int, Specification] = field(default_factory=dict)
     """Its specifications by number."""
     alarms: dict[str, Alarm] = field(default_factory=dict)
     """By id, in the order of their topic."""
@@ -42,7 +42,7 @@ class PipelineState:
         return self.ledger.name
 
     @property
-    def in_force(self) -> Rules | None:
+    def in_force(self) -> Specification | None:
         """The newest specification; None while there is none, and after the pipeline was deleted."""
         record = self.ledger.specification
         return self.rules.get(record.number) if record is not None else None
@@ -84,20 +84,20 @@ class PipelineState:
             self.commands.pop(record.trigger_id, None)
 
 
-class Pipelines:
+class TrainingStates:
     """The state of every pipeline that any fact has named."""
 
     def __init__(self) -> None:
         self._ledger = Ledger()
-        self._states: dict[str, PipelineState] = {}
+        self._states: dict[str, TrainingState] = {}
 
-    def __iter__(self) -> Iterator[PipelineState]:
+    def __iter__(self) -> Iterator[TrainingState]:
         """All pipelines, by name."""
         return iter([self._states[name] for name in sorted(self._states)])
 
-    def state(self, pipeline: str) -> PipelineState:
+    def state(self, pipeline: str) -> TrainingState:
         """The pipeline of that name, without anything known of it if no fact has named it."""
-        return self._states.setdefault(pipeline, PipelineState(self._ledger.of(pipeline)))
+        return self._states.setdefault(pipeline, TrainingState(self._ledger.of(pipeline)))
 
     def fold(self, fact: Fact) -> None:
         """Take in one control record of any role that retraining follows or owns; those of roles may come mixed."""
@@ -118,8 +118,8 @@ class Pipelines:
         self._ledger.fold(fact)
 
 
-def _rules(record: PipelineRecord, applied_ms: int) -> Rules:
+def _rules(record: PipelineRecord, applied_ms: int) -> Specification:
     try:
-        return Rules(record.number, record.spec, applied_ms, PipelineSpec.parse(record.spec))
+        return Specification(record.number, record.spec, applied_ms, PipelineSpec.parse(record.spec))
     except ContractError as error:
-        return Rules(record.number, record.spec, applied_ms, trouble=str(error))
+        return Specification(record.number, record.spec, applied_ms, trouble=str(error))
