@@ -1,5 +1,6 @@
 """`freshet up FOLDER`: apply, and run every service there is until Ctrl-C."""
 
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +11,11 @@ from freshet.cli.output import Bootstrap, Namespace, connect, reporting, say, se
 from freshet.lab import broker
 from freshet.lab.ports import free_port
 from freshet.lab.up.service_run import Run, pipeline_folders
-from freshet.lab.up.services import REGISTRY, plan
+from freshet.lab.up.services import RETRAINING, plan
 from freshet.operate.folder_apply import apply_folder
-from freshet.pipeline import load_checked
-from freshet.runtime.service import ControlService, load_service, service_names
+from freshet.pipeline import PipelineSpec, load_checked
+from freshet.runtime.service import ControlService, Service, load_service, service_names
+from freshet.runtime.settings import SettingsError
 
 
 @reporting
@@ -25,7 +27,7 @@ def up(
         typer.Option(min=1, max=65_000, help="First port for health and metrics, one each; free ones by default."),
     ] = None,
     registry: Annotated[
-        bool, typer.Option("--registry/--no-registry", help="Whether to run the registry, too.")
+        bool, typer.Option("--registry/--no-registry", help="Whether to run registry and retraining, too.")
     ] = True,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show every line of every log, not only what matters to everybody.")
@@ -40,7 +42,7 @@ def up(
     Ctrl-C kills.
     """
     pipelines = [load_checked(found) for found in pipeline_folders(folder)]
-    services = [load_service(name) for name in service_names() if registry or name != REGISTRY]
+    services = _services([spec for spec, _, _ in pipelines], registry=registry)
     started_broker = bootstrap is None
     if bootstrap is None:
         bootstrap = broker.up(Path.cwd(), say=say).bootstrap_servers
@@ -60,6 +62,22 @@ def up(
         run.stop()
         if started_broker:
             say("the local broker keeps running with its data: `freshet local down` stops it.")
+
+
+def _services(specs: Sequence[PipelineSpec], *, registry: bool) -> list[Service]:
+    """All that there are. Retraining may lack what it trains with, where no pipeline says when a model is trained."""
+    found = []
+    for name in service_names():
+        try:
+            service = load_service(name)
+        except SettingsError as error:
+            if name != RETRAINING or any(spec.retraining.triggers for spec in specs):
+                raise
+            say(f"retraining is not run: {error}")
+            continue
+        if registry or not isinstance(service, ControlService):
+            found.append(service)
+    return found
 
 
 def _show(text: str) -> None:

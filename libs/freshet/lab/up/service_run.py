@@ -11,7 +11,7 @@ from typing import IO, Final
 from freshet.contracts.topics import TopicNames
 from freshet.lab.supervisor import Supervisor
 from freshet.lab.up.merged_log import MergedLog, sentence
-from freshet.lab.up.services import REGISTRY, Planned, Services
+from freshet.lab.up.services import Planned, Services
 from freshet.operate.connection import Connection
 from freshet.operate.facts import ledger_of
 from freshet.operate.operate_error import OperateError
@@ -125,7 +125,7 @@ class Run:
                 self._told_rivals.add(name)
                 self._say(
                     f"the {name} came back {_RIVALRY} times. If its log says that it was fenced, another one runs "
-                    f"on this Kafka, and they take turns: stop one of them{_without(name)}."
+                    f"on this Kafka, and they take turns: stop one of them, or use --no-registry here."
                 )
 
     def _told_ready(self) -> bool:
@@ -142,10 +142,6 @@ class Run:
 def started(planned: Sequence[Planned], unowned: Sequence[str]) -> list[Planned]:
     """Those of the planned that this `freshet up` runs: what another one runs has another address."""
     return [one for one in planned if one.name not in unowned]
-
-
-def _without(name: str) -> str:
-    return ", or use --no-registry here" if name == REGISTRY else ""
 
 
 def _ready(connection: Connection, pipelines: Sequence[str], planned: Sequence[Planned]) -> str:

@@ -13,7 +13,7 @@ from freshet.inference.core.report import NO_MODEL
 from freshet.lab.supervisor import Supervisor
 from freshet.runtime.service import ControlService, Service, parts_of
 
-REGISTRY: Final = "registry"
+RETRAINING: Final = "retraining"
 _SCALED: Final = "inference"
 """The service of which `--workers` says how many processes there are."""
 _HTTP_S: Final = 2.0
