@@ -48,7 +48,7 @@ def _shown(found: ModelHistory, at_ms: int) -> RenderableType:
         return f"{when} no version answered anything."
     epochs = table("epoch", "version", "understudy", "live since", "approved by")
     for epoch in found.epochs:
-        approved = _words(epoch.approval)
+        approved = approval_words(epoch.approval)
         epochs.add_row(
             str(epoch.epoch), ", ".join(epoch.versions), epoch.understudy, clock_time(epoch.live_ms), approved
         )
@@ -62,7 +62,8 @@ def _shown(found: ModelHistory, at_ms: int) -> RenderableType:
     return Group(epochs, "", answers if found.answers else f"{when} no partition was cut over to any of these.")
 
 
-def _words(approval: Approval) -> str:
+def approval_words(approval: Approval) -> str:
+    """Who let an epoch go live, as a phrase."""
     if approval.kind == "policy":
         return f"rollout policy {approval.what}"
     if approval.kind == "registry":
