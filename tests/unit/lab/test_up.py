@@ -44,12 +44,23 @@ def test_what_only_a_close_look_needs_is_left_out(tmp_path: Path) -> None:
     """Starts, ends, decisions as sentences, warnings and errors stay, and what is no log line."""
     decision = {"pipeline": "rain", "verdict": "done", "reason": "epoch 1 is live: 1.0.0 answers."}
     refused = {"pipeline": "rain", "verdict": "refused", "reason": "model_not_finite: …"}
+    begun = {
+        "pipeline": "rain",
+        "training": "c8f725ee0",
+        "phase": "started",
+        "trigger": "rows",
+        "reason": "",
+        "from_row": 0,
+        "cut_row": 4000,
+    }
     lines: list[dict[str, object]] = [
         {"event": "started", "level": "info", "pid": 7},
         {"event": "holding", "level": "info", "place": ["features", 0]},
         {"event": "decided", "level": "info", "role": "rollouts", "message": {"epoch": 1}},
         {"event": "decided", "level": "info", "role": "decisions", "message": decision},
         {"event": "decided", "level": "info", "role": "decisions", "message": refused},
+        {"event": "decided", "level": "info", "role": "trainings", "message": begun},
+        {"event": "decided", "level": "info", "role": "trainings", "message": {**begun, "reason": "too few rows."}},
         {"event": "retrying", "level": "warning", "error": "long " * 60 + "advice"},
     ]
     stamped = [json.dumps({**line, "timestamp": "2026-05-01T12:00:01.5Z"}) for line in lines]
@@ -61,6 +72,8 @@ def test_what_only_a_close_look_needs_is_left_out(tmp_path: Path) -> None:
         "a | 12:00:01 started pid=7",
         "a | 12:00:01 rain: epoch 1 is live: 1.0.0 answers.",
         "a | 12:00:01 rain: refused: model_not_finite: …",
+        "a | 12:00:01 rain: training c8f725ee started (rows): rows 0 to 4,000",
+        "a | 12:00:01 rain: training c8f725ee started (rows): too few rows.",
         f'a | 12:00:01 WARNING retrying error="{"long " * 60}advice"',
         "a | Traceback",
     ]

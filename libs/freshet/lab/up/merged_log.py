@@ -52,6 +52,10 @@ def brief(line: str) -> str:
     if fields.get("role") == "decisions" and isinstance(message, dict):
         verdict = "" if message.get("verdict") == "done" else f"{message.get('verdict')}: "
         return f"{_time(fields)} {message.get('pipeline')}: {verdict}{message.get('reason')}"
+    if fields.get("role") == "trainings" and isinstance(message, dict):
+        what = f"training {str(message.get('training'))[:8]} {message.get('phase')} ({message.get('trigger')})"
+        rows = f"rows {message.get('from_row'):,} to {message.get('cut_row'):,}"
+        return f"{_time(fields)} {message.get('pipeline')}: {what}: {message.get('reason') or rows}"
     return ""
 
 
