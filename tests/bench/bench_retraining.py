@@ -13,7 +13,7 @@ import numpy as np
 from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Outcomes
 from freshet.outcomes.log_rows import stretch_of
-from freshet.outcomes.rows import FIRST, REVISED
+from freshet.outcomes.outcome_rows import FIRST, REVISED
 from freshet.retraining.data_set import data_set
 from support.labelled import Log, learnable, records_of
 from support.outcomes import record_of, rows_of

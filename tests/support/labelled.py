@@ -10,7 +10,7 @@ from freshet.avro.control import encode
 from freshet.contracts.arrays import Ints
 from freshet.contracts.messages import Outcomes
 from freshet.contracts.topics import TopicNames
-from freshet.outcomes.rows import REVISED, OutcomeRows
+from freshet.outcomes.outcome_rows import REVISED, OutcomeRows
 from freshet.retraining.core.train_job import Measure, Measured, Train, Trained
 from freshet.retraining.log_reading import measure
 from freshet.retraining.training_run import train

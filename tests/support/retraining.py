@@ -6,17 +6,8 @@ from dataclasses import dataclass, field
 from freshet.avro.control import decode, encode
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Announce, Cancel, Fact, Outcome, Start
-from freshet.contracts.messages import (
-    Alarm,
-    Change,
-    Command,
-    Message,
-    ModelVersion,
-    PipelineRecord,
-    Rollout,
-    Share,
-    Training,
-)
+from freshet.contracts.messages import Alarm, Change, Command, Message, ModelVersion, PipelineRecord, Rollout, Share
+from freshet.contracts.training_message import Training
 from freshet.retraining.core.retraining_decider import RetrainingDecider
 from freshet.retraining.core.train_job import Measure, Measured, Train, Trained
 from support.registry import PIPELINE, candidate

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Training
+from freshet.contracts.training_message import Training
 
 _DECIDED = ("trigger", "trigger_id", "specification", "trainer", "params", "seed", "cut_row", "end_row", "through")
 """What a start has fixed for good."""

@@ -8,7 +8,7 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
 from freshet.avro.schemas import current_schema, is_newer, schema_by_id, schema_id
-from freshet.contracts import messages, state_messages
+from freshet.contracts import messages, state_messages, training_message
 from freshet.contracts.errors import ContractError, FreshetError, NewerRecordError
 from freshet.contracts.messages import Message
 
@@ -24,7 +24,7 @@ CONTROL_ROLES: Final[dict[str, type[Message]]] = {
     "outcomes": messages.Outcomes,
     "evaluations": messages.Evaluation,
     "alarms": messages.Alarm,
-    "trainings": messages.Training,
+    "trainings": training_message.Training,
     "checkpoints": state_messages.StateRecord,
     "slabs": state_messages.StateRecord,
 }

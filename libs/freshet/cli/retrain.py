@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting
-from freshet.contracts.messages import DRY_RUN
+from freshet.contracts.training_message import DRY_RUN
 from freshet.operate import commands
 from freshet.operate.asked_training import retrained
 from freshet.operate.facts import published

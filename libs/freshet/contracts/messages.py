@@ -1,6 +1,6 @@
 """The control plane's messages: one frozen object each. Source: `schemas/control/*.avsc`; a test compares both."""
 
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,9 +8,6 @@ Phase = Literal["prepare", "live", "aborted"]
 ModelState = Literal["admitted", "refused", "retired", "quarantined"]
 Action = Literal["promote", "rollback", "pause", "resume", "retire", "annotate", "reinstate", "retrain"]
 Verdict = Literal["done", "refused", "stale", "expired"]
-
-DRY_RUN: Final = "dry run"
-"""The text of a command to retrain that only asks what would be done."""
 
 
 class Message(BaseModel):
@@ -188,11 +185,6 @@ class Command(Message):
         """Whether its sender has taken it back, by sending it again with an expiry of 0."""
         return self.expires_at_ms == 0
 
-    @property
-    def dry_run(self) -> bool:
-        """Whether a command to retrain only asks what would be done."""
-        return self.action == "retrain" and self.text == DRY_RUN
-
 
 class Decision(Message):
     """One entry of the audit: what the registry decided, about what, and from which inputs."""
@@ -306,40 +298,3 @@ class Alarm(Message):
     episode: str
     at_ms: int
     text: str
-
-
-class Training(Message):
-    """One step of a training: that it began and on which rows, how it ended, or why a trigger led to none.
-
-    Rows are numbered as the labelled log holds them. What has no value yet is empty or 0.
-    """
-
-    pipeline: str
-    training: str
-    phase: Literal["started", "finished", "failed", "skipped"]
-    trigger: str
-    trigger_id: str
-    reason: str
-    specification: int
-    trainer: str
-    params: dict[str, str]
-    seed: int
-    code: str
-    environment: str
-    from_row: int
-    cut_row: int
-    end_row: int
-    through: int
-    trained_through_ms: int
-    rows: int
-    holdout_rows: int
-    classes: dict[str, int]
-    data_digest: str
-    digest: str
-    champion: str
-    metrics: dict[str, float]
-    gate: Literal["pass", "fail", "none"]
-    clauses: tuple[str, ...]
-    cpu_ms: int
-    at_ms: int
-    by: str

@@ -4,7 +4,8 @@ import time
 from contextlib import closing
 from typing import Final
 
-from freshet.contracts.messages import Command, Training
+from freshet.contracts.messages import Command
+from freshet.contracts.training_message import Training
 from freshet.operate.commands import publish, withdraw
 from freshet.operate.connection import Connection
 from freshet.operate.operate_error import OperateError

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import ModelVersion, Training
+from freshet.contracts.messages import ModelVersion
+from freshet.contracts.training_message import Training
 from freshet.operate.facts import read
 from freshet.operate.operate_error import OperateError
 from freshet.runtime.bus.protocol import Bus

@@ -14,7 +14,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Floats32, Ints
 from freshet.contracts.messages import Outcomes
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 
 
 def ends_after(ends: Mapping[int, int], record: Outcomes) -> dict[int, int]:

@@ -8,7 +8,7 @@ import numpy as np
 from freshet.contracts.arrays import Ints
 from freshet.contracts.errors import ContractError
 from freshet.outcomes.log_rows import Stretch
-from freshet.outcomes.rows import FIRST, KNOWN_BEFORE, NO_VALUES, REVISED, OutcomeRows
+from freshet.outcomes.outcome_rows import FIRST, KNOWN_BEFORE, NO_VALUES, REVISED, OutcomeRows
 from freshet.training.data import TrainingData
 from freshet.training.trainer import TrainingError
 

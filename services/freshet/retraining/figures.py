@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from freshet.contracts.arrays import Floats, Floats32, Ints
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.quality.counts import Counts
 from freshet.quality.measures import Measures, added, served
 from freshet.quality.metrics import Metrics, metrics

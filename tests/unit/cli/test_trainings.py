@@ -10,7 +10,7 @@ from freshet.cli import main as entry
 from freshet.cli import retrain as retrain_command
 from freshet.cli import trainings as trainings_commands
 from freshet.cli.output import Exit
-from freshet.contracts.messages import Training
+from freshet.contracts.training_message import Training, is_dry_run
 from freshet.operate.training_runs import Run
 from support.retraining import World
 
@@ -92,4 +92,4 @@ def test_exit_code_of_retrain_says_whether_there_is_a_model(
     done = RUNNER.invoke(entry.app, ["retrain", "--pipeline", "fraud", *options])
     assert done.exit_code == code, done.output
     assert reason in done.output
-    assert asked[0].dry_run == bool(options)
+    assert is_dry_run(asked[0]) == bool(options)

@@ -6,8 +6,9 @@ from typing import cast
 import pytest
 
 from freshet.avro.control import decode, encode
-from freshet.contracts.messages import Command, Training
+from freshet.contracts.messages import Command
 from freshet.contracts.topics import TopicNames
+from freshet.contracts.training_message import Training
 from freshet.operate import asked_training
 from freshet.operate.asked_training import retrained
 from freshet.operate.commands import command

@@ -5,7 +5,7 @@ import pytest
 
 from freshet.contracts.errors import ContractError
 from freshet.outcomes.log_rows import Stretch, stretch_of
-from freshet.outcomes.rows import ABSENT, FIRST, KNOWN_BEFORE, NO_VALUES, OutcomeRows
+from freshet.outcomes.outcome_rows import ABSENT, FIRST, KNOWN_BEFORE, NO_VALUES, OutcomeRows
 from freshet.retraining.data_set import DataSet, Labelled, WatermarkError, check_enough, data_set
 from freshet.training.trainer import TrainingError
 from support.labelled import CLASSES, STEP_MS, learnable, records_of, revised, scrambled

@@ -4,7 +4,7 @@ import pytest
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import JobError
-from freshet.contracts.messages import DRY_RUN, Training
+from freshet.contracts.training_message import DRY_RUN, Training
 from freshet.retraining.core.train_job import Train
 from freshet.training.trainer import TrainingError
 from support.registry import PIPELINE

@@ -3,8 +3,9 @@
 import pytest
 
 from freshet.avro.control import decode, encode
-from freshet.contracts.messages import Candidate, Command, PipelineRecord, Training
+from freshet.contracts.messages import Candidate, Command, PipelineRecord
 from freshet.contracts.topics import TopicNames
+from freshet.contracts.training_message import Training
 from freshet.retraining import service
 from freshet.runtime.bus.memory import MemoryBus
 from freshet.runtime.bus.protocol import Send

@@ -16,7 +16,7 @@ from freshet.models.admission import Contract, Limits, admit
 from freshet.models.model_error import ModelError
 from freshet.models.sandbox import SandboxError
 from freshet.models.scorer import Scorer
-from freshet.outcomes.rows import OutcomeRows
+from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.pipeline import PipelineSpec
 from freshet.retraining.core.train_job import Champion, Trained
 from freshet.retraining.training_run import train

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Outcome, Start
-from freshet.contracts.messages import Training
+from freshet.contracts.training_message import Training
 from freshet.pipeline.trigger import Occasion, Seen, Trigger
 from freshet.retraining.core import training_records
 from freshet.retraining.core.looks import Looks

@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Announce, Cancel, JobError, Outcome, Start
-from freshet.contracts.messages import Training
+from freshet.contracts.training_message import Training
 from freshet.models.model_error import ModelError
 from freshet.pipeline.gate import judge_gate
 from freshet.retraining.core import training_records

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from freshet.contracts.messages import Training
+from freshet.contracts.training_message import Training
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Literal
 
-from freshet.contracts.messages import Training
+from freshet.contracts.training_message import Training
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.retraining import RetrainingSpec
 from freshet.pipeline.trigger import Occasion

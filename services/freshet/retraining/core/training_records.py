@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from freshet.contracts.logic import Announce
-from freshet.contracts.messages import Training
+from freshet.contracts.training_message import Training
 from freshet.pipeline.gate import GateVerdict
 from freshet.retraining.core.train_job import Trained
 

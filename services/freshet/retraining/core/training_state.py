@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Alarm, Command, ModelVersion, PipelineRecord, Training
+from freshet.contracts.messages import Alarm, Command, ModelVersion, PipelineRecord
+from freshet.contracts.training_message import Training
 from freshet.ledger.ledger import Ledger, PipelineLedger, pipeline_of
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.trigger import Seen

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from freshet.contracts.messages import Command
+from freshet.contracts.training_message import is_dry_run
 from freshet.pipeline.trigger import Occasion, Seen, Trigger
 
 
@@ -22,4 +23,4 @@ def _occasion(command: Command, now_ms: int) -> Occasion:
         objection = "whoever asked has withdrawn it."
     elif now_ms > command.expires_at_ms:
         objection = "it could not begin in time."
-    return Occasion(CommandTrigger.kind, command.command_id, 0, 0, objection, command.by, command.dry_run)
+    return Occasion(CommandTrigger.kind, command.command_id, 0, 0, objection, command.by, is_dry_run(command))
