@@ -295,10 +295,7 @@ class Bus(Protocol):
         """
 
     def partition_counts(self, roles: Sequence[str]) -> Mapping[str, int]:
-        """How many partitions each of these roles' topics has now, 0 if it is absent; one request.
-
-        Raises RetriableError.
-        """
+        """How many partitions each of these roles' topics has now, 0 if absent; one request. Or RetriableError."""
 
     def topic_id(self, role: str) -> str:
         """The broker's unique id of the topic, in text: a topic made anew has another. '' if there is no such topic.
