@@ -62,13 +62,14 @@ class Clause(SpecModel):
     def judge(self, metrics: Mapping[str, float], champion: str) -> tuple[bool, str]:
         """Whether it holds for a candidate with these metrics, and the sentence with value, bound and verdict.
 
-        Where nothing could be measured, as in a slice without rows, there is nothing that speaks against the candidate.
+        Without any row to try it on, a candidate fails. A slice without rows says nothing against it.
         """
         place = f"slice.{self.slice}.{self.metric}" if self.slice else self.metric
         what = f"{self.metric} of slice {self.slice}" if self.slice else self.metric
         value, rival = metrics.get(f"candidate.{place}", math.nan), metrics.get(f"champion.{place}", math.nan)
         if math.isnan(value) and (math.isnan(rival) or self.not_worse_by is None):
-            return True, f"{what} could not be measured: pass"
+            holds = bool(self.slice)
+            return holds, f"{what} could not be measured: {'pass' if holds else 'fail'}"
         holds, bound = self._compare(value, rival, champion)
         return holds, f"{what} {value:.4g} {bound}: {'pass' if holds else 'fail'}"
 

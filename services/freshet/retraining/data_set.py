@@ -29,16 +29,19 @@ class Labelled:
     def __init__(self, stretch: Stretch, watermark: int) -> None:
         self._stretch, self._watermark = stretch, watermark
 
-    def newest(self, from_row: int, end_row: int) -> Ints:
+    def newest(self, from_row: int, end_row: int, through_ms: int | None = None) -> Ints:
         """Places in the stretch: the last label of each prediction that has one in [from_row, end_row), in log order.
 
-        A prediction whose features have expired is left out. Raises WatermarkError past the watermark.
+        With `through_ms`, of the labels that were appended by then. A prediction whose features have expired is left
+        out. Raises WatermarkError past the watermark.
         """
         if end_row > self._watermark:
             raise WatermarkError(f"row {end_row} lies behind the watermark {self._watermark}.")
         rows, first = self._stretch.rows, self._stretch.first_row
         at = np.arange(max(from_row - first, 0), max(end_row - first, 0))
         at = at[(rows.weight[at] > 0) & (rows.flags[at] & (FIRST | REVISED) != 0)]
+        if through_ms is not None:
+            at = at[rows.labelled_ms[at] <= through_ms]
         if (rows.flags[at] & REVISED).any():  # else each prediction has one first label
             at = self._last_of_each(at)
         usable: Ints = at[rows.flags[at] & NO_VALUES == 0]
@@ -84,19 +87,22 @@ class DataSet:
 def data_set(
     stretch: Stretch, from_row: int, cut_row: int, end_row: int, *, names: tuple[str, ...], classes: tuple[str, ...]
 ) -> DataSet:
-    """Learn from [from_row, cut_row), try on those of [cut_row, end_row) that were predicted after the newest label.
+    """Learn from labels of [from_row, cut_row), try on predictions of [cut_row, end_row) that were made later.
 
-    That leaves no prediction in the holdout that was made before all was known that the model has learned from, however
-    late labels are: as it will be when the model serves. Labels that were there before their prediction are learned
-    from, but nothing is tried on them. Raises ContractError if a row has a class that the pipeline does not have.
+    No prediction of the holdout was made before all was known that the model has learned from: as it will be when the
+    model serves. Where labels are so late that this would leave less than half of the holdout, the newest labels are
+    not learned from. Labels that were there before their prediction are learned from, but nothing is tried on them.
+    Raises ContractError if a row has a class that the pipeline does not have.
     """
     before, after = Labelled(stretch, cut_row), Labelled(stretch, end_row)
     taught = before.newest(from_row, cut_row)
-    known = before.rows(taught)
-    through_ms = int(known.labelled_ms.max(initial=0))
     tried = after.newest(cut_row, end_row)
-    candidates = after.rows(tried)
-    fair = (candidates.predicted_ms > through_ms) & (candidates.flags & KNOWN_BEFORE == 0)
+    known, candidates = before.rows(taught), after.rows(tried)
+    asked_first = candidates.flags & KNOWN_BEFORE == 0
+    boundary_ms = _boundary_ms(known.labelled_ms, candidates.predicted_ms[asked_first])
+    taught = before.newest(from_row, cut_row, boundary_ms)
+    known = before.rows(taught)
+    fair = (candidates.predicted_ms > boundary_ms) & asked_first
     tried = tried[fair]
     for rows in (known, candidates):
         if classes and len(rows) and not 0 <= int(rows.label.min()) <= int(rows.label.max()) < len(classes):
@@ -107,10 +113,18 @@ def data_set(
         training,
         candidates.take(fair),
         max(from_row, stretch.first_row),
-        through_ms,
+        int(known.labelled_ms.max(initial=0)),
         digests[0],
         hashlib.sha256("".join(digests).encode()).hexdigest(),
     )
+
+
+def _boundary_ms(labelled_ms: Ints, predicted_ms: Ints) -> int:
+    """Until when labels are learned from: to the last, but not beyond the middle one of the predictions to try on."""
+    newest_ms = int(labelled_ms.max(initial=0))
+    if not predicted_ms.size:
+        return newest_ms
+    return min(newest_ms, int(np.sort(predicted_ms)[(predicted_ms.size - 1) // 2]))
 
 
 def check_enough(data: TrainingData, min_rows: int) -> None:

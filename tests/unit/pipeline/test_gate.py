@@ -1,4 +1,4 @@
-"""The gate: every clause with value, bound and verdict; what could not be measured does not speak against a model."""
+"""The gate: every clause with value, bound and verdict; a model that was tried on nothing does not pass."""
 
 import pytest
 
@@ -31,6 +31,7 @@ METRICS = {
         (Clause(metric="accuracy", slice="small", not_worse_by=0.1), "1.0.0", "pass"),
         (Clause(metric="auc", not_worse_by=0.1), "1.0.0", "fail"),
         (Clause(metric="kappa", not_worse_by=0.1), "1.0.0", "fail"),
+        (Clause(metric="calibration_error", at_most=0.1), "1.0.0", "fail"),
     ],
 )
 def test_clause_says_value_bound_and_verdict(clause: Clause, champion: str, verdict: str) -> None:

@@ -52,7 +52,15 @@ def test_holdout_was_predicted_after_all_that_was_learned_was_known() -> None:
     assert len(found.training) == 700
     assert found.trained_through_ms == 749 * STEP_MS + STEP_MS // 2
     assert found.holdout.predicted_ms.tolist() == [STEP_MS * at for at in range(750, 1000)]
-    assert len(cut(stretch(learnable(1000, late_rows=400)), 700).holdout) == 0
+
+
+def test_labels_later_than_the_holdout_are_not_learned_from() -> None:
+    """400 rows late, all of the holdout would have been predicted too early: half of it is kept, and 349 labels go."""
+    found = cut(stretch(learnable(1000, late_rows=400)), 700)
+    middle = 849
+    assert found.holdout.predicted_ms.tolist() == [STEP_MS * at for at in range(middle + 1, 1000)]
+    assert len(found.training) == middle - 400
+    assert found.trained_through_ms < STEP_MS * middle
 
 
 def test_a_prediction_is_learned_once_by_its_last_label_before_the_cut() -> None:
@@ -60,10 +68,12 @@ def test_a_prediction_is_learned_once_by_its_last_label_before_the_cut() -> None
     rows = learnable(100)
     other = 1 - int(rows.label[5])
     correction = revised(rows, 5, other, 200 * STEP_MS)
-    before = cut(stretch(rows, correction, learnable(10, seed=1, prediction_offset=200 + np.arange(10))), 102)
+    at = 300 + np.arange(10)
+    later = learnable(10, seed=1, prediction_offset=at, predicted_ms=at * STEP_MS, labelled_ms=at * STEP_MS + 1)
+    before = cut(stretch(rows, correction, later), 102)
     assert len(before.training) == 100
     assert before.training.label[-1] == other, "it lies where it was corrected"
-    after = cut(stretch(rows, correction), 100)
+    after = cut(stretch(rows, correction, later), 100)
     assert after.training.label[5] == rows.label[5]
 
 
