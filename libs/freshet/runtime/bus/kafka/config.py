@@ -79,6 +79,8 @@ def reader(bootstrap_servers: str, extra: ClientConfig, group: str) -> dict[str,
 def ranges(bootstrap_servers: str, extra: ClientConfig, group: str) -> dict[str, Any]:
     """A reader that is set to another place again and again, so that it should not fetch far ahead."""
     return reader(bootstrap_servers, {}, group) | {
+        # only the end of a partition lets a fetch wait, and that end is an answer
+        "fetch.wait.max.ms": 5,
         "queued.min.messages": 1000,
         "fetch.message.max.bytes": 262_144,
         **extra,

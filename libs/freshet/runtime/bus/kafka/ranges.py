@@ -26,24 +26,36 @@ class KafkaRangeReader:
 
     def read(self, place: Place, first: int, end: int) -> tuple[Sequence[Record], int]:
         """See `bus.RangeReader`."""
-        topic, found = self._topics[place.role], list[Message]()
+        topic = self._topics[place.role]
         doing = f"reading {topic}/{place.partition} from {first} to {end}"
-        late_s = time.monotonic() + REQUEST_TIMEOUT_S
         with translated(doing):
             self._consumer.assign([TopicPartition(topic, place.partition, first)])
-            while time.monotonic() < late_s:
-                for message in self._consumer.consume(min(_AT_ONCE, end - first), _WAIT_S):
-                    error, offset = message.error(), message.offset()
-                    if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                        raise bus_error(error, doing, reads=topic)
-                    assert offset is not None
-                    if error is not None:
-                        return found, min(offset, end)  # type: ignore[return-value]
-                    if first <= offset < end:
-                        found.append(message)
-                    if offset >= end - 1:
-                        return found, end  # type: ignore[return-value]
+            try:
+                return self._until(topic, first, end, doing)
+            finally:
+                self._consumer.unassign()  # the next read would wait for a fetch of what nobody asked for
+
+    def _until(self, topic: str, first: int, end: int, doing: str) -> tuple[Sequence[Record], int]:
+        found = list[Message]()
+        late_s = time.monotonic() + REQUEST_TIMEOUT_S
+        while time.monotonic() < late_s:
+            for message in self._fetched(end - first):
+                error, offset = message.error(), message.offset()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                    raise bus_error(error, doing, reads=topic)
+                assert offset is not None
+                if error is not None:
+                    return found, min(offset, end)  # type: ignore[return-value]
+                if first <= offset < end:
+                    found.append(message)
+                if offset >= end - 1:
+                    return found, end  # type: ignore[return-value]
         raise RetriableError(f"{doing}: nothing more came in {REQUEST_TIMEOUT_S:.0f} s. Is the broker well?")
+
+    def _fetched(self, most: int) -> list[Message]:
+        """What is there, once there is something: a range with transaction markers never has as many as were asked."""
+        message = self._consumer.poll(_WAIT_S)
+        return [] if message is None else [message, *self._consumer.consume(min(_AT_ONCE, most), 0)]
 
     def close(self) -> None:
         """See `bus.RangeReader`."""
