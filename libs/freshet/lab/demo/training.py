@@ -59,13 +59,17 @@ def train(kind: str, rows: Floats32, truths: Sequence[str] | Sequence[float], se
     from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     classes = isinstance(truths[0], str)
     if kind == "linear":
         last = LogisticRegression(max_iter=500) if classes else Ridge()
-        return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), last).fit(rows, truths)
-    trees = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
-    return trees(max_iter=60, random_state=seed).fit(rows, truths)
+        model = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), last)
+    else:
+        trees = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+        model = trees(max_iter=60, random_state=seed)
+    with threadpool_limits(1):  # services work beside it: threads that wait for each other would take ten times as long
+        return model.fit(rows, truths)
 
 
 def _numbers(labels: Sequence[str]) -> list[float]:
