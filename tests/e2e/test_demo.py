@@ -20,10 +20,17 @@ def cuts(told: str) -> list[dict[int, int]]:
     return [{int(partition): int(offset.replace(",", "")) for partition, offset in places} for places in shown]
 
 
+def right(told: str) -> dict[str, float]:
+    """The shares of right answers that `freshet quality` knows, by the first word of whose they are."""
+    found = re.findall(r"^ +([\w.]+).* ([\d.]+)% right  of +[\d,]+ labels$", told, re.MULTILINE)
+    return {name: float(share) for name, share in found}
+
+
 def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: Shell) -> None:
-    """Every check holds; the offsets of all three cut-overs, the kill, the refusal and the rollback are told."""
+    """Every check holds; the offsets of all three cut-overs, quality, the alarm, the kills, the refusal and the
+    rollback are told."""
     told = shell.freshet("demo")
-    assert set(re.findall(r"^ +(\S) +P[12] ", told, re.MULTILINE)) == {"✓"}
+    assert set(re.findall(r"^ +(\S) +(?:P[12]|drift) ", told, re.MULTILINE)) == {"✓"}
     assert "Both promises were kept" in told
     assert "; 0 inputs are still on their way" in told
     first, second, third = cuts(told)
@@ -31,16 +38,24 @@ def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: She
     assert all(first[at] < second[at] < third[at] for at in first)
     assert re.search(r"SIGKILL to inference-0 \(pid \d+\)", told)
     assert "back in its slot" in told
+    assert re.search(r"SIGKILL to drift-0 \(pid \d+\)", told)
+    assert "drift-0 is back" in told
+    early = right(told[: told.index("The world changes")])
+    assert set(early) == {"all", "1.0.0", "1.0.1", "without"}
+    assert early["1.0.1"] > early["1.0.0"] + 10
+    assert re.search(r"alarm [0-9a-f]{8}, detected by adwin from rows [\d,]+ to [\d,]+, cause world: ", told)
+    assert re.search(r"these rows begin at \(partition/offset of the features\) \d/[\d,]+", told)
     assert "refused: model_not_finite" in told
     assert re.search(r"rollback: done.*\n.*from these places on", told)
     assert "1.0.1 → 1.0.0" in told
     scored = re.findall(r"^(1\.0\.[01]) +[\d,]+ +[\d,]+ +[\d,]+ +([\d.]+)% +([\d.]+)%", told, re.MULTILINE)
     assert [version for version, _, _ in scored] == ["1.0.0", "1.0.1"]
-    assert float(scored[1][1]) > float(scored[1][2])  # the better model beats the commonest class
     assert re.search(r'prediction \d/\d+: {"event_id": "live-', told)
     assert re.search(r"dead letter \d/\d+: input_", told)
     document = json.loads(shell.freshet("demo", "--json"))
     assert (document["pipeline"], document["verify"]["verdict"]) == ("loans", "kept")
     assert [found["version"] for found in document["score"]["versions"]] == ["1.0.0", "1.0.1"]
+    assert {"served", "version:1.0.0", "version:1.0.1"} <= {one["series"] for one in document["quality"]["series"]}
+    assert "detected" in {alarm["level"] for alarm in document["alarms"]}
     assert shell.topics() == [], "each run deletes what it made for itself"
     assert list((shell.folder / ".local/state").glob("demo*")) == []

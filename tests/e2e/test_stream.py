@@ -63,6 +63,12 @@ def test_a_table_is_served_end_to_end_by_one_command(shell: Shell) -> None:
     assert sum(answered) == served
     assert min(answered) > served * 0.3
     assert [row[1] for row in scores] == [row[2] for row in scores]
+    quality = re.findall(
+        r"^ +(all that was served|[\d.]+|without.*?)  +[\d.]+% right  of +[\d,]+ labels$", told, re.MULTILINE
+    )
+    assert quality[0] == "all that was served"
+    assert scores[0][0] in quality
+    assert "  no alarm." in told
     assert "repeating the label of the row before gives" in told
     assert re.search(r'prediction \d/\d+: {"event_id": ', told)
     assert shell.topics() == [], "it deletes what it made for itself"

@@ -92,7 +92,7 @@ class Trial:
             labels_after=200,
             seed=7,
         )
-        self._traffic = Traffic(load, loans.applications(self.stage.schema, seed=11))
+        self._traffic = Traffic(load, loans.Applications(self.stage.schema, seed=11))
         self.roll_out(model)
 
     def roll_out(self, model: Bundle) -> ModelVersion:

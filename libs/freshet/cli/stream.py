@@ -41,7 +41,8 @@ def stream(
     The pipeline's folder is written to .local/pipelines/NAME, for you to edit; the next run uses it as it is,
     and is refused if it has another label or other columns.
     Each run has topics of its own, which go at its end if all promises were kept and both models answered; else it
-    exits with 4. With --json the story goes to stderr, and what verify and score found to stdout.
+    exits with 4. With --json the story goes to stderr, and what verify, quality, alarms and score found to
+    stdout.
     """
     dialect = Dialect(delimiter, encoding, decimal, na=na or ())
     told = Streaming(

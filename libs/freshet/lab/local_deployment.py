@@ -2,10 +2,11 @@
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from freshet.contracts.messages import Action as Asked
 from freshet.contracts.messages import Decision, Manifest, ModelVersion, Rollout
@@ -25,7 +26,18 @@ from freshet.runtime.publishing import publish_pipeline
 from freshet.runtime.reading import everything
 from freshet.runtime.service import ControlService, load_service
 
-_EXPIRY_MS = 120_000
+DRIFT: Final = "drift-0"
+"""The process that joins labels, evaluates and detects."""
+
+_EXPIRY_MS: Final = 120_000
+_ANSWERING: Final = (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features"))
+_JUDGING: Final = (
+    ("drift-join", "predictions"),
+    ("drift-join", "labels"),
+    ("drift-evaluate", "outcomes"),
+    ("drift-detect", "outcomes"),
+)
+"""Which service reads what, in the order in which a record passes them."""
 
 
 class LocalDeployment:
@@ -67,10 +79,8 @@ class LocalDeployment:
         self.event_schema_id = published.record.event_schema_id
 
     def start(self) -> None:
-        """Start registry, ingestion and the inference workers; returns at once."""
-        self.run("registry")
-        self.run("ingestion-0")
-        for name in self.inference:
+        """Start all services; returns at once."""
+        for name in self.services:
             self.run(name)
 
     def run(self, name: str) -> None:
@@ -84,7 +94,7 @@ class LocalDeployment:
     @property
     def services(self) -> tuple[str, ...]:
         """Names of all service processes."""
-        return ("registry", "ingestion-0", *self.inference)
+        return ("registry", "ingestion-0", *self.inference, DRIFT)
 
     def load(self, **options: object) -> Load:
         """A source of load on this pipeline; options as for `Load`."""
@@ -132,6 +142,16 @@ class LocalDeployment:
 
         self.view.wait(f"{name} to answer", answering, timeout_s)
 
+    def wait_beating(self, service: str, since_ms: int, timeout_s: float = 60.0) -> None:
+        """Wait until slot 0 of that service has reported after that moment."""
+        instance = self.names.worker(service, "0")
+
+        def beating(view: View) -> bool:
+            beat = view.ledger.workers.beats.get(instance)
+            return beat is not None and beat.timestamp_ms > since_ms and bool(beat.worker.partitions)
+
+        self.view.wait(f"{service} to be back", beating, timeout_s)
+
     def ask(self, action: Asked, version: str = "", text: str = "", timeout_s: float = 60.0) -> Decision:
         """Publish a command and wait for its decision."""
         asked = commands.command(self.spec.pipeline, action, expires_ms=_EXPIRY_MS, version=version, text=text)
@@ -139,7 +159,14 @@ class LocalDeployment:
 
     def wait_drained(self, timeout_s: float = 120.0) -> None:
         """Wait until ingestion and inference have answered all that is there now."""
-        for service, role in (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features")):
+        self._wait_caught_up(_ANSWERING, timeout_s)
+
+    def wait_evaluated(self, timeout_s: float = 120.0) -> None:
+        """Wait until drift has joined all answers and labels that are there now, and has evaluated and watched them."""
+        self._wait_caught_up(_JUDGING, timeout_s)
+
+    def _wait_caught_up(self, readers: Sequence[tuple[str, str]], timeout_s: float) -> None:
+        for service, role in readers:
             self.view.wait(f"{service} to catch up with {role}", partial(self._drained, service, role), timeout_s)
 
     def _drained(self, service: str, role: str, _view: View) -> bool | None:

@@ -19,6 +19,8 @@ def look_around(narrator: Narrator, deployment: LocalDeployment, bootstrap_serve
         f"freshet model status --pipeline {pipeline}",
         f"freshet topic tail predictions --pipeline {pipeline} -n 3",
         f"freshet dead-letters list --pipeline {pipeline}",
+        f"freshet quality --pipeline {pipeline}",
+        f"freshet alarms list --pipeline {pipeline}",
         f"freshet score --pipeline {pipeline}",
         f"freshet verify --pipeline {pipeline}",
     )

@@ -12,25 +12,37 @@ from freshet.operate.tables.events import Events, first
 
 _APPLICANTS = 500
 _ROWS = 200
+_BY_AGE, _BY_AGE_AND_SALARY = 0, 1  # two of Agrawal's rules
 _TYPES = {"double": np.float64, "float": np.float32, "long": np.int64, "int": np.int32}
 
 
-def applications(schema: Schema, seed: int, *, name: str = "live") -> Iterator[Events]:
+class Applications:
     """Batches of applications with their labels, for ever; the same seed gives the same stream."""
-    from river.datasets import synth  # noqa: PLC0415 - heavy, and an extra of its own
 
-    rows = iter(synth.Agrawal(classification_function=0, seed=seed))
-    fields = {field["name"]: field["type"] for field in schema["fields"]}
-    first = 0
-    while True:
-        some = list(islice(rows, _ROWS))
-        yield Events(_columns(some, fields, first, name), ["declined" if label else "approved" for _, label in some])
-        first += len(some)
+    def __init__(self, schema: Schema, seed: int, *, name: str = "live") -> None:
+        from river.datasets import synth  # noqa: PLC0415 - heavy, and an extra of its own
+
+        self._generator = synth.Agrawal(classification_function=_BY_AGE, seed=seed)
+        self._fields = {field["name"]: field["type"] for field in schema["fields"]}
+        self._name = name
+
+    def change_rule(self) -> None:
+        """From the next batch on it is decided by age and salary; the applications are like before."""
+        self._generator.classification_function = _BY_AGE_AND_SALARY
+
+    def __iter__(self) -> Iterator[Events]:
+        """From the first one on."""
+        rows, done = iter(self._generator), 0
+        while True:
+            some = list(islice(rows, _ROWS))
+            labels = ["declined" if label else "approved" for _, label in some]
+            yield Events(_columns(some, self._fields, done, self._name), labels)
+            done += len(some)
 
 
 def sample(schema: Schema, rows: int, seed: int) -> Events:
     """A training set: applications that are not in the live stream."""
-    return Events.joined(list(first(applications(schema, seed, name="training"), rows)))
+    return Events.joined(list(first(Applications(schema, seed, name="training"), rows)))
 
 
 def _columns(

@@ -1,17 +1,24 @@
 """What came of it: how right each version was, and one record of each kind of answer, decoded."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from freshet.contracts.messages import Alarm
+from freshet.lab.demo.drift_watch import DriftWatch, show_alarms, show_quality
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.local_deployment import LocalDeployment
+from freshet.operate.quality.series_quality import Quality
+from freshet.operate.quality.series_quality import document as quality_document
 from freshet.operate.records import Readable, readable
 from freshet.operate.redrive import Wanted, dead_records
 from freshet.operate.score.arithmetic import Scoring
 from freshet.operate.score.scored_versions import document, scored
 from freshet.operate.verify.findings import Judgement
 from freshet.operate.verify.judgement import as_document
+from freshet.operate.verify.judging import judged
 from freshet.runtime.bus.protocol import Bus, Place
 from freshet.runtime.reading import everything
 
@@ -19,24 +26,43 @@ _TAIL = 20  # the last offsets of a partition may be transaction markers
 _LETTERS = 100  # of the first so many one is shown that can be decoded
 
 
-def as_result(
-    deployment: LocalDeployment, bootstrap_servers: str, judgement: Judgement, found: Scoring
-) -> dict[str, Any]:
-    """The whole run for `--json`: where to look, and what `freshet verify --json` and `freshet score --json` say."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What commands find at the end of a story."""
+
+    judgement: Judgement
+    quality: Quality
+    alarms: Sequence[Alarm]
+    scores: Scoring
+
+
+def as_result(deployment: LocalDeployment, bootstrap_servers: str, found: Found) -> dict[str, Any]:
+    """The whole run for `--json`: where to look, and what `verify`, `quality`, `alarms list` and `score` print."""
     return {
         "pipeline": deployment.spec.pipeline,
         "bootstrap_servers": bootstrap_servers,
         "namespace": deployment.names.namespace,
-        "verify": as_document(judgement),
-        "score": document(found, deployment.spec),
+        "verify": as_document(found.judgement),
+        "quality": quality_document(found.quality),
+        "alarms": [alarm.model_dump() for alarm in found.alarms],
+        "score": document(found.scores, deployment.spec),
     }
 
 
-def show_scores(narrator: Narrator, deployment: LocalDeployment) -> Scoring:
-    """Compare the predictions with the labels on the topics."""
-    narrator.chapter("How right each version was: freshet score")
-    found = scored(deployment.bus, deployment.spec)
-    narrator.scores(found, deployment.spec)
+def look_back(narrator: Narrator, deployment: LocalDeployment) -> Found:
+    """Judge the topics, whose records are all taken in, and show what is on them."""
+    judgement = judged(deployment.bus, deployment.admin, deployment.names)
+    narrator.judgement(judgement)
+    narrator.chapter("How good each version was, and what changed: freshet quality, freshet alarms")
+    watch = DriftWatch(deployment)
+    watch.take()
+    found = Found(judgement, watch.quality(), watch.alarms, scored(deployment.bus, deployment.spec))
+    watch.close()
+    show_quality(narrator, found.quality)
+    show_alarms(narrator, found.alarms)
+    narrator.chapter("The same by the predictions and labels themselves: freshet score")
+    narrator.scores(found.scores, deployment.spec)
+    show_examples(narrator, deployment)
     return found
 
 

@@ -7,19 +7,18 @@ from typing import Any, Final
 
 from freshet.contracts.messages import Decision, ModelVersion, Rollout
 from freshet.lab.demo import loans
+from freshet.lab.demo.drift_watch import DriftWatch, alarm_line, show_quality
 from freshet.lab.demo.handover_waits import longest_gap_ms
 from freshet.lab.demo.narrator import Narrator
-from freshet.lab.demo.outcome import show_examples, show_scores
+from freshet.lab.demo.outcome import Found, look_back
 from freshet.lab.demo.traffic import Traffic
 from freshet.lab.demo.training import Trained, train_and_pack
-from freshet.lab.local_deployment import LocalDeployment
+from freshet.lab.local_deployment import DRIFT, LocalDeployment
 from freshet.ledger.epochs import champion
 from freshet.models.bundle import Bundle
 from freshet.operate.pipeline_view import View
-from freshet.operate.score.arithmetic import Scoring
 from freshet.operate.tables.features import feature_rows
-from freshet.operate.verify.judge import Judgement
-from freshet.operate.verify.judging import judged
+from freshet.runtime.service import load_service, parts_of
 
 RATE: Final = 2000.0
 CORRUPT_SHARE: Final = 0.05
@@ -37,14 +36,16 @@ class Story:
         self._deployment, self._say = deployment, narrator
         events = loans.sample(deployment.schema, TRAINING_ROWS + TEST_ROWS, seed=1)
         self._rows, self._labels = feature_rows(deployment.spec, deployment.schema, events)
+        self._loans = loans.Applications(deployment.schema, seed=42)
         self._traffic: Traffic | None = None
+        self._drift = DriftWatch(deployment)
 
     def begin_load(self) -> None:
         """Applications arrive, some of them broken; no model is there yet, so they wait."""
         say, deployment = self._say, self._deployment
         say.chapter("Loan applications arrive; there is no model yet")
         load = deployment.load(rate=RATE, corrupt_share=CORRUPT_SHARE, labels_after=500, seed=3)
-        self._traffic = Traffic(load, loans.applications(deployment.schema, seed=42))
+        self._traffic = Traffic(load, self._loans)
         say.line(
             f"{RATE:,.0f} events/s, {CORRUPT_SHARE:.0%} of them damaged on purpose; labels follow 500 events later"
         )
@@ -66,20 +67,52 @@ class Story:
         time.sleep(_BREATH_S)
         return self._publish("trees", "gradient-boosted trees")
 
-    def kill_a_worker(self) -> None:
-        """A worker dies by SIGKILL in the middle of its work."""
+    def compare(self, newest: ModelVersion) -> None:
+        """Labels have come for the answers of both models."""
+        self._say.chapter("Labels come late, and say how good each version is: freshet quality")
+        with self._say.waiting("labels"):
+            self._drift.wait_quality(newest.version)
+            time.sleep(_BREATH_S)
+            self._drift.take()
+        self._say.line("share of the answers that were right, by the labels that have come so far:")
+        show_quality(self._say, self._drift.quality())
+
+    def change_the_world(self) -> None:
+        """The rule that the labels follow becomes another one, and a detector finds that out."""
+        say = self._say
+        say.chapter("The world changes: loans are decided by another rule")
+        self._drift.take()
+        before = len(self._drift.alarms)
+        self._loans.change_rule()
+        assert self._traffic is not None
+        say.line(f"so from event {self._traffic.sent.events:,} on; events and answers look as before, labels do not")
+        with say.waiting("an alarm"):
+            alarm = self._drift.wait_alarm(before)
+        for one in self._drift.alarms[before:]:
+            say.line(alarm_line(one))
+        places = ", ".join(f"{number}/{offset:,}" for number, offset in sorted(alarm.since.items()))
+        say.line(f"these rows begin at (partition/offset of the features) {places}")
+        self._drift.close()
+
+    def kill_workers(self) -> None:
+        """Two workers die by SIGKILL in the middle of their work."""
         say, deployment = self._say, self._deployment
-        say.chapter("A worker is killed in the middle of its work")
+        say.chapter("A worker is killed in the middle of its work, and drift's services too")
         victim = deployment.inference[0]
         began, since_ms = time.monotonic(), time.time_ns() // 1_000_000
         pid = deployment.supervisor.kill(victim)
         say.line(f"SIGKILL to {victim} (pid {pid}): no goodbye, its open transaction is left behind")
+        say.line(f"SIGKILL to {DRIFT} (pid {deployment.supervisor.kill(DRIFT)})")
         with say.waiting(f"{victim} to serve again"):
             deployment.wait_answering(victim, since_ms)
         say.line(
             f"back in its slot and answering {time.monotonic() - began:.1f} s later; what was half done was aborted, "
             "and is answered again, once"
         )
+        with say.waiting(f"{DRIFT} to be back"):
+            for part in parts_of(load_service("drift")):
+                deployment.wait_beating(part.name, since_ms)
+        say.line(f"{DRIFT} is back {time.monotonic() - began:.1f} s later, and goes on from its state on the topics")
 
     def bad_model(self) -> None:
         """A model that answers NaN is refused, and nobody ever asks it."""
@@ -100,8 +133,8 @@ class Story:
         self._show_cut(rollout)
         say.line(f"{before} → {champion(rollout)}: a rollback is a new epoch that names an old version")
 
-    def judge(self) -> Judgement:
-        """The load stops; what is on the topics is judged."""
+    def judge(self) -> Found:
+        """The load stops; what is on the topics is judged, and shown."""
         say, deployment = self._say, self._deployment
         say.chapter("The load stops, and the topics are judged: freshet verify")
         assert self._traffic is not None
@@ -110,18 +143,10 @@ class Story:
         say.line(f"{sent.events:,} events were sent ({corrupted:,} of them damaged) and {sent.labels:,} labels")
         with say.waiting("the rest to be answered"):
             deployment.wait_drained()
+            deployment.wait_evaluated()
         gap_ms = longest_gap_ms(deployment.bus, _SWITCH_EPOCH)
         say.line(f"when the second model took over, no partition waited longer than {gap_ms} ms between two answers")
-        judgement = judged(deployment.bus, deployment.admin, deployment.names)
-        say.judgement(judgement)
-        return judgement
-
-    def look_back(self) -> Scoring:
-        """What the answers were worth, and what they look like."""
-        found = show_scores(self._say, self._deployment)
-        self._say.line("the generator declines by two limits of age: no line follows that, but trees do, exactly")
-        show_examples(self._say, self._deployment)
-        return found
+        return look_back(say, deployment)
 
     def _publish(self, kind: str, title: str) -> ModelVersion:
         say, deployment = self._say, self._deployment

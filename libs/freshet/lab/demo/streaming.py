@@ -13,21 +13,19 @@ import numpy as np
 from freshet.lab import broker
 from freshet.lab.demo.leaving import leave, look_around
 from freshet.lab.demo.narrator import Narrator
-from freshet.lab.demo.outcome import as_result, show_examples, show_scores
+from freshet.lab.demo.outcome import Found, as_result, look_back
 from freshet.lab.demo.stream_folder import folder_for, name_of
 from freshet.lab.demo.traffic import Traffic
 from freshet.lab.demo.training import Trained, train_and_pack
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.operate_error import OperateError
-from freshet.operate.score.arithmetic import Errors, Scoring
+from freshet.operate.score.arithmetic import Errors
 from freshet.operate.tables.events import Events, after, first
 from freshet.operate.tables.features import feature_rows
 from freshet.operate.tables.new_pipeline import Roles
 from freshet.operate.tables.table import Dialect
 from freshet.operate.tables.table_events import CsvEvents
-from freshet.operate.verify.judge import Judgement
 from freshet.operate.verify.judgement import passes
-from freshet.operate.verify.judging import judged
 
 _WARM_UP_SHARE: Final = 0.1
 _MODELS: Final = 2
@@ -63,8 +61,8 @@ def tell_stream(
 ) -> bool:
     """Serve the table on the local broker of the folder `home`, which is started if need be.
 
-    Returns whether all promises were kept and both models answered; `on_result` is given what `verify` and `score`
-    found. Its topics go at the end, unless it is not good or `stay` keeps them; with `stay` the services run on until
+    Returns whether all promises were kept and both models answered; `on_result` is given what was found.
+    Its topics go at the end, unless it is not good or `stay` keeps them; with `stay` the services run on until
     an interrupt.
     """
     name = told.name or name_of(told.file)
@@ -77,19 +75,20 @@ def tell_stream(
         deployment.apply()
         deployment.start()
         narrator.line(f"services run with the prefix {namespace}; their logs are in {logs}")
-        judgement, scores = _serve(deployment, narrator, told)
+        found = _serve(deployment, narrator, told)
         if on_result is not None:
-            on_result(as_result(deployment, endpoint.bootstrap_servers, judgement, scores))
+            on_result(as_result(deployment, endpoint.bootstrap_servers, found))
         if stay:
             look_around(narrator, deployment, endpoint.bootstrap_servers)
-    if len(scores.versions) < _MODELS:
-        narrator.text(f"Only {len(scores.versions)} of {_MODELS} models answered anything.")
-    good = passes(judgement, waited=True) and len(scores.versions) == _MODELS
+    answered = len(found.scores.versions)
+    if answered < _MODELS:
+        narrator.text(f"Only {answered} of {_MODELS} models answered anything.")
+    good = passes(found.judgement, waited=True) and answered == _MODELS
     leave(narrator, endpoint.bootstrap_servers, deployment.names, keep=stay or not good)
     return good
 
 
-def _serve(deployment: LocalDeployment, narrator: Narrator, told: Streaming) -> tuple[Judgement, Scoring]:
+def _serve(deployment: LocalDeployment, narrator: Narrator, told: Streaming) -> Found:
     source = CsvEvents(told.file, deployment.spec, deployment.schema, label=told.label, dialect=told.dialect)
     batches = list(source)
     for line in (*source.absent, *source.survey.told):
@@ -121,14 +120,12 @@ def _serve(deployment: LocalDeployment, narrator: Narrator, told: Streaming) -> 
     with narrator.waiting("the rest of the stream"):
         traffic.wait()
         deployment.wait_drained()
+        deployment.wait_evaluated()
     narrator.line(f"{traffic.sent.events:,} events and {traffic.sent.labels:,} labels were sent")
     narrator.chapter("The topics are judged: freshet verify")
-    judgement = judged(deployment.bus, deployment.admin, deployment.names)
-    narrator.judgement(judgement)
-    scores = show_scores(narrator, deployment)
+    found = look_back(narrator, deployment)
     narrator.text(row_before(Events.joined(served), classes=bool(deployment.spec.target.classes)))
-    show_examples(narrator, deployment)
-    return judgement, scores
+    return found
 
 
 def held(batches: Sequence[Events], rows: int, go_on: threading.Event) -> Iterator[Events]:

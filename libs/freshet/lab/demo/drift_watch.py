@@ -1,0 +1,107 @@
+"""What drift's services say while a story is told: how good each version is, and what has changed."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from freshet.contracts.messages import Alarm
+from freshet.lab.demo.narrator import Narrator
+from freshet.lab.local_deployment import LocalDeployment
+from freshet.operate.quality.quality_tables import share
+from freshet.operate.quality.series_quality import SERVED, VERSION, Evaluations, Quality, SeriesQuality, quality
+from freshet.quality.arrival import EVERY_ROWS
+from freshet.quality.known import MAJORITY, NO_CHANGE
+from freshet.runtime.feed import Feed
+
+T = TypeVar("T")
+
+_TITLES: Final = {
+    SERVED: "all that was served",
+    MAJORITY: "without a model: what is commonest",
+    NO_CHANGE: "without a model: the last label known",
+}
+
+
+class DriftWatch:
+    """Evaluations and alarms of a deployment's pipeline, taken in as they come. Not thread-safe."""
+
+    def __init__(self, deployment: LocalDeployment) -> None:
+        self._deployment = deployment
+        self._feed = Feed(deployment.bus.reader(["evaluations", "alarms"]))
+        self._evaluations = Evaluations(deployment.spec.pipeline)
+        self._alarms: list[Alarm] = []
+
+    def quality(self) -> Quality:
+        """How good all series are by what has been taken in."""
+        return quality(self._evaluations.records, self._deployment.view.ledger)
+
+    @property
+    def alarms(self) -> Sequence[Alarm]:
+        """All that have been taken in, in their order."""
+        return self._alarms
+
+    def wait_quality(self, version: str) -> None:
+        """Wait for the first evaluation of this version. Raises LocalError if none comes."""
+        series = VERSION + version
+        self._wait(
+            f"an evaluation of version {version}",
+            lambda: any(one.series == series for one in self._evaluations.records) or None,
+        )
+
+    def wait_alarm(self, after: int) -> Alarm:
+        """The first change that is detected, and not only suspected, behind so many alarms. Raises LocalError if none
+        comes.
+        """
+        return self._wait(
+            "an alarm", lambda: next((one for one in self._alarms[after:] if one.level == "detected"), None)
+        )
+
+    def take(self) -> None:
+        """Take in all that is there now. Raises LocalError if the broker does not give it."""
+        self._wait("evaluations and alarms", lambda: self._feed.caught_up() or None)
+
+    def close(self) -> None:
+        """Free the reader."""
+        self._feed.close()
+
+    def _wait(self, what: str, found: Callable[[], T | None]) -> T:
+        def taken() -> T | None:
+            facts = list(self._feed.facts())
+            self._evaluations.take(facts)
+            messages = (fact.message for fact in facts)
+            pipeline = self._deployment.spec.pipeline
+            self._alarms += [one for one in messages if isinstance(one, Alarm) and one.pipeline == pipeline]
+            return found()
+
+        return self._deployment.view.wait(what, lambda _: taken())
+
+
+def show_quality(narrator: Narrator, found: Quality) -> None:
+    """A line for each version, and for the answers that need no model."""
+    if not found.series:
+        narrator.text(f"           nothing yet: {EVERY_ROWS} labels that came after their answers make an evaluation.")
+    titles = [_title(one) for one in found.series]
+    width = max(map(len, titles), default=0)
+    for title, one in zip(titles, found.series, strict=True):
+        narrator.text(f"           {title:<{width}}  {_worth(one, found):>12}  of {one.counts.rows:>7,} labels")
+
+
+def show_alarms(narrator: Narrator, alarms: Sequence[Alarm]) -> None:
+    """A line for each."""
+    for alarm in alarms:
+        narrator.text(f"  {alarm_line(alarm)}")
+    if not alarms:
+        narrator.text("  no alarm.")
+
+
+def alarm_line(alarm: Alarm) -> str:
+    """Who says what, of which rows of the labelled log, and whose doing it is."""
+    rows = f"rows {alarm.test_from:,} to {alarm.test_to - 1:,}"
+    return f"alarm {alarm.id[:8]}, {alarm.level} by {alarm.detector} from {rows}, cause {alarm.cause}: {alarm.text}"
+
+
+def _title(one: SeriesQuality) -> str:
+    return _TITLES.get(one.name, one.name.removeprefix(VERSION))
+
+
+def _worth(one: SeriesQuality, found: Quality) -> str:
+    return f"{share(one.metrics.accuracy)} right" if found.classes else f"MAE {one.metrics.mae:.4g}"
