@@ -64,12 +64,14 @@ def test_one_command_runs_a_pipeline_until_it_is_told_to_stop(shell: Shell) -> N
     until(lambda: len(started(log, "inference-1")) == 2, log)
     assert "inference-1 was killed by signal 9" in log.read_text()
 
-    names = ("registry", "ingestion-0", "inference-0", "inference-1")
+    names = ("registry", "ingestion-0", "inference-0", "inference-1", "drift-0")
     pids = [started(log, name)[-1] for name in names]
     assert shell.end() == {"mine": 0}
     assert not [pid for pid in pids if start_mark(pid)]
     stopped = re.findall(r"^(\S+) +\| .* stopped", log.read_text(), re.MULTILINE)
     assert set(stopped) == set(names)
+    quiet = [line for line in log.read_text().splitlines() if line.startswith("drift-0 ")]
+    assert len(quiet) == 2, "drift has nothing to say but that it starts and stops, where no label comes"
 
 
 def test_settings_that_cannot_work_end_everything(shell: Shell) -> None:

@@ -22,6 +22,8 @@ from freshet.runtime.service import load_service, parts_of
 
 RATE: Final = 2000.0
 CORRUPT_SHARE: Final = 0.05
+LABELS_AFTER: Final = 2000
+"""Late enough to follow the answers on a busy machine, too: labels that do not are no measure of them."""
 TRAINING_ROWS: Final = 4000
 TEST_ROWS: Final = 2000
 """Applications that models are not trained on, to say how good they are."""
@@ -44,10 +46,11 @@ class Story:
         """Applications arrive, some of them broken; no model is there yet, so they wait."""
         say, deployment = self._say, self._deployment
         say.chapter("Loan applications arrive; there is no model yet")
-        load = deployment.load(rate=RATE, corrupt_share=CORRUPT_SHARE, labels_after=500, seed=3)
+        load = deployment.load(rate=RATE, corrupt_share=CORRUPT_SHARE, labels_after=LABELS_AFTER, seed=3)
         self._traffic = Traffic(load, self._loans)
         say.line(
-            f"{RATE:,.0f} events/s, {CORRUPT_SHARE:.0%} of them damaged on purpose; labels follow 500 events later"
+            f"{RATE:,.0f} events/s, {CORRUPT_SHARE:.0%} of them damaged on purpose; labels follow "
+            f"{LABELS_AFTER:,} events later"
         )
         with say.waiting("features"):
             deployment.view.wait(
