@@ -55,7 +55,7 @@ bench-peers: setup  ## the same topic answered by Freshet, Quix Streams, Bytewax
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_peers $(ARGS)
 
 bench-parts: setup  ## CPU of the parts alone, without Kafka: codec, cores, and what a long history costs
-	set -e; for part in codec ingestion inference registry history quality detectors retraining; do \
+	set -e; for part in codec ingestion inference registry history quality detectors drift retraining; do \
 		echo "== $$part"; PYTHONPATH=tests $(BIN)/python -m bench.bench_$$part; done
 
 bench-latency: setup  ## latency at four rates, and the CPU of every process at rest and at each rate
