@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency models false-alarms faults lock lock-schemas clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency models late-labels false-alarms faults lock lock-schemas clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -63,6 +63,9 @@ bench-latency: setup  ## latency at four rates, and the CPU of every process at 
 
 models: setup  ## which models can be packed, and how exactly: writes the table in docs/models.md
 	PYTHONPATH=tests:$(PYTHONPATH) OMP_NUM_THREADS=1 $(BIN)/python -m bench.model_matrix
+
+late-labels: setup  ## labels seven days late with a faster clock: memory of the join (ARGS: how many predictions are open)
+	PYTHONPATH=tests $(BIN)/python -m bench.late_labels $(ARGS)
 
 false-alarms: setup  ## how often detectors cry wolf, and how late they are: writes the tables in docs/detectors.md
 	PYTHONPATH=tests $(BIN)/python -m bench.false_alarms

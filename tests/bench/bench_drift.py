@@ -36,7 +36,7 @@ PIPELINE = "bench"
 ROWS, ROUNDS = 5_000, 24
 EVENTS_PER_S = 1_000
 DAY_EVENTS = EVENTS_PER_S * 86_400
-OPEN = 1_000_000
+OPEN = 1_100_000
 """Predictions without a label that the join holds while it is measured."""
 SLAB = JoinLogic.kept.rows
 NAMES = {"version": ["1.0.0"], "topic": ["t"]}
@@ -123,7 +123,7 @@ def inputs(number: int) -> tuple[Batch, Batch, Batch]:
 
 
 def join() -> tuple[Spent, list[bytes]]:
-    """Predictions and labels in turn beside a million open predictions; also the records of the labelled log."""
+    """Predictions and labels in turn beside others that are open; also the records of the labelled log."""
     logic, spent, written = joining(), Spent(), list[bytes]()
     for role, body in prediction_slabs(OPEN):
         logic.load_rows(role, 0, body)
@@ -216,7 +216,7 @@ def main() -> None:
     state = {
         role: np.mean([len(body) for of, body in slabs(100_000) if of == role]) / SLAB for role in (PREDICTIONS, LABELS)
     }
-    print(f"join, 5,000 + 5,000, beside 1,000,000 open: {spent.told(2 * ROWS * ROUNDS)} µs a record")  # noqa: T201
+    print(f"join, 5,000 + 5,000, beside {OPEN:,} open: {spent.told(2 * ROWS * ROUNDS)} µs a record")  # noqa: T201
     print(  # noqa: T201
         f"join: {state[PREDICTIONS]:.1f} B of state a prediction, {state[LABELS]:.1f} a label: "
         f"{sum(state.values()) * DAY_EVENTS / 1e9:.1f} GB a day at 1,000 events/s, before compression"
