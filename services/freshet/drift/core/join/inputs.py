@@ -1,5 +1,6 @@
 """Predictions and labels as their topics hold them → the rows that the join remembers."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -50,9 +51,9 @@ class JoinInputs:
         assert isinstance(versions, Strings)
         assert isinstance(topics, Strings)
         rows["scores"] = scores.matrix(self.scores)
-        rows["answer"] = [self._codes.get(answer, -1) for answer in answers.tolist()]
-        rows["version"] = _codes(versions.tolist(), names["version"])
-        rows["topic"] = _codes(list(map(to_text, topics.tobytes())), names["topic"])
+        rows["answer"] = _each(answers, lambda text: self._codes.get(text.decode(), -1))
+        rows["version"] = _each(versions, lambda text: code_of(text.decode(), names["version"]))
+        rows["topic"] = _each(topics, lambda topic: code_of(to_text(topic), names["topic"]))
         return rows
 
     def labels(self, batch: Batch, at: Ints, plan: int) -> Table:
@@ -62,10 +63,10 @@ class JoinInputs:
         rows["claimed_ms"], rows["revision"] = columns["labelled_at"], columns["revision"]
         texts = columns["label"]
         assert isinstance(texts, Strings)
-        rows["value"] = [self.value(text) for text in texts.tolist()]
+        rows["value"] = _each(texts, lambda text: self._value(text.decode()))
         return rows
 
-    def value(self, text: str) -> float:
+    def _value(self, text: str) -> float:
         """The class by its place, or the number that is meant."""
         return float(self._codes.get(text, len(self.classes))) if self.classes else float(text)
 
@@ -92,6 +93,8 @@ class JoinInputs:
         return rows
 
 
-def _codes(texts: list[str], names: list[str]) -> list[int]:
-    codes = {text: code_of(text, names) for text in dict.fromkeys(texts)}
-    return [codes[text] for text in texts]
+def _each(texts: Strings, meaning: Callable[[bytes], float]) -> list[float]:
+    """What each row means. Few differ, so each different one is looked up once, in order of first appearance."""
+    rows = texts.tobytes()
+    meanings = {text: meaning(text) for text in dict.fromkeys(rows)}
+    return [meanings[text] for text in rows]
