@@ -22,6 +22,7 @@ from freshet.models.bundle import Bundle
 from freshet.operate.pipeline_view import View
 from freshet.operate.verify.collect import collect
 from freshet.operate.verify.judge import Judgement, judge
+from freshet.operate.verify.judging import judged
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import RetriableError
 from freshet.runtime.reading import everything
@@ -30,6 +31,12 @@ STEPS: Final = ("begun", "produced", "offsets_sent", "committed")
 _OUTPUTS: Final = ("features", "labels", "predictions", "dead-letters")
 _PATIENCE_S: Final = 60.0
 _POLL_S: Final = 0.1
+_READS: Final = {
+    "ingestion": (("ingestion", "events"),),
+    "inference": (("inference", "features"),),
+    "drift": (("drift-join", "predictions"), ("drift-evaluate", "outcomes"), ("drift-detect", "outcomes")),
+}
+"""By process, its services and an input of each."""
 
 # The first start is armed; the supervisor starts the process again without.
 _ARMED: Final = 'test -e "$1" || { : > "$1"; export FRESHET_FAILPOINT="$2"; }; shift 2; exec "$@"'
@@ -57,12 +64,13 @@ class Trial:
         folder: Path,
         *,
         workers: Sequence[str] = ("inference-0", "inference-1"),
+        drift: Sequence[str] = (),
         rate: float = 600.0,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """`env` is added to the environment of all services."""
+        """`env` is added to the environment of all services. `drift`: processes of drift's services, judged at the end."""
         self._kafka, self._folder, self._rate = kafka, folder, rate
-        self.workers = tuple(workers)
+        self.workers, self.drift = tuple(workers), tuple(drift)
         self.stage = LocalDeployment(kafka, namespace, pipelines_dir() / "loans", folder / "logs")
         self._env = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
@@ -84,7 +92,7 @@ class Trial:
     def start(self, model: Bundle) -> None:
         """Topics, services, a model that answers, and load on all partitions."""
         self.stage.apply()
-        for name in ("registry", "ingestion-0", *self.workers):
+        for name in ("registry", "ingestion-0", *self.workers, *self.drift):
             self.run(name)
         load = self.stage.load(
             rate=self._rate,
@@ -150,16 +158,16 @@ class Trial:
 
     def wait_progress(self, service: str) -> None:
         """Wait until a service has committed something new on every partition."""
-        role = {"ingestion": "events", "inference": "features"}[service]
 
-        def offsets() -> dict[int, int]:
-            return {partition: at.offset for partition, at in self.stage.committed(service, role).items()}
+        def offsets() -> dict[tuple[str, int], int]:
+            committed = {part: self.stage.committed(part, role) for part, role in _READS[service]}
+            return {(part, number): at.offset for part, found in committed.items() for number, at in found.items()}
 
-        before: dict[int, int] = {}
+        before: dict[tuple[str, int], int] = {}
 
         def gone_on() -> bool:
             before.update(before or offsets())
-            return all(now > before[partition] for partition, now in offsets().items())
+            return all(now > before.get(place, 0) for place, now in offsets().items())
 
         until(f"{service} to go on", gone_on)
 
@@ -173,6 +181,10 @@ class Trial:
             return beat is not None and beat.timestamp_ms > now_ms and len(beat.worker.partitions) >= partitions
 
         self.stage.view.wait(f"{name} to own {partitions} partitions", owned)
+
+    def log(self, name: str) -> str:
+        """All that a service has logged so far."""
+        return (self._folder / "logs" / f"{name}.log").read_text(errors="replace")
 
     def logged(self, name: str = "*") -> dict[str, int]:
         """How often the services, or one of them, have logged each event."""
@@ -189,10 +201,10 @@ class Trial:
         assert self._traffic is not None
         sent = self._traffic.stop()
         self.stage.wait_drained()
-        found = judge(collect(self.stage.bus, self.stage.spec.pipeline, self.stage.committed))
+        found = self._judged()
         broken = [finding for finding in found.findings if not finding.ok]
         assert not broken, broken
-        assert found.pending == 0
+        assert found.pending == found.unread == 0
         looked_at = {finding.check: finding.looked_at for finding in found.findings}
         assert looked_at["no event is lost"] == sent.events
         assert looked_at["no feedback record is lost"] == sent.labels
@@ -202,6 +214,14 @@ class Trial:
             f"records, {self.kills} kills, logged {outcome.logged}, 0 breaches"
         )
         return outcome
+
+    def _judged(self) -> Judgement:
+        """As `freshet verify` does, which takes its time over drift, once drift's services have read everything."""
+        if not self.drift:
+            return judge(collect(self.stage.bus, self.stage.spec.pipeline, self.stage.committed))
+        for service, role in (*_READS["drift"][:1], ("drift-join", "labels"), *_READS["drift"][1:]):
+            until(f"{service} to catch up with {role}", lambda of=(service, role): self.stage.unread(*of) == 0)
+        return judged(self.stage.bus, self.stage.admin, self.stage.names)
 
     def _aborted(self) -> int:
         """What a read_uncommitted consumer sees of the outputs beyond what a read_committed one does."""

@@ -1,0 +1,157 @@
+"""Drift's services at work beside the others: whatever happens to them, what they say follows from the topics."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from freshet.lab.broker import kill, up, wipe
+from freshet.models.bundle import Bundle
+from freshet.operate.verify.findings import Finding
+from freshet.runtime.provision import provision
+from support.faults import STEPS, Outcome, Trial, until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(400)]
+
+_RATE: Final = 200.0
+_KILLS: Final = 5
+_PARTS: Final = ("drift-join", "drift-evaluate", "drift-detect")
+_STATE: Final = ("slabs/drift-join", "checkpoints/drift-evaluate", "checkpoints/drift-detect")
+_ELASTIC: Final = {"FRESHET_SLOTS": "elastic"}
+# never kill a Kafka that is not our own
+_ENVIRON: Final = {name: value for name, value in os.environ.items() if name != "KAFKA_BOOTSTRAP_SERVERS"}
+
+
+def judged(outcome: Outcome) -> dict[str, Finding]:
+    """What `verify` said of drift, by check; all of it looked at something."""
+    found = {finding.check: finding for finding in outcome.judgement.findings if finding.promise == "drift"}
+    print({check: finding.looked_at for check, finding in found.items()})  # noqa: T201 - a run's result
+    assert found["labels meet their predictions"].looked_at
+    assert found["no evaluation is lost"].looked_at
+    return found
+
+
+def test_killed_at_every_step_and_at_random(trial: Callable[..., Trial], models: list[Bundle]) -> None:
+    """All three services in one process, which dies in their transactions and anywhere: same outcomes, same alarms."""
+    here, chance = trial(drift=("drift-0",), rate=_RATE), Random(7)
+    here.start(models[0])
+    here.wait_progress("drift")
+    for count, step in enumerate(STEPS, start=4):
+        here.die_at("drift-0", f"{step}:{count}")
+    for _ in range(_KILLS):
+        time.sleep(chance.uniform(0.5, 4.0))
+        here.kill("drift-0")
+    here.wait_progress("drift")
+    here.roll_out(models[1])
+    judged(here.end())
+
+
+def test_two_drift_workers_join_and_leave(trial: Callable[..., Trial], models: list[Bundle]) -> None:
+    """Partitions of the join, and the one log of the others, go from one to the other and back, also by SIGKILL."""
+    here = trial(drift=("drift-a", "drift-b"), rate=_RATE, env=_ELASTIC)
+    here.start(models[0])
+    here.wait_progress("drift")
+    for name in ("drift-b", "drift-a", "drift-b"):
+        here.stage.supervisor.stop(name)
+        here.wait_progress("drift")
+        here.run(name)
+        here.wait_progress("drift")
+    here.kill("drift-a")
+    here.wait_progress("drift")
+    judged(here.end())
+
+
+def test_lost_offsets_a_reset_and_lost_state(
+    kafka: str, trial: Callable[..., Trial], models: list[Bundle]
+) -> None:
+    """The logs say how far all was read, a reset is refused with what to do, and state is made anew of the inputs."""
+    here = trial(drift=("drift-0",), rate=_RATE)
+    here.start(models[0])
+    here.wait_progress("drift")
+    names, admin = here.stage.names, AdminClient({"bootstrap.servers": kafka})
+
+    here.stage.supervisor.stop("drift-0")
+    for group in (names.group(part) for part in _PARTS):
+        until(f"group {group} to be empty", lambda at=group: admin.delete_consumer_groups([at])[at].exception(30) is None)
+    here.run("drift-0")
+    until("offsets to be committed again", lambda: all(here.stage.committed(part, "outcomes") for part in _PARTS[1:]))
+    here.wait_progress("drift")
+
+    here.stage.admin.delete([names.topic(role) for role in _STATE])  # under a service that runs
+    provision(here.stage.admin, names.namespace, [(names.pipeline, here.stage.spec.partitions)])
+    here.kill("drift-0")
+    here.wait_progress("drift")
+
+    here.stage.supervisor.stop("drift-0")
+    told = here.stage.committed("drift-evaluate", "outcomes")[0].offset
+    set_offset(kafka, names.group("drift-evaluate"), names.topic("outcomes"), 0)
+    here.run("drift-0")
+    until("the reset to be refused", lambda: f"to {told}, or replay" in here.log("drift-0"))
+    here.stage.supervisor.stop("drift-0")
+    set_offset(kafka, names.group("drift-evaluate"), names.topic("outcomes"), told)
+    here.run("drift-0")
+    here.wait_progress("drift")
+    judged(here.end())
+
+
+def test_state_that_nothing_can_give_back_is_refused_with_two_doors(
+    kafka: str, trial: Callable[..., Trial], models: list[Bundle]
+) -> None:
+    """Slabs are lost, and of the inputs what they were made of, too: no empty state begins."""
+    here = trial(drift=("drift-0",), rate=_RATE)
+    here.start(models[0])
+    here.wait_progress("drift")
+    names, admin = here.stage.names, AdminClient({"bootstrap.servers": kafka})
+    here.stage.supervisor.stop("drift-0")
+    here.stage.admin.delete([names.topic("slabs/drift-join")])
+    provision(here.stage.admin, names.namespace, [(names.pipeline, here.stage.spec.partitions)])
+    read = here.stage.committed("drift-join", "predictions")
+    topic = names.topic("predictions")
+    lost = [TopicPartition(topic, number, at.offset) for number, at in read.items()]
+    for future in admin.delete_records(lost).values():
+        future.result(30)
+    here.run("drift-0")
+    until("it to refuse", lambda: "Bring the records back from a backup, or publish the pipeline" in here.log("drift-0"))
+    assert {number: at.offset for number, at in here.stage.committed("drift-join", "predictions").items()} == {
+        number: at.offset for number, at in read.items()
+    }
+
+
+def test_a_broker_that_restarts(namespace: str, models: list[Bundle], tmp_path: Path) -> None:
+    """All clients find it again; what was open is done again."""
+    root = tmp_path / "broker"
+    address = up(root, say=print, environ=_ENVIRON).bootstrap_servers
+    try:
+        with Trial(address, namespace, tmp_path, drift=("drift-0",), rate=_RATE) as here:
+            here.start(models[0])
+            here.wait_progress("drift")
+            for number in range(3):
+                kill(root)
+                up(root, say=print, environ=_ENVIRON)
+                here.wait_progress("drift")
+                time.sleep(0.3 * number)
+            judged(here.end())
+    finally:
+        wipe(root, environ=_ENVIRON)
+
+
+def set_offset(kafka: str, group: str, topic: str, offset: int) -> None:
+    """What `kafka-consumer-groups.sh --reset-offsets` does, once the group is empty."""
+
+    def done() -> bool:
+        client = Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
+        try:
+            client.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
+        except KafkaException:
+            return False
+        finally:
+            client.close()
+        return True
+
+    until(f"group {group} to be empty", done)

@@ -1,0 +1,383 @@
+"""Chance against drift: what its three services say follows from predictions and labels, whatever happens to them."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from freshet.avro.control import encode
+from freshet.contracts.logic import Logic
+from freshet.drift.core.detect import DetectLogic
+from freshet.drift.core.evaluate import EvaluateLogic
+from freshet.drift.core.join.logic import JoinLogic
+from freshet.drift.service import DETECT, EVALUATE, JOIN
+from freshet.operate.verify.drift.drift_judge import DriftJudgement, judge_drift
+from freshet.operate.verify.visible import Patience
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
+from freshet.runtime.bus.memory.partition_log import At
+from freshet.runtime.bus.protocol import BusError, Committed, Send
+from freshet.runtime.clock import ManualClock
+from freshet.runtime.data_loop import DataLoop
+from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.options import LoopOptions
+from freshet.runtime.service import DataService, no_jobs
+from freshet.runtime.telemetry import Metrics
+from support.inference import model
+from support.join_stage import NAMES
+from support.join_world import PIPELINE, JoinWorld
+
+_METRICS: Final = Metrics()  # costs more to make than all else
+_PARTITIONS: Final = 2
+_MINUTE_MS: Final = 60_000
+_DAY_MS: Final = 24 * 60 * _MINUTE_MS
+_CALLS_OF_A_TURN: Final = 40
+_PATIENCE: Final = 200
+_WINDOWS: Final = {
+    "{horizon: 10m, grace: 1m, wait: 2m}": 26 * _MINUTE_MS,
+    "{horizon: 10m, grace: 1m, wait: 2m, absent_after: 8m, means: ok}": 26 * _MINUTE_MS,
+    "{horizon: 3d, grace: 1h, wait: 1h}": 7 * _DAY_MS,
+}
+"""Label stanzas, and longer than any state rests on its inputs under them."""
+_DETECTORS: Final = "\ndetectors: [{kind: labels}, {kind: adwin}, {kind: promise}]"
+_RESET: Final = re.compile(r"(\w+)/(\d+) was reset to .* [Ss]et the group's offset .*?to (\d+)")
+_MOST_BYTES: Final = 1 << 30
+_LOGICS: Final[Mapping[str, Callable[[], Logic]]] = {
+    JOIN.name: lambda: JoinLogic(PIPELINE, most_bytes=_MOST_BYTES),
+    EVALUATE.name: lambda: EvaluateLogic(PIPELINE),
+    DETECT.name: lambda: DetectLogic(PIPELINE),
+}
+_SERVICES: Final = {service.name: service for service in (JOIN, EVALUATE, DETECT)}
+_STATE: Final = {
+    JOIN.name: "slabs/drift-join",
+    EVALUATE.name: "checkpoints/drift-evaluate",
+    DETECT.name: "checkpoints/drift-detect",
+}
+
+
+@dataclass
+class Worker:
+    """One slot of one service, alive or dead."""
+
+    service: DataService
+    slot: str
+    loop: DataLoop | None = None
+    said: str = ""
+    """The last error that ended it."""
+
+
+class DriftPlay:
+    """Two processes of each service, people who ask and tell, and trouble."""
+
+    def __init__(self, seed: str) -> None:
+        self.random = Random(seed)  # noqa: S311 (a run is its seed)
+        self.cluster, self.clock = MemoryCluster(), ManualClock()
+        self.cluster.ensure(NAMES, _PARTITIONS)
+        self.bus = MemoryBus(self.cluster, NAMES)
+        window = self.random.choice(list(_WINDOWS))
+        self.kept_ms = _WINDOWS[window]
+        self.world = JoinWorld(self.bus, _PARTITIONS, window + _DETECTORS)
+        self.fixed = self.random.random() < 0.5
+        self.rows = self.random.choice([8, 40, 200])
+        self.expires = self.random.random() < 0.5
+        """Inputs expire in this run. In others what was kept is lost: both together leave nothing to restore from."""
+        self.workers = [Worker(service, slot) for service in _SERVICES.values() for slot in "01"]
+        self.done = Counter[str]()
+        self.trail: list[str] = []
+        self.wrong = False
+        """Whether answers are wrong now: the truth is the other class."""
+        self._names: list[tuple[str, int]] = []
+        self._revisions = Counter[str]()
+        producer = self.bus.producer()
+        for number in range(3):  # the versions that JoinWorld's predictions name
+            told = model(f"1.0.{number}").model_copy(update={"pipeline": PIPELINE})
+            producer.send(Send("models", [f"{PIPELINE}/1.0.{number}".encode()], [encode(told)]))
+
+    def act(self) -> None:
+        """One thing happens."""
+        things = {
+            self.ask: 8,
+            self.tell: 10,
+            self.turn: 20,
+            self.crash: 4,
+            self.refuse: 2,
+            self.close: 2,
+            self.rebalance: 2,
+            self.pass_time: 3,
+            self.two_days: 1,
+            self.lose_offsets: 1,
+            self.reset_offsets: 1,
+            self.lose_values: 1,
+            self.compact: 1,
+            self.expire if self.expires else self.lose_state: 1,
+            self.publish: 1,
+            self.change: 1,
+        }
+        thing = self.random.choices(list(things), list(things.values()))[0]
+        self._note(thing.__name__)
+        thing()
+
+    # What people do
+
+    def ask(self) -> None:
+        """Predictions, now and then one of an id that was asked before."""
+        partition = self.random.randrange(_PARTITIONS)
+        first = len(self._names)
+        asked = [f"a-{first + at}" for at in range(self.random.choice([1, 5, 30]))]
+        self._names += [(name, partition) for name in asked]
+        again = [name for name, place in self._names[-200:] if place == partition][:1]
+        self.world.ask(asked + (again if self.random.random() < 0.1 else []), partition)
+        self.cluster.advance(self.random.choice([10, 1_000, 20_000]))
+
+    def tell(self) -> None:
+        """Labels of what was asked lately: the first, corrections, some of nobody, and some before the prediction."""
+        self._tell(self.random.sample(self._names[-300:], min(len(self._names), self.random.choice([1, 10, 60]))))
+
+    def _tell(self, about: list[tuple[str, int]]) -> None:
+        strangers = [(f"b-{len(self._names)}", 0), (f"a-{len(self._names) + 1}", 0)]
+        for partition in range(_PARTITIONS):
+            names = [name for name, at in about + self.random.sample(strangers, 1) if at == partition]
+            labels = []
+            for name in names:
+                self._revisions[name] += self.random.choice([0, 1])
+                labels.append((name, self._revisions[name], self._truth(name)))
+            if labels:
+                self.world.tell(labels, partition)
+
+    def _truth(self, name: str) -> str:
+        right = self.random.random() < (0.1 if self.wrong else 0.95)
+        return "ok" if right == (int(name.strip("ab-")) % 2 == 0) else "bad"
+
+    def two_days(self) -> None:
+        """All labels of two days come at once."""
+        self.pass_time(2 * _DAY_MS)
+        self._tell(self._names)
+
+    def change(self) -> None:
+        """The world is another one from now on."""
+        self.wrong = not self.wrong
+
+    def publish(self) -> None:
+        """Another specification: other windows, which hold from then on."""
+        windows = [window for window, kept_ms in _WINDOWS.items() if kept_ms <= self.kept_ms]
+        self.world.publish(self.random.choice(windows) + _DETECTORS)
+
+    # What happens to processes
+
+    def turn(self) -> None:
+        """Everybody turns some times."""
+        for _ in range(self.random.choice([1, 3, 10])):
+            self.pass_time(300)
+            for worker in self.workers:
+                self.turn_one(worker)
+
+    def turn_one(self, worker: Worker) -> None:
+        """One turn of a process, which is started if it is dead."""
+        try:
+            worker.loop = worker.loop or self._started(worker)
+            worker.loop.step(0.0)
+        except SimulatedCrash:
+            worker.loop = None
+            self.done["deaths"] += 1
+        except BusError as error:  # as its supervisor: close, and start it anew
+            worker.said = str(error)
+            loop, worker.loop = worker.loop, None
+            if loop is not None:
+                with suppress(BusError):
+                    loop.close()
+
+    def _started(self, worker: Worker) -> DataLoop:
+        return DataLoop(
+            _LOGICS[worker.service.name](),
+            self.bus,
+            NAMES,
+            service=worker.service.name,
+            slot=worker.slot,
+            fixed_slot=self.fixed,
+            jobs=InlineJobs(no_jobs),
+            clock=self.clock,
+            metrics=_METRICS,
+            references=worker.service.clues,
+            options=LoopOptions(batch_rows=self.rows),
+        )
+
+    def crash(self) -> None:
+        """SIGKILL at some call of some process; half of the time the broker learns of it only later."""
+        left = self.random.randrange(1, _CALLS_OF_A_TURN)
+
+        def interrupt(_client: str, _operation: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                self.cluster.before = None
+                raise SimulatedCrash
+
+        worker = self.random.choice(self.workers)
+        self.cluster.before = interrupt
+        for _ in range(3):
+            self.turn_one(worker)
+        self.cluster.before = None
+        if self.random.random() < 0.5:
+            self._bury()
+
+    def _bury(self) -> None:
+        """Transactions and memberships that the dead left end."""
+        self.pass_time(20_000)
+        for name in _SERVICES:
+            if not self.fixed:
+                for member in list(self._group(name).members):
+                    self.cluster.expire(member)
+
+    def refuse(self) -> None:
+        """The broker restarts: every commit that is under way is refused."""
+        self.cluster.disconnect()
+
+    def close(self) -> None:
+        """A process leaves."""
+        self._stop(self.random.choice(self.workers))
+
+    def rebalance(self) -> None:
+        """A process falls silent for longer than its session, or its group divides partitions anew in a collect."""
+        members = self._group(self.random.choice(list(_SERVICES))).members
+        if members:
+            how = self.random.choice([self.cluster.expire, self.cluster.rebalance_during_next_collect])
+            how(self.random.choice(members))
+
+    # What happens to the broker
+
+    def pass_time(self, elapsed_ms: int = 0) -> None:
+        """For machines and for the broker."""
+        elapsed_ms = elapsed_ms or self.random.choice([1_000, 31_000, 5 * _MINUTE_MS, 30 * _MINUTE_MS])
+        self.clock.advance(elapsed_ms)
+        self.cluster.advance(elapsed_ms)
+
+    def lose_offsets(self) -> None:
+        """A service was away for longer than the broker keeps its offsets."""
+        name = self._stopped_service()
+        self._group(name).lose_offsets()
+
+    def reset_offsets(self) -> None:
+        """An operator sets all inputs of a service to their beginnings with Kafka's own tool."""
+        name = self._stopped_service()
+        for role in _LOGICS[name]().reads:
+            for number, span in self.bus.spans(role).items():
+                self._group(name).commit(At(NAMES.topic(role), number), Committed(span.low, ""))
+
+    def lose_state(self) -> None:
+        """Somebody deletes what a service has kept, whether it runs or not; the topic is made anew, empty."""
+        self.cluster.remake_topic(NAMES.topic(_STATE[self.random.choice(list(_STATE))]))
+
+    def compact(self) -> None:
+        """The log cleaner runs."""
+        for name in (EVALUATE.name, DETECT.name):
+            self.cluster.compact(NAMES.topic(_STATE[name]))
+
+    def lose_values(self) -> None:
+        """Feature vectors expire, though their labels have not come."""
+        for number, span in self.bus.spans("features").items():
+            self.cluster.truncate(NAMES.topic("features"), number, self.random.randint(span.low, span.end))
+
+    def expire(self) -> None:
+        """Retention takes predictions and labels that were read, and that no state rests on any more."""
+        for role in JoinLogic.reads:
+            before = self.bus.offsets_at(role, self.cluster.now_ms - self.kept_ms)
+            for number, span in self.bus.spans(role).items():
+                at = self._group(JOIN.name).committed(At(NAMES.topic(role), number))
+                low = min(before.get(number, span.end), 0 if at is None else at.offset)
+                if low > span.low:
+                    self.cluster.truncate(NAMES.topic(role), number, low)
+                    self.done["expired"] += 1
+
+    # The end
+
+    def settle(self) -> None:
+        """Nothing more happens: all is read. Raises AssertionError where somebody never gets there."""
+        self._bury()
+        for _ in range(_PATIENCE):
+            self.pass_time(300)
+            for worker in self.workers:
+                self.turn_one(worker)
+            self._do_as_told()
+            if not self._unread():
+                return
+        waits = [worker.said if worker.loop is None else worker.loop.unready() for worker in self.workers]
+        raise AssertionError(f"not everything is read although nothing more happens: {self._unread()}, {waits}")
+
+    def _do_as_told(self) -> None:
+        """Whoever set an offset back reads what the service says about it, stops the service, and does that."""
+        for worker in self.workers:
+            told = _RESET.search(worker.said)
+            worker.said = ""
+            if told is not None:
+                name = worker.service.name
+                for one in self._of(name):
+                    self._stop(one)
+                at = At(NAMES.topic(told[1]), int(told[2]))
+                self._group(name).commit(at, Committed(int(told[3]), ""))
+                self.done["done as told"] += 1
+
+    def judge(self) -> DriftJudgement:
+        """What `verify` says: no breach, nothing unread. Raises AssertionError."""
+        found = judge_drift(self.bus, PIPELINE, self._committed, patience=Patience(0.0), scores=10_000)
+        broken = [finding for finding in found.findings if not finding.ok]
+        assert not broken, broken
+        assert not found.unread
+        return found
+
+    def _unread(self) -> dict[str, int]:
+        found = {}
+        for name in _SERVICES:
+            for role in _LOGICS[name]().reads:
+                for number, span in self.bus.spans(role).items():
+                    at = self._group(name).committed(At(NAMES.topic(role), number))
+                    last = self.cluster.topic(NAMES.topic(role)).log(number).last_record() + 1
+                    if last > span.low and (at is None or at.offset < last):
+                        found[f"{name} {role}/{number}"] = last - (at.offset if at is not None else 0)
+        return found
+
+    def _committed(self, service: str, role: str) -> dict[int, Committed]:
+        at = {n: self._group(service).committed(At(NAMES.topic(role), n)) for n in self.bus.spans(role)}
+        return {number: offset for number, offset in at.items() if offset is not None}
+
+    def _stopped_service(self) -> str:
+        """One of which no process is alive, as Kafka's tool wants it."""
+        name = self.random.choice(list(_SERVICES))
+        for worker in self._of(name):
+            self._stop(worker)
+        for member in list(self._group(name).members):
+            self.cluster.expire(member)
+        self._note(name)
+        return name
+
+    def _stop(self, worker: Worker) -> None:
+        loop, worker.loop = worker.loop, None
+        if loop is not None:
+            with suppress(BusError):
+                loop.close()
+
+    def _of(self, name: str) -> list[Worker]:
+        return [worker for worker in self.workers if worker.service.name == name]
+
+    def _group(self, name: str):
+        return self.cluster.group(NAMES.group(name))
+
+    def _note(self, what: str) -> None:
+        self.done[what] += 1
+        self.trail.append(what)
+
+
+def play_drift(seed: str, acts: int) -> Counter[str]:
+    """Let so many things happen, and judge half way and at the end. Raises AssertionError, with what was done last."""
+    play = DriftPlay(seed)
+    try:
+        for _ in range(2):
+            for _ in range(acts // 2):
+                play.act()
+            play.settle()
+            play.judge()
+    except Exception as error:
+        last = ", ".join(play.trail[-40:])
+        raise AssertionError(f"drift, seed {seed}: {type(error).__name__}: {error}\nwhat was done last: {last}") from error
+    return play.done
