@@ -13,6 +13,7 @@ from freshet.drift.core.join.hashing import hash64, hash64_of
 from freshet.drift.core.join.join_rows import LABEL, NO_LABEL, PAIR, Plans, Windows
 from freshet.drift.core.join.join_state import JoinState
 from freshet.drift.core.join.outcome_writer import RecordHead, Vectors, records
+from freshet.drift.core.join.told import Told
 from support.join_logs import SCORES, label_rows, prediction_rows
 from support.join_reference import Label, Prediction
 
@@ -102,6 +103,23 @@ def test_rows_are_numbered_anew_before_the_table_runs_out_of_numbers(monkeypatch
     assert join.rows.next < 8000
     assert join.counts["matched"] == 20_000
     assert (join.marks.column("revision", np.arange(join.rows.floor, join.rows.next)) != NO_LABEL).all()
+
+
+def test_silence_that_was_noticed_after_the_last_commit_says_nothing_to_a_state_that_goes_on() -> None:
+    """What followed from it is counted and written with the next batch, once: not in between, where nobody sees it."""
+    join = JoinState(SCORES, Plans({1: Windows(100, 10, 10, absent_after=50)}))
+    join.predictions(prediction_rows([Prediction((1, 1), 0, 1000, 1)]))
+    join.labels(label_rows([Label((2, 2), 0, 1000, 1000, 0, 1.0, 1)]))
+    join.committed()
+    told = Told.of(join)
+    for log in join.logs.values():
+        log.idle_ms = 2000
+    told.apply(join)
+    assert (join.waiting.live, join.told["waiting"], join.told["open"]) == (1, 1, 1)
+    for log in join.logs.values():
+        log.idle_ms = 2000
+    assert join.labels(label_rows([Label((3, 3), 1, 2001, 2001, 0, 1.0, 1)])).pairs["row"].tolist() == [0]
+    assert (join.told["unknown"], join.told["waiting"], join.told["absent"]) == (1, 1, 1)
 
 
 def test_j11_records_of_many_features_are_cut() -> None:

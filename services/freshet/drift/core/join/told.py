@@ -60,12 +60,15 @@ class Told(NamedTuple):
         return f"j={self.next[0]},{self.next[1]} r={self.first_row} c={clocks} k={counts}"
 
     def apply(self, state: JoinState) -> None:
-        """Bring a state that was restored to where it was."""
+        """Bring a state that was restored to where it was, or one that stayed back to there.
+
+        Silence that was noticed since then says nothing: what follows from it was neither counted nor written.
+        """
         for at, role in enumerate((PREDICTIONS, LABELS)):
             log = state.logs[role]
             log.next = self.next[at]
             log.clock_ms = max(log.clock_ms, self.clocks_ms[at])
-            log.idle_ms = max(log.idle_ms, self.idle_ms[at])
+            log.idle_ms = self.idle_ms[at]
         state.close()
         state.committed()
         state.first_row = self.first_row
