@@ -68,7 +68,7 @@ class Trial:
         rate: float = 600.0,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """`env` is added to the environment of all services. `drift`: processes of drift's services, judged at the end."""
+        """`env` is added to the environment of all services; `drift` are processes of drift's, judged at the end."""
         self._kafka, self._folder, self._rate = kafka, folder, rate
         self.workers, self.drift = tuple(workers), tuple(drift)
         self.stage = LocalDeployment(kafka, namespace, pipelines_dir() / "loans", folder / "logs")
@@ -219,8 +219,8 @@ class Trial:
         """As `freshet verify` does, which takes its time over drift, once drift's services have read everything."""
         if not self.drift:
             return judge(collect(self.stage.bus, self.stage.spec.pipeline, self.stage.committed))
-        for service, role in (*_READS["drift"][:1], ("drift-join", "labels"), *_READS["drift"][1:]):
-            until(f"{service} to catch up with {role}", lambda of=(service, role): self.stage.unread(*of) == 0)
+        inputs = (*_READS["drift"], ("drift-join", "labels"))
+        until("drift to catch up", lambda: not any(self.stage.unread(service, role) for service, role in inputs))
         return judged(self.stage.bus, self.stage.admin, self.stage.names)
 
     def _aborted(self) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from support.simulation.cheap import cheaply
+from support.simulation.drift import play_drift
 from support.simulation.run import Failed, Run, play
 from support.simulation.stateful import play_state
 from support.stateful import KINDS
@@ -19,7 +20,10 @@ from support.stateful import KINDS
 _RUN_STEPS = 50
 _AT_ONCE = 10
 _STATE_ACTS = 20
-"""So much happens in each run to a logic with state, which no shipped service has yet."""
+"""So much happens in each run to a logic with state."""
+_DRIFT_ACTS = 40
+_DRIFT_EVERY = 10
+"""One run of so many is drift's, too: it takes as long as all of them."""
 
 
 def main() -> int:
@@ -50,7 +54,7 @@ def main() -> int:
 
 def _played(seed: str, runs: Sequence[int], processes: int) -> Iterator[Run | str]:
     """What became of each run, in order. Which process plays it changes nothing: a run knows only its own seed."""
-    seeds = [f"{seed}/{run}" for run in runs]
+    seeds = [(f"{seed}/{run}", run % _DRIFT_EVERY == 0) for run in runs]
     if min(processes, len(runs)) < 2:
         yield from map(_verdict, seeds)
         return
@@ -58,15 +62,21 @@ def _played(seed: str, runs: Sequence[int], processes: int) -> Iterator[Run | st
         yield from pool.imap(_verdict, seeds, _AT_ONCE)
 
 
-def _verdict(seed: str) -> Run | str:
+def _verdict(run: tuple[str, bool]) -> Run | str:
+    seed, with_drift = run
+    kind = Random(seed).choice(KINDS)
+    what = f"the state of {kind.__name__}"
     try:
-        kind = Random(seed).choice(KINDS)
         play_state(kind, seed, _STATE_ACTS)
-        return play(seed, _RUN_STEPS)
+        what = "drift"
+        done = play_drift(seed, _DRIFT_ACTS) if with_drift else Counter[str]()
+        played = play(seed, _RUN_STEPS)
     except Failed as failure:
         return str(failure)
     except Exception:
-        return f"the state of {kind.__name__}: {traceback.format_exc()}"
+        return f"{what}: {traceback.format_exc()}"
+    played.done.update({f"drift: {name}": count for name, count in done.items()})
+    return played
 
 
 if __name__ == "__main__":

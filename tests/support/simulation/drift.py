@@ -17,12 +17,14 @@ from freshet.drift.service import DETECT, EVALUATE, JOIN
 from freshet.operate.verify.drift.drift_judge import DriftJudgement, judge_drift
 from freshet.operate.verify.visible import Patience
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
+from freshet.runtime.bus.memory.consumer_group import Group
 from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import BusError, Committed, Send
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.options import LoopOptions
+from freshet.runtime.reading import everything
 from freshet.runtime.service import DataService, no_jobs
 from freshet.runtime.telemetry import Metrics
 from support.inference import model
@@ -72,7 +74,7 @@ class DriftPlay:
     """Two processes of each service, people who ask and tell, and trouble."""
 
     def __init__(self, seed: str) -> None:
-        self.random = Random(seed)  # noqa: S311 (a run is its seed)
+        self.random = Random(seed)
         self.cluster, self.clock = MemoryCluster(), ManualClock()
         self.cluster.ensure(NAMES, _PARTITIONS)
         self.bus = MemoryBus(self.cluster, NAMES)
@@ -83,6 +85,9 @@ class DriftPlay:
         self.rows = self.random.choice([8, 40, 200])
         self.expires = self.random.random() < 0.5
         """Inputs expire in this run. In others what was kept is lost: both together leave nothing to restore from."""
+        self.publishes = self.random.random() < 0.5
+        """Specifications change in this run. In others offsets are lost: nothing else tells under which one a row that
+        is in no slab yet was read."""
         self.workers = [Worker(service, slot) for service in _SERVICES.values() for slot in "01"]
         self.done = Counter[str]()
         self.trail: list[str] = []
@@ -107,12 +112,11 @@ class DriftPlay:
             self.rebalance: 2,
             self.pass_time: 3,
             self.two_days: 1,
-            self.lose_offsets: 1,
+            self.publish if self.publishes else self.lose_offsets: 1,
             self.reset_offsets: 1,
             self.lose_values: 1,
             self.compact: 1,
             self.expire if self.expires else self.lose_state: 1,
-            self.publish: 1,
             self.change: 1,
         }
         thing = self.random.choices(list(things), list(things.values()))[0]
@@ -281,14 +285,21 @@ class DriftPlay:
 
     def expire(self) -> None:
         """Retention takes predictions and labels that were read, and that no state rests on any more."""
-        for role in JoinLogic.reads:
-            before = self.bus.offsets_at(role, self.cluster.now_ms - self.kept_ms)
-            for number, span in self.bus.spans(role).items():
-                at = self._group(JOIN.name).committed(At(NAMES.topic(role), number))
-                low = min(before.get(number, span.end), 0 if at is None else at.offset)
-                if low > span.low:
-                    self.cluster.truncate(NAMES.topic(role), number, low)
-                    self.done["expired"] += 1
+        read_ms = dict.fromkeys(range(_PARTITIONS), self.cluster.now_ms)
+        logs = [(role, number, log) for role in JoinLogic.reads for number, log in self.bus.spans(role).items()]
+        for role, number, _ in logs:
+            read_ms[number] = min(read_ms[number], self._read_ms(role, number))
+        for role, number, span in logs:
+            low = self.bus.offsets_at(role, read_ms[number] - self.kept_ms).get(number, 0)
+            if low > span.low:
+                self.cluster.truncate(NAMES.topic(role), number, low)
+                self.done["expired"] += 1
+
+    def _read_ms(self, role: str, partition: int) -> int:
+        """When the last record was written that the join has read; 0 if it has read none."""
+        at = self._committed(JOIN.name, role).get(partition, Committed(0)).offset
+        rows = [batch.records[row] for batch in everything(self.bus, role) for row in range(len(batch))]
+        return max((r.timestamp()[1] for r in rows if r.partition() == partition and r.offset() < at), default=0)
 
     # The end
 
@@ -360,7 +371,7 @@ class DriftPlay:
     def _of(self, name: str) -> list[Worker]:
         return [worker for worker in self.workers if worker.service.name == name]
 
-    def _group(self, name: str):
+    def _group(self, name: str) -> Group:
         return self.cluster.group(NAMES.group(name))
 
     def _note(self, what: str) -> None:
@@ -379,5 +390,7 @@ def play_drift(seed: str, acts: int) -> Counter[str]:
             play.judge()
     except Exception as error:
         last = ", ".join(play.trail[-40:])
-        raise AssertionError(f"drift, seed {seed}: {type(error).__name__}: {error}\nwhat was done last: {last}") from error
+        raise AssertionError(
+            f"drift, seed {seed}: {type(error).__name__}: {error}\nwhat was done last: {last}"
+        ) from error
     return play.done
