@@ -1,7 +1,6 @@
-"""What the loops ask of a message bus.
+"""What the loops ask of a message bus: `kafka` is the real one, `memory` a deterministic one; one suite holds both.
 
-`kafka` is the real one, `memory` a deterministic one; one conformance suite holds both. Partitions are addressed by
-(role, partition); only the bus knows physical topic names.
+Partitions are addressed by (role, partition); only the bus knows physical topic names.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -110,10 +109,7 @@ class RefusedError(BusError):
 
 
 class TooLargeError(RefusedError):
-    """A record, or a batch that records travel in, is larger than its topic takes; nothing was written.
-
-    The same records may pass next time, in smaller batches; a record that is too large alone never will.
-    """
+    """A record, or a batch of them, is larger than its topic takes; nothing was written. Smaller batches may pass."""
 
 
 class FatalError(BusError):
