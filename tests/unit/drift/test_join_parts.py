@@ -122,6 +122,26 @@ def test_silence_that_was_noticed_after_the_last_commit_says_nothing_to_a_state_
     assert (join.told["unknown"], join.told["waiting"], join.told["absent"]) == (1, 1, 1)
 
 
+def test_what_silence_led_to_is_inferred_where_only_counts_are_left() -> None:
+    """Lost offsets are told by a record, without clocks: nothing is given up, counted or written a second time."""
+
+    def restored() -> JoinState:
+        join = JoinState(SCORES, Plans({1: Windows(100, 10, 10, absent_after=50)}))
+        join.predictions(prediction_rows([Prediction((n, 1), n, 1000 + 10 * n, 1) for n in range(3)]))
+        join.labels(label_rows([Label((9, n), n, 1000 + 10 * n, 1000, 0, 1.0, 1) for n in range(2)]))
+        return join
+
+    join = restored()
+    join.logs["predictions"].idle_ms, join.logs["labels"].idle_ms = 1015, 1065
+    join.close()
+    assert (join.told["unknown"], join.told["absent"]) == (1, 2)
+    told, again = Told.of(join)._replace(clocks_ms=(0, 0), idle_ms=(0, 0)), restored()
+    told.apply(again)
+    assert again.told == join.told
+    assert (again.waiting.live, again.closed) == (join.waiting.live, join.closed)
+    assert not again.close().pairs.size
+
+
 def test_j11_records_of_many_features_are_cut() -> None:
     """No record takes half a megabyte; rows are numbered through, and minutes are told once."""
     head = RecordHead(

@@ -163,6 +163,24 @@ class JoinState:
         self._remember()
         return self._taken([], np.zeros(0, np.int64))
 
+    def infer_silence(self, waiting: int, still_open: int) -> None:
+        """Set the idle clocks to the least that leaves so many labels waiting and so many predictions open.
+
+        What silence leads to goes from the oldest on, so that how many are left says which.
+        """
+        labels = self.waiting.rows()
+        numbers = np.arange(self.closed, self.rows.next)
+        rows = self.rows.take(numbers)
+        rows = rows[(self.marks.column("revision", numbers) == NO_LABEL) & (rows["flags"] & DUPLICATE == 0)]
+        labels, rows = labels[: max(labels.size - waiting, 0)], rows[: max(rows.size - still_open, 0)]
+        over_ms = {
+            PREDICTIONS: labels["time_ms"] + self.plans.wait[labels["plan"]],
+            LABELS: rows["time_ms"] + self.plans.close_after[rows["plan"]],
+        }
+        for role, ends_ms in over_ms.items():
+            if ends_ms.size:
+                self.logs[role].idle_ms = max(self.logs[role].idle_ms, int(ends_ms.max()) + 1)
+
     def discarded(self) -> None:
         """What was staged never was."""
         while self._undo:

@@ -70,6 +70,10 @@ class Told(NamedTuple):
             log.clock_ms = max(log.clock_ms, self.clocks_ms[at])
             log.idle_ms = self.idle_ms[at]
         state.close()
+        counts = Counter(dict(zip(COUNTED, self.counts, strict=True)))
+        if not any(self.clocks_ms):  # a record tells no clocks
+            state.counts = counts.copy()
+            state.infer_silence(state.told["waiting"], state.told["open"])
+            state.close()
         state.committed()
-        state.first_row = self.first_row
-        state.counts = Counter(dict(zip(COUNTED, self.counts, strict=True)))
+        state.first_row, state.counts = self.first_row, counts
