@@ -64,7 +64,7 @@ def test_one_command_runs_a_pipeline_until_it_is_told_to_stop(shell: Shell) -> N
     until(lambda: len(started(log, "inference-1")) == 2, log)
     assert "inference-1 was killed by signal 9" in log.read_text()
 
-    names = ("registry", "ingestion-0", "inference-0", "inference-1", "drift-0")
+    names = ("registry", "retraining", "ingestion-0", "inference-0", "inference-1", "drift-0")
     pids = [started(log, name)[-1] for name in names]
     assert shell.end() == {"mine": 0}
     assert not [pid for pid in pids if start_mark(pid)]

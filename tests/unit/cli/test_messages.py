@@ -145,7 +145,7 @@ def test_a_deletion_that_is_declined_is_no_bug(
 ) -> None:
     """Whether by no, by the end of the input, or by Ctrl-C."""
     wipe = Mock()
-    monkeypatch.setattr(broker, "status", lambda _: Mock(state="stopped", data_bytes=1.0))
+    monkeypatch.setattr(broker, "status", lambda *_, **__: Mock(state="stopped", data_bytes=1.0))
     monkeypatch.setattr(broker, "wipe", wipe)
     monkeypatch.setattr("typer._click.termui.visible_prompt_func", Mock(side_effect=[answer]))
     with pytest.raises(typer.Exit) as ended:
