@@ -71,7 +71,7 @@ false-alarms: setup  ## how often detectors cry wolf, and how late they are: wri
 	PYTHONPATH=tests $(BIN)/python -m bench.false_alarms
 
 faults: setup  ## the long fault runs: every service and the broker are killed in every way, then verify
-	$(BIN)/pytest -q -s tests/faults
+	$(BIN)/pytest -q -s -m faults tests/faults tests/e2e
 
 lock: setup  ## pin the newest packages that pyproject.toml allows
 	$(BIN)/pip-compile --quiet --generate-hashes --upgrade --extra inference --extra registry --extra pack --extra demo --extra tables --extra dev --strip-extras --allow-unsafe \
