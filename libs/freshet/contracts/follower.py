@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.logic import Effect
+from freshet.contracts.errors import ContractError
+from freshet.contracts.logic import Effect, Hold
 from freshet.contracts.stateful import Stateful
 
 StateT = TypeVar("StateT")
@@ -21,6 +22,9 @@ class Follower(Stateful, Generic[StateT]):
     not committed never was. Name the logs in `reads` and the control topics in `follows`, and say with `kept` how the
     state is written: a `Checkpoint`, for small states. What `Stateful` asks for is done here.
 
+    Nothing of a log is set aside. Where a step raises ContractError, the log is held with that sentence, until
+    `_trouble` is emptied: `fold` does that when it learns what was missing.
+
     With several logs, the state may not depend on how their rows were interleaved.
     """
 
@@ -28,6 +32,8 @@ class Follower(Stateful, Generic[StateT]):
     _staged: StateT | None = None
     _astray: frozenset[tuple[str, int]] = frozenset()
     """Partitions of ours that no log has."""
+    _trouble: str = ""
+    """Why the next record cannot be taken in."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -59,22 +65,27 @@ class Follower(Stateful, Generic[StateT]):
         return self._state
 
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
-        """See `Logic`."""
+        """See `Logic`. Holds the log where it cannot go on."""
         assert self._staged is not None, "rows came before the state"
-        self._staged, effects = self.step(self._staged, batch, self.plan)
+        try:
+            self._staged, effects = self.step(self._staged, batch, self.plan)
+        except ContractError as error:
+            self._trouble = str(error)
+            return [Hold(batch.role, 0, self._trouble)]
         return effects
 
     def waits(self, role: str, partition: int) -> str:
         """See `Logic`. Extend it with what else must be there before a row is read."""
         if partition == 0:
-            return ""
+            return self._trouble
         return (
             f"{role} was given more than one partition: there is no order between them, and {type(self).__name__} "
             "follows one log. Make the topic anew with one partition."
         )
 
     def on_assign(self, role: str, partition: int, metadata: str) -> None:  # noqa: ARG002
-        """See `Logic`."""
+        """See `Logic`. What the log holds may have been put right."""
+        self._trouble = ""
         if partition:
             self._astray |= {(role, partition)}
 
@@ -84,7 +95,7 @@ class Follower(Stateful, Generic[StateT]):
 
     def unready(self) -> str | None:
         """See `Logic`. Extend it with what else must be there."""
-        return self.waits(*min(self._astray)) if self._astray else None
+        return self.waits(*min(self._astray)) if self._astray else self._trouble or None
 
     def begin(self, partition: int) -> None:
         """See `Stateful`."""

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.follower import Follower
-from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold
+from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact
 from freshet.contracts.stateful import Checkpoint
 from freshet.detectors.observing import LogRecord
 from freshet.detectors.watch import Watch, WatchState
@@ -34,8 +34,6 @@ class DetectLogic(Follower[WatchState]):
         self._pipeline = pipeline
         self._facts = WatchedFacts(pipeline)
         self._watch = Watch(pipeline, self._facts.detectors, self._facts.promises)
-        self._trouble = ""
-        """Why the next record cannot be taken in."""
 
     @property
     def limits(self) -> BatchLimits:
@@ -64,27 +62,6 @@ class DetectLogic(Follower[WatchState]):
             )
         state, alarms = self._watch.fold(state, records)
         return state, [Announce("alarms", self._pipeline, alarm) for alarm in alarms]
-
-    def on_batch(self, batch: Batch) -> Iterable[Effect]:
-        """See `Logic`. Holds the log where it cannot go on."""
-        try:
-            return super().on_batch(batch)
-        except ContractError as error:
-            self._trouble = str(error)
-            return [Hold(OUTCOMES, 0, self._trouble)]
-
-    def on_assign(self, role: str, partition: int, metadata: str) -> None:
-        """See `Logic`. What the log holds may have been put right."""
-        super().on_assign(role, partition, metadata)
-        self._trouble = ""
-
-    def waits(self, role: str, partition: int) -> str:
-        """See `Logic`."""
-        return super().waits(role, partition) or self._trouble
-
-    def unready(self) -> str | None:
-        """See `Logic`."""
-        return super().unready() or self._trouble or None
 
     def to_bytes(self, state: WatchState) -> bytes:
         """See `Follower`."""

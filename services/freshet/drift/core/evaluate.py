@@ -7,7 +7,7 @@ from freshet.avro.control import decode
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.follower import Follower
-from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold
+from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact
 from freshet.contracts.messages import Evaluation, Outcomes, PipelineRecord
 from freshet.contracts.stateful import Checkpoint
 from freshet.pipeline import PipelineSpec
@@ -39,8 +39,6 @@ class EvaluateLogic(Follower[State]):
         self._pipeline = pipeline
         self._settings: dict[int, Setting] = {}
         self._unreadable: dict[int, str] = {}
-        self._trouble = ""
-        """Why the next record cannot be taken in."""
 
     @property
     def limits(self) -> BatchLimits:
@@ -89,27 +87,6 @@ class EvaluateLogic(Follower[State]):
                 + self._unreadable.get(record.number, "is not on the pipelines topic (yet): evaluation waits for it.")
             )
         return record
-
-    def on_batch(self, batch: Batch) -> Iterable[Effect]:
-        """See `Logic`. Holds the log where it cannot go on."""
-        try:
-            return super().on_batch(batch)
-        except ContractError as error:
-            self._trouble = str(error)
-            return [Hold(OUTCOMES, 0, self._trouble)]
-
-    def on_assign(self, role: str, partition: int, metadata: str) -> None:
-        """See `Logic`. What the log holds may have been put right."""
-        super().on_assign(role, partition, metadata)
-        self._trouble = ""
-
-    def waits(self, role: str, partition: int) -> str:
-        """See `Logic`."""
-        return super().waits(role, partition) or self._trouble
-
-    def unready(self) -> str | None:
-        """See `Logic`."""
-        return super().unready() or self._trouble or None
 
     def to_bytes(self, state: State) -> bytes:
         """See `Follower`."""
