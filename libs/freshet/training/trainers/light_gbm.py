@@ -1,34 +1,16 @@
 """LightGBM: boosted trees for many rows."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from freshet.training.balance import class_weights, logit_shifts
+from freshet.training.boosted_trees import BoostedTrees
 from freshet.training.data import TrainingData
-from freshet.training.trainer import Target, Trainer
 
 
-class LightGbm(Trainer):
+class LightGbm(BoostedTrees):
     """`LGBMClassifier`, or `LGBMRegressor` for a value."""
 
     kind: ClassVar[str] = "lightgbm"
-    learns: ClassVar[frozenset[Target]] = frozenset({"classes", "value"})
-    quick: ClassVar[Mapping[str, object]] = {"iterations": 2}
-
-    iterations: int = Field(default=100, ge=1, le=5000)
-    """Trees, or trees of each class."""
-    learning_rate: float = Field(default=0.1, gt=0, le=1)
-    """How much of each tree counts."""
-    leaves: int = Field(default=31, ge=2, le=1024)
-    """Most leaves of a tree."""
-    leaf_rows: int = Field(default=20, ge=1)
-    """Fewest rows of a leaf."""
-    l2: float = Field(default=0.0, ge=0)
-    """Penalty on the leaves' values."""
-    balance: bool = False
-    """Learn as if all classes were equally frequent. The published probabilities are corrected for it."""
 
     def fit(self, data: TrainingData, seed: int) -> object:
         """See `Trainer`."""
