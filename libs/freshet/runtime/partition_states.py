@@ -25,7 +25,7 @@ MOVES: Final[Mapping[tuple[State, Event], State]] = {
 """What becomes of a partition; what is not listed cannot happen.
 
 `found`: the offset to go on at is known. `flows`, `waits`: what the logic says of it. `rewound`: what was read of it is
-void. Only a flowing partition is read; in every other state the client has it paused.
+void. Only a flowing partition is read; in every other state the client does not fetch it.
 """
 
 

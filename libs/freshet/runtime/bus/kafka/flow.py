@@ -1,12 +1,14 @@
-"""Which partitions of a group member flow, and from where: what an assignor's protocol allows to do about it."""
+"""Which partitions of a group member flow, and from where: what an assignor's protocol allows to do about it.
 
-from collections.abc import Sequence
+Only partitions that flow are assigned to the client. The client's own pause and resume are never used: it drops one of
+two quick changes to a partition as outdated, and then the partition stays paused for good (librdkafka issues 5591 and
+2190). What the group gave us and what the client reads are two things to it: a member may read less than it was given.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from confluent_kafka import Consumer, TopicPartition
-
-# Any concrete offset will do for a partition that is paused: nothing is fetched before `start` gives the right one.
-_ANY_OFFSET = 0
 
 
 class Flow(Protocol):
@@ -25,10 +27,10 @@ class Flow(Protocol):
         """
 
     def pause(self, at: TopicPartition) -> None:
-        """Deliver nothing more of this partition."""
+        """Deliver nothing more of this partition, from the next poll on."""
 
     def settle(self) -> None:
-        """Called before each poll: what `start` could not do at once is done now."""
+        """Called before each poll: what `start` and `pause` could not do at once is done now."""
 
 
 class CooperativeFlow:
@@ -36,89 +38,76 @@ class CooperativeFlow:
 
     def __init__(self, client: Consumer) -> None:
         self._client = client
+        self._flowing: set[tuple[str, int]] = set()
 
-    def gained(self, partitions: Sequence[TopicPartition]) -> None:
+    def gained(self, partitions: Sequence[TopicPartition]) -> None:  # noqa: ARG002 - none of them flows yet
         """See `Flow`."""
-        arriving = [TopicPartition(at.topic, at.partition, _ANY_OFFSET) for at in partitions]
-        self._client.incremental_assign(arriving)
-        self._client.pause(arriving)
+        self._client.incremental_assign([])
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """See `Flow`."""
-        self._client.incremental_unassign(list(partitions))
+        self._stop(partitions)
 
     def start(self, at: TopicPartition) -> None:
         """See `Flow`."""
-        self._client.incremental_unassign([at])
+        self.pause(at)
         self._client.incremental_assign([at])
-        self._client.resume([at])
+        self._flowing.add((at.topic, at.partition))
 
     def pause(self, at: TopicPartition) -> None:
         """See `Flow`."""
-        self._client.pause([at])
+        if (at.topic, at.partition) in self._flowing:
+            self._stop([at])
 
     def settle(self) -> None:
         """See `Flow`."""
 
+    def _stop(self, partitions: Iterable[TopicPartition]) -> None:
+        flowing = [at for at in partitions if (at.topic, at.partition) in self._flowing]
+        self._client.incremental_unassign(flowing)
+        self._flowing -= {(at.topic, at.partition) for at in flowing}
+
 
 class EagerFlow:
-    """The client takes whole assignments only, so all that is to be started before a poll is assigned in one go.
+    """The client takes whole assignments only, so all that changes before a poll is assigned in one go.
 
-    Partitions that flow already are assigned again at their position: what was fetched ahead of it is fetched again.
+    Partitions that flow on are assigned again at their position: what was fetched ahead of it is fetched again.
     """
 
     def __init__(self, client: Consumer) -> None:
         self._client = client
-        self._starts: dict[tuple[str, int], int | None] = {}  # None: it waits
-        self._due: set[tuple[str, int]] = set()
+        self._flowing: dict[tuple[str, int], int] = {}  # the offset that each goes on at
+        self._changed: set[tuple[str, int]] = set()
 
-    def gained(self, partitions: Sequence[TopicPartition]) -> None:
+    def gained(self, partitions: Sequence[TopicPartition]) -> None:  # noqa: ARG002 - none of them flows yet
         """See `Flow`."""
-        self._starts = {(at.topic, at.partition): None for at in partitions}
-        self._due.clear()
-        self._assign()
+        self._forget()
+        self._client.assign([])
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:  # noqa: ARG002 - it is always all of them
         """See `Flow`."""
-        self._starts.clear()
-        self._due.clear()
+        self._forget()
         self._client.unassign()
 
     def start(self, at: TopicPartition) -> None:
         """See `Flow`."""
-        self._starts[at.topic, at.partition] = at.offset
-        self._due.add((at.topic, at.partition))
+        self._flowing[at.topic, at.partition] = at.offset
+        self._changed.add((at.topic, at.partition))
 
     def pause(self, at: TopicPartition) -> None:
         """See `Flow`."""
-        if (at.topic, at.partition) in self._starts:
-            self._starts[at.topic, at.partition] = None
-        self._due.discard((at.topic, at.partition))
-        self._client.pause([at])
+        self._flowing.pop((at.topic, at.partition), None)
+        self._changed.add((at.topic, at.partition))
 
     def settle(self) -> None:
         """See `Flow`."""
-        if not self._due:
+        if not self._changed:
             return
-        flowing = [
-            TopicPartition(*place)
-            for place, start in self._starts.items()
-            if start is not None and place not in self._due
-        ]
-        for at in self._client.position(flowing):
-            known = self._starts[at.topic, at.partition]
-            self._starts[at.topic, at.partition] = max(at.offset, known or 0)
-        self._due.clear()
-        self._assign()
+        for at in self._client.position([TopicPartition(*at) for at in self._flowing if at not in self._changed]):
+            self._flowing[at.topic, at.partition] = max(at.offset, self._flowing[at.topic, at.partition])
+        self._changed.clear()
+        self._client.assign([TopicPartition(*at, offset) for at, offset in self._flowing.items()])
 
-    def _assign(self) -> None:
-        everything = [
-            TopicPartition(*place, _ANY_OFFSET if start is None else start) for place, start in self._starts.items()
-        ]
-        self._client.assign(everything)
-        waiting = [at for at in everything if self._starts[at.topic, at.partition] is None]
-        flowing = [at for at in everything if self._starts[at.topic, at.partition] is not None]
-        if waiting:
-            self._client.pause(waiting)
-        if flowing:
-            self._client.resume(flowing)
+    def _forget(self) -> None:
+        self._flowing.clear()
+        self._changed.clear()

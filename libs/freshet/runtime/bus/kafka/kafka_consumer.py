@@ -93,8 +93,8 @@ class KafkaGroupConsumer:
     def _expired(self, place: Place, offset: int | None) -> None:
         """Raise ExpiredError once for each start, and never for an offset that lies before it.
 
-        A partition is assigned before it is paused, so a fetch of offset 0 may leave. librdkafka hands its error
-        on even after the partition was started elsewhere. What is really fetched is never before our position.
+        librdkafka hands the error of a fetch on even after the partition was paused or started elsewhere. What is
+        really fetched is never before our position.
         """
         if place not in self._started:
             return
