@@ -15,7 +15,6 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -25,6 +24,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from freshet.runtime.bus.kafka import config
+from freshet.runtime.bus.kafka.admin_client import admin_client
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
 from freshet.runtime.bus.kafka.kafka_error import kafka_error
@@ -94,7 +94,7 @@ class KafkaAdmin:
         config.check(extra or {})
         self._errors = ConnectionErrors()
         self._settings = config.common(bootstrap_servers, extra or {}) | {"error_cb": self._errors}
-        self._client = AdminClient(self._settings)
+        self._client = admin_client(self, self._settings)
 
     @property
     def address(self) -> str:

@@ -16,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.kafka import config
+from freshet.runtime.bus.kafka.admin_client import admin_client
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
 from freshet.runtime.bus.kafka.idempotent_producer import KafkaProducer
@@ -189,7 +190,7 @@ class KafkaBus:
 
     @cached_property
     def _admin(self) -> AdminClient:
-        return AdminClient(config.common(self._bootstrap_servers, self._extra) | {"error_cb": self._errors})
+        return admin_client(self, config.common(self._bootstrap_servers, self._extra) | {"error_cb": self._errors})
 
 
 def _described(asked: "Future[TopicDescription]") -> TopicDescription | None:

@@ -78,18 +78,21 @@ def cluster_verdict(bootstrap_servers: str, extra: ClientConfig, within_s: float
     Of a cluster that is away nothing can be told.
     """
     said = _Said()
-    client = AdminClient(
-        config.common(bootstrap_servers, extra)
-        | {"logger": said.logger, "log_level": 7, "debug": "feature", "enable.sparse.connections": False}
-    )
+    settings = config.common(bootstrap_servers, extra) | {
+        "logger": said.logger,
+        "log_level": 7,
+        "debug": "feature",
+        "enable.sparse.connections": False,
+    }
     deadline = time.monotonic() + within_s
-    try:
-        brokers = {f"{one.host}:{one.port}" for one in client.list_topics(timeout=within_s).brokers.values()}
-    except KafkaException:
-        return Verdict({}, frozenset({bootstrap_servers}))
-    # the log is told only in poll, and each answer comes in many lines
-    while client.poll(_POLL_S) or (not brokers <= said.told.keys() and time.monotonic() < deadline):
-        pass
+    with AdminClient(settings) as client:  # destroyed here: see `admin_client`
+        try:
+            brokers = {f"{one.host}:{one.port}" for one in client.list_topics(timeout=within_s).brokers.values()}
+        except KafkaException:
+            return Verdict({}, frozenset({bootstrap_servers}))
+        # the log is told only in poll, and each answer comes in many lines
+        while client.poll(_POLL_S) or (not brokers <= said.told.keys() and time.monotonic() < deadline):
+            pass
     return judged(brokers, said.told)
 
 
