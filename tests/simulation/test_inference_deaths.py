@@ -2,35 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
 
-from freshet.avro import Decoder
-from freshet.avro.control import decode, encode
-from freshet.avro.schemas import current_schema
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.logic import Job
-from freshet.contracts.messages import Message, WorkerState
-from freshet.contracts.topics import TopicNames
 from freshet.inference.core.crash_blame import ROW_DEATHS, VERSION_DEATHS, Death, Flight
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.core.model_jobs import Loaded, LoadModel, Scorer
 from freshet.operate.records import headers_of
-from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.protocol import Send
-from freshet.runtime.clock import ManualClock
 from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.jobs import InlineJobs, Stop
-from freshet.runtime.options import LoopOptions
-from freshet.runtime.reading import everything
+from freshet.runtime.jobs import Stop
 from freshet.runtime.telemetry import Metrics
-from support.inference import PIPELINE, FakeScorer, Mind, model, plain, rollout, sound, specification, vector
+from support.inference import PIPELINE, FakeScorer, Mind, model, rollout, sound, specification
+from support.inference_stage import PARTITIONS, InferenceStage
 
-NAMES = TopicNames("", PIPELINE)
-PARTITIONS = 2
 ROWS = 60
 ONE_ROW_DEATHS = 1 + ROW_DEATHS
 
@@ -55,47 +43,34 @@ def fatal(rows: Floats32) -> Floats32:
     raise Died
 
 
-@dataclass
-class World:
+class World(InferenceStage):
     """v2 answers with a mind of its own, v1 stands in. One worker, restarted in place whenever it dies.
 
     Row n of partition p has the first feature n + p/2.
     """
 
-    mind: Mind
-    limits: str = ""
-    deadly_load: str = ""
-    died_loading: list[str] = field(default_factory=list)
-    deaths: list[Death] = field(default_factory=list)
-    died: int = 0
-
-    def __post_init__(self) -> None:
-        self.cluster, self.clock = MemoryCluster(), ManualClock()
-        self.cluster.ensure(NAMES, PARTITIONS)
-        self.bus, self.metrics = MemoryBus(self.cluster, NAMES), Metrics()
-        self._producer = self.bus.producer()
+    def __init__(self, mind: Mind, limits: str = "", deadly_load: str = "") -> None:
         spec = specification()
-        self._say("pipelines", spec.model_copy(update={"spec": spec.spec + self.limits}))
-        self._say("models", model("v1"))
-        self._say("models", model("v2"))
-        self._say("rollouts", rollout(1, "v1"))
-        self._say("rollouts", rollout(2, "v2", understudy="v1", resident=["v1", "v2"]))
+        super().__init__(batch_rows=16, record=spec.model_copy(update={"spec": spec.spec + limits}))
+        self.say("models", model("v1"))
+        self.say("models", model("v2"))
+        self.say("rollouts", rollout(1, "v1"))
+        self.say("rollouts", rollout(2, "v2", understudy="v1", resident=["v1", "v2"]))
+        self.mind, self.deadly_load, self.metrics = mind, deadly_load, Metrics()
+        self.died_loading: list[str] = []
+        self.deaths: list[Death] = []
+        self.died = 0
         self.worker = self._start()
 
-    def feed(self, first: int, count: int) -> None:
-        """Append rows to each partition, from offset `first` on."""
-        for partition in range(PARTITIONS):
-            rows = [vector(partition, at, [at + partition / 2, 1, 2]) for at in range(first, first + count)]
-            values = [row.value() for row in rows]
-            self._producer.send(Send("features", [b"k"] * count, values, [partition] * count))
+    def rows(self, count: int) -> None:
+        """Append rows to each partition."""
+        self.feed(count, lambda partition, at: [at + partition / 2, 1, 2])
 
-    def turn(self, times: int) -> None:
+    def live(self, times: int) -> None:
         """Let the worker turn; when it dies, another takes its place with what the note says."""
         for _ in range(times):
-            self.clock.advance(60)
-            self.cluster.now_ms = self.clock.now_ms()
             try:
-                self.worker.step(0.0)
+                self.turn(self.worker, times=1)
             except Died:
                 self.died += 1
                 self.worker = self._start()
@@ -105,18 +80,13 @@ class World:
         self.deaths = [*self.deaths, Death(Flight("v2", ()))] if while_scoring else []
         self.worker = self._start()
 
-    def answers(self) -> list[tuple[int, int, str, int]]:
+    def answered(self) -> list[tuple[int, int, str, int]]:
         """(partition, offset, version, fallback) of every prediction."""
-        names = ("features_partition", "features_offset", "version", "fallback")
-        decoder = Decoder(current_schema("Prediction"))
-        found = [decoder.decode(batch.values).columns for batch in everything(self.bus, "predictions")]
-        return sorted(row for columns in found for row in zip(*(plain(columns[name]) for name in names), strict=True))
+        return self.answers("fallback")
 
     def dead(self) -> list[tuple[str, int, int]]:
         """(reason, partition, offset) of every dead letter."""
-        headers = [
-            headers_of(record.headers()) for batch in everything(self.bus, "dead-letters") for record in batch.records
-        ]
+        headers = [headers_of(record.headers()) for batch in self.read("dead-letters") for record in batch.records]
         return sorted(
             (context["freshet.reason"], int(context["freshet.partition"]), int(context["freshet.offset"]))
             for context in headers
@@ -124,10 +94,7 @@ class World:
 
     def quarantined(self) -> Sequence[str]:
         """What the worker's last record says."""
-        states = [
-            decode("workers", value) for batch in everything(self.bus, "workers") for value in batch.values if value
-        ]
-        return [state.quarantined for state in states if isinstance(state, WorkerState)][-1]
+        return self.states()[-1].quarantined
 
     @contextmanager
     def _guard(self, flight: Flight, scorer: Scorer, batch_p99_ms: int) -> Iterator[None]:
@@ -156,22 +123,7 @@ class World:
                 return Loaded(FakeScorer(job.manifest, minds[job.version]), load_ms=1, p99_us=1)
             return None
 
-        return DataLoop(
-            logic,
-            self.bus,
-            NAMES,
-            service="inference",
-            slot="0",
-            fixed_slot=True,
-            jobs=InlineJobs(load),
-            clock=self.clock,
-            metrics=self.metrics,
-            options=LoopOptions(batch_rows=16),
-        )
-
-    def _say(self, role: str, message: Message) -> None:
-        key = f"{PIPELINE}/{getattr(message, 'epoch', '')}{getattr(message, 'version', '')}"
-        self._producer.send(Send(role, [key.encode()], [encode(message)]))
+        return self.loop(logic, jobs=load, metrics=self.metrics)
 
 
 def places() -> set[tuple[int, int]]:
@@ -183,70 +135,70 @@ def places() -> set[tuple[int, int]]:
 def test_a_row_that_kills_is_set_aside_and_everything_else_is_answered_by_the_same_version(row: int) -> None:
     """Three deaths, one dead letter, no quarantine."""
     world = World(deadly(row))
-    world.feed(0, ROWS)
-    world.turn(80)
+    world.rows(ROWS)
+    world.live(80)
     assert world.died == ONE_ROW_DEATHS
     assert world.dead() == [("model_crashed", 0, row)]
-    assert world.answers() == sorted((*place, "v2", 0) for place in places() - {(0, row)})
+    assert world.answered() == sorted((*place, "v2", 0) for place in places() - {(0, row)})
     assert world.quarantined() == ()
 
 
 def test_a_row_that_kills_is_found_however_long_a_batch_may_take() -> None:
     """A limit of ten seconds a batch: rows in doubt come two at a time, and everything has its end."""
     world = World(deadly(7), limits="limits: {batch_p99_ms: 10000}\n")
-    world.feed(0, ROWS)
-    world.turn(120)
+    world.rows(ROWS)
+    world.live(120)
     assert world.died == ONE_ROW_DEATHS
     assert world.dead() == [("model_crashed", 0, 7)]
-    assert len(world.answers()) == PARTITIONS * ROWS - 1
+    assert len(world.answered()) == PARTITIONS * ROWS - 1
 
 
 @pytest.mark.parametrize("mind", [deadly(9, 9.5, 40), deadly(9, 10), deadly(9, 40.5)])
 def test_a_version_that_kills_on_different_rows_is_quarantined(mind: Mind) -> None:
     """One row may be set aside on the way; all others that would kill are answered by the understudy."""
     world = World(mind)
-    world.feed(0, ROWS)
-    world.turn(80)
+    world.rows(ROWS)
+    world.live(80)
     aside = {(partition, at) for _, partition, at in world.dead()}
     assert world.died == VERSION_DEATHS
     assert len(aside) == len(world.dead()) <= 1
-    assert {(partition, at) for partition, at, *_ in world.answers()} == places() - aside
-    assert len(world.answers()) == PARTITIONS * ROWS - len(aside)
+    assert {(partition, at) for partition, at, *_ in world.answered()} == places() - aside
+    assert len(world.answered()) == PARTITIONS * ROWS - len(aside)
     assert world.quarantined() == ("v2",)
-    assert {row[2:] for row in world.answers()} <= {("v2", 0), ("v1", 1)}
+    assert {row[2:] for row in world.answered()} <= {("v2", 0), ("v1", 1)}
 
 
 def test_a_version_that_always_kills_answers_nothing_and_loses_nothing() -> None:
     """Not even a dead letter: the first batch in which it might answer is the understudy's."""
     world = World(fatal)
-    world.feed(0, ROWS)
-    world.turn(80)
+    world.rows(ROWS)
+    world.live(80)
     assert world.died == VERSION_DEATHS
     assert world.dead() == []
-    assert world.answers() == sorted((*place, "v1", 1) for place in places())
+    assert world.answered() == sorted((*place, "v1", 1) for place in places())
 
 
 def test_a_process_that_is_killed_from_outside_blames_nobody() -> None:
     """Three kills in a row may well hit a score call; a fourth that did not shows that they were kills."""
     world = World(sound("v2"))
     for turn in range(20):
-        world.feed(turn * 3, 3)
-        world.turn(3)
+        world.rows(3)
+        world.live(3)
         world.kill(while_scoring=turn % VERSION_DEATHS > 0)
-    world.turn(20)
+    world.live(20)
     assert world.quarantined() == ()
-    assert {row[2:] for row in world.answers()} == {("v2", 0)}
-    assert len(world.answers()) == PARTITIONS * ROWS
+    assert {row[2:] for row in world.answered()} == {("v2", 0)}
+    assert len(world.answered()) == PARTITIONS * ROWS
 
 
 def test_a_champion_that_kills_at_load_costs_two_deaths_and_no_row() -> None:
     """The workers' memory is too small for it, say: the third process serves with the understudy."""
     world = World(sound("v2"), deadly_load="v2")
-    world.feed(0, ROWS)
-    world.turn(800)
+    world.rows(ROWS)
+    world.live(800)
     assert world.died == 2
-    assert {row[:2] for row in world.answers()} == places()
-    assert {row[2] for row in world.answers()} == {"v1"}
+    assert {row[:2] for row in world.answered()} == places()
+    assert {row[2] for row in world.answered()} == {"v1"}
     assert world.quarantined() == ()
 
 
@@ -259,8 +211,8 @@ def test_the_metrics_say_that_a_version_loses_rows_though_too_few_to_take_it_out
         return scores
 
     world = World(leaky)
-    world.feed(0, ROWS)
-    world.turn(20)
+    world.rows(ROWS)
+    world.live(20)
     assert world.quarantined() == ()
     assert world.dead() == [("model_not_finite", 0, 7)]
     labels = {"service": "inference", "pipeline": PIPELINE, "reason": "model_not_finite"}

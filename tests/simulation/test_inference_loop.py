@@ -1,48 +1,31 @@
 """Inference in its loop, on a bus in memory, with real models: what its effects become on topics."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from freshet.avro import Decoder
-from freshet.avro.control import decode, encode
-from freshet.avro.schemas import current_schema
 from freshet.contracts.logic import Job
-from freshet.contracts.messages import Cutover, Message, ModelVersion, WorkerState
+from freshet.contracts.messages import Cutover, ModelVersion
 from freshet.contracts.position import unstamped
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.core.model_jobs import LoadModel, RetireModel
 from freshet.inference.loading import load_model, retire_model
-from freshet.inference.service import SERVICE as INFERENCE
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.protocol import Place
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import Stop
-from freshet.testing import MemoryPipeline
-from support.inference import CLASSES, FEATURES, PIPELINE, plain, rollout, specification, vector
+from support.inference import CLASSES, FEATURES, PIPELINE, rollout
 from support.inference_models import softmax_manifest, softmax_model
+from support.inference_stage import InferenceStage
 
 NAMES = TopicNames("", PIPELINE)
 PARTITIONS = 2
 
 
-class Stage(MemoryPipeline):
+class Stage(InferenceStage):
     """A pipeline in memory, and workers on it."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "inference", partitions=PARTITIONS, references=[INFERENCE.references[0]], names=NAMES, batch_rows=7
-        )
-        self._fed = [0] * PARTITIONS
-        self.say("pipelines", specification())
-
-    def say(self, role: str, message: Message) -> None:
-        """Write a control record."""
-        key = f"{PIPELINE}/{getattr(message, 'epoch', '')}{getattr(message, 'version', '')}"
-        self.send(role, [key.encode()], [encode(message)])
 
     def admit(self, version: str) -> None:
         """Publish a model of its own weights, and let the registry know it under this version."""
@@ -61,13 +44,6 @@ class Stage(MemoryPipeline):
             ),
         )
 
-    def feed(self, count: int) -> None:
-        """Append that many feature vectors to each partition."""
-        for partition, first in enumerate(self._fed):
-            rows = [vector(partition, offset) for offset in range(first, first + count)]
-            self.send("features", [row.key() for row in rows], [row.value() or b"" for row in rows], partition)
-            self._fed[partition] += count
-
     def worker(self, slot: str) -> DataLoop:
         """A loop with its own models."""
 
@@ -80,35 +56,16 @@ class Stage(MemoryPipeline):
 
         return self.loop(InferenceLogic(PIPELINE, slot, topic_id=self.bus.topic_id("features")), slot, jobs=run)
 
-    def turn(self, *loops: DataLoop, times: int = 20) -> None:
-        """As always, for long enough to load a model and to cut over."""
-        super().turn(*loops, times=times)
-
-    def answers(self) -> list[tuple[int, int, str, int]]:
-        """(partition, offset, version, epoch) of every committed prediction."""
-        names = ("features_partition", "features_offset", "version", "epoch")
-        decoder = Decoder(current_schema("Prediction"))
-        found = [decoder.decode(batch.values).columns for batch in self.read("predictions")]
-        return sorted(row for columns in found for row in zip(*(plain(columns[name]) for name in names), strict=True))
-
     def cuts(self) -> list[tuple[int, int, int, int]]:
         """(partition, first offset, epoch, fallback) of every committed cut-over."""
-        told = [cut for cut in self._messages("cutovers") if isinstance(cut, Cutover)]
+        told = self.messages("cutovers", Cutover)
         return sorted((cut.partition, cut.first_offset, cut.epoch, cut.fallback) for cut in told)
-
-    def states(self) -> list[WorkerState]:
-        """Every worker's record, oldest first."""
-        return [state for state in self._messages("workers") if isinstance(state, WorkerState)]
-
-    def _messages(self, role: str) -> Iterator[Message]:
-        for batch in self.read(role):
-            yield from (decode(role, value) for value in batch.values if value)
 
 
 @pytest.fixture
 def stage() -> Stage:
     """A pipeline without a model."""
-    return Stage()
+    return Stage(batch_rows=7)
 
 
 def test_records_wait_for_the_first_model_and_are_then_answered(stage: Stage) -> None:
@@ -124,7 +81,7 @@ def test_records_wait_for_the_first_model_and_are_then_answered(stage: Stage) ->
     assert stage.states()[-1].prepared[0].verdict == "ok"
     stage.say("rollouts", rollout(1, "v1"))
     stage.turn(worker)
-    assert stage.answers() == [(partition, offset, "v1", 1) for partition in (0, 1) for offset in range(10)]
+    assert stage.answers("epoch") == [(partition, offset, "v1", 1) for partition in (0, 1) for offset in range(10)]
     assert stage.cuts() == [(0, 0, 1, 0), (1, 0, 1, 0)]
     assert worker.unready() is None
     worker.close()
@@ -143,7 +100,7 @@ def test_a_successor_goes_on_where_the_log_says(stage: Stage) -> None:
     second = stage.worker("0")
     stage.feed(5)
     stage.turn(second)
-    assert stage.answers() == [
+    assert stage.answers("epoch") == [
         (partition, offset, "v1" if offset < 10 else "v22", 1 if offset < 10 else 2)
         for partition in (0, 1)
         for offset in range(15)

@@ -75,7 +75,7 @@ def test_j4_labels_of_nobody_are_held_at_their_cap_and_go_on_with_predictions() 
     names = [f"a-{number}" for number in range(1000)]
     stage.world.tell([(name, 0, "ok") for name in names])
     stage.turn(loop, times=100)
-    assert stage.left()["labels", 0] > 0
+    assert stage.left("labels") > 0
     assert "labels that wait for their predictions" in (loop.unready() or "")
     stage.world.ask(names)
     stage.drain(loop)
@@ -89,13 +89,13 @@ def test_more_predictions_than_memory_are_held_with_a_reason() -> None:
     loop = stage.worker()
     stage.world.ask([f"a-{number}" for number in range(2000)])
     stage.turn(loop, times=40)
-    assert stage.left()["predictions", 0] > 0
+    assert stage.left("predictions") > 0
     assert "open predictions take" in (loop.unready() or "")
     stage.cluster.advance(100_000)
     stage.world.ask(["a-5000"])
     stage.world.tell([("b-0", 0, "ok")])
     stage.turn(loop, times=100)
-    assert stage.left()["predictions", 0] < 2000
+    assert stage.left("predictions") < 2000
 
 
 def test_values_that_have_expired_are_missing_and_said_to_be() -> None:
@@ -125,8 +125,8 @@ def test_lost_offsets_are_found_again_in_the_labelled_log() -> None:
     stage.drain(loop)
     loop.close()
     for first in (100, 200):
-        stage.cluster.group(NAMES.group(JOIN.name)).forget(NAMES.topic("predictions"))
-        stage.cluster.group(NAMES.group(JOIN.name)).forget(NAMES.topic("labels"))
+        stage.group.forget(NAMES.topic("predictions"))
+        stage.group.forget(NAMES.topic("labels"))
         stage.cluster.remake_topic(NAMES.topic("slabs/drift-join"))
         loop = stage.worker()
         stage.world.tell([("a-1", 3, "ok"), ("a-2", 3, "ok")])
@@ -196,8 +196,8 @@ def test_a_partition_without_its_partner_is_not_joined() -> None:
     stage.world.tell([("a-1", 0, "ok")])
     loop = stage.worker()
     stage.turn(loop, times=30)
-    assert stage.left()["predictions", 1] > 0
-    assert stage.left()["predictions", 0] == 0
+    assert stage.left("predictions", 1) > 0
+    assert stage.left("predictions") == 0
     assert "labels has only 1 partition" in (loop.unready() or "")
 
 

@@ -1,6 +1,5 @@
 """Join and evaluation together on the memory bus: from predictions and labels to evaluations."""
 
-from freshet.avro.control import decode
 from freshet.contracts.messages import Evaluation
 from freshet.drift.core.evaluate import EvaluateLogic
 from freshet.drift.service import EVALUATE
@@ -8,43 +7,18 @@ from freshet.pipeline import PipelineSpec
 from freshet.quality.counts import Counts
 from freshet.quality.fold import evaluations
 from freshet.quality.setting import setting_of
-from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.reading import everything
-from freshet.runtime.telemetry import Metrics
+from freshet.testing import MemoryPipeline
 from support.join_stage import NAMES, JoinStage
 from support.join_world import PIPELINE, pipeline_record
 
 LABEL = "{horizon: 10m, grace: 1m, wait: 2m}"
 
 
-def evaluator(stage: JoinStage) -> DataLoop:
-    """A process that evaluates the labelled log."""
-    return DataLoop(
-        EvaluateLogic(PIPELINE),
-        stage.bus,
-        NAMES,
-        service=EVALUATE.name,
-        slot="0",
-        fixed_slot=True,
-        jobs=InlineJobs(lambda job, _stop: job),
-        clock=stage.clock,
-        metrics=Metrics(),
-        references=EVALUATE.clues,
-    )
-
-
-def said(stage: JoinStage) -> list[Evaluation]:
-    """All evaluations, in order."""
-    values = [value for batch in everything(stage.bus, "evaluations") for value in batch.values if value]
-    found = [decode("evaluations", value) for value in values]
-    return [one for one in found if isinstance(one, Evaluation)]
-
-
 def test_labels_become_evaluations_that_a_recomputation_repeats() -> None:
     """Of two partitions, with corrections. Every second answer is "bad", and so are all labels in the end."""
     stage = JoinStage(LABEL)
-    join, evaluate = stage.worker(), evaluator(stage)
+    evaluating = MemoryPipeline(EVALUATE.name, references=EVALUATE.clues, names=NAMES, batch_rows=5000, beside=stage)
+    join, evaluate = stage.worker(), evaluating.loop(EvaluateLogic(PIPELINE))
     for first in range(0, 1200, 100):
         for partition in (0, 1):
             names = [f"a-{number}" for number in range(first, first + 100)]
@@ -56,14 +30,15 @@ def test_labels_become_evaluations_that_a_recomputation_repeats() -> None:
         stage.drain(join)
         stage.turn(evaluate, times=4)
     stage.turn(evaluate, times=20)
-    offsets = [offset for batch in everything(stage.bus, "outcomes") for offset in batch.offsets.tolist()]
+    offsets = [offset for batch in stage.read("outcomes") for offset in batch.offsets.tolist()]
     records = zip(offsets, stage.world.records(), strict=True)
     settings = {1: setting_of(PipelineSpec.parse(pipeline_record(LABEL).spec))}
     assert evaluate.unready() is None
-    assert said(stage) == list(evaluations(records, settings))
-    arrival = [Counts.of(one) for one in said(stage) if (one.series, one.view) == ("served", "arrival")]
+    said = stage.messages("evaluations", Evaluation)
+    assert said == list(evaluations(records, settings))
+    arrival = [Counts.of(one) for one in said if (one.series, one.view) == ("served", "arrival")]
     assert len(arrival) > 9
     whole = sum(arrival[1:], arrival[0])
     assert abs(int(whole.confusion[1, 0]) - int(whole.confusion[1, 1])) < 10
     assert int(whole.confusion[0].sum()) <= 10
-    assert [one.predictions for one in said(stage) if one.series == "served" and one.view == "closed"]
+    assert [one.predictions for one in said if one.series == "served" and one.view == "closed"]

@@ -10,14 +10,12 @@ from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.stateful import Checkpoint
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.telemetry import Metrics
 from freshet.testing import MemoryPipeline
 
 NAMES = TopicNames("", "p")
 SERVICE = "tally"
 KEPT = f"checkpoints/{SERVICE}"
 LOGS = ("features", "labels")
-_METRICS = Metrics()  # costs more to make than all else
 
 Totals = Mapping[str, int]
 
@@ -80,7 +78,7 @@ class Following(MemoryPipeline):
 
     def worker(self, slot: str = "0") -> DataLoop:
         """A new process: an ordinary loop runs it."""
-        return self.loop(Tally(), slot, metrics=_METRICS)
+        return self.loop(Tally(), slot)
 
     def end_session(self, slot: str) -> None:
         """The group gives the slot's partitions to another one."""

@@ -6,16 +6,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from freshet.avro.control import encode
 from freshet.contracts.arrays import Ints
 from freshet.contracts.messages import Outcomes
-from freshet.contracts.topics import TopicNames
 from freshet.outcomes.outcome_rows import REVISED, OutcomeRows
 from freshet.retraining.core.train_job import Measure, Measured, Train, Trained
 from freshet.retraining.log_reading import measure
 from freshet.retraining.training_run import train
-from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.protocol import Send
+from freshet.testing import MemoryPipeline
 from support.outcomes import record_of, rows_of
 
 PARTITIONS: Final = 2
@@ -82,20 +79,18 @@ def records_of(rows: OutcomeRows, record_rows: int = RECORD_ROWS) -> list[Outcom
     return records
 
 
-class Log:
-    """A cluster in memory with the labelled log of pipeline `p`."""
+class Log(MemoryPipeline):
+    """The labelled log of pipeline `p`, on a cluster in memory."""
 
     def __init__(self, *records: Outcomes) -> None:
-        self.cluster = MemoryCluster()
-        self.bus = MemoryBus(self.cluster, TopicNames("", "p"))
-        self.cluster.ensure(self.bus.names, PARTITIONS)
+        super().__init__("retraining", partitions=PARTITIONS)
         self.write(*records)
 
     def write(self, *records: Outcomes) -> None:
         """Append these, each at a time of its own."""
         for record in records:
             self.cluster.advance(STEP_MS)
-            self.bus.producer().send(Send("outcomes", [b"0"], [encode(record)]))
+            self.tell("outcomes", "0", record)
 
     def measure(self, before: Measured | None = None) -> Measured:
         """The end of it."""

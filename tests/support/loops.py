@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from freshet.avro import Decoder, Encoder, Ragged, Strings
-from freshet.avro.control import decode
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish
@@ -147,6 +146,4 @@ class Stand(MemoryPipeline):
 
     def workers(self) -> list[WorkerState]:
         """Every state that a worker has told."""
-        values = [value for batch in self.read("workers") for value in batch.values if value is not None]
-        told = [decode("workers", value) for value in values]
-        return [state for state in told if isinstance(state, WorkerState)]
+        return self.messages("workers", WorkerState)

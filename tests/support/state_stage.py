@@ -2,18 +2,15 @@
 
 from collections.abc import Callable
 
-from freshet.avro.control import decode
 from freshet.contracts.state_messages import StateRecord
 from freshet.contracts.topics import TopicNames, topic_table
 from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.telemetry import Metrics
 from freshet.testing import MemoryPipeline
 from support.loops import REFERENCE, answers
 from support.stateful import SERVICE, Checkpointed, Counter, Slabbed, Windowed
 
 NAMES = TopicNames("", "p")
 KEPT = {Checkpointed: f"checkpoints/{SERVICE}", Slabbed: f"slabs/{SERVICE}", Windowed: f"slabs/{SERVICE}"}
-_METRICS = Metrics()  # costs more to make than all else
 
 
 class Stage(MemoryPipeline):
@@ -35,7 +32,7 @@ class Stage(MemoryPipeline):
 
     def worker(self, slot: str = "0", *, plan: int = 1, fixed: bool = True) -> DataLoop:
         """A new process."""
-        return self.loop(self.kind(plan), slot, fixed=fixed, metrics=_METRICS)
+        return self.loop(self.kind(plan), slot, fixed=fixed)
 
     def served(self, play: Callable[["Stage", DataLoop], object] = lambda _stage, _loop: None) -> bytes:
         """A worker lives through this, answers all there is, and leaves; the state that it had."""
@@ -57,8 +54,7 @@ class Stage(MemoryPipeline):
 
     def kept(self) -> list[StateRecord]:
         """All state records there are."""
-        role = KEPT[self.kind]
-        return [decode(role, value) for batch in self.read(role) for value in batch.values if value]  # type: ignore[misc]
+        return self.messages(KEPT[self.kind], StateRecord)
 
     def lose_state(self) -> None:
         """Somebody deletes the state topic; it is made anew, empty."""

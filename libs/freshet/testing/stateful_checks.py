@@ -11,14 +11,12 @@ from freshet.runtime.bus.memory import SimulatedCrash
 from freshet.runtime.bus.protocol import BusError
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.recovery import Clue
-from freshet.runtime.telemetry import Metrics
 from freshet.testing.conformance import ConformanceError, require
 from freshet.testing.memory_pipeline import MemoryPipeline
 
 _PARTITIONS: Final = 2
 _CALLS_OF_A_TURN: Final = 25
 _PATIENCE: Final = 400
-_METRICS: Final = Metrics()  # costs more to make than all else
 
 Row = tuple[bytes | None, bytes]
 """Key and value of a record."""
@@ -126,7 +124,7 @@ class Play:
         loop = self.loops[slot]
         try:
             if loop is None:
-                loop = self.loops[slot] = self.pipeline.loop(self._make(), slot, fixed=self.fixed, metrics=_METRICS)
+                loop = self.loops[slot] = self.pipeline.loop(self._make(), slot, fixed=self.fixed)
             self.pipeline.turn(loop, times=1)
         except SimulatedCrash:
             self.loops[slot], self.crashes = None, self.crashes + 1

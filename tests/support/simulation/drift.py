@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Final
 
-from freshet.avro.control import encode
 from freshet.contracts.logic import Logic
 from freshet.drift.core.detect import DetectLogic
 from freshet.drift.core.evaluate import EvaluateLogic
@@ -16,22 +16,15 @@ from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.service import DETECT, EVALUATE, JOIN
 from freshet.operate.verify.drift.drift_judge import DriftJudgement, judge_drift
 from freshet.operate.verify.visible import Patience
-from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
-from freshet.runtime.bus.memory.consumer_group import Group
+from freshet.runtime.bus.memory import SimulatedCrash
 from freshet.runtime.bus.memory.partition_log import At
-from freshet.runtime.bus.protocol import BusError, Committed, Send
-from freshet.runtime.clock import ManualClock
+from freshet.runtime.bus.protocol import BusError, Committed
 from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.options import LoopOptions
-from freshet.runtime.reading import everything
-from freshet.runtime.service import DataService, no_jobs
-from freshet.runtime.telemetry import Metrics
+from freshet.testing import MemoryPipeline
 from support.inference import model
 from support.join_stage import NAMES
 from support.join_world import PIPELINE, JoinWorld
 
-_METRICS: Final = Metrics()  # costs more to make than all else
 _PARTITIONS: Final = 2
 _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 24 * 60 * _MINUTE_MS
@@ -51,7 +44,6 @@ _LOGICS: Final[Mapping[str, Callable[[], Logic]]] = {
     EVALUATE.name: lambda: EvaluateLogic(PIPELINE),
     DETECT.name: lambda: DetectLogic(PIPELINE),
 }
-_SERVICES: Final = {service.name: service for service in (JOIN, EVALUATE, DETECT)}
 _STATE: Final = {
     JOIN.name: "slabs/drift-join",
     EVALUATE.name: "checkpoints/drift-evaluate",
@@ -63,7 +55,7 @@ _STATE: Final = {
 class Worker:
     """One slot of one service, alive or dead."""
 
-    service: DataService
+    service: str
     slot: str
     loop: DataLoop | None = None
     said: str = ""
@@ -75,30 +67,37 @@ class DriftPlay:
 
     def __init__(self, seed: str) -> None:
         self.random = Random(seed)
-        self.cluster, self.clock = MemoryCluster(), ManualClock()
-        self.cluster.ensure(NAMES, _PARTITIONS)
-        self.bus = MemoryBus(self.cluster, NAMES)
+        rows = self.random.choice([8, 40, 200])
+        make = partial(MemoryPipeline, partitions=_PARTITIONS, names=NAMES, batch_rows=rows)
+        pipeline = make(JOIN.name, references=JOIN.clues)
+        others = {
+            service.name: make(service.name, references=service.clues, beside=pipeline)
+            for service in (EVALUATE, DETECT)
+        }
+        self.pipelines = {JOIN.name: pipeline} | others
+        """One pipeline, as each service sees it."""
+        for service in (EVALUATE, DETECT):
+            self.pipelines[service.name] = make(service.name, references=service.clues, beside=pipeline)
+        self.cluster, self.bus = pipeline.cluster, pipeline.bus
         window = self.random.choice(list(_WINDOWS))
         self.kept_ms = _WINDOWS[window]
         self.world = JoinWorld(self.bus, _PARTITIONS, window + _DETECTORS)
         self.fixed = self.random.random() < 0.5
-        self.rows = self.random.choice([8, 40, 200])
         self.expires = self.random.random() < 0.5
         """Inputs expire in this run. In others what was kept is lost: both together leave nothing to restore from."""
         self.publishes = self.random.random() < 0.5
         """Specifications change in this run. In others offsets are lost: nothing else tells under which one a row that
         is in no slab yet was read."""
-        self.workers = [Worker(service, slot) for service in _SERVICES.values() for slot in "01"]
+        self.workers = [Worker(name, slot) for name in _LOGICS for slot in "01"]
         self.done = Counter[str]()
         self.trail: list[str] = []
         self.wrong = False
         """Whether answers are wrong now: the truth is the other class."""
         self._names: list[tuple[str, int]] = []
         self._revisions = Counter[str]()
-        producer = self.bus.producer()
         for number in range(3):  # the versions that JoinWorld's predictions name
             told = model(f"1.0.{number}").model_copy(update={"pipeline": PIPELINE})
-            producer.send(Send("models", [f"{PIPELINE}/1.0.{number}".encode()], [encode(told)]))
+            pipeline.tell("models", f"{PIPELINE}/1.0.{number}", told)
 
     def act(self) -> None:
         """One thing happens."""
@@ -193,19 +192,7 @@ class DriftPlay:
                     loop.close()
 
     def _started(self, worker: Worker) -> DataLoop:
-        return DataLoop(
-            _LOGICS[worker.service.name](),
-            self.bus,
-            NAMES,
-            service=worker.service.name,
-            slot=worker.slot,
-            fixed_slot=self.fixed,
-            jobs=InlineJobs(no_jobs),
-            clock=self.clock,
-            metrics=_METRICS,
-            references=worker.service.clues,
-            options=LoopOptions(batch_rows=self.rows),
-        )
+        return self.pipelines[worker.service].loop(_LOGICS[worker.service](), worker.slot, fixed=self.fixed)
 
     def crash(self) -> None:
         """SIGKILL at some call of some process; half of the time the broker learns of it only later."""
@@ -229,10 +216,9 @@ class DriftPlay:
     def _bury(self) -> None:
         """Transactions and memberships that the dead left end."""
         self.pass_time(20_000)
-        for name in _SERVICES:
-            if not self.fixed:
-                for member in list(self._group(name).members):
-                    self.cluster.expire(member)
+        if not self.fixed:
+            for pipeline in self.pipelines.values():
+                self._expire_members(pipeline)
 
     def refuse(self) -> None:
         """The broker restarts: every commit that is under way is refused."""
@@ -244,7 +230,7 @@ class DriftPlay:
 
     def rebalance(self) -> None:
         """A process falls silent for longer than its session, or its group divides partitions anew in a collect."""
-        members = self._group(self.random.choice(list(_SERVICES))).members
+        members = self.pipelines[self.random.choice(list(_LOGICS))].group.members
         if members:
             how = self.random.choice([self.cluster.expire, self.cluster.rebalance_during_next_collect])
             how(self.random.choice(members))
@@ -254,20 +240,19 @@ class DriftPlay:
     def pass_time(self, elapsed_ms: int = 0) -> None:
         """For machines and for the broker."""
         elapsed_ms = elapsed_ms or self.random.choice([1_000, 31_000, 5 * _MINUTE_MS, 30 * _MINUTE_MS])
-        self.clock.advance(elapsed_ms)
-        self.cluster.advance(elapsed_ms)
+        self.pipelines[JOIN.name].pass_time(elapsed_ms)
 
     def lose_offsets(self) -> None:
         """A service was away for longer than the broker keeps its offsets."""
         name = self._stopped_service()
-        self._group(name).lose_offsets()
+        self.pipelines[name].group.lose_offsets()
 
     def reset_offsets(self) -> None:
         """An operator sets all inputs of a service to their beginnings with Kafka's own tool."""
         name = self._stopped_service()
         for role in _LOGICS[name]().reads:
             for number, span in self.bus.spans(role).items():
-                self._group(name).commit(At(NAMES.topic(role), number), Committed(span.low, ""))
+                self.pipelines[name].group.commit(At(NAMES.topic(role), number), Committed(span.low, ""))
 
     def lose_state(self) -> None:
         """Somebody deletes what a service has kept, whether it runs or not; the topic is made anew, empty."""
@@ -298,7 +283,7 @@ class DriftPlay:
     def _read_ms(self, role: str, partition: int) -> int:
         """When the last record was written that the join has read; 0 if it has read none."""
         at = self._committed(JOIN.name, role).get(partition, Committed(0)).offset
-        rows = [batch.records[row] for batch in everything(self.bus, role) for row in range(len(batch))]
+        rows = [batch.records[row] for batch in self.pipelines[JOIN.name].read(role) for row in range(len(batch))]
         return max((r.timestamp()[1] for r in rows if r.partition() == partition and r.offset() < at), default=0)
 
     # The end
@@ -322,11 +307,11 @@ class DriftPlay:
             told = _RESET.search(worker.said)
             worker.said = ""
             if told is not None:
-                name = worker.service.name
+                name = worker.service
                 for one in self._of(name):
                     self._stop(one)
                 at = At(NAMES.topic(told[1]), int(told[2]))
-                self._group(name).commit(at, Committed(int(told[3]), ""))
+                self.pipelines[name].group.commit(at, Committed(int(told[3]), ""))
                 self.done["done as told"] += 1
 
     def judge(self) -> DriftJudgement:
@@ -339,28 +324,31 @@ class DriftPlay:
 
     def _unread(self) -> dict[str, int]:
         found = {}
-        for name in _SERVICES:
-            for role in _LOGICS[name]().reads:
+        for name, logic in _LOGICS.items():
+            for role in logic().reads:
                 for number, span in self.bus.spans(role).items():
-                    at = self._group(name).committed(At(NAMES.topic(role), number))
+                    at = self.pipelines[name].committed_at(role, number)
                     last = self.cluster.topic(NAMES.topic(role)).log(number).last_record() + 1
                     if last > span.low and (at is None or at.offset < last):
                         found[f"{name} {role}/{number}"] = last - (at.offset if at is not None else 0)
         return found
 
     def _committed(self, service: str, role: str) -> dict[int, Committed]:
-        at = {n: self._group(service).committed(At(NAMES.topic(role), n)) for n in self.bus.spans(role)}
+        at = {number: self.pipelines[service].committed_at(role, number) for number in self.bus.spans(role)}
         return {number: offset for number, offset in at.items() if offset is not None}
 
     def _stopped_service(self) -> str:
         """One of which no process is alive, as Kafka's tool wants it."""
-        name = self.random.choice(list(_SERVICES))
+        name = self.random.choice(list(_LOGICS))
         for worker in self._of(name):
             self._stop(worker)
-        for member in list(self._group(name).members):
-            self.cluster.expire(member)
+        self._expire_members(self.pipelines[name])
         self._note(name)
         return name
+
+    def _expire_members(self, pipeline: MemoryPipeline) -> None:
+        for member in list(pipeline.group.members):
+            self.cluster.expire(member)
 
     def _stop(self, worker: Worker) -> None:
         loop, worker.loop = worker.loop, None
@@ -369,10 +357,7 @@ class DriftPlay:
                 loop.close()
 
     def _of(self, name: str) -> list[Worker]:
-        return [worker for worker in self.workers if worker.service.name == name]
-
-    def _group(self, name: str) -> Group:
-        return self.cluster.group(NAMES.group(name))
+        return [worker for worker in self.workers if worker.service == name]
 
     def _note(self, what: str) -> None:
         self.done[what] += 1

@@ -4,66 +4,35 @@ from itertools import pairwise
 
 import pytest
 
-from freshet.avro.control import encode
 from freshet.contracts.logic import BatchLimits, Fact
 from freshet.contracts.topics import TopicNames
 from freshet.inference.core.logic import InferenceLogic
 from freshet.ingestion.core.logic import IngestionLogic
-from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
-from freshet.runtime.bus.protocol import Send
-from freshet.runtime.clock import ManualClock
-from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.jobs import InlineJobs
-from freshet.runtime.options import LoopOptions
-from freshet.runtime.service import no_jobs
-from freshet.runtime.telemetry import Metrics
+from freshet.testing import MemoryPipeline
 from support.ingestion import SPEC_TEXT, applied, framed, loan
 
-LOANS = TopicNames("", "loans")
 
+class Ingesting(MemoryPipeline):
+    """Ingestion of the loans pipeline, with one worker."""
 
-class Ingesting:
-    """Ingestion of the loans pipeline on the memory bus."""
-
-    def __init__(self, options: LoopOptions | None = None) -> None:
-        self.clock = ManualClock()
-        self.cluster = MemoryCluster()
-        self.cluster.ensure(LOANS, 1)
-        self._bus = MemoryBus(self.cluster, LOANS)
-        self._producer = self._bus.producer()
-        self._loop = DataLoop(
-            IngestionLogic("loans"),
-            self._bus,
-            LOANS,
-            service="ingestion",
-            slot="0",
-            fixed_slot=True,
-            jobs=InlineJobs(no_jobs),
-            clock=self.clock,
-            metrics=Metrics(),
-            options=options,
-        )
+    def __init__(self, batch_rows: int = 100_000) -> None:
+        super().__init__("ingestion", partitions=1, names=TopicNames("", "loans"), batch_rows=batch_rows)
+        self.worker = self.loop(IngestionLogic("loans"))
 
     def apply(self, number: int, rows: int, interval_ms: int = 0) -> None:
         """Publish the pipeline with these limits, and let the loop see it."""
         limits = f"\nlimits:\n  max_batch_rows: {rows}\n  commit_interval_ms: {interval_ms}\n"
-        fact = applied(SPEC_TEXT + limits, number=number)
-        assert fact.message is not None
-        self._producer.send(Send("pipelines", [b"loans"], [encode(fact.message)]))
-        self.turn(6)
-
-    def turn(self, times: int) -> None:
-        """Turn with time for control work in between."""
-        for _ in range(times):
-            self.clock.advance(60)
-            self._loop.step(0.0)
+        message = applied(SPEC_TEXT + limits, number=number).message
+        assert message is not None
+        self.tell("pipelines", "loans", message)
+        self.turn(self.worker, times=6)
 
     def rows_of_turns(self, count: int) -> list[int]:
         """Feed so many events; how many rows each turn answers until none is left."""
-        self._producer.send(Send("events", [b"k"] * count, [framed(loan())] * count))
+        self.send("events", [b"k"] * count, [framed(loan())] * count)
         answered: list[int] = []
         while sum(answered) < count:
-            answered.append(self._loop.step(0.0))
+            answered.append(self.worker.step(0.0))
         return answered
 
 
@@ -80,7 +49,7 @@ def test_batches_are_as_large_as_the_pipeline_allows_and_no_larger() -> None:
 
 def test_a_process_of_several_pipelines_caps_them_all() -> None:
     """The process's own cap and the pipeline's: the smaller one counts."""
-    ingesting = Ingesting(LoopOptions(batch_rows=10))
+    ingesting = Ingesting(batch_rows=10)
     ingesting.apply(1, rows=40)
     assert max(ingesting.rows_of_turns(100)) == 10
 

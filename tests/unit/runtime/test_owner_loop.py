@@ -11,15 +11,15 @@ from freshet.avro.schemas import schema_lock
 from freshet.contracts.logic import Announce, Decider, Fact, Job, Start
 from freshet.contracts.messages import Action, Command, Decision
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus.memory import STEPS, MemoryBus, MemoryCluster, SimulatedCrash, Step
+from freshet.operate.facts import drained
+from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
 from freshet.runtime.bus.memory.partition_log import PartitionLog, Payload
 from freshet.runtime.bus.protocol import FatalError, RightsError, Send, Transaction
-from freshet.runtime.clock import ManualClock
 from freshet.runtime.feed import Feed
-from freshet.runtime.jobs import InlineJobs, Stop
+from freshet.runtime.jobs import Runner, Stop
 from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.service import no_jobs
-from freshet.runtime.telemetry import Metrics
+from freshet.testing import MemoryPipeline
 
 NAMES = TopicNames("", "")
 
@@ -72,14 +72,11 @@ def _decision(pipeline: str, subject: str, epoch: int, text: str) -> Decision:
     )
 
 
-class World:
-    """A cluster with the control topics, and owners on it."""
+class World(MemoryPipeline):
+    """The control topics, and owners on them."""
 
     def __init__(self) -> None:
-        self.cluster = MemoryCluster()
-        self.cluster.ensure(NAMES, 1, ["commands", "decisions"])
-        self.bus = MemoryBus(self.cluster, NAMES)
-        self.clock = ManualClock()
+        super().__init__("clerk", roles=["commands", "decisions"])
 
     def ask(self, *command_ids: str, pipeline: str = "p", action: Action = "pause", text: str = "") -> None:
         """Append commands."""
@@ -87,12 +84,11 @@ class World:
             command = Command(
                 command_id=command_id, pipeline=pipeline, action=action, expires_at_ms=1, by="test", text=text
             )
-            self.bus.producer().send(Send("commands", [pipeline.encode()], [encode(command)]))
+            self.tell("commands", pipeline, command)
 
-    def owner(self) -> OwnerLoop:
+    def clerk(self, jobs: Runner = no_jobs) -> OwnerLoop:
         """A new owner."""
-        jobs = InlineJobs(no_jobs)
-        return OwnerLoop(Clerk(), self.bus, NAMES, service="clerk", jobs=jobs, clock=self.clock, metrics=Metrics())
+        return self.owner(Clerk(), jobs=jobs)
 
     def slow_commit(self, owner: OwnerLoop) -> None:
         """Let the owner turn while the broker stalls in the middle of each commit."""
@@ -107,15 +103,8 @@ class World:
 
     def decisions(self) -> list[tuple[str, int]]:
         """(command, number) of all committed decisions, in order."""
-        feed = Feed(self.bus.reader(["decisions"]))
-        found = []
-        while not feed.caught_up():
-            found += [
-                (fact.message.subject, fact.message.epoch)
-                for fact in feed.facts()
-                if isinstance(fact.message, Decision)
-            ]
-        return found
+        told = [fact.message for fact in drained(Feed(self.bus.reader(["decisions"])))]
+        return [(decision.subject, decision.epoch) for decision in told if isinstance(decision, Decision)]
 
 
 def turn(owner: OwnerLoop) -> None:
@@ -134,13 +123,13 @@ def test_a_crash_between_any_two_steps_leads_to_the_same_decision_once(step: Ste
         if reached == step:
             raise SimulatedCrash
 
-    owner = world.owner()
+    owner = world.clerk()
     world.cluster.failpoint = crash
     with pytest.raises(SimulatedCrash):
         turn(owner)
     world.cluster.failpoint = None
     world.ask("c")
-    turn(world.owner())
+    turn(world.clerk())
     assert world.decisions() == [("a", 0), ("b", 1), ("c", 2)]
 
 
@@ -148,7 +137,7 @@ def test_a_new_owner_fences_before_it_folds() -> None:
     """What the old owner commits while the new one takes over is folded, or refused; never decided twice."""
     world = World()
     world.ask("a")
-    old, new = world.owner(), world.owner()
+    old, new = world.clerk(), world.clerk()
     old.step(0.0)
     new.step(0.0)  # fences here, and reads the ends only after that
     world.ask("b")
@@ -162,7 +151,7 @@ def test_the_ends_are_read_after_the_fence() -> None:
     """What the old owner commits right before it is fenced is folded by the new one, and not decided again."""
     world = World()
     world.ask("a")
-    old, new = world.owner(), world.owner()
+    old, new = world.clerk(), world.clerk()
     turn(old)
     world.ask("b", "c")
 
@@ -191,17 +180,17 @@ def test_the_ends_are_read_after_the_fence() -> None:
 def test_a_fenced_owner_never_takes_its_id_back(hiccup: str) -> None:
     """Two owners overlap after a hiccup of the old one: it ends, and no number has two contents."""
     world = World()
-    old = world.owner()
+    old = world.clerk()
     world.ask("a")
     world.slow_commit(old) if hiccup == "slow" else turn(old)
-    new = world.owner()
+    new = world.clerk()
     turn(new)
     if hiccup == "disconnect":
         world.cluster.disconnect()
     world.ask("b", "c")
     with pytest.raises(FatalError):
         turn(old)
-    turn(new if hiccup == "slow" else world.owner())
+    turn(new if hiccup == "slow" else world.clerk())
     assert world.decisions() == [("a", 0), ("b", 1), ("c", 2)]
 
 
@@ -210,7 +199,7 @@ def test_one_pipelines_oversize_answer_blocks_nobody() -> None:
     world = World()
     world.ask("big", pipeline="a", text="n" * 600_000, action="annotate")
     world.ask("small", pipeline="b")
-    owner = world.owner()
+    owner = world.clerk()
     commits = []
     world.cluster.before = lambda _client, operation: commits.append(1) if operation == "commit" else None
     turn(owner)
@@ -225,7 +214,7 @@ def test_one_pipelines_bug_ends_nobody() -> None:
     """A plug-in that raises costs its own pipeline a pause, and nobody else anything."""
     world = World()
     world.ask("trap", pipeline="a", action="retire")
-    owner = world.owner()
+    owner = world.clerk()
     turn(owner)
     world.ask("b1", "b2", pipeline="b")
     turn(owner)
@@ -247,7 +236,7 @@ def test_an_owner_does_not_decide_while_a_part_of_its_own_topics_is_hidden() -> 
     with pytest.raises(SimulatedCrash):
         stranger.commit(Transaction([Send("decisions", [b"p"], [encode(_decision("p", "x", 0, ""))])]))
     world.cluster.failpoint = None
-    predecessor = world.owner()
+    predecessor = world.clerk()
     turn(predecessor)
     assert predecessor.unready() is not None
     world.bus.transactional_producer("stranger", "0").open()  # ends what its predecessor left open
@@ -259,11 +248,11 @@ def test_a_transaction_that_never_ends_stops_the_owner_with_advice() -> None:
     """An end that nobody will ever write is a matter for an operator, who learns where it is."""
     world = World()
     world.ask("a", "b")
-    turn(world.owner())
+    turn(world.clerk())
     log = world.cluster.topic(NAMES.topic("decisions")).logs[0]
     log.append(0, Payload(b"p", b"lost"), "hanging")
     world.ask("c")
-    owner = world.owner()
+    owner = world.clerk()
     turn(owner)
     world.clock.advance(30_000)
     with pytest.raises(FatalError, match=r"decisions, partition 0: .* from offset 4 .*freshet doctor"):
@@ -279,7 +268,7 @@ def test_an_owner_waits_where_a_newer_release_has_decided() -> None:
     world.bus.producer().send(Send("decisions", [b"a"], [newer]))
     world.ask("a1", pipeline="a")
     world.ask("b1", pipeline="b")
-    owner = world.owner()
+    owner = world.clerk()
     turn(owner)
     assert world.decisions() == [("b1", 0)]
     assert "Upgrade" in (owner.unready() or "")
@@ -291,9 +280,8 @@ def test_a_job_that_failed_is_told_with_its_error() -> None:
     def refused(_job: Job[None], _stop: Stop) -> object:
         raise RightsError("Grant the user READ on topic artifacts.")
 
-    world, jobs = World(), InlineJobs(refused)
-    owner = OwnerLoop(Clerk(), world.bus, NAMES, service="clerk", jobs=jobs, clock=world.clock, metrics=Metrics())
-    jobs.start(Job[None]())
+    owner = World().clerk(refused)
+    owner._jobs.start(Job[None]())
     with capture_logs() as lines:
         turn(owner)
     (told,) = [line for line in lines if line["event"] == "job_failed"]
@@ -308,5 +296,5 @@ def test_an_owner_does_not_read_its_own_decisions_back() -> None:
     """Folding an old record of one's own after a newer one would turn the state back."""
     world = World()
     world.ask("a", "b", "c")
-    turn(world.owner())
+    turn(world.clerk())
     assert world.decisions() == [("a", 0), ("b", 1), ("c", 2)]
