@@ -11,7 +11,8 @@ from freshet.contracts.logic import Fact
 from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.service import JOIN
 from freshet.testing.memory_pipeline import MemoryPipeline
-from freshet.testing.stateful_checks import Play, Row, play
+from freshet.testing.play import Row, play
+from freshet.testing.stateful_checks import StatefulPlay
 from support.join_world import PIPELINE, JoinWorld, label_columns, pipeline_record, prediction_columns
 
 LABELS = ["{horizon: 20s, grace: 3s, wait: 5s}", "{horizon: 20s, grace: 3s, wait: 5s, absent_after: 8s, means: ok}"]
@@ -46,7 +47,7 @@ def logic(label: str) -> JoinLogic:
 def test_state_and_labelled_log_follow_from_the_inputs(label: str, seed: int) -> None:
     """Commits are refused, workers die at any call, partitions move, slabs are lost."""
     worlds: list[JoinWorld] = []
-    run = Play(
+    run = StatefulPlay(
         partial(logic, label),
         JOIN.name,
         seed,

@@ -7,7 +7,9 @@ it from any test runner. Nothing here needs a broker, and nothing that runs in p
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
 from freshet.runtime.clock import ManualClock
 from freshet.testing.conformance import ConformanceError
+from freshet.testing.decider_checks import check_decider
 from freshet.testing.decoder_checks import EVENT_SCHEMA, EVENT_SCHEMA_ID, check_decoder
+from freshet.testing.logic_checks import check_logic
 from freshet.testing.memory_pipeline import MemoryPipeline
 from freshet.testing.policy_checks import check_policy
 from freshet.testing.stateful_checks import check_stateful_logic
@@ -22,7 +24,9 @@ __all__ = [
     "MemoryCluster",
     "MemoryPipeline",
     "SimulatedCrash",
+    "check_decider",
     "check_decoder",
+    "check_logic",
     "check_policy",
     "check_stateful_logic",
     "check_transform",

@@ -1,30 +1,14 @@
 """What every logic with state must be, whoever wrote it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
-from typing import Final
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.stateful import Stateful
-from freshet.contracts.topics import topic_table
-from freshet.runtime.bus.memory import SimulatedCrash
-from freshet.runtime.bus.protocol import BusError
-from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.recovery import Clue
 from freshet.testing.conformance import ConformanceError, require
 from freshet.testing.memory_pipeline import MemoryPipeline
-
-_PARTITIONS: Final = 2
-_CALLS_OF_A_TURN: Final = 25
-_PATIENCE: Final = 400
-
-Row = tuple[bytes | None, bytes]
-"""Key and value of a record."""
-
-
-def three_entities(chance: Random, role: str) -> Row:  # noqa: ARG001
-    """A record of one of three entities, for logics that look at keys only."""
-    return chance.choice([b"a", b"b", b"c"]), b"v"
+from freshet.testing.play import PARTITIONS, Play, Row, play, three_entities
 
 
 def check_stateful_logic(
@@ -47,27 +31,11 @@ def check_stateful_logic(
     have the bytes of one logic that `take_in` gave the inputs to, undisturbed. Raises ConformanceError, with the seed.
     """
     for seed in seeds:
-        play(Play(make, service, seed, row=row, prepare=prepare, references=references), acts, judge)
+        play(StatefulPlay(make, service, seed, row=row, prepare=prepare, references=references), acts, judge)
 
 
-def play(run: "Play", acts: int, judge: Callable[[MemoryPipeline], None] | None = None) -> None:
-    """Let so many things happen, and judge half way and at the end. Raises ConformanceError."""
-    try:
-        for _ in range(2):
-            for _ in range(acts // 2):
-                run.act()
-            run.settle()
-            run.compare()
-            if judge is not None:
-                judge(run.pipeline)
-    except ConformanceError:
-        raise
-    except Exception as error:
-        raise ConformanceError(f"{run}: {type(error).__name__}: {error}") from error
-
-
-class Play:
-    """A run of chance over two workers, which may be dead."""
+class StatefulPlay(Play[Stateful]):
+    """Chance that also takes what workers have kept."""
 
     def __init__(
         self,
@@ -80,93 +48,20 @@ class Play:
         references: tuple[Clue, ...] = (),
     ) -> None:
         """See `check_stateful_logic`."""
-        self.random, self._seed = Random(seed), seed  # noqa: S311 (a run is its seed)
-        self._make, self._row = make, row
-        logic = make()
-        self._inputs, self._state_roles = logic.reads, [logic.kept.role] if logic.kept else []
-        self._name = type(logic).__name__
-        self.pipeline = MemoryPipeline(
-            service,
-            partitions=_PARTITIONS,
-            roles=[*topic_table(), *self._state_roles],
-            references=references,
-            batch_rows=self.random.choice([1, 3, 8, 40]),
+        kept = make().kept
+        self._state_roles = (kept.role,) if kept else ()
+        super().__init__(
+            make, service, seed, row=row, prepare=prepare, references=references, more_roles=self._state_roles
         )
-        if prepare is not None:
-            prepare(self.pipeline)
-        self.fixed = self.random.random() < 0.5
-        self.loops: dict[str, DataLoop | None] = dict.fromkeys("01")
-        self.acts = self.crashes = 0
         self.lost = False
 
-    def __str__(self) -> str:
-        """Where a failure was, and how it can be had again."""
-        lost = "some of what was kept was lost" if self.lost else "nothing that was kept was lost"
-        return f"{self._name}, seed {self._seed}, after {self.acts} acts ({self.crashes} deaths; {lost})"
+    def happened(self) -> str:
+        """See `Play`."""
+        return f"{self.crashes} deaths; {'some' if self.lost else 'nothing'} of what was kept was lost"
 
-    def act(self) -> None:
-        """One thing happens."""
-        self.acts += 1
-        things = {self.feed: 6, self.turn: 14, self.refuse: 2, self.crash: 1, self.close: 1, self.lose: 1, self.wait: 1}
-        self.random.choices(list(things), list(things.values()))[0]()
-
-    def feed(self) -> None:
-        role = self.random.choice(self._inputs)
-        rows = [self._row(self.random, role) for _ in range(self.random.randrange(1, 12))]
-        partition = self.random.randrange(_PARTITIONS)
-        self.pipeline.send(role, [key for key, _ in rows], [value for _, value in rows], partition)
-
-    def turn(self) -> None:
-        for slot in self.loops:
-            self.turn_one(slot)
-
-    def turn_one(self, slot: str) -> None:
-        loop = self.loops[slot]
-        try:
-            if loop is None:
-                loop = self.loops[slot] = self.pipeline.loop(self._make(), slot, fixed=self.fixed)
-            self.pipeline.turn(loop, times=1)
-        except SimulatedCrash:
-            self.loops[slot], self.crashes = None, self.crashes + 1
-        except BusError:  # as its supervisor: close, and start it anew
-            self.loops[slot] = None
-            if loop is not None:
-                loop.close()
-
-    def refuse(self) -> None:
-        self.pipeline.cluster.disconnect()
-
-    def crash(self) -> None:
-        """At some call of the next turn; then the broker notices, sooner or later, that the member is gone."""
-        left = self.random.randrange(_CALLS_OF_A_TURN)
-
-        def interrupt(_client: str, _operation: str) -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                self.pipeline.cluster.before = None
-                raise SimulatedCrash
-
-        self.pipeline.cluster.before = interrupt
-        self.turn_one(self.random.choice("01"))
-        self.pipeline.cluster.before = None
-        self.wait()
-
-    def wait(self) -> None:
-        """Transactions that the dead left open end, and their places in the group go to others."""
-        pipeline = self.pipeline
-        pipeline.clock.advance(20_000)
-        pipeline.cluster.advance(20_000)
-        group = pipeline.cluster.group(pipeline.names.group(pipeline.service))
-        if not self.fixed and None in self.loops.values():
-            for member in list(group.members):
-                pipeline.cluster.expire(member)
-
-    def close(self) -> None:
-        slot = self.random.choice("01")
-        loop, self.loops[slot] = self.loops[slot], None
-        if loop is not None:
-            loop.close()
+    def things(self) -> Mapping[Callable[[], None], int]:
+        """See `Play`."""
+        return {**super().things(), self.lose: 1}
 
     def lose(self) -> None:
         """All that was kept is lost, or only what compaction takes."""
@@ -179,20 +74,9 @@ class Play:
                 cluster.remake_topic(names.topic(role))
                 self.lost = True
 
-    def settle(self) -> None:
-        """No more happens: everything is read, and every partition restored."""
-        self.wait()
-        for _ in range(_PATIENCE):
-            self.turn()
-            ready = all(loop is not None and loop.unready() is None for loop in self.loops.values())
-            if ready and self.pipeline.drained(self._inputs):
-                return
-        waits = [loop and loop.unready() for loop in self.loops.values()]
-        raise ConformanceError(f"{self}: not everything is answered although nothing more happens: {waits}")
-
     def compare(self) -> None:
-        """The state of each partition is that of one who took in the inputs as they lie in the log."""
-        for partition in range(_PARTITIONS):
+        """See `Play`: the state of each partition is that of one who took in the inputs as they lie in the log."""
+        for partition in range(PARTITIONS):
             found, expected = self._owner(partition).dump(partition), self._undisturbed(partition)
             require(
                 found == expected,
@@ -209,10 +93,10 @@ class Play:
 
     def _undisturbed(self, partition: int) -> bytes:
         logic = self._make()
-        for role in self._inputs:
+        for role in self.inputs:
             logic.on_topic(role, self.pipeline.bus.topic_id(role))
         logic.begin(partition)
-        for role in self._inputs:
+        for role in self.inputs:
             for batch in self.pipeline.read(role):
                 rows = [record for record in batch.records if record.partition() == partition]
                 if rows:

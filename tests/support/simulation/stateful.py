@@ -1,14 +1,15 @@
 """Chance against the counter: what `freshet.testing` does to any logic with state, and answers that must be exact."""
 
 from freshet.testing import MemoryPipeline
-from freshet.testing.stateful_checks import Play, play
+from freshet.testing.play import play
+from freshet.testing.stateful_checks import StatefulPlay
 from support.loops import REFERENCE, answers
 from support.stateful import SERVICE, Counter, check_counts
 
 
-def counter_play(kind: type[Counter], seed: int | str) -> Play:
+def counter_play(kind: type[Counter], seed: int | str) -> StatefulPlay:
     """A run of chance over two workers of this kind."""
-    return Play(kind, SERVICE, seed, references=(REFERENCE,))
+    return StatefulPlay(kind, SERVICE, seed, references=(REFERENCE,))
 
 
 def play_state(kind: type[Counter], seed: int | str, acts: int) -> None:
