@@ -8,8 +8,10 @@ from rich.console import Group, RenderableType
 
 from freshet.cli.model.history import approval_words
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, table
+from freshet.operate.answer_parts import AnswerParts, answer_parts
 from freshet.operate.explanation import CONTROL_ROLES, Explanation, explain, predictions_of
 from freshet.operate.facts import published, read
+from freshet.operate.records import finite
 from freshet.operate.times import clock_time
 
 
@@ -21,19 +23,23 @@ def explain_command(
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
-    """Print what answered an event, what that model learned from and why then, and who let it answer since when.
+    """Print what answered an event, what each feature contributed, what the model learned from, who approved it.
 
-    Looks through all predictions that are retained. An event that was published twice has two answers.
+    Contributions are told of models that add up: linear ones and sums of trees. Looks through all predictions that are
+    retained. An event that was published twice has two answers.
     """
     connection = connect(bootstrap, namespace)
-    published(connection, pipeline)  # a misspelt name would have no predictions
+    names = published(connection, pipeline).spec.feature_names  # a misspelt name would have no predictions
     bus = connection.bus(pipeline)
     found, facts = predictions_of(bus, event_id), read(bus, *CONTROL_ROLES)
     explained = [explain(row, facts, pipeline) for row in found]
-    emit([_document(one) for one in explained], Group(*map(_shown, explained)), as_json=as_json)
+    parts = [answer_parts(bus, one.prediction, one.model, names) for one in explained]
+    told = list(zip(explained, parts, strict=True))
+    shown = [part for one, of_it in told for part in (_shown(one), "", parts_shown(of_it, one.prediction["value"]), "")]
+    emit([_document(*each) for each in told], Group(*shown[:-1]), as_json=as_json)
 
 
-def _document(one: Explanation) -> dict[str, Any]:
+def _document(one: Explanation, parts: AnswerParts) -> dict[str, Any]:
     model = one.model and {
         "version": one.model.version,
         "state": one.model.state,
@@ -47,7 +53,24 @@ def _document(one: Explanation) -> dict[str, Any]:
         "epoch": one.epoch and asdict(one.epoch),
         "cut_over": one.cut_over and asdict(one.cut_over),
         "resident": list(one.resident),
+        "features": finite(parts.values),
+        "contributions": parts.contributions and {**asdict(parts.contributions), "total": parts.contributions.total},
+        "no_contributions": parts.why_not,
     }
+
+
+def parts_shown(parts: AnswerParts, answer: dict[str, Any]) -> RenderableType:
+    """The features, those that contributed most first."""
+    told = parts.contributions
+    if told is None:
+        return f"what each feature contributed cannot be told: {parts.why_not}"
+    shown = table("feature", "value", "contributed")
+    for name in sorted(told.features, key=lambda name: -abs(told.features[name])):
+        shown.add_row(name, f"{parts.values[name]:.6g}", f"{told.features[name]:+.4g}")
+    shown.add_row("baseline", "", f"{told.baseline:+.4g}")
+    shown.add_row("together", "", f"{told.total:+.4g}")
+    what = f"{told.scale} of {answer['label']}" if answer["label"] and "value" not in told.scale else told.scale
+    return Group(shown, f"the {what}, as a sum; each contribution: {told.method}")
 
 
 def _shown(one: Explanation) -> RenderableType:

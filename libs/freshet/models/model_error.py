@@ -10,6 +10,7 @@
 - `no_memory`, `load_crashed`: a worker cannot hold it: too little memory, or it died while it loaded it.
 - `bundle_unreadable`: a folder does not hold a packed model.
 - `pack_input`, `pack_classes`, `pack_convert`, `pack_parity`: an estimator could not be packed.
+- `contributions`: what its features contributed to an answer cannot be told.
 """
 
 from freshet.contracts.errors import FreshetError

@@ -1,6 +1,7 @@
 """Why an event got its answer: everything behind it, from the topics alone."""
 
 import json
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -114,7 +115,8 @@ def test_explain_prints_all_of_it(options: list[str], monkeypatch: pytest.Monkey
     """For a person and for a program."""
     stage = Stage()
     monkeypatch.setattr(command, "connect", lambda *_: cast(Connection, stage))
-    monkeypatch.setattr(command, "published", lambda *_: None)
+    named = SimpleNamespace(spec=SimpleNamespace(feature_names=("amount",)))
+    monkeypatch.setattr(command, "published", lambda *_: named)
     done = CliRunner().invoke(entry.app, ["explain", EVENT, "--pipeline", PIPELINE, *options])
     assert done.exit_code == 0, done.output
     assert stage.training in done.output
