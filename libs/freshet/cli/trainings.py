@@ -1,12 +1,16 @@
 """`freshet trainings`: every training and every reason why there was none."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
 
+from freshet.cli.model.ask import Asking, Expires, Tag, Text, Wait
+from freshet.cli.model.view import note_lines
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, table
 from freshet.operate.facts import published
+from freshet.operate.notes import NOTE, note_text, tags_of
 from freshet.operate.times import clock_time
 from freshet.operate.training_runs import Run, compare, find, trainings
 
@@ -71,6 +75,25 @@ def compare_command(
     emit(document, shown if found else "They do not differ.", as_json=as_json)
 
 
+@app.command("note")
+@reporting
+def note(
+    training: Which,
+    pipeline: Pipeline,
+    text: Text = "",
+    tag: Tag = None,
+    expires: Expires = "5m",
+    wait: Wait = True,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Note something on a training, or tag it, whatever came of it. `--tag KEY=` takes a tag away."""
+    words = note_text(text, tag or ())
+    run = find(_runs(bootstrap, namespace, pipeline), training)
+    Asking(pipeline, expires, wait, bootstrap, namespace, as_json).ask(NOTE, run.last.training, words)
+
+
 def _runs(bootstrap: str | None, namespace: str, pipeline: str) -> list[Run]:
     connection = connect(bootstrap, namespace)
     published(connection, pipeline)  # a misspelt name would have no trainings
@@ -79,7 +102,8 @@ def _runs(bootstrap: str | None, namespace: str, pipeline: str) -> list[Run]:
 
 def _document(run: Run) -> dict[str, Any]:
     model = {"version": run.version, "state": run.model.state, "reason": run.model.reason} if run.model else None
-    return {**run.last.model_dump(mode="json"), "began_ms": run.began_ms, "model": model}
+    told = {"began_ms": run.began_ms, "model": model, "tags": tags_of(run.notes)}
+    return {**run.last.model_dump(mode="json"), **told, "notes": [asdict(note) for note in run.notes]}
 
 
 def _main_figure(run: Run, whose: str) -> str:
@@ -118,6 +142,7 @@ def _shown(run: Run) -> RenderableType:
             "CPU": f"{record.cpu_ms / 1000:.2f} s",
             "gate": record.gate,
         }
+    lines |= note_lines(run.notes)
     for name, value in lines.items():
         facts.add_row(name, value)
     if not record.metrics:

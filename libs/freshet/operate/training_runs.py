@@ -8,6 +8,7 @@ from freshet.contracts.logic import Fact
 from freshet.contracts.messages import ModelVersion
 from freshet.contracts.training_message import Training
 from freshet.operate.facts import read
+from freshet.operate.notes import Note, notes_on, notes_on_trainings
 from freshet.operate.operate_error import OperateError
 from freshet.runtime.bus.protocol import Bus
 
@@ -45,6 +46,14 @@ class Run:
     """When the first one was written."""
     model: ModelVersion | None = None
     """What the registry made of its candidate; None while it has said nothing."""
+    noted: tuple[Note, ...] = ()
+    """What people noted on the training itself."""
+
+    @property
+    def notes(self) -> list[Note]:
+        """What people noted on it and on the version that came of it, the oldest first."""
+        of_version = notes_on(self.model) if self.model is not None else []
+        return sorted([*self.noted, *of_version], key=lambda note: note.at_ms)
 
     @property
     def version(self) -> str:
@@ -65,11 +74,13 @@ class Run:
 
 def trainings(bus: Bus, pipeline: str) -> list[Run]:
     """All of a pipeline that the topic retains, the oldest first. Raises RetriableError if the broker falls silent."""
-    return runs_of(read(bus, "trainings", "models"), pipeline)
+    return runs_of(read(bus, "trainings", "models", "decisions"), pipeline)
 
 
 def runs_of(facts: Iterable[Fact], pipeline: str) -> list[Run]:
     """The trainings that these records tell of, in the order in which they began. Pure."""
+    facts = list(facts)
+    noted = notes_on_trainings(facts, pipeline)
     first: dict[str, int] = {}
     last: dict[str, Training] = {}
     models: dict[str, ModelVersion] = {}
@@ -81,7 +92,10 @@ def runs_of(facts: Iterable[Fact], pipeline: str) -> list[Run]:
                     last[record.training] = record
             case ModelVersion() as model if model.pipeline == pipeline and TRAINING in model.manifest.lineage:
                 models[model.manifest.lineage[TRAINING]] = model
-    return [Run(record, first[training], models.get(training)) for training, record in last.items()]
+    return [
+        Run(record, first[training], models.get(training), tuple(noted.get(training, ())))
+        for training, record in last.items()
+    ]
 
 
 def find(runs: Sequence[Run], named: str) -> Run:

@@ -1,6 +1,7 @@
 """`freshet trainings` and `freshet retrain`: what is printed, and the exit codes."""
 
 import json
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -9,8 +10,10 @@ from typer.testing import CliRunner
 from freshet.cli import main as entry
 from freshet.cli import retrain as retrain_command
 from freshet.cli import trainings as trainings_commands
+from freshet.cli.model.ask import Asking
 from freshet.cli.output import Exit
 from freshet.contracts.training_message import Training, is_dry_run
+from freshet.operate.notes import Note
 from freshet.operate.training_runs import Run
 from support.retraining import World
 
@@ -58,6 +61,19 @@ def test_trainings_are_documents_for_programs(runs: list[Run]) -> None:
         "champion.accuracy": 0.8,
     }
     assert json.loads(printed("compare", one, other, "--json"))["trainings"] == [one, other]
+
+
+def test_notes_and_tags_are_shown_with_the_training(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a person and for a program; what is noted is sent to the registry with the whole id."""
+    runs[0] = replace(runs[0], noted=(Note(1_000, "ann@host", "odd data #keep=yes"),))
+    one = runs[0].last.training
+    assert "keep=yes" in printed("show", one[:8])
+    assert "ann@host: odd data #keep=yes" in printed("show", one[:8])
+    assert json.loads(printed("show", one, "--json"))["tags"] == {"keep": "yes"}
+    asked: list[Any] = []
+    monkeypatch.setattr(Asking, "ask", lambda _, *words: asked.append(words))
+    printed("note", one[:8], "looked at it", "--tag", "by=audit")
+    assert asked == [("annotate", one, "looked at it #by=audit")]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an operator asks of the registry: promote, roll back, pause, resume, retire, reinstate, annotate.
+"""What an operator asks of the registry: promote, roll back, pause, resume, retire, reinstate, note.
 
 Each command publishes one record, and gets exactly one decision.
 """
@@ -12,6 +12,7 @@ from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, 
 from freshet.contracts.messages import Action
 from freshet.operate import commands
 from freshet.operate.facts import published
+from freshet.operate.notes import NOTE, note_text
 from freshet.operate.times import duration_ms
 
 Pipeline = Annotated[str, typer.Option(help="Whose models.")]
@@ -21,11 +22,13 @@ ExpectEpoch = Annotated[
 ]
 Expires = Annotated[str, typer.Option(metavar="5m", help="Do not carry it out after so long.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the registry's decision.")]
+Text = Annotated[str, typer.Argument(help="What to note.")]
+Tag = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="May be repeated.")]
 Why = Annotated[str, typer.Option("--text", help="Why, for the history.")]
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
+class Asking:
     """Whom a command is for, and how: the options that all of them have."""
 
     pipeline: str
@@ -73,7 +76,7 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Let a version answer, once every worker has loaded it. Exits with 5 unless the registry does it."""
-    asking = _Asking(pipeline, expires, wait, bootstrap, namespace, as_json)
+    asking = Asking(pipeline, expires, wait, bootstrap, namespace, as_json)
     asking.ask("promote", version, expected_epoch=expect_epoch)
 
 
@@ -92,7 +95,7 @@ def rollback(
 
     Exits with 5 unless the registry does it.
     """
-    asking = _Asking(pipeline, expires, wait, bootstrap, namespace, as_json)
+    asking = Asking(pipeline, expires, wait, bootstrap, namespace, as_json)
     asking.ask("rollback", to, expected_epoch=expect_epoch)
 
 
@@ -107,7 +110,7 @@ def pause(
     as_json: Json = False,
 ) -> None:
     """Start no rollouts until resumed; what answers goes on, and a rollback is still done."""
-    _Asking(pipeline, expires, wait, bootstrap, namespace, as_json).ask("pause", expected_epoch=expect_epoch)
+    Asking(pipeline, expires, wait, bootstrap, namespace, as_json).ask("pause", expected_epoch=expect_epoch)
 
 
 @reporting
@@ -121,7 +124,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Allow rollouts again."""
-    _Asking(pipeline, expires, wait, bootstrap, namespace, as_json).ask("resume", expected_epoch=expect_epoch)
+    Asking(pipeline, expires, wait, bootstrap, namespace, as_json).ask("resume", expected_epoch=expect_epoch)
 
 
 @reporting
@@ -136,7 +139,7 @@ def retire(
     as_json: Json = False,
 ) -> None:
     """Never let a version answer again. Refused while something still needs it."""
-    _Asking(pipeline, expires, wait, bootstrap, namespace, as_json).ask("retire", version, text)
+    Asking(pipeline, expires, wait, bootstrap, namespace, as_json).ask("retire", version, text)
 
 
 @reporting
@@ -151,19 +154,21 @@ def reinstate(
     as_json: Json = False,
 ) -> None:
     """Take a version back from quarantine: it is admitted again, and answers once it is promoted."""
-    _Asking(pipeline, expires, wait, bootstrap, namespace, as_json).ask("reinstate", version, text)
+    Asking(pipeline, expires, wait, bootstrap, namespace, as_json).ask("reinstate", version, text)
 
 
 @reporting
-def annotate(
+def note(
     version: Version,
-    text: Annotated[str, typer.Argument(help="What to note.")],
     pipeline: Pipeline,
+    text: Text = "",
+    tag: Tag = None,
     expires: Expires = "5m",
     wait: Wait = True,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
-    """Note something in a version's history."""
-    _Asking(pipeline, expires, wait, bootstrap, namespace, as_json).ask("annotate", version, text)
+    """Note something in a version's history, or tag it. `--tag KEY=` takes a tag away."""
+    asking = Asking(pipeline, expires, wait, bootstrap, namespace, as_json)
+    asking.ask(NOTE, version, note_text(text, tag or ()))

@@ -19,7 +19,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "resume": ("freshet.cli.model.ask:resume", "Allow rollouts again."),
     "retire": ("freshet.cli.model.ask:retire", "Never let a version answer again."),
     "reinstate": ("freshet.cli.model.ask:reinstate", "Take a version back from quarantine."),
-    "annotate": ("freshet.cli.model.ask:annotate", "Note something in a version's history."),
+    "note": ("freshet.cli.model.ask:note", "Note something in a version's history, or tag it."),
 }
 
 app = lazy_app("Models: pack, publish, promote, roll back.", COMMANDS)

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 from rich.console import Group, RenderableType
 
+from freshet.cli.model.view import note_lines
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, table
 from freshet.operate.facts import ledger_of, published
 from freshet.operate.model_history import ROLES, Approval, ModelHistory, model_history
+from freshet.operate.notes import notes_on
 from freshet.operate.times import clock_time, moment_ms
 from freshet.runtime.clock import SystemClock
 
@@ -31,15 +33,25 @@ def history(
     at_ms = moment_ms(at, SystemClock().now_ms(), "--at")
     connection = connect(bootstrap, namespace)
     published(connection, pipeline)  # a misspelt name would have no history
-    found = model_history(ledger_of(connection.bus(), *ROLES).of(pipeline))
+    ledger = ledger_of(connection.bus(), *ROLES, "models").of(pipeline)
+    found = model_history(ledger)
     found = found.at(at_ms) if at_ms else found
+    named = sorted({version for epoch in found.epochs for version in epoch.versions})
+    records = ledger.versions.records
+    notes = {version: told for version in named if version in records and (told := notes_on(records[version]))}
     document = {
         "pipeline": pipeline,
         "at_ms": at_ms or None,
         "epochs": [asdict(epoch) for epoch in found.epochs],
         "answers": [asdict(stretch) for stretch in found.answers],
+        "notes": {version: [asdict(note) for note in told] for version, told in notes.items()},
     }
-    emit(document, _shown(found, at_ms), as_json=as_json)
+    noted = table("noted on", "", "")
+    for version, told in notes.items():
+        for name, text in note_lines(told).items():
+            noted.add_row(version, name, text)
+    shown = (_shown(found, at_ms), *(("", noted) if notes else ()))
+    emit(document, Group(*shown), as_json=as_json)
 
 
 def _shown(found: ModelHistory, at_ms: int) -> RenderableType:

@@ -1,5 +1,6 @@
 """What there is of models: versions, one of them in full, and what answers now."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
@@ -11,6 +12,7 @@ from freshet.ledger.ledger import PipelineLedger
 from freshet.models.manifest import refuses
 from freshet.operate.facts import ledger_of
 from freshet.operate.model_status import ModelStatus, find_version, model_status, version_rows, why
+from freshet.operate.notes import Note, notes_on, tags_of
 from freshet.operate.records import finite
 from freshet.operate.times import ago, clock_time
 
@@ -54,7 +56,7 @@ def show(
     """Print everything about one version: contract, lineage, metrics and history."""
     ledger = ledger_of(connect(bootstrap, namespace).bus(), "models").of(pipeline)
     model = find_version(ledger, version)
-    document = finite(model.model_dump())
+    document, tags = finite(model.model_dump()), tags_of(notes_on(model))
     manifest = document["manifest"]
     lines = [
         f"{pipeline} {model.version or '(no version)'}: {model.state}; {model.reason}",
@@ -66,9 +68,10 @@ def show(
         *(f"lineage {name}: {value}" for name, value in sorted(manifest["lineage"].items())),
         *(f"metric {name}: {value}" for name, value in sorted(manifest["metrics"].items())),
         f"memory: {model.memory_bytes / 1e6:.1f} MB",
+        *(f"tag {name}: {value}" for name, value in tags.items()),
         *(f"{clock_time(change.at_ms)} {change.what}" for change in model.history),
     ]
-    emit(document, "\n".join(lines), as_json=as_json)
+    emit({**document, "tags": tags}, "\n".join(lines), as_json=as_json)
 
 
 @reporting
@@ -117,3 +120,10 @@ def _epoch(rollout: Rollout, ledger: PipelineLedger) -> str:
     understudies = ", ".join(sorted(set(rollout.understudies.values()))) or "none"
     paused = "; rollouts are paused" if rollout.paused else ""
     return f"epoch {rollout.epoch}: {shares}; understudy {understudies}{paused}; because: {why(rollout, ledger)}"
+
+
+def note_lines(notes: Sequence[Note]) -> dict[str, str]:
+    """Tags and notes as lines of a table, by what stands before them."""
+    tags = ", ".join(f"{name}={value}" for name, value in tags_of(notes).items())
+    texts = "\n".join(f"{clock_time(note.at_ms)} {note.by}: {note.text}" for note in notes)
+    return {name: text for name, text in (("tags", tags), ("notes", texts)) if text}

@@ -4,7 +4,9 @@ A promote or a rollback that has begun to prepare is answered when its epoch end
 command.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from freshet.contracts.logic import Announce
@@ -18,6 +20,9 @@ from freshet.registry.core.quarantine import reporters
 from freshet.registry.core.rollouts import go_live, held, overtake, prepare, repeat_live
 from freshet.registry.core.short_text import listed
 from freshet.registry.core.state import PipelineState, Rules
+
+_TRAINING: Final = re.compile(r"[0-9a-f]{32}")
+"""The id of a training, which no version looks like."""
 
 
 def answer_command(state: PipelineState, now_ms: int) -> list[Announce]:
@@ -140,6 +145,10 @@ def _retire(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Annou
 
 
 def _annotate(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Announce]:
+    """A note on a version goes into its history; of one on a training the decision is all there is."""
+    if _TRAINING.fullmatch(command.version):
+        told = {"training": command.version, "text": command.text}
+        return [_decide(ledger, command, "done", f"noted on training {command.version}.", more=told)]
     record = _numbered(ledger, command.version)
     if record is None:
         return [_decide(ledger, command, "refused", _state_of(ledger, command.version))]
@@ -207,7 +216,16 @@ def _note(command: Command) -> str:
     return f"{command.action} by {command.by}: {command.text}"
 
 
-def _decide(ledger: PipelineLedger, command: Command, verdict: Verdict, reason: str, epoch: int = 0) -> Announce:
+def _decide(
+    ledger: PipelineLedger,
+    command: Command,
+    verdict: Verdict,
+    reason: str,
+    epoch: int = 0,
+    *,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Announce:
     inputs = {"action": command.action, "by": command.by, "live_epoch": str(ledger.epochs.live_epoch)}
     inputs |= {"version": command.version} if command.version else {}
+    inputs |= more
     return announce.decision(ledger.name, "command", command.command_id, verdict, reason, epoch=epoch, inputs=inputs)
