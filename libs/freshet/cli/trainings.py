@@ -1,18 +1,24 @@
 """`freshet trainings`: every training and every reason why there was none."""
 
+import csv
+import io
+import json
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Group, RenderableType
 
 from freshet.cli.model.ask import Asking, Expires, Tag, Text, Wait
 from freshet.cli.model.view import note_lines
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, table
+from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say, table
 from freshet.operate.facts import published
 from freshet.operate.notes import NOTE, note_text, tags_of
+from freshet.operate.operate_error import OperateError
 from freshet.operate.times import clock_time
-from freshet.operate.training_runs import Run, compare, find, trainings
+from freshet.operate.training_comparison import compare, figure, figure_names, table_rows
+from freshet.operate.training_runs import Run, find, trainings
 
 app = typer.Typer(help="Trainings: what led to each, what it learned from, what came of it.", no_args_is_help=True)
 
@@ -65,14 +71,49 @@ def compare_command(
     runs = _runs(bootstrap, namespace, pipeline)
     one, two = find(runs, training), find(runs, other)
     found = compare(one, two)
-    shown = table("", one.last.training[:8], two.last.training[:8])
+    shown = table("", one.last.training[:8], two.last.training[:8], "intervals of 95 %")
     for line in found:
-        shown.add_row(line.what, line.one, line.other)
+        shown.add_row(line.what, line.one, line.other, line.intervals)
     document = {
         "trainings": [one.last.training, two.last.training],
-        "differences": [{"what": line.what, "values": [line.one, line.other]} for line in found],
+        "differences": [
+            {"what": line.what, "values": [line.one, line.other], "intervals": line.intervals} for line in found
+        ],
     }
     emit(document, shown if found else "They do not differ.", as_json=as_json)
+
+
+@app.command("export")
+@reporting
+def export(
+    pipeline: Pipeline,
+    form: Annotated[Literal["csv", "jsonl"], typer.Option("--format", help="CSV, or a JSON document a line.")] = "csv",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A file; by default standard output.")] = None,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+) -> None:
+    """Write all trainings for other programs, a row each: parameters, rows, digests, metrics with intervals, outcome.
+
+    In CSV a column is left empty where a training has no such figure.
+    """
+    runs = _runs(bootstrap, namespace, pipeline)
+    text = _csv(table_rows(runs)) if form == "csv" else "".join(json.dumps(_document(run)) + "\n" for run in runs)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OperateError(f"{output} cannot be written: {error.strerror}.", "usage") from error
+    say(f"{len(runs):,} trainings are in {output}.")
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [*dict.fromkeys(name for row in rows for name in row)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
 
 
 @app.command("note")
@@ -148,8 +189,7 @@ def _shown(run: Run) -> RenderableType:
     if not record.metrics:
         return facts
     figures = table("figure", "candidate", "champion")
-    names = sorted({name.partition(".")[2] for name in record.metrics})
-    for name in names:
-        pair = (record.metrics.get(f"{whose}.{name}") for whose in ("candidate", "champion"))
-        figures.add_row(name, *("" if value is None else f"{value:.4g}" for value in pair))
+    names = dict.fromkeys(name.partition(".")[2] for name in figure_names(record.metrics))
+    for name in sorted(names):
+        figures.add_row(name, *(figure(record.metrics, f"{whose}.{name}") for whose in ("candidate", "champion")))
     return Group(facts, "", figures, *(f"  {clause}" for clause in record.clauses))

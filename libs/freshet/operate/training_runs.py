@@ -14,26 +14,6 @@ from freshet.runtime.bus.protocol import Bus
 
 TRAINING: Final = "training"
 """What a model's lineage calls the training that it came of."""
-_SAME: Final = (
-    "trigger",
-    "trigger_id",
-    "specification",
-    "trainer",
-    "seed",
-    "code",
-    "environment",
-    "from_row",
-    "cut_row",
-    "end_row",
-    "trained_through_ms",
-    "rows",
-    "holdout_rows",
-    "data_digest",
-    "digest",
-    "champion",
-    "gate",
-    "cpu_ms",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,27 +89,3 @@ def find(runs: Sequence[Run], named: str) -> Run:
         "them all.",
         "usage",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing in which two trainings differ, or one of their figures."""
-
-    what: str
-    one: str
-    other: str
-
-
-def compare(one: Run, other: Run) -> list[Difference]:
-    """In what two trainings differ, and all figures of their models; each was measured on a holdout of its own."""
-    fields = [(name, str(getattr(one.last, name)), str(getattr(other.last, name))) for name in _SAME]
-    params = sorted(one.last.params.keys() | other.last.params.keys())
-    fields += [(f"trainer.{name}", one.last.params.get(name, ""), other.last.params.get(name, "")) for name in params]
-    differing = [Difference(*field) for field in fields if field[1] != field[2]]
-    figures = sorted(one.last.metrics.keys() | other.last.metrics.keys())
-    measured = [Difference(name, _figure(one, name), _figure(other, name)) for name in figures]
-    return [*differing, *measured]
-
-
-def _figure(run: Run, name: str) -> str:
-    return f"{run.last.metrics[name]:.4g}" if name in run.last.metrics else ""

@@ -1,7 +1,10 @@
 """`freshet trainings` and `freshet retrain`: what is printed, and the exit codes."""
 
+import csv
+import io
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -61,6 +64,17 @@ def test_trainings_are_documents_for_programs(runs: list[Run]) -> None:
         "champion.accuracy": 0.8,
     }
     assert json.loads(printed("compare", one, other, "--json"))["trainings"] == [one, other]
+
+
+def test_trainings_are_exported_a_row_each(runs: list[Run], tmp_path: Path) -> None:
+    """As CSV, or as a JSON document a line; to standard output or a file."""
+    rows = list(csv.DictReader(io.StringIO(printed("export"))))
+    assert [row["training"] for row in rows] == [run.last.training for run in runs]
+    assert rows[0]["metrics.candidate.accuracy"] == "0.9"
+    lines = printed("export", "--format", "jsonl").splitlines()
+    assert [json.loads(line)["training"] for line in lines] == [run.last.training for run in runs]
+    printed("export", "-o", str(tmp_path / "runs.csv"))
+    assert list(csv.DictReader(io.StringIO((tmp_path / "runs.csv").read_text()))) == rows
 
 
 def test_notes_and_tags_are_shown_with_the_training(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
 """What an operator is told of trainings: what came of each, and in what two of them differ."""
 
+from dataclasses import replace
+
 import pytest
 
 from freshet.contracts.messages import ModelVersion
 from freshet.operate.operate_error import OperateError
-from freshet.operate.training_runs import Run, compare, find, runs_of
+from freshet.operate.training_comparison import compare, figure_names, table_rows
+from freshet.operate.training_runs import Run, find, runs_of
 from freshet.training.trainer import TrainingError
 from support.registry import PIPELINE, candidate
 from support.retraining import World
@@ -69,3 +72,33 @@ def test_comparison_tells_what_differs_and_all_figures(world: World) -> None:
     assert found["candidate.accuracy"] == ("0.9", "0.7")
     assert found["champion.accuracy"] == ("0.8", "")
     assert "trainer" not in found
+
+
+@pytest.mark.parametrize(("low", "high", "said"), [(0.75, 0.95, "overlap"), (0.85, 0.95, "apart")])
+def test_figures_are_compared_with_their_intervals(low: float, high: float, said: str, world: World) -> None:
+    """In one line each; whether the intervals are apart is said."""
+    one, other, *_ = told(world)
+    bounds = ({"candidate.accuracy.low": low, "candidate.accuracy.high": high}, {"candidate.accuracy.low": 0.6})
+    bounds[1]["candidate.accuracy.high"] = 0.8
+    pair = [
+        replace(run, last=run.last.model_copy(update={"metrics": run.last.metrics | more}))
+        for run, more in zip((one, other), bounds, strict=True)
+    ]
+    found = {line.what: line for line in compare(*pair)}
+    assert found["candidate.accuracy"].one == f"0.9 ({low} to {high})"
+    assert found["candidate.accuracy"].intervals == said
+    assert found["champion.accuracy"].intervals == ""
+    assert "candidate.accuracy.low" not in found
+    assert figure_names(pair[0].last.metrics) == ["candidate.accuracy", "champion.accuracy"]
+
+
+def test_table_has_a_flat_row_for_every_run(world: World) -> None:
+    """Also for those without a model; parameters, metrics and classes stand behind dots."""
+    rows = table_rows(told(world))
+    assert [row["phase"] for row in rows] == ["finished", "finished", "failed", "skipped"]
+    assert (rows[0]["version"], rows[0]["metrics.candidate.accuracy"], rows[0]["trainer.iterations"]) == (
+        "1.1.0",
+        0.9,
+        "100",
+    )
+    assert not any(isinstance(value, dict | list) for row in rows for value in row.values())
