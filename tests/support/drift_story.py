@@ -82,7 +82,7 @@ class Story:
         self._read: dict[tuple[str, int], int] = {}
         self._asked: dict[tuple[int, int], dict[str, Any]] = {}
         self._rows: dict[int, int] = {}
-        self._seen: dict[int, tuple[int, dict[tuple[str, int], int]]] = {}
+        self._seen: dict[int, tuple[int, dict[tuple[str, int, int], int]]] = {}
         self.publish(SPEC)
         told = model("1.0.0", ["amount", "hour"]).model_copy(update={"pipeline": PIPELINE})
         self._send("models", f"{PIPELINE}/1.0.0", told)
@@ -178,7 +178,8 @@ class Story:
             ):
                 key = (hash(ids[at]), 0)
                 if role == "predictions":
-                    found.append(Prediction(key, offset, at_ms, number))
+                    answer = self._asked[partition, offset]["answer"]
+                    found.append(Prediction(key, offset, at_ms, number, answer))
                 else:
                     value = float(CLASSES.index(classes[at]))
                     claimed, revision = int(columns["labelled_at"][at]), int(columns["revision"][at])
@@ -194,9 +195,9 @@ class Story:
         self._rows[partition] = first + len(rows)
         before, now = self._seen.get(partition, (0, {}))[1], dict(reference.minutes)
         self._seen[partition] = (0, now)
-        starts = sorted({start for (_, start), count in now.items()})
         changes = [
-            (s, *(now.get((k, s), 0) - before.get((k, s), 0) for k in ("predictions", "labelled"))) for s in starts
+            (*part, *(now.get((kind, *part), 0) - before.get((kind, *part), 0) for kind in ("predictions", "labelled")))
+            for part in sorted({key[1:] for key in now})
         ]
         columns = self._columns(partition, reference, rows)
         return Outcomes(
@@ -207,7 +208,7 @@ class Story:
             features_topic=self.bus.topic_id("features"),
             inputs={r: self._read[r, partition] for r in ("predictions", "labels") if (r, partition) in self._read},
             counts=counts,
-            minutes=tuple(Minute(start_ms=s, predictions=p, labelled=n) for s, p, n in changes if p or n),
+            minutes=tuple(Minute(start_ms=s, answer=a, predictions=p, labelled=n) for s, a, p, n in changes if p or n),
             rows=len(rows),
             spec_version=3,
             width=2,

@@ -41,7 +41,8 @@ def random_logs(rng: random.Random) -> Logs:
         offset += 1 if rng.random() < 0.8 else rng.randint(2, 9)
         key = ids[number] if number < len(ids) and rng.random() < 0.9 else rng.choice(ids)
         back = rng.randint(0, 80) if rng.random() < 0.05 else 0
-        predictions.append(Prediction(key, offset, now - back, 1 if number < switches[0] else 2))
+        answer = rng.randint(-1, 2)
+        predictions.append(Prediction(key, offset, now - back, 1 if number < switches[0] else 2, answer))
         for revision in range(rng.choice([0, 1, 1, 1, 2, 3])):
             delay = rng.choice(
                 [rng.randint(0, 300), rng.randint(0, 1000), rng.randint(980, 1250), -rng.randint(0, 260)]
@@ -80,6 +81,7 @@ def prediction_rows(rows: Sequence[Prediction]) -> Table:
     for at, row in enumerate(rows):
         out[at]["hash"], out[at]["check"] = row.id
         out[at]["offset"], out[at]["time_ms"], out[at]["plan"] = row.offset, row.time_ms, row.plan
+        out[at]["answer"] = row.answer
         out[at]["features_offset"], out[at]["event_time_ms"] = row.offset * 2, row.time_ms - 7
         out[at]["scores"], out[at]["epoch"], out[at]["version"] = row.offset / 7, 3, row.offset % 2
     return out

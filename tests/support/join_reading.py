@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from freshet.contracts.messages import Minute
 from freshet.drift.core.join import slab
 from freshet.drift.core.join.join_rows import LABEL, Plans, Table
 from freshet.drift.core.join.join_state import LABELS, PREDICTIONS, JoinState
@@ -37,7 +38,7 @@ class Reading:
     refused: float = 0.15
     dies: float = 0.1
     rows: list[Row] = field(default_factory=list)
-    minutes: Counter[tuple[str, int]] = field(default_factory=Counter)
+    minutes: Counter[tuple[str, int, int]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.columns = {
@@ -82,15 +83,16 @@ class Reading:
         self.ends = ends
         for rows, minutes in parts:
             self.rows += rows
-            for start_ms, asked, labelled in minutes:
-                self.minutes.update({("predictions", start_ms): asked, ("labelled", start_ms): labelled})
+            for minute in minutes:
+                self.minutes["predictions", minute.start_ms, minute.answer] += minute.predictions
+                self.minutes["labelled", minute.start_ms, minute.answer] += minute.labelled
         for role, slabs in made.items():
             for made_now in slabs:
                 assert self.slabs[role].setdefault(made_now[0], made_now) == made_now, "slab differs"
         if self.rng.random() < self.dies:
             self._die()
 
-    def _take(self, role: str, end: int) -> tuple[list[Row], list[tuple[int, int, int]]]:
+    def _take(self, role: str, end: int) -> tuple[list[Row], list[Minute]]:
         rows = self.columns[role][self.ends[role] : end]
         if not rows.size:
             return [], []

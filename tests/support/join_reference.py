@@ -18,6 +18,7 @@ class Prediction(NamedTuple):
     offset: int
     time_ms: int
     plan: int
+    answer: int = 0
 
 
 class Label(NamedTuple):
@@ -64,7 +65,7 @@ class Reference:
     waiting: list[Label] = field(default_factory=list)
     clocks: dict[str, int] = field(default_factory=lambda: {"predictions": 0, "labels": 0})
     counts: Counter[str] = field(default_factory=Counter)
-    minutes: Counter[tuple[str, int]] = field(default_factory=Counter)
+    minutes: Counter[tuple[str, int, int]] = field(default_factory=Counter)
     rows: list[Row] = field(default_factory=list)
 
     def prediction(self, row: Prediction) -> None:
@@ -79,7 +80,7 @@ class Reference:
         if asked.duplicate:
             self.counts["duplicate_event"] += 1
         else:
-            self.minutes["predictions", row.time_ms // 60_000 * 60_000] += 1
+            self.minutes["predictions", row.time_ms // 60_000 * 60_000, row.answer] += 1
             met = [label for label in self.waiting if label.id == row.id and self._fits(label, asked)]
             self.waiting = [label for label in self.waiting if label not in met]
             for label in met:
@@ -128,7 +129,7 @@ class Reference:
         asked.value, asked.revision, asked.known = label.value, label.revision, known
 
     def _first(self, asked: _Asked) -> None:
-        self.minutes["labelled", asked.at.time_ms // 60_000 * 60_000] += 1
+        self.minutes["labelled", asked.at.time_ms // 60_000 * 60_000, asked.at.answer] += 1
         self.counts["expired"] -= asked.closed
 
     def _absent(self, asked: _Asked) -> None:

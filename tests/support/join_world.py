@@ -114,17 +114,18 @@ class JoinWorld:
         return total
 
     def _check_minutes(self, records: list[Outcomes], expected: Reference) -> None:
-        minutes: Counter[tuple[str, int]] = Counter()
+        minutes: Counter[tuple[str, int, int]] = Counter()
         for record in records:
             for minute in record.minutes:
-                minutes["predictions", minute.start_ms] += minute.predictions
-                minutes["labelled", minute.start_ms] += minute.labelled
+                minutes["predictions", minute.start_ms, minute.answer] += minute.predictions
+                minutes["labelled", minute.start_ms, minute.answer] += minute.labelled
         assert +minutes == +expected.minutes
 
     def _reference(self, partition: int) -> Reference:
         found, plan = Reference(self.windows), max(self.windows)
         for record, offset, at_ms in self._inputs("predictions", "Prediction", partition):
-            found.prediction(Prediction(_id(record["event_id"]), offset, at_ms, plan))
+            answer = -1 if self.target == REGRESSION else CLASSES.index(record["label"])
+            found.prediction(Prediction(_id(record["event_id"]), offset, at_ms, plan, answer))
         for record, offset, at_ms in self._inputs("labels", "Label", partition):
             label = record["label"]
             value = float(label) if self.target == REGRESSION else float(CLASSES.index(label))

@@ -199,18 +199,16 @@ class Decision(Message):
 
 
 class Minute(Message):
-    """What a record adds to one minute of predictions, by their append times."""
+    """What a record adds to a minute of predictions (append times) that answered one class; -1: not told by class."""
 
     start_ms: int
     predictions: int
     labelled: int
+    answer: int = Field(default=-1, ge=-1)
 
 
 class Outcomes(Message):
-    """Rows of the labelled log of one partition: labels that met their predictions.
-
-    `counts` say what became of all predictions and labels of the partition so far, `minutes` are changes.
-    """
+    """Labels of one partition that met their predictions; `counts` are of all of it so far, `minutes` are changes."""
 
     pipeline: str
     partition: int = Field(ge=0)

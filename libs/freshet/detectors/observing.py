@@ -66,8 +66,7 @@ def observe(
         state, columns = _rows(state, record, offset, promises)
         rows.append(columns)
         minutes += [
-            (first, offset, at_ms, entry.start_ms, entry.predictions, entry.labelled, state.labels_ms)
-            for entry in record.minutes
+            (first, offset, at_ms, start_ms, *counts, state.labels_ms) for start_ms, counts in _minutes(record).items()
         ]
     row, offset_of, error, promised, newcomer, partition, features_offset, epoch = (
         np.concatenate(columns) for columns in zip(*rows, strict=True)
@@ -116,6 +115,15 @@ def _rows(
         epoch,
     )
     return replace(state, epoch=int(newest[-1])), columns
+
+
+def _minutes(record: Outcomes) -> dict[int, tuple[int, int]]:
+    """More predictions and labelled ones of each minute, whatever was answered."""
+    found: dict[int, tuple[int, int]] = {}
+    for entry in record.minutes:
+        predictions, labelled = found.get(entry.start_ms, (0, 0))
+        found[entry.start_ms] = predictions + entry.predictions, labelled + entry.labelled
+    return found
 
 
 def _sizes(rows: OutcomeRows, at: Ints) -> Floats:

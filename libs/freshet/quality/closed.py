@@ -1,12 +1,13 @@
 """Counts by the time of prediction, told once a range of it is done: a class whose labels come first misleads less.
 
-Minutes are put together to ranges of 500 predictions. A range is done when 80 % of its predictions are labelled, or
-when no label can come any more; the next record that brings predictions finds that out. What comes for the range
+Minutes are put together to ranges of 500 predictions. A range is done when 80 % of its predictions are labelled, also
+80 % of those that answered one class: a rare class whose labels come late would be left out otherwise. Where no label
+can come any more it is done, too. The next record that brings predictions finds that out. What comes for the range
 afterwards, corrections too, is not counted here.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
@@ -20,6 +21,8 @@ from freshet.quality.measures import Measures, added
 
 RANGE_PREDICTIONS: Final = 500
 LABELLED_SHARE: Final = 0.8
+LEAST_OF_ANSWER: Final = 20
+"""A class that fewer predictions of a range answered is not waited for by itself."""
 LEAST_ROWS: Final = 250
 """A version with fewer rows in a range is part of what was served there, and no series of its own."""
 MOST_VERSIONS: Final = 8
@@ -42,6 +45,23 @@ class Range:
     labelled: int = 0
     counts: Mapping[str, Counts] | None = None
     """By series; None for a range that was told already."""
+    answered: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """Predictions and labelled ones by the class that they answered, where that is told."""
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether enough is known of it."""
+        parts = [(self.predictions, self.labelled)]
+        parts += [part for part in self.answered.values() if part[0] >= LEAST_OF_ANSWER]
+        return self.predictions >= RANGE_PREDICTIONS and all(done >= LABELLED_SHARE * asked for asked, done in parts)
+
+    def with_minute(self, minute: Minute) -> "Range":
+        """With what a record says of one of its minutes."""
+        answered = self.answered
+        if minute.answer >= 0:
+            answered = _sums(answered, {minute.answer: (minute.predictions, minute.labelled)})
+        predictions, labelled = self.predictions + minute.predictions, self.labelled + minute.labelled
+        return replace(self, predictions=predictions, labelled=labelled, answered=answered)
 
     def with_next(self, later: "Range") -> "Range":
         """Both as one range; they are alike in being told or not."""
@@ -51,7 +71,8 @@ class Range:
             for name, more in later.counts.items():
                 counts[name] = counts[name] + more if name in counts else more
         predictions, labelled = self.predictions + later.predictions, self.labelled + later.labelled
-        return Range(self.start_ms, later.end_ms, predictions, labelled, counts)
+        answered = _sums(self.answered, later.answered)
+        return Range(self.start_ms, later.end_ms, predictions, labelled, counts, answered)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +121,15 @@ def told(state: Ranges, horizon_ms: int) -> tuple[Ranges, list[Ready]]:
 def _is_done(one: Range, passed_ms: int, horizon_ms: int) -> bool:
     if one.end_ms > passed_ms:
         return False
-    enough = one.predictions >= RANGE_PREDICTIONS and one.labelled >= LABELLED_SHARE * one.predictions
-    return enough or one.end_ms + horizon_ms <= passed_ms
+    return one.is_labelled or one.end_ms + horizon_ms <= passed_ms
+
+
+def _sums(some: Mapping[int, tuple[int, int]], more: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:
+    found = dict(some)
+    for answer, (predictions, labelled) in more.items():
+        had = found.get(answer, (0, 0))
+        found[answer] = had[0] + predictions, had[1] + labelled
+    return found
 
 
 def _precedence(series: str) -> tuple[bool, bool, str]:
@@ -131,12 +159,9 @@ def _count(ranges: list[Range], minute: Minute, behind_ms: int) -> None:
     while place and ranges[place - 1].start_ms > minute.start_ms:
         place -= 1
     if place and minute.start_ms < ranges[place - 1].end_ms:
-        one = ranges[place - 1]
-        predictions, labelled = one.predictions + minute.predictions, one.labelled + minute.labelled
-        ranges[place - 1] = replace(one, predictions=predictions, labelled=labelled)
+        ranges[place - 1] = ranges[place - 1].with_minute(minute)
     elif minute.start_ms >= behind_ms:
-        end_ms = minute.start_ms + _MINUTE_MS
-        ranges.insert(place, Range(minute.start_ms, end_ms, minute.predictions, minute.labelled, {}))
+        ranges.insert(place, Range(minute.start_ms, minute.start_ms + _MINUTE_MS, counts={}).with_minute(minute))
 
 
 def _put_together(ranges: Sequence[Range], passed_ms: int) -> list[Range]:

@@ -92,10 +92,12 @@ def _counts_of(told: list[Any], classes: int) -> Counts:
 def _range(one: Range) -> list[Any]:
     counts: Mapping[str, Counts] | None = one.counts
     told = None if counts is None else {name: _counts(found) for name, found in counts.items()}
-    return [one.start_ms, one.end_ms, one.predictions, one.labelled, told]
+    answered = [(answer, *part) for answer, part in sorted(one.answered.items())]
+    return [one.start_ms, one.end_ms, one.predictions, one.labelled, told, answered]
 
 
 def _range_of(told: list[Any], classes: int) -> Range:
-    start_ms, end_ms, predictions, labelled, counts = told
+    start_ms, end_ms, predictions, labelled, counts, *more = told  # earlier releases told nothing by answer
     found = None if counts is None else {name: _counts_of(one, classes) for name, one in counts.items()}
-    return Range(start_ms, end_ms, predictions, labelled, found)
+    answered = {answer: (asked, done) for answer, asked, done in (more[0] if more else ())}
+    return Range(start_ms, end_ms, predictions, labelled, found, answered)

@@ -7,11 +7,13 @@ import pytest
 
 from freshet.contracts.arrays import Bools, Floats
 from freshet.contracts.duration import Duration
+from freshet.contracts.messages import Minute
 from freshet.detectors.detector import Detector, Finding, Minutes, Observed
+from freshet.detectors.observing import ObservingState, observe
 from freshet.detectors.parts.adwin import AdwinDetector
 from freshet.detectors.parts.labels import SHARE, SILENCE, LabelsDetector
 from freshet.detectors.parts.promise import PromiseDetector
-from support.labelled_log import START_MS, bernoulli, persistent
+from support.labelled_log import START_MS, Log, bernoulli, persistent, rows
 
 MINUTE_MS = 60_000
 
@@ -172,3 +174,14 @@ def test_a_fall_of_the_labelled_share_is_found() -> None:
 def test_a_share_that_falls_by_little_is_not_spoken_of() -> None:
     """A fifth of itself is what matters by default, however sure it is."""
     assert of_labels(minutes([40] * 300 + [35] * 300)) == []
+
+
+def test_a_minute_that_is_told_by_answer_is_one_minute() -> None:
+    """Silence and shares are about all answers together: each is seen once, with both classes' counts."""
+    parts = [Minute(start_ms=0, predictions=7, labelled=1, answer=0), Minute(start_ms=0, predictions=3, labelled=2)]
+    made = Log()
+    made.append(rows(np.zeros(1)), minutes=[*parts, Minute(start_ms=MINUTE_MS, predictions=1, labelled=0, answer=1)])
+    _, observed, _ = observe(ObservingState(), made.records, {"v1": None})
+    entries = observed.minutes
+    told = zip(entries.start_ms.tolist(), entries.predictions.tolist(), entries.labelled.tolist(), strict=True)
+    assert list(told) == [(0, 10, 3), (MINUTE_MS, 1, 0)]

@@ -7,6 +7,7 @@ import pytest
 
 from freshet.avro import Strings
 from freshet.avro.control import encode
+from freshet.contracts.messages import Minute
 from freshet.drift.core.join import join_state, primaries, ring, slab
 from freshet.drift.core.join.hash_table import HashTable
 from freshet.drift.core.join.hashing import hash64, hash64_of
@@ -150,7 +151,7 @@ def test_j11_records_of_many_features_are_cut() -> None:
         number=1,
         inputs={"predictions": 9},
         counts={"predictions": 9},
-        minutes=[(0, 3, 1)],
+        minutes=[Minute(start_ms=0, predictions=3, labelled=1)],
         spec_version=1,
         width=4000,
         classes=2,

@@ -1,5 +1,7 @@
 """Ranges of prediction time: told when they are done, once, and of bounded number."""
 
+import json
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,12 +25,12 @@ class Log:
 
     def add(
         self,
-        *minutes: tuple[int, int, int],
+        *minutes: tuple[int, ...],
         labelled: Sequence[int] = (),
         partition: int = 0,
         versions: Sequence[int] = (),
     ) -> None:
-        """A record: (minute, predictions, first labels), and rows of predictions of these minutes."""
+        """A record: (minute, predictions, first labels[, class]), and rows of predictions of these minutes."""
         predicted = np.array(labelled, np.int64) * MINUTE_MS + 1
         version = np.array(versions or [0] * len(labelled), np.int64)
         rows = rows_of(
@@ -38,7 +40,10 @@ class Log:
             versions=("1.0.0", "2.0.0"),
             version=version,
         )
-        told = [Minute(start_ms=at * MINUTE_MS, predictions=count, labelled=done) for at, count, done in minutes]
+        told = [
+            Minute(start_ms=at * MINUTE_MS, predictions=count, labelled=done, answer=answer[0] if answer else -1)
+            for at, count, done, *answer in minutes
+        ]
         first_row = self.rows.get(partition, 0)
         self._fold(record_of(rows, first_row=first_row, partition=partition, minutes=told))
         self.rows[partition] = first_row + len(rows)
@@ -69,6 +74,38 @@ def test_a_range_is_told_once_80_percent_of_it_are_labelled() -> None:
     log.add((0, 0, 6), labelled=[0] * 6)
     log.add((2, 1, 0))
     assert log.served == [(600, 480, 0, 0)]
+
+
+def test_a_range_waits_for_the_labels_of_a_rare_class() -> None:
+    """80 % of all are labelled long before: not one of those that answered the rare class is among them."""
+    log = Log()
+    log.add((0, 560, 560, 0), (0, 40, 0, 1), (2, 1, 0, 0), labelled=[0] * 560)
+    log.add((2, 1, 0, 0))
+    assert log.served == []
+    log.add((0, 0, 31, 1), labelled=[0] * 31)
+    log.add((2, 1, 0, 0))
+    assert log.served == []
+    log.add((0, 0, 1, 1), labelled=[0])
+    log.add((2, 1, 0, 0))
+    assert log.served == [(600, 592, 0, 0)]
+
+
+def test_a_class_of_hardly_any_predictions_is_not_waited_for() -> None:
+    """One of 19 says too little to hold up all others."""
+    log = Log()
+    log.add((0, 581, 581, 0), (0, 19, 0, 1), (2, 1, 0, 0), labelled=[0] * 581)
+    log.add((2, 1, 0, 0))
+    assert log.served == [(600, 581, 0, 0)]
+
+
+def test_classes_of_minutes_that_become_one_range_are_put_together() -> None:
+    """In none of six minutes does the rare class have 20 predictions; in their range it has."""
+    log = Log()
+    minutes = [entry for at in range(6) for entry in ((at, 90, 90, 0), (at, 10, 0, 1))]
+    log.add(*minutes, (9, 1, 0, 0), labelled=[at for at in range(6) for _ in range(90)])
+    log.add((9, 1, 0, 0))
+    log.add((9, 1, 0, 0))
+    assert log.served == []
 
 
 def test_minutes_are_put_together_to_500_predictions() -> None:
@@ -150,3 +187,16 @@ def test_open_ranges_are_few_however_late_labels_are() -> None:
     open_now = [one for one in log.state.ranges.ranges if one.counts is not None]
     assert len(open_now) <= 34
     assert len(to_bytes(log.state)) < 100_000
+
+
+def test_a_state_of_before_answers_were_counted_goes_on() -> None:
+    """A checkpoint of an earlier release says nothing by class."""
+    log = Log()
+    log.add((0, 600, 500), (1, 9, 1), labelled=[0] * 500)
+    body = to_bytes(log.state)
+    size, rows = struct.unpack_from("<II", body)
+    told = json.loads(body[8 : 8 + size])
+    told["ranges"] = [one[:5] for one in told["ranges"]]
+    text = json.dumps(told, separators=(",", ":"), sort_keys=True).encode()
+    old = struct.pack("<II", len(text), rows) + text + body[8 + size :]
+    assert to_bytes(from_bytes(old)) == body

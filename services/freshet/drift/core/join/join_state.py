@@ -12,7 +12,7 @@ closed      a prediction of which no label at all says something: that it has ex
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from freshet.drift.core.join.join_rows import DUPLICATE, LABEL, MARK, NO_LABEL, 
 from freshet.drift.core.join.primaries import Primaries
 from freshet.drift.core.join.ring import Ring
 from freshet.drift.core.join.settle import Settled, absent, settle
+from freshet.drift.core.join.taken import Taken, minutes_of
 from freshet.drift.core.join.waiting_labels import WAITING_BYTES, Undo, Waiting
 
 PREDICTIONS: Final = "predictions"
@@ -42,15 +43,7 @@ COUNTED: Final = (
 """What is counted as it happens; see `Outcomes.counts`."""
 
 _SCAN: Final = 4096
-_MINUTE_MS: Final = 60_000
 _TABLE_ROW_BYTES: Final = 28
-
-
-class Taken(NamedTuple):
-    """What rows led to: pairs for the labelled log, and (start_ms, predictions, labelled) of minutes that changed."""
-
-    pairs: Table
-    minutes: list[tuple[int, int, int]]
 
 
 @dataclass(slots=True)
@@ -139,7 +132,7 @@ class JoinState:
         self.counts["duplicate_event"] += rows.size - first.size
         self._read(log, rows)
         met, labels = self.waiting.meet(rows[first], numbers[first], self.plans, self._undo)
-        return self._taken([self._settle(met, labels)], rows["time_ms"][first])
+        return self._taken([self._settle(met, labels)], numbers[first])
 
     def labels(self, labels: Table) -> Taken:
         """Take in rows of LABEL, offsets ascending."""
@@ -250,14 +243,16 @@ class JoinState:
         self.counts["expired"] -= int(np.count_nonzero(settled.firsts < self.closed))
         return settled
 
-    def _taken(self, settled: list[Settled], asked_ms: Ints) -> Taken:
-        """What was settled, and what follows from how far the logs are now."""
+    def _taken(self, settled: list[Settled], asked: Ints) -> Taken:
+        """What was settled, and what follows from how far the logs are now; `asked` are new primaries' numbers."""
         predicted_ms = self.logs[PREDICTIONS].bound_ms
         self.counts["unknown"] += self.waiting.count_unknown(predicted_ms, self.plans, self._undo)
         settled += self._closed()
         firsts = np.concatenate([part.firsts for part in settled] or [np.zeros(0, np.int64)])
         pairs = np.concatenate([part.pairs for part in settled] or [NO_PAIRS])
-        return Taken(pairs, _minutes(asked_ms, self.rows.column("time_ms", firsts)))
+        counted = np.concatenate([asked, firsts])
+        times_ms, answers = (self.rows.column(name, counted) for name in ("time_ms", "answer"))
+        return Taken(pairs, minutes_of(times_ms, answers, asked.size))
 
     def _closed(self) -> list[Settled]:
         """Close predictions that no label can come in time for any more."""
@@ -289,12 +284,3 @@ def _unmarked(count: int) -> Table:
     marks = np.zeros(count, MARK)
     marks["revision"] = NO_LABEL
     return marks
-
-
-def _minutes(asked_ms: Ints, labelled_ms: Ints) -> list[tuple[int, int, int]]:
-    """How many predictions, and how many of first labels, each minute of predictions has more."""
-    every = np.concatenate([asked_ms, labelled_ms]) // _MINUTE_MS
-    starts, places = np.unique(every, return_inverse=True)
-    asked = np.bincount(places[: asked_ms.size], minlength=starts.size)
-    labelled = np.bincount(places[asked_ms.size :], minlength=starts.size)
-    return list(zip((starts * _MINUTE_MS).tolist(), asked.tolist(), labelled.tolist(), strict=True))

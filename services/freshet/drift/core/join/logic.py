@@ -15,9 +15,10 @@ from freshet.contracts.topic_id import UNKNOWN_BYTES, to_text
 from freshet.drift.core.join import slab
 from freshet.drift.core.join.inputs import JoinInputs
 from freshet.drift.core.join.join_rows import LABEL, Table
-from freshet.drift.core.join.join_state import LABELS, PREDICTIONS, JoinState, Taken
+from freshet.drift.core.join.join_state import LABELS, PREDICTIONS, JoinState
 from freshet.drift.core.join.outcome_writer import RecordHead, Vectors, records
 from freshet.drift.core.join.plans import PlanBook
+from freshet.drift.core.join.taken import Taken
 from freshet.drift.core.join.told import Told
 from freshet.drift.core.join.waiting_labels import WAITING_BYTES
 

@@ -31,7 +31,7 @@ class RecordHead:
     number: int
     inputs: Mapping[str, int]
     counts: Mapping[str, int]
-    minutes: list[tuple[int, int, int]]
+    minutes: list[Minute]
     spec_version: int
     width: int
     classes: int
@@ -116,7 +116,7 @@ def records(
                 features_topic=group.topic,
                 inputs=dict(head.inputs),
                 counts=dict(head.counts),
-                minutes=tuple(Minute(start_ms=at, predictions=p, labelled=n) for at, p, n in minutes),
+                minutes=tuple(minutes),
                 rows=part.rows.size,
                 spec_version=group.spec_version,
                 width=group.values.shape[1],
