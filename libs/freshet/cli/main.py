@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "model": ("freshet.cli.model.group:app", "Models: pack, publish, promote, roll back."),
     "retrain": ("freshet.cli.retrain:retrain", "Have a new model trained on the labelled log."),
     "trainings": ("freshet.cli.trainings:app", "Every training, and every reason why there was none."),
+    "reproduce": ("freshet.cli.reproduce:reproduce", "Train a version again, and see whether it is the same model."),
     "explain": ("freshet.cli.explain:explain_command", "Why an event got its answer: model, training, approval."),
     "verify": ("freshet.cli.verify:verify", "Judge from the topics alone whether the promises were kept."),
     "quality": ("freshet.cli.quality:show", "How good the answers are: versions, slices and baselines, over time."),

@@ -19,6 +19,10 @@ _FIRST_LOOK: Final = 64
 """Offsets to look back at first; then twice as many, and so on."""
 
 
+class RowsExpiredError(TrainingError):
+    """The labelled log no longer has rows that are asked for."""
+
+
 class _Record:
     """A record with its place."""
 
@@ -51,12 +55,12 @@ def read_stretch(bus: Bus, from_row: int, end_row: int, through: int, *, width: 
     """The rows from `from_row` on, or from the oldest that the log still has, to those of the record at `through`.
 
     Some before them come along, as records are read whole. `end_row` is the number behind the last one. Raises
-    TrainingError if the log does not hold that record any more, RetriableError, and ContractError.
+    RowsExpiredError if the log does not hold that record any more, RetriableError, and ContractError.
     """
     span = bus.spans(_LOG.role).get(_LOG.partition)
     low = span.low if span is not None else through + 1
     if low > through:
-        raise TrainingError(
+        raise RowsExpiredError(
             f"the labelled log no longer holds its record {through}, which has the last row to learn from: retention "
             "has taken it. Start the training anew, or raise the retention of its topic."
         )

@@ -1,8 +1,10 @@
 """A training, from the labelled log to a candidate on its topic. Runs beside the loop, in a job."""
 
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
+from freshet.contracts.messages import Manifest
 from freshet.models.contract import Contract, Limits
 from freshet.models.manifest import check_manifest
 from freshet.models.model_error import ModelError
@@ -29,12 +31,49 @@ def train(job: Train, bus: Bus, stop: Stop, programs: Path | None = None) -> Tra
     Blocks for as long as the training takes. The same job on the same log gives the same candidate: to do it again is
     harmless, also after it was published.
     """
+    data = read_data(job, bus)
+    made = make(job, data, bus, stop, programs)
+    with closing(bus.producer()) as producer:
+        published = publish_model(producer, made.graph, made.manifest)
+    return Trained(
+        manifest=made.manifest,
+        offset=published.offset,
+        from_row=data.from_row,
+        rows=len(data.training),
+        holdout_rows=len(data.holdout),
+        classes=dict(zip(data.training.classes, data.training.counts.tolist(), strict=True)),
+        data_digest=data.digest,
+        digest=made.manifest.digest,
+        trained_through_ms=data.trained_through_ms,
+        metrics=made.manifest.metrics,
+        cpu_ms=made.cpu_ms,
+        code=code_digest(job.trainer),
+        environment=environment_digest(),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """A model that was trained, and that nobody else knows of yet."""
+
+    graph: bytes
+    manifest: Manifest
+    cpu_ms: int
+
+
+def read_data(job: Train, bus: Bus) -> DataSet:
+    """The rows of a job, from the labelled log. Raises TrainingError if it no longer has its last record."""
     spec = PipelineSpec.parse(job.spec)
-    trainer = _trainer(job, spec)
+    _trainer(job, spec)  # what cannot be trained need not be read
     names, classes = spec.feature_names, spec.target.classes
     stretch = read_stretch(bus, job.from_row, job.end_row, job.through, width=len(names), classes=len(classes) or 1)
-    data = data_set(stretch, job.from_row, job.cut_row, job.end_row, names=names, classes=classes)
-    del stretch
+    return data_set(stretch, job.from_row, job.cut_row, job.end_row, names=names, classes=classes)
+
+
+def make(job: Train, data: DataSet, bus: Bus, stop: Stop, programs: Path | None = None) -> Made:
+    """Train on these rows, and compare with the champion, whose bytes come from `bus`. Publishes nothing."""
+    spec = PipelineSpec.parse(job.spec)
+    trainer = _trainer(job, spec)
     check_enough(data.training, job.min_rows)
     settings = {**child_settings(), **({PROGRAMS: str(programs)} if programs and trainer.programs else {})}
     champion = _champions_bytes(job.champion, bus)
@@ -43,25 +82,10 @@ def train(job: Train, bus: Bus, stop: Stop, programs: Path | None = None) -> Tra
     gate = judge_gate(spec.retraining.gate, found, job.champion.version if job.champion else "")
     told = {"metrics": dict(sorted(found.items())), "lineage": {**model.manifest.lineage, **gate.lineage}}
     manifest = model.manifest.model_copy(update=told)
-    if problems := check_manifest(manifest, Contract(names, classes, Limits.of(spec.limits))):
+    contract = Contract(spec.feature_names, spec.target.classes, Limits.of(spec.limits))
+    if problems := check_manifest(manifest, contract):
         raise ModelError("manifest_invalid", " ".join(problems))
-    with closing(bus.producer()) as producer:
-        published = publish_model(producer, model.graph, manifest)
-    return Trained(
-        manifest=manifest,
-        offset=published.offset,
-        from_row=data.from_row,
-        rows=len(data.training),
-        holdout_rows=len(data.holdout),
-        classes=dict(zip(classes, data.training.counts.tolist(), strict=True)),
-        data_digest=data.digest,
-        digest=manifest.digest,
-        trained_through_ms=data.trained_through_ms,
-        metrics=manifest.metrics,
-        cpu_ms=model.cpu_ms,
-        code=code_digest(job.trainer),
-        environment=environment_digest(),
-    )
+    return Made(model.graph, manifest, model.cpu_ms)
 
 
 def _trainer(job: Train, spec: PipelineSpec) -> Trainer:

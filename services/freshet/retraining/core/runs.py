@@ -8,7 +8,7 @@ from freshet.contracts.training_message import Training
 from freshet.models.model_error import ModelError
 from freshet.pipeline.gate import judge_gate
 from freshet.retraining.core import training_records
-from freshet.retraining.core.train_job import Champion, Train, Trained
+from freshet.retraining.core.train_job import Train, Trained
 from freshet.retraining.core.training_state import TrainingState
 from freshet.training.trainer import TrainingError
 
@@ -55,7 +55,8 @@ class Runs:
         if rules is None or rules.spec is None:
             why = f"specification {begun.specification}, for which it began, is not there any more."
             return [training_records.failed(begun, why, now_ms)]
-        job = self._running[state.name] = _job(state, begun, rules.text, rules.spec.retraining.min_rows)
+        rival = state.ledger.versions.records.get(begun.champion)
+        job = self._running[state.name] = Train.of(begun, rules.text, rules.spec.retraining.min_rows, rival)
         return [Start(job)]
 
     def _ended_so(
@@ -94,23 +95,3 @@ class Runs:
 def _may_go_better(error: FreshetError) -> bool:
     late = isinstance(error, JobError) and error.reason == "late"
     return not (late or isinstance(error, ModelError | TrainingError))
-
-
-def _job(state: TrainingState, begun: Training, text: str, min_rows: int) -> Train:
-    """The job as the record says, whether it is handed out for the first time or again."""
-    rival = state.ledger.versions.records.get(begun.champion)
-    return Train(
-        pipeline=begun.pipeline,
-        number=begun.specification,
-        spec=text,
-        training=begun.training,
-        from_row=begun.from_row,
-        cut_row=begun.cut_row,
-        end_row=begun.end_row,
-        through=begun.through,
-        min_rows=min_rows,
-        trainer=begun.trainer,
-        params=begun.params,
-        seed=begun.seed,
-        champion=Champion(rival.version, rival.manifest, rival.chunk_offsets) if rival is not None else None,
-    )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from freshet.contracts.logic import Job
-from freshet.contracts.messages import Manifest
+from freshet.contracts.messages import Manifest, ModelVersion
+from freshet.contracts.training_message import Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,25 @@ class Train(Job[Trained]):
     seed: int
     champion: Champion | None
     """None while no version answers."""
+
+    @classmethod
+    def of(cls, begun: Training, spec: str, min_rows: int, rival: ModelVersion | None) -> "Train":
+        """The job as the record says, whether it is done for the first time or again; `rival` is its champion."""
+        return cls(
+            pipeline=begun.pipeline,
+            number=begun.specification,
+            spec=spec,
+            training=begun.training,
+            from_row=begun.from_row,
+            cut_row=begun.cut_row,
+            end_row=begun.end_row,
+            through=begun.through,
+            min_rows=min_rows,
+            trainer=begun.trainer,
+            params=begun.params,
+            seed=begun.seed,
+            champion=Champion(rival.version, rival.manifest, rival.chunk_offsets) if rival is not None else None,
+        )
 
     @property
     def queue(self) -> str:
