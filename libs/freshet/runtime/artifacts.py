@@ -1,14 +1,15 @@
 """Artifacts on their topic: a model's bytes go out in chunks, and come back checked."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Candidate, Manifest
-from freshet.models.artifact import Assembly, chunk_key, split
+from freshet.models.artifact import Assembly, chunk_key, digest_of, split
 from freshet.models.model_error import ModelError
 from freshet.runtime.bus.protocol import Bus, LogReader, Place, Producer, RetriableError, Send
+from freshet.runtime.reading import everything
 
 ARTIFACTS: Final = Place("artifacts", 0)
 _SILENCE_S: Final = 60.0  # without any record; how long it takes in all depends on the topic
@@ -38,6 +39,33 @@ def publish_model(producer: Producer, data: bytes, manifest: Manifest) -> Publis
     candidate = Candidate(manifest=manifest, chunk_offsets=tuple(offsets))
     (offset,) = producer.send(Send("candidates", [_candidate_key(manifest)], [encode(candidate)]))
     return Published(candidate, offset)
+
+
+def publish_small(producer: Producer, values: Sequence[bytes]) -> None:
+    """Write artifacts that are one record each, under the key of their only chunk. Raises as a producer does."""
+    for first in range(0, len(values), _CHUNKS_AT_ONCE):
+        some = values[first : first + _CHUNKS_AT_ONCE]
+        producer.send(Send("artifacts", [chunk_key(digest_of(value), 0).encode() for value in some], list(some)))
+
+
+def fetch_small(bus: Bus, digests: Iterable[str]) -> dict[str, bytes]:
+    """Artifacts that are one record each, by digest. Reads the whole topic.
+
+    A record counts only if its bytes have the digest that its key names. Raises ModelError `artifact_missing`, and
+    RetriableError.
+    """
+    wanted = {chunk_key(digest, 0).encode(): digest for digest in digests}
+    found: dict[str, bytes] = {}
+    for batch in everything(bus, "artifacts"):
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            digest = wanted.get(key or b"")
+            if digest is not None and value is not None and digest not in found and digest_of(value) == digest:
+                found[digest] = value
+    if missing := sorted(set(wanted.values()) - found.keys()):
+        raise ModelError(
+            "artifact_missing", f"the artifacts topic does not hold {missing[0]} ({len(missing)} missing)."
+        )
+    return found
 
 
 def withdraw_model(producer: Producer, manifest: Manifest) -> None:

@@ -11,12 +11,14 @@ from freshet.contracts.messages import Manifest, ModelVersion
 from freshet.contracts.training_message import Training
 from freshet.models.gaps import row_gaps
 from freshet.models.manifest import golden_rows
+from freshet.models.model_error import ModelError
 from freshet.pipeline import PipelineSpec
 from freshet.retraining.core.train_job import Train
 from freshet.retraining.data_set import DataSet
 from freshet.retraining.log_reading import RowsExpiredError
 from freshet.retraining.provenance import code_digest, environment_digest
-from freshet.retraining.training_run import make, read_data
+from freshet.retraining.row_archive import archived
+from freshet.retraining.training_run import ROWS, make, read_log, rows_of
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.jobs import Stop
 
@@ -78,12 +80,12 @@ def reproduce(
 ) -> Reproduction:
     """Train again what `record`, a finished training, says, for the specification `spec`, and compare with `model`.
 
-    `bus` is one of the pipeline. Blocks for as long as a training takes. Raises RowsExpiredError if the log no longer
-    has all rows, and what a training raises.
+    `bus` is one of the pipeline. Blocks for as long as a training takes. Raises RowsExpiredError if
+    neither log nor artifacts have all rows, and what a training raises.
     """
     job = Train.of(record, spec, PipelineSpec.parse(spec).retraining.min_rows, None)
-    data = _data(job, record, bus)
-    manifest = make(job, data, bus, stop, programs).manifest
+    data = _data(job, record, model.manifest.lineage.get(ROWS, ""), bus)
+    manifest = make(job, data, bus, stop, programs=programs).manifest
     now = {"rows": data.digest, "code": code_digest(record.trainer), "environment": environment_digest()}
     then = {"rows": record.data_digest, "code": record.code, "environment": record.environment}
     differs = tuple(name for name, digest in now.items() if digest != then[name])
@@ -92,14 +94,24 @@ def reproduce(
     )
 
 
-def _data(job: Train, record: Training, bus: Bus) -> DataSet:
-    data = read_data(job, bus)
-    if data.from_row > record.from_row:
-        raise RowsExpiredError(
-            f"training {record.training} learned from rows {record.from_row:,} to {record.cut_row:,}, and the labelled "
-            f"log only goes back to row {data.from_row:,}: retention has taken those before."
-        )
-    return data
+def _data(job: Train, record: Training, rows: str, bus: Bus) -> DataSet:
+    """From the log, and where that has lost rows from the artifacts."""
+    try:
+        data = rows_of(job, read_log(job, bus))
+    except RowsExpiredError:
+        data = None
+    if data is not None and data.from_row <= record.from_row:
+        return data
+    gone = "" if data is None else f", which only goes back to row {data.from_row:,}"
+    try:
+        if rows:
+            return rows_of(job, archived(rows, bus))
+    except ModelError as error:
+        gone += f"; nor are they among the artifacts: {error.detail}"
+    raise RowsExpiredError(
+        f"training {record.training} learned from rows {record.from_row:,} to {record.cut_row:,}, and retention has "
+        f"taken rows of the labelled log{gone}."
+    )
 
 
 def _gap(one: Manifest, other: Manifest) -> float:

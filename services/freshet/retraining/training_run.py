@@ -3,11 +3,13 @@
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from freshet.contracts.messages import Manifest
 from freshet.models.contract import Contract, Limits
 from freshet.models.manifest import check_manifest
 from freshet.models.model_error import ModelError
+from freshet.outcomes.log_rows import Stretch
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.catalogue import trainers
 from freshet.pipeline.gate import judge_gate
@@ -17,6 +19,7 @@ from freshet.retraining.data_set import DataSet, check_enough, data_set
 from freshet.retraining.figures import figures
 from freshet.retraining.log_reading import read_stretch
 from freshet.retraining.provenance import child_settings, code_digest, environment_digest
+from freshet.retraining.row_archive import RowArchive, aligned
 from freshet.retraining.training_process import run_training
 from freshet.runtime.artifacts import fetch_model, publish_model
 from freshet.runtime.bus.protocol import Bus
@@ -24,15 +27,23 @@ from freshet.runtime.jobs import Stop
 from freshet.training.trainer import Trainer, TrainingError
 from freshet.training.trainers.command import PROGRAMS
 
+ROWS: Final = "data_set"
+"""What a model's lineage calls the artifact that lists the rows of its training."""
 
-def train(job: Train, bus: Bus, stop: Stop, programs: Path | None = None) -> Trained:
+
+def train(job: Train, bus: Bus, stop: Stop, programs: Path | None = None, archive: RowArchive | None = None) -> Trained:
     """See `Train`, also for what is raised. `bus` is one of the pipeline; `programs` those of the trainer `command`.
 
-    Blocks for as long as the training takes. The same job on the same log gives the same candidate: to do it again is
-    harmless, also after it was published.
+    Blocks for as long as the training takes. Its rows are published before its model, by way of `archive` where there
+    is one. The same job on the same log gives the same candidate: to do it again is harmless, also after it was
+    published.
     """
-    data = read_data(job, bus)
-    made = make(job, data, bus, stop, programs)
+    stretch = read_log(job, bus)
+    data = rows_of(job, stretch)
+    check_enough(data.training, job.min_rows)
+    rows = (archive or RowArchive()).publish(stretch, data.from_row, bus)
+    del stretch
+    made = make(job, data, bus, stop, programs=programs, rows=rows)
     with closing(bus.producer()) as producer:
         published = publish_model(producer, made.graph, made.manifest)
     return Trained(
@@ -61,23 +72,32 @@ class Made:
     cpu_ms: int
 
 
-def read_data(job: Train, bus: Bus) -> DataSet:
-    """The rows of a job, from the labelled log. Raises TrainingError if it no longer has its last record."""
+def read_log(job: Train, bus: Bus) -> Stretch:
+    """The stretch of the log that a job is about. Raises RowsExpiredError if its last record is gone."""
     spec = PipelineSpec.parse(job.spec)
     _trainer(job, spec)  # what cannot be trained need not be read
-    names, classes = spec.feature_names, spec.target.classes
-    stretch = read_stretch(bus, job.from_row, job.end_row, job.through, width=len(names), classes=len(classes) or 1)
-    return data_set(stretch, job.from_row, job.cut_row, job.end_row, names=names, classes=classes)
+    width, classes = len(spec.feature_names), len(spec.target.classes) or 1
+    return read_stretch(bus, aligned(job.from_row, width), job.end_row, job.through, width=width, classes=classes)
 
 
-def make(job: Train, data: DataSet, bus: Bus, stop: Stop, programs: Path | None = None) -> Made:
-    """Train on these rows, and compare with the champion, whose bytes come from `bus`. Publishes nothing."""
+def rows_of(job: Train, stretch: Stretch) -> DataSet:
+    """The rows that a job learns from, and those that its model is tried on."""
+    spec = PipelineSpec.parse(job.spec)
+    return data_set(
+        stretch, job.from_row, job.cut_row, job.end_row, names=spec.feature_names, classes=spec.target.classes
+    )
+
+
+def make(job: Train, data: DataSet, bus: Bus, stop: Stop, *, programs: Path | None = None, rows: str = "") -> Made:
+    """Train on this data set, and compare with the champion, whose bytes come from `bus`. Publishes nothing.
+
+    `rows` is the digest under which the rows are published; the model's lineage tells it.
+    """
     spec = PipelineSpec.parse(job.spec)
     trainer = _trainer(job, spec)
-    check_enough(data.training, job.min_rows)
     settings = {**child_settings(), **({PROGRAMS: str(programs)} if programs and trainer.programs else {})}
     champion = _champions_bytes(job.champion, bus)
-    model = run_training(job, data, champion, lineage=_lineage(job, data), settings=settings, stop=stop)
+    model = run_training(job, data, champion, lineage=_lineage(job, data, rows), settings=settings, stop=stop)
     found = figures(data.holdout, model.scores, setting_of(spec))
     gate = judge_gate(spec.retraining.gate, found, job.champion.version if job.champion else "")
     told = {"metrics": dict(sorted(found.items())), "lineage": {**model.manifest.lineage, **gate.lineage}}
@@ -108,12 +128,13 @@ def _champions_bytes(champion: Champion | None, bus: Bus) -> bytes:
         return assembly.bytes()
 
 
-def _lineage(job: Train, data: DataSet) -> dict[str, str]:
+def _lineage(job: Train, data: DataSet, rows: str) -> dict[str, str]:
     """What the manifest says of where the model comes from."""
     return {
         "training": job.training,
         "training_set": data.training_digest,
         "data": data.digest,
+        ROWS: rows,
         "from_row": str(data.from_row),
         "cut_row": str(job.cut_row),
         "end_row": str(job.end_row),

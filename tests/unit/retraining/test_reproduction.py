@@ -1,11 +1,14 @@
 """`freshet reproduce`: a training from its record once more, on a log in memory."""
 
+from dataclasses import replace
+
 import pytest
 
 from freshet.contracts.training_message import Training
 from freshet.retraining.core.train_job import Trained
 from freshet.retraining.log_reading import RowsExpiredError
 from freshet.retraining.reproduction import Reproduction, reproduce
+from freshet.retraining.training_run import ROWS as ROWS_LISTED
 from freshet.runtime.reading import everything
 from support.labelled import NEVER, Log, learnable, records_of, scrambled, spec_text
 from support.trained import admitted, finished
@@ -53,15 +56,28 @@ def test_another_model_is_told_with_the_reason() -> None:
     assert "this trainer does not repeat itself" in blamed.sentence
 
 
-def test_rows_that_expired_are_told() -> None:
-    """Some of them, or all."""
+@pytest.mark.parametrize("low", [3, 15])
+def test_rows_that_the_log_has_lost_come_from_the_artifacts(low: int) -> None:
+    """Some of them, or all: the training has published them."""
+    log = Log(*records_of(learnable(ROWS)))
+    record, found = trained(log)
+    log.cluster.truncate(OUTCOMES, 0, low)
+    done = again(log, record, found)
+    assert done.same
+    assert done.differs == ()
+
+
+def test_rows_that_are_nowhere_any_more_are_told() -> None:
+    """Of a training whose rows were never published, or whose artifacts are gone."""
     log = Log(*records_of(learnable(ROWS)))
     record, found = trained(log)
     log.cluster.truncate(OUTCOMES, 0, 3)
-    with pytest.raises(RowsExpiredError, match="rows 0 to 1,200, and the labelled log only goes back to row 300"):
-        again(log, record, found)
-    log.cluster.truncate(OUTCOMES, 0, record.through + 1)
-    with pytest.raises(RowsExpiredError, match="no longer holds its record"):
+    lineage = {name: text for name, text in found.manifest.lineage.items() if name != ROWS_LISTED}
+    before = replace(found, manifest=found.manifest.model_copy(update={"lineage": lineage}))
+    with pytest.raises(RowsExpiredError, match=r"rows 0 to 1,200, .* which only goes back to row 300"):
+        again(log, record, before)
+    log.cluster.truncate("freshet.artifacts", 0, 3)
+    with pytest.raises(RowsExpiredError, match="nor are they among the artifacts: the artifacts topic does not hold"):
         again(log, record, found)
 
 
