@@ -7,14 +7,18 @@ all partitions together say how long the log is, and all else is counted back fr
 written nothing for as long as the log is retained is not counted by who then reads it for the first time.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from freshet.contracts.arrays import Floats32, Ints
 from freshet.contracts.messages import Outcomes
 from freshet.outcomes.outcome_rows import OutcomeRows
+
+_DIGESTED: Final = ("prediction_offset", "label", "truth", "values")
 
 
 def ends_after(ends: Mapping[int, int], record: Outcomes) -> dict[int, int]:
@@ -36,6 +40,13 @@ class Stretch:
     def end_row(self) -> int:
         """The number behind the last one."""
         return self.first_row + len(self.rows)
+
+    def digest(self, at: Ints) -> str:
+        """SHA-256 of the rows at these places: which predictions, their truths and their values."""
+        rows, found = self.rows.take(at), hashlib.sha256(self.partition[at].tobytes())
+        for name in _DIGESTED:
+            found.update(np.ascontiguousarray(getattr(rows, name)).tobytes())
+        return found.hexdigest()
 
 
 def stretch_of(records: Sequence[Outcomes], end_row: int, *, width: int, classes: int) -> Stretch:

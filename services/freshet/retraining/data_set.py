@@ -12,8 +12,6 @@ from freshet.outcomes.outcome_rows import FIRST, KNOWN_BEFORE, NO_VALUES, REVISE
 from freshet.training.data import TrainingData
 from freshet.training.trainer import TrainingError
 
-_DIGESTED = ("prediction_offset", "label", "truth", "values")
-
 
 class WatermarkError(ContractError):
     """Somebody asked for rows of the log that were not there yet at the time that is meant: a bug, never data."""
@@ -61,13 +59,6 @@ class Labelled:
             raise WatermarkError(f"row {int(at.max()) + self._stretch.first_row} lies behind {self._watermark}.")
         return self._stretch.rows.take(at)
 
-    def digest(self, at: Ints) -> str:
-        """SHA-256 of these rows: which predictions, their truths and their values."""
-        rows, found = self.rows(at), hashlib.sha256(self._stretch.partition[at].tobytes())
-        for name in _DIGESTED:
-            found.update(np.ascontiguousarray(getattr(rows, name)).tobytes())
-        return found.hexdigest()
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
@@ -108,7 +99,7 @@ def data_set(
         if classes and len(rows) and not 0 <= int(rows.label.min()) <= int(rows.label.max()) < len(classes):
             raise ContractError("an outcomes record has a class that the pipeline does not have.")
     training = TrainingData(names, classes, known.values, known.label, known.truth)
-    digests = before.digest(taught), after.digest(tried)
+    digests = stretch.digest(taught), stretch.digest(tried)
     return DataSet(
         training,
         candidates.take(fair),

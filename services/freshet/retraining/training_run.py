@@ -13,10 +13,10 @@ from freshet.outcomes.log_rows import Stretch
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.catalogue import trainers
 from freshet.pipeline.gate import judge_gate
+from freshet.quality.figures import figures
 from freshet.quality.setting import setting_of
 from freshet.retraining.core.train_job import Champion, Train, Trained
 from freshet.retraining.data_set import DataSet, check_enough, data_set
-from freshet.retraining.figures import figures
 from freshet.retraining.log_reading import read_stretch
 from freshet.retraining.provenance import child_settings, code_digest, environment_digest
 from freshet.retraining.row_archive import RowArchive, aligned

@@ -32,8 +32,6 @@ def test_nothing_past_the_watermark_can_be_had() -> None:
         labelled.newest(0, 61)
     with pytest.raises(WatermarkError, match="row 60"):
         labelled.rows(np.array([3, 60]))
-    with pytest.raises(WatermarkError):
-        labelled.digest(np.array([60]))
 
 
 def test_what_comes_after_the_cut_does_not_reach_the_training_part() -> None:

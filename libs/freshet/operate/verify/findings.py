@@ -54,11 +54,18 @@ class Judgement:
     """What somebody else should know: no breach of Freshet's promises."""
     unread: int = 0
     """Predictions and labels that no drift service has read yet, and what these have still to say of them."""
+    to_train: int = 0
+    """Trainings that have begun and not ended, and alarms and commands that retraining has still to answer."""
 
     @property
     def ok(self) -> bool:
         """True if no check was broken."""
         return all(finding.ok for finding in self.findings)
+
+    @property
+    def under_way(self) -> int:
+        """All that is still to come."""
+        return self.pending + self.unread + self.to_train
 
     @property
     def verdict(self) -> Verdict:
@@ -67,7 +74,7 @@ class Judgement:
             return "broken"
         if not self.judged:
             return "nothing"
-        return "pending" if self.pending or self.unread else "kept"
+        return "pending" if self.under_way else "kept"
 
 
 def finding(promise: str, check: str, looked_at: int, broken: Ints) -> Finding:

@@ -31,6 +31,8 @@ def sentence(judgement: Judgement) -> str:
             said = f"Both promises were kept for all {judged:,} inputs"
     if judgement.unread:
         counts += f"; drift's services have {judgement.unread:,} records still to read or to write"
+    if judgement.to_train:
+        counts += f"; retraining has {judgement.to_train:,} occasions still to answer or trainings to end"
     inputs = ", ".join(f"{count:,} {_INPUTS[role]}" for role, count in judgement.inputs.items())
     return f"{said}{_not_judged(judgement)}. {counts[0].upper()}{counts[1:]}. Inputs are {inputs}."
 
@@ -57,6 +59,7 @@ def as_document(judgement: Judgement) -> dict[str, Any]:
         "dead": judgement.dead,
         "pending": judgement.pending,
         "unread": judgement.unread,
+        "to_train": judgement.to_train,
         "inputs": dict(judgement.inputs),
         "judged": judgement.judged - judgement.pending,
         "unjudged": [asdict(one) for one in judgement.unjudged],

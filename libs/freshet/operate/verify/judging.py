@@ -13,6 +13,7 @@ from freshet.operate.patience import missing_model
 from freshet.operate.verify.collect import collect
 from freshet.operate.verify.drift.drift_judge import judge_drift
 from freshet.operate.verify.judge import Judgement, judge
+from freshet.operate.verify.retraining.training_judge import judge_retraining
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.kafka.transactions import find_hanging
 from freshet.runtime.bus.protocol import Bus, Committed
@@ -31,13 +32,12 @@ def judge_pipeline(
     deadline = time.monotonic() + wait_s
     while True:
         judgement = judged(bus, connection.admin, names, from_ms, scores)
-        under_way = judgement.pending + judgement.unread
         missing = missing_model(ledger_of(connection.bus(), "rollouts"), pipeline) if judgement.pending else ""
         if missing:
             judgement = replace(judgement, warnings=(*judgement.warnings, missing))
-        if judgement.verdict == "broken" or not under_way or time.monotonic() >= deadline:
+        if judgement.verdict == "broken" or not judgement.under_way or time.monotonic() >= deadline:
             return judgement
-        connection.say(f"{under_way:,} inputs are under way … {missing}".rstrip())
+        connection.say(f"{judgement.under_way:,} inputs are under way … {missing}".rstrip())
         time.sleep(_PAUSE_S)
 
 
@@ -60,13 +60,15 @@ def judged(bus: Bus, admin: KafkaAdmin, names: TopicNames, from_ms: int | None =
         judgement = judge(evidence)
     drift = judge_drift(bus, pipeline, committed, since_ms=from_ms, scores=scores)
     topics = [names.topic(role) for role, output in evidence.outputs.items() if output.hidden]
-    topics += [names.topic(role) for role in drift.hidden]
+    loop = judge_retraining(bus, pipeline, with_figures=scores > 0)
+    topics += [names.topic(role) for role in (*drift.hidden, *loop.hidden)]
     return replace(
         judgement,
-        findings=(*judgement.findings, *drift.findings),
-        unjudged=(*judgement.unjudged, *drift.unjudged),
-        warnings=(*judgement.warnings, *drift.warnings, *whose(admin, topics)),
+        findings=(*judgement.findings, *drift.findings, *loop.findings),
+        unjudged=(*judgement.unjudged, *drift.unjudged, *loop.unjudged),
+        warnings=(*judgement.warnings, *drift.warnings, *loop.warnings, *whose(admin, topics)),
         unread=drift.unread,
+        to_train=loop.pending,
     )
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from freshet.contracts.arrays import Floats32
+from freshet.quality.figures import figures
 from freshet.quality.setting import SliceRange
-from freshet.retraining.figures import figures
 from support.outcomes import rows_of, setting
 
 LABEL = np.array([0, 1, 1, 0, 1, 0, 0, 1, 1, 1])
