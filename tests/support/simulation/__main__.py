@@ -13,6 +13,7 @@ from random import Random
 
 from support.simulation.cheap import cheaply
 from support.simulation.drift import play_drift
+from support.simulation.loop import play_loop
 from support.simulation.run import Failed, Run, play
 from support.simulation.stateful import play_state
 from support.stateful import KINDS
@@ -24,6 +25,8 @@ _STATE_ACTS = 20
 _DRIFT_ACTS = 40
 _DRIFT_EVERY = 10
 """One run of so many is drift's, too: it takes as long as all of them."""
+_LOOP_EVERY = 20
+"""And one of so many, the first of all among them, is that of the closed loop."""
 
 
 def main() -> int:
@@ -54,7 +57,7 @@ def main() -> int:
 
 def _played(seed: str, runs: Sequence[int], processes: int) -> Iterator[Run | str]:
     """What became of each run, in order. Which process plays it changes nothing: a run knows only its own seed."""
-    seeds = [(f"{seed}/{run}", run % _DRIFT_EVERY == 0) for run in runs]
+    seeds = [(f"{seed}/{run}", run) for run in runs]
     if min(processes, len(runs)) < 2:
         yield from map(_verdict, seeds)
         return
@@ -62,21 +65,28 @@ def _played(seed: str, runs: Sequence[int], processes: int) -> Iterator[Run | st
         yield from pool.imap(_verdict, seeds, _AT_ONCE)
 
 
-def _verdict(run: tuple[str, bool]) -> Run | str:
-    seed, with_drift = run
+def _verdict(which: tuple[str, int]) -> Run | str:
+    seed, run = which
     kind = Random(seed).choice(KINDS)
     what = f"the state of {kind.__name__}"
     try:
         play_state(kind, seed, _STATE_ACTS)
         what = "drift"
-        done = play_drift(seed, _DRIFT_ACTS) if with_drift else Counter[str]()
+        done = _named("drift", play_drift(seed, _DRIFT_ACTS)) if run % _DRIFT_EVERY == 0 else Counter[str]()
+        what = "the loop"
+        done += _named("loop", play_loop(seed, _DRIFT_ACTS)) if run % _LOOP_EVERY == 0 else Counter[str]()
+        what = "inference"
         played = play(seed, _RUN_STEPS)
     except Failed as failure:
         return str(failure)
     except Exception:
         return f"{what}: {traceback.format_exc()}"
-    played.done.update({f"drift: {name}": count for name, count in done.items()})
+    played.done.update(done)
     return played
+
+
+def _named(of: str, done: Counter[str]) -> Counter[str]:
+    return Counter({f"{of}: {name}": count for name, count in done.items()})
 
 
 if __name__ == "__main__":

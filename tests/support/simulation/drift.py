@@ -14,7 +14,7 @@ from freshet.drift.core.detect import DetectLogic
 from freshet.drift.core.evaluate import EvaluateLogic
 from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.service import DETECT, EVALUATE, JOIN
-from freshet.operate.verify.drift.drift_judge import DriftJudgement, judge_drift
+from freshet.operate.verify.drift.drift_judge import judge_drift
 from freshet.operate.verify.visible import Patience
 from freshet.runtime.bus.memory import SimulatedCrash
 from freshet.runtime.bus.memory.partition_log import At
@@ -24,6 +24,7 @@ from freshet.testing import MemoryPipeline
 from support.inference import model
 from support.join_stage import NAMES
 from support.join_world import PIPELINE, JoinWorld
+from support.simulation.processes import Turning
 
 _PARTITIONS: Final = 2
 _MINUTE_MS: Final = 60_000
@@ -53,17 +54,20 @@ _STATE: Final = {
 
 @dataclass
 class Worker:
-    """One slot of one service, alive or dead."""
+    """One process of one service, alive or dead."""
 
     service: str
-    slot: str
-    loop: DataLoop | None = None
+    make: Callable[[], Turning]
+    loop: Turning | None = None
     said: str = ""
     """The last error that ended it."""
 
 
 class DriftPlay:
     """Two processes of each service, people who ask and tell, and trouble."""
+
+    SECTIONS = _DETECTORS
+    """Of the specification, behind the label stanza."""
 
     def __init__(self, seed: str) -> None:
         self.random = Random(seed)
@@ -76,19 +80,17 @@ class DriftPlay:
         }
         self.pipelines = {JOIN.name: pipeline} | others
         """One pipeline, as each service sees it."""
-        for service in (EVALUATE, DETECT):
-            self.pipelines[service.name] = make(service.name, references=service.clues, beside=pipeline)
-        self.cluster, self.bus = pipeline.cluster, pipeline.bus
+        self.cluster, self.clock, self.bus = pipeline.cluster, pipeline.clock, pipeline.bus
         window = self.random.choice(list(_WINDOWS))
         self.kept_ms = _WINDOWS[window]
-        self.world = JoinWorld(self.bus, _PARTITIONS, window + _DETECTORS)
+        self.world = JoinWorld(self.bus, _PARTITIONS, window + self.SECTIONS)
         self.fixed = self.random.random() < 0.5
         self.expires = self.random.random() < 0.5
         """Inputs expire in this run. In others what was kept is lost: both together leave nothing to restore from."""
         self.publishes = self.random.random() < 0.5
         """Specifications change in this run. In others offsets are lost: nothing else tells under which one a row that
         is in no slab yet was read."""
-        self.workers = [Worker(name, slot) for name in _LOGICS for slot in "01"]
+        self.workers = [Worker(name, partial(self._started, name, slot)) for name in _LOGICS for slot in "01"]
         self.done = Counter[str]()
         self.trail: list[str] = []
         self.wrong = False
@@ -101,7 +103,14 @@ class DriftPlay:
 
     def act(self) -> None:
         """One thing happens."""
-        things = {
+        things = self.things()
+        thing = self.random.choices(list(things), list(things.values()))[0]
+        self._note(thing.__name__)
+        thing()
+
+    def things(self) -> dict[Callable[[], None], int]:
+        """All that may happen, with their weights."""
+        return {
             self.ask: 8,
             self.tell: 10,
             self.turn: 20,
@@ -118,9 +127,6 @@ class DriftPlay:
             self.expire if self.expires else self.lose_state: 1,
             self.change: 1,
         }
-        thing = self.random.choices(list(things), list(things.values()))[0]
-        self._note(thing.__name__)
-        thing()
 
     # What people do
 
@@ -165,7 +171,7 @@ class DriftPlay:
     def publish(self) -> None:
         """Another specification: other windows, which hold from then on."""
         windows = [window for window, kept_ms in _WINDOWS.items() if kept_ms <= self.kept_ms]
-        self.world.publish(self.random.choice(windows) + _DETECTORS)
+        self.world.publish(self.random.choice(windows) + self.SECTIONS)
 
     # What happens to processes
 
@@ -179,7 +185,7 @@ class DriftPlay:
     def turn_one(self, worker: Worker) -> None:
         """One turn of a process, which is started if it is dead."""
         try:
-            worker.loop = worker.loop or self._started(worker)
+            worker.loop = worker.loop or worker.make()
             worker.loop.step(0.0)
         except SimulatedCrash:
             worker.loop = None
@@ -191,12 +197,17 @@ class DriftPlay:
                 with suppress(BusError):
                     loop.close()
 
-    def _started(self, worker: Worker) -> DataLoop:
-        return self.pipelines[worker.service].loop(_LOGICS[worker.service](), worker.slot, fixed=self.fixed)
+    def _started(self, service: str, slot: str) -> DataLoop:
+        return self.pipelines[service].loop(_LOGICS[service](), slot, fixed=self.fixed)
 
     def crash(self) -> None:
-        """SIGKILL at some call of some process; half of the time the broker learns of it only later."""
-        left = self.random.randrange(1, _CALLS_OF_A_TURN)
+        """SIGKILL at some call of some process."""
+        calls = self.random.randrange(1, _CALLS_OF_A_TURN)
+        self.crash_one(self.random.choice(self.workers), calls)
+
+    def crash_one(self, worker: Worker, calls: int) -> None:
+        """SIGKILL at one of its next calls; half of the time the broker learns of it only later."""
+        left = calls
 
         def interrupt(_client: str, _operation: str) -> None:
             nonlocal left
@@ -205,7 +216,6 @@ class DriftPlay:
                 self.cluster.before = None
                 raise SimulatedCrash
 
-        worker = self.random.choice(self.workers)
         self.cluster.before = interrupt
         for _ in range(3):
             self.turn_one(worker)
@@ -296,10 +306,10 @@ class DriftPlay:
             for worker in self.workers:
                 self.turn_one(worker)
             self._do_as_told()
-            if not self._unread():
+            if not self.unread():
                 return
         waits = [worker.said if worker.loop is None else worker.loop.unready() for worker in self.workers]
-        raise AssertionError(f"not everything is read although nothing more happens: {self._unread()}, {waits}")
+        raise AssertionError(f"not everything is read although nothing more happens: {self.unread()}, {waits}")
 
     def _do_as_told(self) -> None:
         """Whoever set an offset back reads what the service says about it, stops the service, and does that."""
@@ -314,15 +324,15 @@ class DriftPlay:
                 self.pipelines[name].group.commit(at, Committed(int(told[3]), ""))
                 self.done["done as told"] += 1
 
-    def judge(self) -> DriftJudgement:
-        """What `verify` says: no breach, nothing unread. Raises AssertionError."""
+    def judge(self) -> None:
+        """`verify` finds no breach, and nothing unread. Raises AssertionError."""
         found = judge_drift(self.bus, PIPELINE, self._committed, patience=Patience(0.0), scores=10_000)
         broken = [finding for finding in found.findings if not finding.ok]
         assert not broken, broken
         assert not found.unread
-        return found
 
-    def _unread(self) -> dict[str, int]:
+    def unread(self) -> dict[str, int]:
+        """How much somebody has still to do, by what it is."""
         found = {}
         for name, logic in _LOGICS.items():
             for role in logic().reads:
@@ -365,8 +375,12 @@ class DriftPlay:
 
 
 def play_drift(seed: str, acts: int) -> Counter[str]:
+    """See `play_through`, of drift alone."""
+    return play_through(DriftPlay(seed), f"drift, seed {seed}", acts)
+
+
+def play_through(play: DriftPlay, name: str, acts: int) -> Counter[str]:
     """Let so many things happen, and judge half way and at the end. Raises AssertionError, with what was done last."""
-    play = DriftPlay(seed)
     try:
         for _ in range(2):
             for _ in range(acts // 2):
@@ -375,7 +389,5 @@ def play_drift(seed: str, acts: int) -> Counter[str]:
             play.judge()
     except Exception as error:
         last = ", ".join(play.trail[-40:])
-        raise AssertionError(
-            f"drift, seed {seed}: {type(error).__name__}: {error}\nwhat was done last: {last}"
-        ) from error
+        raise AssertionError(f"{name}: {type(error).__name__}: {error}\nwhat was done last: {last}") from error
     return play.done
