@@ -70,10 +70,23 @@ def test_a_table_is_served_end_to_end_by_one_command(shell: Shell) -> None:
     assert quality[0] == "all that was served"
     assert scores[0][0] in quality
     assert re.search(r"^  (no alarm\.|alarm [0-9a-f]{8}, )", told, re.MULTILINE)
+    assert "freshet.evaluations say exactly the same" in told
     assert "repeating the label of the row before gives" in told
     assert re.search(r'prediction \d/\d+: {"event_id": ', told)
     assert shell.topics() == [], "it deletes what it made for itself"
     assert list((shell.folder / ".local/state").glob("stream*")) == []
+
+
+def test_a_table_is_retrained_on_and_two_runs_are_the_same(shell: Shell) -> None:
+    """Trainings come at the rows that were asked for, evaluations are right, and nothing depends on when it came."""
+    write_table(shell.folder / "orders.csv")
+    asked = ("stream", "orders.csv", "--label", "y", "--retrain", "1000", "--labels-after", "300")
+    first, second = (json.loads(shell.freshet(*asked, "--json")) for _ in range(2))
+    assert first["verify"]["verdict"] == second["verify"]["verdict"] == "kept"
+    assert [one["end_row"] for one in first["trainings"]] == [1000, 2000]
+    assert {one["trigger"] for one in first["trainings"]} == {"rows"}
+    assert (first["recount"]["differences"], first["recount"]["rows"]) == ([], 2500)
+    assert first["digests"] == second["digests"]
 
 
 def publish(shell: Shell, name: str, strength: float) -> str:

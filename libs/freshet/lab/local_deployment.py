@@ -93,8 +93,9 @@ class LocalDeployment:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Names of all service processes."""
-        return ("registry", "ingestion-0", *self.inference, DRIFT)
+        """Names of all service processes; retraining among them where the pipeline says when a model is trained."""
+        retraining = ("retraining",) if self.spec.retraining.triggers else ()
+        return ("registry", "ingestion-0", *self.inference, DRIFT, *retraining)
 
     def load(self, **options: object) -> Load:
         """A source of load on this pipeline; options as for `Load`."""

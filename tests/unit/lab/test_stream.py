@@ -7,8 +7,9 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from freshet.lab.demo.served_table import held
 from freshet.lab.demo.stream_folder import folder_for
-from freshet.lab.demo.streaming import held, row_before
+from freshet.lab.demo.streaming import row_before
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.events import Events
 from freshet.operate.tables.new_pipeline import Roles

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from freshet.contracts.messages import Alarm
+from freshet.contracts.messages import Alarm, Evaluation
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.quality.quality_tables import share
@@ -33,6 +33,11 @@ class DriftWatch:
     def quality(self) -> Quality:
         """How good all series are by what has been taken in."""
         return quality(self._evaluations.records, self._deployment.view.ledger)
+
+    @property
+    def evaluations(self) -> Sequence[Evaluation]:
+        """All that have been taken in, in their order."""
+        return self._evaluations.records
 
     @property
     def alarms(self) -> Sequence[Alarm]:

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from freshet.contracts.messages import Alarm
+from freshet.contracts.messages import Alarm, Evaluation
 from freshet.lab.demo.drift_watch import DriftWatch, show_alarms, show_quality
 from freshet.lab.demo.narrator import Narrator
+from freshet.lab.demo.training_watch import show_trainings
 from freshet.lab.local_deployment import LocalDeployment
+from freshet.operate.quality.chart import lines
 from freshet.operate.quality.series_quality import Quality
 from freshet.operate.quality.series_quality import document as quality_document
 from freshet.operate.records import Readable, readable
 from freshet.operate.redrive import Wanted, dead_records
 from freshet.operate.score.arithmetic import Scoring
 from freshet.operate.score.scored_versions import document, scored
+from freshet.operate.training_runs import Run, trainings
 from freshet.operate.verify.findings import Judgement
 from freshet.operate.verify.judgement import as_document
 from freshet.operate.verify.judging import judged
@@ -23,6 +26,7 @@ from freshet.runtime.bus.protocol import Bus, Place
 from freshet.runtime.reading import everything
 
 _TAIL = 20  # the last offsets of a partition may be transaction markers
+_CHART_COLUMNS = 60
 _LETTERS = 100  # of the first so many one is shown that can be decoded
 
 
@@ -34,10 +38,12 @@ class Found:
     quality: Quality
     alarms: Sequence[Alarm]
     scores: Scoring
+    evaluations: Sequence[Evaluation] = ()
+    trainings: Sequence[Run] = ()
 
 
 def as_result(deployment: LocalDeployment, bootstrap_servers: str, found: Found) -> dict[str, Any]:
-    """The whole run for `--json`: where to look, and what `verify`, `quality`, `alarms list` and `score` print."""
+    """The run for `--json`: where to look, and what `verify`, `quality`, `alarms`, `trainings` and `score` print."""
     return {
         "pipeline": deployment.spec.pipeline,
         "bootstrap_servers": bootstrap_servers,
@@ -45,6 +51,7 @@ def as_result(deployment: LocalDeployment, bootstrap_servers: str, found: Found)
         "verify": as_document(found.judgement),
         "quality": quality_document(found.quality),
         "alarms": [alarm.model_dump() for alarm in found.alarms],
+        "trainings": [run.last.model_dump() | {"version": run.version} for run in found.trainings],
         "score": document(found.scores, deployment.spec),
     }
 
@@ -56,10 +63,17 @@ def look_back(narrator: Narrator, deployment: LocalDeployment) -> Found:
     narrator.chapter("How good each version was, and what changed: freshet quality, freshet alarms")
     watch = DriftWatch(deployment)
     watch.take()
-    found = Found(judgement, watch.quality(), watch.alarms, scored(deployment.bus, deployment.spec))
+    quality, alarms = watch.quality(), watch.alarms
     watch.close()
-    show_quality(narrator, found.quality)
-    show_alarms(narrator, found.alarms)
+    show_quality(narrator, quality)
+    for line in lines(quality, _CHART_COLUMNS):
+        narrator.text(f"  {line}")
+    show_alarms(narrator, alarms)
+    runs = trainings(deployment.bus, deployment.spec.pipeline)
+    if deployment.spec.retraining.triggers:
+        narrator.chapter("What led to trainings, what they cost and what came of them: freshet trainings")
+        show_trainings(narrator, runs)
+    found = Found(judgement, quality, alarms, scored(deployment.bus, deployment.spec), watch.evaluations, runs)
     narrator.chapter("The same by the predictions and labels themselves: freshet score")
     narrator.scores(found.scores, deployment.spec)
     show_examples(narrator, deployment)

@@ -14,16 +14,39 @@ from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.new_pipeline import Roles, files_of, guess_from, write
 from freshet.operate.tables.table import Dialect, Table
 from freshet.operate.tables.titles import field_names
-from freshet.pipeline import load_checked
+from freshet.pipeline import PipelineSpec, load_checked
 
 _HOME: Final = Path(".local/pipelines")
 _MADE_FROM: Final = "made_from.json"
 
 
+_ONE_PARTITION: Final = """
+partitions: 1  # so that the labelled log has the order of the table, and each run gives the same models
+"""
+_RETRAINING: Final = """
+retraining:
+  triggers:
+    - {{kind: rows, every: {every}}}
+  min_rows: 100
+  most_per_day: 100000  # a stream may tell of years in minutes
+  gate:
+    - {{metric: {metric}, not_worse_by: 0}}
+"""
+
+
 def folder_for(
-    file: Path, label: str, roles: Roles, name: str, narrator: Narrator, *, dialect: Dialect | None = None
+    file: Path,
+    label: str,
+    roles: Roles,
+    name: str,
+    narrator: Narrator,
+    *,
+    dialect: Dialect | None = None,
+    retrain: int | None = None,
 ) -> Path:
     """The folder of the pipeline `name`: the one that is kept, or a new one.
+
+    With `retrain` a new one says that a model is trained every so many labels (0: never), and has one partition.
 
     Raises OperateError where the kept one was made for another label or of other columns: what is the label now would
     be a feature there, and each answer right.
@@ -38,12 +61,19 @@ def folder_for(
     for line in table.told:
         narrator.line(line)
     guess = guess_from(table, name, label, roles, now_ms=int(time.time() * 1000))
-    write(folder, guess)
+    write(folder, guess if retrain is None else guess._replace(pipeline=with_retraining(guess.pipeline, retrain)))
     (folder / _MADE_FROM).write_text(json.dumps({"label": label, "columns": table.titles}), encoding="utf-8")
     for line in guess.told:
         narrator.line(line)
     narrator.line(f"wrote {folder}/pipeline.yaml and event.avsc from the table: edit them, and run again")
     return folder
+
+
+def with_retraining(text: str, every: int) -> str:
+    """A guessed pipeline.yaml, with a training every so many labels (0: never), gated by the version that answers."""
+    metric = "accuracy" if PipelineSpec.parse(text).target.classes else "mae"
+    gated = re.sub("policy: immediate.*", "policy: gated  # a model that passes its gate answers at once", text)
+    return gated + _ONE_PARTITION + (_RETRAINING.format(every=every, metric=metric) if every else "")
 
 
 def refuse_other(folder: Path, schema: Schema, label: str, titles: Sequence[str]) -> None:
@@ -66,7 +96,8 @@ def refuse_other(folder: Path, schema: Schema, label: str, titles: Sequence[str]
         raise OperateError(f"{folder} was made of a table {', '.join(differing)}: {way_out}.", "conflict")
 
 
-def name_of(file: Path) -> str:
-    """A pipeline name from a file name."""
+def name_of(file: Path, retrain: int | None = None) -> str:
+    """A pipeline name from a file name; one of its own for each number of labels after which a model is trained."""
+    kind = "" if retrain is None else f"-every-{retrain}" if retrain else "-never"
     stem = file.name.removesuffix(".gz").removesuffix(".csv").lower()
-    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:40] or "stream"
+    return (re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[: 40 - len(kind)] or "stream") + kind

@@ -1,34 +1,31 @@
-"""A table of the user's served end to end, with a swap in the middle and, if asked for, kills."""
+"""A table of the user's served end to end, then judged, and counted again from its own rows."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from freshet.lab import broker
+from freshet.lab.demo.answer_book import AnswerBook
 from freshet.lab.demo.leaving import leave, look_around
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.demo.outcome import Found, as_result, look_back
+from freshet.lab.demo.recount import Compared, compared, recount
+from freshet.lab.demo.run_digests import digests
+from freshet.lab.demo.served_table import ServedTable, serve_halves, serve_retrained
+from freshet.lab.demo.stepwise import event_ids
 from freshet.lab.demo.stream_folder import folder_for, name_of
-from freshet.lab.demo.traffic import Traffic
-from freshet.lab.demo.training import Trained, train_and_pack
 from freshet.lab.local_deployment import LocalDeployment
-from freshet.operate.operate_error import OperateError
 from freshet.operate.score.arithmetic import Errors
-from freshet.operate.tables.events import Events, after, first
-from freshet.operate.tables.features import feature_rows
+from freshet.operate.tables.events import Events
 from freshet.operate.tables.new_pipeline import Roles
 from freshet.operate.tables.table import Dialect
 from freshet.operate.tables.table_events import CsvEvents
 from freshet.operate.verify.judgement import passes
-
-_WARM_UP_SHARE: Final = 0.1
-_MODELS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +42,19 @@ class Streaming:
     """A label is sent after so many more events."""
     faults: bool
     """Whether each service is killed once, and the broker."""
+    retrain: int | None = None
+    """Serve step by step, and have a model trained every so many labels (0: never)."""
     name: str | None = None
     """The pipeline's name; by default that of the file."""
     dialect: Dialect | None = None
     """How the table is written; by default found by looking."""
+
+
+class Recounted(NamedTuple):
+    """What a run gave beside what commands find: whether its quality is right, and its digests."""
+
+    compared: Compared
+    digests: dict[str, str]
 
 
 def tell_stream(
@@ -61,13 +67,14 @@ def tell_stream(
 ) -> bool:
     """Serve the table on the local broker of the folder `home`, which is started if need be.
 
-    Returns whether all promises were kept and both models answered; `on_result` is given what was found.
+    Returns whether all promises were kept, evaluations are right, and both models answered (one, where retraining
+    decides); `on_result` is given what was found.
     Its topics go at the end, unless it is not good or `stay` keeps them; with `stay` the services run on until
     an interrupt.
     """
-    name = told.name or name_of(told.file)
+    name = told.name or name_of(told.file, told.retrain)
     narrator.chapter(f"{told.file.name} as pipeline {name}")
-    folder = folder_for(told.file, told.label, told.roles, name, narrator, dialect=told.dialect)
+    folder = folder_for(told.file, told.label, told.roles, name, narrator, dialect=told.dialect, retrain=told.retrain)
     endpoint = broker.up(home, say=narrator.line)
     namespace = f"stream{int(time.time())}."
     logs = Path(".local/logs") / namespace.rstrip(".")
@@ -75,64 +82,55 @@ def tell_stream(
         deployment.apply()
         deployment.start()
         narrator.line(f"services run with the prefix {namespace}; their logs are in {logs}")
-        found = _serve(deployment, narrator, told)
+        found, again = _serve(deployment, narrator, told)
         if on_result is not None:
-            on_result(as_result(deployment, endpoint.bootstrap_servers, found))
+            extra = {"recount": again.compared._asdict(), "digests": again.digests}
+            on_result(as_result(deployment, endpoint.bootstrap_servers, found) | extra)
         if stay:
             look_around(narrator, deployment, endpoint.bootstrap_servers)
+    models = 1 if told.retrain is not None or deployment.spec.retraining.triggers else 2
     answered = len(found.scores.versions)
-    if answered < _MODELS:
-        narrator.text(f"Only {answered} of {_MODELS} models answered anything.")
-    good = passes(found.judgement, waited=True) and answered == _MODELS
+    if answered < models:
+        narrator.text(f"Only {answered} of {models} models answered anything.")
+    good = passes(found.judgement, waited=True) and answered >= models and not again.compared.differences
     leave(narrator, endpoint.bootstrap_servers, deployment.names, keep=stay or not good)
     return good
 
 
-def _serve(deployment: LocalDeployment, narrator: Narrator, told: Streaming) -> Found:
+def _serve(deployment: LocalDeployment, narrator: Narrator, told: Streaming) -> tuple[Found, Recounted]:
     source = CsvEvents(told.file, deployment.spec, deployment.schema, label=told.label, dialect=told.dialect)
-    batches = list(source)
+    table = ServedTable(list(source), told.rate, told.labels_after, told.faults)
     for line in (*source.absent, *source.survey.told):
         narrator.line(line)
-    total = sum(map(len, batches))
-    tenth = int(total * _WARM_UP_SHARE)
-    served = list(after(batches, tenth))
-    half = (total - tenth) // 2
-    narrator.chapter(f"Two models: one trained on the first {tenth:,} of {total:,} rows, one on what came later too")
-    older = _trained(deployment, "linear", batches, tenth)
-    # when it takes over, the last labels of the first half have not come yet
-    newer = _trained(deployment, "trees", batches, max(tenth, tenth + half - told.labels_after))
-    _publish(deployment, narrator, older)
-    narrator.chapter(f"The other {total - tenth:,} rows are served; half-way the second model takes over")
-    swapped = threading.Event()
-    traffic = Traffic(deployment.load(rate=told.rate, labels_after=told.labels_after), held(served, half, swapped))
-
-    def swap() -> None:
-        with narrator.waiting("the first half to be answered"):
-            deployment.wait_drained()
-        _publish(deployment, narrator, newer)
-        swapped.set()
-
-    for share, happens in sorted(
-        [(half / (total - tenth), swap), *_faults(deployment, narrator, told.faults)], key=_share
-    ):
-        _wait_for(traffic, int((total - tenth) * share))
-        happens()
+    if told.retrain is None and not deployment.spec.retraining.triggers:
+        sent = serve_halves(deployment, narrator, table)
+    else:
+        sent = serve_retrained(deployment, narrator, table, in_steps=told.retrain is not None)
     with narrator.waiting("the rest of the stream"):
-        traffic.wait()
         deployment.wait_drained()
         deployment.wait_evaluated()
-    narrator.line(f"{traffic.sent.events:,} events and {traffic.sent.labels:,} labels were sent")
+    narrator.line(f"{sent.events:,} events and {sent.labels:,} labels were sent")
     narrator.chapter("The topics are judged: freshet verify")
     found = look_back(narrator, deployment)
-    narrator.text(row_before(Events.joined(served), classes=bool(deployment.spec.target.classes)))
-    return found
+    served = Events.joined(list(table.served()))
+    narrator.text(row_before(served, classes=bool(deployment.spec.target.classes)))
+    return found, _counted_again(deployment, narrator, served, found)
 
 
-def held(batches: Sequence[Events], rows: int, go_on: threading.Event) -> Iterator[Events]:
-    """All of them, but after so many rows only once it may go on."""
-    yield from first(batches, rows)
-    go_on.wait()
-    yield from after(batches, rows)
+def _counted_again(deployment: LocalDeployment, narrator: Narrator, served: Events, found: Found) -> Recounted:
+    spec = deployment.spec
+    narrator.chapter("Quality counted again from predictions and table, and the digests of this run")
+    ids = event_ids(served, spec)
+    truths = {event: text for event, text in zip(ids, served.labels or [], strict=True) if text}
+    with AnswerBook(deployment.bus, spec) as book:
+        book.wait_answered(len(served))
+        book.wait_labelled(truths.keys())
+        result = compared(found.quality, recount(book, truths, spec.target.classes))
+        models = deployment.view.ledger.versions.records
+        told = digests(book, models, found.trainings, found.evaluations, found.alarms)
+    narrator.text(result.text)
+    narrator.text("  ".join(f"{name} {digest}" for name, digest in told.items()))
+    return Recounted(result, told)
 
 
 def row_before(events: Events, *, classes: bool) -> str:
@@ -146,55 +144,3 @@ def row_before(events: Events, *, classes: bool) -> str:
         errors.add(np.diff(np.array(labels, np.float64)))
         worth = f"MAE / RMSE {errors.mean_absolute:.4g} / {errors.root_mean_square:.4g}" if errors.rows else "–"
     return f"For comparison, by the file alone: repeating the label of the row before gives {worth}."
-
-
-def _faults(deployment: LocalDeployment, narrator: Narrator, faults: bool) -> list[tuple[float, Callable[[], None]]]:
-    """What is killed at which share of the stream."""
-
-    def kill(service: str) -> Callable[[], None]:
-        def happens() -> None:
-            pid = deployment.supervisor.kill(service)
-            narrator.line(f"SIGKILL to {service} (pid {pid})")
-
-        return happens
-
-    def kill_broker() -> None:
-        broker.kill(Path.cwd())
-        narrator.line("SIGKILL to the broker")
-        broker.up(Path.cwd(), say=narrator.line)
-        narrator.line("the broker is back on its data")
-
-    victims = (*deployment.services[1:], "registry")
-    shares = np.linspace(0.15, 0.45, len(victims)).tolist()
-    kills = [(share, kill(victim)) for share, victim in zip(shares, victims, strict=True)]
-    return [*kills, (0.75, kill_broker)] if faults else []
-
-
-def _share(event: tuple[float, Callable[[], None]]) -> float:
-    return event[0]
-
-
-def _trained(deployment: LocalDeployment, kind: str, batches: Sequence[Events], rows: int) -> tuple[str, Trained]:
-    """A model trained on those of the first rows that have a label, and what to call it."""
-    events = Events.joined(list(first(batches, rows)))
-    values, labels = feature_rows(deployment.spec, deployment.schema, events)
-    known = [row for row, text in enumerate(labels) if text]
-    trained = train_and_pack(kind, values[known], [labels[row] for row in known], deployment.spec)
-    return f"{kind} model, trained on {len(known):,} rows", trained
-
-
-def _publish(deployment: LocalDeployment, narrator: Narrator, made: tuple[str, Trained]) -> None:
-    title, trained = made
-    with narrator.waiting("admission and rollout"):
-        verdict = deployment.offer(trained.bundle.data, trained.bundle.manifest)
-        if not verdict.version:
-            raise OperateError(f"the registry refused the {title}: {verdict.reason}")
-        if deployment.spec.rollout.policy == "manual":
-            deployment.ask("promote", verdict.version)
-        rollout = deployment.wait_live(verdict.version)
-    narrator.line(f"{title}: {verdict.state} as {verdict.version}, live in epoch {rollout.epoch}")
-
-
-def _wait_for(traffic: Traffic, events: int) -> None:
-    while traffic.running and traffic.sent.events < events:
-        time.sleep(0.05)
