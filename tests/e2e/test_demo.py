@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -9,9 +10,11 @@ from support.shell import Shell, shell
 
 __all__ = ["shell"]
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(1000)]
 
 PARTITIONS = 6
+VERSIONS = ["1.0.0", "1.0.1", "1.1.0"]
+"""By hand, by hand, by itself."""
 
 
 def cuts(told: str) -> list[dict[int, int]]:
@@ -27,34 +30,44 @@ def right(told: str) -> dict[str, float]:
 
 
 def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: Shell) -> None:
-    """Every check holds; the offsets of all three cut-overs, quality, the alarm, the kills, the refusal and the
-    rollback are told."""
+    """Every check holds; the offsets of all four cut-overs, quality, the alarm and the model that it leads to, the
+    kills, the refusal and the rollback are told."""
     told = shell.freshet("demo")
     assert set(re.findall(r"^ +(\S) +(?:P[12]|drift) ", told, re.MULTILINE)) == {"✓"}
     assert "Both promises were kept" in told
     assert "; 0 inputs are still on their way" in told
-    first, second, third = cuts(told)
-    assert len(first) == len(second) == len(third) == PARTITIONS
-    assert all(first[at] < second[at] < third[at] for at in first)
+    offsets = cuts(told)
+    assert [len(places) for places in offsets] == [PARTITIONS] * 4
+    assert all(early[at] < late[at] for early, late in pairwise(offsets) for at in early)
     assert re.search(r"SIGKILL to inference-0 \(pid \d+\)", told)
     assert "back in its slot" in told
     assert re.search(r"SIGKILL to drift-0 \(pid \d+\)", told)
     assert "drift-0 is back" in told
     early = right(told[: told.index("The world changes")])
+    change, learned, healed = (
+        told.index(title) for title in ("The world changes", "Nobody does anything", "Labels say that the new model")
+    )
+    alarm = r"alarm [0-9a-f]{8}, detected by (adwin|promise) from rows [\d,]+ to [\d,]+, cause world: "
+    assert re.search(alarm, told[change:learned])
+    assert re.search(r"training [0-9a-f]{8}, because of alarm [0-9a-f]{8}: hist-gradient-boosting learns", told)
+    assert re.search(r"gate: accuracy 0\.\d+ may be worse than 0\.\d+ of 1\.0\.1 by 0: pass", told)
+    assert re.search(r"epoch 3 is live: 1\.1\.0 answers, [\d.]+ s after the alarm", told)
+    meanwhile, after = right(told[learned:healed]), right(told[healed : told.index("A worker is killed")])
+    assert after["1.1.0"] > meanwhile["1.0.1"] + 20
     assert set(early) == {"all", "1.0.0", "1.0.1", "without"}
     assert early["1.0.1"] > early["1.0.0"] + 10
-    assert re.search(r"alarm [0-9a-f]{8}, detected by adwin from rows [\d,]+ to [\d,]+, cause world: ", told)
     assert re.search(r"these rows begin at \(partition/offset of the features\) \d/[\d,]+", told)
     assert "refused: model_not_finite" in told
     assert re.search(r"rollback: done.*\n.*from these places on", told)
-    assert "1.0.1 → 1.0.0" in told
-    scored = re.findall(r"^(1\.0\.[01]) +[\d,]+ +[\d,]+ +[\d,]+ +([\d.]+)% +([\d.]+)%", told, re.MULTILINE)
-    assert [version for version, _, _ in scored] == ["1.0.0", "1.0.1"]
+    assert "1.1.0 → 1.0.1" in told
+    scored = re.findall(r"^(1\.[01]\.[01]) +[\d,]+ +[\d,]+ +[\d,]+ +([\d.]+)% +([\d.]+)%", told, re.MULTILINE)
+    assert [version for version, _, _ in scored] == VERSIONS
     assert re.search(r'prediction \d/\d+: {"event_id": "live-', told)
     assert re.search(r"dead letter \d/\d+: input_", told)
     document = json.loads(shell.freshet("demo", "--json"))
     assert (document["pipeline"], document["verify"]["verdict"]) == ("loans", "kept")
-    assert [found["version"] for found in document["score"]["versions"]] == ["1.0.0", "1.0.1"]
+    assert [found["version"] for found in document["score"]["versions"]] == VERSIONS
+    assert next((run["phase"], run["gate"]) for run in document["trainings"]) == ("finished", "pass")
     assert {"served", "version:1.0.0", "version:1.0.1"} <= {one["series"] for one in document["quality"]["series"]}
     assert "detected" in {alarm["level"] for alarm in document["alarms"]}
     assert shell.topics() == [], "each run deletes what it made for itself"

@@ -16,7 +16,7 @@ from freshet.operate.broker_record import load
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 
 _FRESHET: Final = Path(sys.executable).with_name("freshet")
-_PATIENCE_S: Final = 240.0  # of two cores that several tests share
+_PATIENCE_S: Final = 480.0
 
 
 class Shell:

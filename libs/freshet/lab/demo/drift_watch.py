@@ -30,9 +30,9 @@ class DriftWatch:
         self._evaluations = Evaluations(deployment.spec.pipeline)
         self._alarms: list[Alarm] = []
 
-    def quality(self) -> Quality:
-        """How good all series are by what has been taken in."""
-        return quality(self._evaluations.records, self._deployment.view.ledger)
+    def quality(self, since_ms: int | None = None) -> Quality:
+        """How good all series are by what has been taken in, of all predictions or of those since then."""
+        return quality(self._evaluations.records, self._deployment.view.ledger, since_ms=since_ms)
 
     @property
     def evaluations(self) -> Sequence[Evaluation]:
@@ -91,11 +91,19 @@ def show_quality(narrator: Narrator, found: Quality) -> None:
 
 
 def show_alarms(narrator: Narrator, alarms: Sequence[Alarm]) -> None:
-    """A line for each."""
-    for alarm in alarms:
+    """A line for each that is sure of itself, and how many are not."""
+    sure = detected(alarms)
+    for alarm in sure:
         narrator.text(f"  {alarm_line(alarm)}")
-    if not alarms:
+    if not sure:
         narrator.text("  no alarm.")
+    if len(sure) < len(alarms):
+        narrator.text(f"  {len(alarms) - len(sure)} changes more are only suspected: freshet alarms list has them.")
+
+
+def detected(alarms: Sequence[Alarm]) -> list[Alarm]:
+    """Those that are sure of themselves, without what is only suspected."""
+    return [alarm for alarm in alarms if alarm.level == "detected"]
 
 
 def alarm_line(alarm: Alarm) -> str:

@@ -1,7 +1,10 @@
 """Loan applications without end: river's Agrawal generator as events of the shipped `loans` pipeline."""
 
+import re
+import shutil
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,17 @@ from freshet.operate.tables.events import Events, first
 _APPLICANTS = 500
 _ROWS = 200
 _BY_AGE, _BY_AGE_AND_SALARY = 0, 1  # two of Agrawal's rules
+_RETRAINING = """
+retraining:
+  triggers:
+    - {kind: alarm}
+  min_rows: 6000
+  holdout: 0.5       # labels are late: a model is tried on predictions made after the last label that it learned from
+  cool_down_rows: 50000
+  gate:
+    - {metric: accuracy, not_worse_by: 0}
+    - {metric: calibration_error, at_most: 0.1}
+"""
 _TYPES = {"double": np.float64, "float": np.float32, "long": np.int64, "int": np.int32}
 
 
@@ -38,6 +52,16 @@ class Applications:
             labels = ["declined" if label else "approved" for _, label in some]
             yield Events(_columns(some, self._fields, done, self._name), labels)
             done += len(some)
+
+
+def folder_with_retraining(loans: Path, into: Path) -> Path:
+    """A copy of the shipped pipeline `loans` in which an alarm leads to a training, and a gate to its rollout."""
+    shutil.copytree(loans, into, dirs_exist_ok=True)
+    written = into / "pipeline.yaml"
+    text = written.read_text(encoding="utf-8")
+    gated = re.sub("policy: immediate.*", "policy: gated  # what passes its gate answers; all else waits", text)
+    written.write_text(gated + _RETRAINING, encoding="utf-8")
+    return into
 
 
 def sample(schema: Schema, rows: int, seed: int) -> Events:

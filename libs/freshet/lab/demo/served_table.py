@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from freshet.lab import broker
-from freshet.lab.demo.drift_watch import DriftWatch, alarm_line
+from freshet.lab.demo.drift_watch import DriftWatch, alarm_line, detected
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.demo.stepwise import serve_in_steps
 from freshet.lab.demo.traffic import Traffic
@@ -108,13 +108,13 @@ def serve_retrained(deployment: LocalDeployment, narrator: Narrator, table: Serv
 
 
 def _alarms_heard(watch: DriftWatch, narrator: Narrator) -> Callable[[], None]:
-    """Tells each alarm once, when it is called after it came."""
+    """Tells each change that is detected once, when it is called after it came."""
     told = 0
 
     def heard() -> None:
         nonlocal told
         watch.take()
-        for alarm in watch.alarms[told:]:
+        for alarm in detected(watch.alarms[told:]):
             narrator.line(alarm_line(alarm))
         told = len(watch.alarms)
 

@@ -1,22 +1,27 @@
 """The demo's story: a stream is served by models that arrive as data, and nothing is lost on the way."""
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from freshet.contracts.messages import Decision, ModelVersion, Rollout
 from freshet.lab.demo import loans
-from freshet.lab.demo.drift_watch import DriftWatch, alarm_line, show_quality
+from freshet.lab.demo.drift_watch import DriftWatch, alarm_line, detected, show_quality
 from freshet.lab.demo.handover_waits import longest_gap_ms
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.demo.outcome import Found, look_back
+from freshet.lab.demo.stepwise import rolled_out
 from freshet.lab.demo.traffic import Traffic
 from freshet.lab.demo.training import Trained, train_and_pack
+from freshet.lab.demo.training_watch import TrainingWatch, merits, training_plan
 from freshet.lab.local_deployment import DRIFT, LocalDeployment
 from freshet.ledger.epochs import champion
 from freshet.models.bundle import Bundle
+from freshet.operate.operate_error import LocalError
 from freshet.operate.pipeline_view import View
+from freshet.operate.quality.chart import lines
 from freshet.operate.tables.features import feature_rows
 from freshet.runtime.service import load_service, parts_of
 
@@ -28,6 +33,7 @@ TRAINING_ROWS: Final = 4000
 TEST_ROWS: Final = 2000
 """Applications that models are not trained on, to say how good they are."""
 _BREATH_S: Final = 2.0
+_CHART_COLUMNS: Final = 60
 _SWITCH_EPOCH: Final = 2  # the second model's
 
 
@@ -41,6 +47,8 @@ class Story:
         self._loans = loans.Applications(deployment.schema, seed=42)
         self._traffic: Traffic | None = None
         self._drift = DriftWatch(deployment)
+        self._changed_ms = self._alarmed_ms = self._healed_ms = 0
+        self._newest = ""
 
     def begin_load(self) -> None:
         """Applications arrive, some of them broken; no model is there yet, so they wait."""
@@ -87,14 +95,53 @@ class Story:
         self._drift.take()
         before = len(self._drift.alarms)
         self._loans.change_rule()
+        self._changed_ms = time.time_ns() // 1_000_000
         assert self._traffic is not None
         say.line(f"so from event {self._traffic.sent.events:,} on; events and answers look as before, labels do not")
         with say.waiting("an alarm"):
             alarm = self._drift.wait_alarm(before)
-        for one in self._drift.alarms[before:]:
+        for one in detected(self._drift.alarms[before:]):
             say.line(alarm_line(one))
         places = ", ".join(f"{number}/{offset:,}" for number, offset in sorted(alarm.since.items()))
         say.line(f"these rows begin at (partition/offset of the features) {places}")
+        self._alarmed_ms = alarm.at_ms
+
+    def learn_anew(self, rival: ModelVersion) -> None:
+        """Retraining answers the alarm: a model learns from what came since the change, and takes over by itself."""
+        say, deployment = self._say, self._deployment
+        say.chapter("Nobody does anything: the alarm becomes a new model")
+        with closing(TrainingWatch(deployment)) as trainings:
+            with say.waiting("enough labels of the new rule"):
+                begun = trainings.wait_begun(0).last
+            say.line(training_plan(begun))
+            self._drift.take()
+            say.line(f"meanwhile {rival.version} answers, and of what was asked since the change this is right:")
+            show_quality(say, self._drift.quality(self._changed_ms))
+            with say.waiting("the training"):
+                run = trainings.wait_done(begun.training)
+        say.line(f"it took {run.last.cpu_ms / 1000:.1f} s of CPU; {merits(run)}")
+        for clause in run.last.clauses:
+            say.line(f"gate: {clause}")
+        if not rolled_out(run):
+            raise LocalError(f"training {run.last.training} led to no model that may answer: {run.outcome}")
+        with say.waiting("the rollout"):
+            rollout = deployment.wait_live(run.version)
+        since_s = (time.time_ns() // 1_000_000 - self._alarmed_ms) / 1000
+        say.line(f"epoch {rollout.epoch} is live: {run.version} answers, {since_s:.1f} s after the alarm")
+        self._show_cut(rollout)
+        self._newest, self._healed_ms = run.version, time.time_ns() // 1_000_000
+
+    def recover(self) -> None:
+        """Labels say that the new model knows the new rule."""
+        self._say.chapter("Labels say that the new model knows the new rule")
+        with self._say.waiting("labels"):
+            self._drift.wait_quality(self._newest)
+            time.sleep(_BREATH_S)
+            self._drift.take()
+        self._say.line(f"of what was asked since {self._newest} answers, this is right:")
+        show_quality(self._say, self._drift.quality(self._healed_ms))
+        for line in lines(self._drift.quality(), _CHART_COLUMNS):
+            self._say.text(f"           {line}")
         self._drift.close()
 
     def kill_workers(self) -> None:
@@ -126,7 +173,7 @@ class Story:
         self._say.line(f"version {self._deployment.view.ledger.epochs.serving} keeps answering")
 
     def roll_back(self, to: ModelVersion) -> None:
-        """An operator goes back to the first model."""
+        """An operator goes back to the model before."""
         say, deployment = self._say, self._deployment
         say.chapter("An operator rolls back")
         before = deployment.view.ledger.epochs.serving
@@ -161,6 +208,7 @@ class Story:
         with say.waiting("admission and rollout"):
             verdict = deployment.offer(bundle.data, bundle.manifest)
             say.line(verdict.reason)
+            deployment.ask("promote", verdict.version, text="no gate has judged it: it comes from elsewhere")
             rollout = deployment.wait_live(verdict.version)
             decided = deployment.view.wait("the registry's decision", partial(_decision_on, rollout.epoch))
         say.line(decided.reason)

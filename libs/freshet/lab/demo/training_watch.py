@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from freshet.contracts.logic import Fact
+from freshet.contracts.training_message import Training
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.quality.quality_tables import share
@@ -77,6 +78,15 @@ def training_line(run: Run) -> str:
     learned = f"rows {last.from_row:,} to {last.cut_row:,}, trigger {last.trigger}"
     cost = f"{last.trainer} in {last.cpu_ms / 1000:.1f} s of CPU"
     return f"{learned}: {cost}; {merits(run)}; gate {last.gate}: {run.outcome}"
+
+
+def training_plan(begun: Training) -> str:
+    """From which rows of the labelled log a training that has begun learns, and why."""
+    cause, rival = f"{begun.trigger} {begun.trigger_id[:8]}", begun.champion or "nothing"
+    return (
+        f"training {begun.training[:8]}, because of {cause}: {begun.trainer} learns from rows {begun.from_row:,} to "
+        f"{begun.cut_row:,} of the labelled log, and is tried on those to {begun.end_row:,} beside {rival}"
+    )
 
 
 def merits(run: Run) -> str:
