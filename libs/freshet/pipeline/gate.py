@@ -17,6 +17,9 @@ GATE: Final = "gate"
 CHAMPION: Final = "champion"
 """What the lineage of a model calls the verdict of its gate, and the version that it was compared with."""
 
+LATENCY: Final = "latency_ms"
+"""CPU time for a row, in milliseconds: a measurement, so that it is made only where a clause asks for it."""
+
 _CLASSES: Final[Mapping[str, bool]] = {
     "accuracy": True,
     "balanced_accuracy": True,
@@ -29,14 +32,16 @@ _CLASSES: Final[Mapping[str, bool]] = {
     "calibration_error": False,
 }
 _VALUE: Final[Mapping[str, bool]] = {"mae": False, "rmse": False, "r2": True}
+_COSTS: Final[Mapping[str, bool]] = {LATENCY: False}
 """Metrics, and whether more is better."""
+_ALL: Final[Mapping[str, bool]] = {**_CLASSES, **_VALUE, **_COSTS}
 
 
 class Clause(SpecModel):
     """One demand: on one metric, over all rows that the model was tried on or over those of one slice."""
 
     metric: str
-    """What is measured, such as accuracy, log_loss or calibration_error; of a regression mae, rmse or r2."""
+    """Such as accuracy, log_loss or calibration_error; of a regression mae, rmse or r2; of both latency_ms."""
     slice: str = ""
     """Only over the rows of this slice; by default over all."""
     not_worse_by: float | None = Field(default=None, ge=0)
@@ -50,7 +55,9 @@ class Clause(SpecModel):
         self, target: Literal["classes", "value"], slices: Sequence[str]
     ) -> Iterator[tuple[tuple[str, ...], str]]:
         """What keeps it from being judged: the key it is about, and a sentence."""
-        known = _CLASSES if target == "classes" else _VALUE
+        known = {**(_CLASSES if target == "classes" else _VALUE), **_COSTS}
+        if self.metric == LATENCY and self.slice:
+            yield ("slice",), f"{LATENCY} is measured over all rows: leave `slice` out."
         if self.metric not in known:
             yield ("metric",), unknown("metric", self.metric, list(known))
         if self.slice and self.slice not in slices:
@@ -58,6 +65,15 @@ class Clause(SpecModel):
         bounds = (self.not_worse_by, self.at_least, self.at_most)
         if sum(bound is not None for bound in bounds) != 1:
             yield (), "needs exactly one of `not_worse_by`, `at_least` and `at_most`."
+
+    @property
+    def demand(self) -> str:
+        """What it asks for, in words."""
+        what = f"{self.metric} of slice {self.slice}" if self.slice else self.metric
+        if self.not_worse_by is not None:
+            return f"{what} may be worse by {self.not_worse_by:g}"
+        bound = f"least {self.at_least:g}" if self.at_least is not None else f"most {self.at_most:g}"
+        return f"{what} must be at {bound}"
 
     def judge(self, metrics: Mapping[str, float], champion: str) -> tuple[bool, str]:
         """Whether it holds for a candidate with these metrics, and the sentence with value, bound and verdict.
@@ -80,7 +96,7 @@ class Clause(SpecModel):
             return value <= self.at_most, f"must be at most {self.at_most:g}"
         if not champion:
             return True, "has no rival, since no version answers"
-        more_is_better = {**_CLASSES, **_VALUE}.get(self.metric, True)
+        more_is_better = _ALL.get(self.metric, True)
         worse_by = rival - value if more_is_better else value - rival
         holds = worse_by <= (self.not_worse_by or 0.0)  # false where one of them is NaN
         return holds, f"may be worse than {rival:.4g} of {champion} by {self.not_worse_by:g}"

@@ -9,6 +9,7 @@ import io
 import json
 import resource
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -36,6 +37,10 @@ from freshet.training.trainer import Trainer, TrainingError
 SAMPLE_ROWS: Final = 2_000
 _REHEARSAL_ROWS: Final = 200
 _ERROR_CHARS: Final = 400
+_ROUNDS: Final = 3
+_MOST_ROUNDS: Final = 100_000
+_TIMED_S: Final = 0.3
+"""Rounds that are timed: three, and as many more as this CPU time is enough for; some clocks tick every 10 ms."""
 _FILE_BYTES: Final = 4096 * MIB
 
 
@@ -44,7 +49,8 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     given = _given(request, sys.stdin.buffer.read())
     trainer = trainers().find(request["trainer"]).of(request["params"])
-    training = _Training(trainer, PipelineSpec.parse(request["spec"]), request["seed"], request["lineage"])
+    spec = PipelineSpec.parse(request["spec"])
+    training = _Training(trainer, spec, request["seed"], request["lineage"], request["timed"])
     out = keep_stdout()
     training.rehearse()
     space = ResidentMemory().address_space_bytes() + request["memory_bytes"]
@@ -80,6 +86,13 @@ def _given(request: Mapping[str, Any], body: bytes) -> _Given:
     return _Given(data, holdout, (manifest_from_json(request["champion"]), ModelFile.of(body[at:])))
 
 
+class _Tried(NamedTuple):
+    """Scores of the holdout's rows, and the CPU time for a row in milliseconds, if it was measured."""
+
+    scores: Floats32
+    row_ms: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Training:
     """What is done with whatever rows."""
@@ -88,6 +101,8 @@ class _Training:
     spec: PipelineSpec
     seed: int
     lineage: Mapping[str, str]
+    timed: bool
+    """Whether somebody asks how long a row takes."""
 
     def attempt(self, out: TextIO, given: _Given) -> dict[str, Any]:
         """What came of it; whatever is raised on the way is a sentence."""
@@ -123,16 +138,26 @@ class _Training:
         write_line(out, {"step": "packing"})
         bundle = self._packed(model, data)
         write_line(out, {"step": "scoring the holdout"})
-        scores = {"candidate": _scores(ModelFile.of(bundle.data), bundle.manifest, data.names, given.holdout)}
+        tried = {"candidate": self._tried(ModelFile.of(bundle.data), bundle.manifest, data.names, given.holdout)}
         if given.champion is not None:
             manifest, file = given.champion
-            scores["champion"] = _scores(file, manifest, data.names, given.holdout)
+            tried["champion"] = self._tried(file, manifest, data.names, given.holdout)
         return {
             "manifest": manifest_to_json(bundle.manifest),
             "graph": base64.b64encode(bundle.data).decode(),
-            "scores": {who: base64.b64encode(found.astype("<f4").tobytes()).decode() for who, found in scores.items()},
+            "scores": {
+                who: base64.b64encode(each.scores.astype("<f4").tobytes()).decode() for who, each in tried.items()
+            },
+            "latency_ms": {who: each.row_ms for who, each in tried.items() if each.row_ms is not None},
             "cpu_ms": _cpu_ms(),
         }
+
+    def _tried(self, model: ModelFile, manifest: Manifest, names: tuple[str, ...], rows: Floats32) -> _Tried:
+        """Scores are NaN where the model has no answer."""
+        with closing(Scorer.load(model, manifest)) as scorer:
+            columns = rows[:, [names.index(name) for name in manifest.inputs]]
+            found = np.concatenate([scorer.score(part) for part in _batches(columns)])
+            return _Tried(found, _row_ms(scorer, columns) if self.timed and len(rows) else None)
 
     def _packed(self, model: object, data: TrainingData) -> Bundle:
         at = np.linspace(0, len(data) - 1, min(len(data), SAMPLE_ROWS)).astype(np.int64)
@@ -149,12 +174,18 @@ class _Training:
         ).bundle
 
 
-def _scores(model: ModelFile, manifest: Manifest, names: tuple[str, ...], rows: Floats32) -> Floats32:
-    """Scores of these rows; NaN where the model has no answer."""
-    with closing(Scorer.load(model, manifest)) as scorer:
-        columns = rows[:, [names.index(name) for name in manifest.inputs]]
-        found = [scorer.score(columns[at : at + BATCH_ROWS]) for at in range(0, max(len(rows), 1), BATCH_ROWS)]
-    return np.concatenate(found)
+def _batches(rows: Floats32) -> list[Floats32]:
+    return [rows[at : at + BATCH_ROWS] for at in range(0, max(len(rows), 1), BATCH_ROWS)]
+
+
+def _row_ms(scorer: Scorer, rows: Floats32) -> float:
+    """To two digits. The rows have been scored once, so that all is warm; what other processes take does not count."""
+    rounds, began = 0, time.process_time()
+    while rounds < _ROUNDS or (time.process_time() - began < _TIMED_S and rounds < _MOST_ROUNDS):
+        for part in _batches(rows):
+            scorer.score(part)
+        rounds += 1
+    return float(f"{1000 * (time.process_time() - began) / rounds / len(rows):.2g}")
 
 
 def _cpu_ms() -> int:

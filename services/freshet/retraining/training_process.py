@@ -1,6 +1,7 @@
 """Runs the child in which a model is trained: what it is given, and what of its answer is believed."""
 
 import base64
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -44,6 +45,9 @@ class TrainedModel:
             .reshape(holdout_rows, outputs_of(self.manifest))
             for name, text in line["scores"].items()
         }
+        self.latency_ms = {name: float(value) for name, value in line["latency_ms"].items()}
+        if not all(0 <= value < math.inf for value in self.latency_ms.values()):
+            raise ValueError("a latency is no number")
         self.cpu_ms = int(line["cpu_ms"])
 
 
@@ -53,6 +57,7 @@ def run_training(
     champion: bytes,
     *,
     lineage: Mapping[str, str],
+    timed: bool,
     settings: Mapping[str, str],
     stop: Stop,
 ) -> TrainedModel:
@@ -72,6 +77,7 @@ def run_training(
         "holdout_rows": len(data.holdout),
         "champion": manifest_to_json(job.champion.manifest) if job.champion else "",
         "lineage": dict(lineage),
+        "timed": timed,
         "memory_bytes": _MEMORY_BYTES + _MEMORY_OF_DATA * len(body),
         "cpu_s": _CPU_S,
     }

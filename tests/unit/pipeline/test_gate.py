@@ -13,6 +13,8 @@ METRICS = {
     "champion.slice.large.accuracy": 0.8,
     "candidate.auc": 0.7,
     "champion.kappa": 0.7,
+    "candidate.latency_ms": 0.02,
+    "champion.latency_ms": 0.008,
 }
 
 
@@ -32,6 +34,10 @@ METRICS = {
         (Clause(metric="auc", not_worse_by=0.1), "1.0.0", "fail"),
         (Clause(metric="kappa", not_worse_by=0.1), "1.0.0", "fail"),
         (Clause(metric="calibration_error", at_most=0.1), "1.0.0", "fail"),
+        (Clause(metric="latency_ms", at_most=0.02), "", "pass"),
+        (Clause(metric="latency_ms", at_most=0.01), "", "fail"),
+        (Clause(metric="latency_ms", not_worse_by=0.02), "1.0.0", "pass"),
+        (Clause(metric="latency_ms", not_worse_by=0.01), "1.0.0", "fail"),
     ],
 )
 def test_clause_says_value_bound_and_verdict(clause: Clause, champion: str, verdict: str) -> None:
@@ -59,3 +65,12 @@ def test_verdict_rides_in_a_lineage_and_comes_back() -> None:
     verdict = judge_gate([Clause(metric="accuracy", at_least=0.5)] * 11, METRICS, "")
     assert GateVerdict.of_lineage({"training": "t", **verdict.lineage}) == verdict
     assert GateVerdict.of_lineage({"gate": "splendid"}) == GateVerdict("none")
+
+
+def test_latency_is_known_for_every_target_and_has_no_slices() -> None:
+    """What a row takes does not depend on what it says."""
+    clause = Clause(metric="latency_ms", at_most=1.0)
+    assert [*clause.problems("classes", ()), *clause.problems("value", ())] == []
+    sliced = Clause(metric="latency_ms", slice="large", at_most=1.0)
+    ((path, message),) = sliced.problems("value", ("large",))
+    assert (path, "leave `slice` out" in message) == (("slice",), True)

@@ -4,10 +4,11 @@ import pytest
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import JobError
+from freshet.contracts.messages import ModelVersion
 from freshet.contracts.training_message import DRY_RUN, Training
 from freshet.retraining.core.train_job import Train
 from freshet.training.trainer import TrainingError
-from support.registry import PIPELINE
+from support.registry import PIPELINE, candidate
 from support.retraining import World
 
 EVERY_1000 = "triggers: [{kind: rows, every: 1000}]"
@@ -269,6 +270,27 @@ def test_dry_run_tells_what_would_be_done_and_does_nothing() -> None:
     (skipped,) = here.settle()
     assert "would learn from rows 0 to 4,000 and be tried on those up to 5,000, compared with 1.0.0" in skipped.reason
     assert here.done == []
+    here.apply(
+        "gate: [{metric: latency_ms, at_most: 1}, {metric: accuracy, not_worse_by: 0.01}], approval: required", 2
+    )
+    here.ask("c2", text=DRY_RUN)
+    (skipped,) = here.settle()
+    assert "latency_ms must be at most 1; accuracy may be worse by 0.01. Then" in skipped.reason
+    assert "rollout policy manual decides, and `freshet model promote` must approve" in skipped.reason
+
+
+def test_training_that_is_done_again_knows_what_came_of_it() -> None:
+    """Its version may be there already, and a figure that is measured again would make another candidate of it."""
+    here = world()
+    here.ask("c1")
+    (begun,) = here.settle(trainings=False)
+    assert [job.published for job in here.jobs if isinstance(job, Train)] == [None]
+    manifest = candidate("m", lineage={"training": begun.training}).manifest
+    version = ModelVersion(pipeline=PIPELINE, version="1.1.0", state="admitted", reason="", manifest=manifest)
+    here.tell("models", f"{PIPELINE}/1.1.0", version)
+    here.crash()
+    here.settle(trainings=False)
+    assert [job.published for job in here.jobs if isinstance(job, Train)] == [manifest]
 
 
 def test_command_that_was_withdrawn_or_has_expired_is_skipped() -> None:

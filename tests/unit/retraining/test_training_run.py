@@ -97,6 +97,21 @@ def test_the_same_job_gives_the_same_candidate_in_another_process(trainer: str) 
     assert other.metrics["candidate.accuracy"] < 0.5 < first.metrics["candidate.accuracy"]
 
 
+def test_latency_is_measured_where_a_clause_asks_for_it_and_a_repetition_keeps_the_candidate() -> None:
+    """Of candidate and champion, on the same rows; else manifests would differ from one run to the next."""
+    log, text = log_of(), spec_text() + "retraining: {gate: [{metric: latency_ms, at_most: 60000}]}\n"
+    plain = log.train(CUT, trainer="logistic-regression")
+    assert not [name for name in plain.metrics if "latency" in name]
+    timed = log.train(CUT, trainer="logistic-regression", spec=text, champion=champion_of(plain))
+    assert 0 < timed.metrics["candidate.latency_ms"] < 60_000
+    assert timed.metrics["champion.latency_ms"] > 0
+    assert timed.manifest.lineage["gate"] == "pass"
+    assert "latency_ms" in timed.manifest.lineage["gate.1"]
+    marked = timed.manifest.model_copy(update={"metrics": {"candidate.latency_ms": 1e-9}})
+    again = log.train(CUT, trainer="logistic-regression", spec=text, champion=champion_of(plain), published=marked)
+    assert (again.manifest, again.metrics) == (marked, marked.metrics)
+
+
 @pytest.mark.slow
 def test_the_champion_is_tried_on_the_same_rows() -> None:
     """The same model has the same figures; one of an older specification is asked with the features that it knows."""

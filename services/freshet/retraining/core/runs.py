@@ -1,5 +1,6 @@
 """Trainings under way: what retraining remembers and no topic holds. Losing it costs a repeat, with the same end."""
 
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from freshet.contracts.errors import FreshetError
@@ -56,7 +57,10 @@ class Runs:
             why = f"specification {begun.specification}, for which it began, is not there any more."
             return [training_records.failed(begun, why, now_ms)]
         rival = state.ledger.versions.records.get(begun.champion)
-        job = self._running[state.name] = Train.of(begun, rules.text, rules.spec.retraining.min_rows, rival)
+        job = Train.of(begun, rules.text, rules.spec.retraining.min_rows, rival)
+        versions = state.ledger.versions.records.values()
+        published = (one.manifest for one in versions if one.manifest.lineage.get("training") == begun.training)
+        job = self._running[state.name] = replace(job, published=next(published, None))
         return [Start(job)]
 
     def _ended_so(

@@ -82,6 +82,8 @@ class Train(Job[Trained]):
     seed: int
     champion: Champion | None
     """None while no version answers."""
+    published: Manifest | None = None
+    """That of the version that came of this training already, if it is done again after that."""
 
     @classmethod
     def of(cls, begun: Training, spec: str, min_rows: int, rival: ModelVersion | None) -> "Train":

@@ -182,7 +182,10 @@ def _too_soon(state: TrainingState, spec: RetrainingSpec, measured: Measured, no
 
 def _told(spec: PipelineSpec, plan: RowRange, start: Training) -> str:
     rival = f"compared with {start.champion}" if start.champion else "compared with nothing, since no version answers"
+    demands = "; ".join(clause.demand for clause in spec.retraining.gate)
+    approval = ", and `freshet model promote` must approve" if spec.retraining.approval == "required" else ""
     return (
         f"dry run: {start.trainer} would learn from rows {plan.first:,} to {plan.cut:,} and be tried on those up to "
-        f"{plan.end:,}, {rival}; the gate has {len(spec.retraining.gate)} clauses."
+        f"{plan.end:,}, {rival}. The gate asks for: {demands or 'nothing'}. Then the rollout policy "
+        f"{spec.rollout.policy} decides{approval}."
     )
