@@ -194,7 +194,7 @@ class DriftPlay:
             worker.said = str(error)
             loop, worker.loop = worker.loop, None
             if loop is not None:
-                with suppress(BusError):
+                with suppress(BusError, SimulatedCrash):
                     loop.close()
 
     def _started(self, service: str, slot: str) -> DataLoop:
