@@ -9,6 +9,8 @@ from freshet.contracts.training_message import Training
 from freshet.operate.commands import publish, withdraw
 from freshet.operate.connection import Connection
 from freshet.operate.operate_error import OperateError
+from freshet.operate.presence import absence, presence
+from freshet.operate.roll_call import roll_call
 from freshet.operate.times import clock_time
 from freshet.runtime.bus.protocol import BusError, Producer, RetriableError
 from freshet.runtime.feed import Feed
@@ -71,15 +73,22 @@ class _Answers:
                 return None
             if waited_s > _QUIET_S and not told:
                 told = True
-                self._connection.say(
-                    "nobody has answered yet. Is retraining running? `freshet run retraining` starts it; a training "
-                    f"that is under way is waited for. Ctrl-C withdraws the command, valid for {timeout_s:,.0f} s."
-                )
+                self._connection.say(f"nobody has answered yet. {self._who()}")
+                self._connection.say(f"Ctrl-C withdraws the command, valid for {timeout_s:,.0f} s.")
             self._look()
         return self.newest
 
     def _has(self, *, ended: bool) -> bool:
         return self.newest is not None and not (ended and self.newest.phase == "started")
+
+    def _who(self) -> str:
+        """Whether retraining is there, in a sentence."""
+        try:
+            called = roll_call(self._connection.bus(), say=self._connection.say)
+        except RetriableError:
+            return "Kafka does not answer now, and is waited for."
+        missing = absence(presence(called.ledger, "retraining", "", called.now_ms))
+        return missing or "Retraining is running; a training that is under way is waited for."
 
     def _look(self) -> None:
         try:

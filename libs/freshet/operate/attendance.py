@@ -1,7 +1,8 @@
 """Whether the services of a pipeline are there, and how far they have read: for `doctor` and `model status`."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from freshet.contracts.errors import FreshetError
@@ -27,6 +28,15 @@ def service_line(present: Presence) -> Line:
         health: Health = "warn" if present.silent else "ok"
         return Line(about, health, present.told, "look at its log, or start it again" if present.silent else "")
     return Line(about, "bad" if present.beats else "warn", f"is not running: {present.told}", present.command)
+
+
+def retraining_lines(present: Presence, waiting: Sequence[str]) -> Iterator[Line]:
+    """Whether retraining is there, if anybody wants it: `waiting` are the pipelines that have triggers."""
+    line = service_line(present)
+    if present.alive:
+        yield line
+    elif waiting:
+        yield replace(line, seen=f"{line.seen}; triggers of {', '.join(waiting)} lead to no training")
 
 
 def group_lines(connection: Connection, pipeline: str, present: Mapping[str, Presence]) -> Iterator[Line]:

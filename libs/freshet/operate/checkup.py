@@ -13,7 +13,7 @@ from typing import Final
 from freshet.avro.schema_records import missing, released_records
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import PipelineRecord
-from freshet.operate.attendance import READS, group_lines, service_line
+from freshet.operate.attendance import READS, group_lines, retraining_lines, service_line
 from freshet.operate.connection import Connection
 from freshet.operate.finding import Health, Line
 from freshet.operate.presence import presence
@@ -176,6 +176,9 @@ def _services(connection: Connection, records: Records) -> Iterator[Line]:
     called = roll_call(connection.bus(), say=connection.say)
     if records:
         yield service_line(presence(called.ledger, "registry", "", called.now_ms))
+        specs = {name: PipelineSpec.parse(record.spec) for name, record in sorted(records.items())}
+        waiting = [name for name, spec in specs.items() if spec.retraining.triggers]
+        yield from retraining_lines(presence(called.ledger, "retraining", "", called.now_ms), waiting)
     for pipeline in sorted(records):
         present = {
             service: presence(called.ledger, service, pipeline, called.now_ms) for service in ("ingestion", "inference")

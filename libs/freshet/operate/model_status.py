@@ -8,7 +8,7 @@ from freshet.contracts.messages import ModelVersion, Rollout
 from freshet.ledger.held_partitions import HeldPartition, held_partitions
 from freshet.ledger.ledger import Ledger, PipelineLedger
 from freshet.ledger.workers import ALIVE, Beat
-from freshet.operate.attendance import group_lines, service_line
+from freshet.operate.attendance import group_lines, retraining_lines, service_line
 from freshet.operate.connection import Connection
 from freshet.operate.facts import published
 from freshet.operate.finding import Line
@@ -75,11 +75,13 @@ def model_status(connection: Connection, pipeline: str) -> ModelStatus:
 
     May wait for the services' next beat, as `roll_call` says.
     """
-    published(connection, pipeline)  # a misspelt name would have no model
+    spec = published(connection, pipeline).spec  # a misspelt name would have no model
     called = roll_call(connection.bus(), "models", "rollouts", "cutovers", "commands", say=connection.say)
     ledger, now_ms = called.ledger.of(pipeline), called.now_ms
     present = {service: presence(called.ledger, service, pipeline, now_ms) for service in SERVING}
     lines = [*map(service_line, present.values()), *group_lines(connection, pipeline, present)]
+    waiting = [pipeline] if spec.retraining.triggers else []
+    lines += retraining_lines(presence(called.ledger, "retraining", pipeline, now_ms), waiting)
     lines += [Line("control topics", "bad", ledger.alarm)] if ledger.alarm else []
     return ModelStatus(ledger, now_ms, tuple(line for line in lines if line.health != "ok"))
 

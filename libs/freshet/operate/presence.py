@@ -12,8 +12,12 @@ RUN: Final = {
     "ingestion": "freshet run ingestion --pipelines {}",
     "inference": "freshet run inference --pipelines {}",
     "drift-evaluate": "freshet run drift --pipelines {}",
+    "retraining": "freshet run retraining",
 }
 """How a service is started; the gap is the pipeline's name."""
+
+OF_ALL: Final = frozenset({"registry", "retraining"})
+"""Services of which one serves all pipelines."""
 
 SERVING: Final = ("registry", "ingestion", "inference")
 """Those without whom no event is answered."""
@@ -21,7 +25,7 @@ SERVING: Final = ("registry", "ingestion", "inference")
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The workers of one service as of `now_ms`, by the broker's clock; of one pipeline, or of all for the registry."""
+    """The workers of one service as of `now_ms`, by the broker's clock; of one pipeline, or of all."""
 
     service: str
     pipeline: str
@@ -50,7 +54,7 @@ class Presence:
         if self.alive:
             last = max(beat.timestamp_ms for beat in self.alive)
             lost = "".join(f"; {self._silence(beat)}" for beat in self.silent)
-            count = f"{len(self.alive)} running" if self.service != "registry" else "running"
+            count = f"{len(self.alive)} running" if self.service not in OF_ALL else "running"
             return f"{count}, last heard {ago(last, self.now_ms)}{lost}"
         if self.silent:
             return "; ".join(map(self._silence, self.silent))
@@ -65,8 +69,8 @@ class Presence:
 
 
 def presence(ledger: Ledger, service: str, pipeline: str, now_ms: int) -> Presence:
-    """Who serves a pipeline in that service; the registry serves them all."""
-    of = "" if service == "registry" else pipeline
+    """Who serves a pipeline in that service; see `OF_ALL`."""
+    of = "" if service in OF_ALL else pipeline
     beats = ledger.of(of).workers.of(service, lane=None)
     return Presence(service, of, tuple(beat for _, beat in beats), now_ms)
 

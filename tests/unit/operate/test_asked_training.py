@@ -75,6 +75,16 @@ def test_command_that_nobody_answers_is_an_error_that_names_the_service(monkeypa
         Stage().wait(expires_ms=1)
 
 
+def test_who_waits_is_told_whether_retraining_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of a question back, and long before the command expires."""
+    monkeypatch.setattr(asked_training, "_QUIET_S", 0.0)
+    stage = Stage()
+    stage.on_word = lambda text: stage.answer("finished") if "nobody has answered" in text else None
+    assert stage.wait().phase == "finished"
+    (said,) = [text for text in stage.told if "nobody has answered" in text]
+    assert "No retraining is running (has never been heard). Start it with `freshet run retraining`." in said
+
+
 def interrupt(_: str) -> None:
     """Ctrl-C."""
     raise KeyboardInterrupt

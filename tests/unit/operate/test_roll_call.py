@@ -7,7 +7,7 @@ import pytest
 from freshet.avro.control import encode
 from freshet.contracts.messages import WorkerState
 from freshet.contracts.topics import TopicNames
-from freshet.operate.attendance import service_line
+from freshet.operate.attendance import retraining_lines, service_line
 from freshet.operate.patience import missing_for_answer
 from freshet.operate.presence import presence
 from freshet.operate.progress import silent
@@ -27,12 +27,11 @@ def bus() -> MemoryBus:
     return made
 
 
-def beat(bus: MemoryBus, interval_ms: int = 3000, *, leaving: bool = False) -> None:
-    """The registry says how it is; the broker stamps it."""
-    state = WorkerState(
-        instance="registry/owner", service="registry", pipeline="", interval_ms=interval_ms, leaving=leaving
-    )
-    bus.producer().send(Send("workers", [b"registry/owner"], [encode(state)]))
+def beat(bus: MemoryBus, interval_ms: int = 3000, *, leaving: bool = False, service: str = "registry") -> None:
+    """The registry, or another owner, says how it is; the broker stamps it."""
+    owner = f"{service}/owner"
+    state = WorkerState(instance=owner, service=service, pipeline="", interval_ms=interval_ms, leaving=leaving)
+    bus.producer().send(Send("workers", [owner.encode()], [encode(state)]))
 
 
 def seen(
@@ -99,3 +98,20 @@ def test_who_an_answer_waits_for_is_told_by_the_brokers_clock(bus: MemoryBus) ->
     beats()
     (missing,) = missing_for_answer(roll_call(bus, "rollouts", clock_ms=clock_ms), "loans")
     assert missing.startswith("No model answers yet")
+
+
+def test_triggers_without_retraining_are_told_and_nothing_else_is(bus: MemoryBus) -> None:
+    """Who has no triggers needs no retraining; where it beats that is told to everybody."""
+
+    def told(*waiting: str) -> list[tuple[str, str]]:
+        called = roll_call(bus, clock_ms=lambda: bus.cluster.now_ms)
+        lines = retraining_lines(presence(called.ledger, "retraining", "loans", called.now_ms), waiting)
+        return [(line.health, line.do) for line in lines if not waiting or line.health == "ok" or "loans" in line.seen]
+
+    assert told() == []
+    assert told("loans") == [("warn", "freshet run retraining")]
+    beat(bus, service="retraining")
+    assert told() == told("loans") == [("ok", "")]
+    beat(bus, service="retraining", leaving=True)
+    assert told() == []
+    assert told("loans") == [("bad", "freshet run retraining")]
