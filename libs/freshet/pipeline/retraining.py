@@ -42,7 +42,7 @@ class RetrainingSpec(SpecModel):
     gate: tuple[Clause, ...] = ()
     """What a new model must be worth for the policy `gated` to roll it out: every clause must hold."""
     approval: Literal["none", "required"] = "none"
-    """`required`: a model that passes the gate still waits for `freshet model promote`."""
+    """`required`: whatever the rollout policy, every model waits for `freshet model promote`."""
 
 
 def retraining_contradictions(

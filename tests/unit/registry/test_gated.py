@@ -74,6 +74,18 @@ def test_version_that_passed_waits_for_approval_where_that_is_required() -> None
     assert world.serving() == "1.1.0"
 
 
+def test_no_policy_rolls_out_what_somebody_has_to_approve() -> None:
+    """Also one that looks at nothing but whether a version is new."""
+    world = World()
+    world.apply("immediate", approval="required")
+    world.publish(candidate("first"))
+    world.settle()
+    assert world.rollouts() == {}
+    world.command("promote", "1.0.0")
+    world.settle()
+    assert world.serving() == "1.0.0"
+
+
 def test_rollback_is_not_undone_by_a_version_that_was_refused() -> None:
     """What was compared with another version does not come back when that one answers again."""
     world = gated()

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,9 +18,10 @@ from freshet.features.event_columns import numbers, one_column
 from freshet.features.transform import Domain
 from freshet.features.transforms.field import FieldTransform
 from freshet.ingestion.core.decoders.json import JsonDecoder
+from freshet.registry.core.policies.gated import Gated
 from freshet.registry.core.policies.immediate import Immediate
 from freshet.registry.core.policies.manual import Manual
-from freshet.registry.core.policy import View
+from freshet.registry.core.policy import Opinion, View
 from freshet.testing import (
     ConformanceError,
     check_decoder,
@@ -267,9 +269,52 @@ class Stubborn(Immediate):
         return super().choose(view) or (known[-1] if known and known[-1] != view.serving else None)
 
 
+class Talkative(Gated):
+    """Does not look at what it has told already."""
+
+    def opinion(self, view: View) -> Opinion | None:
+        newest = view.versions[-1].version if view.versions else ""
+        return Opinion(newest, "done", "gate: passed.", {}) if newest in view.records else None
+
+
+class Mute(Gated):
+    """Gives no reason."""
+
+    def opinion(self, view: View) -> Opinion | None:
+        said = super().opinion(view)
+        return None if said is None else replace(said, reason="")
+
+
+class Undecided(Gated):
+    """Says another thing each time."""
+
+    asked = 0
+
+    def opinion(self, view: View) -> Opinion | None:
+        Undecided.asked += 1
+        said = super().opinion(view)
+        return None if said is None else replace(said, reason=f"gate: passed, {Undecided.asked}")
+
+
+class Fearless(Gated):
+    """Rolls out what it was told of, over and over."""
+
+    def choose(self, view: View) -> str | None:
+        usable = [
+            name
+            for name, record in view.records.items()
+            if record.state == "admitted" and name != view.serving and len(record.history) > 1
+        ]
+        return usable[-1] if usable else None
+
+
 @pytest.mark.parametrize(
     ("part", "said"),
     [
+        (Talkative, r"it tells its opinion of 1\.0\.0 again"),
+        (Mute, r"must give a reason"),
+        (Undecided, r"has two opinions"),
+        (Fearless, r"one rollout after the other"),
         (
             Restless,
             r"after bad model it begins one rollout after the other although nothing else changes, 1\.0\.0 again",

@@ -92,7 +92,7 @@ def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
     opinion = rules.policy.opinion(view)
     if opinion is not None:
         return _told(state, opinion, now_ms)
-    version = rules.policy.choose(view)
+    version = None if view.approval_required else rules.policy.choose(view)
     if version is None:
         return []
     if not versions.may_serve(version) or version == epochs.serving:
