@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency models late-labels false-alarms faults lock lock-schemas clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency count-batch models late-labels false-alarms faults lock lock-schemas clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -57,6 +57,9 @@ bench-peers: setup  ## the same topic answered by Freshet, Quix Streams, Bytewax
 bench-parts: setup  ## CPU of the parts alone, without Kafka: codec, cores, and what a long history costs
 	set -e; for part in codec ingestion inference registry history quality detectors drift retraining; do \
 		echo "== $$part"; PYTHONPATH=tests $(BIN)/python -m bench.bench_$$part; done
+
+count-batch: setup  ## functions and files that one batch of inference passes: what a reader has to follow (ARGS=list names them)
+	PYTHONPATH=tests $(BIN)/python -m bench.count_batch $(ARGS)
 
 bench-latency: setup  ## latency at four rates, and the CPU of every process at rest and at each rate
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency $(ARGS)

@@ -65,7 +65,7 @@ class Stage(InferenceStage):
 @pytest.fixture
 def stage() -> Stage:
     """A pipeline without a model."""
-    return Stage(batch_rows=7)
+    return Stage()
 
 
 def test_records_wait_for_the_first_model_and_are_then_answered(stage: Stage) -> None:

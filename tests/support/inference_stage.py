@@ -17,7 +17,7 @@ PARTITIONS = 2
 class InferenceStage(MemoryPipeline):
     """The pipeline, applied and without a model."""
 
-    def __init__(self, batch_rows: int, record: PipelineRecord | None = None) -> None:
+    def __init__(self, batch_rows: int = 7, record: PipelineRecord | None = None) -> None:
         super().__init__(
             "inference",
             partitions=PARTITIONS,

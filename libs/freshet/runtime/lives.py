@@ -25,13 +25,9 @@ class Lives:
         """
         self._bus, self._roles, self._tell = bus, (*roles, *looks_up), tell
         self._looks_up = frozenset(looks_up)
-        self._known: dict[str, str] = {}
-        self._asked: TopicIds | None = None
-
-    @property
-    def known(self) -> Mapping[str, str]:
+        self.known: dict[str, str] = {}
         """The topic id of each role that was learnt."""
-        return self._known
+        self._asked: TopicIds | None = None
 
     def learn(self, roles: Collection[str]) -> None:
         """Know the ids of these roles' topics as of now. Raises FatalError if one was made anew, RetriableError."""
@@ -53,7 +49,7 @@ class Lives:
 
     def watch(self) -> None:
         """Raises FatalError if any topic was made anew; one that is gone may still come back."""
-        if self._known:
+        if self.known:
             self._check(self._bus.ask_topic_ids(self._roles)(), ())
 
     def _check(self, ids: Mapping[str, str], needed: Collection[str]) -> None:
@@ -62,12 +58,12 @@ class Lives:
                 if role in needed:
                     raise RetriableError(f"topic {role} does not exist now: `freshet topics apply` creates it.")
                 continue
-            if role in needed and role not in self._known:
-                self._known[role] = topic_id
+            if role in needed and role not in self.known:
+                self.known[role] = topic_id
                 self._tell(role, topic_id)
-            if self._known.get(role, topic_id) != topic_id:
+            if self.known.get(role, topic_id) != topic_id:
                 raise FatalError(
-                    f"topic {role} was deleted and made anew while it was read (its id was {self._known[role]}, and "
+                    f"topic {role} was deleted and made anew while it was read (its id was {self.known[role]}, and "
                     f"is {topic_id}). Nothing of the new one was answered in the old one's name. This process ends; "
                     "its successor starts at the new topic's beginning."
                 )

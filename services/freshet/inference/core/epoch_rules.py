@@ -43,15 +43,13 @@ class EpochRules:
                     return found
         return None
 
-    def version_at(self, position: Position) -> str:
-        """Who answers at a position that `next` returned."""
-        (answerer,) = self._ledger.epochs.answerers(position)
-        return answerer.version
+    def answers_at(self, position: Position) -> tuple[str, str]:
+        """Who answers at a position that `next` returned, and who answers rows that this version lacks columns of.
 
-    def spare_at(self, position: Position) -> str | None:
-        """Who answers rows that the version at this position lacks columns of; None if nobody may."""
+        The second is empty if nobody may.
+        """
         (answerer,) = self._ledger.epochs.answerers(position)
-        return answerer.spare if answerer.spare and not self.is_blocked(answerer.spare) else None
+        return answerer.version, "" if self.is_blocked(answerer.spare) else answerer.spare
 
     def usable(self, version: str) -> bool:
         """Whether this version may answer now: in memory, its inputs known, neither quarantined nor revoked."""

@@ -119,10 +119,9 @@ class InferenceLogic(Logic):
 
     def _cuts(self, moves: dict[int, Position], first_offsets: dict[int, int]) -> Iterator[Announce]:
         for number, position in sorted(moves.items()):
-            was = self._positions.position(number)
+            was = self._positions.move(number, position)
             if position == was:
                 continue
-            self._positions.move(number, position)
             cut = Cutover(
                 pipeline=self._pipeline,
                 lane=self._lane,
@@ -138,7 +137,7 @@ class InferenceLogic(Logic):
 
     def _cause(self, was: Position, position: Position) -> str:
         if position.fallback:
-            champion = self._rules.version_at(Position(position.epoch))
+            champion, _ = self._rules.answers_at(Position(position.epoch))
             return "quarantine" if self._rules.is_blocked(champion) else "missing"
         if was == ORIGIN:
             return "start"

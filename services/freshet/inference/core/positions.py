@@ -50,10 +50,6 @@ class Positions:
         """Forget the partition."""
         self._known.pop(number, None)
 
-    def position(self, number: int) -> Position:
-        """Where a partition stands whose metadata is ours."""
-        return self._known[number].position
-
     def targets(self, numbers: Iterable[int]) -> dict[int, Position | None]:
         """Where each is answered from its next row on, None if it must wait.
 
@@ -69,9 +65,11 @@ class Positions:
             targets[number] = found[asked]
         return targets
 
-    def move(self, number: int, position: Position) -> None:
-        """The partition is answered under `position` now."""
-        self._known[number].position = position
+    def move(self, number: int, position: Position) -> Position:
+        """The partition is answered under `position` now. Returns the one before."""
+        known = self._known[number]
+        was, known.position = known.position, position
+        return was
 
     def need(self, number: int, version: str) -> None:
         """The partition waits until this version is loaded, or is not waited for any more."""

@@ -101,7 +101,7 @@ class Scoring:
         """Answer all rows under one position. Rows that lack a column of the version go to the epoch's understudy."""
         if not len(vectors):
             return Answered(position)
-        version, spare = self.rules.version_at(position), self.rules.spare_at(position)
+        version, spare = self.rules.answers_at(position)
         selected = self._select(version, vectors)
         lacking = bool(selected.lacking.size)
         if lacking and spare and not self._settled(position, spare):
@@ -119,7 +119,7 @@ class Scoring:
         """Whether the understudy can answer, or is not waited for."""
         return self.rules.usable(spare) or self.rules.has_given_up(position.epoch, spare)
 
-    def _answer_old(self, version: str, spare: str | None, old: Vectors) -> tuple[list[Answers], list[DeadLetter]]:
+    def _answer_old(self, version: str, spare: str, old: Vectors) -> tuple[list[Answers], list[DeadLetter]]:
         answers: list[Answers] = []
         dead: list[DeadLetter] = []
         if spare and self.rules.usable(spare):
@@ -134,54 +134,51 @@ class Scoring:
         return answers, dead
 
     def _select(self, version: str, vectors: Vectors) -> Selected:
-        loaded, space = self.models.get(version), self.rules.space
-        values = vectors.columns["values"]
-        assert loaded is not None
+        space, values = self.rules.space, vectors.columns["values"]
         assert space is not None
         assert isinstance(values, Ragged)
-        return space.select(values, loaded.scorer.manifest)
+        return space.select(values, self._scorer(version).manifest)
+
+    def _scorer(self, version: str) -> Scorer:
+        loaded = self.models.get(version)
+        assert loaded is not None, f"{version} answers, but is not in memory"
+        return loaded.scorer
 
     def _score(
         self, version: str, vectors: Vectors, matrix: Floats32
     ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
-        """Score the rows that the model can answer; those without a value that it requires are set aside."""
-        loaded = self.models.get(version)
-        assert loaded is not None
-        holes = holes_of(matrix, loaded.scorer.manifest)
-        if not holes.rows.size:
-            return self._score_whole(version, vectors, matrix)
-        others = np.setdiff1d(np.arange(len(vectors)), holes.rows)
-        scored = self._score_whole(version, vectors.take(others), matrix[others])
-        if isinstance(scored, Broken):
-            return scored
-        answers, dead = scored
-        details = [f"feature {name!r} has no value, and {version} has no answer without one." for name in holes.names]
-        aside = DeadLetter(vectors.at[holes.rows], "model_missing_value", details, model_version=version)
-        return answers, [aside, *dead]
+        """Score the rows that the model can answer; the others are set aside."""
+        letters, aside = self._set_aside(version, vectors, matrix)
+        if letters:
+            others = np.setdiff1d(np.arange(len(vectors)), aside)
+            vectors, matrix = vectors.take(others), matrix[others]
+        scored = self._score_all(version, vectors, matrix) if len(vectors) else ([], [])
+        return scored if isinstance(scored, Broken) else (scored[0], letters + scored[1])
 
-    def _score_whole(
-        self, version: str, vectors: Vectors, matrix: Floats32
-    ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
-        killers = self.blame.killers(version, vectors)
-        if not killers.size:
-            return self._score_all(version, vectors, matrix) if len(vectors) else ([], [])
-        others = np.setdiff1d(np.arange(len(vectors)), killers)
-        scored = self._score_all(version, vectors.take(others), matrix[others]) if others.size else ([], [])
-        if isinstance(scored, Broken):
-            return scored
-        answers, dead = scored
-        detail = f"each time {version} scored this row, the worker died or hung; at last with this row alone."
-        aside = DeadLetter(vectors.at[killers], "model_crashed", [detail] * killers.size, model_version=version)
-        return answers, [aside, *dead]
+    def _set_aside(self, version: str, vectors: Vectors, matrix: Floats32) -> tuple[list[DeadLetter], Ints]:
+        """Letters for rows without a value that the model requires, and for rows that kill it; and which these are."""
+        letters = []
+        holes, killers = holes_of(matrix, self._scorer(version).manifest), self.blame.killers(version, vectors)
+        if holes.rows.size:
+            details = [
+                f"feature {name!r} has no value, and {version} has no answer without one." for name in holes.names
+            ]
+            letters.append(DeadLetter(vectors.at[holes.rows], "model_missing_value", details, model_version=version))
+            killers = np.setdiff1d(killers, holes.rows)
+        if killers.size:
+            detail = f"each time {version} scored this row, the worker died or hung; at last with this row alone."
+            letters.append(
+                DeadLetter(vectors.at[killers], "model_crashed", [detail] * killers.size, model_version=version)
+            )
+        return letters, np.concatenate([holes.rows, killers])
 
     def _score_all(
         self, version: str, vectors: Vectors, matrix: Floats32
     ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
-        loaded = self.models.get(version)
-        assert loaded is not None
-        manifest = loaded.scorer.manifest
+        scorer = self._scorer(version)
+        manifest = scorer.manifest
         try:
-            scores = self._scores(loaded.scorer, version, vectors, matrix)
+            scores = self._scores(scorer, version, vectors, matrix)
         except ModelError as error:
             return self._quarantine(version, error.reason, error.detail)
         expected = (len(vectors), len(manifest.classes) or 1)
