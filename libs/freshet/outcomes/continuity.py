@@ -7,9 +7,9 @@ from freshet.contracts.messages import Outcomes
 
 
 def next_rows(expected: Mapping[int, int], record: Outcomes, offset: int) -> dict[int, int]:
-    """The next row of each partition behind this record. A partition that is not in `expected` begins anywhere.
+    """The next row number of each partition after this record; a partition not in `expected` may begin anywhere.
 
-    Raises ContractError where rows are missing or come twice: whatever is counted from then on would be wrong.
+    Raises ContractError where rows are missing or come twice, as all counts after that would be wrong.
     """
     due = expected.get(record.partition, record.first_row)
     if due != record.first_row:

@@ -3,8 +3,9 @@
 The log is one topic with one partition, so its rows have one order: that of its records, and within a record that of
 its columns. A row's number is how many rows of the log lie before it, counted from the very first one. Retention takes
 records away, but no numbers: each record says how many rows of its partition came before it, so the newest records of
-all partitions together say how long the log is, and all else is counted back from there. Only a partition that has
-written nothing for as long as the log is retained is not counted by who then reads it for the first time.
+all partitions together say how long the log is, and all else is counted back from there. There is one exception: where
+a partition has written nothing for as long as the log is retained, whoever reads the log for the first time does not
+count its rows.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ _DIGESTED: Final = ("prediction_offset", "label", "truth", "values")
 
 
 def ends_after(ends: Mapping[int, int], record: Outcomes) -> dict[int, int]:
-    """Of each partition the rows so far, behind this record: their sum is the length of the log."""
+    """How many rows each partition has written up to and with this record. Their sum is the length of the log."""
     return {**ends, record.partition: record.first_row + record.rows}
 
 
@@ -34,11 +35,11 @@ class Stretch:
     """Number of the first of them."""
     rows: OutcomeRows
     partition: Ints
-    """Of each row: an offset is one of this partition."""
+    """The partition of each row: `prediction_offset` and the like are offsets in it."""
 
     @property
     def end_row(self) -> int:
-        """The number behind the last one."""
+        """One more than the number of the last row."""
         return self.first_row + len(self.rows)
 
     def digest(self, at: Ints) -> str:
@@ -52,8 +53,8 @@ class Stretch:
 def stretch_of(records: Sequence[Outcomes], end_row: int, *, width: int, classes: int) -> Stretch:
     """These consecutive records, the last of which ends before `end_row`.
 
-    Their rows get `width` values: features are only ever appended, so older rows have no value for newer ones. Raises
-    ContractError if a record is damaged, or is not of so many classes (1 for a regression).
+    Each row gets `width` values. Features are only ever appended, so an older row is NaN where it lacks the newer ones.
+    Raises ContractError if a record is damaged, or has not this number of classes (1 for a regression).
     """
     parts = [_fitting(OutcomeRows.of(record), width) for record in records]
     partition = np.repeat([record.partition for record in records], [len(part) for part in parts]).astype(np.int64)

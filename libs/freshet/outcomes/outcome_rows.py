@@ -1,4 +1,4 @@
-"""Rows of the labelled log as columns, and their way into and out of a record."""
+"""Rows of the labelled log as columns: read from a record, and written to one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -50,7 +50,7 @@ _DTYPES: Final = {name: np.dtype(dtype) for name, dtype in _STORED.items()}
 class OutcomeRows:
     """n rows. Integers are int64, truth is float64 and scores and values are float32; see `Outcomes` for what each is.
 
-    `version` counts in `versions`.
+    `version` is an index into `versions`.
     """
 
     versions: tuple[str, ...]
@@ -80,7 +80,7 @@ class OutcomeRows:
 
     @classmethod
     def of(cls, record: Outcomes) -> Self:
-        """The rows of a record. Raises ContractError if a column has not as many bytes as the record says."""
+        """The rows of a record. Raises ContractError if a column's length is not what the record says."""
         columns: dict[str, Any] = {}
         shapes = {"scores": (record.rows, record.classes), "values": (record.rows, record.width)}
         for name, dtype in _DTYPES.items():
@@ -104,7 +104,7 @@ class OutcomeRows:
 
     @classmethod
     def joined(cls, parts: Sequence["OutcomeRows"], *, width: int, classes: int) -> Self:
-        """The rows of all parts. Raises ContractError unless all have so many values and scores."""
+        """The rows of all parts. Raises ContractError unless all have this many values and scores."""
         for part in parts:
             if part.scores.shape[1] != classes or part.values.shape[1] != width:
                 raise ContractError(
@@ -124,12 +124,12 @@ class OutcomeRows:
 
     @property
     def first(self) -> Ints:
-        """Indexes of the first labels that count as a measure: each prediction once, nothing that was known before."""
+        """Indexes of first labels that measure a prediction: each prediction once, no label known before it."""
         return np.flatnonzero((self.flags & FIRST != 0) & (self.flags & KNOWN_BEFORE == 0))
 
     @property
     def counted(self) -> Ints:
-        """Indexes of all rows that count in a quality, corrections among them."""
+        """Indexes of all rows that count when quality is computed, corrections included."""
         return np.flatnonzero(self.flags & KNOWN_BEFORE == 0)
 
 
