@@ -12,7 +12,7 @@ from freshet.quality.measures import Measures, added
 
 EVERY_ROWS: Final = 250
 OPEN_VERSIONS: Final = 16
-"""So many versions are counted at a time: a new one takes the place of the one that was silent for longest."""
+"""How many versions are counted at a time. A new one replaces the one that has had no row for longest."""
 
 VERSION: Final = "version:"
 
@@ -23,9 +23,9 @@ class Series:
 
     counts: Counts
     rows: int = 0
-    """How many rows of the log that were, corrections and all."""
+    """How many rows of the log these are, corrections included."""
     records: int = 0
-    """How many records it has brought."""
+    """How many records it has led to so far."""
     last_row: int = 0
     """Where in the log its last row is."""
 
@@ -40,9 +40,9 @@ class Ready(NamedTuple):
 def arrived(
     open_series: Mapping[str, Series], measures: Measures, members: Mapping[str, Ints]
 ) -> tuple[dict[str, Series], list[Ready]]:
-    """The series behind these rows, and what became complete, in the order of rows.
+    """The series after these rows, and the counts that became complete, in the order of rows.
 
-    `members` are the places in the measures that each series has, in its order of precedence.
+    `members` gives the indexes of each series' rows in the measures; the series are in their order of precedence.
     """
     members = {name: at for name, at in members.items() if at.size}
     nothing = Counts.none(measures.classes)
@@ -73,7 +73,7 @@ def arrived(
 
 
 def _without_the_longest_silent(series: dict[str, Series]) -> tuple[dict[str, Series], list[Ready]]:
-    """A version that gives way says what it still has, unless it never had enough for a record."""
+    """What is left of a version that is dropped is published, unless it never had enough rows for one record."""
     versions = [name for name in series if name.startswith(VERSION)]
     if len(versions) <= OPEN_VERSIONS:
         return series, []

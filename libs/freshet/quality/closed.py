@@ -1,8 +1,10 @@
-"""Counts by the time of prediction, told once a range of it is done: a class whose labels come first misleads less.
+"""Counts by the time of prediction, published once a range of time is complete.
 
-Minutes are put together to ranges of 500 predictions. A range is done when 80 % of its predictions are labelled, also
-80 % of those that answered one class: a rare class whose labels come late would be left out otherwise. Where no label
-can come any more it is done, too. The next record that brings predictions finds that out. What comes for the range
+Counted in the order in which labels come, a class whose labels come early would weigh too much.
+
+Minutes are joined into ranges of 500 predictions. A range is complete when 80 % of its predictions are labelled, and
+80 % of those that answered each class: else a rare class whose labels come late would be left out. Where no label can
+come any more it is complete, too. This is checked with each record that brings predictions. What comes for the range
 afterwards, corrections too, is not counted here.
 """
 
@@ -24,15 +26,15 @@ LABELLED_SHARE: Final = 0.8
 LEAST_OF_ANSWER: Final = 20
 """A class that fewer predictions of a range answered is not waited for by itself."""
 LEAST_ROWS: Final = 250
-"""A version with fewer rows in a range is part of what was served there, and no series of its own."""
+"""A version with fewer rows in a range gets no series of its own there; its rows count in `served`."""
 MOST_VERSIONS: Final = 8
-"""So many versions are counted in one range: the first ones."""
+"""How many versions are counted in one range; later ones are not."""
 
 _MINUTE_MS: Final = 60_000
 _IDLE_MS: Final = 15 * _MINUTE_MS
-"""A partition that says nothing for so long, while others go on, is not waited for."""
+"""A partition that is silent for this long while others go on is not waited for."""
 _MOST_CELLS: Final = 1 << 15
-"""Bounds the ranges that are open at a time, by the counts that each of them has; more of them are put together."""
+"""Bounds how many ranges are open at a time, by the number of counts in each; beyond it, neighbours are joined."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +46,7 @@ class Range:
     predictions: int = 0
     labelled: int = 0
     counts: Mapping[str, Counts] | None = None
-    """By series; None for a range that was told already."""
+    """By series; None for a range that was published already."""
     answered: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     """Predictions and labelled ones by the class that they answered, where that is told."""
 
@@ -64,7 +66,7 @@ class Range:
         return replace(self, predictions=predictions, labelled=labelled, answered=answered)
 
     def with_next(self, later: "Range") -> "Range":
-        """Both as one range; they are alike in being told or not."""
+        """Both as one range. Either both were published, or neither."""
         counts = None
         if self.counts is not None and later.counts is not None:
             counts = dict(self.counts)
@@ -77,23 +79,23 @@ class Range:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranges:
-    """All that are open, with those between them that were told, ascending."""
+    """All open ranges, and the published ones between them, ascending."""
 
     ranges: tuple[Range, ...] = ()
     behind_ms: int = 0
-    """All before it was told."""
+    """The ranges before this time were all published."""
     reached_ms: Mapping[int, int] | None = None
-    """By partition, when its newest minute ended."""
+    """The end of the newest minute of each partition."""
 
     @property
     def passed_ms(self) -> int:
-        """All predictions before it are there, so far as can be known."""
+        """The time before which all predictions have arrived, as far as can be known."""
         newest = max(self.reached_ms.values(), default=0) if self.reached_ms else 0
         return min((at for at in (self.reached_ms or {}).values() if at >= newest - _IDLE_MS), default=0) - _MINUTE_MS
 
 
 def told(state: Ranges, horizon_ms: int) -> tuple[Ranges, list[Ready]]:
-    """Take out what is done by now."""
+    """Close the ranges that are complete by now, and return their counts."""
     passed, ready = state.passed_ms, list[Ready]()
     found: list[Range] = []
     for one in state.ranges:
@@ -137,7 +139,7 @@ def _precedence(series: str) -> tuple[bool, bool, str]:
 
 
 def extended(state: Ranges, partition: int, minutes: Sequence[Minute], *, classes: int, partitions: int) -> Ranges:
-    """With what a partition says of some minutes, at least one; small ranges become one when they are complete."""
+    """The ranges with a partition's counts of some minutes (at least one); complete small neighbours are joined."""
     begin = min(minute.start_ms for minute in minutes)
     reached = dict(state.reached_ms or dict.fromkeys(range(partitions), begin))  # the others may lag, or be idle
     newest = max(minute.start_ms for minute in minutes) + _MINUTE_MS
@@ -154,7 +156,7 @@ def extended(state: Ranges, partition: int, minutes: Sequence[Minute], *, classe
 
 
 def _count(ranges: list[Range], minute: Minute, behind_ms: int) -> None:
-    """Add to the range that has this minute, or make one."""
+    """Add the minute to the range that contains it, or to a new one."""
     place = len(ranges)
     while place and ranges[place - 1].start_ms > minute.start_ms:
         place -= 1
@@ -178,7 +180,7 @@ def _put_together(ranges: Sequence[Range], passed_ms: int) -> list[Range]:
 
 
 def _join_smallest(ranges: list[Range]) -> bool:
-    """Make the two neighbours one that have the fewest predictions; False if no two neighbours are open."""
+    """Join the two open neighbours with the fewest predictions; False if no two neighbours are open."""
     pairs = [
         (one.predictions + later.predictions, place)
         for place, (one, later) in enumerate(pairwise(ranges))
@@ -192,7 +194,7 @@ def _join_smallest(ranges: list[Range]) -> bool:
 
 
 def filled(state: Ranges, measures: Measures, members: Mapping[str, Ints]) -> Ranges:
-    """With these rows in the ranges of their predictions; `members` as in `arrived`."""
+    """The ranges with these rows counted, each in that of its prediction; `members` as in `arrived`."""
     if not state.ranges or not len(measures):
         return state
     ranges = list(state.ranges)
@@ -227,7 +229,7 @@ def filled(state: Ranges, measures: Measures, members: Mapping[str, Ints]) -> Ra
 
 
 def without(state: Ranges, names: Collection[str]) -> Ranges:
-    """Without what was counted of these series, which mean something else from now on."""
+    """The ranges without the counts of these series, whose names mean something else from now on."""
     ranges = [
         one
         if one.counts is None

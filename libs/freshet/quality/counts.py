@@ -1,4 +1,4 @@
-"""Counts of one series of answers over some rows: they add up, and every metric follows from them."""
+"""Counts of one series of answers over some rows: counts can be added, and all metrics are computed from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Evaluation
 
 SCORE_BINS: Final = 64
-"""The scores from 0 to 1 are counted in so many bins of equal width."""
+"""How many bins of equal width the scores from 0 to 1 are counted in."""
 
 _FAR: Final = 1 << 62
 SUMS: Final = ("log_loss_sum", "absolute_sum", "squared_sum", "truth_sum", "truth_squared_sum")
@@ -20,7 +20,7 @@ SUMS: Final = ("log_loss_sum", "absolute_sum", "squared_sum", "truth_sum", "trut
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """What some rows were worth. See `Evaluation` for each field; a correction has taken its old label out again."""
+    """Counts of some rows; see `Evaluation` for each field. A correction subtracts the old label and adds the new."""
 
     rows: int
     confusion: Ints
@@ -39,13 +39,13 @@ class Counts:
 
     @classmethod
     def none(cls, classes: int) -> Self:
-        """Of no rows; `classes` is 0 for a regression."""
+        """Counts of no rows; `classes` is 0 for a regression."""
         zeros = np.zeros((classes, classes), np.int64), np.zeros((2, SCORE_BINS), np.int64), np.zeros(len(SUMS))
         return cls(0, *zeros, {}, ())
 
     @classmethod
     def of(cls, record: Evaluation) -> Self:
-        """Those of a record. Raises ContractError if its bytes are not as many as it says."""
+        """The counts in a record. Raises ContractError if the length of its bytes is not what the record says."""
         k = len(record.classes)
         if len(record.confusion) != 8 * k * k or len(record.score_bins) != 16 * SCORE_BINS:
             raise ContractError(
@@ -67,7 +67,7 @@ class Counts:
         )
 
     def __add__(self, other: "Counts") -> "Counts":
-        """Those of both ranges together."""
+        """The counts of both together."""
         names = {**self.versions, **other.versions}
         return Counts(
             self.rows + other.rows,
@@ -86,7 +86,7 @@ class Counts:
     def evaluation(
         self, pipeline: str, series: str, view: str, *, through: int, classes: tuple[str, ...]
     ) -> Evaluation:
-        """The record of these counts; there must be rows in them."""
+        """The record of these counts, which must be of at least one row."""
         return Evaluation.model_validate(
             {
                 "pipeline": pipeline,

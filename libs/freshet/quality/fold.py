@@ -1,6 +1,7 @@
 """The evaluation of a labelled log: a fold over its records, one after the other.
 
-What it says follows from the log and the pipeline's specifications alone. So `freshet verify` calls the same fold.
+The result depends on the log and the pipeline's specifications alone, so `freshet verify` runs the same fold to check
+it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,14 +26,14 @@ SLICE = "slice:"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """What is known behind some records of the log."""
+    """What is known after some records of the log."""
 
     number: int
-    """The highest number of the specification among them: its slices count, from its first row on."""
+    """The highest specification number among these records. Its slices are counted from its first row on."""
     classes: int
-    """How many the pipeline has; 0 for a regression."""
+    """How many classes the pipeline has; 0 for a regression."""
     rows: int
-    """How many rows the log has had, those among them that expired before they could be read."""
+    """How many rows the log has had, including those that expired before they could be read."""
     next_row: Mapping[int, int]
     """By partition, `Outcomes.first_row` of its next record."""
     known: Known
@@ -41,7 +42,7 @@ class State:
 
 
 def first_state() -> State:
-    """Before the first record."""
+    """The state before the first record."""
     nothing: Mapping[str, Series] = MappingProxyType({})
     return State(0, 0, 0, MappingProxyType({}), Known.nothing(), nothing, Ranges())
 
@@ -49,10 +50,10 @@ def first_state() -> State:
 def step(
     state: State, record: Outcomes, offset: int, settings: Mapping[int, Setting]
 ) -> tuple[State, tuple[Evaluation, ...]]:
-    """The state behind this record, which is at that offset, and the evaluations that it completes.
+    """The state after this record, which is at that offset, and the evaluations that it completes.
 
-    `settings` are by the pipeline's number; those of all records are among them. Raises ContractError if the record
-    does not follow on those before it, or does not hold what it says.
+    `settings` are by specification number and must have those of all records. Raises ContractError if the record does
+    not follow on those before it, or does not hold what it says.
     """
     number = max(state.number, record.number)
     setting = settings[number]
@@ -86,7 +87,7 @@ def step(
 
 
 def evaluations(records: Iterable[tuple[int, Outcomes]], settings: Mapping[int, Setting]) -> Iterator[Evaluation]:
-    """All that is to be said of a log: of these records with their offsets, from its beginning."""
+    """All evaluations of a log, given its records with their offsets from the beginning."""
     state = first_state()
     for offset, record in records:
         state, said = step(state, record, offset, settings)
@@ -94,7 +95,7 @@ def evaluations(records: Iterable[tuple[int, Outcomes]], settings: Mapping[int, 
 
 
 def _counted(state: State, record: Outcomes) -> State:
-    """The record's rows are taken in. What came before the first record of a partition has expired."""
+    """The state with the record's rows counted. What came before the first record of a partition has expired."""
     expected = state.next_row.get(record.partition)
     if expected is not None and record.first_row != expected:
         raise ContractError(
@@ -107,7 +108,7 @@ def _counted(state: State, record: Outcomes) -> State:
 
 
 def _changed_slices(series: Mapping[str, Series], old: Setting | None, new: Setting) -> list[str]:
-    """The slices that are not what they were: each says what it has, and begins anew."""
+    """Slices that were defined differently before: their counts are published, and they begin anew."""
     same = {SLICE + part.name for part in new.slices if old is not None and part in old.slices}
     return [name for name in sorted(series) if name.startswith(SLICE) and name not in same]
 
@@ -115,7 +116,7 @@ def _changed_slices(series: Mapping[str, Series], old: Setting | None, new: Sett
 def _measured(
     known: Known, rows: OutcomeRows, first_row: int, setting: Setting
 ) -> tuple[Known, Measures, dict[str, Ints]]:
-    """What is known behind these rows, what their answers were worth, and which of them each series has."""
+    """What is known after these rows, how good their answers were, and which of them each series has."""
     classes = len(setting.classes)
     if classes and len(rows) and (rows.label.min() < 0 or rows.label.max() >= classes):
         raise ContractError("an outcomes record has a class that the pipeline does not have.")

@@ -1,7 +1,8 @@
-"""What two answerers without a model would have said: the last label, and the commonest one.
+"""Two baselines without a model: answer the last known label, or the commonest one so far.
 
-They know what was known: of the log the longest beginning in which every label was appended before the prediction. So
-one label that came late, by the broker's clock, hides those behind it in the log; it is never the other way round.
+To answer a prediction they may use the longest beginning of the log in which every label was appended before that
+prediction. So a label that came late, by the broker's clock, also hides the rows after it in the log. They never use a
+label that was not known yet.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from freshet.contracts.arrays import Bools, Floats, Ints
 from freshet.outcomes.outcome_rows import OutcomeRows
 
 REACH_ROWS: Final = 1 << 15
-"""Where the last label known lies further back in the log there is no such answer: the state has to stay small."""
+"""Where the last known label lies further back in the log than this, there is no answer: the state must stay small."""
 
 NO_CHANGE: Final = "baseline:no_change"
 MAJORITY: Final = "baseline:majority"
@@ -23,18 +24,19 @@ MAJORITY: Final = "baseline:majority"
 class Known:
     """The labels of the last rows, and totals of all.
 
-    A class is its place among the pipeline's; the truth of a regression is a value, and its mean stands for the
-    commonest class.
+    A class is an index into the pipeline's classes. The truth of a regression is a value; there the mean of the values
+    takes the role of the commonest class.
     """
 
     counts: Floats
-    """By class (k,); of a regression how many there are and their sum (2,). Before the first row: none."""
+    """How many rows each class has had (k,); for a regression the number of rows and their sum (2,). Empty at first.
+    """
     known_ms: Ints
-    """When this row's label and all before it were known; ascending."""
+    """The time from which this row's label and all before it were known; ascending."""
     labels: Floats
-    """What each row says: a class, or a value."""
+    """The label of each row: a class, or a value."""
     commonest: Floats
-    """The commonest class behind each row, or the mean; NaN if there is none."""
+    """The commonest class up to and with each row, or the mean; NaN if there is none."""
 
     @classmethod
     def nothing(cls) -> "Known":
@@ -43,7 +45,7 @@ class Known:
 
 
 def guesses(known: Known, rows: OutcomeRows, classes: int) -> tuple[Known, dict[str, Floats]]:
-    """What is known behind these further rows, and each baseline's answer to each of them; NaN where it had none.
+    """What is known after these further rows, and each baseline's answers to them; NaN where it had none.
 
     `classes` is 0 for a regression.
     """
@@ -67,7 +69,7 @@ def guesses(known: Known, rows: OutcomeRows, classes: int) -> tuple[Known, dict[
 
 
 def _commonest(counts: Floats, labels: Floats, weight: Ints, classes: int) -> tuple[Floats, Floats]:
-    """The totals behind these rows, and behind each of them the commonest class, or the mean."""
+    """The totals after these rows, and the commonest class (or the mean) after each of them."""
     if classes:
         terms = np.zeros((len(labels) + 1, classes))
         terms[np.arange(1, len(terms)), labels.astype(np.int64)] = weight

@@ -1,7 +1,7 @@
-"""What each row adds to counts, and sums of it by group: columns, no objects by row.
+"""What each row adds to the counts, and its sums by group: as columns, without an object for each row.
 
-Sums of floats run from row to row, with what was there before as their first term. So they have the same bits however
-the rows are cut.
+Floats are added row by row, starting from the sum so far. So a sum has the same bits however the rows are divided into
+batches.
 """
 
 from collections.abc import Sequence
@@ -17,26 +17,26 @@ from freshet.quality.counts import SCORE_BINS, Counts
 
 _LEAST_SCORE: Final = 1e-15
 _LARGEST: Final = 1e140
-"""Greater values of a regression, whose squares no sum would hold, are left out like those that are no number."""
+"""Larger values of a regression are left out, as NaN is: a sum of their squares would overflow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measures:
-    """Answers to n rows of the log, and what they were worth."""
+    """Answers to n rows of the log, and how good they were."""
 
     row: Ints
-    """Where each row is in the log."""
+    """The number of each row in the log."""
     weight: Ints
     predicted_ms: Ints
     version: Ints
-    """Counts in `versions`."""
+    """Index into `versions`."""
     epoch: Ints
     cell: Ints
     """truth * k + answer; 0 for a regression."""
     score_bin: Ints
-    """Its place in `Counts.score_bins`, flat; -1 without a score."""
+    """Index into `Counts.score_bins`, flattened; -1 without a score."""
     sums: Floats
-    """What each row adds to `Counts.sums`: to its first place (1, n); of a regression to its others (4, n)."""
+    """What each row adds to `Counts.sums`: to the first sum (1, n), or for a regression to the other four (4, n)."""
     versions: tuple[str, ...]
     classes: int
 
@@ -44,7 +44,7 @@ class Measures:
         return len(self.row)
 
     def then(self, *others: "Measures") -> "Measures":
-        """These and other answers to rows of the same record."""
+        """These answers and others to rows of the same record."""
         columns = ("row", "weight", "predicted_ms", "version", "epoch", "cell", "score_bin", "sums")
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(one, name) for one in (self, *others)], axis=-1) for name in columns
@@ -53,7 +53,7 @@ class Measures:
 
 
 def served(rows: OutcomeRows, at: Ints, first_row: int, classes: int) -> Measures:
-    """What was answered to these rows. Raises ContractError if they are not of so many classes; 0 for a regression."""
+    """What was answered to these rows. Raises ContractError if their number of classes differs; 0 for a regression."""
     scores = rows.scores[at].astype(np.float64)
     if scores.shape[1] != max(classes, 1):
         raise ContractError(f"an outcomes record has {scores.shape[1]} scores a row; the pipeline has {classes}.")
@@ -73,7 +73,7 @@ def served(rows: OutcomeRows, at: Ints, first_row: int, classes: int) -> Measure
 
 
 def guessed(rows: OutcomeRows, at: Ints, first_row: int, classes: int, guesses: Floats) -> Measures:
-    """Had these been the answers: classes by their place, or values. There are no scores."""
+    """The measures if these had been the answers: indexes of classes, or values. There are no scores."""
     if not classes:
         return _values(rows, at, first_row, guesses)
     cell = rows.label[at] * classes + guesses.astype(np.int64)
@@ -105,9 +105,9 @@ def _measures(
 
 
 def added(bases: Sequence[Counts], measures: Measures, at: Ints, groups: Ints) -> list[Counts]:
-    """To each base its rows: `at` are places in the measures, `groups` the base of each; both (m,).
+    """Each base with its rows added: `at` are row indexes in the measures, `groups` is the base of each; both (m,).
 
-    The rows of a group are in the order of the log, and none of the bases goes without.
+    The rows of a group are in the order of the log, and every base gets at least one row.
     """
     count, cells = len(bases), measures.classes**2
     weight = measures.weight[at].astype(np.float64)
@@ -159,7 +159,7 @@ def _binned(score_bins: Ints, weight: Floats, groups: Ints, count: int) -> Ints:
 
 
 def _sums(bases: Sequence[Counts], measures: Measures, at: Ints, groups: Ints, weight: Floats) -> Floats:
-    """(groups, 5): what the bases had comes first, and `bincount` adds in order."""
+    """(groups, 5). The sums of the bases come first, as `bincount` adds in the order of its input."""
     carried = np.stack([base.sums for base in bases])
     owners = np.concatenate((np.arange(len(bases)), groups))
     sums = np.zeros_like(carried)

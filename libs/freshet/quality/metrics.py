@@ -1,4 +1,4 @@
-"""Metrics from counts. Where one is not defined, as without rows, it is NaN."""
+"""Metrics from counts. A metric that is not defined, as without rows, is NaN."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from freshet.contracts.arrays import Floats, Ints
 from freshet.quality.counts import SCORE_BINS, Counts
 
 _Z: Final = 1.959963984540054
-"""95 % of a normal distribution lie within so many standard deviations."""
+"""95 % of a normal distribution lie within this many standard deviations of its mean."""
 
 NAN: Final = float("nan")
 Interval = tuple[float, float]
@@ -19,9 +19,9 @@ _CENTRES: Final = (np.arange(SCORE_BINS) + 0.5) / SCORE_BINS
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What counts come to. Those of classes are NaN for a regression, and the other way round.
+    """All metrics of some counts. Those of classes are NaN for a regression, and the other way round.
 
-    Scores are known by their bin only: calibration and AUC are off by less than a bin's width, 1/64.
+    Of each score only its bin is known, so calibration and AUC are off by less than a bin's width, 1/64.
     """
 
     rows: int
@@ -41,10 +41,10 @@ class Metrics:
     macro_precision: float = NAN
     macro_recall: float = NAN
     kappa: float = NAN
-    """Cohen's: 0 is what chance would agree, 1 is always right."""
+    """Cohen's kappa: 0 is the agreement that chance would give, 1 is always right."""
     log_loss: float = NAN
     calibration_error: float = NAN
-    """Expected: how far the scores lie from the shares that came true, on average over the rows."""
+    """Expected calibration error: how far scores lie from the shares that came true, on average over the rows."""
     auc: float = NAN
     """Of two classes: how often a row of the second one has the higher score."""
     mae: float = NAN
@@ -103,7 +103,7 @@ def _of_values(counts: Counts) -> Metrics:
 
 
 def wilson(share: float, rows: float) -> Interval:
-    """Where the true share lies with 95 %, given one of so many rows; corrections alone may make it none at all."""
+    """The 95 % interval of a share that was measured over this many rows; NaN where corrections leave no rows."""
     if rows <= 0 or not 0 <= share <= 1:
         return NAN, NAN
     scale = 1 + _Z * _Z / rows
@@ -118,7 +118,7 @@ def _calibration_error(bins: Ints) -> float:
 
 
 def _auc(bins: Ints) -> float:
-    """A pair in the same bin counts as half."""
+    """The area under the ROC curve; a pair in the same bin counts as half."""
     below = np.cumsum(bins[0]) - bins[0]
     return _ratio(float(bins[1] @ (below + bins[0] / 2)), float(bins[0].sum()) * float(bins[1].sum()))
 

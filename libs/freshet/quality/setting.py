@@ -1,4 +1,4 @@
-"""What a pipeline's specification says of quality."""
+"""The parts of a pipeline's specification that quality depends on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,14 @@ class SliceRange:
 
     name: str
     feature: int
-    """Its place in a row's values."""
+    """The index of the feature in a row's values."""
     low: float
     high: float
 
     def holds(self, values: Floats32) -> Bools:
-        """Which of these rows it has, (n, width): none without a value, and none of before the feature was there."""
+        """Which of these rows (n, width) are in it. Rows without a value of the feature, or from before it existed, are
+        not.
+        """
         if self.feature >= values.shape[1]:
             return np.zeros(len(values), np.bool_)
         column = values[:, self.feature].astype(np.float64)
@@ -29,7 +31,7 @@ class SliceRange:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One number of a pipeline: the classes never change, slices may."""
+    """One specification of a pipeline. Between specifications the classes never change; slices may."""
 
     classes: tuple[str, ...]
     """None for a regression."""
@@ -40,7 +42,7 @@ class Setting:
 
 
 def setting_of(spec: PipelineSpec) -> Setting:
-    """What a specification says."""
+    """The setting of a specification."""
     places = {name: place for place, name in enumerate(spec.feature_names)}
     slices = tuple(
         SliceRange(

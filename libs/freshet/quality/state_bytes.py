@@ -63,7 +63,7 @@ def from_bytes(body: bytes) -> State:
 
 
 def _counts(counts: Counts) -> list[Any]:
-    """Without the zeros, which are most of it."""
+    """The counts without zeros, which are most of them."""
     cells = np.concatenate((counts.confusion.ravel(), counts.score_bins.ravel()))
     there = np.flatnonzero(cells)
     numbers = [counts.rows, counts.first_row, counts.end_row, counts.start_ms, counts.end_ms, counts.predictions]
