@@ -1,4 +1,4 @@
-"""What is told of a finding: an id that a repetition gives again, where in features it began, and whose doing it is."""
+"""Makes an alarm of a finding: an id that a replay gives again, the features offsets where it began, and its cause."""
 
 import hashlib
 import json
@@ -12,9 +12,9 @@ from freshet.contracts.messages import Alarm
 from freshet.detectors.detector import Detector, Finding
 
 KEPT: Final = 4096
-"""So many of the newest observed rows are kept: a window that is longer is told by its newest rows."""
+"""How many of the newest observed rows are kept. Of a longer window only these rows are described."""
 _ENOUGH: Final = 20
-"""Rows of the epochs before that are enough to say whether these got worse, too."""
+"""How many rows of earlier epochs it takes to say whether those got worse, too."""
 _NEARLY_ALL: Final = 0.75
 _EPOCHS_TOLD: Final = 8
 
@@ -33,12 +33,12 @@ class Recent:
 
     @classmethod
     def none(cls) -> Self:
-        """Of an empty log."""
+        """The recent rows of an empty log."""
         nothing = np.zeros(0, np.int64)
         return cls(nothing, nothing, nothing, nothing, np.zeros(0))
 
     def then(self, more: "Recent") -> "Recent":
-        """These, and more behind them."""
+        """These rows with more appended."""
         return Recent(*(np.concatenate(pair) for pair in zip(self._columns(), more._columns(), strict=True)))
 
     def take(self, at: Bools | Ints | slice) -> "Recent":
@@ -51,7 +51,7 @@ class Recent:
 
     @classmethod
     def of(cls, values: list[Any]) -> Self:
-        """What gave these values."""
+        """The object that gave these values."""
         row, partition, features_offset, epoch = (np.array(column, np.int64) for column in values[:-1])
         return cls(row, partition, features_offset, epoch, np.array(values[-1], np.float64))
 
@@ -60,7 +60,7 @@ class Recent:
 
 
 def alarm_of(pipeline: str, detector: Detector, finding: Finding, recent: Recent, at_ms: int) -> Alarm:
-    """The alarm, alone in its episode. `recent` must hold the rows up to the end of the test window."""
+    """The alarm, as the first of its episode. `recent` must hold the rows up to the end of the test window."""
     first, end = np.searchsorted(recent.row, finding.test).tolist()
     oldest = max(0, end - KEPT)  # whatever else is there is so only because of how batches were cut
     first = max(first, oldest)
@@ -94,7 +94,7 @@ def alarm_of(pipeline: str, detector: Detector, finding: Finding, recent: Recent
 
 
 def alarm_id(pipeline: str, detector: Detector, finding: Finding) -> str:
-    """32 hex digits: the same rows and parameters give the same, whoever folds them."""
+    """32 hex digits: the same rows and parameters always give the same id."""
     parts = [
         pipeline,
         detector.kind,
@@ -113,7 +113,7 @@ def _since(test: Recent) -> dict[str, int]:
 
 
 def _errors_by_epoch(test: Recent) -> dict[str, float]:
-    """Shares of the test window's errors: of the epochs with most of them."""
+    """The share of the test window's errors that each epoch has, for the epochs with most of them."""
     total = float(test.error.sum())
     if not total:
         return {}
@@ -124,7 +124,7 @@ def _errors_by_epoch(test: Recent) -> dict[str, float]:
 
 
 def _cause(reference: Recent, test: Recent) -> Cause:
-    """Our own rollout, where only epochs that are new since the reference got worse; else the world."""
+    """Our own rollout if only epochs that are new since the reference window got worse; else the world."""
     if not len(reference.row) or not len(test.row):
         return "unknown"
     ours = np.isin(test.epoch, _new_epochs(reference, test))
@@ -137,7 +137,7 @@ def _cause(reference: Recent, test: Recent) -> Cause:
 
 
 def _new_epochs(reference: Recent, test: Recent) -> Ints:
-    """Those that began with the test window, or so near to it that nearly all of their rows lie there."""
+    """Epochs of which all or nearly all rows lie in the test window."""
     epochs, which = np.unique(np.concatenate([reference.epoch, test.epoch]), return_inverse=True)
     before = np.bincount(which[: len(reference.epoch)], minlength=len(epochs))
     inside = np.bincount(which[len(reference.epoch) :], minlength=len(epochs))

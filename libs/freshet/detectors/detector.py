@@ -16,16 +16,16 @@ class Minutes:
     """What n records add to minutes of predictions, in log order; each column is int64 (n,)."""
 
     row: Ints
-    """How many rows of the labelled log lie before the record."""
+    """How many rows of the labelled log lie before each record."""
     offset: Ints
     """The record's offset."""
     at_ms: Ints
-    """When the record was appended."""
+    """When each record was appended."""
     start_ms: Ints
     predictions: Ints
     labelled: Ints
     labels_ms: Ints
-    """The newest append time of a label up to and with the record's rows; 0 before the first."""
+    """The newest append time of a label in the log up to and with each record; 0 before the first label."""
 
     def take(self, at: Bools | Ints | slice) -> "Minutes":
         """These entries."""
@@ -35,18 +35,18 @@ class Minutes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
-    """n rows of first labels that measure something, in log order, and what records say of minutes of predictions."""
+    """n rows with first labels, in log order, and what records say of minutes of predictions."""
 
     row: Ints
-    """Where each stands in the labelled log, counted from its first row."""
+    """The number of each row in the labelled log."""
     offset: Ints
-    """Offset of the record that holds it."""
+    """Offset of the record that holds each row."""
     error: Floats
     """0 to 1, never NaN: 1 for a wrong class; the absolute error of a regression, divided by its scale."""
     promised: Floats
-    """The error that the version that answered was published with; NaN where it promised nothing."""
+    """The error that the answering version was published with; NaN where none was given."""
     newcomer: Bools
-    """True where the first row of a new epoch came."""
+    """True at the first row of a new epoch."""
     minutes: Minutes
 
     def take(self, at: Bools | Ints | slice, minutes: Bools | Ints | slice) -> "Observed":
@@ -74,21 +74,21 @@ class Finding:
     """By how much, in the subject's own unit."""
     reference: tuple[int, int]
     test: tuple[int, int]
-    """It was found with the row before its end."""
+    """The range of rows that the finding rests on; it was found with the last of them."""
     offset: int
-    """And with the record at this offset."""
+    """The offset of the record with which it was found."""
     state_from: int
     """The row at which the state that found it began."""
     text: str
     """One sentence for people."""
     data_quality: bool = False
-    """Whether what changed is the data about the answers, and not how good they are."""
+    """True if the flow of labels or predictions has changed, and not how good the answers are."""
 
 
 class Detector(BaseModel):
     """One entry of `detectors`. Subclasses carry a `kind` and are found by it; their fields are the YAML's keys.
 
-    Pure: a state is a value that `rows` never changes, and where rows are cut into batches makes no difference.
+    Pure: a state is a value, which `rows` never changes. It makes no difference how rows are divided into batches.
     """
 
     model_config = ConfigDict(
@@ -97,17 +97,17 @@ class Detector(BaseModel):
 
     kind: ClassVar[str]
     threshold_field: ClassVar[str]
-    """The field that says how much it takes to find something."""
+    """The name of the field that sets how sensitive the detector is."""
 
     cool_down: int = Field(default=2000, ge=0)
-    """For so many rows after an alarm it raises no further one of the same level: one cause is told once."""
+    """For this many rows after an alarm it raises no other of the same level, so that one cause leads to one alarm."""
 
     def begin(self, row: int) -> Any:
-        """The state before this row of the log."""
+        """The state of a detector that begins at this row of the log."""
         raise NotImplementedError
 
     def rows(self, state: Any, observed: Observed) -> tuple[Any, Sequence[Finding]]:
-        """The state behind these rows, and what was found, in order of the rows that it was found with."""
+        """The state after these rows, and the findings, in the order of the rows that led to them."""
         raise NotImplementedError
 
     def dump(self, state: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""A suspicion becomes an alarm, or is dropped: 2 of the 3 blocks of rows behind it must bear it out."""
+"""A suspicion becomes an alarm if 2 of the 3 blocks of rows after it confirm it; else it is dropped."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -11,22 +11,22 @@ _PART = 0.2
 
 @dataclass(slots=True)
 class Doubt:
-    """The error rose from one level towards another, perhaps. Rows that follow settle it.
+    """A suspicion that the error rose from one level towards another. The rows that follow decide.
 
-    A block of rows bears it out if its mean error has gone a fifth of the way. One run of errors can raise a suspicion,
-    as correlated errors do all the time; it seldom fills two blocks behind it.
+    A block of rows confirms it if its mean error has gone a fifth of the way to the other level. A single run of errors
+    often raises a suspicion, as errors are correlated, but it seldom fills two of the blocks after it.
     """
 
     before: float
     after: float
     reference_from: int
-    """Where the state of the detector that doubts began."""
+    """The row at which the detector's state began."""
     test_from: int
     block: int
     """Rows in a block."""
     count: int = 0
     total: float = 0.0
-    """Of the block that is open."""
+    """Errors of the block that is not full yet."""
     borne_out: int = 0
     not_borne_out: int = 0
     seen: int = 0
@@ -34,11 +34,11 @@ class Doubt:
 
     @property
     def limit(self) -> float:
-        """What a block's mean must exceed. Nearer to the level before: the other one was picked for being high."""
+        """What a block's mean must exceed. It is near the old level, as the new one was picked because it was high."""
         return self.before + (self.after - self.before) * _PART
 
     def settled_by(self, error: float) -> bool | None:
-        """Take in one more row. True: it is so. False: it was nothing. None: not yet known."""
+        """Take in one more row. True: confirmed. False: dropped. None: not decided yet."""
         self.count += 1
         self.total += error
         if self.count < self.block:
@@ -53,7 +53,7 @@ class Doubt:
         return True if self.borne_out == _BLOCKS else False if self.not_borne_out == _BLOCKS else None
 
     def finding(self, subject: str, row: int, offset: int) -> Finding:
-        """What was detected with this row."""
+        """The finding, if this row confirmed the suspicion."""
         mean = self.seen_total / self.seen
         return Finding(
             "detected",
@@ -74,5 +74,5 @@ class Doubt:
 
     @classmethod
     def of(cls, values: dict[str, Any] | None) -> Self | None:
-        """What gave these values."""
+        """The object that gave these values."""
         return cls(**values) if values else None

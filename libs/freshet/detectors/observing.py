@@ -1,4 +1,4 @@
-"""From records of the labelled log to what detectors see: errors from 0 to 1, and nothing that is no number."""
+"""From records of the labelled log to what detectors see: errors from 0 to 1, never NaN."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,9 +14,9 @@ from freshet.detectors.detector import Minutes, Observed
 from freshet.outcomes.outcome_rows import OutcomeRows
 
 _SCALED_BY: Final = 500
-"""Rows of a regression that tell what size of error is usual; nobody watches these."""
+"""How many rows of a regression are used to find the usual size of an error; detectors do not see these."""
 _ROOM: Final = 2.0
-"""The largest error is so many times one that 95 % of rows stay below."""
+"""Larger errors are capped: at this many times the error that 95 % of rows stay below."""
 
 
 class LogRecord(NamedTuple):
@@ -35,15 +35,15 @@ class ObservingState:
     row: int = 0
     """Rows in the labelled log so far."""
     epoch: int = -1
-    """The newest that has answered."""
+    """The newest epoch that has answered."""
     labels_ms: int = 0
     """The newest append time of a label."""
     scale: float = 0.0
     """What absolute errors of a regression are divided by; 0 until it is known."""
     sizes: tuple[float, ...] = ()
-    """Absolute errors that will tell the scale."""
+    """Absolute errors that the scale will be computed from."""
     refused: int = 0
-    """First labels whose error is no number."""
+    """How many first labels had an error of NaN."""
 
     def values(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -51,14 +51,14 @@ class ObservingState:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Self:
-        """What gave these values."""
+        """The object that gave these values."""
         return cls(**{**values, "sizes": tuple(values["sizes"])})
 
 
 def observe(
     state: ObservingState, records: Sequence[LogRecord], promises: Mapping[str, float | None]
 ) -> tuple[ObservingState, Observed, Recent]:
-    """The state behind these records, what detectors see of them, and the same rows with their places."""
+    """The state after these records, what detectors see of them, and the same rows as `Recent` keeps them."""
     rows: list[tuple[Any, ...]] = [_nothing()]
     minutes: list[tuple[int, ...]] = []
     for offset, at_ms, record in records:
@@ -77,7 +77,7 @@ def observe(
 
 
 def promise_of(manifest: Manifest) -> float | None:
-    """The error on data it had not learned from, as whoever packed a model says: `error`, `accuracy` or `mae`."""
+    """The error on unseen data that a model was packed with: its metric `error`, `accuracy` or `mae`."""
     metrics = manifest.metrics
     if not manifest.classes:
         return metrics.get("mae")
@@ -134,7 +134,7 @@ def _sizes(rows: OutcomeRows, at: Ints) -> Floats:
 
 
 def _scaled(state: ObservingState, at: Ints, size: Floats) -> tuple[ObservingState, Ints, Floats]:
-    """The state with the scale, once enough rows came, and the rows that are left to be watched."""
+    """The state, with the scale once enough rows came, and the rows that detectors may see."""
     taken = min(len(at), _SCALED_BY - len(state.sizes))
     sizes = (*state.sizes, *size[:taken].tolist())
     if len(sizes) < _SCALED_BY:

@@ -18,10 +18,10 @@ from freshet.outcomes.continuity import next_rows
 
 @dataclass(frozen=True, slots=True)
 class WatchState:
-    """What follows from the records so far."""
+    """The state after the records so far."""
 
     number: int = 0
-    """The newest specification that a record was made under: its detectors watch."""
+    """The number of the newest specification that a record was made under. Its detectors are the ones that watch."""
     next_rows: Mapping[int, int] = field(default_factory=dict)
     """The next row of each partition."""
     observing: ObservingState = field(default_factory=ObservingState)
@@ -33,14 +33,14 @@ class WatchState:
     episode: str = ""
     """Id of its first alarm."""
     episode_end: int = 0
-    """An alarm from this row on begins another one."""
+    """An alarm from this row on begins a new episode."""
 
 
 class Watch:
     """Folds the labelled log of one pipeline under the detectors that its specification names.
 
-    A specification holds from the first record that was made under it, so the log alone decides when: whoever folds it
-    again, with the same specifications and promises, finds the same.
+    A specification holds from the first record that was made under it, so the log alone decides when. Folding it again,
+    with the same specifications and promises, gives the same alarms.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Watch:
         self._pipeline, self._detectors, self._promises = pipeline, detectors, promises
 
     def lacks(self, records: Sequence[LogRecord]) -> str:
-        """The specification or version that must be known before these records can be folded; empty if none."""
+        """Which specification or version must be known before these records can be folded; empty if none is missing."""
         for _, _, record in records:
             if record.number not in self._detectors:
                 return f"specification {record.number}"
@@ -62,7 +62,7 @@ class Watch:
         return ""
 
     def fold(self, state: WatchState, records: Sequence[LogRecord]) -> tuple[WatchState, list[Alarm]]:
-        """The state behind these records, and the alarms that they raise, in order.
+        """The state after these records, and the alarms that they raise, in order.
 
         Raises ContractError where the log is not whole.
         """
@@ -73,7 +73,7 @@ class Watch:
         return state, alarms
 
     def _under(self, number: int, state: WatchState, records: Sequence[LogRecord]) -> tuple[WatchState, list[Alarm]]:
-        """The same under one specification."""
+        """`fold` for records under one specification."""
         due = state.next_rows
         for offset, _, record in records:
             due = next_rows(due, record, offset)
@@ -139,20 +139,20 @@ class Watch:
 
 
 def _numbered(number: int, records: Sequence[LogRecord]) -> Iterator[tuple[int, LogRecord]]:
-    """Each record with the newest specification up to it: partitions take one up at different times."""
+    """Each record with the newest specification number up to it: partitions change to a new one at different times."""
     for record in records:
         number = max(number, record.record.number)
         yield number, record
 
 
 def _key(detector: Detector) -> str:
-    """A detector with other parameters begins anew; the others go on."""
+    """The key of a detector's state: one with other parameters begins anew, the others go on."""
     text = json.dumps([detector.kind, detector.parameters], sort_keys=True)
     return f"{detector.kind} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _told(state: WatchState, alarm: Alarm, cool_down: int) -> tuple[WatchState, list[Alarm]]:
-    """The alarm as one of its episode, or nothing while it has been told."""
+    """The alarm as part of its episode; no alarm while the detector may not raise another."""
     subject = f"{alarm.detector} {alarm.subject} "
     levels = ("detected",) if alarm.level == "detected" else ("suspected", "detected")
     if any(

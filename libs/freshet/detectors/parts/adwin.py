@@ -16,12 +16,12 @@ from freshet.detectors.doubt import Doubt
 
 SUBJECT: Final = "error of what is served"
 _KEPT: Final = 2048
-"""So many of the newest rows are kept, and a change further back is put to the oldest of them."""
+"""How many of the newest rows are kept. A change further back is reported at the oldest of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AdwinState:
-    """What follows from the rows since `start`."""
+    """The state after the rows since `start`."""
 
     start: int
     window: bytes
@@ -31,7 +31,7 @@ class AdwinState:
     """The newest rows since `start`."""
     count: int = 0
     total: float = 0.0
-    """Of all rows since `start`."""
+    """The sum of the errors of all rows since `start`; `count` is their number."""
     doubt: Doubt | None = None
 
 
@@ -39,8 +39,8 @@ class AdwinDetector(Detector):
     """River's ADWIN over the errors in the order in which labels came: it says when the means of an older and a newer
     part of its window differ by more than chance explains.
 
-    River drops as few of the oldest rows as it can, so the change lies further on: it is put where the two parts differ
-    most clearly. From there on ADWIN begins again, so its state follows from these rows alone.
+    River drops as few of the oldest rows as it can, so the change itself lies later. It is reported where the two parts
+    differ most clearly. ADWIN then begins again at that row, so its state depends on the rows from there on alone.
     """
 
     kind: ClassVar[str] = "adwin"
@@ -49,7 +49,7 @@ class AdwinDetector(Detector):
     delta: float = Field(default=0.002, gt=0, lt=1)
     """ADWIN's confidence: smaller means fewer false alarms and later ones."""
     block: int = Field(default=64, ge=8, le=10_000)
-    """Two of three blocks of so many rows behind a cut must have the higher mean, for it to be detected."""
+    """Rows in a block. A rise is detected if two of the three blocks after it have the higher mean."""
 
     def begin(self, row: int) -> AdwinState:
         """See `Detector`."""
@@ -126,7 +126,7 @@ class AdwinDetector(Detector):
         )
 
     def _again(self, errors: Floats) -> tuple[Any, int]:
-        """A new window with so many of the newest of these errors that it finds no cut in them, and their number."""
+        """A new window with as many of the newest errors as give no further cut, and their number."""
         while True:
             adwin = self._adwin()
             for at, error in enumerate(errors.tolist(), 1):
@@ -147,7 +147,7 @@ class AdwinDetector(Detector):
 
 
 def _change(errors: Floats) -> int:
-    """The likeliest place of one change of the mean: how many rows lie before it, at least 1."""
+    """The likeliest place of a single change of the mean, as the number of rows before it, at least 1."""
     before = np.arange(1, len(errors))
     sums = np.cumsum(errors)
     behind = len(errors) - before
@@ -157,7 +157,7 @@ def _change(errors: Floats) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Rise:
-    """Mean errors before and behind a cut, and of how many rows."""
+    """The mean errors before and after a cut, and how many rows each is of."""
 
     before: float
     behind: float
@@ -166,7 +166,7 @@ class _Rise:
 
     @classmethod
     def at(cls, adwin: Any, count: int, total: float) -> Self | None:
-        """What a cut means in a window of so many rows with that sum; None where the error did not rise."""
+        """The rise at a cut in a window with this many rows and this sum; None where the error did not rise."""
         width = int(adwin.width)
         behind, before = adwin.total / width, (total - adwin.total) / max(1, count - width)
         return cls(before, behind, count, width) if count > width and behind > before else None
@@ -180,5 +180,5 @@ class _Rise:
 
 
 def _window_bytes(adwin: Any) -> bytes:
-    """River's state without pickle, which would run whatever somebody writes to the checkpoint's topic."""
+    """River's state as bytes, without pickle: loading a pickle would run whatever is written to the state topic."""
     return bytes(adwin._helper.__getstate__())

@@ -1,4 +1,4 @@
-"""`labels`: labels have stopped to come, or come for fewer of the predictions than they did."""
+"""`labels`: labels have stopped, or come for a smaller share of the predictions than before."""
 
 import json
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ SHARE: Final = "share of predictions with a label"
 _MINUTE_MS: Final = 60_000
 _WEEK_MS: Final = 7 * 24 * 60 * _MINUTE_MS
 _SURER: Final = 1.5
-"""A silence of so many times the length that is suspicious is detected."""
+"""A silence is detected once it is this many times as long as a suspicious one."""
 _WINDOW: Final = 200
-"""Predictions that are judged together."""
+"""How many predictions are judged together."""
 _REFERENCE: Final = 1000
-"""Predictions that must stand for what is usual."""
+"""How many predictions it takes to know the usual share."""
 _REMEMBERED: Final = 20_000
-"""What is usual is forgotten by halves beyond so many predictions."""
+"""Beyond this many predictions the counts behind the usual share are halved, so that old ones count less."""
 _JUDGED: Final = 3
 _BAD: Final = 2
 
@@ -41,7 +41,7 @@ class Share:
 
     @property
     def of_all(self) -> float:
-        """The labelled share; 0 of none."""
+        """The labelled share; 0 if there are no predictions."""
         return min(1.0, self.labelled / self.predictions) if self.predictions > 0 else 0.0
 
 
@@ -53,16 +53,16 @@ class LabelsState:
     predicted_ms: int = 0
     """The newest minute of predictions."""
     label_at_ms: int = 0
-    """When the newest record with first labels was appended, and where predictions stood then."""
+    """When the newest record with first labels was appended, and the newest minute of predictions at that time."""
     label_predicted_ms: int = 0
     label_row: int = 0
     unlabelled: int = 0
     """Predictions since."""
     longest_ms: list[int] = field(default_factory=lambda: [0, 0])
-    """Longest time without labels, of this week and of the one before."""
+    """The longest time without labels in this week and in the one before."""
     week: int = 0
     silence: str = ""
-    """The level of the silence that was told."""
+    """The level at which the present silence was reported."""
     open: dict[int, Share] = field(default_factory=dict)
     """Minutes that are too young to be judged."""
     closed_ms: int = 0
@@ -74,15 +74,15 @@ class LabelsState:
     fall_row: int = 0
     """Where the first of these began."""
     fall: str = ""
-    """The level of the fall that was told."""
+    """The level at which the present fall was reported."""
 
 
 class LabelsDetector(Detector):
-    """Two questions about the data and not about the model, in the broker's time.
+    """Finds two faults of the data rather than of the model; all times are the broker's.
 
-    Silence: predictions go on, and no label has come for twice the longest time that labels stayed away before.
-    Fall: of the predictions that are `age` old, fewer have a label than is usual at that age.
-    Both begin with the first label.
+    Silence: predictions go on, and no label has come for twice the longest time that labels stayed away before. Fall:
+    of the predictions that are `age` old, fewer have a label than is usual at that age. Both are looked for from the
+    first label on.
     """
 
     kind: ClassVar[str] = "labels"
@@ -91,11 +91,11 @@ class LabelsDetector(Detector):
     silence: Duration = Duration.parse("10m")
     """The shortest time without labels that is a silence."""
     least: int = Field(default=100, ge=1)
-    """So many predictions must have come meanwhile."""
+    """How many predictions must have come meanwhile."""
     age: Duration = Duration.parse("1h")
     """How old predictions are when their labels are counted. Where most labels come later, make it longer."""
     fall: float = Field(default=0.2, gt=0, lt=1)
-    """By what part of itself the labelled share must fall to matter."""
+    """The fall of the labelled share that matters, relative to the usual share."""
 
     def begin(self, row: int) -> LabelsState:
         """See `Detector`."""
@@ -159,7 +159,7 @@ class LabelsDetector(Detector):
         ]
 
     def _closed(self, now: LabelsState, row: int, offset: int, labels_ms: int) -> list[Finding]:
-        """Judge what became old enough, by the times of predictions and labels alike: neither may be read ahead."""
+        """Judge minutes that are old enough by both clocks, of predictions and of labels: either log may be ahead."""
         found: list[Finding] = []
         until_ms = min(now.predicted_ms, labels_ms) - self.age.ms - _MINUTE_MS
         for start_ms in sorted(start_ms for start_ms in now.open if start_ms <= until_ms):
@@ -174,7 +174,7 @@ class LabelsDetector(Detector):
         return found
 
     def _judged(self, now: LabelsState, row: int, offset: int) -> Sequence[Finding]:
-        """What the window that is full says, and the two before it."""
+        """The verdict of the window that is full, together with the two before it."""
         usual, window = now.usual, now.window
         expected = usual.of_all
         limit = expected * (1 - self.fall)
@@ -211,12 +211,15 @@ class LabelsDetector(Detector):
 
 
 def _silent_ms(now: LabelsState, at_ms: int) -> int:
-    """For how long no label came: by the times of predictions and of records, as either may be caught up in a hurry."""
+    """For how long no label came: the shorter of two times, by predictions and by records.
+
+    After a stop either log may be read much faster than time passes.
+    """
     return min(now.predicted_ms - now.label_predicted_ms, at_ms - now.label_at_ms)
 
 
 def _heard(now: LabelsState, row: int, at_ms: int) -> None:
-    """First labels have come."""
+    """Note that first labels have come."""
     week = at_ms // _WEEK_MS
     if now.label_at_ms:
         if week != now.week:

@@ -1,4 +1,4 @@
-"""`promise`: what is served is worse than what models were published with."""
+"""`promise`: the error of what is served is higher than the error that its models were published with."""
 
 import json
 from collections.abc import Sequence
@@ -14,32 +14,32 @@ from freshet.detectors.doubt import Doubt
 SUBJECT: Final = "error against what was promised"
 _LEAST: Final = 0.005
 _MOST: Final = 0.9
-"""A promise outside of these is taken as that: with odds of 0 the first error would prove anything."""
+"""A promised error is clipped to this range: were it 0, a single error would prove anything."""
 
 
 @dataclass(slots=True)
 class PromiseState:
-    """The sum since it was last 0, and what was learned where no model promised anything."""
+    """The sum since it was last 0, and the error that was learned where models promised none."""
 
     start: int
     """Where the state began."""
     since: int
-    """Where the sum was last 0."""
+    """The row at which the sum was last 0."""
     sum: float = 0.0
     told: bool = False
-    """Whether what broke the promise has been found; nothing more is said until the sum is back at 0."""
+    """Whether this rise has been reported; nothing more is reported until the sum is back at 0."""
     learned: int = 0
     learned_total: float = 0.0
-    """Rows and errors that stand for a promise."""
+    """The rows that the error is learned from, and the sum of their errors."""
     doubt: Doubt | None = None
 
 
 class PromiseDetector(Detector):
-    """A sum of evidence (CUSUM) that errors are as many as promised plus `rise`, rather than as promised.
+    """Sums the evidence (CUSUM) that the error is `rise` above the promised one, rather than as promised.
 
-    Each row counts against the promise of the version that answered it: metric `error`, or 1 - `accuracy`, or `mae` of
-    a regression. Without one, the first `learn` rows stand for it. The sum survives publishes, so a line of models that
-    gets worse step by step is found, too.
+    Each row is compared with the promise of the version that answered it: its metric `error`, or 1 - `accuracy`, or
+    `mae` for a regression. Where there is none, the mean error of the first `learn` rows takes its place. A new version
+    does not reset the sum, so models that get worse step by step are found, too.
     """
 
     kind: ClassVar[str] = "promise"
@@ -48,11 +48,11 @@ class PromiseDetector(Detector):
     rise: float = Field(default=0.1, gt=0, lt=1)
     """By how much the error must rise above the promise to matter."""
     every: float = Field(default=1e6, gt=1)
-    """About so many rows pass between false alarms, while the promise is kept."""
+    """About how many rows pass between two false alarms while the promise is kept."""
     learn: int = Field(default=500, ge=50)
-    """Rows that stand for a promise where there is none."""
+    """How many rows the error is learned from where no version promised one."""
     block: int = Field(default=64, ge=8, le=10_000)
-    """Two of three blocks of so many rows behind a suspicion must be as bad, for it to be detected."""
+    """Rows in a block. A rise is detected if two of the three blocks after a suspicion are as bad."""
 
     def begin(self, row: int) -> PromiseState:
         """See `Detector`."""
@@ -115,14 +115,14 @@ class PromiseDetector(Detector):
 
 
 class _Odds:
-    """How much an error speaks for the risen level, by promise; there are few different ones."""
+    """How strongly an error speaks for the risen level, by promise; kept, as there are few different promises."""
 
     def __init__(self, rise: float) -> None:
         self._rise = rise
         self._known: dict[float, tuple[float, float]] = {}
 
     def of(self, promised: float, error: float) -> float:
-        """The logarithm of how much likelier this error is at the risen level."""
+        """The log-likelihood ratio of this error: the risen level against the promised one."""
         pair = self._known.get(promised)
         if pair is None:
             low = min(max(promised, _LEAST), _MOST)
@@ -132,5 +132,5 @@ class _Odds:
 
 
 def _upper(mean: float, rows: int) -> float:
-    """The largest error that the rows speak for: a mean of few rows may be too good by chance."""
+    """The upper bound of the error that these rows allow: the mean of few rows may be too good by chance."""
     return mean + 2 * sqrt(max(mean * (1 - mean), _LEAST) / rows)
