@@ -13,15 +13,16 @@ Target = Literal["classes", "value"]
 
 
 class TrainingError(FreshetError):
-    """These rows, or this trainer, give no model; the same again would fail again. One sentence for people."""
+    """These rows give no model with this trainer, nor would they if tried again. The text is a sentence for people."""
 
 
 class Trainer(BaseModel):
     """What `retraining.trainer` names. Subclasses carry a `kind` and are found by it; their fields are the YAML's keys.
 
-    It runs in a child process without network, in which files can be neither read nor written. Import inside `fit` what
-    is heavy, and always the same: a rehearsal has imported it by then. The same rows, parameters and seed give the same
-    model, in another process, too: use no clock, no thread, and no randomness but the seed's.
+    It runs in a child process without network, in which files can be neither read nor written. Import heavy packages
+    inside `fit`, and always the same ones: the run with `quick` imports them while files can still be read. The same
+    rows, parameters and seed give the same model, in another process, too: use no clock, no thread, and no randomness
+    but the seed's.
     """
 
     model_config = ConfigDict(
@@ -32,9 +33,10 @@ class Trainer(BaseModel):
     learns: ClassVar[frozenset[Target]]
     """What it can predict."""
     programs: ClassVar[bool] = False
-    """Whether it has to start programs and write files: it is then guarded less."""
+    """Whether it has to start programs and write files; its process is then confined less."""
     quick: ClassVar[Mapping[str, object]] = {}
-    """Fields with which it takes next to no time: before it is locked up, it rehearses with these."""
+    """Fields with which `fit` takes next to no time: it runs with these once before its process is confined.
+    """
 
     def fit(self, data: TrainingData, seed: int) -> object:
         """A fitted scikit-learn estimator or Pipeline, a LightGBM model, or the bytes of an ONNX file.
@@ -52,7 +54,7 @@ class Trainer(BaseModel):
 
     @classmethod
     def of(cls, parameters: Mapping[str, str]) -> Self:
-        """The trainer with these `parameters`. Raises ValueError on what are none of its own."""
+        """The trainer with these `parameters`. Raises ValueError on names that are not its own."""
         return cls.model_validate_json(json.dumps({name: json.loads(text) for name, text in parameters.items()}))
 
     @model_serializer(mode="wrap")

@@ -17,7 +17,7 @@ from freshet.training.data import TrainingData
 from freshet.training.trainer import Target, Trainer, TrainingError
 
 PROGRAMS: Final = "FRESHET_TRAINER_PROGRAMS"
-"""The folder whose programs may be run: whoever runs retraining says so, not whoever writes a pipeline.yaml."""
+"""Names the folder whose programs may be run. Whoever runs retraining sets it, not whoever writes a pipeline.yaml."""
 
 _ERROR_CHARS: Final = 300
 _PR_SET_PDEATHSIG: Final = 1
@@ -41,7 +41,7 @@ class Command(Trainer):
     arguments: tuple[str, ...] = ()
     """What it is called with."""
     rows: Literal["csv", "npz"] = "csv"
-    """How it gets the rows."""
+    """In which format it gets the rows."""
 
     def fit(self, data: TrainingData, seed: int) -> object:
         """See `Trainer`."""
@@ -101,6 +101,6 @@ def _quoted(text: str) -> str:
 
 
 def _die_with_parent() -> None:
-    """So that nothing goes on once the training was ended."""
+    """Make the program die with its parent, so that nothing runs on once the training was ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

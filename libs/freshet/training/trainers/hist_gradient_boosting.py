@@ -1,4 +1,4 @@
-"""scikit-learn's gradient boosting over histograms: the default, good on tables and at home with missing values."""
+"""scikit-learn's gradient boosting over histograms: the default, good on tables, takes missing values as they are."""
 
 from typing import Any, ClassVar
 

@@ -37,7 +37,7 @@ class LightGbm(BoostedTrees):
 
 
 def _shift(booster: Any, shifts: list[float]) -> None:
-    """Add to the logits, by way of all leaves of the first tree of each of them: every row meets one of these."""
+    """Add to each logit by adding to all leaves of its first tree: every row ends in exactly one of them."""
     leaves = [tree["num_leaves"] for tree in booster.dump_model(num_iteration=1)["tree_info"]]
     for tree, (count, shift) in enumerate(zip(leaves, shifts, strict=True)):
         for leaf in range(count):

@@ -20,7 +20,7 @@ class LogisticRegression(Trainer):
     strength: float = Field(default=1.0, gt=0)
     """Inverse of the penalty on weights, `C` in scikit-learn: smaller keeps them smaller."""
     iterations: int = Field(default=1000, ge=1)
-    """After so many steps it ends, converged or not."""
+    """The most steps of the solver; it ends there, converged or not."""
     balance: bool = False
     """Learn as if all classes were equally frequent. The published probabilities are corrected for it."""
 
