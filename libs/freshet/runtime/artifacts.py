@@ -18,7 +18,7 @@ _CHUNKS_AT_ONCE: Final = 16  # 8 MiB in flight
 
 
 class Published(NamedTuple):
-    """A candidate, and where its record lies: the registry's verdict is on that record."""
+    """A candidate, and the place of its record: the registry's verdict refers to that record."""
 
     candidate: Candidate
     offset: int
@@ -27,8 +27,8 @@ class Published(NamedTuple):
 def publish_model(producer: Producer, data: bytes, manifest: Manifest) -> Published:
     """Write the chunks, wait until all are acknowledged, then write the candidate; returns what was written.
 
-    No transaction is needed: nobody looks for chunks that no candidate names, and whoever is stopped half-way may
-    simply publish again, since every key and value follows from the model alone. Raises FatalError or RetriableError.
+    No transaction is needed: nobody looks for chunks that no candidate names. Whoever is stopped half-way may simply
+    publish again, since all keys and values depend on the model alone. Raises FatalError or RetriableError.
     """
     chunks = split(data, manifest.chunk_bytes)
     offsets: list[int] = []
@@ -83,7 +83,7 @@ def _candidate_key(manifest: Manifest) -> bytes:
 def fetch_model(
     manifest: Manifest, offsets: tuple[int, ...], bus: Bus, now_s: Callable[[], float] = time.monotonic
 ) -> Assembly:
-    """A model's chunks, complete. Looks where the hint says; what is not there is looked for in the whole topic.
+    """All chunks of a model. It looks where the hint says first, and for what is missing there in the whole topic.
 
     A record counts only if its key names a missing chunk and its bytes have that chunk's digest. Blocks for as long as
     records come. Raises ModelError: `artifact_missing` once the whole topic was read in vain, `artifact_unreachable` if

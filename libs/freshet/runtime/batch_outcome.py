@@ -87,7 +87,7 @@ class BatchOutcome:
         )
 
     def offsets(self, metadata: Mapping[Place, str]) -> dict[Place, Committed]:
-        """What to commit: the next offset of each partition answered, with its new metadata or the last known."""
+        """What to commit: the next offset of each answered partition, with its new metadata, else the last known."""
         return {
             place: Committed(end, self._marks.get(place, metadata.get(place, ""))) for place, end in self._ends.items()
         }

@@ -17,7 +17,7 @@ INTERVAL_MS: Final = 3_000
 
 
 class Beats:
-    """Writes a worker's state at once when it has changed, else once an interval. Memory alone is no news."""
+    """Writes a worker's state at once when it has changed, else once an interval. Used memory is no change."""
 
     def __init__(
         self,
@@ -36,17 +36,17 @@ class Beats:
         self._next_ms: int | None = None
 
     def beat(self, report: WorkerReport, now_ms: int) -> None:
-        """Tell it if it is due. `now_ms` counts from some moment in the past; it is no date."""
+        """Write the state if that is due. `now_ms` counts from any moment in the past, and need not be a date."""
         if self._next_ms is None or report != self._last or now_ms >= self._next_ms:
             self._last, self._next_ms = report, now_ms + INTERVAL_MS
             self._tell(report, leaving=False)
 
     def leave(self) -> None:
-        """The worker's last word: its slot is free, and nobody waits for its answers."""
+        """Write the worker's last record: its slot is free, and nobody needs to wait for it."""
         self._tell(replace(self._last, partitions=()), leaving=True)
 
     def close(self) -> None:
-        """Write what waits if that goes quickly, and free everything."""
+        """Write what still waits, if that is quick, and free everything."""
         self._reports.close()
 
     def _tell(self, report: WorkerReport, *, leaving: bool) -> None:

@@ -5,13 +5,13 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time for dates, elapsed time for intervals and waits, and sleeping."""
+    """Wall time for dates, elapsed time for intervals and waits, and a way to sleep."""
 
     def now_ms(self) -> int:
-        """Milliseconds since 1970. It may step, either way, whenever the machine's clock is set."""
+        """Milliseconds since 1970. It may jump, forwards or backwards, whenever the machine's clock is set."""
 
     def elapsed_ms(self) -> int:
-        """Milliseconds since some moment in the past. It only ever goes on, at the pace of time."""
+        """Milliseconds since some moment in the past. It never jumps or goes back."""
 
     def sleep(self, seconds: float) -> None:
         """Wait; a manual clock only moves on."""

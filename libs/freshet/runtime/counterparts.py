@@ -1,4 +1,4 @@
-"""Partitions that lack a counterpart: what is read there could not be answered, so it is not read."""
+"""Partitions without a counterpart in an output topic: rows there could not be answered, so they are not read."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from freshet.runtime.recovery import Clue, InputReference
 class Counterparts:
     """A pipeline's topics have equally many partitions, unless somebody has grown one of them, or made one anew.
 
-    A topic that is gone counts as it was: it is waited for as a whole (`needed`).
+    A topic that is gone counts with the partitions it had: `needed` waits for it as a whole.
     """
 
     def __init__(self, bus: Bus, clues: Sequence[Clue], together: Sequence[Sequence[str]] = ()) -> None:
@@ -29,11 +29,11 @@ class Counterparts:
         self._doubtful = False
 
     def doubt(self) -> None:
-        """Something went wrong that fewer partitions might explain: `lack` asks before it says anything."""
+        """Something went wrong that a lost partition might explain: `lack` asks the broker anew before it answers."""
         self._doubtful = True
 
     def lack(self, place: Place) -> str | None:
-        """Why this partition cannot be answered; None if it can. Asks the broker where it could not as of last time."""
+        """Why this partition cannot be answered; None if it can. Asks the broker again if it could not last time."""
         if self._doubtful or self._why(place) is not None:
             self.look()
         return self._why(place)

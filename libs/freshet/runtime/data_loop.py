@@ -2,7 +2,8 @@
 
 One owner thread calls `step` again and again; a transaction never spans a poll. Whatever goes wrong with a batch, the
 answer is the same: drop all of it and set every partition to its committed offset, because only the broker knows what
-became visible. `transaction` commits batches, `partitions` knows where each is; here is what happens around them.
+became visible. `transaction` commits batches and `partitions` keeps their positions; this file holds what happens
+around them.
 """
 
 import time
@@ -121,7 +122,7 @@ class DataLoop:
         return 0
 
     def _doubt(self, error: RetriableError) -> None:
-        """Say what goes wrong, unless a missing topic explains it: that has been said."""
+        """Log what went wrong, unless a missing topic explains it, which has been logged already."""
         try:
             self._needed.look(self._clock.elapsed_ms(), doubtful=True)
         except RetriableError as other:
@@ -186,7 +187,7 @@ class DataLoop:
         return True
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
-        """Effects outside any batch."""
+        """Carry out effects that belong to no batch."""
         for effect in effects:
             match effect:
                 case Start():
@@ -197,7 +198,7 @@ class DataLoop:
                     raise TypeError(f"{type(effect).__name__} belongs to a batch.")
 
     def _report(self) -> WorkerReport:
-        """What the logic says of its part, and where it says nothing of partitions, what is known of them here."""
+        """What the logic reports; where it says nothing of partitions, what this loop knows of them."""
         report = self.logic.report()
         return report if report.partitions else replace(report, partitions=self._partitions.states())
 

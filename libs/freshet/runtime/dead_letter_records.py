@@ -16,7 +16,7 @@ from freshet.runtime.record_size import lone_batch_bytes
 _CONTEXT: Final = "freshet."
 _REDRIVEN: Final = "freshet.redriven"
 _PRODUCERS: Final = "original."
-"""Put before a producer's header whose name begins like ours, once more before one that looks as if it had been."""
+"""Put before a producer's header whose name begins like ours; and once more where a name has this prefix already."""
 _LIKE_OURS: Final = re.compile(f"(?:{re.escape(_PRODUCERS)})*{re.escape(_CONTEXT)}")
 _TOPIC_ID: Final = "freshet.topic_id"
 MODEL_VERSION: Final = "freshet.model_version"
@@ -115,12 +115,12 @@ def topic_id_of(headers: Headers | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A record that was set aside. Offsets begin anew with each life of a topic, so the life belongs to it."""
+    """A record that was set aside. A topic that is made anew starts at offset 0 again, so its id is needed as well."""
 
     place: str
     """topic/partition/offset."""
     topic_id: str = ""
-    """Of the topic's life that it was read from; '' if that was not noted."""
+    """Id of the topic that it was read from; '' if that was not noted."""
 
 
 def receipts(sources: Sequence[Source], partitions: Sequence[int]) -> Send:
@@ -143,12 +143,12 @@ def _clipped(detail: str) -> bytes:
 
 
 def _marked(name: str) -> str:
-    """What a producer's header is called in a letter. Any name but one that could be taken for ours stays as it is."""
+    """The name of a producer's header in a letter. It only changes if it could be taken for one of ours."""
     return _PRODUCERS + name if _LIKE_OURS.match(name) else name
 
 
 def _unmarked(name: str) -> str:
-    """What a header of a letter was called by its producer."""
+    """The name that a letter's header had when its producer wrote it."""
     bare = name.removeprefix(_PRODUCERS)
     return bare if _LIKE_OURS.match(bare) else name
 

@@ -1,4 +1,4 @@
-"""Places where a test may stop or kill this very process, by environment.
+"""Places where a test may stop or kill the process that it runs, by an environment variable.
 
 `FRESHET_FAILPOINT=offsets_sent:3` kills it when it gets there for the third time; with `=SIGSTOP` after that, it
 sleeps.

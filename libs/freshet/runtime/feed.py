@@ -1,4 +1,4 @@
-"""Follows control topics: decoded facts, in log order, with a caught-up barrier."""
+"""Follows control topics: decoded facts in log order, and whether all that was there at the start has been read."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,19 +13,19 @@ from freshet.runtime.bus.protocol import LogReader
 
 _READ_LIMIT: Final = 1000
 _DECISIVE: Final = frozenset({"pipelines", "models", "rollouts", "decisions"})
-"""Roles whose records say what is in force: nobody goes on without one of them that he cannot read."""
+"""Roles whose records say what is in force: where such a record cannot be read, nothing may be decided."""
 _LOG: Final = "decisions"
-"""Here a later record does not replace an earlier one of its key; on the other topics it does."""
+"""The topic on which a later record does not replace an earlier one of its key; on the others it does."""
 
 
 class Feed:
     """Facts of some control topics from the beginning on.
 
-    A record that cannot be read is counted in `refused` and left out: what is decided from the rest stays right because
-    control records are complete by themselves. The log tells the first of each role, and then how many there were each
-    time that number has doubled: whoever may write rubbish there cannot flood it. But where a newer Freshet wrote what
-    is in force, there is no deciding without it: `newer` has each pipeline of which that is so, and why. It stays there
-    until this process is replaced.
+    A record that cannot be read is counted in `refused` and left out. Decisions from the rest stay right, because each
+    control record is complete by itself. The first such record of a role is logged, and after that only each doubling
+    of their number, so that rubbish on a topic cannot flood the log. But nothing may be decided without a record that a
+    newer Freshet wrote: `newer` names each pipeline that has one, and why. Only a process of the newer release can go
+    on there.
     """
 
     def __init__(self, reader: LogReader) -> None:
@@ -80,7 +80,7 @@ class Feed:
         return self._reader.caught_up()
 
     def mark_ends(self) -> None:
-        """`caught_up` now means up to the ends of this moment."""
+        """From now on `caught_up` means up to the present ends."""
         self._reader.mark_ends()
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ Check = Callable[[], str | None]
 
 
 class WebServer:
-    """Answers each request of an address on a thread of its own, none of which keeps the process alive."""
+    """Answers requests at an address, each on a thread of its own; these threads do not keep the process alive."""
 
     def __init__(self, host: str, port: int, answer: WSGIApplication, advice: str) -> None:
         """Listens at once; `port` then holds the real number. Raises FreshetError if the address cannot be had.

@@ -1,4 +1,4 @@
-"""Which partitions were read to the end of their log: with nothing behind, not even in an open transaction."""
+"""Which partitions were read to the end of their log, so that nothing follows, not even in an open transaction."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from freshet.runtime.bus.protocol import Bus, Place, RangeReader
 
 _MARKERS: Final = 64
-"""Behind the last record lie only the markers of transactions: so many at most are looked through."""
+"""How many offsets after the position are looked through for a record: only transaction markers may be there."""
 
 
 class IdleLogs:
@@ -17,7 +17,7 @@ class IdleLogs:
         self._reader: RangeReader | None = None
 
     def among(self, positions: Mapping[Place, int]) -> Iterator[Place]:
-        """Those that hold nothing at their position or behind it. Raises RetriableError."""
+        """Those partitions that hold nothing at their position or after it. Raises RetriableError."""
         for role in self._roles:
             spans = self._bus.spans(role)
             for place, position in positions.items():

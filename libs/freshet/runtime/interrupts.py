@@ -1,4 +1,4 @@
-"""Holds Ctrl-C back while something is done that must be counted when it is done."""
+"""Delays Ctrl-C while something is done that must also be counted."""
 
 import signal
 import threading
@@ -13,7 +13,7 @@ class Held:
     """What happened meanwhile."""
 
     asked: bool = False
-    """Whether Ctrl-C was pressed: what can wait no longer than a moment should end."""
+    """Whether Ctrl-C was pressed. A block that takes longer than a moment should then end."""
 
 
 @contextmanager

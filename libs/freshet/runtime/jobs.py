@@ -14,7 +14,7 @@ _MOST_GIVEN_UP: Final = 3  # each holds its memory, and perhaps a processor
 
 
 class Stop(Protocol):
-    """What a job that takes long looks at: whether nobody waits for its result any more."""
+    """Tells a long job whether anybody still waits for its result."""
 
     def is_set(self) -> bool:
         """True once it had better end. What it returns then is thrown away."""
@@ -28,7 +28,7 @@ class JobRunner(Protocol):
     """Runs what a logic starts, and hands the outcomes back: exactly one for each job."""
 
     def start(self, job: Job[Any]) -> None:
-        """Take the job on; one of its queue that still waits is replaced."""
+        """Take the job on. It replaces a job of its queue that has not begun."""
 
     def cancel(self, queue: str) -> None:
         """Drop what waits in this queue, and tell what runs there to stop. Both end with a JobError."""
@@ -144,7 +144,7 @@ class Jobs:
 
 
 class _Run:
-    """A job that runs, for the owner to look at."""
+    """A job that is running, as the owner thread sees it."""
 
     def __init__(self, job: Job[Any], began_s: float) -> None:
         self.job, self.began_s, self.stop = job, began_s, threading.Event()

@@ -1,8 +1,8 @@
-"""Which life of its topic each input is in: a topic that is deleted and made anew keeps its name, not its id.
+"""The topic id of each input: a topic that is deleted and made anew has the same name and another id.
 
-The client library goes on in the new topic at the old one's position without a word: a consumer at offset 5 was
-given row 5 of the new topic half a second after it was made (librdkafka 2.16, Kafka 4.2.1 and 4.3.1). So the
-broker is asked for the id once for each batch, after the batch was read and before it is committed.
+The client library goes on in the new topic at the old one's position and reports nothing: a consumer at offset 5 was
+given row 5 of the new topic half a second after it was made (librdkafka 2.16, Kafka 4.2.1 and 4.3.1). So the broker is
+asked for the id once for each batch, after the batch was read and before it is committed.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -40,7 +40,7 @@ class Lives:
         self._asked = self._bus.ask_topic_ids(self._roles)
 
     def confirm(self, roles: Collection[str]) -> None:
-        """Wait for what was asked: what these roles gave before `ask` was of the topics known.
+        """Wait for the answer to `ask`: whether what these roles gave before it came from the topics that are known.
 
         Raises FatalError if one was made anew, RetriableError if that cannot be known.
         """
@@ -48,7 +48,7 @@ class Lives:
         self._check(self._asked(), self._looks_up.union(roles))
 
     def watch(self) -> None:
-        """Raises FatalError if any topic was made anew; one that is gone may still come back."""
+        """Raises FatalError if any topic was made anew. One that is missing may still come back."""
         if self.known:
             self._check(self._bus.ask_topic_ids(self._roles)(), ())
 

@@ -1,4 +1,4 @@
-"""Single records of a topic by offset, for a logic that looks things up: read in frames, of which the last are kept."""
+"""Single records of a topic by offset, for a logic that looks things up. Read in blocks, of which the last are kept."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -11,9 +11,9 @@ from freshet.contracts.batch import Batch, Record
 from freshet.runtime.bus.protocol import Bus, Place, RangeReader
 
 FRAME: Final = 128
-"""Offsets are read by so many at once: what is asked for next lies close by."""
+"""How many offsets are read at once (a frame): what is asked for next is usually close by."""
 _GAP_FRAMES: Final = 16
-"""Frames that nobody asked for are read too, where that is cheaper than another request."""
+"""Up to this many frames between two that are asked for are read too: that is cheaper than another request."""
 _RUN_FRAMES: Final = 256
 _KEPT_RECORDS: Final = 32_768
 
@@ -33,7 +33,7 @@ class Lookups:
         self._records = 0
 
     def find(self, place: Place, offsets: Ints) -> Batch:
-        """The records with these offsets, which ascend, as far as they are there. Raises RetriableError."""
+        """The records at these ascending offsets, as far as they exist. Raises RetriableError."""
         frames = np.unique(offsets // FRAME).tolist()
         found = {number: self._kept[frame] for number in frames if (frame := _Frame(place, number)) in self._kept}
         for first, end in _runs([number for number in frames if number not in found]):

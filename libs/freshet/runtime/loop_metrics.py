@@ -44,7 +44,7 @@ class LoopMetrics:
         self._metrics.control_refused.labels(*self._labels, role).inc(count)
 
     def state(self, *, held: int, ready: bool) -> None:
-        """How the loop stands."""
+        """How many partitions wait, and whether the loop is ready."""
         self._metrics.held_partitions.labels(*self._labels).set(held)
         self._metrics.ready.labels(*self._labels).set(ready)
 
@@ -54,6 +54,6 @@ class LoopMetrics:
             self._metrics.measured[name].labels(*self._labels).set(value)
 
     def closed(self) -> None:
-        """The loop serves nothing any more: what it last said of itself must not stay."""
+        """The loop has ended: its last state must not go on being shown."""
         self.state(held=0, ready=False)
         self._metrics.owned_partitions.labels(*self._labels).set(0)

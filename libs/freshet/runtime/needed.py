@@ -11,7 +11,7 @@ from freshet.runtime.bus.protocol import Bus, RightsError
 
 _LOOK_MS: Final = 5_000
 _LOOK_AGAIN_MS: Final = 1_000
-"""While one is missing, or something went wrong that this might explain."""
+"""How often to look while a topic is missing, or after a failure that a missing topic might explain."""
 _NAMED: Final = 3
 
 
@@ -26,17 +26,17 @@ def needed_roles(service: str) -> list[str]:
 
 
 class Needed:
-    """Looks every few seconds; `missing` says what is not there, and what to do. Said once in the log."""
+    """Looks every few seconds; `missing` says which topic is not there and what to do. It is logged once."""
 
     def __init__(self, bus: Bus, names: TopicNames, roles: Sequence[str]) -> None:
-        """Without roles nothing is ever missing."""
+        """With no roles, nothing is ever missing."""
         self._bus, self._names, self._roles = bus, names, roles
         self._log = structlog.get_logger("loop").bind(pipeline=names.pipeline)
         self._looked_ms: int | None = None
         self.missing: str | None = None
 
     def look(self, now_ms: int, *, doubtful: bool = False) -> None:
-        """Ask the broker, if it is time to: sooner if something is `doubtful`. Raises RetriableError."""
+        """Ask the broker if that is due, which is sooner when something is `doubtful`. Raises RetriableError."""
         pause_ms = _LOOK_AGAIN_MS if doubtful or self.missing else _LOOK_MS
         if not self._roles or (self._looked_ms is not None and 0 <= now_ms - self._looked_ms < pause_ms):
             return

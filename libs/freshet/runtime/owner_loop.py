@@ -1,8 +1,8 @@
 """The loop of a service that decides alone (registry, retraining): fence, fold, decide.
 
 The order matters: a new owner first fences its predecessor, then folds every topic to the end read *after* that, then
-decides. Folding first let two owners issue one epoch number. For the same reason it never takes its id back: a producer
-that may have been fenced meanwhile ends the process.
+decides. When owners folded first, two of them issued the same epoch number. For the same reason an owner never opens
+its transactional id a second time: if its producer may have been fenced, the process ends.
 """
 
 import time
@@ -25,7 +25,7 @@ from freshet.runtime.reports import Reports
 from freshet.runtime.telemetry import Metrics
 
 OWNER: Final = "owner"
-"""The slot of whoever is the only one of its service."""
+"""The slot of a service that has only one owner at a time."""
 _BACK_OFF_S: Final = 0.2
 _STABLE_S: Final = 30.0  # a predecessor's marker takes milliseconds; the broker ends what times out within 15 + 10 s
 
@@ -90,7 +90,7 @@ class OwnerLoop:
             return 0
 
     def _take_over(self) -> bool:
-        """Fence, and then look where the topics end. False while it cannot be seen where our own ones do."""
+        """Fence the predecessor, then look where the topics end. False while the end of our own topics is hidden."""
         if self._fenced_ms is None:
             self._producer.open()
             self._fenced_ms = self._clock.now_ms()
@@ -132,7 +132,7 @@ class OwnerLoop:
         self._feed.refused.clear()
 
     def _decide(self, pipeline: str) -> int:
-        """One step of one pipeline, committed by itself: what ails another one cannot hold it back."""
+        """One step of one pipeline, in a commit of its own, so that another pipeline's trouble cannot hold it back."""
         now_ms = self._clock.now_ms()
         if pipeline in self._feed.newer or self._pauses.lasts(pipeline, now_ms):
             return 0
@@ -166,7 +166,7 @@ class OwnerLoop:
         return len(announced)
 
     def _set_aside(self, pipeline: str, now_ms: int, cause: str, error: Exception) -> None:
-        """Let this pipeline wait a while: the others go on."""
+        """Pause this pipeline for a while; the others go on."""
         pause_s = self._pauses.begin(pipeline, now_ms) / 1000
         self._metrics.rewinds.labels(*self._labels, cause).inc()
         self._log.error(cause, pipeline=pipeline, pause_s=pause_s, error=str(error), kind=type(error).__name__)
@@ -186,7 +186,7 @@ class OwnerLoop:
         return "; ".join(f"{name}: {why}" for name, why in self._feed.newer.items()) or None
 
     def close(self) -> None:
-        """Say good-bye and free everything; what was decided is committed."""
+        """Write a last beat and free everything; all decisions are committed already."""
         if self._beats is not None:
             if self._owner:
                 self._beats.leave()

@@ -22,10 +22,10 @@ MOVES: Final[Mapping[tuple[State, Event], State]] = {
     ("waiting", "rewound"): "arrived",
     ("waiting", "revoked"): "left",
 }
-"""What becomes of a partition; what is not listed cannot happen.
+"""The next state of a partition by state and event; a pair that is not listed cannot happen.
 
-`found`: the offset to go on at is known. `flows`, `waits`: what the logic says of it. `rewound`: what was read of it is
-void. Only a flowing partition is read; in every other state the client does not fetch it.
+`found`: the offset to go on at is known. `flows`, `waits`: what the logic says of it. `rewound`: what was read of it
+does not count. Only a flowing partition is read; in every other state the client does not fetch it.
 """
 
 
@@ -35,7 +35,7 @@ class Partition:
 
     state: State = "arrived"
     why: str = ""
-    """Why it is not read, where only the logic or an operator can change that; else empty."""
+    """Why it is not read, if only the logic or an operator can change that; else empty."""
     next: int = 0
     metadata: str = ""
 

@@ -14,18 +14,18 @@ class Pauses:
         self._lengths_ms: dict[str, int] = {}
 
     def begin(self, name: str, now_ms: int) -> int:
-        """It has failed: the length of its pause in milliseconds."""
+        """Note a failure; returns the length of the pause in milliseconds."""
         length_ms = min(2 * self._lengths_ms[name], _LONGEST_MS) if name in self._lengths_ms else _FIRST_MS
         self._lengths_ms[name] = length_ms
         self._until_ms[name] = now_ms + length_ms
         return length_ms
 
     def lasts(self, name: str, now_ms: int) -> bool:
-        """Whether it still has to wait. A clock that was set back ends the pause: it would last as long."""
+        """Whether it still has to wait. Setting the clock back ends a pause, so that none gets longer by it."""
         left_ms = self._until_ms.get(name, 0) - now_ms
         return 0 < left_ms <= _LONGEST_MS
 
     def end(self, name: str) -> None:
-        """It has succeeded: the next pause is a short one again."""
+        """Note a success: the next pause is a short one again."""
         self._until_ms.pop(name, None)
         self._lengths_ms.pop(name, None)

@@ -109,7 +109,7 @@ def _hold_slots(service: Service, pipelines: Sequence[str], settings: Settings) 
 
 
 def _await_broker(settings: Settings, stop: threading.Event) -> None:
-    """Wait until Kafka answers: one that is away when we start is not different from one that goes away later."""
+    """Wait until Kafka answers: a broker that is away at the start is treated like one that goes away later."""
     bus = _context(settings, "", settings.transaction_timeout_ms).bus
     log = structlog.get_logger("main").bind(bootstrap_servers=settings.bootstrap_servers)
     while not stop.is_set():
@@ -192,7 +192,7 @@ def _unready(loops: Sequence[Turning]) -> str | None:
 
 
 def _stop_on_signals(stop: threading.Event, budget_s: float) -> None:
-    """First signal: finish. The loop may hang in a call, so the budget starts to run here."""
+    """On the first signal: finish. The loop may hang in a call, so the time budget starts here."""
 
     def on_signal(*_: object) -> None:
         if not stop.is_set():
@@ -205,7 +205,7 @@ def _stop_on_signals(stop: threading.Event, budget_s: float) -> None:
 
 @contextlib.contextmanager
 def _shutdown_budget(budget_s: float) -> Iterator[None]:
-    """Closing a client can hang when a broker bounces: the process ends itself all the same."""
+    """Closing a client can hang while a broker restarts: after its time budget the process ends itself."""
     timer = _exit_after(budget_s)
     yield
     timer.cancel()

@@ -25,7 +25,7 @@ def provision(
     adopt: bool = False,
     say: Callable[[str], object] = lambda _: None,
 ) -> list[Step]:
-    """Carry the plan out; returns it. Idempotent: what is as it should be is not touched.
+    """Carry out the plan, and return it. Idempotent: topics that are as they should be are not touched.
 
     A topic that is there and has other settings is altered only with `adopt`: nobody can tell whether it is ours, and
     what a shorter retention or another cleanup policy deletes is gone. `say` is told each change first. Raises

@@ -102,7 +102,7 @@ def publish_schemas(bus: Bus, namespace: str) -> list[SchemaRecord]:
 
 
 def review_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, event_schema: Schema) -> Publication:
-    """What `publish_pipeline` would write now. Writes nothing; raises as it does."""
+    """What `publish_pipeline` would write now. Writes nothing; raises the same errors."""
     names = TopicNames(namespace, spec.pipeline)
     published = published_schemas(bus)
     subject = value_subject(names, "events")
@@ -130,7 +130,7 @@ def publish_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, ev
 
 
 def withdraw_pipeline(bus: Bus, names: TopicNames) -> int:
-    """Write a tombstone for all that is published of a pipeline but what the registry owns, in one transaction.
+    """Write tombstones for all that is published of a pipeline, except what the registry owns, in one transaction.
 
     That is: its specifications, the schemas of its topics, its candidates, cut-overs and workers. Its services must
     have ended. Idempotent; returns how many records were withdrawn.
@@ -155,7 +155,7 @@ def withdraw_pipeline(bus: Bus, names: TopicNames) -> int:
 
 
 def _there(bus: Bus, role: str, ours: Callable[[bytes], bool]) -> list[bytes | None]:
-    """The keys of ours whose newest record is no tombstone, in order."""
+    """This pipeline's keys whose newest record is not a tombstone, in order."""
     there: dict[bytes | None, bool] = {}
     for batch in everything(bus, role):
         for key, value in zip(batch.keys, batch.values, strict=True):
@@ -165,10 +165,11 @@ def _there(bus: Bus, role: str, ours: Callable[[bytes], bool]) -> list[bytes | N
 
 
 def _as_single_writer(bus: Bus, decide: Callable[[], tuple[T, list[Send]]]) -> T:
-    """Read and decide only once nobody else can commit any more, then write all of it or nothing.
+    """Fence all others, read, decide, and write all of it or nothing.
 
-    A commit that fails may have been fenced by another publisher, or it was a hiccup of the broker: so it begins again
-    from the fence. Only what was decided at first is ever written: FatalError if something else follows by now.
+    A commit fails because another publisher has fenced us, or because the broker was briefly away; either way this
+    begins again with the fence. Only what was decided the first time is ever written: FatalError if the decision would
+    be another one now.
     """
     producer = bus.transactional_producer(_SERVICE, _SLOT, reopen=False)
     try:
@@ -202,7 +203,7 @@ def _as_single_writer(bus: Bus, decide: Callable[[], tuple[T, list[Send]]]) -> T
 
 
 def _failure(producer: TransactionalProducer, sends: Sequence[Send]) -> FatalError | None:
-    """Commit, or say why this client could not: whether it did after all is for the topics to say."""
+    """Commit, or return why this client could not. Only the topics can tell whether the commit landed all the same."""
     try:
         with interrupts_held():
             producer.commit(Transaction(sends))

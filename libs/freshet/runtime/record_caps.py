@@ -1,8 +1,8 @@
 """How large a record, and a batch of records, a producer's topics take: known once one of them has refused something.
 
-`schemas/topics.yaml` says what a topic takes that nobody altered. A cluster may allow less, and its limit is on the
-batch of records that travel together. While nothing is refused none of this costs anything. After a refusal the cluster
-is asked; if it may not tell, the client's batches are made smaller by half with each refusal.
+`schemas/topics.yaml` says what a topic takes unless somebody altered it. A cluster may allow less; its limit is on a
+batch of records that are sent together. While nothing is refused, none of this costs anything. After a refusal the
+cluster is asked; if it may not tell, the client's batches are made smaller by half with each refusal.
 """
 
 import time
@@ -21,10 +21,10 @@ BATCH_BYTES: Final = 1_000_000
 """How many bytes of records a client puts into one batch at most: librdkafka's default."""
 
 SMALL_BATCH_BYTES: Final = 16_384
-"""The same for clients that write little, and for which a refusal would be the end: most topics take this much."""
+"""The same for clients that write little and must end after a refusal: nearly all topics take this much."""
 
 _AGAIN_S: Final = 3.0
-"""How often a small cap for letters is asked for anew at most."""
+"""The shortest time between two questions for a dead-letters cap that is smaller than usual."""
 
 _LONE_BYTES: Final = 80  # what a record without headers weighs alone, beyond its key and value; rounded up
 
@@ -44,7 +44,8 @@ class RecordCaps:
         """`ask` gives `max.message.bytes` of a role's topic, or None if that cannot be told; the client takes no record
         above `most_bytes`. Without `exact` (records are compressed) only the broker knows what is too large.
 
-        See `bus.TransactionalProducer` about `reopen`: who may not is never to have a record refused, and asks first.
+        See `bus.TransactionalProducer` about `reopen`: a client that may not reopen must never have a record refused,
+        so it asks first.
         """
         self._ask, self._most_bytes, self._exact = ask, most_bytes, exact
         self._ask_first = not reopen
@@ -58,7 +59,8 @@ class RecordCaps:
     def of(self, role: str) -> int:
         """The largest batch that the role's topic takes, as far as is known.
 
-        Letters are made to fit, so that no refusal would ever tell that their topic takes more again: it is asked anew.
+        Dead letters are cut to this size, so no refusal would ever show that their topic takes more again: it is asked
+        anew.
         """
         usual_bytes = stanza(role).max_message_bytes or KAFKAS_CAP_BYTES
         small = role == DEAD_LETTERS and self._known.get(role, usual_bytes) < usual_bytes
@@ -84,7 +86,7 @@ class RecordCaps:
                     )
 
     def refused(self, sends: Sequence[Send], roles: Collection[str] = ()) -> None:
-        """Learn from a transaction that was refused for its size; `roles` are those whose topics did it, if known."""
+        """Learn from a transaction that was refused for its size; `roles` are those whose topics refused, if known."""
         for role in roles or {send.role for send in sends}:
             if not self._told(role) and roles:
                 self._guess([send for send in sends if send.role == role])
@@ -107,10 +109,11 @@ class RecordCaps:
         return found is not None
 
     def _guess(self, refused: Sequence[Send]) -> None:
-        """The topic is known by its refusals alone.
+        """Lower the limits where the topic's cap is known by its refusals alone.
 
-        Batches are halved as long as they may be what is too large, not a record in them; a letter is halved when it
-        was alone, since it can be made smaller. No other record is held too large before the broker says so again.
+        As long as the batch may be too large rather than a record in it, batches are halved. A dead letter that was
+        alone in its batch is halved, as it can be made smaller. Any other record is only called too large once the
+        broker has refused it.
         """
         largest = max(map(largest_bytes, refused))
         if sum(len(send.values) for send in refused) > 1 and self.batch_bytes > largest:

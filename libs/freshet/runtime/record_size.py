@@ -10,7 +10,7 @@ BATCH_HEADER_BYTES: Final = 61
 
 
 def lone_batch_bytes(key: bytes | None, value: bytes | None, headers: Headers | None) -> int:
-    """Bytes of an uncompressed batch that holds this record alone: what its topic has to take for it at least."""
+    """Bytes of an uncompressed batch with this record alone: the least that its topic must take."""
     return BATCH_HEADER_BYTES + record_bytes(key, value, headers)
 
 

@@ -1,8 +1,8 @@
-"""Where a partition without a usable committed offset starts: recovered from what we answered, or at the beginning.
+"""Where a partition without a usable committed offset starts: after our last answer, else at the beginning.
 
 Committed offsets get lost: the broker forgets idle groups, operators reset them, topics are made anew. Starting over
-then would answer the whole retention twice. Our own outputs name the input position of each answer, so their tail tells
-the truth, and the cut-overs tell the position in history.
+then would answer the whole retention twice. Our own outputs name the input position of each answer, so their last
+records show how far we got. The cut-overs give the position in history.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Committed, Place
 
 STEP_ROWS: Final = 5_000
-"""So many records are read in a step, and no more: the loop turns in between, and stays a member of its group."""
+"""The most records that are read in a step. Between steps the loop turns, so that it stays a member of its group."""
 
 _WAIT_S: Final = 0.05
 _MAX_BYTES: Final = 4 << 20
@@ -52,7 +52,7 @@ class InputReference:
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """What a record says of one partition: the next offset of each input behind it, and the metadata they had."""
+    """What a record says of one partition: the next offset of each input after it, with their metadata."""
 
     pipeline: str
     partition: int
@@ -74,7 +74,7 @@ Clue = InputReference | Summary
 
 @dataclass(slots=True)
 class _Found:
-    """The last answer to a partition: the offset behind it, when it was written, and the position in history."""
+    """The last answer to a partition: the offset after it, when it was written, and the position in history."""
 
     offset: int
     at_ms: int
@@ -84,8 +84,8 @@ class _Found:
 class Recovery:
     """Searches the outputs backwards in time, all partitions at once, until each has an answer or can have none.
 
-    Answers to another life of the topic do not count; those that do not say (an older release wrote them) do. Anybody
-    may write to the dead-letters topic: a letter that does not say, and names a record beyond the end, does not count.
+    Answers that name another topic id do not count; those that name none (an older release wrote them) do. Anybody may
+    write to the dead-letters topic, so a letter without a topic id does not count if it names a record beyond the end.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Recovery:
         self.waits = ""
         """Why it cannot go on for now; empty when it can."""
         self.passed_over: dict[Place, int] = {}
-        """Where dead letters name records beyond the end that no topic id makes ours, with the last such offset."""
+        """By place, the last offset that dead letters without a topic id name beyond the topic's end."""
         roles = {place.role for place in places}
         self._bus, self._pipeline, self._topic_ids = bus, pipeline, topic_ids
         self._references = {
@@ -118,7 +118,7 @@ class Recovery:
         self._work = self._search()
 
     def step(self) -> bool:
-        """Go on for some milliseconds; True once `found` can be asked. Raises RetriableError: then begin anew."""
+        """Search for some milliseconds; True once `found` may be asked. After a RetriableError, begin anew."""
         rows = 0
         for read in self._work:
             rows += read
@@ -154,7 +154,7 @@ class Recovery:
         yield from self._widen(outputs, {place: span.low for place, span in spans.items()})
 
     def _until_settled(self, highs: Mapping[str, Mapping[int, int]]) -> Iterator[int]:
-        """Wait until all that was written before is decided: an answer in an open transaction cannot be seen."""
+        """Wait until no transaction from before is open: an answer in an open one cannot be seen."""
         for role, partitions in highs.items():
             while True:
                 spans = self._bus.spans(role)
@@ -187,7 +187,7 @@ class Recovery:
         return found is not None and found.at_ms >= since_ms
 
     def _may_be_older(self, places: Collection[Place], since_ms: int) -> bool:
-        """Whether any of these inputs holds a record from before that time, whose answer may be as old."""
+        """Whether any of these inputs holds a record from before that time: its answer may be older too."""
         for role in {place.role for place in places}:
             spans, firsts = self._bus.spans(role), self._bus.offsets_at(role, since_ms)
             numbers = [place.partition for place in places if place.role == role and place.partition in spans]

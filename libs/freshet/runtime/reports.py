@@ -1,4 +1,4 @@
-"""Reports: whole states that a worker tells of itself, written beside the loop. Serving never waits for them."""
+"""Reports: a worker's own state, written on another thread, so that serving never waits for it."""
 
 import contextlib
 import threading
@@ -10,7 +10,7 @@ import structlog
 from freshet.runtime.bus.protocol import BusError, Producer, Send
 
 GOODBYE_S: Final = 2.0
-"""How long a worker that stops waits for its last report; whoever misses it notices three missed beats."""
+"""How long a worker that stops waits for its last report. Without it others notice after three missed beats."""
 
 
 class Reports(Protocol):
@@ -20,11 +20,11 @@ class Reports(Protocol):
         """Write this record soon, instead of an older one under the same key that still waits. Never fails."""
 
     def close(self) -> None:
-        """Write what waits if that goes quickly, and free everything."""
+        """Write what still waits, if that is quick, and free everything."""
 
 
 class BackgroundReports:
-    """Writes on a thread of its own. A record that cannot be written is dropped: the next one says more."""
+    """Writes on a thread of its own. A record that cannot be written is dropped, as the next one replaces it."""
 
     def __init__(self, producer: Callable[[], Producer]) -> None:
         """`producer` makes a client; after a failure another one is made, so that nothing old is sent later."""
@@ -64,7 +64,7 @@ class BackgroundReports:
             producer.close()
 
     def _next(self) -> Send | None:
-        """The record that waits longest; None when all is written and no more will come."""
+        """The record that has waited longest; None when all is written and no more will come."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             return self._waiting.pop(next(iter(self._waiting))) if self._waiting else None

@@ -45,15 +45,15 @@ class DataService:
     references: tuple[InputReference, ...]
     runner: Callable[[Context], Runner] = lambda _: no_jobs
     transaction_timeout_ms: int | None = None
-    """Overrides the setting where a service must not hide others' rows for long."""
+    """Overrides the setting, where an open transaction of a killed worker would hide others' rows."""
     assignor: Assignor | None = None
     """How its group divides partitions; None: `range` in fixed slots, else `cooperative-sticky`."""
     summary: Summary | None = None
-    """An output that tells how far inputs were read in another way than references do."""
+    """An output whose records sum up how far all inputs of a partition were read, where references do not fit."""
 
     @property
     def clues(self) -> tuple[Clue, ...]:
-        """All that tells which inputs are answered."""
+        """All outputs that show which inputs are answered."""
         return self.references if self.summary is None else (*self.references, self.summary)
 
 
@@ -70,7 +70,7 @@ class ControlService:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Data services of one trade, in one folder: each runs alone, or all of them in one process under this name."""
+    """Data services that belong together, in one folder: each runs alone, or all in one process under this name."""
 
     name: str
     services: tuple[DataService, ...]
@@ -107,5 +107,5 @@ def load_service(name: str) -> Service:
 
 
 def parts_of(service: Service) -> tuple[DataService | ControlService, ...]:
-    """The services that run where this one runs: those of a suite, else itself."""
+    """The services that run under this one's name: those of a suite, else itself."""
     return service.services if isinstance(service, Suite) else (service,)

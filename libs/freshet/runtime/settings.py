@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     slot: str = Field(
         default_factory=lambda given: socket.gethostname() if given.get("slots") == "elastic" else "0", min_length=1
     )
-    """This process among its equals: 0, or the host's name if elastic. A fixed slot keeps its partitions."""
+    """The name of this process among others of its service: 0 by default, or the host's name if elastic. A fixed slot
+    keeps its partitions over a restart.
+    """
     host: str = Field(default_factory=socket.gethostname, min_length=1)
     """This machine among those that may have the same slot: two that share no state folder need different ones."""
     http_host: str = "127.0.0.1"
@@ -80,9 +82,10 @@ class Settings(BaseSettings):
     """For /live, /ready and /metrics; 0 takes a free port and logs it."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     on_expired: Literal["stop", "skip"] = "stop"
-    """When retention has overtaken us: stop, or jump ahead and leave a dead letter that says what was skipped."""
+    """What to do when retention has deleted unread records: stop, or skip them and leave a dead letter that says which.
+    """
     shutdown_s: float = Field(default=25.0, gt=0, allow_inf_nan=False)
-    """One budget for everything between SIGTERM and exit; the process ends itself after it."""
+    """The time budget for everything between SIGTERM and exit; after it the process ends itself."""
     state_dir: Path = Path(".local/state")
     """Folder of small caches that outlive a process but need not outlive the machine; everything works without."""
     trainer_programs: Path | None = None

@@ -1,4 +1,4 @@
-"""A slot belongs to one process of this machine at a time: the second refuses, and the first lives on."""
+"""A slot belongs to one process of this machine at a time: a second one refuses to start."""
 
 import fcntl
 import os
@@ -11,9 +11,9 @@ from freshet.runtime.settings import SettingsError
 
 
 def hold_slot(state_dir: Path, transactional_id: str, slot: str) -> IO[str] | None:
-    """Hold the slot as long as the returned file is open; the process's death, however it comes, gives it free.
+    """Hold the slot as long as the returned file is open; it is free once the process has ended, however that happens.
 
-    None where no file can be written: then the broker's fencing alone settles who serves. Raises SettingsError.
+    None where no file can be written: then only the broker's fencing decides who serves. Raises SettingsError.
     """
     path = state_dir / f"{transactional_id}.lock"
     try:

@@ -1,6 +1,7 @@
-"""Before a fixed slot fences its predecessor, it makes sure that this one does not serve on another machine.
+"""Before the worker of a fixed slot fences its predecessor, it makes sure that none serves on another machine.
 
-On one machine `slot.hold_slot` has decided already. Here `freshet.workers` tells: who beats while we watch is alive.
+On one machine `slot.hold_slot` has decided already. Between machines the topic `freshet.workers` tells: a worker that
+beats while we watch is alive.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from freshet.runtime.feed import Feed
 from freshet.runtime.settings import SettingsError
 
 _INTERVALS: Final = 2.5
-"""How many of its own intervals a worker may be silent while we watch: two beats fall into them, one may be late."""
+"""For how many of a worker's intervals we watch: two beats fall into them, so that one may be late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class SlotWatch:
             self._feed = None
 
     def _read(self, timeout_s: float) -> None:
-        """Take in what has come. What was there at the start is `_before`; all later is `_since`."""
+        """Read new records. Those that were there at the start go to `_before`, all later ones to `_since`."""
         if self._feed is None:
             self._feed = Feed(self._bus.reader(("workers",)))
         if self._began_ms is None and self._feed.caught_up():

@@ -1,4 +1,4 @@
-"""Whether a partition may go on from its committed offset, by what we answered and what the topic holds."""
+"""Whether a partition may go on from its committed offset, given what we answered and what the topic holds."""
 
 from freshet.runtime.bus.protocol import SESSION_TIMEOUT_S, Committed, FatalError, Place, Span
 
@@ -28,7 +28,7 @@ def checked(
 
 
 def _reset_beyond_end(place: Place, offset: int, recovered: Committed | None, span: Span) -> FatalError:
-    """An offset without our stamp was set by a tool, so that it says nothing of the log."""
+    """An offset without our stamp was set by a tool, so it does not show that the log has become shorter."""
     right, why = (
         (span.low, "where the topic begins") if recovered is None else (recovered.offset, "behind what is answered")
     )

@@ -30,7 +30,7 @@ _COMMITTED_TIMEOUT_S: Final = 1.0
 
 
 class Starts:
-    """Finds where partitions go on. A start that no commit of ours tells is committed before the first row is read."""
+    """Finds where partitions go on. A start that we have not committed is committed before the first row is read."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Starts:
         return self._recovery.waits or f"{searched}: their committed offsets are lost, or not ours."
 
     def forget(self) -> None:
-        """Others may answer before these partitions are ours again: a search that is under way begins anew."""
+        """Drop a search that is under way: others may answer before these partitions are ours again."""
         self._recovery = None
 
     def find(self, group: GroupConsumer, places: Collection[Place]) -> Iterator[tuple[Place, Committed]]:
@@ -76,7 +76,7 @@ class Starts:
         yield from self._recovered(group, lost).items()
 
     def stamped(self, offsets: Mapping[Place, Committed]) -> dict[Place, Committed]:
-        """These offsets as they are committed: each says of which topic it is, and that the number is ours."""
+        """These offsets with the stamp that we commit: the topic's id, and the number once more."""
         known = self.lives.known
         return {
             place: Committed(offset, stamped(metadata, known[place.role], offset))
@@ -108,9 +108,9 @@ class Starts:
             self._log.warning("refused", error=str(refused))
 
     def _understood(self, place: Place, known: Committed | None) -> tuple[Committed | None, bool]:
-        """A committed offset without its stamp, and whether it can be gone on from as it is.
+        """A committed offset without its stamp, and whether we may go on from it as it is.
 
-        One of an earlier life of the topic means nothing. One without a stamp, or with the stamp of another offset, was
+        One with the id of an earlier topic means nothing. One without a stamp, or with the stamp of another offset, was
         set by a tool or by an older release: our own outputs must confirm it.
         """
         if known is None:
@@ -125,7 +125,7 @@ class Starts:
         return Committed(known.offset, metadata), bool(topic_id and (metadata or not self._origin))
 
     def _recovered(self, group: GroupConsumer, lost: Mapping[Place, Committed | None]) -> dict[Place, Committed]:
-        """Where partitions start that have no usable committed offset, committed; empty while that is not known."""
+        """Where partitions without a usable committed offset start, once found and committed; empty until then."""
         if not lost:
             self._recovery = None
             return {}

@@ -31,12 +31,12 @@ class Turning(Protocol):
 
 
 class Supervised:
-    """Makes a loop, and makes it anew after a pause when it fails or had better leave its partitions to others."""
+    """Makes a loop; after a failure, or when it leaves its partitions to others, makes a new one after a pause."""
 
     def __init__(
         self, make: Callable[[], Turning], clock: Clock, pipeline: str, check: Callable[[], None] = lambda: None
     ) -> None:
-        """`check` comes before each `make`: while it raises TopicsMissingError, the loop is waited with."""
+        """`check` is called before each `make`: while it raises TopicsMissingError, no loop is made."""
         self._make, self._check, self._clock = make, check, clock
         self._log = structlog.get_logger("main").bind(pipeline=pipeline)
         self.pipeline = pipeline
@@ -51,7 +51,7 @@ class Supervised:
 
     @property
     def failed(self) -> bool:
-        """Whether it is down for an error; a loop that stays away on purpose, or waits for its topics, is not."""
+        """Whether it is down because of an error, and not because it stays away on purpose or waits for its topics."""
         return self._loop is None and self.error is not None and not isinstance(self.error, _NO_FAILURE)
 
     def step(self, timeout_s: float) -> int:

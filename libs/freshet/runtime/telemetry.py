@@ -56,7 +56,7 @@ class Metrics:
                 "join_coverage_ratio": "Of the predictions whose time for labels is over, the share that has one.",
             }.items()
         }
-        """What a logic measures itself; see `Logic.measured`."""
+        """What the logic itself measures; see `Logic.measured`."""
         self.ready = gauge("ready", "1 when the service can serve.")
 
 

@@ -14,7 +14,9 @@ _FOR_EVER: Final = "-1"
 _LEGAL_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 _STATE_SEGMENT_BYTES: Final = 64 << 20
-"""State is read whole when a partition moves, and what lies in the newest segment is neither compacted nor expired."""
+"""Segments of state topics are small: state is read whole when a partition moves, and the newest segment is neither
+compacted nor expired.
+"""
 
 _COMPACTED: Final = {
     # clean when a tenth is stale, not half: whoever starts reads the whole topic

@@ -34,7 +34,7 @@ from freshet.runtime.partitions import Partitions
 from freshet.runtime.record_size import largest_bytes
 
 _FIRST_ROWS: Final = 250
-"""A restart begins with small batches: one too large for the transaction's timeout would fail again and again."""
+"""A restart begins with small batches: one that is too large for the transaction's timeout would fail each time."""
 
 _REFUSALS_IN_A_ROW: Final = 3
 _FIRST_PAUSE_MS: Final = 200

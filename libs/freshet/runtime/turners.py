@@ -15,7 +15,7 @@ from freshet.runtime.supervised import Supervised, Turning
 
 _POLL_S: Final = 0.1
 _PATIENCE_S: Final = 1.0
-"""A loop that ends later than this is named in the log: the process may be ended before it."""
+"""A loop that takes longer than this to end is named in the log, as the process may end before it."""
 
 
 class Turners:
@@ -30,7 +30,7 @@ class Turners:
         self._threads = [threading.Thread(target=self._live, args=(loop,), daemon=True) for loop in several]
 
     def run(self) -> None:
-        """Turn until told to stop. Raises what a loop did not survive, or the error of one if all of them are down."""
+        """Turn until told to stop. Raises what ended a loop for good, or the error of one if all of them are down."""
         for thread in self._threads:
             thread.start()
         while not self._stop.is_set():
@@ -47,8 +47,8 @@ class Turners:
     def end(self) -> None:
         """Let every loop finish its turn and close; raises what the first one to fail at that raised.
 
-        Each closes in its own thread, so that one whose call blocks keeps no other in its group. It has no deadline of
-        its own: the process has one, and ends with whoever still blocks then.
+        Each closes in its own thread, so that a blocked one does not keep the others from leaving their groups. There
+        is no deadline here: that of the process also ends whatever still blocks.
         """
         self._ended.set()
         running = [thread for thread in self._threads if thread.ident is not None]

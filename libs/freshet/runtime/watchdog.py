@@ -21,7 +21,7 @@ import structlog
 
 EXIT_STUCK: Final = 72
 SECOND_LINE_S: Final = 60.0
-"""Above twice every limit that anybody sets here; from max.poll.interval.ms on, our partitions are others' anyway."""
+"""More than twice any limit that is set here. After max.poll.interval.ms the partitions are other workers' anyway."""
 
 _LOOK_S: Final = 0.5
 _PAUSE_S: Final = 4 * _LOOK_S  # no look comes that late unless the whole process stood still
@@ -59,7 +59,7 @@ class Watchdog:
     def limit(self, seconds: float, doing: str, *, late: Callable[[], object] | None = None) -> Iterator[None]:
         """End the process, with every thread's stack on stderr, if the block is not left within that time.
 
-        From half of it on, each look calls `late`, in the watching thread: it may bring the block to an end.
+        After half of that time each look calls `late`, in the watching thread, which may bring the block to an end.
         """
         self._watched = _Watched(self._now_s(), seconds, doing, late)
         try:
@@ -68,7 +68,7 @@ class Watchdog:
             self._watched = None
 
     def check(self, excused_s: float = 0.0) -> None:
-        """Look at the block under way, if any. Time in which the whole process stood still is no fault of the block."""
+        """Look at the block under way, if any. Time in which the whole process stood still does not count."""
         watched = self._watched
         if watched is None:
             return
@@ -113,7 +113,7 @@ class Patrol:
         """One look at all of them; False when there is none left.
 
         A look that comes seconds late says that the whole process stood still (SIGSTOP, a frozen machine, a call that
-        held the interpreter's lock): what it would see is how long that took, not that a block hangs.
+        held the interpreter's lock): it would measure that standstill, and not a block that hangs.
         """
         gap_s, self._looked_s = now_s - self._looked_s, now_s
         with self._lock:
@@ -133,7 +133,7 @@ class Patrol:
 
 
 class _SecondLine(Watchdog):
-    """Puts off, at each look, the moment at which C code ends the process: so it only comes once looks stay away."""
+    """At each look it postpones the moment at which C code ends the process, so that comes only once looks stop."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()

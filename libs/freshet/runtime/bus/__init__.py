@@ -1,1 +1,1 @@
-"""The way to Kafka: one protocol, a broker behind it or a memory."""
+"""The message bus: one protocol, implemented on Kafka and in memory."""

@@ -1,4 +1,4 @@
-"""What the loops ask of a message bus: `kafka` is the real one, `memory` a deterministic one; one suite holds both.
+"""What the loops ask of a message bus. `kafka` is the real one, `memory` a deterministic one; one suite tests both.
 
 Partitions are addressed by (role, partition); only the bus knows physical topic names.
 """
@@ -11,13 +11,15 @@ from freshet.contracts.batch import Batch, Headers, Record
 from freshet.contracts.errors import FreshetError
 
 Assignor = Literal["cooperative-sticky", "range"]
-"""How a group divides partitions: moving few, with no pause; or topic by topic alike, with everybody paused."""
+"""How a group divides partitions. `cooperative-sticky` moves few and pauses nobody else; `range` divides each topic
+alike and pauses everybody.
+"""
 
 SUSPECT_S: Final = 2.0
-"""A transactional client whose commit took longer is suspect: a copy of its EndTxn may still be on its way."""
+"""A transactional client whose commit took longer is suspect: a repeated EndTxn request may still be under way."""
 
 SESSION_TIMEOUT_S: Final = 30
-"""For so long a group counts a member that says nothing any more, such as a fixed slot that was stopped."""
+"""How long a group keeps a member that is silent, such as a fixed slot that was stopped."""
 
 POLL_FIRST: Final = "the connection was lost or slow: whether this member was replaced meanwhile shows the next poll."
 """Why a suspect client's first commit with offsets is refused, before anything is begun."""
@@ -46,13 +48,13 @@ class Span(NamedTuple):
 
     @property
     def open(self) -> bool:
-        """True while a transaction is open here: what lies behind its first record is not to be seen yet."""
+        """True while a transaction is open here, which hides everything from its first record on."""
         return self.end < self.high
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What rebalances did since they were last taken, in net: lost first, then gained."""
+    """The net effect of the rebalances since they were last taken: partitions lost, then partitions gained."""
 
     revoked: tuple[Place, ...] = ()
     assigned: tuple[Place, ...] = ()
@@ -97,11 +99,11 @@ class BusError(FreshetError):
 
 
 class RetriableError(BusError):
-    """Not now: the broker is away or busy. The same call may go through later; nothing was done."""
+    """The broker is away or busy, and nothing was done. The same call may succeed later."""
 
 
 class TopicGoneError(RetriableError):
-    """What is to be written to is not there, or not any more. Somebody may make it again; until then nothing passes."""
+    """The topic to write to does not exist, or not any more. Nothing can be written until somebody creates it."""
 
 
 class RefusedError(BusError):
@@ -113,7 +115,7 @@ class TooLargeError(RefusedError):
 
 
 class FatalError(BusError):
-    """This client can never go on (fenced, no rights, broken invariant): the process must exit."""
+    """This client can never go on (fenced, lacks rights, broken invariant): the process must exit."""
 
 
 class FencedError(FatalError):
@@ -135,7 +137,7 @@ class SuspectError(FatalError):
 
 
 class ExpiredError(BusError):
-    """A partition's position is outside what the topic still holds; it delivers nothing until it is started anew."""
+    """A partition's position is outside what the topic holds. It delivers nothing until it is started anew."""
 
     def __init__(self, place: Place, position: int) -> None:
         super().__init__(f"{place.role}/{place.partition}: offset {position} is no longer (or not yet) in the topic.")
@@ -207,7 +209,7 @@ class Producer(Protocol):
     """Writes single records idempotently, outside transactions: states and artifacts whose repeat is harmless."""
 
     def send(self, send: Send, within_s: float | None = None) -> list[int]:
-        """Write and wait for acknowledgement, minutes unless told to give up sooner; the offsets, in order.
+        """Write, and wait for the acknowledgement: for minutes, unless `within_s` is given. The offsets, in order.
 
         Raises FatalError or RetriableError.
         """
@@ -226,7 +228,7 @@ class LogReader(Protocol):
         """True once everything up to the ends seen when the reader was made (or `mark_ends` called) was returned."""
 
     def mark_ends(self) -> None:
-        """Look at the ends anew: `caught_up` now means up to here. Blocks for one request."""
+        """Ask for the ends again: from now on `caught_up` means up to these. Blocks for one request."""
 
     def close(self) -> None:
         """Free everything."""
@@ -236,7 +238,7 @@ class RangeReader(Protocol):
     """Reads ranges of partitions, again and again with one client, read_committed."""
 
     def read(self, place: Place, first: int, end: int) -> tuple[Sequence[Record], int]:
-        """Records with first ≤ offset < end, and up to where that is all: `end`, or the log's. Or RetriableError."""
+        """Records with first ≤ offset < end, and the offset up to which these are all. Or RetriableError."""
 
     def close(self) -> None:
         """Free everything."""
@@ -279,7 +281,7 @@ class Bus(Protocol):
         """What every partition holds. Raises RetriableError; an absent topic gives {}."""
 
     def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
-        """Of every partition the first offset whose broker timestamp is not before that time, its end where none is.
+        """Every partition's first offset with a broker timestamp not before that time; its end if there is none.
 
         Raises RetriableError; an absent topic gives {}.
         """

@@ -1,4 +1,4 @@
-"""Cuts an input into ranges, each of which becomes a slab: by offset and day alone, so that every owner cuts alike."""
+"""Cuts an input into ranges, each of which becomes a slab. Only offset and day decide, so every owner cuts alike."""
 
 from typing import Final, NamedTuple
 
@@ -12,7 +12,7 @@ _DAY_MS: Final = 86_400_000
 class Frame(NamedTuple):
     """A range of one input, [first, end), with the append times of its rows; open as long as more rows may come.
 
-    Times never go back: a row that the broker stamped earlier than one before it counts as that one.
+    Times never go back: a row that the broker stamped earlier than a row before it gets that row's time.
     """
 
     first: int
@@ -22,15 +22,15 @@ class Frame(NamedTuple):
     rows: int = 0
 
     def then(self, end: int) -> "Frame":
-        """The empty frame behind this one."""
+        """The empty frame that follows this one."""
         return Frame(end, end, 0, self.last_ms)
 
 
 def cut(frame: Frame, offsets: Ints, times_ms: Ints, rows: int) -> tuple[list[Frame], Frame]:
     """The frames that these further rows close, and the one that stays open.
 
-    A frame ends where `offset // rows` or the day changes, at the offset of the first row behind: ranges join without
-    a gap, whatever control records lie between.
+    A frame ends where `offset // rows` or the day changes, at the offset of the next frame's first row. So ranges join
+    without a gap, whatever control records lie between.
     """
     times = np.maximum(np.maximum.accumulate(times_ms), frame.last_ms)
     numbers, days = offsets // rows, times // _DAY_MS

@@ -1,4 +1,4 @@
-"""Keeps the state of a logic beside its answers: what a batch stages becomes part of it with the transaction."""
+"""Keeps the state of a logic: what a batch stages becomes part of it when the batch's transaction is committed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,11 +15,11 @@ from freshet.runtime.state.state_mark import StateMark
 from freshet.runtime.state.state_records import range_of, record_of, sent, slab_of
 
 _MADE_ANEW_AT_ONCE: Final = 4
-"""Slabs that were lost are large together: a transaction takes so many of them beside its own."""
+"""How many lost slabs are written anew in one transaction, beside its own: all at once could be too large."""
 
 
 class Keeper:
-    """Knows of each partition what its state stands for, and what it would stand for with what is staged."""
+    """Knows for each partition which offsets its state includes, and which it would include with what is staged."""
 
     def __init__(self, logic: Stateful, bus: Bus, topic_ids: Mapping[str, str]) -> None:
         """`topic_ids` are those of the input topics, by role, as soon as they are known."""
@@ -36,7 +36,7 @@ class Keeper:
     def ready(self, partition: int, committed: Mapping[str, Committed]) -> bool:
         """Bring the state to these committed offsets of all its inputs, a step at a time; True once it is there.
 
-        What became of a batch whose commit was in doubt shows here: the offsets are those before it, or those behind.
+        This also settles a commit that was in doubt: the offsets are either those before its batch or those after it.
         """
         at = {role: found.offset for role, found in committed.items()}
         search = self._restoring.get(partition)
@@ -65,7 +65,7 @@ class Keeper:
         return False
 
     def outdated(self, partition: int) -> bool:
-        """Whether this state was read under another plan, and nothing keeps what it was: it must be read again."""
+        """Whether this state was read under another plan which nothing has kept: inputs must be read again."""
         known = self._known.get(partition)
         return known is not None and self._is_outdated(known)
 
@@ -80,14 +80,14 @@ class Keeper:
             self._logic.forget(partition)
 
     def forget_all_but(self, partitions: Iterable[int]) -> None:
-        """The others have had time to come back: they are other workers' now."""
+        """Forget the state of all other partitions: had they come back to us, they would have done so by now."""
         for partition in self._known.keys() - set(partitions):
             self.forget(partition)
 
     def stage(
         self, batches: Sequence[Batch], offsets: Mapping[Place, Committed]
     ) -> tuple[list[Send], dict[Place, Committed]]:
-        """What the transaction of these batches writes of the state, and its offsets, which tell of the state too."""
+        """State records for the transaction of these batches, and its offsets, whose metadata describes the state."""
         records: list[StateRecord] = []
         marked = dict(offsets)
         for partition in sorted({place.partition for place in offsets}):
@@ -110,7 +110,7 @@ class Keeper:
             self._logic.committed(partition)
 
     def _next(self, known: StateProgress, ends: Mapping[str, int]) -> StateProgress:
-        """Where the state stands behind this batch; under a new plan from its first row on."""
+        """The progress of the state after this batch, which a new plan applies to from its first row on."""
         plan = self._logic.plan
         marks = {
             role: mark if mark.plan == plan else StateMark(mark.since, plan, self._switch(known, role))
@@ -119,7 +119,7 @@ class Keeper:
         return replace(known, at=known.at | dict(ends), marks=marks, frames=dict(known.frames))
 
     def _switch(self, known: StateProgress, role: str) -> int:
-        """The first offset under a new plan. Where the open frame has no rows, nothing lies between it and that."""
+        """The first offset under a new plan. If the open frame has no rows, that is where this frame begins."""
         frame = known.frames[role]
         return frame.first if isinstance(self._logic.kept, Slabs) and not frame.rows else known.at[role]
 

@@ -16,31 +16,31 @@ from freshet.runtime.state.state_mark import StateMark
 from freshet.runtime.state.state_records import Kept, range_of, slab_of
 
 STEP_ROWS: Final = 5_000
-"""So many records are read in a step, and no more: the loop turns in between, and stays a member of its group."""
+"""The most records that are read in a step. Between steps the loop turns, so that it stays a member of its group."""
 
 _WAIT_S: Final = 0.05
 _KEPT_RECORDS: Final = 64
-"""State records may be large: so many at once."""
+"""How many state records are read at once, as they may be large."""
 _SLABS_A_STEP: Final = 4
 
 
 @dataclass(slots=True)
 class StateProgress:
-    """How far a state has come: the next offset of each input, since when it grows, and what of it is not kept yet."""
+    """How far a state has come: the next offset of each input, where it began, and which part is not kept yet."""
 
     at: dict[str, int]
     marks: dict[str, StateMark]
     frames: dict[str, Frame] = field(default_factory=dict)
-    """Of each input the range that its next slab will hold."""
+    """For each input the range that its next slab will hold."""
     unwritten: tuple[StateRecord, ...] = ()
-    """Slabs that were lost, and made anew."""
+    """Slabs that were lost, and were made anew from the inputs."""
     rows: int | None = None
     """Rows since the last checkpoint; None if there is none."""
 
 
 @dataclass(slots=True)
 class _Gap:
-    """Rows that cannot be had any more, for a reason. They do not matter if the row behind them is out of reach too."""
+    """Rows that have expired, and why they lack. They do not matter if the row after them is out of reach too."""
 
     role: str
     first: int
@@ -79,7 +79,7 @@ class Restoring:
     def step(self) -> bool:
         """Go on for some milliseconds; True once the state is there.
 
-        Raises RetriableError: then begin anew. StateFormatError: it is another release's. FatalError: it is lost.
+        Raises RetriableError (begin anew), StateFormatError (another release wrote it), or FatalError (it is lost).
         """
         rows = 0
         for read in self._work:
@@ -116,9 +116,9 @@ class Restoring:
         return kept.records()
 
     def _of_one_generation(self, kept: Sequence[StateRecord]) -> list[StateRecord]:
-        """Where a committed offset was lost, what was kept tells since when there is state; else it began with the log.
+        """Only what was kept of the state that began at the committed marks.
 
-        What was kept of another beginning is left out.
+        Where a committed offset was lost, what was kept tells where the state began; else it began with the log.
         """
         marks = self.progress.marks
         for role in [role for role, mark in marks.items() if mark.since is None]:
@@ -165,7 +165,7 @@ class Restoring:
         yield from self._again(role, position, self.progress.at[role], mark)
 
     def _again(self, role: str, first: int, end: int, mark: StateMark) -> Iterator[int]:
-        """Take in the rows from first to end again, those that are there and whose plan is told."""
+        """Take in the rows from first to end again, as far as they exist and their plan is known."""
         place, told = Place(role, self._partition), max(first, min(mark.plan_first, end))
         if first >= end:
             return
@@ -185,7 +185,7 @@ class Restoring:
             self._note_expired(place, told, end)
 
     def _note_expired(self, place: Place, first: int, read: int) -> None:
-        """The first row of what was to be read from `first` on lies at `read`: what the topic lacks before is a gap."""
+        """Note a gap if the first row that was read from `first` on lies further on, at `read`."""
         span = self._bus.spans(place.role).get(place.partition)
         low = min(span.low if span is not None else read, read)
         if low > first:

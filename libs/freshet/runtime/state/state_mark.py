@@ -1,4 +1,4 @@
-"""What a committed offset says of the state behind it: since when there is one, and under which plan it grows."""
+"""What a committed offset's metadata says of the state: where it began, and under which plan it grows."""
 
 import re
 from typing import NamedTuple, Self
@@ -7,7 +7,7 @@ _MARKED = re.compile(r"(?:(.*) )?st=(?:(\?)|(\d{1,18}),(\d{1,9}),(\d{1,18}))", r
 
 
 class StateMark(NamedTuple):
-    """Of one input: the state began at offset `since`, and rows from `plan_first` on are taken in under `plan`.
+    """For one input: the state began at offset `since`, and rows from `plan_first` on are taken in under `plan`.
 
     `since` is None where an input was answered, but its committed offset was lost.
     """
@@ -17,7 +17,7 @@ class StateMark(NamedTuple):
     plan_first: int = 0
 
     def beside(self, metadata: str) -> str:
-        """The logic's metadata, with this mark behind it."""
+        """The logic's metadata with this mark appended."""
         text = "st=?" if self.since is None else f"st={self.since},{self.plan},{self.plan_first}"
         return f"{metadata} {text}" if metadata else text
 

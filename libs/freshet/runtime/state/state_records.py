@@ -18,7 +18,7 @@ _log = structlog.get_logger("state")
 
 
 def sent(kept: Checkpoint | Slabs, records: Iterable[StateRecord]) -> list[Send]:
-    """The records as they are written: a checkpoint replaces the one before it, a slab only itself."""
+    """The records as they are written: a checkpoint replaces the last one, a slab only a copy of itself."""
     found = list(records)
     if not found:
         return []
@@ -61,11 +61,10 @@ def slab_of(logic: Stateful, partition: int, known: StateRange, plan: int, frame
 
 
 class Kept:
-    """The records of one partition that a state at `at` can be made of.
+    """The records of one partition from which a state at `at` can be made.
 
-    Those of other beginnings, of earlier lives of an input topic, and those that reach beyond `at` are none: they
-    belong to another past, or to a future that was given up. A copy of a range that differs from another copy is not
-    believed, and neither is the other.
+    Left out are records of a state that began elsewhere, records from an earlier topic of the same name, and records
+    that reach beyond `at`. Where two copies of a range differ, neither is used.
     """
 
     def __init__(
@@ -118,7 +117,7 @@ class Kept:
         return ours and known.end <= self._at[known.role] and since in {None, known.since}
 
     def records(self) -> list[StateRecord]:
-        """What is believed, in ascending order of what it reaches."""
+        """The records that may be used, in ascending order of the offset that they reach."""
         believed = [record for ranges, record in self._found.items() if ranges not in self._disputed]
         return sorted(believed, key=lambda record: sum(known.end for known in record.ranges))
 

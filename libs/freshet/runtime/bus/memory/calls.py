@@ -1,4 +1,4 @@
-"""The window before each client call: whatever the world does between two calls of a process, it does here."""
+"""A hook before each client call, in which a test lets happen what may happen between two calls of a process."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,11 +12,11 @@ class Client(Protocol):
 
     @property
     def cluster(self) -> MemoryCluster:
-        """Where it is a client."""
+        """The cluster that it is a client of."""
 
     @property
     def client(self) -> str:
-        """Its name towards `cluster.before`: a member, a transactional id, or its kind."""
+        """Its name in calls of `cluster.before`: a member, a transactional id, or its kind."""
 
 
 C = TypeVar("C", bound=Client)

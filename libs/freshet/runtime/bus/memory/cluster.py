@@ -1,4 +1,4 @@
-"""The broker's side of the bus in memory, and the doors through which a test makes things go wrong."""
+"""The broker's side of the bus in memory, and the hooks with which a test makes things go wrong."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -20,7 +20,7 @@ _EPOCH_START_MS: Final = 1_700_000_000_000  # some moment that looks like one
 
 
 class MemoryCluster:
-    """Topics, groups and transactions of one simulated Kafka cluster. For one thread: determinism ends with two.
+    """Topics, groups and transactions of one simulated Kafka cluster. Use it from one thread, or runs differ.
 
     `failpoint(step, transactional_id)` is called at each step of every commit. It may raise SimulatedCrash, which
     leaves the transaction open as a SIGKILL would, or, before `committed`, a RefusedError, which aborts it. It may
@@ -30,8 +30,8 @@ class MemoryCluster:
     one process happens there. It may raise what the call itself may, or SimulatedCrash. `client` is a group's member, a
     transactional id, or "producer", "reader", "bus".
 
-    `stale(client, log)` says before which offset a client sees a partition's records now: a fetch may always give less
-    than there is, so that a reader's view is an old one, in one partition more than in another.
+    `stale(client, log)` gives the offset up to which a client sees a partition's records now. A real fetch, too, may
+    return less than there is, and may lag in one partition more than in another.
     """
 
     def __init__(self, now_ms: int = _EPOCH_START_MS, transaction_timeout_ms: int = 15_000) -> None:
@@ -86,9 +86,9 @@ class MemoryCluster:
         self._rebalance_readers(name)
 
     def remake_topic(self, name: str) -> None:
-        """Delete the topic and make it anew before any client looks: all go on in it at their old positions, unaware.
+        """Delete the topic and make it anew before any client notices: all go on in it at their old positions.
 
-        Committed offsets are gone, as with `delete_topic`. So real clients do (librdkafka 2.16).
+        Committed offsets are gone, as with `delete_topic`. Real clients behave like this, too (librdkafka 2.16).
         """
         old = self._topics[name]
         self._topics[name] = self._made(name, len(old.logs), old.max_message_bytes)
@@ -113,11 +113,11 @@ class MemoryCluster:
     # Members
 
     def expire(self, member: str) -> None:
-        """End the member's session, as when its process was killed or hangs. Polling again, it finds itself outside."""
+        """End the member's session, as when its process was killed or hangs. In its next poll it is no member."""
         self._group_of(member).leave(member)
 
     def rebalance_during_next_collect(self, member: str, cause: Callable[[], object] | None = None) -> None:
-        """Tear the member's next batch: after its first record the group rebalances, and the member is told at once.
+        """Interrupt the member's next batch: the group rebalances after its first record, and tells the member at once.
 
         The cause may be anything that makes a group rebalance, such as another member joining; by default the
         group just does.
@@ -150,7 +150,7 @@ class MemoryCluster:
         return f"{instance or 'member'}-{self._members_joined:04}"
 
     def take_interruption(self, member: str) -> Callable[[], object] | None:
-        """What is scheduled to happen inside this member's collect, once."""
+        """Return what is to happen inside this member's next collect, and forget it."""
         return self._interruptions.pop(member, None)
 
     def reached(self, step: Step, transactional_id: str) -> None:

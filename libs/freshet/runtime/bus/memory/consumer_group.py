@@ -89,7 +89,7 @@ class Group:
         return self._holder_of(instance) is not None
 
     def reads(self, topic: str) -> bool:
-        """Whether the group has members that subscribe to the topic."""
+        """Whether any member of the group subscribes to the topic."""
         return bool(self._members) and topic in self._topics
 
     def rebalance(self) -> None:
@@ -124,7 +124,8 @@ class Group:
     def check(self, membership: Membership) -> None:
         """Raises RefusedError unless the membership is of a member, and of this generation.
 
-        Who owns the partitions is not looked at, exactly as in Kafka's broker: a membership read too late passes.
+        It does not check who owns the partitions, exactly as Kafka's broker does not: a membership that was read too
+        late passes.
         """
         if membership.member not in self._members:
             raise RefusedError(f"{membership.member} is no longer a member of {self.name} (UNKNOWN_MEMBER_ID).")
@@ -143,7 +144,7 @@ class Group:
         return self._committed.get(at)
 
     def forget(self, topic: str) -> None:
-        """The topic is gone: so are its committed offsets, and nobody holds its partitions."""
+        """The topic was deleted: its committed offsets are gone, and nobody holds its partitions."""
         self.forget_offsets(topic)
         self._holders = {at: holder for at, holder in self._holders.items() if at.topic != topic}
 

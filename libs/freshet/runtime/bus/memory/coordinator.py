@@ -14,7 +14,7 @@ STEPS: Final[tuple[Step, ...]] = get_args(Step)
 
 
 class SimulatedCrash(BaseException):
-    """The process died here, as by SIGKILL. Only the test may catch it, which then drops the process's clients."""
+    """The process died here, as by SIGKILL. Only a test may catch it, and must then drop the process's clients."""
 
 
 class Session(NamedTuple):

@@ -21,7 +21,7 @@ from freshet.runtime.bus.protocol import (
 
 
 class MemoryGroupConsumer:
-    """Implements `bus.GroupConsumer`. `member` is its name towards the cluster, such as in `cluster.expire`."""
+    """Implements `bus.GroupConsumer`. `member` is its name in the cluster, as `cluster.expire` takes it."""
 
     def __init__(
         self,
