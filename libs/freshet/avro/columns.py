@@ -7,7 +7,7 @@ from typing import Any, Self, TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from freshet.avro.ragged import pack, split, starts_of
+from freshet.avro.ragged import pack, split, starts_of, windows
 from freshet.contracts.arrays import Bools, Bytes, Ints, Ints32
 
 NumericColumn: TypeAlias = NDArray[Any]
@@ -57,6 +57,17 @@ class Strings:
     def take(self, rows: Rows) -> "Strings":
         """These rows in this order, sharing the data."""
         return Strings(self.data, self.starts[rows], self.lengths[rows])
+
+    def equal(self, text: bytes) -> Bools:
+        """Which rows are this text: they are compared in words of up to 8 bytes, the last of which may overlap."""
+        alike: Bools = self.lengths == len(text)
+        if text:
+            width = 8 if len(text) >= 8 else 4 if len(text) >= 4 else 2 if len(text) >= 2 else 1
+            words: NDArray[Any] = windows(self.data, width).view(f"<u{width}")
+            for at in (*range(0, len(text) - width, width), len(text) - width):
+                rows = np.flatnonzero(alike)
+                alike[rows] = words[self.starts[rows] + at] == int.from_bytes(text[at : at + width], "little")
+        return alike
 
     def tobytes(self) -> list[bytes]:
         """One `bytes` per row."""

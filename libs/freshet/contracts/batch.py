@@ -93,13 +93,16 @@ class Batch:
     def spans(self) -> dict[int, tuple[int, int]]:
         """First and last offset of each partition's rows, by partition number, ascending.
 
-        `np.unique` finds the first row of each partition, and the last one in the reversed column: of the partitions
-        2, 0, 2 the first rows are 1 (of 0) and 0 (of 2), the last ones 1 and 2.
+        Rows come in runs of one partition, so only the ends of these are compared. `np.unique` finds the first row of
+        each partition, and the last one in the reversed column: of the partitions 2, 0, 2 the first rows are 1 (of 0)
+        and 0 (of 2), the last ones 1 and 2.
         """
-        numbers, firsts = np.unique(self.partitions, return_index=True)
-        lasts = len(self) - 1 - np.unique(self.partitions[::-1], return_index=True)[1]
-        ends = zip(self.offsets[firsts].tolist(), self.offsets[lasts].tolist(), strict=True)
-        return dict(zip(numbers.tolist(), ends, strict=True))
+        switches = np.flatnonzero(self.partitions[1:] != self.partitions[:-1])
+        starts, ends = (np.concatenate(cut) for cut in (([0], switches + 1), (switches, [len(self) - 1])))
+        numbers, firsts = np.unique(self.partitions[starts], return_index=True)
+        lasts = len(ends) - 1 - np.unique(self.partitions[ends][::-1], return_index=True)[1]
+        spans = zip(self.offsets[starts[firsts]].tolist(), self.offsets[ends[lasts]].tolist(), strict=True)
+        return dict(zip(numbers.tolist(), spans, strict=True))
 
     @property
     def now_ms(self) -> int:

@@ -63,3 +63,12 @@ def test_frames_are_read_and_anything_else_is_seen() -> None:
     assert [part.size for part in frame_ids([])] == [0, 0]
     with pytest.raises(ValueError, match="does not fit the 4 bytes"):
         frame_header(1 << 32)
+
+
+def test_rows_that_are_one_text_are_found_whatever_its_length() -> None:
+    """Words of 1, 2, 4 and 8 bytes, the last of which overlaps; and rows that differ in one byte anywhere."""
+    for length in range(20):
+        text = bytes(range(65, 65 + length))
+        others = [text[:at] + b"-" + text[at + 1 :] for at in range(length)]
+        rows = Strings.from_list([text, *others, text + b"A", text])
+        assert np.flatnonzero(rows.equal(text)).tolist() == [0, length + 2], length

@@ -11,7 +11,7 @@ from freshet.contracts.messages import Minute
 from freshet.drift.core.join import join_state, primaries, ring, slab
 from freshet.drift.core.join.hash_table import HashTable
 from freshet.drift.core.join.hashing import hash64, hash64_of
-from freshet.drift.core.join.join_rows import LABEL, NO_LABEL, PAIR, Plans, Windows
+from freshet.drift.core.join.join_rows import LABEL, NO_LABEL, PAIR, Plans, Windows, distinct, renumbered
 from freshet.drift.core.join.join_state import JoinState
 from freshet.drift.core.join.outcome_writer import RecordHead, Vectors, records
 from freshet.drift.core.join.told import Told
@@ -168,3 +168,12 @@ def test_j11_records_of_many_features_are_cut() -> None:
     assert [record.first_row for record in made] == [50, 81, 112, 143]
     assert [len(record.minutes) for record in made] == [1, 0, 0, 0]
     assert sum(record.rows for record in made) == 100
+
+
+def test_codes_are_numbered_in_the_order_in_which_they_come() -> None:
+    """As the names beside them are listed."""
+    used, codes = renumbered(np.array([7, 3, 7, 9, 3]))
+    assert (used, codes.tolist()) == ([7, 3, 9], [0, 1, 0, 2, 1])
+    used, codes = renumbered(np.array([4, 4]))
+    assert (used, codes.tolist()) == ([4], [0, 0])
+    assert distinct(np.array([5, 1, 5, 2])).tolist() == [1, 2, 5]

@@ -18,7 +18,18 @@ import numpy as np
 
 from freshet.contracts.arrays import Ints
 from freshet.drift.core.join.hash_table import MOST_NUMBER
-from freshet.drift.core.join.join_rows import DUPLICATE, LABEL, MARK, NO_LABEL, NO_PAIRS, Plans, Table, prediction_type
+from freshet.drift.core.join.join_rows import (
+    DUPLICATE,
+    LABEL,
+    MARK,
+    NO_LABEL,
+    PAIR,
+    Plans,
+    Table,
+    copied,
+    joined,
+    prediction_type,
+)
 from freshet.drift.core.join.primaries import Primaries
 from freshet.drift.core.join.ring import Ring
 from freshet.drift.core.join.settle import Settled, absent, settle
@@ -121,7 +132,7 @@ class JoinState:
         """Take in rows of `prediction_type`, offsets ascending. `flagged`: what is a duplicate is known."""
         self._remember()
         log = self.logs[PREDICTIONS]
-        rows = rows.copy()
+        rows = copied(rows)
         rows["time_ms"] = np.maximum(np.maximum.accumulate(rows["time_ms"]), log.clock_ms)
         plain = self._primaries.flag(rows, self.plans, self._undo, flagged=flagged)
         numbers = self.rows.append(rows)
@@ -131,25 +142,25 @@ class JoinState:
         self.counts["predictions"] += rows.size
         self.counts["duplicate_event"] += rows.size - first.size
         self._read(log, rows)
-        met, labels = self.waiting.meet(rows[first], numbers[first], self.plans, self._undo)
+        met, labels = self.waiting.meet(rows.take(first), numbers[first], self.plans, self._undo)
         return self._taken([self._settle(met, labels)], numbers[first])
 
     def labels(self, labels: Table) -> Taken:
         """Take in rows of LABEL, offsets ascending."""
         self._remember()
         log = self.logs[LABELS]
-        labels = labels.copy()
+        labels = copied(labels)
         labels["time_ms"] = np.maximum(np.maximum.accumulate(labels["time_ms"]), log.clock_ms)
         primary = self._primaries.of(labels, self.plans)
         left = np.flatnonzero(primary < 0)
         if left.size:
-            self.waiting.add(labels[left], self._undo)
+            self.waiting.add(labels.take(left), self._undo)
         self.counts["labels"] += labels.size
         self._read(log, labels)
         self._tail.append(labels)
         met = np.flatnonzero(primary >= 0)
-        order = met[np.lexsort((labels["offset"][met], primary[met]))]
-        return self._taken([self._settle(primary[order], labels[order])], np.zeros(0, np.int64))
+        order = met[np.argsort(primary[met], kind="stable")]
+        return self._taken([self._settle(primary[order], labels.take(order))], np.zeros(0, np.int64))
 
     def close(self) -> Taken:
         """Say what follows from the clocks alone, after they were moved."""
@@ -184,7 +195,7 @@ class JoinState:
         self._undo.clear()
         self.waiting.drop()
         labels = self.logs[LABELS]
-        self._tail = [rest for part in self._tail if (rest := part[part["offset"] >= labels.kept]).size]
+        self._tail = [rest for part in self._tail if (rest := part.compress(part["offset"] >= labels.kept)).size]
         kept = self.rows.search("offset", self.logs[PREDICTIONS].kept)
         floor = min(self.rows.search("time_ms", self._limit_ms), self.closed, kept)
         if floor > self.rows.floor:
@@ -201,8 +212,8 @@ class JoinState:
         self._undo.append(lambda: setattr(log, "kept", before))
         if role == PREDICTIONS:
             return self.rows.take(np.arange(self.rows.search("offset", first), self.rows.search("offset", end)))
-        tail = np.concatenate(self._tail) if self._tail else np.zeros(0, LABEL)
-        return tail[(tail["offset"] >= first) & (tail["offset"] < end)]
+        parts = [part.compress((part["offset"] >= first) & (part["offset"] < end)) for part in self._tail]
+        return joined(parts, LABEL)
 
     def dump(self) -> bytes:
         """All that matters of it: the same state gives the same bytes. Nothing is ever kept this way."""
@@ -249,7 +260,7 @@ class JoinState:
         self.counts["unknown"] += self.waiting.count_unknown(predicted_ms, self.plans, self._undo)
         settled += self._closed()
         firsts = np.concatenate([part.firsts for part in settled] or [np.zeros(0, np.int64)])
-        pairs = np.concatenate([part.pairs for part in settled] or [NO_PAIRS])
+        pairs = joined([part.pairs for part in settled], PAIR)
         counted = np.concatenate([asked, firsts])
         times_ms, answers = (self.rows.column(name, counted) for name in ("time_ms", "answer"))
         return Taken(pairs, minutes_of(times_ms, answers, asked.size))

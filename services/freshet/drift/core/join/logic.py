@@ -14,7 +14,7 @@ from freshet.contracts.stateful import Slabs, Stateful
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_text
 from freshet.drift.core.join import slab
 from freshet.drift.core.join.inputs import JoinInputs
-from freshet.drift.core.join.join_rows import LABEL, Table
+from freshet.drift.core.join.join_rows import LABEL, Table, distinct
 from freshet.drift.core.join.join_state import LABELS, PREDICTIONS, JoinState
 from freshet.drift.core.join.outcome_writer import RecordHead, Vectors, records
 from freshet.drift.core.join.plans import PlanBook
@@ -133,7 +133,7 @@ class JoinLogic(Stateful):
         mark = Mark(batch.role, partition, Told.of(state).text)
         written = partial(self._written, head, first_row, _Answer(taken.pairs, asked, mark))
         ours = np.isin(asked["topic"], [state.names["topic"].index(name) for name in self._topics(state)])
-        offsets = np.unique(asked["features_offset"][ours])
+        offsets = distinct(asked["features_offset"][ours])
         yield from [Lookup(FEATURES, partition, offsets, written)] if offsets.size else written(None)
 
     def _topics(self, state: JoinState) -> list[str]:

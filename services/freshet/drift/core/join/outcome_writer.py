@@ -12,8 +12,8 @@ from freshet.contracts.arrays import Bools, Floats32, Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.messages import Minute, Outcomes
 from freshet.drift.core.join.hashing import hash64
-from freshet.drift.core.join.join_rows import Table
-from freshet.outcomes.outcome_rows import NO_VALUES, OutcomeRows, version_codes
+from freshet.drift.core.join.join_rows import Table, renumbered
+from freshet.outcomes.outcome_rows import NO_VALUES, OutcomeRows
 
 _MOST_BYTES: Final = 512 << 10
 _MAX_VECTOR_BYTES: Final = 1 << 20
@@ -81,7 +81,10 @@ class Vectors:
                 at[same] = place[same]
                 forms[same, 1] = np.asarray(read.columns["spec_version"])[place[same]]
                 forms[same, 2] = vectors.lengths[place[same]]
-        kinds, of = np.unique(forms, axis=0, return_inverse=True)
+        if not (forms == forms[:1]).all():
+            kinds, of = np.unique(forms, axis=0, return_inverse=True)
+        else:
+            kinds, of = forms[:1], np.zeros(len(forms), np.int64)  # nearly always
         for number, (topic, spec_version, width) in enumerate(kinds.tolist()):
             rows = np.flatnonzero(of.ravel() == number)
             yield _Group(rows, head.topics[topic], spec_version, _values(vectors, at[rows], width), at[rows] < 0)
@@ -107,7 +110,7 @@ def records(
         most = max(1, (_MOST_BYTES - _HEAD_BYTES) // (_ROW_BYTES + 4 * (head.classes + group.values.shape[1])))
         for start in range(0, max(group.rows.size, 1), most):
             part = group.part(start, most)
-            columns = _columns(head, pairs[part.rows], asked[part.rows], part)
+            columns = _columns(head, pairs.take(part.rows), asked.take(part.rows), part)
             yield Outcomes(
                 pipeline=head.pipeline,
                 partition=head.partition,
@@ -133,10 +136,10 @@ def _no_rows(head: RecordHead) -> Iterator[_Group]:
 
 
 def _columns(head: RecordHead, pairs: Table, asked: Table, group: _Group) -> OutcomeRows:
-    versions, codes = version_codes([head.versions[code] for code in asked["version"].tolist()])
+    used, codes = renumbered(asked["version"])
     value = pairs["value"]
     return OutcomeRows(
-        versions=versions,
+        versions=tuple(head.versions[code] for code in used),
         prediction_offset=asked["offset"],
         label_offset=pairs["label_offset"],
         features_offset=asked["features_offset"],

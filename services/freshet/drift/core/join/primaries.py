@@ -62,7 +62,7 @@ class Primaries:
         """The number of each label's prediction, -1 where there is none."""
         found = self._table.find(labels["hash"])
         hit = np.flatnonzero(found >= 0)
-        fits = plans.fits(labels[hit], self._rows.column("time_ms", found[hit]))
+        fits = plans.fits(labels.take(hit), self._rows.column("time_ms", found[hit]))
         fits &= self._rows.column("check", found[hit]) == labels["check"][hit]
         found[hit[~fits]] = -1
         if self._again:

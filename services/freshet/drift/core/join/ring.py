@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.contracts.arrays import Ints
-from freshet.drift.core.join.join_rows import Table
+from freshet.drift.core.join.join_rows import Table, whole
 
 _FIRST_ROWS: Final = 1 << 10
 
@@ -35,16 +35,13 @@ class Ring:
         """Add rows at the end; their numbers."""
         self._reserve(len(self) + rows.size)
         numbers = np.arange(self.next, self.next + rows.size)
-        # Whole rows at once: field by field takes ten times as long.
-        whole = f"V{self.kind.itemsize}"
-        self._rows.view(whole)[self._at(numbers)] = np.ascontiguousarray(rows).view(whole)
+        whole(self._rows)[self._at(numbers)] = whole(rows)
         self.next += rows.size
         return numbers
 
     def take(self, numbers: Ints) -> Table:
         """A copy of these rows."""
-        whole: Table = self._rows.view(f"V{self.kind.itemsize}")[self._at(numbers)].view(self.kind)
-        return whole
+        return self._rows.take(self._at(numbers))
 
     def column(self, name: str, numbers: Ints) -> Any:
         """One field of these rows."""
@@ -52,7 +49,7 @@ class Ring:
 
     def put(self, numbers: Ints, rows: Table) -> None:
         """Replace these rows."""
-        self._rows[self._at(numbers)] = rows
+        whole(self._rows)[self._at(numbers)] = whole(rows)
 
     def put_column(self, name: str, numbers: Ints, values: Any) -> None:
         """Replace one field of these rows."""
@@ -84,4 +81,4 @@ class Ring:
         numbers = np.arange(self.floor, self.next)
         rows = self.take(numbers)
         self._rows = np.zeros(1 << (count - 1).bit_length(), self.kind)
-        self._rows.view(f"V{self.kind.itemsize}")[self._at(numbers)] = rows.view(f"V{self.kind.itemsize}")
+        whole(self._rows)[self._at(numbers)] = whole(rows)

@@ -13,6 +13,7 @@ from freshet.drift.core.join.join_rows import (
     PAIR,
     Plans,
     Table,
+    copied,
 )
 from freshet.outcomes.outcome_rows import ABSENT, FIRST, KNOWN_BEFORE, REVISED
 
@@ -39,24 +40,27 @@ def settle(rows: Ints, labels: Table, asked: Table, marks: Table, plans: Plans) 
     in_time = labels["time_ms"] - asked["time_ms"] <= plans.horizon[labels["plan"]]
     late = int(in_time.size - np.count_nonzero(in_time))
     if late:
-        rows, labels, asked, marks = rows[in_time], labels[in_time], asked[in_time], marks[in_time]
+        rows = rows[in_time]
+        labels, asked, marks = (table.compress(in_time) for table in (labels, asked, marks))
     if rows.size == 0:
         return Settled(NO_PAIRS, rows, marks, {"late": late}, rows)
     met = _Met.of(rows, labels, asked, marks, plans)
     before, counts = _before(met, _with_absent(marks, met, plans))
-    picked = np.flatnonzero(counts)
-    last = picked[np.append(rows[picked][1:] != rows[picked][:-1], True)] if picked.size else picked
+    counting = np.flatnonzero(counts)
+    last = counting[np.append(rows[counting][1:] != rows[counting][:-1], True)] if counting.size else counting
     first = before["revision"] == NO_LABEL
     found = {
         "late": late,
-        "superseded": int(counts.size - picked.size),
-        "matched": int(np.count_nonzero(first[picked])),
-        "revised": int(np.count_nonzero(~first[picked])),
-        "known_before": int(np.count_nonzero(met.known[picked])),
+        "superseded": int(counts.size - counting.size),
+        "matched": int(np.count_nonzero(first[counting])),
+        "revised": int(np.count_nonzero(~first[counting])),
+        "known_before": int(np.count_nonzero(met.known[counting])),
         "absent": int(np.count_nonzero(met.implied)),
     }
     firsts = rows[np.flatnonzero(met.implied | (counts & first))]
-    return Settled(_pairs(met, before, counts, plans), rows[last], _marks(labels[last], met.known[last]), found, firsts)
+    return Settled(
+        _pairs(met, before, counts, plans), rows[last], _marks(labels.take(last), met.known[last]), found, firsts
+    )
 
 
 def absent(rows: Ints, asked: Table, plans: Plans) -> Settled:
@@ -97,7 +101,7 @@ def _with_absent(marks: Table, met: _Met, plans: Plans) -> Table:
     """The marks as if the absent labels had been read first."""
     if not met.implied.any():
         return marks
-    marks = marks.copy()
+    marks = copied(marks)
     of_group = np.isin(met.group, met.group[met.implied])
     marks["value"][of_group] = plans.means[met.asked["plan"][of_group]]
     marks["revision"][of_group] = ABSENT_REVISION
@@ -116,7 +120,7 @@ def _before(met: _Met, marks: Table) -> tuple[Table, Bools]:
     counts = revision > np.where(met.fresh, marks["revision"], np.append(NO_LABEL, held[:-1]))
     holder = np.append(-1, np.maximum.accumulate(np.where(counts, np.arange(revision.size), -1))[:-1])
     inside = (holder >= 0) & (group[holder] == group)
-    before = marks.copy()
+    before = copied(marks)
     before["value"][inside] = met.labels["value"][holder[inside]]
     before["revision"][inside] = revision[holder[inside]]
     before["known_before"][inside] = met.known[holder[inside]]
@@ -136,7 +140,8 @@ def _pairs(met: _Met, before: Table, counts: Bools, plans: Plans) -> Table:
     new["flags"] = np.where(second, REVISED, FIRST) | np.where(met.known, KNOWN_BEFORE, 0)
     # The row taken back counts as little as it did: by when its own label was known.
     old["flags"] = REVISED | np.where(before["known_before"], KNOWN_BEFORE, 0)
-    pairs: Table = out[np.stack([met.implied, counts & second, counts], axis=1)]
+    wanted = np.stack([met.implied, counts & second, counts], axis=1)
+    pairs: Table = out.ravel().compress(wanted.ravel())
     return pairs
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freshet.contracts.arrays import Ints
-from freshet.drift.core.join.join_rows import Table
+from freshet.drift.core.join.join_rows import Table, renumbered
 
 _ASCENDS: Final = ("offset", "time_ms", "features_offset")
 _BESIDE_TIME: Final = ("event_time_ms", "claimed_ms")
@@ -29,10 +29,9 @@ def encode(rows: Table, names: dict[str, list[str]]) -> bytes:
         if column == "plan":
             continue
         if column in _CODED:
-            used, firsts, values = np.unique(values, return_index=True, return_inverse=True)
-            order = np.argsort(firsts)  # numbered by first appearance in the slab
-            head[column] = [names[column][code] for code in used[order].tolist()]
-            values = np.argsort(order)[values].astype("<u2")
+            used, values = renumbered(values)
+            head[column] = [names[column][code] for code in used]
+            values = values.astype("<u2")
         if column in _ASCENDS:
             parts += [int(values[0]).to_bytes(8, "little", signed=True), _narrow(np.diff(values))]
         elif column in _BESIDE_TIME:

@@ -6,7 +6,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Ints
 from freshet.contracts.messages import Minute
-from freshet.drift.core.join.join_rows import Table
+from freshet.drift.core.join.join_rows import Table, distinct
 
 _MINUTE_MS: Final = 60_000
 
@@ -20,7 +20,9 @@ class Taken(NamedTuple):
 
 def minutes_of(times_ms: Ints, answers: Ints, asked: int) -> list[Minute]:
     """What each minute of predictions has more, by answer: the first rows are new predictions, the others labelled."""
-    keys, places = np.unique(times_ms // _MINUTE_MS << 16 | answers + 1, return_inverse=True)
+    of_rows = times_ms // _MINUTE_MS << 16 | answers + 1
+    keys = distinct(of_rows)
+    places = np.searchsorted(keys, of_rows)
     counts = [np.bincount(part, minlength=keys.size).tolist() for part in (places[:asked], places[asked:])]
     starts_ms, of = ((keys >> 16) * _MINUTE_MS).tolist(), ((keys & 0xFFFF) - 1).tolist()
     return [

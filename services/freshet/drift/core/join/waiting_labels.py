@@ -71,6 +71,8 @@ class Waiting:
 
         A label goes to the first prediction that it fits.
         """
+        if not self._by_hash:
+            return numbers[:0], np.zeros(0, LABEL)
         keys: list[int] = predictions["hash"].tolist()
         hits = [at for at, key in enumerate(keys) if key in self._by_hash]
         chains = [self._by_hash[keys[at]] for at in hits]
@@ -83,7 +85,7 @@ class Waiting:
         taken = fitting[firsts]
         self._take(waits[taken], sorted({keys[at] for at in owner[taken].tolist()}), undo)
         order = np.lexsort((waits[taken], owner[taken]))
-        return numbers[owner[taken][order]], labels[taken][order]
+        return numbers[owner[taken][order]], labels.take(taken[order])
 
     def count_unknown(self, predicted_ms: int, plans: Plans, undo: Undo) -> int:
         """No prediction from before this time will come any more: so many labels belong to none."""
