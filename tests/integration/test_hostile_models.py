@@ -1,6 +1,7 @@
 """Models that somebody made to harm us: each is refused with its reason, in bounded time, and the parent stays well."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from freshet.models import admission
-from freshet.models.admission import Contract, admit
+from freshet.models.admission import CHILD, Contract, admit
+from freshet.models.fork_server import ForkServer
 from freshet.models.sandbox import Ending, SandboxError
 from support.models import CLASSES, CONTRACT, FEATURES, LIMITS, ROWS, WEIGHTS, graph, linear, linear_scores, manifest_of
 
@@ -405,22 +407,33 @@ def _children() -> set[str]:
     return {child for file in Path("/proc/self/task").glob("*/children") for child in file.read_text().split()}
 
 
+@pytest.fixture(params=["started", "forked"], scope="module")
+def server(request: pytest.FixtureRequest) -> Iterator[ForkServer | None]:
+    """Each way to have a child: a process of its own, and one that is forked of a server."""
+    if request.param == "started":
+        yield None
+        return
+    with closing(ForkServer(CHILD)) as made:
+        made.start()
+        yield made
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.reason}-{case.make.__name__.strip('_<>')}")
-def test_each_is_refused_with_its_reason(case: Case) -> None:
+def test_each_is_refused_with_its_reason(case: Case, server: ForkServer | None) -> None:
     """Whatever the bytes do, admission ends, says why, and leaves no file open and no child behind in the parent."""
     made = case.make()
     data = made if isinstance(made, bytes) else made.SerializeToString()
     files, children = _open_files(), _children()
-    report = admit(data, manifest_of(data, case.scores), Contract(FEATURES, CLASSES, case.limits))
+    report = admit(data, manifest_of(data, case.scores), Contract(FEATURES, CLASSES, case.limits), server=server)
     assert (report.admitted, report.reason) == (False, case.reason), report.detail
     assert report.detail
     assert _open_files() <= files
     assert _children() <= children
 
 
-def test_a_good_model_is_admitted() -> None:
+def test_a_good_model_is_admitted(server: ForkServer | None) -> None:
     """The table above would be worth nothing if nothing passed; a good model's cost is measured."""
-    report = admit(linear(), manifest_of(linear()), CONTRACT)
+    report = admit(linear(), manifest_of(linear()), CONTRACT, server=server)
     assert report.admitted, report
     assert (report.reason, report.detail) == ("", "")
     assert report.p99_us > 0

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from freshet.contracts.messages import Manifest
 from freshet.models.artifact import digest_of
 from freshet.models.contract import Contract, Limits
+from freshet.models.fork_server import ForkServer
 from freshet.models.manifest import check_manifest, manifest_to_json
 from freshet.models.sandbox import Ending, run_child
 from freshet.models.verdict import AdmissionVerdict
@@ -16,12 +17,22 @@ from freshet.models.verdict import AdmissionVerdict
 __all__ = ["Contract", "Limits", "admit"]
 
 
+CHILD: Final = "freshet.models.admission_child"
+"""The module that judges, in a child process."""
+
+
 def admit(
-    data: bytes, manifest: Manifest, contract: Contract, stopped: Callable[[], bool] = lambda: False
+    data: bytes,
+    manifest: Manifest,
+    contract: Contract,
+    stopped: Callable[[], bool] = lambda: False,
+    *,
+    server: ForkServer | None = None,
 ) -> AdmissionVerdict:
     """Judge these bytes: manifest, digest, graph, load, time, golden rows, memory, in this order.
 
-    Blocks for up to `contract.limits.wall_s`; run it in a job. Whatever is wrong with the model is a verdict, a crash
+    Blocks for up to `contract.limits.wall_s`; run it in a job. `server`, one of `CHILD`, saves the start of a process.
+    Whatever is wrong with the model is a verdict, a crash
     or a timeout included. Raises SandboxError only if nobody could judge it, or waits for the verdict any more, which
     `stopped` says.
     """
@@ -41,7 +52,11 @@ def admit(
             "its sha256 is not the manifest's: the bytes were damaged, or are another model's.",
         )
     request = {"manifest": manifest_to_json(manifest), "limits": asdict(contract.limits)}
-    ending = run_child("freshet.models.admission_child", request, data, contract.limits.wall_s, stopped)
+    wall_s = contract.limits.wall_s
+    if server is not None:
+        ending = server.run(request, data, wall_s, stopped)
+    else:
+        ending = run_child(CHILD, request, data, wall_s, stopped)
     return _report(ending, contract.limits)
 
 

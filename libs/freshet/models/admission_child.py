@@ -7,7 +7,7 @@ import io
 import json
 import sys
 from dataclasses import asdict
-from typing import TextIO
+from typing import Final, TextIO
 
 import numpy as np
 from onnx import TensorProto, helper
@@ -23,6 +23,9 @@ from freshet.models.model_error import ModelError
 from freshet.models.model_file import ModelFile
 from freshet.models.scorer import Scorer
 from freshet.models.verdict import AdmissionVerdict
+
+_RUNS: Final = 3
+"""Full batches that are timed, after one that is not: CPU time varies little."""
 
 
 def main() -> None:
@@ -70,11 +73,11 @@ class _Judge:
         write_line(out, {"step": "loading"})
         scorer = Scorer.load(self._file, self._manifest)
         write_line(out, {"step": "scoring"})
-        p99_us = scorer.warm_up(limits.max_batch_rows)
+        p99_us = scorer.warm_up(limits.max_batch_rows, runs=_RUNS)
         if p99_us > limits.batch_p99_ms * 1000:
             raise ModelError(
                 "model_slow",
-                f"a batch of {limits.max_batch_rows} rows takes {p99_us / 1000:.0f} ms, the limit is "
+                f"a batch of {limits.max_batch_rows} rows takes {p99_us / 1000:.0f} ms of CPU, the limit is "
                 f"{limits.batch_p99_ms} ms: make the model smaller, or raise limits.batch_p99_ms.",
             )
         scorer.check_golden(limits.tolerance)

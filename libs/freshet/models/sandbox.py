@@ -13,12 +13,13 @@ from typing import Any, Final
 from freshet.contracts.errors import FreshetError
 from freshet.models.confine import hide_secrets
 
-_ENVIRONMENT: Final = {  # the whole of it: no credentials, and no thread that a namespace or a limit would trip over
+ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "ORT_DISABLE_TELEMETRY": "1",
     "PYTHONHASHSEED": "0",
 }
+"""All that a child has: no credentials, and no thread that a namespace or a limit would trip over."""
 _ERROR_CHARS: Final = 800
 _REHEARSAL_S: Final = 30.0
 _LOOK_S: Final = 0.2
@@ -65,7 +66,7 @@ def run_child(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**_ENVIRONMENT, **(settings or {})},
+            env={**ENVIRONMENT, **(settings or {})},
             cwd="/",
         )
     except OSError as error:
@@ -80,6 +81,11 @@ def run_child(
             child.kill()
             out, errors = child.communicate()
             code = None
+    return ending_of(out, errors, code)
+
+
+def ending_of(out: bytes, errors: bytes, code: int | None) -> Ending:
+    """What a child's two streams and its code amount to. Raises SandboxError if it never came to say a word."""
     lines = tuple(_lines(out))
     if not lines:
         why = errors.decode(errors="replace")[-_ERROR_CHARS:].strip() or f"exit code {code}, no message"

@@ -4,6 +4,7 @@ from contextlib import closing
 from typing import Final
 
 from freshet.models.admission import Contract, Limits, admit
+from freshet.models.fork_server import ForkServer
 from freshet.models.manifest import check_manifest
 from freshet.models.model_error import ModelError
 from freshet.models.verdict import AdmissionVerdict
@@ -15,8 +16,9 @@ from freshet.runtime.jobs import Stop
 _NOT_THE_MODELS_FAULT: Final = "artifact_unreachable"
 
 
-def admit_candidate(job: Admit, bus: Bus, stop: Stop) -> AdmissionVerdict:
+def admit_candidate(job: Admit, bus: Bus, stop: Stop, server: ForkServer | None = None) -> AdmissionVerdict:
     """The verdict on a candidate. Blocks while chunks come, and then for up to a minute; a repeat judges the same.
+    `server` as for `admit`.
 
     Missing chunks are a verdict. Raises ModelError if the broker cannot be read, and SandboxError if nobody can judge,
     or if it is told to stop.
@@ -32,4 +34,4 @@ def admit_candidate(job: Admit, bus: Bus, stop: Stop) -> AdmissionVerdict:
         if error.reason == _NOT_THE_MODELS_FAULT:
             raise
         return AdmissionVerdict(False, error.reason, error.detail)
-    return admit(data, manifest, contract, stop.is_set)
+    return admit(data, manifest, contract, stop.is_set, server=server)

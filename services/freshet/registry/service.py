@@ -6,6 +6,8 @@ from typing import Any
 import structlog
 
 from freshet.contracts.logic import Decider, Job
+from freshet.models.admission import CHILD
+from freshet.models.fork_server import ForkServer
 from freshet.models.sandbox import SandboxError, unguarded
 from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.admitting import admit_candidate
@@ -29,11 +31,13 @@ def _decider(_: Context) -> Decider:
 
 def _runner(context: Context) -> Runner:
     _look_at_sandbox()
+    server = ForkServer(CHILD)
+    server.start()
 
     def run(job: Job[Any], stop: Stop) -> AdmissionVerdict:
         if not isinstance(job, Admit):
             raise TypeError(f"the registry runs no {type(job).__name__}.")
-        return admit_candidate(job, context.bus, stop)
+        return admit_candidate(job, context.bus, stop, server)
 
     return run
 

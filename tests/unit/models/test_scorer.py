@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,18 @@ def test_a_run_can_be_interrupted_from_another_thread() -> None:
         stop.set()
         interrupter.join()
     np.testing.assert_array_equal(scorer.score(ROWS), ROWS[:, :2])
+
+
+def test_a_model_is_as_slow_as_its_cpu_time_on_a_busy_machine_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it waits for the processor is not counted; the first batch warms up, and is not counted either."""
+    data = linear()
+    scorer, sizes = Scorer.load(data, manifest_of(data)), []
+    now_ns = iter(range(0, 10**12, 3_000_000))
+    monkeypatch.setattr(time, "thread_time_ns", lambda: next(now_ns))
+    monkeypatch.setattr(time, "perf_counter", lambda: pytest.fail("the clock on the wall"))
+    monkeypatch.setattr(Scorer, "score", lambda _, rows: sizes.append(len(rows)))
+    assert scorer.warm_up(5000, runs=3) == 3_000
+    assert sizes == [5000] * 4
 
 
 def test_the_runtime_sends_nothing_home(tmp_path: Path) -> None:
