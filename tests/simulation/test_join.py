@@ -207,7 +207,8 @@ def test_the_labelled_log_tells_the_counts_of_lost_offsets() -> None:
     some(stage, 0, partition=1)
     stage.drain(stage.worker())
     places = [Place(role, 1) for role in ("predictions", "labels")]
-    search = Recovery(stage.bus, JOIN.clues, "p", places, {place.role: "t" * 22 for place in places})
+    ids = {role: stage.bus.topic_id(role) for role in ("predictions", "labels")}
+    search = Recovery(stage.bus, JOIN.clues, "p", places, ids)
     while not search.step():
         pass
     (last,) = [record for record in stage.world.records() if record.inputs == {"predictions": 30, "labels": 17}]

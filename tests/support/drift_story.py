@@ -214,6 +214,9 @@ class Story:
             width=2,
             classes=2,
             versions=("1.0.0",),
+            input_topics={role: self.bus.topic_id(role) for role in ("predictions", "labels")},
+            number_from={},
+            state_from={},
             **columns.columns(),
         )
 

@@ -64,5 +64,6 @@ class Evaluating(MemoryPipeline):
         self.cluster.truncate(checkpoints, 0, self.cluster.topic(checkpoints).log(0).last_stable_offset)
 
     def said(self) -> list[Evaluation]:
-        """What a read_committed reader sees of the evaluations, in order."""
-        return self.messages("evaluations", Evaluation)
+        """What a read_committed reader sees of the evaluations, in order; as a fold says it, without the topic."""
+        found = self.messages("evaluations", Evaluation)
+        return [record.model_copy(update={"outcomes_topic": ""}) for record in found]

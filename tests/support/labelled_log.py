@@ -84,6 +84,9 @@ class Log:
             width=some.values.shape[1],
             classes=some.scores.shape[1],
             versions=some.versions,
+            input_topics={},
+            number_from={},
+            state_from={},
             **some.columns(),
         )
         self.records.append(LogRecord(offset, START_MS + offset if at_ms is None else at_ms, message))

@@ -74,6 +74,9 @@ def record_of(
         width=rows.values.shape[1],
         classes=rows.scores.shape[1],
         versions=rows.versions,
+        input_topics={},
+        number_from={},
+        state_from={},
         **rows.columns(),
     )
 

@@ -146,9 +146,8 @@ class PartitionState(Message):
 
 
 class WorkerState(Message):
-    """A worker's whole state: there are no acknowledgement messages, a later record replaces an earlier one.
-
-    `host`, `pid` and `started_ms` identify the process, which alone may use its slot while it lives.
+    """A worker's whole state: there are no acknowledgement messages, a later record replaces an earlier one. `host`,
+    `pid` and `started_ms` identify the process, which alone may use its slot while it lives.
     """
 
     instance: str
@@ -208,7 +207,7 @@ class Minute(Message):
 
 
 class Outcomes(Message):
-    """Labels of one partition that met their predictions; `counts` are of all of it so far, `minutes` are changes."""
+    """Rows of the labelled log of one partition; `counts` are of all its records so far, `minutes` are changes."""
 
     pipeline: str
     partition: int = Field(ge=0)
@@ -241,6 +240,9 @@ class Outcomes(Message):
     revision: bytes
     flags: bytes
     values: bytes
+    input_topics: dict[str, str] = {}
+    number_from: dict[str, int] = {}
+    state_from: dict[str, int] = {}
 
 
 class Evaluation(Message):
@@ -266,12 +268,12 @@ class Evaluation(Message):
     truth_squared_sum: float
     versions: dict[str, int]
     epochs: tuple[int, ...]
+    outcomes_topic: str = ""
 
 
 class Alarm(Message):
-    """A detector says that something has changed: since when, by how much, and how sure it is.
-
-    The same rows and parameters give the same id. Rows are numbered as the labelled log holds them.
+    """A detector says that something has changed: since when, by how much, and how sure it is. The same rows and
+    parameters give the same id. Rows are numbered as the labelled log holds them.
     """
 
     id: str
@@ -296,3 +298,4 @@ class Alarm(Message):
     episode: str
     at_ms: int
     text: str
+    outcomes_topic: str = ""

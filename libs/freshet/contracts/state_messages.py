@@ -20,7 +20,7 @@ class StateRecord(Message):
     """What a logic with state keeps of one partition: a checkpoint of all of it, or a slab: what one range led to.
 
     Rows from `plan_first` of each range on were taken in under `plan`. `first_ms` and `last_ms` are a slab's append
-    times.
+    times. `lives` stands for the ids of all input topics: a state rests on all of them.
     """
 
     partition: int
@@ -31,3 +31,4 @@ class StateRecord(Message):
     last_ms: int
     digest: str
     body: bytes
+    lives: str = ""

@@ -16,11 +16,13 @@ from freshet.avro.control import decode
 from freshet.avro.framed import FramedReader
 from freshet.contracts.batch import Batch, read_headers
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Cutover, Message
+from freshet.contracts.messages import Cutover
 from freshet.contracts.position import ORIGIN, Position
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Committed, Place
+from freshet.runtime.state.state_mark import LOST, StateMark
+from freshet.runtime.summaries import Summary, Summed
 
 STEP_ROWS: Final = 5_000
 """The most records that are read in a step. Between steps the loop turns, so that it stays a member of its group."""
@@ -48,24 +50,6 @@ class InputReference:
     topic: str
     with_position: bool = False
     """True if the record carries epoch and fallback, which become the offset's metadata."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summed:
-    """What a record says of one partition: the next offset of each input after it, with their metadata."""
-
-    pipeline: str
-    partition: int
-    inputs: Mapping[str, int]
-    metadata: str
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """An output topic whose records each say how far all inputs of a partition were read."""
-
-    output: str
-    read: Callable[[Message], Summed]
 
 
 Clue = InputReference | Summary
@@ -134,6 +118,16 @@ class Recovery:
         if place.partition in self._newest:
             return Committed(found.offset, self._newest[place.partition].metadata)
         return Committed(found.offset, found.position.metadata() if found.position > ORIGIN else "")
+
+    def metadata(self, place: Place) -> str:
+        """What our newest answer says of this partition, also where its topic was made anew since."""
+        newest = self._newest.get(place.partition)
+        return "" if newest is None else newest.metadata
+
+    def mark(self, place: Place) -> StateMark | None:
+        """What is known of the state behind `found`; None if it rested on a topic that was made anew since."""
+        newest = self._newest.get(place.partition)
+        return LOST if newest is None else newest.mark(place.role, self._topic_ids)
 
     def _search(self) -> Iterator[int]:
         """Each item is how many records were read, 0 when there is something to wait for."""
@@ -260,11 +254,10 @@ class Recovery:
                 continue  # a stranger's
             if summed is None or summed.pipeline != self._pipeline:
                 continue
-            known = self._newest.get(summed.partition)
-            if known is None or sum(known.inputs.values()) <= sum(summed.inputs.values()):
-                self._newest[summed.partition] = summed
+            self._newest[summed.partition] = summed  # such an output has one partition, and is read to its end
             for role, offset in summed.inputs.items():
-                self._fold(Place(role, summed.partition), offset, at_ms, ORIGIN)
+                if summed.is_of(role, self._topic_ids):
+                    self._fold(Place(role, summed.partition), offset, at_ms, ORIGIN)
 
     def _take_letters(self, batch: Batch) -> None:
         highs: dict[Place, int] = {}

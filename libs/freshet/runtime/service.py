@@ -14,8 +14,9 @@ from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process
 from freshet.runtime.bus.protocol import Assignor, Bus
 from freshet.runtime.jobs import Runner, Stop
-from freshet.runtime.recovery import Clue, InputReference, Summary
+from freshet.runtime.recovery import Clue, InputReference
 from freshet.runtime.settings import Settings, SettingsError
+from freshet.runtime.summaries import Summary
 
 _HERE: Final = Path(__file__).parent.name
 """Holds a `service.py` too: this one."""

@@ -24,7 +24,7 @@ from freshet.runtime.dead_letter_records import expired_letter
 from freshet.runtime.lives import Lives
 from freshet.runtime.recovery import Clue, Recovery
 from freshet.runtime.start_offsets import checked, lost_end
-from freshet.runtime.state.state_mark import LOST, StateMark
+from freshet.runtime.state.state_mark import StateMark
 
 _COMMITTED_TIMEOUT_S: Final = 1.0
 
@@ -140,9 +140,12 @@ class Starts:
         starts = {}
         for place, known in lost.items():
             answered = search.found(place)
-            starts[place] = checked(place, known, answered, group.span(place), self._origin)
+            offset, said = checked(place, known, answered, group.span(place), self._origin)
+            starts[place] = Committed(offset, said or search.metadata(place))
             if self._stateful and answered is not None and StateMark.split(starts[place].metadata)[1] is None:
-                starts[place] = Committed(starts[place].offset, LOST.beside(starts[place].metadata))
+                mark = search.mark(place)
+                if mark is not None:
+                    starts[place] = Committed(offset, mark.beside(starts[place].metadata))
             self._log.info("starting", place=place, committed=known, start=starts[place])
         try:
             # Before the first poll, so that a crash cannot move the start. With the membership of now, not of when the

@@ -5,14 +5,14 @@ from importlib.util import find_spec
 from typing import Final
 
 from freshet.contracts.logic import Logic
-from freshet.contracts.messages import Evaluation, Message, Outcomes
+from freshet.contracts.messages import Alarm, Evaluation, Message, Outcomes
 from freshet.drift.core.detect import DetectLogic
 from freshet.drift.core.evaluate import OUTCOMES, EvaluateLogic
 from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.core.join.told import Told
-from freshet.runtime.recovery import Summary, Summed
 from freshet.runtime.service import Context, DataService, Suite
 from freshet.runtime.settings import SettingsError
+from freshet.runtime.summaries import Summary, Summed
 
 _MEMORY_SHARE: Final = 2
 """The join may take so small a part of the machine's memory: 1 of 2."""
@@ -25,7 +25,16 @@ def _join(context: Context) -> Logic:
 
 def _summed(message: Message) -> Summed:
     assert isinstance(message, Outcomes)
-    return Summed(message.pipeline, message.partition, message.inputs, Told.in_record(message).text)
+    return Summed(
+        message.pipeline,
+        message.partition,
+        message.inputs,
+        Told.in_record(message).text,
+        topic_ids=message.input_topics,
+        plan=message.number if message.number_from else 0,
+        plan_first=message.number_from,
+        since=message.state_from,
+    )
 
 
 JOIN: Final = DataService(
@@ -42,7 +51,7 @@ JOIN: Final = DataService(
 def _evaluated(message: Message) -> Summed:
     """All evaluations up to a record of the log stand beside its offset: it goes on behind the newest of them."""
     assert isinstance(message, Evaluation)
-    return Summed(message.pipeline, 0, {OUTCOMES: message.through + 1}, "")
+    return Summed(message.pipeline, 0, {OUTCOMES: message.through + 1}, "", {OUTCOMES: message.outcomes_topic})
 
 
 EVALUATE: Final = DataService(
@@ -59,6 +68,17 @@ def _detect(context: Context) -> Logic:
     return DetectLogic(context.names.pipeline)
 
 
-DETECT: Final = DataService(name="drift-detect", logic=_detect, references=())
+def _alarmed(message: Message) -> Summed:
+    """All alarms up to a record of the log stand beside its offset, too."""
+    assert isinstance(message, Alarm)
+    return Summed(message.pipeline, 0, {OUTCOMES: message.through + 1}, "", {OUTCOMES: message.outcomes_topic})
+
+
+DETECT: Final = DataService(
+    name="drift-detect",
+    logic=_detect,
+    references=(),
+    summary=Summary("alarms", _alarmed),
+)
 
 SERVICE: Final = Suite("drift", (JOIN, EVALUATE, DETECT))

@@ -9,7 +9,7 @@ from freshet.detectors.observing import LogRecord
 from freshet.drift.core.detect import DetectLogic
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
 from freshet.runtime.data_loop import DataLoop
-from support.detecting import Detecting
+from support.detecting import KEPT, NAMES, Detecting
 from support.labelled_log import Log, bernoulli, rows
 
 JUMP = 1500
@@ -78,6 +78,41 @@ def test_a_crash_at_any_step_of_any_commit_loses_no_alarm_and_repeats_none(step:
     made.cluster.failpoint = None
     made.turn(made.worker(), times=40)
     assert made.alarms() == undisturbed.alarms() != []
+
+
+@pytest.mark.parametrize("keeps", ["checkpoint", "nothing"])
+def test_lost_offsets_are_found_again_from_the_last_alarm(keeps: str) -> None:
+    """The group was away too long for the broker: no alarm comes twice, whether a checkpoint is there or not."""
+    undisturbed, made = world(), world()
+    undisturbed.feed(log())
+    undisturbed.turn(undisturbed.worker())
+    first = made.worker()
+    made.feed(log()[:-20])
+    made.turn(first)
+    first.close()
+    assert made.alarms()
+    made.group.lose_offsets()
+    if keeps == "nothing":
+        made.cluster.remake_topic(NAMES.topic(KEPT))
+    made.feed(log()[-20:])
+    made.turn(made.worker(), times=40)
+    assert made.alarms() == undisturbed.alarms()
+
+
+def test_a_log_made_anew_is_watched_from_its_beginning() -> None:
+    """An alarm says of which log its place is: one in the old log says nothing of the new one's rows."""
+    made = world()
+    made.feed(log())
+    first = made.worker()
+    made.turn(first)
+    first.close()
+    told = len(made.alarms())
+    made.cluster.remake_topic(NAMES.topic("outcomes"))
+    made.feed(log())
+    made.turn(made.worker(), times=40)
+    again = made.alarms()[told:]
+    assert [alarm.test_from for alarm in again] == [alarm.test_from for alarm in made.alarms()[:told]]
+    assert {alarm.outcomes_topic for alarm in again} == {made.bus.topic_id("outcomes")}
 
 
 def test_the_log_waits_for_what_its_next_record_names() -> None:

@@ -11,7 +11,7 @@ from freshet.pipeline import PipelineSpec
 from freshet.quality.fold import evaluations
 from freshet.quality.setting import setting_of
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
-from support.evaluating import Evaluating, pipeline_record
+from support.evaluating import NAMES, Evaluating, pipeline_record
 from support.outcomes import cut, record_of, rows_of
 
 ENDS = range(120, 3000, 120)
@@ -140,6 +140,19 @@ def test_lost_offsets_are_found_again_from_what_was_said(keeps: str) -> None:
     evaluating.log(records[9:])
     evaluating.turn(evaluating.worker(), times=60)
     assert evaluating.said() == expected(records)
+
+
+def test_a_log_made_anew_is_evaluated_from_its_beginning() -> None:
+    """An evaluation says of which log its place is: one in the old log says nothing of the new one's rows."""
+    evaluating, records = world(), cut(log_rows(), *ENDS)
+    first = evaluating.worker()
+    evaluating.log(records)
+    evaluating.turn(first)
+    first.close()
+    evaluating.cluster.remake_topic(NAMES.topic("outcomes"))
+    evaluating.log(records)
+    evaluating.turn(evaluating.worker(), times=60)
+    assert evaluating.said() == [*expected(records), *expected(records)]
 
 
 def test_a_second_process_goes_on_where_the_first_one_ends() -> None:

@@ -159,6 +159,9 @@ def test_j11_records_of_many_features_are_cut() -> None:
         topics=["t"],
         versions=["1.0.0", "1.1.0"],
         features_topic="t",
+        input_topics={},
+        number_from={},
+        state_from={},
     )
     asked = prediction_rows([Prediction((n, 0), n, n, 1) for n in range(100)])
     pairs = np.zeros(100, PAIR)

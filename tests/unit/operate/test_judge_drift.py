@@ -246,3 +246,20 @@ def test_a_judgement_with_records_to_read_is_pending_and_says_so() -> None:
     assert judgement.verdict == "pending"
     assert "drift's services have 4 records still to read or to write" in sentence(judgement)
     assert (passes(judgement, waited=False), passes(judgement, waited=True)) == (True, False)
+
+
+@pytest.mark.parametrize("role", ["predictions", "labels"])
+def test_a_log_of_a_topic_that_was_made_anew_is_not_judged_by_the_new_one(role: str) -> None:
+    """However long the new one is: its offsets are those of other records."""
+    story = good()
+    written(story)
+    story.world.delete_topic(role)
+    story.world.make_topics(role)
+    for partition in (0, 1):
+        if role == "predictions":
+            story.ask([f"new-{at}" for at in range(1000)], partition)
+        else:
+            story.tell([(f"new-{at}", 0, "ok") for at in range(1000)], partition)
+    judgement = story.judged(scores=ALL)
+    assert broken(judgement) == {}
+    assert f"the {role} topic was made anew" in judgement.unjudged[0].why

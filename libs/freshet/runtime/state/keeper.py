@@ -11,7 +11,7 @@ from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
 from freshet.runtime.bus.protocol import Bus, Committed, Place, Send
 from freshet.runtime.state.frames import Frame, cut
 from freshet.runtime.state.restoring import Restoring, StateProgress
-from freshet.runtime.state.state_mark import StateMark
+from freshet.runtime.state.state_mark import StateMark, lives_of
 from freshet.runtime.state.state_records import range_of, record_of, sent, slab_of
 
 _MADE_ANEW_AT_ONCE: Final = 4
@@ -43,7 +43,7 @@ class Keeper:
         if search is None or search.progress.at != at:
             if self._goes_on(partition, at):
                 return True
-            marks = {role: StateMark.split(found.metadata)[1] for role, found in committed.items()}
+            marks = {role: self._mark(found.metadata) for role, found in committed.items()}
             search = Restoring(self._logic, self._bus, partition, at, marks, topic_ids=self._topic_ids)
         self._restoring.pop(partition, None)  # whatever goes wrong, it begins anew
         if not search.step():
@@ -51,6 +51,15 @@ class Keeper:
             return False
         self._known[partition] = search.progress
         return True
+
+    @property
+    def _lives(self) -> str:
+        return lives_of(self._topic_ids, self._logic.reads)
+
+    def _mark(self, metadata: str) -> StateMark | None:
+        """What was committed, if it is of the topics that there are now."""
+        _, mark = StateMark.split(metadata)
+        return mark._replace(lives="") if mark is not None and mark.lives in {"", self._lives} else None
 
     def _goes_on(self, partition: int, at: Mapping[str, int]) -> bool:
         known, staged = self._known.get(partition), self._staged.pop(partition, None)
@@ -100,8 +109,9 @@ class Keeper:
             for role in ends:
                 place = Place(role, partition)
                 metadata, _ = StateMark.split(offsets[place].metadata)
-                marked[place] = Committed(offsets[place].offset, staged.marks[role].beside(metadata))
-        return sent(self._logic.kept, records) if self._logic.kept else [], marked
+                mark = staged.marks[role]._replace(lives=self._lives)
+                marked[place] = Committed(offsets[place].offset, mark.beside(metadata))
+        return sent(self._logic.kept, records, self._lives) if self._logic.kept else [], marked
 
     def committed(self, partitions: Iterable[int]) -> None:
         """The transaction of what was staged for these became visible."""

@@ -121,12 +121,14 @@ class Restoring:
         Where a committed offset was lost, what was kept tells where the state began; else it began with the log.
         """
         marks = self.progress.marks
-        for role in [role for role, mark in marks.items() if mark.since is None]:
+        for role, lost in [(role, mark) for role, mark in marks.items() if mark.since is None]:
             told = [(record, known) for record in kept for known in record.ranges if known.role == role]
             marks[role] = StateMark(0, self._logic.plan, 0)
             if told:
                 record, known = told[-1]
                 marks[role] = StateMark(known.since, record.plan, known.plan_first)
+            if lost.plan:  # our answers tell of the newest plan, whether or not a slab does
+                marks[role] = StateMark(marks[role].since, lost.plan, lost.plan_first)
         return [record for record in kept if all(marks[known.role].since == known.since for known in record.ranges)]
 
     def _from_checkpoint(self, kept: Sequence[StateRecord]) -> Iterator[int]:

@@ -1,9 +1,12 @@
 """What a committed offset's metadata says of the state: where it began, and under which plan it grows."""
 
+import hashlib
 import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Self
 
-_MARKED = re.compile(r"(?:(.*) )?st=(?:(\?)|(\d{1,18}),(\d{1,9}),(\d{1,18}))", re.DOTALL)
+_MARKED = re.compile(r"(?:(.*) )?st=(\?|\d{1,18}),(\d{1,9}),(\d{1,18})(?:,([0-9a-f]{16}))?", re.DOTALL)
+_LOST = re.compile(r"(?:(.*) )?st=\?", re.DOTALL)
 
 
 class StateMark(NamedTuple):
@@ -15,20 +18,34 @@ class StateMark(NamedTuple):
     since: int | None
     plan: int = 0
     plan_first: int = 0
+    lives: str = ""
+    """See `lives_of`; empty where an older release committed it."""
 
     def beside(self, metadata: str) -> str:
         """The logic's metadata with this mark appended."""
-        text = "st=?" if self.since is None else f"st={self.since},{self.plan},{self.plan_first}"
+        numbers = ["?" if self.since is None else str(self.since), str(self.plan), str(self.plan_first)]
+        text = "st=" + ",".join([*numbers, *([self.lives] if self.lives else [])])
         return f"{metadata} {text}" if metadata else text
 
     @classmethod
     def split(cls, metadata: str) -> tuple[str, Self | None]:
         """The logic's metadata and the mark; None where nothing was ever answered."""
         found = _MARKED.fullmatch(metadata)
-        if found is None:
-            return metadata, None
-        mark = cls(None) if found[2] else cls(*map(int, found.groups()[2:]))
-        return found[1] or "", mark
+        if found is not None:
+            since = None if found[2] == "?" else int(found[2])
+            return found[1] or "", cls(since, int(found[3]), int(found[4]), found[5] or "")
+        lost = _LOST.fullmatch(metadata)  # as an older release wrote it
+        return (metadata, None) if lost is None else (lost[1] or "", cls(None))
 
 
 LOST = StateMark(None)
+
+
+def lives_of(topic_ids: Mapping[str, str], roles: Iterable[str]) -> str:
+    """Stands for the topics of these inputs as they are now.
+
+    A state rests on all its inputs together. Once one of them was made anew it begins anew, at the offsets that there
+    are then: rows of the others have met rows that there are no more.
+    """
+    named = ",".join(f"{role}={topic_ids.get(role, '')}" for role in sorted(roles))
+    return hashlib.sha256(named.encode()).hexdigest()[:16]

@@ -12,14 +12,17 @@ from freshet.contracts.state_messages import StateRange, StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, StateFormatError, Stateful
 from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.state.frames import Frame
-from freshet.runtime.state.state_mark import StateMark
+from freshet.runtime.state.state_mark import StateMark, lives_of
 
 _log = structlog.get_logger("state")
 
 
-def sent(kept: Checkpoint | Slabs, records: Iterable[StateRecord]) -> list[Send]:
-    """The records as they are written: a checkpoint replaces the last one, a slab only a copy of itself."""
-    found = list(records)
+def sent(kept: Checkpoint | Slabs, records: Iterable[StateRecord], lives: str) -> list[Send]:
+    """The records as they are written: a checkpoint replaces the last one, a slab only a copy of itself.
+
+    `lives` stand for the topics of all inputs, as in `lives_of`.
+    """
+    found = [record.model_copy(update={"lives": lives}) for record in records]
     if not found:
         return []
     keys = [_key(kept, record).encode() for record in found]
@@ -75,9 +78,12 @@ class Kept:
         topic_ids: Mapping[str, str],
         state_format: int,
     ) -> None:
-        """`place` is the partition of the state topic; all else is by input, `since` as in `StateMark`."""
+        """`place` is the partition of the state topic; all else is by input, `since` as in `StateMark`.
+
+        `topic_ids` are those of all inputs.
+        """
         self._place, self._at, self._since, self._format = place, at, since, state_format
-        self._topic_ids = topic_ids
+        self._topic_ids, self._lives = topic_ids, lives_of(topic_ids, at)
         self._found: dict[tuple[StateRange, ...], StateRecord] = {}
         self._disputed: set[tuple[StateRange, ...]] = set()
 
@@ -96,7 +102,7 @@ class Kept:
             _log.error("state_record_refused", place=self._place, offset=offset, error=str(error))
             return
         assert isinstance(record, StateRecord)
-        if not all(self._fits(known) for known in record.ranges):
+        if record.lives not in {"", self._lives} or not all(self._fits(known) for known in record.ranges):
             return
         if record.format != self._format:
             raise StateFormatError(

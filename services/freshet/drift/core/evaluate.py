@@ -39,6 +39,7 @@ class EvaluateLogic(Follower[State]):
         self._pipeline = pipeline
         self._settings: dict[int, Setting] = {}
         self._unreadable: dict[int, str] = {}
+        self._topic_id = ""
 
     @property
     def limits(self) -> BatchLimits:
@@ -59,6 +60,10 @@ class EvaluateLogic(Follower[State]):
             except ContractError as error:
                 self._unreadable[fact.message.number] = str(error)
 
+    def on_topic(self, role: str, topic_id: str) -> None:  # noqa: ARG002
+        """See `Logic`. Each evaluation says of which life of the log its place is."""
+        self._topic_id = topic_id
+
     def first_state(self) -> State:
         """See `Follower`."""
         return fold.first_state()
@@ -72,7 +77,8 @@ class EvaluateLogic(Follower[State]):
             except ContractError as error:
                 raise ContractError(f"{OUTCOMES} of pipeline {self._pipeline!r}, offset {offset}: {error}") from error
             said += more
-        return state, [Announce("evaluations", self._pipeline, one) for one in said]
+        placed = [one.model_copy(update={"outcomes_topic": self._topic_id}) for one in said]
+        return state, [Announce("evaluations", self._pipeline, one) for one in placed]
 
     def _read(self, value: bytes | None) -> Outcomes:
         if value is None:

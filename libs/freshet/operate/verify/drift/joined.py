@@ -90,6 +90,8 @@ class Joined:
             span = self.bus.spans(role).get(part.partition)
             if span is None or part.inputs.get(role, 0) > span.high:
                 return f"the {role} topic that it was made of is not there any more"
+            if any(told == role and life != self.bus.topic_id(role) for told, life in part.topic_ids):
+                return f"the {role} topic was made anew since it began, so that offsets in it have two meanings"
         return ""
 
     def _offsets(self, place: Place) -> Ints:

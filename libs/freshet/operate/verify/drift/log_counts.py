@@ -37,6 +37,8 @@ class PartitionLog:
     """Number of a specification, and the first offsets of predictions and labels that were read under it."""
     before: Mapping[str, int] | None = None
     """`inputs` of the first record that is left, where the records before it have expired."""
+    topic_ids: set[tuple[str, str]] = field(default_factory=set)
+    """Of each input, the topics that its offsets are of, as far as records say."""
     parts: list[Table] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
     """What minutes and rows of records have added up to, and the counts that they began with."""
@@ -81,6 +83,7 @@ class LabelledLog:
             if record.counts.get(whole, 0) != sum(record.counts.get(name, 0) for name in parts):
                 self._sums.append(f"offset {offset}: {whole} of {record.partition}")
         part.next_row, part.inputs, part.counts = record.first_row + record.rows, record.inputs, record.counts
+        part.topic_ids.update(record.input_topics.items())
         part.parts.append(_columns(rows, is_value=record.classes == 1))
         part.told.update(_told(record, rows))
 

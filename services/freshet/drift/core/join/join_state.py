@@ -11,7 +11,7 @@ closed      a prediction of which no label at all says something: that it has ex
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -31,6 +31,7 @@ from freshet.drift.core.join.join_rows import (
     prediction_type,
 )
 from freshet.drift.core.join.primaries import Primaries
+from freshet.drift.core.join.read_log import ReadLog
 from freshet.drift.core.join.ring import Ring
 from freshet.drift.core.join.settle import Settled, absent, settle
 from freshet.drift.core.join.taken import Taken, minutes_of
@@ -55,23 +56,6 @@ COUNTED: Final = (
 
 _SCAN: Final = 4096
 _TABLE_ROW_BYTES: Final = 28
-
-
-@dataclass(slots=True)
-class ReadLog:
-    """How far one log was read: its next offset, and its newest append time."""
-
-    next: int = 0
-    clock_ms: int = 0
-    idle_ms: int = 0
-    """It was read to its end when the other log's newest was that old."""
-    kept: int = 0
-    """Rows before this offset are in a slab."""
-
-    @property
-    def bound_ms(self) -> int:
-        """No record that is still to come was appended before."""
-        return max(self.clock_ms, self.idle_ms)
 
 
 class JoinState:
@@ -141,7 +125,7 @@ class JoinState:
         first = np.flatnonzero(rows["flags"] & DUPLICATE == 0)
         self.counts["predictions"] += rows.size
         self.counts["duplicate_event"] += rows.size - first.size
-        self._read(log, rows)
+        log.read(rows)
         met, labels = self.waiting.meet(rows.take(first), numbers[first], self.plans, self._undo)
         return self._taken([self._settle(met, labels)], numbers[first])
 
@@ -156,7 +140,7 @@ class JoinState:
         if left.size:
             self.waiting.add(labels.take(left), self._undo)
         self.counts["labels"] += labels.size
-        self._read(log, labels)
+        log.read(labels)
         self._tail.append(labels)
         met = np.flatnonzero(primary >= 0)
         order = met[np.argsort(primary[met], kind="stable")]
@@ -238,9 +222,6 @@ class JoinState:
             del self._tail[tail:]
 
         self._undo.append(back)
-
-    def _read(self, log: ReadLog, rows: Table) -> None:
-        log.next, log.clock_ms = int(rows["offset"][-1]) + 1, int(rows["time_ms"][-1])
 
     def _settle(self, numbers: Ints, labels: Table) -> Settled:
         return self._apply(settle(numbers, labels, self.rows.take(numbers), self.marks.take(numbers), self.plans))

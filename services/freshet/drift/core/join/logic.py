@@ -46,10 +46,10 @@ class JoinLogic(Stateful):
         self._vectors = Vectors()
         self._inputs: JoinInputs | None = None
         self._states: dict[int, JoinState] = {}
-        self._reached: dict[int, int] = {}
-        """How far the metadata went that a state was last told."""
+        self._reached: dict[int, tuple[bool, int]] = {}
+        """Of the metadata that a state was last told: whether it is of the topics of now, and how far it went."""
         self._foreign: dict[tuple[str, int], str] = {}
-        self._features_topic = ""
+        self._topic_ids: dict[str, str] = {}
         self._delay_s = 0.0
 
     @property
@@ -82,8 +82,7 @@ class JoinLogic(Stateful):
 
     def on_topic(self, role: str, topic_id: str) -> None:
         """See `Logic`."""
-        if role == FEATURES:
-            self._features_topic = topic_id
+        self._topic_ids[role] = topic_id
 
     def on_assign(self, role: str, partition: int, metadata: str) -> None:
         """See `Logic`: the newer of both inputs' metadata says what the restored state does not know of itself."""
@@ -95,9 +94,10 @@ class JoinLogic(Stateful):
         except ContractError as error:
             self._foreign[role, partition] = str(error)
             return
-        if sum(told.next) >= self._reached[partition]:
-            self._reached[partition] = sum(told.next)
-            told.apply(self._states[partition])
+        state = self._states[partition]
+        if (reached := (told.is_of(state), sum(told.next))) >= self._reached[partition]:
+            self._reached[partition] = reached
+            told.apply(state)
 
     def on_revoke(self, role: str, partition: int) -> None:
         """See `Logic`. The state may come back."""
@@ -138,7 +138,7 @@ class JoinLogic(Stateful):
 
     def _topics(self, state: JoinState) -> list[str]:
         """Those names under which the features topic of now is known to predictions."""
-        return [name for name in state.names["topic"] if name in {self._features_topic, _UNKNOWN_TOPIC}]
+        return [name for name in state.names["topic"] if name in {self._topic_ids[FEATURES], _UNKNOWN_TOPIC}]
 
     def _written(self, head: RecordHead, first_row: int, answer: "_Answer", found: Batch | None) -> Iterator[Effect]:
         groups = self._vectors.groups(head, answer.asked, found)
@@ -163,7 +163,10 @@ class JoinLogic(Stateful):
             regression=not self._inputs.classes,
             topics=state.names["topic"],
             versions=state.names["version"],
-            features_topic=self._features_topic,
+            features_topic=self._topic_ids[FEATURES],
+            input_topics={role: log.topic_id for role, log in state.logs.items()},
+            number_from={role: log.first_under(self.plan) for role, log in state.logs.items()},
+            state_from={role: log.since for role, log in state.logs.items()},
         )
 
     def _take(self, batch: Batch, partition: int, plan: int) -> Taken:
@@ -196,8 +199,10 @@ class JoinLogic(Stateful):
         """See `Stateful`. Raises ContractError if no specification can be read."""
         if self._inputs is None:
             raise ContractError(self._book.trouble)
-        self._states[partition] = JoinState(self._inputs.scores, self._book.plans)
-        self._reached[partition] = 0
+        state = self._states[partition] = JoinState(self._inputs.scores, self._book.plans)
+        for role, log in state.logs.items():
+            log.topic_id = self._topic_ids[role]
+        self._reached[partition] = (False, 0)
 
     def forget(self, partition: int) -> None:
         """See `Stateful`."""

@@ -40,6 +40,10 @@ class RecordHead:
     versions: list[str]
     features_topic: str
     """The one that there is now."""
+    input_topics: Mapping[str, str]
+    number_from: Mapping[str, int]
+    """The first offset of each input that was read under `number`."""
+    state_from: Mapping[str, int]
 
 
 class _Group(NamedTuple):
@@ -125,6 +129,9 @@ def records(
                 width=group.values.shape[1],
                 classes=head.classes,
                 versions=columns.versions,
+                input_topics=dict(head.input_topics),
+                number_from=dict(head.number_from),
+                state_from=dict(head.state_from),
                 **columns.columns(),
             )
             first_row, minutes = first_row + part.rows.size, []
