@@ -201,6 +201,20 @@ def test_a_reader_reads_only_its_starts_from_there_on(bus_world: BusWorld) -> No
     assert values_of(read_all(bus_world.bus, "events", {P0: 0})) == [b"c"]
 
 
+@pytest.mark.parametrize("first", [128, 2**40, 2**63 - 256])
+def test_a_range_beyond_the_end_holds_nothing(bus_world: BusWorld, first: int) -> None:
+    """A stranger's record may name any offset: it costs no reading of the whole topic, and no error."""
+    bus_world.make_topics("events")
+    write(bus_world.bus, "events", *[b"%d" % at for at in range(20)])
+    ranges = bus_world.bus.ranges(["events"])
+    records, reached = ranges.read(P0, first, first + 128)
+    assert not records
+    assert reached <= first
+    records, _ = ranges.read(P0, 0, 128)
+    assert len(records) == 20
+    ranges.close()
+
+
 def test_a_fold_of_a_compacted_topic_keeps_each_keys_last_value(bus_world: BusWorld) -> None:
     """Whether or not the cleaner has run, the last value of every key is there, and a tombstone is a null value."""
     bus_world.make_topics("models")

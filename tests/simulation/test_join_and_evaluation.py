@@ -35,7 +35,8 @@ def test_labels_become_evaluations_that_a_recomputation_repeats() -> None:
     settings = {1: setting_of(PipelineSpec.parse(pipeline_record(LABEL).spec))}
     assert evaluate.unready() is None
     said = stage.messages("evaluations", Evaluation)
-    assert said == list(evaluations(records, settings))
+    where = {"outcomes_topic": stage.bus.topic_id("outcomes")}
+    assert said == [one.model_copy(update=where) for one in evaluations(records, settings)]
     arrival = [Counts.of(one) for one in said if (one.series, one.view) == ("served", "arrival")]
     assert len(arrival) > 9
     whole = sum(arrival[1:], arrival[0])

@@ -20,8 +20,9 @@ class JoinStage(MemoryPipeline):
         partitions: int = 2,
         most_bytes: int = 1 << 30,
         target: str = CLASSIFICATION,
+        rows: int = 50,
     ) -> None:
-        super().__init__(JOIN.name, partitions=partitions, references=JOIN.clues, names=NAMES, batch_rows=50)
+        super().__init__(JOIN.name, partitions=partitions, references=JOIN.clues, names=NAMES, batch_rows=rows)
         self.most_bytes = most_bytes
         self.world = JoinWorld(self.bus, partitions, label, target)
 

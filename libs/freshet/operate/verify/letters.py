@@ -13,6 +13,8 @@ from freshet.operate.verify.places import hashed, identity
 from freshet.runtime import dead_letter_records
 
 _INPUTS: Final = frozenset({"events", "feedback", "features"})
+_OF_DRIFT: Final = frozenset({"predictions", "labels"})
+"""The label join sets strangers' records aside, too: no event's answer."""
 _FAR: Final = 1 << 62  # an offset of a stranger's may not fit 64 bits
 _EXPIRED: Final = b"input_expired"  # stands for a range of records that nobody read: it holds no bytes
 
@@ -56,6 +58,8 @@ class LetterReader:
         rows: dict[str, list[_Row]] = {}
         for record in batch.records:
             origin = dead_letter_records.origin(read_headers(record))
+            if origin is not None and origin[0] in _OF_DRIFT:
+                continue
             if origin is None or origin[0] not in _INPUTS:
                 self._foreign.append((record.partition(), record.offset()))
             else:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from freshet.avro import Columns, Ragged, Strings
+from freshet.avro import Columns, Ragged, Strings, take
 from freshet.avro.framed import FramedReader
 from freshet.contracts.arrays import Ints
 from freshet.operate.verify.drift.compared import ASKED, TOLD, Table, none
@@ -58,7 +58,8 @@ class Records:
         cut = start > 0 or self._bus.spans(role)[number].low > 0
         found = InputLog(none(ASKED if role == "predictions" else TOLD), cut)
         parts, wanted = [found.rows], np.array(sorted(sampled), np.int64)
-        for offsets, times_ms, columns in self._read(place, start):
+        for decoded in self._read(place, start):
+            offsets, times_ms, columns = self._usable(role, *decoded)
             read = offsets < end
             found.beyond = np.append(found.beyond, offsets[~read])
             rows = np.zeros(offsets.size, found.rows.dtype)
@@ -98,6 +99,24 @@ class Records:
         for batch in everything(self._bus, place.role, {place: start}):
             read = reader.read(batch.values)
             yield batch.offsets[read.at], batch.timestamps_ms[read.at], read.columns
+
+    def _usable(self, role: str, offsets: Ints, times_ms: Ints, columns: Columns) -> tuple[Ints, Ints, Columns]:
+        """Without those that are no answer or label of the pipeline, which the join sets aside."""
+        known = np.isin(_texts(columns, "label").tolist(), self._classes or [""])
+        if role == "labels":
+            usable = known if self._classes else np.isfinite(self._values_of(columns))
+        else:
+            scores, most_scores = columns["scores"], max(len(self._classes), 1)
+            assert isinstance(scores, Ragged)
+            whole = scores.lengths == most_scores
+            at = np.flatnonzero(whole)
+            whole[at] = np.isfinite(scores.take(at).matrix(most_scores)).all(axis=1)
+            usable = (known | (not self._classes)) & whole
+            for name, most in (("features_offset", 2**63 - 1), ("epoch", 2**32 - 1), ("fallback", 1)):
+                usable &= (np.asarray(columns[name]) >= 0) & (np.asarray(columns[name]) <= most)
+            usable &= np.array([len(text.encode()) < 256 for text in _texts(columns, "version").tolist()], np.bool_)
+        at = np.flatnonzero(usable)
+        return offsets[at], times_ms[at], {name: take(column, at) for name, column in columns.items()}
 
     def _values_of(self, columns: Columns) -> list[float]:
         texts = _texts(columns, "label").tolist()

@@ -1,5 +1,6 @@
 """How a specification wants labels joined, as the judge reads it: on its own, not with the join's code."""
 
+from math import nan
 from typing import NamedTuple
 
 from freshet.pipeline import PipelineSpec
@@ -31,10 +32,13 @@ class Windows(NamedTuple):
 
 
 def value_of(text: str, classes: tuple[str, ...]) -> float:
-    """A class by its place, one that is none of the pipeline's behind them all; or the number that is meant."""
-    if not classes:
+    """A class by its place, or the number that is meant; NaN for what is neither."""
+    if classes:
+        return float(classes.index(text)) if text in classes else nan
+    try:
         return float(text)
-    return float(classes.index(text) if text in classes else len(classes))
+    except ValueError:
+        return nan
 
 
 def windows_of(spec: PipelineSpec) -> Windows:

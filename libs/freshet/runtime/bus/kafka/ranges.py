@@ -46,7 +46,9 @@ class KafkaRangeReader:
                 assert offset is not None
                 if error is not None:
                     return found, min(offset, end)  # type: ignore[return-value]
-                if first <= offset < end:
+                if offset < first:
+                    return [], first  # the log ends before it, so that the client began at the log's beginning
+                if offset < end:
                     found.append(message)
                 if offset >= end - 1:
                     return found, end  # type: ignore[return-value]

@@ -1,15 +1,19 @@
-"""Predictions and labels as their topics hold them → the rows that the join remembers."""
+"""Predictions and labels as their topics hold them → the rows that the join remembers.
+
+Freshet writes these topics, and anybody may: whatever is no answer or label of the pipeline is refused with a reason.
+"""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from freshet.avro import Ragged, Strings
+from freshet.avro import Columns, Ragged, Strings, take
 from freshet.avro.framed import FramedReader
-from freshet.contracts.arrays import Floats, Ints
+from freshet.avro.rows import RefusedRow
+from freshet.avro.schemas import is_newer
+from freshet.contracts.arrays import Bools, Floats, Ints
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import ContractError
 from freshet.contracts.topic_id import to_text
 from freshet.drift.core.join.hashing import hash64
 from freshet.drift.core.join.join_rows import LABEL, Table, prediction_type
@@ -17,13 +21,24 @@ from freshet.drift.core.join.slab import code_of
 from freshet.pipeline import PipelineSpec
 
 _MAX_BYTES: Final = 1 << 20
+_MAX_EPOCH: Final = 2**32 - 1
+_MAX_VERSION_BYTES: Final = 255
 _CHECK_SEED: Final = 0x9E3779B97F4A7C15
 _FEW: Final = 8
 """So many different texts are looked for in all rows; what is left is taken row by row."""
 
 
-class UnreadableError(ContractError):
-    """A record of Freshet's own that cannot be read: somebody else wrote it. It is not passed over."""
+class InputRows(NamedTuple):
+    """Rows that the join takes in, and those of the batch that it cannot use."""
+
+    rows: Table
+    refused: list[RefusedRow]
+
+    @property
+    def newer(self) -> str:
+        """Why none of it may be taken in: a later release wrote some of it. Empty if none did."""
+        newer = [row.schema_id for row in self.refused if row.schema_id is not None and is_newer(row.schema_id)]
+        return f"records have schema id {newer[0]}, which a newer Freshet wrote: upgrade this process." if newer else ""
 
 
 class JoinInputs:
@@ -40,63 +55,101 @@ class JoinInputs:
         """Scores of each prediction."""
         return len(self.classes) or 1
 
-    def predictions(self, batch: Batch, at: Ints, plan: int, names: dict[str, list[str]]) -> Table:
+    def predictions(self, batch: Batch, at: Ints, plan: int, names: dict[str, list[str]]) -> InputRows:
         """These rows of a batch; `names` are what `version` and `topic` count, and grow."""
-        columns = self._columns(self._predictions, batch, at)
-        rows = self._rows(batch, at, plan, prediction_type(self.scores), columns["event_id"])
+        found = self._sound(_Found.of(self._predictions, batch, at))
+        columns, rows = found.columns, found.rows(batch, plan, prediction_type(self.scores))
         for column, field in (("features_offset", "features_offset"), ("event_time_ms", "event_time")):
             rows[column] = columns[field]
         rows["epoch"], rows["fallback"] = columns["epoch"], columns["fallback"]
-        scores, answers, versions, topics = (columns[name] for name in ("scores", "label", "version", "features_topic"))
-        assert isinstance(scores, Ragged)
-        assert isinstance(answers, Strings)
-        assert isinstance(versions, Strings)
-        assert isinstance(topics, Strings)
-        rows["scores"] = scores.matrix(self.scores)
-        rows["answer"] = _each(answers, lambda text: self._codes.get(text.decode(), -1))
-        rows["version"] = _each(versions, lambda text: code_of(text.decode(), names["version"]))
-        rows["topic"] = _each(topics, lambda topic: code_of(to_text(topic), names["topic"]))
-        return rows
+        rows["scores"] = _scores(columns).matrix(self.scores)
+        rows["answer"] = _each(columns, "label", lambda text: self._codes.get(text.decode(), -1))
+        rows["version"] = _each(columns, "version", lambda text: code_of(text.decode(), names["version"]))
+        rows["topic"] = _each(columns, "features_topic", lambda topic: code_of(to_text(topic), names["topic"]))
+        return InputRows(rows, found.refused)
 
-    def labels(self, batch: Batch, at: Ints, plan: int) -> Table:
-        """These rows of a batch. A class that is none of the pipeline's counts as one of its own, behind all."""
-        columns = self._columns(self._labels, batch, at)
-        rows = self._rows(batch, at, plan, LABEL, columns["event_id"])
-        rows["claimed_ms"], rows["revision"] = columns["labelled_at"], columns["revision"]
-        texts = columns["label"]
-        assert isinstance(texts, Strings)
-        rows["value"] = _each(texts, lambda text: self._value(text.decode()))
-        return rows
+    def _sound(self, found: "_Found") -> "_Found":
+        """Without those that are no answers of this pipeline, whoever wrote them."""
+        found = found.without(
+            _scores(found.columns).lengths != self.scores, "input_malformed", f"scores: there must be {self.scores}."
+        )
+        scores = _scores(found.columns).matrix(self.scores)
+        found = found.without(~np.isfinite(scores).all(axis=1), "input_not_finite", "scores: they must be finite.")
+        if self.classes:
+            known = _each(found.columns, "label", lambda text: text.decode() in self._codes) > 0
+            found = found.without(~known, "input_enum", f"label: the pipeline's classes are {', '.join(self.classes)}.")
+        offset, epoch, fallback = (np.asarray(found.columns[name]) for name in ("features_offset", "epoch", "fallback"))
+        version = _each(found.columns, "version", len)
+        odd = (offset < 0) | (epoch < 0) | (epoch > _MAX_EPOCH) | (fallback < 0) | (fallback > 1)
+        detail = "features_offset, epoch, fallback or version is none that inference writes."
+        return found.without(odd | (version > _MAX_VERSION_BYTES), "input_malformed", detail)
 
-    def _value(self, text: str) -> float:
-        """The class by its place, or the number that is meant."""
-        return float(self._codes.get(text, len(self.classes))) if self.classes else float(text)
+    def labels(self, batch: Batch, at: Ints, plan: int) -> InputRows:
+        """These rows of a batch."""
+        found = _Found.of(self._labels, batch, at)
+        known = np.isfinite(_each(found.columns, "label", self._value))
+        if self.classes:
+            found = found.without(~known, "input_enum", f"label: the pipeline's classes are {', '.join(self.classes)}.")
+        else:
+            found = found.without(~known, "input_malformed", "label: a regression's label is a finite decimal number.")
+        rows = found.rows(batch, plan, LABEL)
+        rows["claimed_ms"], rows["revision"] = found.columns["labelled_at"], found.columns["revision"]
+        rows["value"] = _each(found.columns, "label", self._value)
+        return InputRows(rows, found.refused)
 
-    def _columns(self, reader: FramedReader, batch: Batch, at: Ints) -> dict[str, object]:
+    def _value(self, text: bytes) -> float:
+        """The class by its place, or the number that is meant; NaN if it is neither."""
+        if self.classes:
+            return float(self._codes.get(text.decode(), np.nan))
+        try:
+            return float(text)
+        except ValueError:
+            return np.nan
+
+
+class _Found(NamedTuple):
+    """Decoded rows: `at` are their places in the batch, ascending."""
+
+    at: Ints
+    columns: Columns
+    refused: list[RefusedRow]
+
+    @classmethod
+    def of(cls, reader: FramedReader, batch: Batch, at: Ints) -> "_Found":
         values = batch.values if at.size == len(batch) else [batch.values[row] for row in at.tolist()]
         read = reader.read(values)
-        if read.refused:
-            bad = read.refused[0]
-            row = int(at[bad.row])
-            raise UnreadableError(
-                f"{batch.role}/{batch.partitions[row]} at offset {batch.offsets[row]} cannot be read ({bad.detail}). "
-                "Only Freshet writes to this topic, so a stranger did, or a newer release. The join goes no further: "
-                "upgrade, or delete the records up to there (`kafka-delete-records.sh`) and start it with "
-                "--on-expired skip."
-            )
-        return dict(read.columns)
+        refused = [bad._replace(row=int(at[bad.row])) for bad in read.refused]
+        return cls(at[read.at], read.columns, refused)
 
-    @staticmethod
-    def _rows(batch: Batch, at: Ints, plan: int, kind: "np.dtype[Any]", ids: object) -> Table:
+    def without(self, bad: Bools, reason: str, detail: str) -> "_Found":
+        """Those rows are refused for this reason."""
+        if not bad.any():
+            return self
+        kept = np.flatnonzero(~bad)
+        columns = {name: take(column, kept) for name, column in self.columns.items()}
+        refused = [RefusedRow(row, reason, detail) for row in self.at[bad].tolist()]
+        return _Found(self.at[kept], columns, self.refused + refused)
+
+    def rows(self, batch: Batch, plan: int, kind: "np.dtype[Any]") -> Table:
+        """What every row has."""
+        ids = self.columns["event_id"]
         assert isinstance(ids, Strings)
-        rows = np.zeros(at.size, kind)
+        rows = np.zeros(self.at.size, kind)
         rows["hash"], rows["check"] = hash64(ids), hash64(ids, _CHECK_SEED) >> np.uint64(32)
-        rows["offset"], rows["time_ms"], rows["plan"] = batch.offsets[at], batch.timestamps_ms[at], plan
+        rows["offset"], rows["time_ms"], rows["plan"] = batch.offsets[self.at], batch.timestamps_ms[self.at], plan
         return rows
 
 
-def _each(texts: Strings, meaning: Callable[[bytes], float]) -> Floats:
-    """What each row means. Mostly few differ: such a text is looked up once, for all rows that have it."""
+def _scores(columns: Columns) -> Ragged:
+    scores = columns["scores"]
+    assert isinstance(scores, Ragged)
+    return scores
+
+
+def _each(columns: Columns, name: str, meaning: Callable[[bytes], float]) -> Floats:
+    """What the text of each row means. Mostly few differ: such a text is looked up once, for all rows that have it."""
+    texts = columns[name]
+    assert isinstance(texts, Strings)
     found, left = np.empty(len(texts)), np.arange(len(texts))
     for _ in range(_FEW):
         if not left.size:

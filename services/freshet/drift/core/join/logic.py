@@ -6,14 +6,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from freshet.avro.rows import dead_letters
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold, Lookup, Mark
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.stateful import Slabs, Stateful
+from freshet.contracts.stateful import Slabs, StateFormatError, Stateful
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_text
 from freshet.drift.core.join import slab
-from freshet.drift.core.join.inputs import JoinInputs
+from freshet.drift.core.join.inputs import InputRows, JoinInputs
 from freshet.drift.core.join.join_rows import LABEL, Table, distinct
 from freshet.drift.core.join.join_state import LABELS, PREDICTIONS, JoinState
 from freshet.drift.core.join.outcome_writer import RecordHead, Vectors, records
@@ -117,14 +118,17 @@ class JoinLogic(Stateful):
         """See `Logic`. One or more records of the labelled log for each partition, also where only counts changed."""
         why = self._full(batch.role)
         for partition in batch.spans:
-            if why:
-                yield Hold(batch.role, partition, why)
+            read = self._read(batch, partition, self.plan)
+            if held := why or read.newer:
+                self._foreign[batch.role, partition] = read.newer
+                yield Hold(batch.role, partition, held)
             else:
-                yield from self._answer(batch, partition)
+                yield from self._answer(batch, partition, read)
 
-    def _answer(self, batch: Batch, partition: int) -> Iterator[Effect]:
+    def _answer(self, batch: Batch, partition: int, read: InputRows) -> Iterator[Effect]:
         state = self._states[partition]
-        taken = self._take(batch, partition, self.plan)
+        taken = self._take(batch, partition, self.plan, read.rows)
+        yield from dead_letters(read.refused)
         asked = state.rows.take(taken.pairs["row"])
         if asked.size:
             self._delay_s = float((taken.pairs["labelled_ms"] - asked["time_ms"]).mean()) / 1000
@@ -169,13 +173,20 @@ class JoinLogic(Stateful):
             state_from={role: log.since for role, log in state.logs.items()},
         )
 
-    def _take(self, batch: Batch, partition: int, plan: int) -> Taken:
-        state, inputs = self._states[partition], self._inputs
+    def _read(self, batch: Batch, partition: int, plan: int) -> InputRows:
+        inputs, at = self._inputs, batch.rows(partition)
         assert inputs is not None
-        at = batch.rows(partition)
         if batch.role == PREDICTIONS:
-            return state.predictions(inputs.predictions(batch, at, plan, state.names))
-        return state.labels(inputs.labels(batch, at, plan))
+            return inputs.predictions(batch, at, plan, self._states[partition].names)
+        return inputs.labels(batch, at, plan)
+
+    def _take(self, batch: Batch, partition: int, plan: int, rows: Table) -> Taken:
+        """What these rows led to; the state then stands behind all of the batch's, also those that were refused."""
+        state, (_, last) = self._states[partition], batch.spans[partition]
+        take = state.predictions if batch.role == PREDICTIONS else state.labels
+        taken = take(rows) if rows.size else state.close()
+        state.logs[batch.role].reach(last + 1, plan)
+        return taken
 
     def _full(self, role: str) -> str:
         """Why no more of this input fits into memory; empty while it does."""
@@ -219,7 +230,10 @@ class JoinLogic(Stateful):
     def take_in(self, batch: Batch, plan: int) -> None:
         """See `Stateful`."""
         (partition,) = batch.spans
-        taken = self._take(batch, partition, plan)
+        read = self._read(batch, partition, plan)
+        if read.newer:
+            raise StateFormatError(read.newer)
+        taken = self._take(batch, partition, plan, read.rows)
         self._states[partition].first_row += taken.pairs.size
         self._states[partition].committed()
 
@@ -237,6 +251,8 @@ class JoinLogic(Stateful):
         state = self._states[partition]
         kind = LABEL if role == LABELS else state.rows.kind
         rows = slab.decode(body, kind, state.names)
+        if not rows.size:
+            return
         if role == PREDICTIONS:
             state.predictions(rows, flagged=True)
         else:

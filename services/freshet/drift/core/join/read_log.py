@@ -30,9 +30,13 @@ class ReadLog:
 
     def read(self, rows: Table) -> None:
         """These were taken in; all of one plan."""
-        plan = int(rows["plan"][-1])
+        self.reach(int(rows["offset"][-1]) + 1, int(rows["plan"][-1]))
+        self.clock_ms = int(rows["time_ms"][-1])
+
+    def reach(self, end: int, plan: int) -> None:
+        """Whatever lies before this offset was read, the last of it under this plan."""
         self.plan, self.plan_first = plan, self.first_under(plan)
-        self.next, self.clock_ms = int(rows["offset"][-1]) + 1, int(rows["time_ms"][-1])
+        self.next = end
 
     def first_under(self, plan: int) -> int:
         """The first offset that was, or will be, read under this plan: the newest one of both logs."""

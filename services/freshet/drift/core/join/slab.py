@@ -19,9 +19,14 @@ _BESIDE_TIME: Final = ("event_time_ms", "claimed_ms")
 _CODED: Final = ("version", "topic")
 _WIDTHS: Final = [np.dtype(kind) for kind in ("<u1", "<u2", "<u4", "<u8")]
 
+_NONE: Final = b'{"rows": 0}'
+"""The header where all records of a range were refused."""
+
 
 def encode(rows: Table, names: dict[str, list[str]]) -> bytes:
-    """At least one row, all of one plan; `names` are what the columns `version` and `topic` count, by column."""
+    """Rows of one plan, or none; `names` are what the columns `version` and `topic` count, by column."""
+    if not rows.size:
+        return len(_NONE).to_bytes(4, "little") + _NONE
     head: dict[str, Any] = {"rows": rows.size, "plan": int(rows["plan"][0])}
     parts = []
     for column in rows.dtype.names or ():
@@ -47,6 +52,8 @@ def decode(body: bytes, kind: np.dtype[Any], names: dict[str, list[str]]) -> Tab
     size = int.from_bytes(body[:4], "little")
     head, data = json.loads(body[4 : 4 + size]), _Reader(body, 4 + size)
     rows = np.zeros(head["rows"], kind)
+    if not rows.size:
+        return rows
     rows["plan"] = head["plan"]
     for column in kind.names or ():
         if column == "plan":
