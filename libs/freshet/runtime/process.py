@@ -144,7 +144,7 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
         context = _context(settings, pipeline, part.transaction_timeout_ms or settings.transaction_timeout_ms)
         roles = needed_roles(part.name)
         make = partial(_loop, part, context, metrics, options, roles)
-        return Supervised(make, clock, pipeline, Needed(context.bus, context.names, roles).check)
+        return Supervised(make, clock, pipeline, Needed(context.bus, context.names, roles).check, service=part.name)
 
     parts = [part for part in parts_of(service) if isinstance(part, DataService)]
     return [supervised(part, pipeline) for pipeline in pipelines for part in parts]

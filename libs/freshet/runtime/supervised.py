@@ -34,12 +34,21 @@ class Supervised:
     """Makes a loop; after a failure, or when it leaves its partitions to others, makes a new one after a pause."""
 
     def __init__(
-        self, make: Callable[[], Turning], clock: Clock, pipeline: str, check: Callable[[], None] = lambda: None
+        self,
+        make: Callable[[], Turning],
+        clock: Clock,
+        pipeline: str,
+        check: Callable[[], None] = lambda: None,
+        *,
+        service: str = "",
     ) -> None:
-        """`check` is called before each `make`: while it raises TopicsMissingError, no loop is made."""
+        """`check` is called before each `make`: while it raises TopicsMissingError, no loop is made.
+
+        `service` is the loop's, of which the process may have several.
+        """
         self._make, self._check, self._clock = make, check, clock
         self._log = structlog.get_logger("main").bind(pipeline=pipeline)
-        self.pipeline = pipeline
+        self.pipeline, self.service = pipeline, service
         self._loop: Turning | None = None
         self._failures = self._due_ms = self._made_ms = 0
         self.error: FreshetError | None = None

@@ -61,10 +61,13 @@ class Metrics:
 
 
 def configure_logs(level: str, **context: object) -> None:
-    """JSON lines on stderr from structlog and from the standard library alike; `context` goes into every line."""
+    """JSON lines on stderr from structlog and from the standard library alike; `context` goes into every line.
+
+    So do structlog's context variables: where a process has several loops, they say of which one a line is.
+    """
 
     def add_context(_logger: object, _method: str, event: EventDict) -> EventDict:
-        return {**context, **event}
+        return {**context, **structlog.contextvars.get_contextvars(), **event}
 
     shared: list[Processor] = [
         add_context,

@@ -71,6 +71,8 @@ class Turners:
             structlog.get_logger("main").warning("still_in_a_call", pipelines=names)
 
     def _live(self, loop: Turning) -> None:
+        if isinstance(loop, Supervised):
+            structlog.contextvars.bind_contextvars(service=loop.service, pipeline=loop.pipeline)
         try:
             while not (self._stop.is_set() or self._ended.is_set()):
                 loop.step(_POLL_S)

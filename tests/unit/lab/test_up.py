@@ -6,6 +6,8 @@ import time
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from freshet.lab.supervisor import Supervisor
 from freshet.lab.up.merged_log import MergedLog, readable, sentence
 from freshet.lab.up.service_run import started
@@ -38,6 +40,21 @@ def test_a_log_line_is_made_readable() -> None:
     )
     assert readable("Traceback …") == "Traceback …"
     assert readable('{"no": "event"}') == '{"no": "event"}'
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_a_line_says_which_part_of_its_process_it_is_from(tmp_path: Path, verbose: bool) -> None:
+    """Join, evaluation and detection run in one; a service that has its process for itself is not named again."""
+    shown: list[str] = []
+    log = MergedLog(tmp_path, ["drift-0", "inference-0"], shown.append, verbose=verbose)
+    line = {"event": "retrying", "level": "warning", "timestamp": "2026-05-01T12:00:01.5Z"}
+    for process, service in (("drift-0", "drift-detect"), ("inference-0", "inference")):
+        (tmp_path / f"{process}.log").write_text(json.dumps({**line, "service": service}) + "\n")
+    log.pump()
+    assert shown == [
+        "drift-0     | 12:00:01 WARNING drift-detect: retrying",
+        "inference-0 | 12:00:01 WARNING retrying",
+    ]
 
 
 def test_what_only_a_close_look_needs_is_left_out(tmp_path: Path) -> None:

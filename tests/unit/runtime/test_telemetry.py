@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from freshet.runtime.clock import ManualClock
+from freshet.runtime.supervised import Supervised
 from freshet.runtime.telemetry import Metrics, configure_logs
+from freshet.runtime.turners import Turners
 
 UNITS = ("_seconds", "_records", "_partitions", "_bytes", "_total", "_ratio")
 
@@ -66,6 +69,39 @@ def test_every_log_line_is_json_and_says_who_wrote_it(logs_as_before: None, caps
     assert lines[0]["partitions"] == [1, 2]
     assert "boom" in json.dumps(lines[2]["exception"])
     assert "hunter2" not in written, "the frames of a traceback may hold passwords"
+
+
+def test_a_line_of_one_of_several_loops_says_whose_it_is(
+    logs_as_before: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Drift runs three in a process: whatever is logged in a loop's thread is that loop's."""
+    configure_logs("info", service="drift", slot="0")
+    said, stop = threading.Barrier(2), threading.Event()
+
+    class Saying:
+        beat_s = 0.0
+
+        def step(self, timeout_s: float) -> int:
+            structlog.get_logger("state").info("restored")
+            logging.getLogger("freshet.kafka").warning("FAIL")
+            said.wait()
+            stop.set()
+            return 0
+
+        def unready(self) -> str | None:
+            return None
+
+        def close(self) -> None: ...
+
+    parts = ("drift-join", "drift-detect")
+    turners = Turners([Supervised(Saying, ManualClock(), "p", service=part) for part in parts], stop)
+    turners.run()
+    turners.end()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert len(lines) >= 4
+    for event in ("restored", "FAIL"):
+        assert {line["service"] for line in lines if line["event"] == event} == {*parts}
+    assert {line["pipeline"] for line in lines} == {"p"}
 
 
 def _trip(secret: str) -> None:

@@ -39,15 +39,15 @@ class MergedLog:
             self._read[name] += len(whole) + len(newline)
             for line in whole.decode(errors="replace").splitlines():
                 self.last[name] = line
-                if told := self._told(line):
+                if told := self._told(line, name):
                     self._show(f"{name:<{self._width}} | {told}")
 
 
-def brief(line: str) -> str:
+def brief(line: str, process: str = "") -> str:
     """A line if it is a start, an end, a decision, a warning, an error or no log line at all; "" for anything else."""
     fields = _fields(line)
     if fields is None or fields.get("level", "info") != "info" or fields["event"] in _MILESTONES:
-        return readable(line)
+        return readable(line, process)
     message = fields.get("message")
     if fields.get("role") == "decisions" and isinstance(message, dict):
         verdict = "" if message.get("verdict") == "done" else f"{message.get('verdict')}: "
@@ -59,16 +59,24 @@ def brief(line: str) -> str:
     return ""
 
 
-def readable(line: str) -> str:
-    """A JSON log line for people: time, level if it is not info, event, and the rest as name=value."""
+def readable(line: str, process: str = "") -> str:
+    """A JSON log line for people: time, level if it is not info, event, and the rest as name=value.
+
+    Where a process runs several services, as `drift-0` does, the line says which of them it is from.
+    """
     fields = _fields(line)
     if fields is None:
         return line
     level = str(fields.get("level", "info"))
     shown = _short if level == "info" else _text  # the advice stands at the end of an error
     rest = " ".join(f"{name}={shown(value)}" for name, value in fields.items() if name not in _LEFT_OUT)
-    parts = (_time(fields), "" if level == "info" else level.upper(), str(fields["event"]), rest)
-    return " ".join(part for part in parts if part)
+    who = (_time(fields), "" if level == "info" else level.upper(), _part(fields, process))
+    return " ".join(part for part in (*who, str(fields["event"]), rest) if part)
+
+
+def _part(fields: dict[str, Any], process: str) -> str:
+    service = str(fields.get("service", ""))
+    return "" if not process or process.startswith(service) else f"{service}:"
 
 
 def sentence(line: str) -> str:
