@@ -37,7 +37,11 @@ class Detecting(MemoryPipeline):
 
     def feed(self, records: Sequence[LogRecord]) -> None:
         """Append these."""
-        self.send("outcomes", [b"0"] * len(records), [encode(one.record) for one in records])
+        self.raw(*(encode(one.record) for one in records))
+
+    def raw(self, *values: bytes | None) -> None:
+        """Append whatever it is to the labelled log."""
+        self.send("outcomes", [b"0"] * len(values), values)
 
     def worker(self) -> DataLoop:
         """A new process: an ordinary loop runs it."""

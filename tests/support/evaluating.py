@@ -46,7 +46,7 @@ class Evaluating(MemoryPipeline):
         """Append these to the labelled log."""
         self.raw(*map(encode, records))
 
-    def raw(self, *values: bytes) -> None:
+    def raw(self, *values: bytes | None) -> None:
         """Append whatever it is to the labelled log."""
         self.send("outcomes", [b"0"] * len(values), values)
 

@@ -14,7 +14,7 @@ from freshet.detectors.observing import LogRecord
 from freshet.detectors.watch import Watch, WatchState
 from freshet.operate.facts import read
 from freshet.operate.operate_error import OperateError
-from freshet.outcomes.outcome_records import OUTCOMES, outcomes_of
+from freshet.outcomes.outcome_records import OUTCOMES, records_of
 from freshet.pipeline.watched import ROLES, WatchedFacts
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.reading import everything
@@ -105,8 +105,9 @@ def agreement(told_alarms: Sequence[Alarm], replayed: Sequence[Alarm]) -> Agreem
 
 
 def _records(pipeline: str, batch: Batch) -> Iterator[LogRecord]:
-    for offset, at_ms, value in zip(batch.offsets.tolist(), batch.timestamps_ms.tolist(), batch.values, strict=True):
-        yield LogRecord(offset, at_ms, outcomes_of(pipeline, offset, value))
+    offsets, times_ms = batch.offsets.tolist(), batch.timestamps_ms.tolist()
+    for row, record in records_of(pipeline, batch).records:
+        yield LogRecord(offsets[row], times_ms[row], record)
 
 
 def _changed(

@@ -1,20 +1,47 @@
-"""Reads a record of the labelled log."""
+"""Reads records of the labelled log."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from freshet.avro.control import decode
-from freshet.contracts.errors import ContractError
+from freshet.avro.rows import RefusedRow
+from freshet.contracts.batch import Batch
+from freshet.contracts.errors import ContractError, NewerRecordError
 from freshet.contracts.messages import Outcomes
+from freshet.outcomes.outcome_rows import check_columns
 
 OUTCOMES: Final = "outcomes"
 
 
-def outcomes_of(pipeline: str, offset: int, value: bytes | None) -> Outcomes:
-    """The record. Raises ContractError, with its place, if it is none of this pipeline's labelled log."""
-    record = None if value is None else decode(OUTCOMES, value)
+class LoggedRecords(NamedTuple):
+    """The records of a batch, each with its row in it, and the rows that are none."""
+
+    records: list[tuple[int, Outcomes]]
+    refused: list[RefusedRow]
+
+
+def records_of(pipeline: str, batch: Batch) -> LoggedRecords:
+    """Tell this pipeline's labelled log from what strangers wrote to its topic.
+
+    What is no record may be passed over: each record says how many rows of its partition lie before it, so that one of
+    ours that was damaged or lost shows with the next. Raises NewerRecordError at one of a later release.
+    """
+    found = LoggedRecords([], [])
+    for row, value in enumerate(batch.values):
+        try:
+            found.records.append((row, outcomes_of(pipeline, value)))
+        except NewerRecordError as error:
+            raise NewerRecordError(f"{OUTCOMES} of {pipeline!r}, offset {batch.offsets[row]}: {error}") from error
+        except ContractError as error:
+            found.refused.append(RefusedRow(row, "input_malformed", str(error)))
+    return found
+
+
+def outcomes_of(pipeline: str, value: bytes | None) -> Outcomes:
+    """The record. Raises ContractError if it is none of this pipeline's labelled log."""
+    if value is None:
+        raise ContractError("the record is empty: a stranger wrote it.")
+    record = decode(OUTCOMES, value)
     if not isinstance(record, Outcomes) or record.pipeline != pipeline:
-        raise ContractError(
-            f"the record at offset {offset} of the {OUTCOMES} of pipeline {pipeline!r} is none of it: a stranger wrote "
-            "it, or it was damaged."
-        )
+        raise ContractError(f"the record is none of pipeline {pipeline!r}: a stranger wrote it.")
+    check_columns(record)
     return record

@@ -81,17 +81,10 @@ class OutcomeRows:
     @classmethod
     def of(cls, record: Outcomes) -> Self:
         """The rows of a record. Raises ContractError if a column's length is not what the record says."""
+        check_columns(record)
         columns: dict[str, Any] = {}
-        shapes = {"scores": (record.rows, record.classes), "values": (record.rows, record.width)}
         for name, dtype in _DTYPES.items():
-            shape = shapes.get(name, (record.rows,))
-            data = getattr(record, name)
-            if len(data) != prod(shape) * dtype.itemsize:
-                raise ContractError(
-                    f"the column {name} of an outcomes record has {len(data)} bytes, which is not what {record.rows} "
-                    "rows take: a stranger wrote it, or it was damaged."
-                )
-            column = np.frombuffer(data, dtype).reshape(shape)
+            column = np.frombuffer(getattr(record, name), dtype).reshape(_shape(record, name))
             columns[name] = column if dtype.kind == "f" else column.astype(np.int64)
         rows = cls(record.versions, **columns)
         if len(rows) and int(rows.version.max()) >= len(record.versions):
@@ -131,6 +124,22 @@ class OutcomeRows:
     def counted(self) -> Ints:
         """Indexes of all rows that count when quality is computed, corrections included."""
         return np.flatnonzero(self.flags & KNOWN_BEFORE == 0)
+
+
+def check_columns(record: Outcomes) -> None:
+    """Raises ContractError if a column has not as many bytes as the record says."""
+    for name, dtype in _DTYPES.items():
+        data = getattr(record, name)
+        if len(data) != prod(_shape(record, name)) * dtype.itemsize:
+            raise ContractError(
+                f"the column {name} of an outcomes record has {len(data)} bytes, which is not what {record.rows} "
+                "rows take: a stranger wrote it, or it was damaged."
+            )
+
+
+def _shape(record: Outcomes, name: str) -> tuple[int, ...]:
+    more = {"scores": (record.classes,), "values": (record.width,)}
+    return (record.rows, *more.get(name, ()))
 
 
 assert tuple(_STORED) == tuple(field.name for field in fields(OutcomeRows))[1:]

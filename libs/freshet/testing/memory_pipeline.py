@@ -62,7 +62,7 @@ class MemoryPipeline:
         self._references = references
         self._producer = self.bus.producer()
 
-    def send(self, role: str, keys: Sequence[bytes | None], values: Sequence[bytes], partition: int = 0) -> None:
+    def send(self, role: str, keys: Sequence[bytes | None], values: Sequence[bytes | None], partition: int = 0) -> None:
         """Append records to a partition of the role's topic."""
         self._producer.send(Send(role, keys, values, [partition] * len(values)))
 

@@ -7,9 +7,10 @@ from typing import Final
 from freshet.contracts.logic import Logic
 from freshet.contracts.messages import Alarm, Evaluation, Message, Outcomes
 from freshet.drift.core.detect import DetectLogic
-from freshet.drift.core.evaluate import OUTCOMES, EvaluateLogic
+from freshet.drift.core.evaluate import EvaluateLogic
 from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.core.join.told import Told
+from freshet.outcomes.outcome_records import OUTCOMES
 from freshet.runtime.service import Context, DataService, Suite
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.summaries import Summary, Summed

@@ -5,8 +5,10 @@ from contextlib import closing
 from typing import Final
 
 from freshet.avro.control import decode
+from freshet.contracts.errors import ContractError, NewerRecordError
 from freshet.contracts.messages import Outcomes
 from freshet.outcomes.log_rows import Stretch, ends_after, stretch_of
+from freshet.outcomes.outcome_rows import check_columns
 from freshet.retraining.core.train_job import Measure, Measured
 from freshet.runtime.bus.protocol import Bus, Place, RetriableError
 from freshet.training.trainer import TrainingError
@@ -102,10 +104,18 @@ def _read(bus: Bus, start: int, end: int) -> Iterator[_Record]:
                 for offset, at_ms, value in rows:
                     if offset >= end:
                         return
-                    yield _Record(offset, at_ms, _outcomes(value))
+                    if (record := _outcomes(value)) is not None:
+                        yield _Record(offset, at_ms, record)
 
 
-def _outcomes(value: bytes | None) -> Outcomes:
-    record = decode(_LOG.role, value or b"")
-    assert isinstance(record, Outcomes)
+def _outcomes(value: bytes | None) -> Outcomes | None:
+    """The record; None for what a stranger wrote, which drift's services set aside. Raises NewerRecordError."""
+    try:
+        record = decode(_LOG.role, value or b"")
+        assert isinstance(record, Outcomes)
+        check_columns(record)
+    except NewerRecordError:
+        raise
+    except ContractError:
+        return None
     return record

@@ -5,10 +5,12 @@ from functools import cache
 import numpy as np
 import pytest
 
+from freshet.avro.control import encode
 from freshet.detectors.observing import LogRecord
 from freshet.drift.core.detect import DetectLogic
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
 from freshet.runtime.data_loop import DataLoop
+from freshet.runtime.reading import everything
 from support.detecting import KEPT, NAMES, Detecting
 from support.labelled_log import Log, bernoulli, rows
 
@@ -157,3 +159,19 @@ def test_a_lost_record_stops_detection_with_a_reason() -> None:
     loop = made.worker()
     made.turn(loop)
     assert "rows 60 to 80 of partition 0 were lost" in (detect(loop).unready() or "")
+
+
+def test_what_a_stranger_wrote_into_the_log_is_set_aside() -> None:
+    """The same alarms come of the rest: a record of ours that is missing would show with the next."""
+    undisturbed, made = world(), world()
+    undisturbed.feed(log())
+    undisturbed.turn(undisturbed.worker())
+    loop, sound = made.worker(), encode(log()[0].record)
+    strange: list[bytes | None] = [None, b"hello", sound[:-9], encode(log()[0].record.model_copy(update={"rows": 1}))]
+    made.raw(*strange)
+    made.feed(log())
+    made.raw(*strange)
+    made.turn(loop, times=20)
+    assert loop.unready() is None
+    assert [alarm.id for alarm in made.alarms()] == [alarm.id for alarm in undisturbed.alarms()] != []
+    assert sum(map(len, everything(made.bus, "dead-letters"))) == 2 * len(strange)

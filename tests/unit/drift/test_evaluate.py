@@ -5,12 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from freshet.avro.control import encode
+from freshet.contracts.batch import read_headers
 from freshet.contracts.messages import Evaluation, Outcomes
 from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.pipeline import PipelineSpec
 from freshet.quality.fold import evaluations
 from freshet.quality.setting import setting_of
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
+from freshet.runtime.reading import everything
 from support.evaluating import NAMES, Evaluating, pipeline_record
 from support.outcomes import cut, record_of, rows_of
 
@@ -102,28 +105,55 @@ def test_a_record_under_a_number_that_is_not_known_yet_waits_for_it() -> None:
     assert loop.unready() is None
 
 
-@pytest.mark.parametrize(
-    ("bad", "why"),
-    [
-        (b"no record of ours", "offset 1"),
-        (None, "records of the log are missing"),
-    ],
-)
-def test_a_record_that_cannot_be_taken_in_stops_evaluation_with_a_sentence(bad: bytes | None, why: str) -> None:
-    """What follows counts from where it ends: to pass over it would be wrong for ever. There is no dead letter."""
+def test_a_gap_in_the_log_is_held_with_a_sentence() -> None:
+    """What follows counts from where it ends: to pass over it would be wrong for ever."""
     evaluating, records = world(), cut(log_rows(), *ENDS)
     loop = evaluating.worker()
     evaluating.log(records[:1])
     evaluating.turn(loop)
-    if bad is None:
-        evaluating.log(records[2:])
-    else:
-        evaluating.raw(bad)
-        evaluating.log(records[1:])
+    evaluating.log(records[2:])
     evaluating.turn(loop)
-    assert why in (loop.unready() or "")
+    assert "records of the log are missing" in (loop.unready() or "")
     assert evaluating.said() == expected(records[:1])
-    assert not evaluating.bus.spans("dead-letters")[0].high
+
+
+def test_what_a_stranger_wrote_is_set_aside_and_the_log_goes_on() -> None:
+    """Torn, foreign, empty or of another pipeline: records say what lies before them."""
+    evaluating, records = world(), cut(log_rows(), *ENDS)
+    loop, whole = evaluating.worker(), encode(records[1])
+    strange: list[bytes | None] = [
+        None,
+        b"",
+        b"no record of ours",
+        whole[:-5],
+        whole[:9] + b"\xff" * 30,
+        b"\x00" + (77).to_bytes(4, "big") + whole[5:],
+        encode(records[1].model_copy(update={"pipeline": "q"})),
+        encode(records[1].model_copy(update={"rows": 7})),
+        encode(pipeline_record()),
+    ]
+    for at, record in enumerate(records):
+        if at < 3:
+            evaluating.raw(*strange)
+        evaluating.log([record])
+    evaluating.turn(loop, times=60)
+    assert loop.unready() is None
+    assert evaluating.said() == placed(expected(records), [9, 19, 29, *range(30, 60)])
+    letters = [record for batch in everything(evaluating.bus, "dead-letters") for record in batch.records]
+    assert len(letters) == 3 * len(strange)
+    assert {dict(read_headers(letter) or ())["freshet.reason"] for letter in letters} == {b"input_malformed"}
+    loop.close()
+    evaluating.forget_offsets()
+    evaluating.forget_checkpoints()
+    again = evaluating.worker()
+    evaluating.turn(again, times=60)
+    assert again.unready() is None
+    assert evaluating.said() == placed(expected(records), [9, 19, 29, *range(30, 60)])
+
+
+def placed(said: Sequence[Evaluation], offsets: Sequence[int]) -> list[Evaluation]:
+    """The same, where record n of the log lies at the n-th of these offsets."""
+    return [one.model_copy(update={"through": offsets[one.through]}) for one in said]
 
 
 @pytest.mark.parametrize("keeps", ["checkpoint", "nothing"])

@@ -7,6 +7,7 @@ from functools import reduce
 from operator import add
 from typing import Any, Final, Literal
 
+from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Evaluation
 from freshet.ledger.ledger import PipelineLedger
@@ -34,7 +35,7 @@ class Evaluations:
         """
         for fact in facts:
             found = fact.message
-            if not isinstance(found, Evaluation) or found.pipeline != self._pipeline:
+            if not isinstance(found, Evaluation) or found.pipeline != self._pipeline or not _adds_up(found):
                 continue
             if found.view == "arrival":
                 if found.first_row < self._ends.get(found.series, 0):
@@ -42,6 +43,15 @@ class Evaluations:
                     self._ends.clear()
                 self._ends[found.series] = found.end_row
             self.records.append(found)
+
+
+def _adds_up(record: Evaluation) -> bool:
+    """Whether it holds as many counts as it has classes; else a stranger wrote it, or it was damaged."""
+    try:
+        Counts.of(record)
+    except ContractError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

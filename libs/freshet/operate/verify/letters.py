@@ -13,8 +13,8 @@ from freshet.operate.verify.places import hashed, identity
 from freshet.runtime import dead_letter_records
 
 _INPUTS: Final = frozenset({"events", "feedback", "features"})
-_OF_DRIFT: Final = frozenset({"predictions", "labels"})
-"""The label join sets strangers' records aside, too: no event's answer."""
+_OF_DRIFT: Final = frozenset({"predictions", "labels", "outcomes"})
+"""Drift's services set strangers' records aside, too: no event's answer."""
 _FAR: Final = 1 << 62  # an offset of a stranger's may not fit 64 bits
 _EXPIRED: Final = b"input_expired"  # stands for a range of records that nobody read: it holds no bytes
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar, Final
 
+from freshet.avro.rows import dead_letters
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.follower import Follower
@@ -10,7 +11,7 @@ from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact
 from freshet.contracts.stateful import Checkpoint
 from freshet.detectors.observing import LogRecord
 from freshet.detectors.watch import Watch, WatchState
-from freshet.outcomes.outcome_records import OUTCOMES, outcomes_of
+from freshet.outcomes.outcome_records import OUTCOMES, records_of
 from freshet.pipeline.watched import ROLES, WatchedFacts
 
 _LIMITS: Final = BatchLimits(rows=64, commit_interval_ms=250)
@@ -23,7 +24,7 @@ class DetectLogic(Follower[WatchState]):
     Each record says under which specification it was made, and which versions answered. So nothing here depends on when
     a specification or a model was heard of: the log waits for what its next record names.
 
-    Nothing of the log is set aside, for it is our own. At a record that cannot be taken in the log waits, and says why.
+    Nothing of our own is set aside: where rows are missing the log waits, and says why. What a stranger wrote is.
     """
 
     reads: ClassVar[tuple[str, ...]] = (OUTCOMES,)
@@ -56,10 +57,9 @@ class DetectLogic(Follower[WatchState]):
 
     def step(self, state: WatchState, batch: Batch, plan: int) -> tuple[WatchState, Iterable[Effect]]:  # noqa: ARG002
         """See `Follower`. Raises ContractError, with the place in the log, at a record that cannot be taken in."""
-        rows = zip(batch.offsets.tolist(), batch.timestamps_ms.tolist(), batch.values, strict=True)
-        records = [
-            LogRecord(offset, at_ms, outcomes_of(self._pipeline, offset, value)) for offset, at_ms, value in rows
-        ]
+        found = records_of(self._pipeline, batch)
+        offsets, times_ms = batch.offsets.tolist(), batch.timestamps_ms.tolist()
+        records = [LogRecord(offsets[row], times_ms[row], record) for row, record in found.records]
         if lacking := self._watch.lacks(records):
             raise ContractError(
                 f"the {OUTCOMES} of pipeline {self._pipeline!r} name {lacking}, which is not known (yet): detection "
@@ -67,7 +67,8 @@ class DetectLogic(Follower[WatchState]):
             )
         state, alarms = self._watch.fold(state, records)
         placed = [alarm.model_copy(update={"outcomes_topic": self._topic_id}) for alarm in alarms]
-        return state, [Announce("alarms", self._pipeline, alarm) for alarm in placed]
+        alarms_said = (Announce("alarms", self._pipeline, alarm) for alarm in placed)
+        return state, [*dead_letters(found.refused), *alarms_said]
 
     def to_bytes(self, state: WatchState) -> bytes:
         """See `Follower`."""

@@ -3,19 +3,18 @@
 from collections.abc import Iterable
 from typing import ClassVar, Final
 
-from freshet.avro.control import decode
+from freshet.avro.rows import dead_letters
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.follower import Follower
 from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact
 from freshet.contracts.messages import Evaluation, Outcomes, PipelineRecord
 from freshet.contracts.stateful import Checkpoint
+from freshet.outcomes.outcome_records import OUTCOMES, records_of
 from freshet.pipeline import PipelineSpec
 from freshet.quality import fold, state_bytes
 from freshet.quality.fold import State
 from freshet.quality.setting import Setting, setting_of
-
-OUTCOMES: Final = "outcomes"
 
 _LIMITS: Final = BatchLimits(rows=64, commit_interval_ms=250)
 """A record of the log has up to half a megabyte of rows, and nobody waits for an evaluation."""
@@ -27,8 +26,8 @@ class EvaluateLogic(Follower[State]):
     The log says of each record under which number of the specification it was made. So nothing here depends on when a
     new number was heard of: where it has not been yet, the log waits for it.
 
-    Nothing of the log is set aside, for it is our own, and each record counts from where the last one ended. At one
-    that cannot be taken in, evaluation stops and says why.
+    Nothing of our own is set aside, for each record counts from where the last one ended: at one that does not follow,
+    evaluation stops and says why. What a stranger wrote is no record, and is set aside.
     """
 
     reads: ClassVar[tuple[str, ...]] = (OUTCOMES,)
@@ -71,28 +70,25 @@ class EvaluateLogic(Follower[State]):
     def step(self, state: State, batch: Batch, plan: int) -> tuple[State, Iterable[Effect]]:  # noqa: ARG002
         """See `Follower`. Raises ContractError, with the place in the log, at a record that cannot be taken in."""
         said: list[Evaluation] = []
-        for value, offset in zip(batch.values, batch.offsets.tolist(), strict=True):
+        found, offsets = records_of(self._pipeline, batch), batch.offsets.tolist()
+        for row, record in found.records:
             try:
-                state, more = fold.step(state, self._read(value), offset, self._settings)
+                self._check(record)
+                state, more = fold.step(state, record, offsets[row], self._settings)
             except ContractError as error:
-                raise ContractError(f"{OUTCOMES} of pipeline {self._pipeline!r}, offset {offset}: {error}") from error
+                place = f"{OUTCOMES} of pipeline {self._pipeline!r}, offset {offsets[row]}"
+                raise ContractError(f"{place}: {error}") from error
             said += more
-        placed = [one.model_copy(update={"outcomes_topic": self._topic_id}) for one in said]
-        return state, [Announce("evaluations", self._pipeline, one) for one in placed]
+        placed = (one.model_copy(update={"outcomes_topic": self._topic_id}) for one in said)
+        announced = (Announce("evaluations", self._pipeline, one) for one in placed)
+        return state, [*dead_letters(found.refused), *announced]
 
-    def _read(self, value: bytes | None) -> Outcomes:
-        if value is None:
-            raise ContractError("the record is empty: a stranger wrote it.")
-        record = decode(OUTCOMES, value)
-        assert isinstance(record, Outcomes)
-        if record.pipeline != self._pipeline:
-            raise ContractError(f"the record is of pipeline {record.pipeline!r}: a stranger wrote it.")
+    def _check(self, record: Outcomes) -> None:
         if record.number not in self._settings:
             raise ContractError(
                 f"it was made under number {record.number} of the pipeline, which "
                 + self._unreadable.get(record.number, "is not on the pipelines topic (yet): evaluation waits for it.")
             )
-        return record
 
     def to_bytes(self, state: State) -> bytes:
         """See `Follower`."""

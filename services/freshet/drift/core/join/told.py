@@ -53,7 +53,7 @@ class Told(NamedTuple):
     def in_record(cls, record: Outcomes) -> Self:
         """As the partition's last record says; clocks follow from the rows."""
         ends = (record.inputs.get(PREDICTIONS, 0), record.inputs.get(LABELS, 0))
-        counts = tuple(record.counts[name] for name in COUNTED)
+        counts = tuple(record.counts.get(name, 0) for name in COUNTED)
         firsts = (record.number_from.get(PREDICTIONS, 0), record.number_from.get(LABELS, 0))
         plan = (record.number, *firsts) if record.number_from else (0, 0, 0)
         since = (record.state_from.get(PREDICTIONS, 0), record.state_from.get(LABELS, 0))
