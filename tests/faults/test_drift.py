@@ -34,20 +34,29 @@ def judged(outcome: Outcome) -> dict[str, Finding]:
     print({check: finding.looked_at for check, finding in found.items()})  # noqa: T201 - a run's result
     assert found["labels meet their predictions"].looked_at
     assert found["no evaluation is lost"].looked_at
+    assert found["no alarm is lost"].looked_at
+    assert found["alarms follow from the labelled log"].looked_at
     return found
+
+
+def changed(here: Trial) -> None:
+    """The concept changes; whatever is done from now on, the same alarms must come of it."""
+    here.wait_progress("drift")
+    here.change_concept()
 
 
 def test_killed_at_every_step_and_at_random(trial: Callable[..., Trial], models: list[Bundle]) -> None:
     """All three services in one process, which dies in their transactions and anywhere: same outcomes, same alarms."""
     here, chance = trial(drift=("drift-0",), rate=_RATE), Random(7)
     here.start(models[0])
-    here.wait_progress("drift")
+    changed(here)
     for count, step in enumerate(STEPS, start=4):
         here.die_at("drift-0", f"{step}:{count}")
     for _ in range(_KILLS):
         time.sleep(chance.uniform(0.5, 4.0))
         here.kill("drift-0")
     here.wait_progress("drift")
+    here.wait_alarm()
     here.roll_out(models[1])
     judged(here.end())
 
@@ -56,7 +65,7 @@ def test_two_drift_workers_join_and_leave(trial: Callable[..., Trial], models: l
     """Partitions of the join, and the one log of the others, go from one to the other and back, also by SIGKILL."""
     here = trial(drift=("drift-a", "drift-b"), rate=_RATE, env=_ELASTIC)
     here.start(models[0])
-    here.wait_progress("drift")
+    changed(here)
     for name in ("drift-b", "drift-a", "drift-b"):
         here.stage.supervisor.stop(name)
         here.wait_progress("drift")
@@ -64,14 +73,16 @@ def test_two_drift_workers_join_and_leave(trial: Callable[..., Trial], models: l
         here.wait_progress("drift")
     here.kill("drift-a")
     here.wait_progress("drift")
+    here.wait_alarm()
     judged(here.end())
 
 
-def test_lost_offsets_a_reset_and_lost_state(kafka: str, trial: Callable[..., Trial], models: list[Bundle]) -> None:
-    """The logs say how far all was read, a reset is refused with what to do, and state is made anew of the inputs."""
+def test_lost_offsets_and_lost_state(kafka: str, trial: Callable[..., Trial], models: list[Bundle]) -> None:
+    """The logs say how far all was read, and state is made anew of the inputs."""
     here = trial(drift=("drift-0",), rate=_RATE)
     here.start(models[0])
-    here.wait_progress("drift")
+    changed(here)
+    here.wait_alarm()
     names, admin = here.stage.names, AdminClient({"bootstrap.servers": kafka})
 
     here.stage.supervisor.stop("drift-0")
@@ -86,16 +97,48 @@ def test_lost_offsets_a_reset_and_lost_state(kafka: str, trial: Callable[..., Tr
     here.kill("drift-0")
     here.wait_progress("drift")
 
+    judged(here.end())
+
+
+def test_a_reset_is_refused_with_what_to_do(kafka: str, trial: Callable[..., Trial], models: list[Bundle]) -> None:
+    """Each part's own outputs say that all of it was answered; set right, it goes on."""
+    here = trial(drift=("drift-0",), rate=_RATE)
+    here.start(models[0])
+    changed(here)
+    here.wait_alarm()
+    for part, role in (("drift-join", "labels"), ("drift-evaluate", "outcomes"), ("drift-detect", "outcomes")):
+        refuse_reset(here, kafka, part, role)
+    judged(here.end())
+
+
+def refuse_reset(here: Trial, kafka: str, part: str, role: str) -> None:
+    """Somebody sets a group back to the beginning, and then to where it was."""
     here.stage.supervisor.stop("drift-0")
-    told = here.stage.committed("drift-evaluate", "outcomes")[0].offset
-    set_offset(kafka, names.group("drift-evaluate"), names.topic("outcomes"), 0)
+    names, said = here.stage.names, f"{role}/0 was reset to 0, but is answered up to"
+    told, before = here.stage.committed(part, role)[0].offset, here.log("drift-0").count(said)
+    set_offset(kafka, names.group(part), names.topic(role), 0)
     here.run("drift-0")
-    until("the reset to be refused", lambda: f"to {told}, or replay" in here.log("drift-0"))
+    until(f"the reset of {part} to be refused", lambda: here.log("drift-0").count(said) > before)
     here.stage.supervisor.stop("drift-0")
-    set_offset(kafka, names.group("drift-evaluate"), names.topic("outcomes"), told)
+    set_offset(kafka, names.group(part), names.topic(role), told)
     here.run("drift-0")
     here.wait_progress("drift")
-    judged(here.end())
+
+
+def test_all_labels_at_once(trial: Callable[..., Trial], models: list[Bundle]) -> None:
+    """Nothing comes for as long as the load lasts, and then everything, while drift dies again and again."""
+    here, chance = trial(drift=("drift-0",), rate=_RATE, labels_after=1_000_000), Random(11)
+    here.start(models[0])
+    here.wait_sent(4_000)
+    here.change_concept()
+    here.wait_sent(8_000)
+    here.stop_load()
+    for _ in range(_KILLS):
+        here.kill("drift-0")
+        time.sleep(chance.uniform(0.5, 4.0))
+    here.wait_alarm()
+    found = judged(here.end())
+    assert found["labels meet their predictions"].looked_at > 7_000
 
 
 def test_state_that_nothing_can_give_back_is_refused_with_two_doors(
@@ -130,12 +173,13 @@ def test_a_broker_that_restarts(namespace: str, models: list[Bundle], tmp_path: 
     try:
         with Trial(address, namespace, tmp_path, drift=("drift-0",), rate=_RATE) as here:
             here.start(models[0])
-            here.wait_progress("drift")
+            changed(here)
             for number in range(3):
                 kill(root)
                 up(root, say=print, environ=_ENVIRON)
                 here.wait_progress("drift")
                 time.sleep(0.3 * number)
+            here.wait_alarm()
             judged(here.end())
     finally:
         wipe(root, environ=_ENVIRON)

@@ -19,6 +19,7 @@ from freshet.lab.demo.traffic import Traffic
 from freshet.lab.load import Sent
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.models.bundle import Bundle
+from freshet.operate.alarm_log import told
 from freshet.operate.pipeline_view import View
 from freshet.operate.verify.collect import collect
 from freshet.operate.verify.judge import Judgement, judge
@@ -66,10 +67,14 @@ class Trial:
         workers: Sequence[str] = ("inference-0", "inference-1"),
         drift: Sequence[str] = (),
         rate: float = 600.0,
+        labels_after: int = 200,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """`env` is added to the environment of all services; `drift` are processes of drift's, judged at the end."""
-        self._kafka, self._folder, self._rate = kafka, folder, rate
+        """`env` is added to the environment of all services; `drift` are processes of drift's, judged at the end.
+
+        A label comes so many events later as `labels_after` says, and at the latest at the end.
+        """
+        self._kafka, self._folder, self._rate, self._labels_after = kafka, folder, rate, labels_after
         self.workers, self.drift = tuple(workers), tuple(drift)
         self.stage = LocalDeployment(kafka, namespace, pipelines_dir() / "loans", folder / "logs")
         self._env = {
@@ -97,10 +102,11 @@ class Trial:
         load = self.stage.load(
             rate=self._rate,
             corrupt_share=0.02,
-            labels_after=200,
+            labels_after=self._labels_after,
             seed=7,
         )
-        self._traffic = Traffic(load, loans.Applications(self.stage.schema, seed=11))
+        self._applications = loans.Applications(self.stage.schema, seed=11)
+        self._traffic = Traffic(load, self._applications)
         self.roll_out(model)
 
     def roll_out(self, model: Bundle) -> ModelVersion:
@@ -109,6 +115,10 @@ class Trial:
         rollout = self.stage.wait_live(verdict.version)
         self.stage.wait_cut(rollout.epoch)
         return verdict
+
+    def change_concept(self) -> None:
+        """From now on applications are decided by another rule, which no model knows."""
+        self._applications.change_rule()
 
     # What is done to it
 
@@ -170,6 +180,21 @@ class Trial:
             return all(now > before.get(place, 0) for place, now in offsets().items())
 
         until(f"{service} to go on", gone_on)
+
+    def wait_sent(self, events: int) -> None:
+        """Wait until so many events were sent."""
+        assert self._traffic is not None
+        traffic = self._traffic
+        until(f"{events} events to be sent", lambda: traffic.sent.events >= events, patience_s=120)
+
+    def stop_load(self) -> None:
+        """Send no more events, and at once all labels that were to come later."""
+        assert self._traffic is not None
+        self._traffic.stop()
+
+    def wait_alarm(self) -> None:
+        """Wait until detection has found that the world is another."""
+        until("an alarm", lambda: bool(told(self.stage.bus, self.stage.spec.pipeline)), patience_s=120)
 
     def wait_owned(self, name: str, partitions: int) -> None:
         """Wait until a worker has reported, from now on, that it owns at least so many partitions."""
