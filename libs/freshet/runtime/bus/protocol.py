@@ -11,9 +11,7 @@ from freshet.contracts.batch import Batch, Headers, Record
 from freshet.contracts.errors import FreshetError
 
 Assignor = Literal["cooperative-sticky", "range"]
-"""How a group divides partitions. `cooperative-sticky` moves few and pauses nobody else; `range` divides each topic
-alike and pauses everybody.
-"""
+"""How a group divides partitions: moving few and pausing no others, or all topics alike and pausing everybody."""
 
 SUSPECT_S: Final = 2.0
 """A transactional client whose commit took longer is suspect: a repeated EndTxn request may still be under way."""
