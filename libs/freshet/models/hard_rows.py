@@ -1,13 +1,14 @@
 """Rows made to hurt: at and beside every split of a tree, at every category and a stranger, at the edges."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from onnx import ModelProto, NodeProto
 
 from freshet.contracts.arrays import Bools, Floats, Floats32, Ints
 from freshet.features.transform import Domain
+from freshet.models.tree_sums import BRANCH_TESTS
 
 Score = Callable[[Floats32], Floats32]
 
@@ -19,14 +20,6 @@ _PAIRS: Final = 1_000
 _HALVINGS: Final = 33
 _TINY: Final = (1e-35, 1e-36, 1e-40)
 _SAME_COLUMNS: Final = frozenset({"Identity", "Cast", "Where"})
-_GOES_TRUE: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "BRANCH_LEQ": np.less_equal,
-    "BRANCH_LT": np.less,
-    "BRANCH_GTE": np.greater_equal,
-    "BRANCH_GT": np.greater,
-    "BRANCH_EQ": np.equal,
-    "BRANCH_NEQ": np.not_equal,
-}
 
 
 def possible(rows: Floats32, domains: Sequence[Domain]) -> Floats32:
@@ -150,7 +143,7 @@ class _Trees:
     def _goes_true(self, at: Ints, rows: Floats32) -> Bools:
         asked = rows[np.arange(len(rows)), self.features[at]]
         answer = np.isnan(asked) & self._missing[at]
-        for mode, test in _GOES_TRUE.items():
+        for mode, test in BRANCH_TESTS.items():
             chosen = self.modes[at] == mode
             answer[chosen] |= test(asked[chosen], self.values[at][chosen])
         return answer

@@ -17,7 +17,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Bools, Floats, Floats32, Ints
 
-_HOLDS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+BRANCH_TESTS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "BRANCH_LEQ": np.less_equal,
     "BRANCH_LT": np.less,
     "BRANCH_GTE": np.greater_equal,
@@ -25,6 +25,7 @@ _HOLDS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "BRANCH_EQ": np.equal,
     "BRANCH_NEQ": np.not_equal,
 }
+"""By a node's mode: whether a value passes it, given its threshold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +124,7 @@ class TreeSum:
 
 def _turns(mode: str, values: Any, threshold: Any, missing: Any) -> Any:
     """1 where the comparison holds, else 0."""
-    holds = _HOLDS[mode](values, threshold)
+    holds = BRANCH_TESTS[mode](values, threshold)
     unknown = np.isnan(values)
     return np.where(unknown, missing, holds).astype(np.int64) if unknown.any() else holds.astype(np.int64)
 
@@ -147,7 +148,7 @@ def tree_sum(attributes: Mapping[str, Any]) -> TreeSum | None:
     place = {key: at for at, key in enumerate(zip(trees, ids, strict=True))}
     modes = [word.decode() for word in attributes["nodes_modes"]]
     how = attributes.get("aggregate_function", b"SUM").decode()
-    if how not in {"SUM", "AVERAGE"} or not {*modes} <= {*_HOLDS, "LEAF"}:
+    if how not in {"SUM", "AVERAGE"} or not {*modes} <= {*BRANCH_TESTS, "LEAF"}:
         return None
     kind = "class" if "class_ids" in attributes else "target"
     outputs = np.array(attributes[f"{kind}_ids"], np.int64)
