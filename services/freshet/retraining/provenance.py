@@ -16,7 +16,7 @@ from freshet.pipeline.catalogue import trainers
 
 _OURS: Final = ("freshet.training", "freshet.models", "freshet.outcomes")
 _STEPS: Final = ("freshet.retraining.data_set", "freshet.retraining.training_child")
-_LIBRARIES: Final = ("lightgbm", "numpy", "onnx", "onnxruntime", "scikit-learn", "scipy", "skl2onnx")
+_LIBRARIES: Final = ("lightgbm", "numpy", "onnx", "onnxruntime", "river", "scikit-learn", "scipy", "skl2onnx")
 _SAME: Final = "AVX2"
 """Libraries choose among a processor's instructions, and with others they sum in another order. A machine that has
 these uses no newer ones, so that machines agree to the bit."""
