@@ -24,7 +24,7 @@ rollout: {policy: gated}
 retraining:
   trainer: {kind: logistic-regression}
   triggers: [{kind: alarm}, {kind: rows, every: 100000}]
-  gate: [{metric: accuracy, not_worse_by: 0.05}]
+  gate: [{metric: accuracy, not_worse_by: 0.05}, {metric: latency_ms, at_most: 1000}]
 """
 _ROLES: Final = (
     *("pipelines", "outcomes", "alarms", "commands", "trainings"),

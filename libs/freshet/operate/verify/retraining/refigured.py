@@ -15,6 +15,7 @@ from freshet.models.scorer import Scorer
 from freshet.operate.verify.findings import Finding, Unjudged, listed
 from freshet.operate.verify.retraining.loop_evidence import PROMISE, TRAINING, LoopEvidence
 from freshet.operate.verify.retraining.watermarks import Taught
+from freshet.pipeline.gate import LATENCY
 from freshet.quality.figures import figures
 from freshet.quality.setting import setting_of
 from freshet.runtime.artifacts import fetch_model
@@ -48,7 +49,8 @@ def _other_figures(bus: Bus, evidence: LoopEvidence, taught: Taught) -> Iterator
         answerers["champion"] = _version(evidence, record.champion)
     scores = {name: _scores(bus, manifest, spec.feature_names, holdout.values) for name, manifest in answerers.items()}
     found = figures(holdout, scores, setting_of(spec))
-    for name in sorted(found.keys() | record.metrics.keys()):
+    told = {name for name in record.metrics if not name.endswith(f".{LATENCY}")}  # which no bytes give again
+    for name in sorted(found.keys() | told):
         mine, its = found.get(name, math.nan), record.metrics.get(name, math.nan)
         if not abs(mine - its) <= _TOLERANCE * max(1.0, abs(its)):
             yield f"{name} is {mine:.4g}, not {its:.4g}"
