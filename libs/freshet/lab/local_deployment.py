@@ -122,6 +122,16 @@ class LocalDeployment:
             timeout_s,
         )
 
+    def wait_reached(self, epoch: int, timeout_s: float = 60.0) -> None:
+        """Wait until every inference worker can answer under this epoch: whatever comes now, it will."""
+        instances = [self.names.worker("inference", name.rpartition("-")[2]) for name in self.inference]
+
+        def reached(view: View) -> bool:
+            beats = [view.ledger.workers.beats.get(instance) for instance in instances]
+            return all(beat is not None and beat.worker.live_epoch >= epoch for beat in beats)
+
+        self.view.wait(f"every worker to reach epoch {epoch}", reached, timeout_s)
+
     def wait_cut(self, epoch: int, timeout_s: float = 60.0) -> dict[int, int]:
         """Wait until every partition was cut over to the epoch; needs load on all. Each partition's first offset."""
         cuts = self.view.wait(

@@ -70,6 +70,7 @@ def test_a_training_is_waited_for_at_each_multiple_of_the_rows() -> None:
     failed = Mock(
         version="1.2.0", last=Mock(phase="finished", gate="fail", metrics={}, from_row=0, cut_row=1, cpu_ms=1)
     )
+    deployment.wait_live.return_value = Mock(epoch=2)
     watch = Mock()
     watch.wait_end.side_effect = [passed, failed]
     cadence._watch = watch
@@ -77,6 +78,7 @@ def test_a_training_is_waited_for_at_each_multiple_of_the_rows() -> None:
         cadence.at(rows)
     assert [call.args for call in watch.wait_end.call_args_list] == [(0,), (1,)]
     assert [call.args for call in deployment.wait_live.call_args_list] == [("1.1.0",)]
+    assert [call.args for call in deployment.wait_reached.call_args_list] == [(2,)], "no row is the older version's"
 
 
 def test_the_folder_says_when_a_model_is_trained() -> None:
@@ -84,6 +86,7 @@ def test_the_folder_says_when_a_model_is_trained() -> None:
     spec = spec_of(_EVERY)
     assert (spec.partitions, spec.rollout.policy, rows_between(spec)) == (1, "gated", _EVERY)
     assert [clause.metric for clause in spec.retraining.gate] == ["accuracy"]
+    assert spec.limits.batch_p99_ms >= 60_000, "no clock of a busy machine refuses a model"
     never = spec_of(0)
     assert (never.partitions, rows_between(never), never.retraining.triggers) == (1, 0, ())
     numbers = infer_pipeline("two", ["size", "price"], [[str(n % 7), f"{n}.5"] for n in range(60)], "price").pipeline

@@ -75,7 +75,7 @@ class Cadence:
         with self._narrator.waiting(f"a training on {rows:,} labels"):
             run = self._watch.wait_end(self._ended)
             if rolled_out(run):
-                self._deployment.wait_live(run.version)
+                self._deployment.wait_reached(self._deployment.wait_live(run.version).epoch)
         self._since, self._ended = rows, self._ended + 1
         self._narrator.line(training_line(run))
 

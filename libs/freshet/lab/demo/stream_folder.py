@@ -20,8 +20,11 @@ _HOME: Final = Path(".local/pipelines")
 _MADE_FROM: Final = "made_from.json"
 
 
-_ONE_PARTITION: Final = """
+_REPEATABLE: Final = """
 partitions: 1  # so that the labelled log has the order of the table, and each run gives the same models
+
+limits:
+  batch_p99_ms: 60000  # so that no model is refused for a busy machine
 """
 _RETRAINING: Final = """
 retraining:
@@ -73,7 +76,7 @@ def with_retraining(text: str, every: int) -> str:
     """A guessed pipeline.yaml, with a training every so many labels (0: never), gated by the version that answers."""
     metric = "accuracy" if PipelineSpec.parse(text).target.classes else "mae"
     gated = re.sub("policy: immediate.*", "policy: gated  # a model that passes its gate answers at once", text)
-    return gated + _ONE_PARTITION + (_RETRAINING.format(every=every, metric=metric) if every else "")
+    return gated + _REPEATABLE + (_RETRAINING.format(every=every, metric=metric) if every else "")
 
 
 def refuse_other(folder: Path, schema: Schema, label: str, titles: Sequence[str]) -> None:
