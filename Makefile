@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency count-batch models late-labels false-alarms faults lock lock-schemas clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency count-batch models late-labels intervals false-alarms faults lock lock-schemas clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -23,7 +23,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup  ## the main job, end to end, on a real Kafka: about a minute (ARGS=--stay keeps it running)
+demo: setup  ## the main job, end to end, on a real Kafka: one to two minutes (ARGS=--stay keeps it running)
 	$(BIN)/freshet demo $(ARGS)
 
 stream: setup  ## your own data: make stream CSV=file.csv LABEL=column
@@ -69,6 +69,9 @@ models: setup  ## which models can be packed, and how exactly: writes the table 
 
 late-labels: setup  ## labels seven days late with a faster clock: memory of the join (ARGS: how many predictions are open)
 	PYTHONPATH=tests $(BIN)/python -m bench.late_labels $(ARGS)
+
+intervals: setup  ## accuracy against how often a model is trained: make intervals TABLES="one.csv.gz:label two.csv:label"
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m bench.publish_intervals $(TABLES)
 
 false-alarms: setup  ## how often detectors cry wolf, and how late they are: writes the tables in docs/detectors.md
 	PYTHONPATH=tests $(BIN)/python -m bench.false_alarms
