@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,9 +11,9 @@ from typing import Final
 import numpy as np
 
 from freshet.lab import broker
-from freshet.lab.demo.drift_watch import DriftWatch, alarm_line, detected
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.demo.stepwise import serve_in_steps
+from freshet.lab.demo.story_told import StoryTold
 from freshet.lab.demo.traffic import Traffic
 from freshet.lab.demo.training import Trained, train_and_pack
 from freshet.lab.load import Sent
@@ -90,35 +91,21 @@ def serve_retrained(deployment: LocalDeployment, narrator: Narrator, table: Serv
     triggers = ", ".join(trigger.kind for trigger in deployment.spec.retraining.triggers)
     anew = f"a model is trained anew by the triggers: {triggers}" if triggers else "no model is trained anew"
     narrator.chapter(f"The other {total - tenth:,} rows are served; {anew}")
-    heard = _alarms_heard(DriftWatch(deployment), narrator)
     if in_steps:
         events = Events.joined(list(table.served()))
-        return serve_in_steps(deployment, narrator, events, table.labels_after, heard=heard)
+        with closing(StoryTold(deployment, narrator, trainings=False)) as told:
+            return serve_in_steps(deployment, narrator, events, table.labels_after, heard=told.go_on)
     load = deployment.load(rate=table.rate, labels_after=table.labels_after)
     traffic = Traffic(load, table.served())
     for share, happens in _faults(deployment, narrator, table.faults):
         _wait_for(traffic, int((total - tenth) * share))
         happens()
-    with narrator.waiting("the rest of the stream"):
+    with closing(StoryTold(deployment, narrator)) as told, narrator.waiting("the rest of the stream"):
         while traffic.running:
             traffic.wait(1)
-            heard()
-        traffic.wait()
+            told.go_on()
+        traffic.wait()  # raises what went wrong
     return traffic.sent
-
-
-def _alarms_heard(watch: DriftWatch, narrator: Narrator) -> Callable[[], None]:
-    """Tells each change that is detected once, when it is called after it came."""
-    told = 0
-
-    def heard() -> None:
-        nonlocal told
-        watch.take()
-        for alarm in detected(watch.alarms[told:]):
-            narrator.line(alarm_line(alarm))
-        told = len(watch.alarms)
-
-    return heard
 
 
 def held(batches: Iterable[Events], rows: int, go_on: threading.Event) -> Iterator[Events]:

@@ -35,11 +35,11 @@ class TrainingWatch:
         """The end of the first run behind so many that led to a model or to nothing, with the registry's word on that
         model. Raises LocalError if none comes.
         """
-        return self._wait("a training to end", _is_done, after)
+        return self._wait("a training to end", is_done, after)
 
     def wait_done(self, training: str) -> Run:
         """The end of this training, with the registry's word on its model. Raises LocalError if none comes."""
-        return self._wait("the training to end", lambda run: run.last.training == training and _is_done(run), 0)
+        return self._wait("the training to end", lambda run: run.last.training == training and is_done(run), 0)
 
     def take(self) -> None:
         """Take in what is there."""
@@ -57,7 +57,8 @@ class TrainingWatch:
         return self._deployment.view.wait(what, lambda _: found(), _PATIENCE_S)
 
 
-def _is_done(run: Run) -> bool:
+def is_done(run: Run) -> bool:
+    """Whether it has ended, and the registry has said its word on the model if there is one."""
     return run.last.phase in ("skipped", "failed") or (run.last.phase == "finished" and run.model is not None)
 
 
