@@ -9,7 +9,7 @@ from freshet.retraining.core.train_job import Measure, Measured, Train, Trained
 from freshet.retraining.log_reading import measure
 from freshet.retraining.provenance import code_digest
 from freshet.retraining.row_archive import RowArchive
-from freshet.retraining.training_run import train
+from freshet.retraining.training_run import train, training_server
 from freshet.runtime.jobs import Runner, Stop
 from freshet.runtime.service import Context, ControlService
 from freshet.runtime.settings import SettingsError
@@ -27,13 +27,13 @@ def _decider(_: Context) -> Decider:
 
 
 def _runner(context: Context) -> Runner:
-    archive = RowArchive()
+    archive, server, programs = RowArchive(), training_server(), context.settings.trainer_programs
 
     def run(job: Job[Any], stop: Stop) -> Trained | Measured:
         bus = context.bus.of_pipeline(job.pipeline) if isinstance(job, Train | Measure) else context.bus
         match job:
             case Train():
-                return train(job, bus, stop, context.settings.trainer_programs, archive)
+                return train(job, bus, stop, programs, archive=archive, server=server)
             case Measure():
                 return measure(job, bus)
         raise TypeError(f"retraining runs no {type(job).__name__}.")

@@ -36,6 +36,14 @@ from freshet.training.trainer import Trainer, TrainingError
 
 SAMPLE_ROWS: Final = 2_000
 _REHEARSAL_ROWS: Final = 200
+_REHEARSED: Final = """
+pipeline: rehearsal
+entity: who
+event_id: which
+event_time: at
+features: {version: 1, columns: [{kind: field, of: one}, {kind: field, of: other}]}
+target: {classes: [a, b]}
+"""
 _ERROR_CHARS: Final = 400
 _ROUNDS: Final = 3
 _MOST_ROUNDS: Final = 100_000
@@ -57,6 +65,15 @@ def main() -> None:
     unguarded = confine(space, request["cpu_s"], file_bytes=_FILE_BYTES, programs=trainer.programs)
     write_line(out, {"step": "the start", "unguarded": unguarded})
     write_line(out, training.attempt(out, given))
+
+
+def rehearse() -> None:
+    """Have our own trainers at hand: each makes a model of made-up rows. For a process that such children come from."""
+    spec = PipelineSpec.parse(_REHEARSED)
+    for kind in trainers().kinds():
+        trainer = trainers().find(kind)
+        if trainer.__module__.startswith("freshet.") and not trainer.programs and "classes" in trainer.learns:
+            _Training(trainer(), spec, 0, {}, timed=False).rehearse()
 
 
 class _Given(NamedTuple):

@@ -12,6 +12,7 @@ from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import Manifest
 from freshet.models.artifact import digest_of
 from freshet.models.contract import MIB
+from freshet.models.fork_server import ForkServer
 from freshet.models.manifest import manifest_from_json, manifest_to_json, outputs_of
 from freshet.models.model_error import ModelError
 from freshet.models.sandbox import Ending, run_child
@@ -20,7 +21,8 @@ from freshet.retraining.data_set import DataSet
 from freshet.runtime.jobs import Stop
 from freshet.training.trainer import TrainingError
 
-_CHILD: Final = "freshet.retraining.training_child"
+CHILD: Final = "freshet.retraining.training_child"
+"""The module that trains, in a child process."""
 _CPU_S: Final = 1500
 _WALL_S: Final = 1700.0
 """Below the job's limit, so that the child ends first."""
@@ -60,8 +62,12 @@ def run_training(
     timed: bool,
     settings: Mapping[str, str],
     stop: Stop,
+    server: ForkServer | None = None,
 ) -> TrainedModel:
-    """The child's model. Raises TrainingError or ModelError with its own words, SandboxError if it never began."""
+    """The child's model. `server`, one of `CHILD` with the same `settings`, saves the start of a process.
+
+    Raises TrainingError or ModelError with its own words, SandboxError if it never began.
+    """
     learned = data.training
     columns = (learned.values, learned.label, learned.truth, data.holdout.values)
     parts = [np.ascontiguousarray(column, kind).tobytes() for column, kind in zip(columns, _KINDS, strict=True)]
@@ -81,7 +87,10 @@ def run_training(
         "memory_bytes": _MEMORY_BYTES + _MEMORY_OF_DATA * len(body),
         "cpu_s": _CPU_S,
     }
-    ending = run_child(_CHILD, request, body, _WALL_S, stop.is_set, settings=settings)
+    if server is not None:
+        ending = server.run(request, body, _WALL_S, stop.is_set)
+    else:
+        ending = run_child(CHILD, request, body, _WALL_S, stop.is_set, settings=settings)
     line = ending.lines[-1]
     if "failed" in line:
         raise _failure(line)

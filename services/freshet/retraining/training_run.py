@@ -7,6 +7,7 @@ from typing import Final
 
 from freshet.contracts.messages import Manifest
 from freshet.models.contract import Contract, Limits
+from freshet.models.fork_server import ForkServer
 from freshet.models.manifest import check_manifest
 from freshet.models.model_error import ModelError
 from freshet.outcomes.log_rows import Stretch
@@ -20,7 +21,7 @@ from freshet.retraining.data_set import DataSet, check_enough, data_set
 from freshet.retraining.log_reading import read_stretch
 from freshet.retraining.provenance import child_settings, code_digest, environment_digest
 from freshet.retraining.row_archive import RowArchive, aligned
-from freshet.retraining.training_process import run_training
+from freshet.retraining.training_process import CHILD, run_training
 from freshet.runtime.artifacts import fetch_model, publish_model
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.jobs import Stop
@@ -31,19 +32,27 @@ ROWS: Final = "data_set"
 """What a model's lineage calls the artifact that lists the rows of its training."""
 
 
-def train(job: Train, bus: Bus, stop: Stop, programs: Path | None = None, archive: RowArchive | None = None) -> Trained:
+def train(
+    job: Train,
+    bus: Bus,
+    stop: Stop,
+    programs: Path | None = None,
+    *,
+    archive: RowArchive | None = None,
+    server: ForkServer | None = None,
+) -> Trained:
     """See `Train`, also for what is raised. `bus` is one of the pipeline; `programs` those of the trainer `command`.
 
-    Blocks for as long as the training takes. Its rows are published before its model, by way of `archive` where there
-    is one. The same job on the same log gives the same candidate: to do it again is harmless, also after it was
-    published.
+    Blocks for as long as the training takes. Its rows are published before its model. `archive` and `server` (see
+    `training_server`) are what a process keeps from one training to the next, to save time. The same job on the same
+    log gives the same candidate: to do it again is harmless, also after it was published.
     """
     stretch = read_log(job, bus)
     data = rows_of(job, stretch)
     check_enough(data.training, job.min_rows)
     rows = (archive or RowArchive()).publish(stretch, data.from_row, bus)
     del stretch
-    made = make(job, data, bus, stop, programs=programs, rows=rows)
+    made = make(job, data, bus, stop, programs=programs, rows=rows, server=server)
     with closing(bus.producer()) as producer:
         published = publish_model(producer, made.graph, made.manifest)
     return Trained(
@@ -88,7 +97,21 @@ def rows_of(job: Train, stretch: Stretch) -> DataSet:
     )
 
 
-def make(job: Train, data: DataSet, bus: Bus, stop: Stop, *, programs: Path | None = None, rows: str = "") -> Made:
+def training_server() -> ForkServer:
+    """Where the children of trainings come from; only those that may start programs are started alone."""
+    return ForkServer(CHILD, child_settings())
+
+
+def make(
+    job: Train,
+    data: DataSet,
+    bus: Bus,
+    stop: Stop,
+    *,
+    programs: Path | None = None,
+    rows: str = "",
+    server: ForkServer | None = None,
+) -> Made:
     """Train on this data set, and compare with the champion, whose bytes come from `bus`. Publishes nothing.
 
     `rows` is the digest under which the rows are published; the model's lineage tells it.
@@ -97,10 +120,10 @@ def make(job: Train, data: DataSet, bus: Bus, stop: Stop, *, programs: Path | No
     trainer = _trainer(job, spec)
     settings = {**child_settings(), **({PROGRAMS: str(programs)} if programs and trainer.programs else {})}
     champion = _champions_bytes(job.champion, bus)
+    server = None if trainer.programs else server
     timed = any(clause.metric == LATENCY for clause in spec.retraining.gate)
-    model = run_training(
-        job, data, champion, lineage=_lineage(job, data, rows), timed=timed, settings=settings, stop=stop
-    )
+    lineage = _lineage(job, data, rows)
+    model = run_training(job, data, champion, lineage=lineage, timed=timed, settings=settings, stop=stop, server=server)
     found = figures(data.holdout, model.scores, setting_of(spec))
     found |= {f"{who}.{LATENCY}": value for who, value in model.latency_ms.items()}
     gate = judge_gate(spec.retraining.gate, found, job.champion.version if job.champion else "")

@@ -15,6 +15,7 @@ from freshet.contracts.arrays import Floats32
 from freshet.contracts.logic import Decider, Fact, Job
 from freshet.contracts.messages import Command
 from freshet.contracts.training_message import Training
+from freshet.models.fork_server import ForkServer
 from freshet.models.manifest import make_manifest, manifest_to_json
 from freshet.operate.verify.retraining.training_judge import LoopJudgement, judge_retraining
 from freshet.operate.verify.visible import Patience
@@ -205,6 +206,7 @@ def quick_training(
     timed: bool,
     settings: Mapping[str, str],
     stop: Stop,
+    server: ForkServer | None = None,
 ) -> TrainedModel:
     """Instead of a child's: a model that always answers how frequent each class was. The same again gives the same."""
     counts = data.training.counts + 1.0

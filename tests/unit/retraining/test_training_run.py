@@ -3,6 +3,7 @@
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from freshet.models.scorer import Scorer
 from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.pipeline import PipelineSpec
 from freshet.retraining.core.train_job import Champion, Trained
-from freshet.retraining.training_run import train
+from freshet.retraining.training_run import train, training_server
 from freshet.runtime.artifacts import fetch_model
 from freshet.runtime.reading import everything
 from freshet.training.trainer import TrainingError
@@ -85,10 +86,14 @@ def test_a_candidate_stands_on_its_topic_with_figures_and_lineage() -> None:
     ],
 )
 def test_the_same_job_gives_the_same_candidate_in_another_process(trainer: str) -> None:
-    """Each training has a process of its own. Labels behind the cut make no difference to the model."""
-    log = log_of()
+    """Each training has a process of its own, started or forked. Labels behind the cut make no difference."""
     params = {"learning_rate": "0.05"} if trainer.startswith("river") else {"balance": "true"}
-    first, again = (log.train(CUT, trainer=trainer, params=params) for _ in range(2))
+    log, job = log_of(), {"trainer": trainer, "params": params}
+    first = log.train(CUT, **job)
+    with closing(training_server()) as server:
+        again = train(log.job(CUT, **job), log.bus, NEVER, server=server)
+        third = train(log.job(CUT, **job), log.bus, NEVER, server=server)
+        assert third.digest == again.digest
     assert replace(again, cpu_ms=0, offset=0) == replace(first, cpu_ms=0, offset=0)
     published = [record.model_copy(update={"chunk_offsets": ()}) for record in candidates(log)]
     assert published[0] == published[-1]
