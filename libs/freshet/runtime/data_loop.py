@@ -20,7 +20,7 @@ from freshet.runtime.beats import Beats
 from freshet.runtime.bus.protocol import Assignor, Bus, ExpiredError, Place, RetriableError
 from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed
-from freshet.runtime.jobs import JobRunner
+from freshet.runtime.jobs import HURRY_S, JobRunner
 from freshet.runtime.lookups import Lookups
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.needed import Needed
@@ -131,7 +131,10 @@ class DataLoop:
             self._log.warning("retrying", error=str(error))
 
     def _turn(self, timeout_s: float) -> int:
-        self._control()
+        hurry = self._jobs.hurry()
+        if hurry:
+            timeout_s = min(timeout_s, HURRY_S)
+        self._control(hurry=hurry)
         try:
             if self._newer is not None and self._partitions.joined:
                 self._partitions.idle(timeout_s, "newer_control_record")
@@ -143,10 +146,10 @@ class DataLoop:
             self._partitions.expired(error, skip=self._options.skip_expired)
         return 0
 
-    def _control(self) -> None:
+    def _control(self, *, hurry: bool) -> None:
         """Fold new facts, hand over job outcomes, and let the logic know that time passed."""
         elapsed_ms = self._clock.elapsed_ms()
-        if elapsed_ms < self._next_control_ms:
+        if elapsed_ms < self._next_control_ms and not hurry:
             return
         self._next_control_ms = elapsed_ms + _CONTROL_INTERVAL_MS
         for fact in self._feed.facts():

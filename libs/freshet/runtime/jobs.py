@@ -10,6 +10,9 @@ from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Job, JobError, Outcome
 from freshet.runtime.bus.protocol import FatalError
 
+HURRY_S: Final = 0.01
+"""How long a loop waits for news while a job may end any moment: nothing can wake it from there."""
+_SHORT_S: Final = 5.0
 _MOST_GIVEN_UP: Final = 3  # each holds its memory, and perhaps a processor
 
 
@@ -35,6 +38,9 @@ class JobRunner(Protocol):
 
     def outcomes(self) -> list[Outcome[Any]]:
         """Outcomes since the last call. Never blocks."""
+
+    def hurry(self) -> bool:
+        """Whether a job is likely to end within moments, so that nobody should wait long for anything else."""
 
     def close(self) -> None:
         """Take no more jobs, drop what waits, and tell what runs to stop. Never blocks."""
@@ -93,6 +99,12 @@ class Jobs:
             if isinstance(outcome, BaseException):
                 raise outcome
         return [outcome for outcome in done if isinstance(outcome, Outcome)]
+
+    def hurry(self) -> bool:
+        """See `JobRunner`: some seconds long. What takes longer may be noticed a tenth of a second late."""
+        with self._changed:
+            young = any(self._now_s() - running.began_s < _SHORT_S for running in self._running.values())
+            return young or bool(self._done)
 
     def close(self) -> None:
         """See `JobRunner`. A job that runs is left to its end."""
@@ -184,6 +196,10 @@ class InlineJobs:
         """See `JobRunner`."""
         found, self._outcomes = self._outcomes, []
         return found
+
+    def hurry(self) -> bool:
+        """See `JobRunner`. What was started has ended; its outcome comes at the usual time."""
+        return False
 
     def close(self) -> None:
         """See `JobRunner`."""

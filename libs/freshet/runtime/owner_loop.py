@@ -19,7 +19,7 @@ from freshet.runtime.beats import Beats
 from freshet.runtime.bus.protocol import Bus, FatalError, RefusedError, RetriableError, TooLargeError, Transaction
 from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed, roles_of
-from freshet.runtime.jobs import JobRunner
+from freshet.runtime.jobs import HURRY_S, JobRunner
 from freshet.runtime.pauses import Pauses
 from freshet.runtime.reports import Reports
 from freshet.runtime.telemetry import Metrics
@@ -68,7 +68,8 @@ class OwnerLoop:
             if not self._owner and not self._take_over():
                 return 0
             # one decision often makes the next one due: do not wait for news then
-            for fact in self._feed.facts(0.0 if self._busy else timeout_s):
+            wait_s = min(timeout_s, HURRY_S) if self._jobs.hurry() else timeout_s
+            for fact in self._feed.facts(0.0 if self._busy else wait_s):
                 self._take(fact)
             self._count_refused()
             if not self._caught_up:

@@ -10,6 +10,7 @@ from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Job, JobError, Outcome
 from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.jobs import InlineJobs, Jobs, Stop
+from support.faults import until
 
 
 class RefusedNumberError(FreshetError):
@@ -89,6 +90,22 @@ def test_a_job_runs_outside_the_callers_thread() -> None:
     gated.gate.set()
     assert drained(jobs, 1) == [Outcome(Double(1), result=2)]
     assert gated.threads != [threading.current_thread()]
+
+
+def test_a_young_job_may_end_any_moment_and_an_old_one_need_not() -> None:
+    """So that loops look often for a while, and not for half an hour of a training; an end is always worth a look."""
+    gated = Gated()
+    jobs = Jobs(gated, now_s=lambda: gated.now_s)
+    assert not jobs.hurry()
+    jobs.start(Double(1))
+    gated.await_begin()
+    assert jobs.hurry()
+    gated.now_s = 5.0
+    assert not jobs.hurry()
+    gated.gate.set()
+    until("the job to end", jobs.hurry)
+    assert drained(jobs, 1) == [Outcome(Double(1), result=2)]
+    assert not jobs.hurry()
 
 
 @pytest.mark.parametrize("make", [Jobs, InlineJobs])

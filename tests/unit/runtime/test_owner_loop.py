@@ -16,7 +16,7 @@ from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
 from freshet.runtime.bus.memory.partition_log import PartitionLog, Payload
 from freshet.runtime.bus.protocol import FatalError, RightsError, Send, Transaction
 from freshet.runtime.feed import Feed
-from freshet.runtime.jobs import Runner, Stop
+from freshet.runtime.jobs import HURRY_S, InlineJobs, Runner, Stop
 from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.service import no_jobs
 from freshet.testing import MemoryPipeline
@@ -298,3 +298,21 @@ def test_an_owner_does_not_read_its_own_decisions_back() -> None:
     world.ask("a", "b", "c")
     turn(world.clerk())
     assert world.decisions() == [("a", 0), ("b", 1), ("c", 2)]
+
+
+def test_while_a_job_may_end_any_moment_nobody_waits_long_for_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end cannot wake who waits for a broker."""
+    world = World()
+    waits: list[float] = []
+
+    def facts(_: Feed, timeout_s: float) -> list[Fact]:
+        waits.append(timeout_s)
+        return []
+
+    monkeypatch.setattr(Feed, "facts", facts)
+    owner = world.owner()
+    for hurry in (False, True):
+        monkeypatch.setattr(InlineJobs, "hurry", lambda _, hurry=hurry: hurry)
+        owner.step(0.1)
+    owner.close()
+    assert waits == [0.1, HURRY_S]
