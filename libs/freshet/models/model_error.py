@@ -13,7 +13,19 @@
 - `contributions`: what its features contributed to an answer cannot be told.
 """
 
+from typing import Final
+
 from freshet.contracts.errors import FreshetError
+
+_MAY_BE_MENDED: Final = ("artifact_", "model_slow:", "model_timeout:")
+
+
+def may_be_mended(refusal: str) -> bool:
+    """Whether a refusal, `CODE: sentence`, was for something that need not be so the next time.
+
+    Chunks that are missing or damaged are there once they are published again, and a busy machine has more time later.
+    """
+    return refusal.startswith(_MAY_BE_MENDED)
 
 
 class ModelError(FreshetError):

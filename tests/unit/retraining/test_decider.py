@@ -4,7 +4,7 @@ import pytest
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import JobError
-from freshet.contracts.messages import ModelVersion
+from freshet.contracts.messages import Change, ModelVersion
 from freshet.contracts.training_message import DRY_RUN, Training
 from freshet.retraining.core.train_job import Train
 from freshet.training.trainer import TrainingError
@@ -355,3 +355,30 @@ def test_record_that_is_too_large_is_told_in_short() -> None:
     here.decider.on_too_large(PIPELINE, told, "5 MB")  # type: ignore[arg-type]
     (finished,) = here.settle()
     assert (finished.phase, finished.metrics) == ("finished", {})
+
+
+@pytest.mark.parametrize(
+    ("reason", "phase"),
+    [
+        ("artifact_missing: the topic holds no valid chunk 0", "finished"),
+        ("model_timeout: scoring took longer than 60 s.", "finished"),
+        ("model_golden: its golden scores are 0.1 away", "skipped"),
+    ],
+)
+def test_a_candidate_that_was_refused_for_what_may_be_mended_is_made_again(reason: str, phase: str) -> None:
+    """The same rows would give the same model, and this time it may be admitted; once it is, no more."""
+    here = World(rows=1000)
+    here.apply()
+    here.ask("c1")
+    (done,) = [record for record in here.settle() if record.phase == "finished"]
+    manifest = candidate("any").manifest.model_copy(update={"digest": done.digest})
+    refused = ModelVersion(pipeline=PIPELINE, version="", state="refused", reason=reason, manifest=manifest)
+    here.tell("models", f"{PIPELINE}/{done.digest}", refused.model_copy(update={"manifest_id": "m1"}))
+    here.ask("c2")
+    assert here.settle()[-1].phase == phase
+    history = (Change(at_ms=1, what="admitted"),)
+    admitted = {"version": "1.0.0", "state": "admitted", "reason": "", "history": history, "manifest_id": "m2"}
+    here.tell("models", f"{PIPELINE}/1.0.0", refused.model_copy(update=admitted))
+    here.ask("c3")
+    (skipped,) = here.settle()
+    assert "learned from the same rows" in skipped.reason

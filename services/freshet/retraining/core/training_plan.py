@@ -129,7 +129,8 @@ def _covered(state: TrainingState, occasion: Occasion, measured: Measured) -> st
         return ""
     if occasion.end_row > measured.rows:
         return f"it is about rows up to {occasion.end_row:,}, and the log was made anew: it has {measured.rows:,}."
-    newer = next((done for done in state.trainings.done(measured.rows) if done.end_row >= occasion.end_row), None)
+    covering = (done for done in state.trainings.done(measured.rows) if done.end_row >= occasion.end_row)
+    newer = next((done for done in covering if not state.vain(done)), None)
     return f"training {newer.training} has taken in its rows, up to row {newer.end_row:,}." if newer is not None else ""
 
 
@@ -146,7 +147,7 @@ def _same(state: TrainingState, start: Training, measured: Measured) -> str:
     """A training on the same rows in the same way would give the same model."""
     wanted = _way(start)
     for done in state.trainings.done(measured.rows):
-        if done.phase == "finished" and _way(done) == wanted:
+        if done.phase == "finished" and _way(done) == wanted and not state.vain(done):
             return (
                 f"training {done.training} has learned from the same rows in the same way: it would be the same model."
             )

@@ -8,6 +8,7 @@ from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Alarm, Command, ModelVersion, PipelineRecord
 from freshet.contracts.training_message import Training
 from freshet.ledger.ledger import Ledger, PipelineLedger, pipeline_of
+from freshet.models.model_error import may_be_mended
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.trigger import Seen
 from freshet.retraining.core.training_history import Trainings
@@ -52,6 +53,14 @@ class TrainingState:
     def champion(self) -> ModelVersion | None:
         """The version that answers."""
         return self.ledger.versions.records.get(self.ledger.epochs.serving)
+
+    def vain(self, record: Training) -> bool:
+        """Whether this training's candidate was refused for something that need not be so when it comes again."""
+        versions = self.ledger.versions
+        if not record.digest or versions.same_bytes(record.digest):
+            return False
+        refusals = [found for found in versions.refusals.values() if found.manifest.digest == record.digest]
+        return bool(refusals) and all(may_be_mended(found.reason) for found in refusals)
 
     def seen(self, now_ms: int, rows: int | None) -> Seen:
         """What triggers see; `rows` are those of the labelled log if somebody has just looked."""
