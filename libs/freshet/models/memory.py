@@ -6,7 +6,7 @@ import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from freshet.models.model_error import ModelError
 
@@ -64,8 +64,14 @@ def available_bytes(root: Path = Path("/")) -> int | None:
 
     File pages that the kernel can drop count as free. None where nothing says.
     """
-    found = [*_of_machine(root / "proc/meminfo"), *_of_groups(root)]
-    return min(found, default=None)
+    of_groups = (group.limit_bytes - group.used_bytes + group.droppable_bytes for group in _groups(root))
+    return min([*_of_machine(root / "proc/meminfo"), *of_groups], default=None)
+
+
+def limit_bytes(root: Path = Path("/")) -> int:
+    """The most that this process may ever hold: the machine's memory, or less where a control group has a limit."""
+    machine_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([machine_bytes, *(group.limit_bytes for group in _groups(root))])
 
 
 def _of_machine(meminfo: Path) -> Iterator[int]:
@@ -74,8 +80,20 @@ def _of_machine(meminfo: Path) -> Iterator[int]:
         yield kib << 10
 
 
-def _of_groups(root: Path) -> Iterator[int]:
-    """Version 2 has one tree; version 1 one for memory, with other names. Inside a container both may begin at `/`."""
+class _Group(NamedTuple):
+    """A control group that has a limit."""
+
+    limit_bytes: int
+    used_bytes: int
+    droppable_bytes: int
+    """Of the used ones: file pages."""
+
+
+def _groups(root: Path) -> Iterator[_Group]:
+    """Our own and those above it, as far as they have a limit.
+
+    Version 2 has one tree; version 1 one for memory, with other names. Inside a container both may begin at `/`.
+    """
     lines = _text(root / "proc/self/cgroup").splitlines()
     paths = {
         controllers: path for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1)
@@ -94,7 +112,7 @@ def _of_groups(root: Path) -> Iterator[int]:
         for folder in (group, *group.parents):
             most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
             if most.isdigit() and used.isdigit():
-                yield int(most) - int(used) + _numbers(folder / "memory.stat").get(reclaimable, 0)
+                yield _Group(int(most), int(used), _numbers(folder / "memory.stat").get(reclaimable, 0))
             if folder == tree:
                 break
 

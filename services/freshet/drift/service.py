@@ -1,6 +1,5 @@
 """Drift as services: `freshet run drift` runs all of them in one process, `freshet run drift-join` one alone."""
 
-import os
 from importlib.util import find_spec
 from typing import Final
 
@@ -10,18 +9,19 @@ from freshet.drift.core.detect import DetectLogic
 from freshet.drift.core.evaluate import EvaluateLogic
 from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.core.join.told import Told
+from freshet.models.memory import limit_bytes
 from freshet.outcomes.outcome_records import OUTCOMES
+from freshet.runtime.recovery import Summary, Summed
 from freshet.runtime.service import Context, DataService, Suite
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.summaries import Summary, Summed
 
 _MEMORY_SHARE: Final = 2
-"""The join may take so small a part of the machine's memory: 1 of 2."""
+"""The join may take so small a part of the memory that the machine, or the container's limit, leaves it: 1 of 2."""
 
 
 def _join(context: Context) -> Logic:
-    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return JoinLogic(context.names.pipeline, most_bytes=memory_bytes // _MEMORY_SHARE)
+    return JoinLogic(context.names.pipeline, most_bytes=limit_bytes() // _MEMORY_SHARE)
 
 
 def _summed(message: Message) -> Summed:

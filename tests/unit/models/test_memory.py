@@ -1,10 +1,11 @@
 """Whether a model fits: the container's limit and the machine's free memory, as the kernel tells them."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from freshet.models.memory import available_bytes, check_memory
+from freshet.models.memory import available_bytes, check_memory, limit_bytes
 from freshet.models.model_error import ModelError
 
 MIB = 1 << 20
@@ -66,6 +67,28 @@ def test_the_tightest_limit_counts(tmp_path: Path, name: str) -> None:
     check_memory(mib * MIB, root)
     with pytest.raises(ModelError, match="no_memory"):
         check_memory(mib * MIB + 1, root)
+
+
+@pytest.mark.parametrize(
+    ("name", "mib"),
+    [
+        ("v2 in a container", 512),
+        ("v2, a limit above ours", 200),
+        ("v1, its path of the host unknown here", 100),
+    ],
+)
+def test_the_most_that_a_process_may_hold_is_its_containers_limit(tmp_path: Path, name: str, mib: int) -> None:
+    """Whatever is in use now: the join takes half of it, and waits instead of being ended by the kernel."""
+    assert limit_bytes(machine(tmp_path, GROUPS[name][0])) == mib * MIB
+
+
+@pytest.mark.parametrize("name", ["none", "v2 without a limit"])
+def test_without_a_limit_it_is_the_machines_memory(tmp_path: Path, name: str) -> None:
+    """Version 1 says so with a number that no machine has."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert limit_bytes(machine(tmp_path, GROUPS[name][0])) == whole
+    none = {V1 + "memory.limit_in_bytes": "9223372036854771712\n", V1 + "memory.usage_in_bytes": "9\n"}
+    assert limit_bytes(machine(tmp_path, none)) == whole
 
 
 def test_where_nothing_says_everything_fits(tmp_path: Path) -> None:
