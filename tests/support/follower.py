@@ -89,3 +89,7 @@ class Following(MemoryPipeline):
         """What a read_committed reader sees of one log's totals, in order."""
         found = [(value or b"").decode() for batch in self.read("predictions") for value in batch.values]
         return [text.partition("=")[2] for text in found if text.startswith(log)]
+
+    def kept(self) -> int:
+        """How many checkpoints were written."""
+        return sum(len(batch) for batch in self.read(KEPT))

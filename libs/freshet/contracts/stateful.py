@@ -14,10 +14,15 @@ class StateFormatError(ContractError):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """For small state: all of it in one record on a compacted topic, at the latest after so many rows."""
+    """For small state: all of it in one record on a compacted topic, as soon as so much was read since the last one.
+
+    A restart reads that again. Rows bound what it computes then, bytes what it reads: a row may itself be a record of
+    thousands of rows. A state of many kilobytes is written for megabytes of input, so that it is little beside them.
+    """
 
     role: str
-    rows: int = 100_000
+    rows: int = 10_000
+    input_bytes: int = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)

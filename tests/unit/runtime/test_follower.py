@@ -6,9 +6,10 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import PipelineRecord
+from freshet.contracts.stateful import Checkpoint
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
 from freshet.runtime.data_loop import DataLoop
-from support.follower import Following, Tally
+from support.follower import KEPT, Following, Tally
 
 NUMBERS = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5]
 TOTALS = [str(total) for total in accumulate(NUMBERS)]
@@ -120,3 +121,30 @@ def test_a_log_that_was_given_partitions_is_not_followed_out_of_order() -> None:
 
 def _crash(step: Step, transactional_id: str) -> None:
     raise SimulatedCrash
+
+
+@pytest.mark.parametrize(("input_bytes", "checkpoints"), [(1_000, 1), (4, 3)])
+def test_a_checkpoint_is_due_by_bytes_of_input_too(
+    monkeypatch: pytest.MonkeyPatch, input_bytes: int, checkpoints: int
+) -> None:
+    """A few large rows are as much to read again as many small ones: eleven of a byte each, one at a time."""
+    monkeypatch.setattr(Tally, "kept", Checkpoint(KEPT, rows=1_000, input_bytes=input_bytes))
+    world = Following()
+    loop = world.worker()
+    for number in NUMBERS:
+        world.feed(number)
+        world.turn(loop)
+    assert world.said() == TOTALS
+    assert world.kept() == checkpoints
+
+
+def test_what_a_restart_reads_again_counts_towards_the_next_checkpoint() -> None:
+    """Workers that are restarted again and again do not read ever more."""
+    world = Following()
+    for number in NUMBERS:
+        world.feed(number)
+        loop = world.worker()
+        world.turn(loop)
+        loop.close()
+    assert world.said() == TOTALS
+    assert world.kept() == 3

@@ -141,11 +141,13 @@ class Keeper:
             return self._slabs(partition, staged, batches, rows)
         if not isinstance(self._logic.kept, Checkpoint):
             return []
-        count = sum(map(len, rows.values()))
-        if known.rows is not None and known.rows + count < self._logic.kept.rows and staged.marks == known.marks:
-            staged.rows = known.rows + count
+        for role, at in rows.items():
+            staged.has_read([batches[role].values[row] for row in at.tolist()])
+        due = self._logic.kept
+        is_early = staged.rows is not None and staged.rows < due.rows and staged.input_bytes < due.input_bytes
+        if is_early and staged.marks == known.marks:
             return []
-        staged.rows = 0
+        staged.rows = staged.input_bytes = 0
         ranges = [
             range_of(role, self._topic_ids[role], mark, mark.since or 0, staged.at[role])
             for role, mark in staged.marks.items()

@@ -36,6 +36,14 @@ class StateProgress:
     """Slabs that were lost, and were made anew from the inputs."""
     rows: int | None = None
     """Rows since the last checkpoint; None if there is none."""
+    input_bytes: int = 0
+    """Bytes of these rows."""
+
+    def has_read(self, values: Sequence[bytes | None]) -> None:
+        """Count these rows."""
+        if self.rows is not None:
+            self.rows += len(values)
+            self.input_bytes += sum(len(value) for value in values if value)
 
 
 @dataclass(slots=True)
@@ -181,6 +189,7 @@ class Restoring:
             unread = False
             self._seen(role, int(batch.timestamps_ms[0]), int(batch.timestamps_ms.max()))
             self._logic.take_in(batch, mark.plan)
+            self.progress.has_read(batch.values)
             self._cut(role, batch, mark)
             yield len(batch)
         if unread:

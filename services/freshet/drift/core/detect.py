@@ -29,7 +29,7 @@ class DetectLogic(Follower[WatchState]):
 
     reads: ClassVar[tuple[str, ...]] = (OUTCOMES,)
     follows: ClassVar[tuple[str, ...]] = ROLES
-    kept = Checkpoint("checkpoints/drift-detect", rows=1_000)
+    kept = Checkpoint("checkpoints/drift-detect")
 
     def __init__(self, pipeline: str) -> None:
         self._pipeline = pipeline

@@ -32,7 +32,7 @@ class EvaluateLogic(Follower[State]):
 
     reads: ClassVar[tuple[str, ...]] = (OUTCOMES,)
     follows: ClassVar[tuple[str, ...]] = ("pipelines",)
-    kept = Checkpoint("checkpoints/drift-evaluate", rows=4_000)
+    kept = Checkpoint("checkpoints/drift-evaluate")
 
     def __init__(self, pipeline: str) -> None:
         self._pipeline = pipeline
