@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency count-batch models late-labels intervals false-alarms faults lock lock-schemas clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency count-batch models late-labels intervals false-alarms faults lock lock-images lock-schemas clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -79,10 +79,22 @@ false-alarms: setup  ## how often detectors cry wolf, and how late they are: wri
 faults: setup  ## the long fault runs: every service and the broker are killed in every way, then verify
 	$(BIN)/pytest -q -s -m faults tests/faults tests/e2e
 
+PIN := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+# Extras that name other extras make pip-compile pin Freshet itself, by its folder: that line and its warning go.
+NOT_OURSELVES := sed -i.with -e '/^freshet @/d' -e '/^\# WARNING: pip install/d' -e '/^\# Consider using a hashable URL/d'
+
 lock: setup  ## pin the newest packages that pyproject.toml allows
-	$(BIN)/pip-compile --quiet --generate-hashes --upgrade --extra inference --extra registry --extra pack --extra demo --extra tables --extra dev --strip-extras --allow-unsafe \
-		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	$(PIN) --upgrade --extra inference --extra registry --extra pack --extra demo --extra tables --extra dev \
 		--output-file requirements.lock pyproject.toml
+	$(NOT_OURSELVES) requirements.lock && rm requirements.lock.with
+
+lock-images: setup  ## pin what each service's image holds: the versions of requirements.lock, as far as it needs them
+	$(PIN) --constraint requirements.lock --only-build-deps --build-deps-for wheel --output-file docker/locks/build.lock pyproject.toml
+	set -e; for service in ingestion inference registry drift retraining; do \
+		$(PIN) --constraint requirements.lock --extra $$service --output-file docker/locks/$$service.lock pyproject.toml; done
+	$(NOT_OURSELVES) docker/locks/*.lock && rm docker/locks/*.with
 
 lock-schemas: setup  ## release changed schemas: next version and id, kept for ever
 	$(BIN)/python -m tools.schemas lock

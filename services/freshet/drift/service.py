@@ -11,7 +11,6 @@ from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.core.join.told import Told
 from freshet.models.memory import limit_bytes
 from freshet.outcomes.outcome_records import OUTCOMES
-from freshet.runtime.recovery import Summary, Summed
 from freshet.runtime.service import Context, DataService, Suite
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.summaries import Summary, Summed
