@@ -147,11 +147,12 @@ def wheels() -> Path:
 def libraries_of_the_system(folder: Path) -> dict[str, set[str]]:
     """Shared libraries that extension modules in the folder take from elsewhere, each with who takes it."""
     taken: dict[str, set[str]] = {}
+    brought = {path.name for path in folder.rglob("*.so*")}  # one that is loaded first finds the next beside it
     for module in folder.rglob("*.so*"):
         listed = subprocess.run(["ldd", str(module)], capture_output=True, text=True, check=False).stdout
         for line in listed.splitlines():
             name, arrow, place = line.strip().partition(" => ")
-            if arrow and not place.startswith(str(folder)):
+            if arrow and name not in brought and not place.startswith(str(folder)):
                 taken.setdefault(name, set()).add(str(module.relative_to(folder)))
     return taken
 
