@@ -98,64 +98,81 @@ class _Reader:
 def explain(error: ValidationError, model: type[BaseModel], data: Any, lines: Lines) -> Iterator[Problem]:
     """Pydantic's errors as sentences that say what to do, each on the line it is about."""
     for found in error.errors(include_url=False):
-        path = _path_of(found["loc"], data)
-        kind = found["type"]
-        if kind == "extra_forbidden":
-            owner = _model_at(model, data, path[:-1])
+        place, kind = _place(found["loc"], model, data), found["type"]
+        path, owner = place.path, place.owner
+        if kind == "extra_forbidden" and owner is not None:
             known = [*(["kind"] if hasattr(owner, "kind") else []), *owner.model_fields]
             yield lines.problem(path, unknown("key", path[-1], known))
-        elif kind == "missing":
-            owner = _model_at(model, data, path[:-1])
-            yield lines.problem(path, f"is missing. {owner.model_fields[str(path[-1])].description or ''}".rstrip())
+        elif kind == "missing" and owner is not None:
+            field = owner.model_fields.get(str(path[-1]))
+            yield lines.problem(path, f"is missing. {(field.description if field else '') or ''}".rstrip())
         elif kind == "union_tag_invalid":
-            yield lines.problem((*path, "kind"), unknown("kind", found["input"].get("kind"), _kinds(model, data, path)))
+            yield lines.problem((*path, "kind"), unknown("kind", found["input"].get("kind"), place.kinds))
         elif kind == "union_tag_not_found":
-            yield lines.problem(path, f"needs a `kind`: one of {', '.join(_kinds(model, data, path))}.")
+            yield lines.problem(path, f"needs a `kind`: one of {', '.join(place.kinds)}.")
         else:
-            yield lines.problem(path, _sentence(found["msg"], found["input"]))
+            yield lines.problem(path, _sentence(found["msg"], kind, found["input"]))
 
 
-def _sentence(message: str, value: Any) -> str:
-    message = message.removeprefix("Value error, ").removeprefix("Input ")
+_SHAPES: Final[Mapping[str, str]] = {
+    "model_type": "should be keys with values",
+    "tuple_type": "should be a list, as in [a, b]",
+    "string_type": "should be text",
+    "bool_type": "should be true or false",
+    "int_type": "should be a whole number",
+    "float_type": "should be a number",
+    "finite_number": "should be a finite number",
+}
+"""What pydantic says in the words of Python."""
+
+
+def _sentence(message: str, kind: str, value: Any) -> str:
+    message = _SHAPES.get(kind, message.removeprefix("Value error, ").removeprefix("Input "))
     hint = ""
-    if "valid string" in message and not isinstance(value, dict | tuple):
+    if kind == "string_type" and not isinstance(value, dict | tuple):
         hint = " Put it in quotes: YAML reads words like yes, no and on, and digits, as something else than text."
     return f"{message}, not {value!r:.60}.{hint}" if message.startswith("should") else f"{message}.{hint}"
 
 
-def _path_of(loc: tuple[str | int, ...], data: Any) -> Path:
-    """Pydantic's location as a path in the file: without steps of pydantic's own, such as the `kind` that it chose."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the file an error is, and what is read there."""
+
+    path: Path
+    owner: type[BaseModel] | None
+    """The model that has the last step of the path as a field."""
+    model: type[BaseModel] | None
+    """The model of what is there, or of each entry of a list; the base class where a `kind` has yet to choose."""
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that a part at this place may be of."""
+        parts = parts_like(self.model) if self.model is not None else None
+        return parts.kinds() if parts is not None else []
+
+
+def _place(loc: tuple[str | int, ...], model: type[BaseModel], data: Any) -> _Place:
+    """Pydantic's location as a place in the file.
+
+    It has steps of pydantic's own, which lead nowhere in the file: the `kind` that it chose, which may be called as a
+    key is, and the member of a union.
+    """
     path: list[str | int] = []
-    for index, step in enumerate(loc):
-        last = index == len(loc) - 1
-        if isinstance(data, dict) and (step in data or (last and data.get("kind") != step)):
-            data = data.get(step)
+    owner: type[BaseModel] | None = None
+    at: type[BaseModel] | None = model
+    for step in loc:
+        parts = parts_like(at) if at is not None and isinstance(data, dict) else None
+        if parts is not None and isinstance(step, str):
+            at = parts.find(step)
         elif isinstance(data, tuple) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
-            continue
-        path.append(step)
-    return tuple(path)
-
-
-def _model_at(model: type[BaseModel], data: Any, path: Path) -> type[BaseModel]:
-    """The model that reads this part of the file."""
-    for step in path:
-        data = data[step]
-        if not isinstance(step, int):
-            model = next(_models_in(model.model_fields[step].annotation))
-        parts = parts_like(model)
-        if parts is not None and isinstance(data, dict):
-            model = parts.find(data["kind"])
-    return model
-
-
-def _kinds(model: type[BaseModel], data: Any, path: Path) -> list[str]:
-    """The kinds that a part at this place may be of."""
-    *around, last = path
-    model = _model_at(model, data, tuple(around))
-    parts = parts_like(model if isinstance(last, int) else next(_models_in(model.model_fields[last].annotation)))
-    return parts.kinds() if parts is not None else []
+            path.append(step)
+            owner, data = None, data[step]
+        elif isinstance(data, dict) and (at is not None or step in data):
+            path.append(step)
+            field = at.model_fields.get(str(step)) if at is not None else None
+            owner, data = at, data.get(step)
+            at = next(_models_in(field.annotation), None) if field is not None else None
+    return _Place(tuple(path), owner, at)
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -71,7 +71,7 @@ def test_good_pipeline_has_no_problems() -> None:
             "pipeline.yaml:6: rules[0].mni: unknown key 'mni'. Did you mean 'min'? Known are field, min",
         ),
         ("min: 0", "min: 11", "pipeline.yaml:6: rules[0].min: min 11 is above max 10"),
-        ("min: 0", 'min: "0"', "pipeline.yaml:6: rules[0].min: should be a valid number, not '0'."),
+        ("min: 0", 'min: "0"', "pipeline.yaml:6: rules[0].min: should be a number, not '0'."),
         ("min: 0", "min: .nan", "pipeline.yaml:6: rules[0].min: should be a finite number"),
         ("pipeline: pay", "pipeline: Pay", "pipeline.yaml:1: pipeline: "),
         ("pipeline: pay", f"pipeline: {'p' * 41}", "pipeline.yaml:1: pipeline: "),
@@ -123,7 +123,7 @@ def test_good_pipeline_has_no_problems() -> None:
         (
             "[legit, fraud]",
             "[legit, no]",
-            "pipeline.yaml:15: target.classes[1]: should be a valid string, not False. Put",
+            "pipeline.yaml:15: target.classes[1]: should be text, not False. Put",
         ),
         ("[legit, fraud]", "[a, b, a]", "pipeline.yaml:15: target.classes[2]: class 'a' is empty or listed twice."),
         ("  classes: [legit, fraud]", "  {}", "pipeline.yaml:14: target: a classification needs at least two classes"),
