@@ -22,8 +22,9 @@ class Follower(Stateful, Generic[StateT]):
     not committed never was. Name the logs in `reads` and the control topics in `follows`, and say with `kept` how the
     state is written: a `Checkpoint`, for small states. What `Stateful` asks for is done here.
 
-    Nothing of a log is set aside. Where a step raises ContractError, the log is held with that sentence, until
-    `_trouble` is emptied: `fold` does that when it learns what was missing.
+    A step may set aside what strangers wrote, with a `DeadLetter`, where a log tells whether a record of its own is
+    missing. Where a step raises ContractError, the log is held with that sentence, until `_trouble` is emptied: `fold`
+    does that when it learns what was missing.
 
     With several logs, the state may not depend on how their rows were interleaved.
     """
