@@ -96,6 +96,9 @@ class World:
     now_ms: int = 1_000_000_000
     rows: int = 0
     """Rows of the labelled log."""
+    log_id: str = "log"
+    since_ms: int = 0
+    """When its oldest record was appended."""
     log: list[Fact] = field(default_factory=list)
     jobs: list[Train | Measure] = field(default_factory=list)
     done: list[Train] = field(default_factory=list)
@@ -147,6 +150,10 @@ class World:
         )
         self.tell("commands", PIPELINE, asked)
 
+    def make_log_anew(self) -> None:
+        """Somebody deletes the labelled log, and it begins again."""
+        self.log_id, self.rows, self.since_ms = f"{self.log_id}'", 0, self.now_ms
+
     def decide(self) -> list[Announce]:
         """One step: what it announces is committed and folded, its jobs are taken on."""
         effects = [effect for name in self.decider.pipelines() for effect in self.decider.decide(name, self.now_ms)]
@@ -172,7 +179,8 @@ class World:
 
     def _outcome(self, job: Train | Measure) -> Outcome[Trained] | Outcome[Measured]:
         if isinstance(job, Measure):
-            return Outcome(job, Measured(self.rows, self.rows // 10 - 1, self.now_ms, {0: self.rows}))
+            through, ends = self.rows // 10 - 1, {0: self.rows}
+            return Outcome(job, Measured(self.rows, through, self.now_ms, ends, self.log_id, since_ms=self.since_ms))
         self.done.append(job)
         result = self.results.pop(0) if self.results else None
         if isinstance(result, FreshetError):

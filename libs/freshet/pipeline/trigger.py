@@ -28,6 +28,8 @@ class Occasion:
     """Who asked; a person is not held to cool-down and budget."""
     dry_run: bool = False
     """Whether only the plan is asked for."""
+    at_ms: int = 0
+    """When the rows that it is about were appended to the labelled log; 0 if it is about none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Seen:
     """When the specification in force was applied."""
     rows: int | None = None
     """Rows of the labelled log; None while nobody has looked."""
+    log: str = ""
+    """The id of the log's topic: rows of another one have other numbers. Empty if the broker tells none."""
     trained_row: int = 0
     """The row behind the last one of the newest training; 0 without one."""
     trained_ms: int = 0

@@ -3,17 +3,15 @@
 from importlib.util import find_spec
 from typing import Any
 
-import structlog
-
 from freshet.contracts.logic import Decider, Job
 from freshet.models.admission import CHILD
 from freshet.models.fork_server import ForkServer
-from freshet.models.sandbox import SandboxError, unguarded
 from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.admitting import admit_candidate
 from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.jobs import Runner, Stop
+from freshet.runtime.sandbox_at_start import say_unguarded
 from freshet.runtime.service import Context, ControlService
 from freshet.runtime.settings import SettingsError
 
@@ -30,7 +28,7 @@ def _decider(_: Context) -> Decider:
 
 
 def _runner(context: Context) -> Runner:
-    _look_at_sandbox()
+    say_unguarded("registry", "admit models of people you trust, or allow it landlock and namespaces")
     server = ForkServer(CHILD)
     server.start()
 
@@ -40,22 +38,6 @@ def _runner(context: Context) -> Runner:
         return admit_candidate(job, context.bus, stop, server)
 
     return run
-
-
-def _look_at_sandbox() -> None:
-    """Say at start what a hostile model could do on this machine; each decision on a candidate says it again."""
-    log = structlog.get_logger("registry")
-    try:
-        missing = unguarded()
-    except SandboxError as error:
-        log.error("sandbox_does_not_start", error=str(error))
-        return
-    if missing:
-        log.warning(
-            "sandbox_unguarded",
-            missing=missing,
-            advice="admit models of people you trust, or allow it landlock and namespaces",
-        )
 
 
 SERVICE = ControlService(name="registry", decider=_decider, runner=_runner)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Final
 
 from freshet.avro.control import decode
@@ -39,18 +40,30 @@ def measure(job: Measure, bus: Bus) -> Measured:
 
     Raises RetriableError, and ContractError on a record that is none of ours.
     """
-    span = bus.spans(_LOG.role).get(_LOG.partition)
+    topic_id, span = bus.topic_id(_LOG.role), bus.spans(_LOG.role).get(_LOG.partition)
+    before = job.before if span is not None and _of_same_log(job.before, topic_id, span.end) else None
     if span is None or span.end <= span.low:
-        return job.before or Measured(0, -1, 0, {})
-    if job.before and job.before.through >= span.low:
-        return _measured(job.before, list(_read(bus, job.before.through + 1, span.end)))
+        return before or Measured(0, -1, 0, {}, topic_id)
+    if before is None or before.low != span.low:
+        oldest = next(_read(bus, span.low, span.end), None)
+        nothing = Measured(0, -1, 0, {}, topic_id, span.low, oldest.at_ms if oldest else 0)
+    else:
+        nothing = replace(before, rows=0, through=-1, at_ms=0, ends={})
+    if before is not None and before.through >= span.low:
+        known = replace(before, low=nothing.low, since_ms=nothing.since_ms)
+        return _measured(known, list(_read(bus, before.through + 1, span.end)))
     back = _FIRST_LOOK
     while True:
         start = max(span.low, span.end - back)
-        found = _measured(Measured(0, -1, 0, {}), list(_read(bus, start, span.end)))
+        found = _measured(nothing, list(_read(bus, start, span.end)))
         if start == span.low or len(found.ends) >= job.partitions:
             return found
         back *= 2
+
+
+def _of_same_log(before: Measured | None, topic_id: str, end: int) -> bool:
+    """Whether an earlier look was at the log that there is now; where the broker tells no ids, one that is shorter."""
+    return before is not None and before.topic_id == topic_id and before.through < end
 
 
 def read_stretch(bus: Bus, from_row: int, end_row: int, through: int, *, width: int, classes: int) -> Stretch:
@@ -70,22 +83,33 @@ def read_stretch(bus: Bus, from_row: int, end_row: int, through: int, *, width: 
     while True:
         start = max(low, through + 1 - back)
         records = list(_read(bus, start, through + 1))
+        _check_numbers(records, end_row, through, whole=start == 0)
         if start == low or end_row - sum(record.outcomes.rows for record in records) <= from_row:
             return stretch_of([record.outcomes for record in records], end_row, width=width, classes=classes)
         back *= 2
+
+
+def _check_numbers(records: list[_Record], end_row: int, through: int, *, whole: bool) -> None:
+    """Raise RowsExpiredError where these cannot be the records up to `through` of the log that was measured."""
+    ends: dict[int, int] = {}
+    for record in records:
+        ends = ends_after(ends, record.outcomes)
+    rows = sum(ends.values())
+    if not records or records[-1].offset != through or rows > end_row or (whole and rows != end_row):
+        raise RowsExpiredError(
+            f"the labelled log is another one than when this training began: its record {through} does not end with "
+            f"row {end_row:,}. Its topic was deleted and made anew; the next training learns from the new one."
+        )
 
 
 def _measured(before: Measured, records: list[_Record]) -> Measured:
     ends = before.ends
     for record in records:
         ends = ends_after(ends, record.outcomes)
-    newest = records[-1] if records else None
-    return Measured(
-        sum(ends.values()),
-        newest.offset if newest else before.through,
-        newest.at_ms if newest else before.at_ms,
-        ends,
-    )
+    if not records:
+        return before
+    newest = records[-1]
+    return replace(before, rows=sum(ends.values()), through=newest.offset, at_ms=newest.at_ms, ends=ends)
 
 
 def _read(bus: Bus, start: int, end: int) -> Iterator[_Record]:

@@ -11,6 +11,7 @@ from freshet.retraining.provenance import code_digest
 from freshet.retraining.row_archive import RowArchive
 from freshet.retraining.training_run import train, training_server
 from freshet.runtime.jobs import Runner, Stop
+from freshet.runtime.sandbox_at_start import say_unguarded
 from freshet.runtime.service import Context, ControlService
 from freshet.runtime.settings import SettingsError
 
@@ -27,6 +28,7 @@ def _decider(_: Context) -> Decider:
 
 
 def _runner(context: Context) -> Runner:
+    say_unguarded("retraining", "use trainers and models of people you trust, or allow it landlock and namespaces")
     archive, server, programs = RowArchive(), training_server(), context.settings.trainer_programs
 
     def run(job: Job[Any], stop: Stop) -> Trained | Measured:

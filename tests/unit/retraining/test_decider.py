@@ -65,11 +65,11 @@ def test_rows_lead_to_a_training_every_so_many() -> None:
     here = world(EVERY_1000, rows=999)
     assert here.settle() == []
     here.rows = 3500
-    assert [record.trigger_id for record in here.later()] == ["3000", "3000"]
+    assert [record.trigger_id for record in here.later()] == ["3000 of log", "3000 of log"]
     here.rows = 4499
     assert here.later() == []
     here.rows = 4500
-    assert [record.trigger_id for record in here.later()] == ["4500", "4500"]
+    assert [record.trigger_id for record in here.later()] == ["4500 of log", "4500 of log"]
 
 
 def test_age_leads_to_a_training_so_long_after_the_newest_label_learned_from() -> None:
@@ -382,3 +382,25 @@ def test_a_candidate_that_was_refused_for_what_may_be_mended_is_made_again(reaso
     here.ask("c3")
     (skipped,) = here.settle()
     assert "learned from the same rows" in skipped.reason
+
+
+def test_a_log_that_was_made_anew_has_occasions_of_its_own() -> None:
+    """Rows have the same numbers again, and what was answered was about others: neither is taken for the other."""
+    here = world("triggers: [{kind: rows, every: 1000}, {kind: alarm}], min_rows: 100", rows=0)
+    for rows in (1000, 2000):
+        here.rows = rows
+        assert phases(here.later()) == [("rows", "started"), ("rows", "finished")]
+    here.rows = 2050
+    here.alarm("old", (1990, 2050), at_ms=here.now_ms)
+    assert here.later() == []  # it waits for rows since the change
+    here.now_ms += DAY_MS
+    here.make_log_anew()
+    here.rows = 900
+    (old,) = here.later()
+    assert (old.trigger_id, old.phase) == ("old", "skipped")
+    assert "the labelled log no longer has" in old.reason
+    here.alarm("new", (300, 900), at_ms=here.now_ms)
+    assert phases(here.later()) == [("alarm", "started"), ("alarm", "finished")]  # the old ones went up to row 2,000
+    here.rows = 2900
+    begun = here.later()[0]
+    assert (begun.trigger, begun.phase, begun.end_row) == ("rows", "started", 2900)

@@ -23,7 +23,8 @@ def test_rows_are_counted_over_all_partitions() -> None:
 
 def test_an_empty_log_has_no_rows() -> None:
     """Nor has one that was never made."""
-    assert Log().measure() == Measured(0, -1, 0, {})
+    empty = Log()
+    assert empty.measure() == Measured(0, -1, 0, {}, empty.bus.topic_id("outcomes"))
 
 
 def test_retention_changes_no_number() -> None:
@@ -31,7 +32,8 @@ def test_retention_changes_no_number() -> None:
     log = Log(*records_of(learnable(1000), 10))
     whole = log.measure()
     log.cluster.truncate(log.bus.names.topic("outcomes"), 0, 50)
-    assert log.measure() == whole
+    left = log.measure()
+    assert (left.rows, left.through, left.ends) == (whole.rows, whole.through, whole.ends)
     found = read_stretch(log.bus, 0, whole.rows, whole.through, width=3, classes=2)
     assert (found.first_row, found.end_row) == (500, 1000)
 
@@ -54,3 +56,27 @@ def test_a_range_that_retention_has_taken_is_said_to_be_gone() -> None:
     log.cluster.truncate(log.bus.names.topic("outcomes"), 0, 50)
     with pytest.raises(TrainingError, match="no longer holds its record 20"):
         read_stretch(log.bus, 0, 210, 20, width=3, classes=2)
+
+
+@pytest.mark.parametrize("count", [0, 30, 100, 120])
+def test_a_log_that_was_made_anew_is_counted_from_its_own_beginning(count: int) -> None:
+    """However long it is by now: what an earlier look has seen was another log. A range of that one is gone."""
+    log = Log(*records_of(learnable(1000), 10))
+    before = log.measure()
+    log.cluster.remake_topic(log.bus.names.topic("outcomes"))
+    log.write(*records_of(learnable(10 * count, seed=1), 10))
+    assert log.measure(before) == log.measure()
+    assert log.measure(before).rows == 10 * count
+    assert not count or log.measure(before).since_ms > before.at_ms
+    if count != 100:  # the same rows in the same records would be the same log
+        with pytest.raises(TrainingError, match=r"no longer holds|deleted and made anew"):
+            read_stretch(log.bus, 0, before.rows - 100, before.through - 11, width=3, classes=2)
+
+
+def test_a_look_tells_since_when_the_log_has_rows() -> None:
+    """Retention moves that on."""
+    log = Log(*records_of(learnable(1000), 10))
+    first = log.measure()
+    log.cluster.truncate(log.bus.names.topic("outcomes"), 0, 50)
+    assert log.measure(first).since_ms > first.since_ms
+    assert log.measure(first) == log.measure()

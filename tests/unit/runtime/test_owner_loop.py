@@ -310,7 +310,7 @@ def test_while_a_job_may_end_any_moment_nobody_waits_long_for_news(monkeypatch: 
         return []
 
     monkeypatch.setattr(Feed, "facts", facts)
-    owner = world.owner()
+    owner = world.clerk()
     for hurry in (False, True):
         monkeypatch.setattr(InlineJobs, "hurry", lambda _, hurry=hurry: hurry)
         owner.step(0.1)

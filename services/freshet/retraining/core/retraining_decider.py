@@ -87,7 +87,7 @@ class RetrainingDecider(Decider):
     ) -> list[Announce]:
         """Up to the first training, in the order of importance; the rest waits for its end."""
         found = []
-        for occasion in _occasions(triggers, state.seen(now_ms, measured.rows))[:_MOST_AT_ONCE]:
+        for occasion in _occasions(triggers, state.seen(now_ms, measured))[:_MOST_AT_ONCE]:
             said = answer(state, rules, occasion, measured, now_ms=now_ms, code=self._code(_trainer(rules)))
             if said is not None:
                 found.append(training_records.told(said))

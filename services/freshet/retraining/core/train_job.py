@@ -122,6 +122,12 @@ class Measured:
     """When that was appended, by the broker's clock; 0 if there is none."""
     ends: Mapping[int, int]
     """Of each partition the rows so far."""
+    topic_id: str = ""
+    """Of the log's topic: one that was deleted and made anew is another log, whose rows are numbered anew."""
+    low: int = 0
+    """Offset of the oldest record that the log still has."""
+    since_ms: int = 0
+    """When that was appended; 0 if there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from freshet.contracts.training_message import Training
+from freshet.retraining.core.train_job import Measured
 
 
 @dataclass(slots=True)
@@ -15,10 +16,12 @@ class Trainings:
     answered: dict[str, set[str]] = field(default_factory=dict)
     """Ids of the occasions that were answered, by kind of trigger."""
     _open: dict[str, Training] = field(default_factory=dict)
+    _began_ms: dict[str, int] = field(default_factory=dict)
 
     def fold(self, record: Training) -> None:
         """Take in a record. A start that is read again after its end changes nothing."""
         self.answered.setdefault(record.trigger, set()).add(record.trigger_id)
+        self._began_ms.setdefault(record.training, record.at_ms)
         before = self.records.get(record.training)
         if record.phase == "started" and before is not None:
             return
@@ -33,10 +36,18 @@ class Trainings:
         """The training that has begun and not ended, the oldest if several have; None if there is none."""
         return next(iter(self._open.values()), None)
 
-    def done(self, rows: int) -> Iterator[Training]:
-        """Trainings that began, the newest first, none on rows that the log does not have: that was another log."""
+    def done(self, log: Measured) -> Iterator[Training]:
+        """Trainings that began on this log, the newest first.
+
+        None from before its oldest record, and none on rows that it does not have: that was another log of this name,
+        or all its rows have expired.
+        """
         return (
-            record for record in reversed(self.records.values()) if record.phase != "skipped" and record.end_row <= rows
+            record
+            for record in reversed(self.records.values())
+            if record.phase != "skipped"
+            and record.end_row <= log.rows
+            and self._began_ms[record.training] >= log.since_ms
         )
 
     def since(self, at_ms: int) -> int:

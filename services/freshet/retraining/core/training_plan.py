@@ -127,9 +127,11 @@ def _range(spec: RetrainingSpec, occasion: Occasion, measured: Measured) -> RowR
 def _covered(state: TrainingState, occasion: Occasion, measured: Measured) -> str:
     if not occasion.end_row:
         return ""
+    if occasion.at_ms and occasion.at_ms < measured.since_ms:
+        return "it is about rows that the labelled log no longer has: they have expired, or the log was made anew."
     if occasion.end_row > measured.rows:
         return f"it is about rows up to {occasion.end_row:,}, and the log was made anew: it has {measured.rows:,}."
-    covering = (done for done in state.trainings.done(measured.rows) if done.end_row >= occasion.end_row)
+    covering = (done for done in state.trainings.done(measured) if done.end_row >= occasion.end_row)
     newer = next((done for done in covering if not state.vain(done)), None)
     return f"training {newer.training} has taken in its rows, up to row {newer.end_row:,}." if newer is not None else ""
 
@@ -146,7 +148,7 @@ def _too_little(spec: RetrainingSpec, measured: Measured, plan: RowRange) -> str
 def _same(state: TrainingState, start: Training, measured: Measured) -> str:
     """A training on the same rows in the same way would give the same model."""
     wanted = _way(start)
-    for done in state.trainings.done(measured.rows):
+    for done in state.trainings.done(measured):
         if done.phase == "finished" and _way(done) == wanted and not state.vain(done):
             return (
                 f"training {done.training} has learned from the same rows in the same way: it would be the same model."
@@ -168,7 +170,7 @@ def _way(record: Training) -> tuple[object, ...]:
 
 
 def _too_soon(state: TrainingState, spec: RetrainingSpec, measured: Measured, now_ms: int) -> str:
-    last = next(state.trainings.done(measured.rows), None)
+    last = next(state.trainings.done(measured), None)
     since = measured.rows - last.end_row if last is not None else 0
     if last is not None and since < spec.cool_down_rows:
         return (

@@ -11,6 +11,7 @@ from freshet.ledger.ledger import Ledger, PipelineLedger, pipeline_of
 from freshet.models.model_error import may_be_mended
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.trigger import Seen
+from freshet.retraining.core.train_job import Measured
 from freshet.retraining.core.training_history import Trainings
 
 
@@ -62,16 +63,17 @@ class TrainingState:
         refusals = [found for found in versions.refusals.values() if found.manifest.digest == record.digest]
         return bool(refusals) and all(may_be_mended(found.reason) for found in refusals)
 
-    def seen(self, now_ms: int, rows: int | None) -> Seen:
-        """What triggers see; `rows` are those of the labelled log if somebody has just looked."""
-        rules, done = self.in_force, list(self.trainings.done(rows if rows is not None else 0))
+    def seen(self, now_ms: int, log: Measured | None) -> Seen:
+        """What triggers see; `log` is the labelled log if somebody has just looked."""
+        rules, done = self.in_force, list(self.trainings.done(log)) if log is not None else []
         finished = [record.trained_through_ms for record in self.trainings.records.values()]
         champion = self.champion
         admitted_ms = champion.history[0].at_ms if champion is not None and champion.history else 0
         return Seen(
             now_ms=now_ms,
             applied_ms=rules.applied_ms if rules is not None else 0,
-            rows=rows,
+            rows=log.rows if log is not None else None,
+            log=log.topic_id if log is not None else "",
             trained_row=done[0].end_row if done else 0,
             trained_ms=max(finished, default=0) or admitted_ms,
             answered=self.trainings.answered,

@@ -37,4 +37,4 @@ class AlarmTrigger(Trigger):
 
 def _occasion(alarm: Alarm) -> Occasion:
     objection = _OBJECTIONS.get(alarm.cause, "")
-    return Occasion(AlarmTrigger.kind, alarm.id, alarm.test_from, alarm.test_to, objection)
+    return Occasion(AlarmTrigger.kind, alarm.id, alarm.test_from, alarm.test_to, objection, at_ms=alarm.at_ms)

@@ -1,11 +1,14 @@
 """`rows`: the labelled log has grown by so many rows."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import Field
 
 from freshet.pipeline.trigger import Occasion, Seen, Trigger
+
+_OF: Final = " of "
+"""Between row and log in the id of an occasion: a log that is made anew has rows of the same numbers."""
 
 
 class RowsTrigger(Trigger):
@@ -20,7 +23,8 @@ class RowsTrigger(Trigger):
     def occasions(self, seen: Seen) -> Sequence[Occasion]:
         """At most one: of several that have passed unseen only the last counts."""
         rows = seen.rows or 0
-        answered = (int(row) for row in seen.answered_of(self.kind))
-        since = max((row for row in (seen.trained_row, *answered) if row <= rows), default=0)
+        answered = (name.partition(_OF) for name in seen.answered_of(self.kind))
+        before = (int(row) for row, _, log in answered if log == seen.log)
+        since = max((row for row in (seen.trained_row, *before) if row <= rows), default=0)
         due = since + (rows - since) // self.every * self.every
-        return [Occasion(self.kind, str(due))] if due > since else []
+        return [Occasion(self.kind, f"{due}{_OF}{seen.log}" if seen.log else str(due))] if due > since else []
