@@ -272,9 +272,7 @@ class Evaluation(Message):
 
 
 class Alarm(Message):
-    """A detector says that something has changed: since when, by how much, and how sure it is. The same rows and
-    parameters give the same id. Rows are numbered as the labelled log holds them.
-    """
+    """Something has changed in the labelled log, whose rows are counted. Same rows and parameters give the same id."""
 
     id: str
     pipeline: str

@@ -15,7 +15,7 @@ from freshet.models.contract import MIB
 from freshet.models.fork_server import ForkServer
 from freshet.models.manifest import manifest_from_json, manifest_to_json, outputs_of
 from freshet.models.model_error import ModelError
-from freshet.models.sandbox import Ending, run_child
+from freshet.models.sandbox import Ending, SandboxError, run_child
 from freshet.retraining.core.train_job import Train
 from freshet.retraining.data_set import DataSet
 from freshet.runtime.jobs import Stop
@@ -66,7 +66,8 @@ def run_training(
 ) -> TrainedModel:
     """The child's model. `server`, one of `CHILD` with the same `settings`, saves the start of a process.
 
-    Raises TrainingError or ModelError with its own words, SandboxError if it never began.
+    Raises TrainingError or ModelError with its own words, SandboxError if it never began, or was killed from without: it
+    may come to its end another time.
     """
     learned = data.training
     columns = (learned.values, learned.label, learned.truth, data.holdout.values)
@@ -94,6 +95,9 @@ def run_training(
     line = ending.lines[-1]
     if "failed" in line:
         raise _failure(line)
+    if "manifest" not in line and ending.by_signal == "SIGKILL":
+        step = line.get("step", "the training")
+        raise SandboxError(f"{step}: the training's child was killed (SIGKILL), by somebody or for want of memory.")
     if "manifest" not in line:
         raise TrainingError(_how_it_ended(ending))
     try:

@@ -15,10 +15,11 @@ from freshet.avro.control import decode
 from freshet.contracts.messages import Candidate, Manifest
 from freshet.models.admission import Contract, Limits, admit
 from freshet.models.model_error import ModelError
-from freshet.models.sandbox import SandboxError
+from freshet.models.sandbox import Ending, SandboxError
 from freshet.models.scorer import Scorer
 from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.pipeline import PipelineSpec
+from freshet.retraining import training_process
 from freshet.retraining.core.train_job import Champion, Trained
 from freshet.retraining.training_run import train, training_server
 from freshet.runtime.artifacts import fetch_model
@@ -195,6 +196,19 @@ def test_nobody_waits_for_a_training_that_was_cancelled() -> None:
     log = log_of()
     with pytest.raises(SandboxError, match="nobody waits for it"):
         train(log.job(CUT), log.bus, stop)
+    assert not candidates(log)
+
+
+@pytest.mark.parametrize(("code", "told"), [(-9, SandboxError), (-11, TrainingError), (1, TrainingError)])
+def test_a_child_that_was_killed_may_come_to_its_end_another_time(
+    code: int, told: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL comes from without, or for want of memory; however else it ends is its own doing, and comes again."""
+    ended = Ending(({"step": "fitting"},), code)
+    monkeypatch.setattr(training_process, "run_child", lambda *_, **__: ended)
+    log = log_of()
+    with pytest.raises(told, match="fitting"):
+        log.train(CUT)
     assert not candidates(log)
 
 
