@@ -72,9 +72,18 @@ def test_a_refused_log_in_is_told_rather_than_what_follows_from_it() -> None:
     assert "sasl.*" in errors.cause
 
 
-def test_a_broker_that_is_away_stays_a_matter_of_waiting() -> None:
-    """Only rights and settings end a service with a settings error."""
-    error: BusError = bus_error(KafkaError(KafkaError._TRANSPORT), "polling")
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError._TRANSPORT,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+    ],
+)
+def test_a_broker_that_is_away_or_has_just_come_back_stays_a_matter_of_waiting(code: int) -> None:
+    """Only rights and settings end a service with a settings error; leaders change while a broker starts."""
+    error: BusError = bus_error(KafkaError(code), "polling")
     assert isinstance(error, RetriableError)
 
 
