@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency count-batch models late-labels intervals false-alarms faults lock lock-images lock-schemas clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency bench-publish count-batch models late-labels intervals false-alarms faults lock lock-images lock-schemas clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -47,9 +47,14 @@ coverage: setup  ## which lines and branches the quick and the slow tests reach 
 sim: setup  ## seeded runs of all services on a bus in memory: make sim SEED=7 STEPS=200000 (RUN=3: one run again)
 	PYTHONPATH=tests $(BIN)/python -m support.simulation --seed "$(SEED)" --steps $(or $(STEPS),200000) $(if $(RUN),--run $(RUN))
 
-bench: setup  ## CPU per event against the do-nothing loop, then latency and the cost at rest (ARGS for the first)
+bench: setup  ## CPU per event against the do-nothing loop, then latency, the cost at rest, and from label to answer (ARGS for the first)
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_services $(ARGS)
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m bench.bench_publish
+	PYTHONPATH=tests $(BIN)/python -m bench.bench_retraining
+
+bench-publish: setup  ## from a published model, and from a label, to the first answer: each step in ms
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m bench.bench_publish $(ARGS)
 
 bench-peers: setup  ## the same topic answered by Freshet, Quix Streams, Bytewax and Faust: CPU per event
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_peers $(ARGS)

@@ -66,8 +66,8 @@ def run_training(
 ) -> TrainedModel:
     """The child's model. `server`, one of `CHILD` with the same `settings`, saves the start of a process.
 
-    Raises TrainingError or ModelError with its own words, SandboxError if it never began, or was killed from without: it
-    may come to its end another time.
+    Raises TrainingError or ModelError with its own words, SandboxError if it never began, or was killed from without:
+    it may come to its end another time.
     """
     learned = data.training
     columns = (learned.values, learned.label, learned.truth, data.holdout.values)
