@@ -99,6 +99,8 @@ class World:
     log_id: str = "log"
     since_ms: int = 0
     """When its oldest record was appended."""
+    late_rows: int = 0
+    """So late are labels."""
     log: list[Fact] = field(default_factory=list)
     jobs: list[Train | Measure] = field(default_factory=list)
     done: list[Train] = field(default_factory=list)
@@ -180,7 +182,8 @@ class World:
     def _outcome(self, job: Train | Measure) -> Outcome[Trained] | Outcome[Measured]:
         if isinstance(job, Measure):
             through, ends = self.rows // 10 - 1, {0: self.rows}
-            return Outcome(job, Measured(self.rows, through, self.now_ms, ends, self.log_id, since_ms=self.since_ms))
+            times = {"since_ms": self.since_ms, "late_rows": self.late_rows}
+            return Outcome(job, Measured(self.rows, through, self.now_ms, ends, self.log_id, **times))
         self.done.append(job)
         result = self.results.pop(0) if self.results else None
         if isinstance(result, FreshetError):

@@ -5,11 +5,13 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from freshet.avro.control import decode
 from freshet.contracts.errors import ContractError, NewerRecordError
 from freshet.contracts.messages import Outcomes
 from freshet.outcomes.log_rows import Stretch, ends_after, stretch_of
-from freshet.outcomes.outcome_rows import check_columns
+from freshet.outcomes.outcome_rows import OutcomeRows, check_columns
 from freshet.retraining.core.train_job import Measure, Measured
 from freshet.runtime.bus.protocol import Bus, Place, RetriableError
 from freshet.training.trainer import TrainingError
@@ -48,22 +50,40 @@ def measure(job: Measure, bus: Bus) -> Measured:
         oldest = next(_read(bus, span.low, span.end), None)
         nothing = Measured(0, -1, 0, {}, topic_id, span.low, oldest.at_ms if oldest else 0)
     else:
-        nothing = replace(before, rows=0, through=-1, at_ms=0, ends={})
+        nothing = replace(before, rows=0, through=-1, at_ms=0, ends={}, late_rows=0)
     if before is not None and before.through >= span.low:
         known = replace(before, low=nothing.low, since_ms=nothing.since_ms)
-        return _measured(known, list(_read(bus, before.through + 1, span.end)))
-    back = _FIRST_LOOK
-    while True:
-        start = max(span.low, span.end - back)
-        found = _measured(nothing, list(_read(bus, start, span.end)))
-        if start == span.low or len(found.ends) >= job.partitions:
-            return found
-        back *= 2
+        found, newest = _measured(known, list(_read(bus, before.through + 1, span.end)))
+    else:
+        found, newest = _tail(bus, nothing, span.end, job.partitions)
+    early_ms = _early_ms(newest)
+    if early_ms is None:
+        return found
+    then = bus.offsets_at(_LOG.role, early_ms)[_LOG.partition]
+    earlier, _ = _tail(bus, nothing, min(then, span.end), job.partitions)
+    return replace(found, late_rows=found.rows - earlier.rows)
 
 
 def _of_same_log(before: Measured | None, topic_id: str, end: int) -> bool:
     """Whether an earlier look was at the log that there is now; where the broker tells no ids, one that is shorter."""
     return before is not None and before.topic_id == topic_id and before.through < end
+
+
+def _tail(bus: Bus, nothing: Measured, end: int, partitions: int) -> tuple[Measured, _Record | None]:
+    """The log up to this offset, and its newest record; read from behind until all partitions have told their rows."""
+    back = _FIRST_LOOK
+    while True:
+        start = max(nothing.low, end - back)
+        found, newest = _measured(nothing, list(_read(bus, start, end)))
+        if start == nothing.low or len(found.ends) >= partitions:
+            return found, newest
+        back *= 2
+
+
+def _early_ms(record: _Record | None) -> int | None:
+    """Since when nine in ten predictions of this record were made, whatever one late label says; None without rows."""
+    predicted_ms = np.sort(OutcomeRows.of(record.outcomes).predicted_ms) if record else np.zeros(0, np.int64)
+    return int(predicted_ms[predicted_ms.size // 10]) if predicted_ms.size else None
 
 
 def read_stretch(bus: Bus, from_row: int, end_row: int, through: int, *, width: int, classes: int) -> Stretch:
@@ -102,14 +122,15 @@ def _check_numbers(records: list[_Record], end_row: int, through: int, *, whole:
         )
 
 
-def _measured(before: Measured, records: list[_Record]) -> Measured:
+def _measured(before: Measured, records: list[_Record]) -> tuple[Measured, _Record | None]:
+    """What is known after these records, and the newest of them."""
     ends = before.ends
     for record in records:
         ends = ends_after(ends, record.outcomes)
     if not records:
-        return before
+        return before, None
     newest = records[-1]
-    return replace(before, rows=sum(ends.values()), through=newest.offset, at_ms=newest.at_ms, ends=ends)
+    return replace(before, rows=sum(ends.values()), through=newest.offset, at_ms=newest.at_ms, ends=ends), newest
 
 
 def _read(bus: Bus, start: int, end: int) -> Iterator[_Record]:

@@ -113,6 +113,27 @@ def test_alarm_waits_for_rows_to_learn_from() -> None:
     assert phases(here.later()) == [("alarm", "started"), ("alarm", "finished")]
 
 
+def test_alarm_waits_longer_where_labels_are_late() -> None:
+    """Half of the holdout is kept for what was predicted later, so late labels are not learned from: 900 of 1,000 rows
+    less the 700 that labels are late."""
+    here = world(ALARMS + ", min_rows: 200, holdout: 0.2", rows=3990)
+    here.late_rows = 700
+    here.alarm("a1", (3000, 3200))
+    assert here.later(5000) == []
+    here.rows = 4000
+    assert phases(here.later()) == [("alarm", "started"), ("alarm", "finished")]
+
+
+def test_alarm_does_not_wait_for_rows_that_max_rows_leaves_out() -> None:
+    """It would wait for ever: the training begins, and says what it lacks."""
+    here = world(ALARMS + ", min_rows: 200, max_rows: 600, holdout: 0.2", rows=3590)
+    here.late_rows = 700
+    here.alarm("a1", (3000, 3200))
+    assert here.later(5000) == []
+    here.rows = 3600
+    assert phases(here.later())[0] == ("alarm", "started")
+
+
 def test_alarms_of_rows_that_a_training_took_in_are_skipped_with_its_id() -> None:
     """The newest one knows best; those before it need no training of their own."""
     here = world(ALARMS)

@@ -1,11 +1,13 @@
 """How long the labelled log is, and how a range of its rows is read."""
 
+import numpy as np
 import pytest
 
 from freshet.retraining.core.train_job import Measured
 from freshet.retraining.log_reading import read_stretch
 from freshet.training.trainer import TrainingError
-from support.labelled import Log, learnable, records_of
+from support.labelled import STEP_MS, Log, learnable, records_of
+from support.outcomes import rows_of
 
 
 def test_rows_are_counted_over_all_partitions() -> None:
@@ -36,6 +38,20 @@ def test_retention_changes_no_number() -> None:
     assert (left.rows, left.through, left.ends) == (whole.rows, whole.through, whole.ends)
     found = read_stretch(log.bus, 0, whole.rows, whole.through, width=3, classes=2)
     assert (found.first_row, found.end_row) == (500, 1000)
+
+
+def test_rows_that_labels_are_late_are_seen_in_the_log() -> None:
+    """From when predictions were made to when the log had their labels; one label that is very late changes nothing."""
+    log = Log()
+    begun_ms = log.cluster.now_ms
+    rows = learnable(1000)
+    made = [begun_ms + STEP_MS * max(0, number // 10 - 29) for number in range(1000)]  # ten rows a step, 300 late
+    made[-1] = begun_ms
+    rows = rows_of(1000, predicted_ms=np.array(made), values=rows.values, scores=rows.scores)
+    log.write(*records_of(rows, 10))
+    first = log.measure()
+    assert 290 <= first.late_rows <= 310
+    assert log.measure(first).late_rows == first.late_rows, "nothing new says nothing new"
 
 
 @pytest.mark.parametrize("from_row", [0, 1, 499, 500, 990])

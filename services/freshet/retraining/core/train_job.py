@@ -128,6 +128,8 @@ class Measured:
     """Offset of the oldest record that the log still has."""
     since_ms: int = 0
     """When that was appended; 0 if there is none."""
+    late_rows: int = 0
+    """Rows appended since nine in ten predictions of the newest record with rows were made: so late are labels now."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

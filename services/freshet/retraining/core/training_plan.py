@@ -28,6 +28,11 @@ class RowRange:
         """Rows that it learns from."""
         return self.cut - self.first
 
+    def teaches(self, late_rows: int) -> int:
+        """Rows that are left to learn from where labels come so many rows late: see `freshet.retraining.data_set`."""
+        middle = self.end - (self.end - self.cut) // 2
+        return min(self.rows, middle - late_rows - self.first)
+
 
 _NO_ROWS: Final = RowRange(0, 0, 0)
 
@@ -38,7 +43,7 @@ def answer(
     """The record that answers this occasion: a start, or that it was skipped. None while it has to wait.
 
     `measured` is the log after the occasion was known. An alarm waits until there is enough to learn from since the
-    change.
+    change, also where labels are late.
     """
     spec = rules.spec
     if spec is None:
@@ -47,7 +52,8 @@ def answer(
     plan = _range(spec.retraining, occasion, measured)
     start = _record(state, rules, occasion, now_ms, phase="started", plan=plan, through=measured.through, code=code)
     reason = occasion.objection or _covered(state, occasion, measured)
-    if not reason and occasion.from_row and plan.rows < spec.retraining.min_rows:
+    grows = occasion.from_row and plan.end - plan.first < spec.retraining.max_rows
+    if not reason and grows and plan.teaches(measured.late_rows) < spec.retraining.min_rows:
         return None
     reason = (
         reason
