@@ -139,7 +139,7 @@ def lines(log: Path) -> list[Mapping[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.kafka
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_an_image_serves_and_ends_in_order(image: Image, kafka: str, namespace: str) -> None:
     """Built from its lock alone, it becomes ready (inference waits for a model), is healthy, and ends on SIGTERM."""
     where = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "FRESHET_NAMESPACE": namespace}
@@ -173,7 +173,7 @@ def test_an_image_serves_and_ends_in_order(image: Image, kafka: str, namespace: 
 
 @pytest.mark.slow
 @pytest.mark.kafka
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_an_image_has_every_shared_library(image: Image) -> None:
     """This machine may have what the base image lacks: whatever wheels take from the system is known."""
     taken = libraries_of_the_system(image.root / "opt/freshet")
@@ -183,7 +183,7 @@ def test_an_image_has_every_shared_library(image: Image) -> None:
 
 @pytest.mark.slow
 @pytest.mark.kafka
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_an_image_waits_for_kafka_in_good_health(image: Image) -> None:
     """Without a broker it is alive, not ready, and says whom it waits for: it is not restarted for that."""
     pipelines = () if image.service in ("registry", "retraining") else ("--pipelines", "loans")
