@@ -100,14 +100,18 @@ def test_lost_offsets_and_lost_state(kafka: str, trial: Callable[..., Trial], mo
     judged(here.end())
 
 
-def test_a_reset_is_refused_with_what_to_do(kafka: str, trial: Callable[..., Trial], models: list[Bundle]) -> None:
-    """Each part's own outputs say that all of it was answered; set right, it goes on."""
+@pytest.mark.parametrize(
+    ("part", "role"), [("drift-join", "labels"), ("drift-evaluate", "outcomes"), ("drift-detect", "outcomes")]
+)
+def test_a_reset_is_refused_with_what_to_do(
+    kafka: str, trial: Callable[..., Trial], models: list[Bundle], part: str, role: str
+) -> None:
+    """A part's own outputs say that all of it was answered; set right, it goes on."""
     here = trial(drift=("drift-0",), rate=_RATE)
     here.start(models[0])
     changed(here)
     here.wait_alarm()
-    for part, role in (("drift-join", "labels"), ("drift-evaluate", "outcomes"), ("drift-detect", "outcomes")):
-        refuse_reset(here, kafka, part, role)
+    refuse_reset(here, kafka, part, role)
     judged(here.end())
 
 
