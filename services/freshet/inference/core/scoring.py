@@ -170,7 +170,7 @@ class Scoring:
             letters.append(
                 DeadLetter(vectors.at[killers], "model_crashed", [detail] * killers.size, model_version=version)
             )
-        return letters, np.concatenate([holes.rows, killers])
+        return letters, np.concatenate([holes.rows, killers]) if letters else killers
 
     def _score_all(
         self, version: str, vectors: Vectors, matrix: Floats32
