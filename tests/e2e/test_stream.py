@@ -80,7 +80,7 @@ def test_a_table_is_served_end_to_end_by_one_command(shell: Shell) -> None:
 def test_a_table_is_retrained_on_and_two_runs_are_the_same(shell: Shell) -> None:
     """Trainings come at the rows that were asked for, evaluations are right, and nothing depends on when it came."""
     write_table(shell.folder / "orders.csv")
-    asked = ("stream", "orders.csv", "--label", "y", "--retrain", "1000", "--labels-after", "300")
+    asked = ("stream", "orders.csv", "--label", "y", "--retrain", "1000", "--labels-after", "500")
     first, second = (json.loads(shell.freshet(*asked, "--json")) for _ in range(2))
     assert first["verify"]["verdict"] == second["verify"]["verdict"] == "kept"
     assert [one["end_row"] for one in first["trainings"]] == [1000, 2000]
