@@ -24,6 +24,7 @@ from freshet.operate.pipeline_view import View
 from freshet.operate.verify.collect import collect
 from freshet.operate.verify.judge import Judgement, judge
 from freshet.operate.verify.judging import judged
+from freshet.operate.verify.retraining.training_judge import judge_retraining
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import RetriableError
 from freshet.runtime.reading import everything
@@ -66,17 +67,20 @@ class Trial:
         *,
         workers: Sequence[str] = ("inference-0", "inference-1"),
         drift: Sequence[str] = (),
+        retraining: str = "",
         rate: float = 600.0,
         labels_after: int = 200,
         env: Mapping[str, str] | None = None,
     ) -> None:
         """`env` is added to the environment of all services; `drift` are processes of drift's, judged at the end.
 
-        A label comes so many events later as `labels_after` says, and at the latest at the end.
+        A label comes so many events later as `labels_after` says, and at the latest at the end. With a `retraining`
+        section, retraining runs too, and rollouts are `gated`.
         """
         self._kafka, self._folder, self._rate, self._labels_after = kafka, folder, rate, labels_after
-        self.workers, self.drift = tuple(workers), tuple(drift)
-        self.stage = LocalDeployment(kafka, namespace, pipelines_dir() / "loans", folder / "logs")
+        self.workers, self.drift, self.gated = tuple(workers), tuple(drift), bool(retraining)
+        pipeline = _with_retraining(folder, retraining) if retraining else pipelines_dir() / "loans"
+        self.stage = LocalDeployment(kafka, namespace, pipeline, folder / "logs")
         self._env = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
             "FRESHET_NAMESPACE": namespace,
@@ -97,7 +101,7 @@ class Trial:
     def start(self, model: Bundle) -> None:
         """Topics, services, a model that answers, and load on all partitions."""
         self.stage.apply()
-        for name in ("registry", "ingestion-0", *self.workers, *self.drift):
+        for name in ("registry", "ingestion-0", *self.workers, *self.drift, *(["retraining"] if self.gated else [])):
             self.run(name)
         load = self.stage.load(
             rate=self._rate,
@@ -112,6 +116,8 @@ class Trial:
     def roll_out(self, model: Bundle) -> ModelVersion:
         """Offer a model and wait until it answers on every partition."""
         verdict = self.stage.offer(model.data, model.manifest)
+        if self.gated:  # nobody has judged it by a gate
+            self.stage.ask("promote", verdict.version)
         rollout = self.stage.wait_live(verdict.version)
         self.stage.wait_cut(rollout.epoch)
         return verdict
@@ -125,7 +131,7 @@ class Trial:
     def run(self, name: str, *flags: str, failpoint: str = "") -> None:
         """Start a service, named `service` or `service-slot`; with a failpoint, it gets the signal there once."""
         service, _, slot = name.partition("-")
-        pipelines = [] if service == "registry" else ["--pipelines", self.stage.spec.pipeline]
+        pipelines = [] if service in {"registry", "retraining"} else ["--pipelines", self.stage.spec.pipeline]
         command = [sys.executable, "-m", "freshet.cli", "run", service, "--slot", slot or "0", *pipelines, *flags]
         if failpoint:
             flag = self._folder / f"{name}.{failpoint}"
@@ -229,7 +235,7 @@ class Trial:
         found = self._judged()
         broken = [finding for finding in found.findings if not finding.ok]
         assert not broken, broken
-        assert found.pending == found.unread == 0
+        assert found.under_way == 0
         looked_at = {finding.check: finding.looked_at for finding in found.findings}
         assert looked_at["no event is lost"] == sent.events
         assert looked_at["no feedback record is lost"] == sent.labels
@@ -246,6 +252,11 @@ class Trial:
             return judge(collect(self.stage.bus, self.stage.spec.pipeline, self.stage.committed))
         inputs = (*_READS["drift"], ("drift-join", "labels"))
         until("drift to catch up", lambda: not any(self.stage.unread(service, role) for service, role in inputs))
+        if self.gated:
+            until(
+                "retraining to answer all",
+                lambda: not judge_retraining(self.stage.bus, self.stage.spec.pipeline).pending,
+            )
         return judged(self.stage.bus, self.stage.admin, self.stage.names)
 
     def _aborted(self) -> int:
@@ -256,7 +267,16 @@ class Trial:
         )
 
 
-def until(what: str, holds: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
+def _with_retraining(folder: Path, section: str) -> Path:
+    """The pipeline of loans with this section."""
+    copy = shutil.copytree(pipelines_dir() / "loans", folder / "loans")
+    text = (copy / "pipeline.yaml").read_text()
+    assert "policy: immediate" in text
+    (copy / "pipeline.yaml").write_text(text.replace("policy: immediate", "policy: gated") + section)
+    return copy
+
+
+def until(what: str, holds: Callable[[], object], patience_s: float = _PATIENCE_S) -> None:
     """Ask again until it holds; a broker that does not answer is asked again, too."""
     deadline = time.monotonic() + patience_s
     while True:
