@@ -34,7 +34,6 @@ from freshet.operate.pipeline_view import View
 from freshet.operate.tables.events import Events
 from freshet.operate.training_runs import TRAINING
 from freshet.runtime.artifacts import publish_model
-from freshet.runtime.bus.protocol import Place
 from freshet.runtime.feed import Feed
 from freshet.runtime.reading import everything
 
@@ -138,12 +137,15 @@ class Publishing(Bench):
         }
 
     def _last_label(self, through: int) -> int:
-        """When the newest label of this record of the labelled log was appended."""
-        for batch in everything(self.bus, "outcomes", {Place("outcomes", 0): through}):
-            record = decode("outcomes", batch.values[0] or b"")
-            assert isinstance(record, Outcomes)
-            return int(np.frombuffer(record.labelled_ms, "<i8").max())
-        raise AssertionError("the labelled log has lost its end")
+        """When the newest label up to this record of the labelled log was appended."""
+        newest_ms = 0
+        for batch in everything(self.bus, "outcomes"):
+            for offset, value in zip(batch.offsets.tolist(), batch.values, strict=True):
+                record = decode("outcomes", value or b"")
+                assert isinstance(record, Outcomes)
+                if offset <= through and record.rows:
+                    newest_ms = max(newest_ms, int(np.frombuffer(record.labelled_ms, "<i8").max()))
+        return newest_ms
 
     def _send_until(self, enough: threading.Event) -> None:
         for _ in self.load(rate=_RATE, labels_after=0).publish(self._labelled(enough)):
