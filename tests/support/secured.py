@@ -39,6 +39,8 @@ class Right(NamedTuple):
     kind: str
     """topic, group or transactional id"""
     name: str
+    prefix: bool = False
+    """Whether it is about all whose names begin so."""
 
 
 @dataclass
@@ -76,7 +78,7 @@ def _binding(user: str, right: Right) -> AclBinding:
     return AclBinding(
         kinds[right.kind],
         right.name,
-        ResourcePatternType.LITERAL,
+        ResourcePatternType.PREFIXED if right.prefix else ResourcePatternType.LITERAL,
         f"User:{user}",
         "*",
         AclOperation[right.operation],

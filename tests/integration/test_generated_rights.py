@@ -1,0 +1,89 @@
+"""The rights that are generated for Strimzi are enough: each service runs, and `apply` publishes, with no other."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from freshet.contracts.resources import pipelines_dir
+from freshet.lab.local_deployment import LocalDeployment
+from freshet.runtime.bus.protocol import Send
+from freshet.runtime.provision import provision
+from support.ingestion import framed, framed_feedback, loan
+from support.secured import Right, SecuredKafka
+from support.services import Process, until
+from tools.strimzi import rights
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
+
+LOANS: Final = pipelines_dir() / "loans"
+SERVICES: Final = ("ingestion", "inference", "drift", "registry", "retraining")
+
+
+def granted(principal: str, namespace: str) -> list[Right]:
+    """What the tool gives this principal, as the test's Kafka takes it."""
+    kinds = {"transactionalId": "transactional id"}
+    capitals = {"DescribeConfigs": "DESCRIBE_CONFIGS"}
+    return [
+        Right(capitals.get(operation, operation.upper()), kinds.get(right.kind, right.kind), right.name, right.prefix)
+        for right in rights(principal, namespace, ["loans"])
+        for operation in right.operations
+    ]
+
+
+def apply(kafka: SecuredKafka, namespace: str, login: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """`freshet apply` of the example, as the job of the overlays runs it."""
+    where = {"KAFKA_BOOTSTRAP_SERVERS": kafka.servers, "FRESHET_NAMESPACE": namespace}
+    return subprocess.run(
+        [sys.executable, "-m", "freshet.cli", "apply", "--file", str(LOANS)],
+        env={**os.environ, **where, "FRESHET_KAFKA": json.dumps(login)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def stage(secured: SecuredKafka, namespace: str, tmp_path: Path) -> Iterator[LocalDeployment]:
+    """Topics that somebody else made, as Strimzi does; nothing is published."""
+    with LocalDeployment(secured.open_servers, namespace, LOANS, tmp_path) as made:
+        provision(made.admin, namespace, [("loans", made.spec.partitions)])
+        yield made
+
+
+def test_apply_publishes_where_topics_are_there(secured: SecuredKafka, namespace: str, stage: LocalDeployment) -> None:
+    """Twice: the second time it finds all as it should be. With a producer's rights it publishes nothing."""
+    cli = dict(secured.user(granted("cli", namespace)))
+    for _ in range(2):
+        done = apply(secured, namespace, cli)
+        assert done.returncode == 0, done.stderr
+    assert apply(secured, namespace, dict(secured.user(granted("producers", namespace)))).returncode != 0
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_runs_with_the_rights_that_are_generated(
+    secured: SecuredKafka, namespace: str, stage: LocalDeployment, tmp_path: Path, service: str
+) -> None:
+    """In a fixed slot, until it is ready (inference waits for a model); nothing that it does asks for another right."""
+    stage.apply()
+    stage.producer.send(Send("events", [b"ada"] * 2, [framed(loan()), b"bad"]))
+    stage.producer.send(Send("feedback", [b"ada"] * 2, [framed_feedback(), b"bad"]))
+    pipelines = () if service in ("registry", "retraining") else ("--pipelines", "loans")
+    login = secured.user(granted(service, namespace))
+    with Process(secured.servers, namespace, tmp_path / "log", service, *pipelines, kafka=login) as process:
+
+        def serves() -> bool:
+            status, text = process.get("/ready")
+            return status == 200 or (service == "inference" and "model" in text)
+
+        until(serves, "its readiness")
+        if service == "ingestion":
+            until(lambda: stage.unread("ingestion", "events") == 0, "its answers")
+        assert [line for line in process.lines() if "Grant the user" in str(line.get("error"))] == []
+        assert process.terminate() == 0
