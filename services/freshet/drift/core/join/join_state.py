@@ -167,7 +167,8 @@ class JoinState:
         }
         for role, ends_ms in over_ms.items():
             if ends_ms.size:
-                self.logs[role].idle_ms = max(self.logs[role].idle_ms, int(ends_ms.max()) + 1)
+                self.logs[role].inferred_ms = int(ends_ms.max()) + 1
+                self.logs[role].idle_ms = max(self.logs[role].idle_ms, self.logs[role].inferred_ms)
 
     def discarded(self) -> None:
         """What was staged never was."""

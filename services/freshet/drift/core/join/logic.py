@@ -47,8 +47,9 @@ class JoinLogic(Stateful):
         self._vectors = Vectors()
         self._inputs: JoinInputs | None = None
         self._states: dict[int, JoinState] = {}
-        self._reached: dict[int, tuple[bool, int]] = {}
-        """Of the metadata that a state was last told: whether it is of the topics of now, and how far it went."""
+        self._reached: dict[int, tuple[bool, int, bool]] = {}
+        """Of the metadata that a state was last told: whether it is of the topics of now, how far it went, and whether
+        it tells clocks."""
         self._foreign: dict[tuple[str, int], str] = {}
         self._topic_ids: dict[str, str] = {}
         self._delay_s = 0.0
@@ -96,7 +97,7 @@ class JoinLogic(Stateful):
             self._foreign[role, partition] = str(error)
             return
         state = self._states[partition]
-        if (reached := (told.is_of(state), sum(told.next))) >= self._reached[partition]:
+        if (reached := (told.is_of(state), sum(told.next), told.has_clocks)) >= self._reached[partition]:
             self._reached[partition] = reached
             told.apply(state)
 
@@ -213,7 +214,7 @@ class JoinLogic(Stateful):
         state = self._states[partition] = JoinState(self._inputs.scores, self._book.plans)
         for role, log in state.logs.items():
             log.topic_id = self._topic_ids[role]
-        self._reached[partition] = (False, 0)
+        self._reached[partition] = (False, 0, False)
 
     def forget(self, partition: int) -> None:
         """See `Stateful`."""

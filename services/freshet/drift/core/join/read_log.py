@@ -13,6 +13,8 @@ class ReadLog:
     clock_ms: int = 0
     idle_ms: int = 0
     """It was read to its end when the other log's newest was that old."""
+    inferred_ms: int = 0
+    """As much of `idle_ms` as was worked out from counts, where nothing else was left to tell it."""
     kept: int = 0
     """Rows before this offset are in a slab."""
     topic_id: str = ""

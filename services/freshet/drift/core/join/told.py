@@ -90,6 +90,11 @@ class Told(NamedTuple):
         """Whether both topics are still those that the offsets are of."""
         return all(mine in {"", state.logs[role].topic_id} for role, mine in zip(_ROLES, self.topic_ids, strict=True))
 
+    @property
+    def has_clocks(self) -> bool:
+        """Whether it was committed with a batch: a record of the labelled log tells no clocks."""
+        return any(self.clocks_ms)
+
     def apply(self, state: JoinState) -> None:
         """Bring a state that was restored to where it was, or one that stayed back to there.
 
@@ -98,16 +103,18 @@ class Told(NamedTuple):
         if not self.is_of(state):
             self._end(state)
             return
+        # Of a state that knows more, these counts tell nothing. The other input's metadata then does.
+        is_whole = all(state.logs[role].next <= end for role, end in zip(_ROLES, self.next, strict=True))
         for at, role in enumerate(_ROLES):
             log = state.logs[role]
             log.next, log.since = self.next[at], self.since[at]
             if self.plan[0]:
                 log.plan, log.plan_first = self.plan[0], self.plan[1 + at]
             log.clock_ms = max(log.clock_ms, self.clocks_ms[at])
-            log.idle_ms = self.idle_ms[at]
+            log.idle_ms = self.idle_ms[at] if self.has_clocks else log.inferred_ms
         state.close()
         counts = Counter(dict(zip(COUNTED, self.counts, strict=True)))
-        if not any(self.clocks_ms):  # a record tells no clocks
+        if is_whole and not self.has_clocks:
             state.counts = counts.copy()
             state.infer_silence(state.told["waiting"], state.told["open"])
             state.close()
