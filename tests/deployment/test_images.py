@@ -137,7 +137,7 @@ def lines(log: Path) -> list[Mapping[str, Any]]:
     return [json.loads(line) for line in log.read_text().rpartition("\n")[0].splitlines()]
 
 
-@pytest.mark.slow
+@pytest.mark.images
 @pytest.mark.kafka
 @pytest.mark.timeout(1800)
 def test_an_image_serves_and_ends_in_order(image: Image, kafka: str, namespace: str) -> None:
@@ -171,7 +171,7 @@ def test_an_image_serves_and_ends_in_order(image: Image, kafka: str, namespace: 
         assert subprocess.run([found, *check], env=asked, timeout=30, check=False, capture_output=True).returncode == 1
 
 
-@pytest.mark.slow
+@pytest.mark.images
 @pytest.mark.kafka
 @pytest.mark.timeout(1800)
 def test_an_image_has_every_shared_library(image: Image) -> None:
@@ -181,7 +181,7 @@ def test_an_image_has_every_shared_library(image: Image) -> None:
     assert {*lacking} == INSTALLED.get(image.service, set()), lacking
 
 
-@pytest.mark.slow
+@pytest.mark.images
 @pytest.mark.kafka
 @pytest.mark.timeout(1800)
 def test_an_image_waits_for_kafka_in_good_health(image: Image) -> None:

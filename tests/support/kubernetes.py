@@ -20,6 +20,7 @@ Resource = Mapping[str, Any]
 OVERLAYS: Final = ("laptop", "production", "elastic")
 WORKLOADS: Final = ("Deployment", "StatefulSet", "Job")
 
+_BUILD_S: Final = 100.0
 _KUSTOMIZE: Final = "sigs.k8s.io/kustomize/kustomize/v5@v5.8.2"
 _RELEASE: Final = "1.37"
 _CRDS: Final = "FRESHET_CRDS"
@@ -119,15 +120,17 @@ def _kustomize() -> str:
     go = shutil.which("go")
     if go is None:
         pytest.skip("there is no kustomize, and no go to build it")
-    done = subprocess.run(
-        [go, "install", _KUSTOMIZE],
-        env={**os.environ, "GOBIN": str(cached.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"kustomize could not be built: {done.stderr[-300:]}")
+    try:
+        subprocess.run(
+            [go, "install", _KUSTOMIZE],
+            env={**os.environ, "GOBIN": str(cached.parent)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_BUILD_S,
+        )
+    except subprocess.SubprocessError as error:
+        pytest.skip(f"kustomize could not be built: {error} {error.stderr or ''}"[:500])
     return str(cached)
 
 
