@@ -172,6 +172,7 @@ def test_records_of_a_newer_release_are_waited_with() -> None:
     loop = stage.worker()
     stage.turn(loop, times=30)
     assert "a newer Freshet wrote" in stage.logic(loop).waits("labels", 0)
+    assert "a newer Freshet wrote" in (loop.unready() or "")
     places = [("predictions", 0), ("predictions", 1), ("labels", 0), ("labels", 1)]
     assert [stage.left(*place) for place in places] == [0, 0, 2, 0]
     assert not letters(stage)

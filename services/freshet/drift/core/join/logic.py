@@ -263,7 +263,8 @@ class JoinLogic(Stateful):
 
     def unready(self) -> str | None:
         """See `Logic`."""
-        return self._book.trouble or next((why for why in map(self._full, self.reads) if why), None)
+        reasons = (self._book.trouble, *map(self._full, self.reads), *self._foreign.values())
+        return next(filter(None, reasons), None)
 
     def measured(self) -> Mapping[str, float]:
         """See `Logic`."""
