@@ -17,6 +17,8 @@ from freshet.runtime.state.state_records import Kept, range_of, slab_of
 
 STEP_ROWS: Final = 5_000
 """The most records that are read in a step. Between steps the loop turns, so that it stays a member of its group."""
+_STEP_BYTES: Final = 4 << 20
+"""And about as many bytes of them: a record of the labelled log may have as many rows as thousands of others."""
 
 _WAIT_S: Final = 0.05
 _KEPT_RECORDS: Final = 64
@@ -183,7 +185,7 @@ class Restoring:
             self._gaps.append(_Gap(role, first, told, "were read under another plan, which nothing tells any more"))
             self._open(role, told)
         unread = True
-        for batch in self._read(place, told, end, STEP_ROWS):
+        for batch in self._read(place, told, end, min(STEP_ROWS, self._logic.limits.rows)):
             if unread:
                 self._note_expired(place, told, int(batch.offsets[0]))
             unread = False
@@ -191,7 +193,8 @@ class Restoring:
             self._logic.take_in(batch, mark.plan)
             self.progress.has_read(batch.values)
             self._cut(role, batch, mark)
-            yield len(batch)
+            size = sum(len(value) for value in batch.values if value)
+            yield max(len(batch), STEP_ROWS * size // _STEP_BYTES)
         if unread:
             self._note_expired(place, told, end)
 
