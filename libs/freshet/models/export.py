@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -194,6 +195,7 @@ def _params(model: Any) -> str:
     return json.dumps(plain, sort_keys=True)
 
 
+@cache  # where a training is locked up, the files that say it can no longer be read: its rehearsal has asked before
 def _libraries() -> str:
     """Versions of Python and of every library that had a hand in it."""
     found = ["python {}.{}.{}".format(*sys.version_info[:3])]

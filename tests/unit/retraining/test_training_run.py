@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,7 @@ def test_a_candidate_stands_on_its_topic_with_figures_and_lineage() -> None:
     lineage = found.manifest.lineage
     assert (lineage["training"], lineage["cut_row"], lineage["seed"]) == ("t" * 32, str(CUT), "7")
     assert (lineage["data"], lineage["code"]) == (found.data_digest, found.code)
+    assert f"scikit-learn {version('scikit-learn')}," in lineage["libraries"]
     spec = PipelineSpec.parse(spec_text())
     contract = Contract(spec.feature_names, CLASSES, Limits(batch_p99_ms=5000))
     assert admit(bytes_of(log, found.manifest), found.manifest, contract).admitted
