@@ -86,6 +86,6 @@ def find(runs: Sequence[Run], named: str) -> Run:
     what = "no training has" if not found else f"{len(found)} trainings have"
     raise OperateError(
         f"{what} an id that begins with {named!r}, or led to a version of that number; `freshet trainings list` shows "
-        "them all.",
+        "them all. A version that was packed and published by somebody has no training.",
         "usage",
     )
