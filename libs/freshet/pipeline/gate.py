@@ -61,7 +61,10 @@ class Clause(SpecModel):
         if self.metric not in known:
             yield ("metric",), unknown("metric", self.metric, list(known))
         if self.slice and self.slice not in slices:
-            yield ("slice",), unknown("slice", self.slice, slices) if slices else "there are no `slices`: declare it."
+            yield (
+                ("slice",),
+                unknown("slice", self.slice, slices) if slices else f"`slices` has no {self.slice!r}: add it.",
+            )
         bounds = (self.not_worse_by, self.at_least, self.at_most)
         if sum(bound is not None for bound in bounds) != 1:
             yield (), "needs exactly one of `not_worse_by`, `at_least` and `at_most`."
