@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, TypeVar
 
+import numpy as np
+
 from freshet.avro.control import decode, encode
 from freshet.contracts.batch import Headers
 from freshet.contracts.messages import Alarm, Change, Message, ModelVersion, Rollout, Share
@@ -53,7 +55,8 @@ class Line:
 @cache
 def _lived() -> tuple[Line, ...]:
     """Two trainings, for an alarm and for a command, each of which has led to a rollout; and an alarm that none may."""
-    records = records_of(learnable(1500, late_rows=20))
+    asked_ms = MemoryCluster().now_ms + 10 * np.arange(1500)  # records are appended a second apart
+    records = records_of(learnable(1500, predicted_ms=asked_ms, labelled_ms=asked_ms + 205))
     world = LoopWorld(*records[:10], section=_SECTION)
     owner = world.trainer()
     world.tell("alarms", PIPELINE, _alarm("a1", (100, 600)))
