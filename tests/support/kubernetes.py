@@ -129,8 +129,8 @@ def _kustomize() -> str:
             check=True,
             timeout=_BUILD_S,
         )
-    except subprocess.SubprocessError as error:
-        pytest.skip(f"kustomize could not be built: {error} {error.stderr or ''}"[:500])
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"kustomize could not be built: {error} {error.stderr!r}"[:500])
     return str(cached)
 
 

@@ -425,3 +425,18 @@ def test_a_log_that_was_made_anew_has_occasions_of_its_own() -> None:
     here.rows = 2900
     begun = here.later()[0]
     assert (begun.trigger, begun.phase, begun.end_row) == ("rows", "started", 2900)
+
+
+def test_no_training_begins_while_the_last_model_may_be_about_to_answer() -> None:
+    """It would be compared with a version that answers no more, and be refused for that however good it is."""
+    here = world(
+        "triggers: [{kind: rows, every: 1000}, {kind: alarm}], min_rows: 100, gate: [{metric: accuracy, at_least: 0.1}]"
+    )
+    here.rows = 1000
+    assert phases(here.settle()) == [("rows", "started"), ("rows", "finished")]
+    here.alarm("changed", (400, 900))
+    assert here.settle() == []
+    here.now_ms += 59_000
+    assert here.settle() == []
+    here.now_ms += 1_000  # nobody decides, so there is nothing to wait for
+    assert phases(here.settle()) == [("alarm", "started"), ("alarm", "finished")]

@@ -58,7 +58,9 @@ class RetrainingDecider(Decider):
         if lapsed := _lapsed(state, now_ms):
             return [*lapsed]
         rules = state.in_force
-        return self._due(state, rules, now_ms) if begun is None and rules is not None else []
+        if begun is not None or rules is None or state.awaits_verdict(now_ms):
+            return []
+        return self._due(state, rules, now_ms)
 
     def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
         """See `Decider`."""

@@ -137,7 +137,11 @@ def _covered(state: TrainingState, occasion: Occasion, measured: Measured) -> st
         return "it is about rows that the labelled log no longer has: they have expired, or the log was made anew."
     if occasion.end_row > measured.rows:
         return f"it is about rows up to {occasion.end_row:,}, and the log was made anew: it has {measured.rows:,}."
-    covering = (done for done in state.trainings.done(measured) if done.end_row >= occasion.end_row)
+    covering = (
+        done
+        for done in state.trainings.done(measured)
+        if done.end_row >= occasion.end_row and done.from_row >= occasion.from_row  # else it has learned how it was
+    )
     newer = next((done for done in covering if not state.vain(done)), None)
     return f"training {newer.training} has taken in its rows, up to row {newer.end_row:,}." if newer is not None else ""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Fact
@@ -13,6 +14,8 @@ from freshet.pipeline import PipelineSpec
 from freshet.pipeline.trigger import Seen
 from freshet.retraining.core.train_job import Measured
 from freshet.retraining.core.training_history import Trainings
+
+_VERDICT_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,21 @@ class TrainingState:
     def champion(self) -> ModelVersion | None:
         """The version that answers."""
         return self.ledger.versions.records.get(self.ledger.epochs.serving)
+
+    def awaits_verdict(self, now_ms: int) -> bool:
+        """Whether the newest model may be about to answer: one that is trained now would be compared with another.
+
+        Not for longer than a minute: whether it answers is for the policy to say, and for people.
+        """
+        ended = [record for record in self.trainings.records.values() if record.phase == "finished"]
+        newest = max(ended, key=lambda record: record.at_ms, default=None)
+        rules = self.in_force
+        if newest is None or newest.gate != "pass" or now_ms - newest.at_ms >= _VERDICT_MS:
+            return False
+        if rules is None or rules.spec is None or rules.spec.retraining.approval == "required":
+            return False
+        decided = [*self.ledger.versions.refusals.values(), *([self.champion] if self.champion is not None else [])]
+        return all(model.manifest.lineage.get("training") != newest.training for model in decided)
 
     def vain(self, record: Training) -> bool:
         """Whether this training's candidate was refused for something that need not be so when it comes again."""
