@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from freshet.avro.control import decode, encode
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import Announce, Cancel, Fact, Outcome, Start
-from freshet.contracts.messages import Alarm, Change, Command, Message, ModelVersion, PipelineRecord, Rollout, Share
+from freshet.contracts.messages import (
+    Alarm,
+    Change,
+    Command,
+    Manifest,
+    Message,
+    ModelVersion,
+    PipelineRecord,
+    Rollout,
+    Share,
+)
 from freshet.contracts.training_message import Training
 from freshet.retraining.core.retraining_decider import RetrainingDecider
 from freshet.retraining.core.train_job import Measure, Measured, Train, Trained
@@ -122,11 +132,11 @@ class World:
         """`freshet apply`."""
         self.tell("pipelines", f"{PIPELINE}/{number}", specification(retraining, number))
 
-    def serve(self, version: str = "1.0.0", epoch: int = 1) -> None:
+    def serve(self, version: str = "1.0.0", epoch: int = 1, manifest: Manifest = MANIFEST) -> None:
         """The registry has admitted a version, and it answers."""
         history = (Change(at_ms=self.now_ms, what="admitted"),)
         model = ModelVersion(
-            pipeline=PIPELINE, version=version, state="admitted", reason="", manifest=MANIFEST, history=history
+            pipeline=PIPELINE, version=version, state="admitted", reason="", manifest=manifest, history=history
         )
         self.tell("models", f"{PIPELINE}/{version}", model)
         rollout = Rollout(

@@ -9,7 +9,7 @@ from freshet.contracts.training_message import DRY_RUN, Training
 from freshet.retraining.core.train_job import Train
 from freshet.training.trainer import TrainingError
 from support.registry import PIPELINE, candidate
-from support.retraining import World
+from support.retraining import MANIFEST, World
 
 EVERY_1000 = "triggers: [{kind: rows, every: 1000}]"
 ALARMS = "triggers: [{kind: alarm}]"
@@ -440,3 +440,16 @@ def test_no_training_begins_while_the_last_model_may_be_about_to_answer() -> Non
     assert here.settle() == []
     here.now_ms += 1_000  # nobody decides, so there is nothing to wait for
     assert phases(here.settle()) == [("alarm", "started"), ("alarm", "finished")]
+
+
+def test_a_model_that_was_rolled_back_keeps_no_training_waiting() -> None:
+    """It has answered, so it is decided upon."""
+    triggers = "triggers: [{kind: rows, every: 1000}, {kind: alarm}]"
+    here = world(f"{triggers}, min_rows: 100, gate: [{{metric: accuracy, at_least: 0.1}}]")
+    here.rows = 1000
+    finished = here.settle()[-1]
+    made = MANIFEST.model_copy(update={"lineage": {"training": finished.training}})
+    here.serve("1.1.0", 2, made)
+    here.serve("1.0.0", 3)
+    here.alarm("own", (400, 900), cause="own_rollout")
+    assert phases(here.settle()) == [("alarm", "skipped")]

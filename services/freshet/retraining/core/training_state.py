@@ -70,7 +70,8 @@ class TrainingState:
             return False
         if rules is None or rules.spec is None or rules.spec.retraining.approval == "required":
             return False
-        decided = [*self.ledger.versions.refusals.values(), *([self.champion] if self.champion is not None else [])]
+        answered = (one for one in self.ledger.versions.records.values() if self.ledger.epochs.last_led(one.version))
+        decided = [*self.ledger.versions.refusals.values(), *answered]  # also one that was rolled back since
         return all(model.manifest.lineage.get("training") != newest.training for model in decided)
 
     def vain(self, record: Training) -> bool:
