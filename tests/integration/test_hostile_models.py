@@ -1,7 +1,7 @@
 """Models that somebody made to harm us: each is refused with its reason, in bounded time, and the parent stays well."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -404,7 +404,11 @@ def _open_files() -> int:
 
 def _children() -> set[str]:
     """Of this process, also those that have ended and were not waited for; a test before may have left some."""
-    return {child for file in Path("/proc/self/task").glob("*/children") for child in file.read_text().split()}
+    found = set[str]()
+    for file in Path("/proc/self/task").glob("*/children"):
+        with suppress(FileNotFoundError):  # a thread has ended meanwhile
+            found.update(file.read_text().split())
+    return found
 
 
 @pytest.fixture(params=["started", "forked"], scope="module")

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ def serve_halves(deployment: LocalDeployment, narrator: Narrator, table: ServedT
     narrator.chapter(f"The other {total - tenth:,} rows are served; half-way the second model takes over")
     swapped = threading.Event()
     load = deployment.load(rate=table.rate, labels_after=table.labels_after)
-    traffic = Traffic(load, held(table.served(), half, swapped))
+    traffic = Traffic(load, held(list(table.served()), half, swapped))
 
     def swap() -> None:
         with narrator.waiting("the first half to be answered"):
@@ -108,7 +108,7 @@ def serve_retrained(deployment: LocalDeployment, narrator: Narrator, table: Serv
     return traffic.sent
 
 
-def held(batches: Iterable[Events], rows: int, go_on: threading.Event) -> Iterator[Events]:
+def held(batches: Sequence[Events], rows: int, go_on: threading.Event) -> Iterator[Events]:
     """All of them, but after so many rows only once it may go on."""
     yield from first(batches, rows)
     go_on.wait()
