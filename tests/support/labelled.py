@@ -94,7 +94,7 @@ class Log(MemoryPipeline):
 
     def measure(self, before: Measured | None = None) -> Measured:
         """The end of it."""
-        return measure(Measure("p", PARTITIONS, before), self.bus)
+        return measure(Measure("p", PARTITIONS, before, late=True), self.bus)
 
     def job(self, cut_row: int, **but: Any) -> Train:
         """A training on all of it, cut there."""

@@ -7,11 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from freshet.avro.control import decode
-from freshet.contracts.errors import ContractError, NewerRecordError
 from freshet.contracts.messages import Outcomes
 from freshet.outcomes.log_rows import Stretch, ends_after, stretch_of
-from freshet.outcomes.outcome_rows import OutcomeRows, check_columns
+from freshet.outcomes.outcome_records import records_of
+from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.retraining.core.train_job import Measure, Measured
 from freshet.runtime.bus.protocol import Bus, Place, RetriableError
 from freshet.training.trainer import TrainingError
@@ -40,28 +39,35 @@ class _Record:
 def measure(job: Measure, bus: Bus) -> Measured:
     """See `Measure`. `bus` is one of the pipeline. A log that is not there has no rows.
 
-    Raises RetriableError, and ContractError on a record that is none of ours.
+    Raises RetriableError, and NewerRecordError on a record of a later release.
     """
     topic_id, span = bus.topic_id(_LOG.role), bus.spans(_LOG.role).get(_LOG.partition)
     before = job.before if span is not None and _of_same_log(job.before, topic_id, span.end) else None
     if span is None or span.end <= span.low:
         return before or Measured(0, -1, 0, {}, topic_id)
     if before is None or before.low != span.low:
-        oldest = next(_read(bus, span.low, span.end), None)
+        oldest = next(_read(bus, job.pipeline, span.low, span.end), None)
         nothing = Measured(0, -1, 0, {}, topic_id, span.low, oldest.at_ms if oldest else 0)
     else:
         nothing = replace(before, rows=0, through=-1, at_ms=0, ends={}, late_rows=0)
     if before is not None and before.through >= span.low:
         known = replace(before, low=nothing.low, since_ms=nothing.since_ms)
-        found, newest = _measured(known, list(_read(bus, before.through + 1, span.end)))
+        found, newest = _measured(known, list(_read(bus, job.pipeline, before.through + 1, span.end)))
     else:
-        found, newest = _tail(bus, nothing, span.end, job.partitions)
+        found, newest = _tail(bus, job.pipeline, nothing, span.end, job.partitions)
+    return replace(found, late_rows=_late_rows(bus, job.pipeline, nothing, found, newest) if job.late else 0)
+
+
+def _late_rows(bus: Bus, pipeline: str, nothing: Measured, found: Measured, newest: _Record | None) -> int:
+    """How many rows were appended since predictions of the newest record were made."""
+    if newest is None:
+        _, newest = _tail(bus, pipeline, nothing, found.through + 1, len(found.ends))
     early_ms = _early_ms(newest)
     if early_ms is None:
-        return found
+        return 0
     then = bus.offsets_at(_LOG.role, early_ms)[_LOG.partition]
-    earlier, _ = _tail(bus, nothing, min(then, span.end), job.partitions)
-    return replace(found, late_rows=found.rows - earlier.rows)
+    earlier, _ = _tail(bus, pipeline, nothing, min(then, found.through + 1), len(found.ends))
+    return found.rows - earlier.rows
 
 
 def _of_same_log(before: Measured | None, topic_id: str, end: int) -> bool:
@@ -69,12 +75,12 @@ def _of_same_log(before: Measured | None, topic_id: str, end: int) -> bool:
     return before is not None and before.topic_id == topic_id and before.through < end
 
 
-def _tail(bus: Bus, nothing: Measured, end: int, partitions: int) -> tuple[Measured, _Record | None]:
+def _tail(bus: Bus, pipeline: str, nothing: Measured, end: int, partitions: int) -> tuple[Measured, _Record | None]:
     """The log up to this offset, and its newest record; read from behind until all partitions have told their rows."""
     back = _FIRST_LOOK
     while True:
         start = max(nothing.low, end - back)
-        found, newest = _measured(nothing, list(_read(bus, start, end)))
+        found, newest = _measured(nothing, list(_read(bus, pipeline, start, end)))
         if start == nothing.low or len(found.ends) >= partitions:
             return found, newest
         back *= 2
@@ -86,7 +92,9 @@ def _early_ms(record: _Record | None) -> int | None:
     return int(predicted_ms[predicted_ms.size // 10]) if predicted_ms.size else None
 
 
-def read_stretch(bus: Bus, from_row: int, end_row: int, through: int, *, width: int, classes: int) -> Stretch:
+def read_stretch(
+    bus: Bus, pipeline: str, from_row: int, end_row: int, through: int, *, width: int, classes: int
+) -> Stretch:
     """The rows from `from_row` on, or from the oldest that the log still has, to those of the record at `through`.
 
     Some before them come along, as records are read whole. `end_row` is the number behind the last one. Raises
@@ -102,7 +110,7 @@ def read_stretch(bus: Bus, from_row: int, end_row: int, through: int, *, width: 
     back = _FIRST_LOOK
     while True:
         start = max(low, through + 1 - back)
-        records = list(_read(bus, start, through + 1))
+        records = list(_read(bus, pipeline, start, through + 1))
         _check_numbers(records, end_row, through, whole=start == 0)
         if start == low or end_row - sum(record.outcomes.rows for record in records) <= from_row:
             return stretch_of([record.outcomes for record in records], end_row, width=width, classes=classes)
@@ -133,7 +141,7 @@ def _measured(before: Measured, records: list[_Record]) -> tuple[Measured, _Reco
     return replace(before, rows=sum(ends.values()), through=newest.offset, at_ms=newest.at_ms, ends=ends), newest
 
 
-def _read(bus: Bus, start: int, end: int) -> Iterator[_Record]:
+def _read(bus: Bus, pipeline: str, start: int, end: int) -> Iterator[_Record]:
     """The records at the offsets [start, end), in order."""
     if start >= end:
         return
@@ -145,22 +153,7 @@ def _read(bus: Bus, start: int, end: int) -> Iterator[_Record]:
             if silent_s > _PATIENCE_S:
                 raise RetriableError(f"the labelled log gave nothing for {_PATIENCE_S:.0f} s. Is the broker well?")
             for batch in batches:
-                rows = zip(batch.offsets.tolist(), batch.timestamps_ms.tolist(), batch.values, strict=True)
-                for offset, at_ms, value in rows:
-                    if offset >= end:
+                for row, record in records_of(pipeline, batch).records:
+                    if batch.offsets[row] >= end:
                         return
-                    if (record := _outcomes(value)) is not None:
-                        yield _Record(offset, at_ms, record)
-
-
-def _outcomes(value: bytes | None) -> Outcomes | None:
-    """The record; None for what a stranger wrote, which drift's services set aside. Raises NewerRecordError."""
-    try:
-        record = decode(_LOG.role, value or b"")
-        assert isinstance(record, Outcomes)
-        check_columns(record)
-    except NewerRecordError:
-        raise
-    except ContractError:
-        return None
-    return record
+                    yield _Record(int(batch.offsets[row]), int(batch.timestamps_ms[row]), record)

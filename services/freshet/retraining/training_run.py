@@ -86,7 +86,9 @@ def read_log(job: Train, bus: Bus) -> Stretch:
     spec = PipelineSpec.parse(job.spec)
     _trainer(job, spec)  # what cannot be trained need not be read
     width, classes = len(spec.feature_names), len(spec.target.classes) or 1
-    return read_stretch(bus, aligned(job.from_row, width), job.end_row, job.through, width=width, classes=classes)
+    return read_stretch(
+        bus, job.pipeline, aligned(job.from_row, width), job.end_row, job.through, width=width, classes=classes
+    )
 
 
 def rows_of(job: Train, stretch: Stretch) -> DataSet:

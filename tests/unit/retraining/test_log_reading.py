@@ -36,7 +36,7 @@ def test_retention_changes_no_number() -> None:
     log.cluster.truncate(log.bus.names.topic("outcomes"), 0, 50)
     left = log.measure()
     assert (left.rows, left.through, left.ends) == (whole.rows, whole.through, whole.ends)
-    found = read_stretch(log.bus, 0, whole.rows, whole.through, width=3, classes=2)
+    found = read_stretch(log.bus, "p", 0, whole.rows, whole.through, width=3, classes=2)
     assert (found.first_row, found.end_row) == (500, 1000)
 
 
@@ -60,7 +60,7 @@ def test_a_range_is_read_backwards_from_its_end(from_row: int) -> None:
     log = Log(*records_of(learnable(1000), 2))
     end = log.measure()
     log.write(*records_of(learnable(100)))
-    found = read_stretch(log.bus, from_row, end.rows, end.through, width=3, classes=2)
+    found = read_stretch(log.bus, "p", from_row, end.rows, end.through, width=3, classes=2)
     assert found.first_row <= from_row
     assert found.end_row == 1000
     assert found.rows.predicted_ms.tolist() == [1000 * row for row in range(found.first_row, 1000)]
@@ -71,7 +71,7 @@ def test_a_range_that_retention_has_taken_is_said_to_be_gone() -> None:
     log = Log(*records_of(learnable(1000), 10))
     log.cluster.truncate(log.bus.names.topic("outcomes"), 0, 50)
     with pytest.raises(TrainingError, match="no longer holds its record 20"):
-        read_stretch(log.bus, 0, 210, 20, width=3, classes=2)
+        read_stretch(log.bus, "p", 0, 210, 20, width=3, classes=2)
 
 
 @pytest.mark.parametrize("count", [0, 30, 100, 120])
@@ -86,7 +86,7 @@ def test_a_log_that_was_made_anew_is_counted_from_its_own_beginning(count: int) 
     assert not count or log.measure(before).since_ms > before.at_ms
     if count != 100:  # the same rows in the same records would be the same log
         with pytest.raises(TrainingError, match=r"no longer holds|deleted and made anew"):
-            read_stretch(log.bus, 0, before.rows - 100, before.through - 11, width=3, classes=2)
+            read_stretch(log.bus, "p", 0, before.rows - 100, before.through - 11, width=3, classes=2)
 
 
 def test_a_look_tells_since_when_the_log_has_rows() -> None:

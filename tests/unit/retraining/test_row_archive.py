@@ -27,7 +27,7 @@ def log_of(count: int = ROWS) -> Log:
 
 def stretch(log: Log, from_row: int, end_row: int) -> Stretch:
     """A training's read of the log."""
-    return read_stretch(log.bus, aligned(from_row, 3), end_row, end_row // 500 - 1, width=3, classes=2)
+    return read_stretch(log.bus, "p", aligned(from_row, 3), end_row, end_row // 500 - 1, width=3, classes=2)
 
 
 def kept(log: Log) -> list[tuple[bytes, bytes]]:

@@ -34,8 +34,13 @@ class Looks:
             return None
         return self._found.pop(pipeline, None)
 
-    def next(self, pipeline: str, partitions: int, waiting: Iterable[tuple[str, str]], now_ms: int) -> list[Start]:
-        """The look to begin now: at once for an occasion that no look was for, else once a second."""
+    def next(
+        self, pipeline: str, partitions: int, waiting: Iterable[tuple[str, str]], now_ms: int, *, late: bool
+    ) -> list[Start]:
+        """The look to begin now: at once for an occasion that no look was for, else once a second.
+
+        `late`: some of `waiting` ask how late labels are.
+        """
         asked = frozenset(waiting)
         news = not asked <= self._asked_for.get(pipeline, frozenset())
         due = now_ms - self._asked_ms.get(pipeline, now_ms - _EVERY_MS) >= _EVERY_MS
@@ -44,4 +49,4 @@ class Looks:
         self._running.add(pipeline)
         self._found.pop(pipeline, None)  # it knows nothing of what this one is for
         self._asked_ms[pipeline], self._asked_for[pipeline] = now_ms, asked
-        return [Start(Measure(pipeline, partitions, self._last.get(pipeline)))]
+        return [Start(Measure(pipeline, partitions, self._last.get(pipeline), late))]

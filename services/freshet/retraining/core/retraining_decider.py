@@ -82,7 +82,8 @@ class RetrainingDecider(Decider):
         if not waiting and not any(trigger.counts_rows for trigger in triggers):
             return []
         partitions = rules.spec.partitions if rules.spec is not None else 1
-        return [*self._looks.next(state.name, partitions, waiting, now_ms)]
+        late = any(occasion.from_row for occasion in known)
+        return [*self._looks.next(state.name, partitions, waiting, now_ms, late=late)]
 
     def _answers(
         self, state: TrainingState, rules: Specification, triggers: Sequence[Trigger], measured: Measured, now_ms: int

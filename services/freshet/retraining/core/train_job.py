@@ -129,7 +129,7 @@ class Measured:
     since_ms: int = 0
     """When that was appended; 0 if there is none."""
     late_rows: int = 0
-    """Rows appended since nine in ten predictions of the newest record with rows were made: so late are labels now."""
+    """Rows appended since nine in ten predictions of the newest record were made: so late are labels; if asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +146,8 @@ class Measure(Job[Measured]):
     """Of the pipeline: each has its own rows in the log."""
     before: Measured | None = None
     """What the last one found."""
+    late: bool = False
+    """Whether to find out how late labels are, which takes more reading."""
 
     @property
     def queue(self) -> str:
