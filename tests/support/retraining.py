@@ -33,6 +33,7 @@ event_id: event_id
 event_time: event_time
 features: {{version: 1, columns: [{{kind: field, of: amount}}]}}
 target: {{classes: [legit, fraud]}}
+rollout: {{policy: {policy}}}
 retraining: {{{retraining}}}
 """
 
@@ -42,9 +43,11 @@ def code(trainer: str) -> str:
     return f"{CODE} of {trainer}"
 
 
-def specification(retraining: str = "", number: int = 1, pipeline: str = PIPELINE) -> PipelineRecord:
+def specification(
+    retraining: str = "", number: int = 1, pipeline: str = PIPELINE, policy: str = "manual"
+) -> PipelineRecord:
     """A small valid pipeline with this text in its section."""
-    spec = _SPEC.format(pipeline=pipeline, retraining=retraining)
+    spec = _SPEC.format(pipeline=pipeline, retraining=retraining, policy=policy)
     return PipelineRecord(pipeline=pipeline, number=number, spec=spec, event_schema="{}", event_schema_id=1)
 
 
@@ -128,9 +131,9 @@ class World:
         self.log.append(fact)
         self.decider.fold(fact)
 
-    def apply(self, retraining: str = "", number: int = 1) -> None:
+    def apply(self, retraining: str = "", number: int = 1, policy: str = "manual") -> None:
         """`freshet apply`."""
-        self.tell("pipelines", f"{PIPELINE}/{number}", specification(retraining, number))
+        self.tell("pipelines", f"{PIPELINE}/{number}", specification(retraining, number, policy=policy))
 
     def serve(self, version: str = "1.0.0", epoch: int = 1, manifest: Manifest = MANIFEST) -> None:
         """The registry has admitted a version, and it answers."""

@@ -33,7 +33,6 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
         world.ask(name)
         world.settle()
         world.rows += 1000
-        world.now_ms += 60_000  # nobody decides on the first model
     found = [Run(record, 1, None) for record in world.records() if record.phase == "finished"]
     monkeypatch.setattr(trainings_commands, "_runs", lambda *_: found)
     return found

@@ -21,10 +21,10 @@ def phases(records: list[Training]) -> list[tuple[str, str]]:
     return [(record.trigger, record.phase) for record in records]
 
 
-def world(retraining: str = "", rows: int = 5000) -> World:
+def world(retraining: str = "", rows: int = 5000, policy: str = "manual") -> World:
     """A pipeline whose version 1.0.0 answers, with a labelled log."""
     made = World(rows=rows)
-    made.apply(retraining)
+    made.apply(retraining, policy=policy)
     made.serve()
     return made
 
@@ -429,9 +429,8 @@ def test_a_log_that_was_made_anew_has_occasions_of_its_own() -> None:
 
 def test_no_training_begins_while_the_last_model_may_be_about_to_answer() -> None:
     """It would be compared with a version that answers no more, and be refused for that however good it is."""
-    here = world(
-        "triggers: [{kind: rows, every: 1000}, {kind: alarm}], min_rows: 100, gate: [{metric: accuracy, at_least: 0.1}]"
-    )
+    triggers = "triggers: [{kind: rows, every: 1000}, {kind: alarm}]"
+    here = world(f"{triggers}, min_rows: 100, gate: [{{metric: accuracy, at_least: 0.1}}]", policy="gated")
     here.rows = 1000
     assert phases(here.settle()) == [("rows", "started"), ("rows", "finished")]
     here.alarm("changed", (400, 900))
@@ -445,7 +444,7 @@ def test_no_training_begins_while_the_last_model_may_be_about_to_answer() -> Non
 def test_a_model_that_was_rolled_back_keeps_no_training_waiting() -> None:
     """It has answered, so it is decided upon."""
     triggers = "triggers: [{kind: rows, every: 1000}, {kind: alarm}]"
-    here = world(f"{triggers}, min_rows: 100, gate: [{{metric: accuracy, at_least: 0.1}}]")
+    here = world(f"{triggers}, min_rows: 100, gate: [{{metric: accuracy, at_least: 0.1}}]", policy="gated")
     here.rows = 1000
     finished = here.settle()[-1]
     made = MANIFEST.model_copy(update={"lineage": {"training": finished.training}})
@@ -453,3 +452,20 @@ def test_a_model_that_was_rolled_back_keeps_no_training_waiting() -> None:
     here.serve("1.0.0", 3)
     here.alarm("own", (400, 900), cause="own_rollout")
     assert phases(here.settle()) == [("alarm", "skipped")]
+
+
+def test_an_alarm_does_not_learn_from_rows_of_a_later_change() -> None:
+    """While the newest change waits for rows, no earlier one is learned from: its rows would be of two worlds."""
+    here = world("triggers: [{kind: alarm}], min_rows: 1000")
+    here.rows = 1400
+    here.alarm("first", (400, 600))
+    here.alarm("second", (1300, 1400))
+    assert here.settle() == []
+    here.rows = 1700  # enough since the first, but not since the second
+    assert here.later() == []
+    here.rows = 2600
+    started, _ = here.later()
+    assert (started.trigger_id, started.from_row) == ("second", 1300)
+    (covered,) = here.later()
+    assert (covered.trigger_id, covered.phase) == ("first", "skipped")
+    assert "has taken in its rows" in covered.reason

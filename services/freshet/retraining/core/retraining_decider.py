@@ -58,9 +58,7 @@ class RetrainingDecider(Decider):
         if lapsed := _lapsed(state, now_ms):
             return [*lapsed]
         rules = state.in_force
-        if begun is not None or rules is None or state.awaits_verdict(now_ms):
-            return []
-        return self._due(state, rules, now_ms)
+        return self._due(state, rules, now_ms) if begun is None and rules is not None else []
 
     def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
         """See `Decider`."""
@@ -88,14 +86,19 @@ class RetrainingDecider(Decider):
     def _answers(
         self, state: TrainingState, rules: Specification, triggers: Sequence[Trigger], measured: Measured, now_ms: int
     ) -> list[Announce]:
-        """Up to the first training, in the order of importance; the rest waits for its end."""
-        found = []
+        """Up to the first training, in the order of importance; the rest waits for its end.
+
+        While a change waits for rows to learn from, no training begins for an earlier change: its rows are of both.
+        """
+        found, change = [], 0
         for occasion in _occasions(triggers, state.seen(now_ms, measured))[:_MOST_AT_ONCE]:
             said = answer(state, rules, occasion, measured, now_ms=now_ms, code=self._code(_trainer(rules)))
-            if said is not None:
+            if said is None:
+                change = max(change, occasion.from_row)
+            elif said.phase != "started":
                 found.append(training_records.told(said))
-                if said.phase == "started":
-                    break
+            elif not 0 < occasion.from_row < change and not state.awaits_verdict(now_ms):
+                return [*found, training_records.told(said)]
         return found
 
 

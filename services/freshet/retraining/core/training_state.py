@@ -61,14 +61,15 @@ class TrainingState:
     def awaits_verdict(self, now_ms: int) -> bool:
         """Whether the newest model may be about to answer: one that is trained now would be compared with another.
 
-        Not for longer than a minute: whether it answers is for the policy to say, and for people.
+        Not for longer than a minute: whether it answers is for the policy to say, and for people where they approve.
         """
         ended = [record for record in self.trainings.records.values() if record.phase == "finished"]
         newest = max(ended, key=lambda record: record.at_ms, default=None)
         rules = self.in_force
         if newest is None or newest.gate != "pass" or now_ms - newest.at_ms >= _VERDICT_MS:
             return False
-        if rules is None or rules.spec is None or rules.spec.retraining.approval == "required":
+        spec = rules.spec if rules is not None else None
+        if spec is None or spec.retraining.approval == "required" or spec.rollout.policy == "manual":
             return False
         answered = (one for one in self.ledger.versions.records.values() if self.ledger.epochs.last_led(one.version))
         decided = [*self.ledger.versions.refusals.values(), *answered]  # also one that was rolled back since
