@@ -46,8 +46,8 @@ class Loop:
         self.trial, self.asked = trial, 0
         trial.start(model)
         trial.wait_progress("drift")
-        rows = row_numbers(trial.stage.bus).rows
-        until("labels to be joined", lambda: row_numbers(trial.stage.bus).rows > rows + _ROWS, _PATIENCE_S)
+        rows = row_numbers(trial.stage.bus, "loans").rows
+        until("labels to be joined", lambda: row_numbers(trial.stage.bus, "loans").rows > rows + _ROWS, _PATIENCE_S)
 
     def ask(self) -> str:
         """`freshet retrain`."""

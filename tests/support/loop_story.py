@@ -56,6 +56,7 @@ class Line:
 def _lived() -> tuple[Line, ...]:
     """Two trainings, for an alarm and for a command, each of which has led to a rollout; and an alarm that none may."""
     asked_ms = MemoryCluster().now_ms + 10 * np.arange(1500)  # records are appended a second apart
+    asked_ms[1000:] += 2 * MINUTE_MS + 12_000  # the last ones after a training and its rollout
     records = records_of(learnable(1500, predicted_ms=asked_ms, labelled_ms=asked_ms + 205))
     world = LoopWorld(*records[:10], section=_SECTION)
     owner = world.trainer()

@@ -27,6 +27,12 @@ def ends_after(ends: Mapping[int, int], record: Outcomes) -> dict[int, int]:
     return {**ends, record.partition: record.first_row + record.rows}
 
 
+def early_ms(record: Outcomes) -> int | None:
+    """Since when nine in ten predictions of this record were made, whatever one late label says; None without rows."""
+    predicted_ms = np.sort(OutcomeRows.of(record).predicted_ms)
+    return int(predicted_ms[predicted_ms.size // 10]) if predicted_ms.size else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
     """Rows of the log without a gap."""

@@ -5,12 +5,9 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from freshet.contracts.messages import Outcomes
-from freshet.outcomes.log_rows import Stretch, ends_after, stretch_of
+from freshet.outcomes.log_rows import Stretch, early_ms, ends_after, stretch_of
 from freshet.outcomes.outcome_records import records_of
-from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.retraining.core.train_job import Measure, Measured
 from freshet.runtime.bus.protocol import Bus, Place, RetriableError
 from freshet.training.trainer import TrainingError
@@ -62,10 +59,10 @@ def _late_rows(bus: Bus, pipeline: str, nothing: Measured, found: Measured, newe
     """How many rows were appended since predictions of the newest record were made."""
     if newest is None:
         _, newest = _tail(bus, pipeline, nothing, found.through + 1, len(found.ends))
-    early_ms = _early_ms(newest)
-    if early_ms is None:
+    asked_ms = early_ms(newest.outcomes) if newest is not None else None
+    if asked_ms is None:
         return 0
-    then = bus.offsets_at(_LOG.role, early_ms)[_LOG.partition]
+    then = bus.offsets_at(_LOG.role, asked_ms)[_LOG.partition]
     earlier, _ = _tail(bus, pipeline, nothing, min(then, found.through + 1), len(found.ends))
     return found.rows - earlier.rows
 
@@ -84,12 +81,6 @@ def _tail(bus: Bus, pipeline: str, nothing: Measured, end: int, partitions: int)
         if start == nothing.low or len(found.ends) >= partitions:
             return found, newest
         back *= 2
-
-
-def _early_ms(record: _Record | None) -> int | None:
-    """Since when nine in ten predictions of this record were made, whatever one late label says; None without rows."""
-    predicted_ms = np.sort(OutcomeRows.of(record.outcomes).predicted_ms) if record else np.zeros(0, np.int64)
-    return int(predicted_ms[predicted_ms.size // 10]) if predicted_ms.size else None
 
 
 def read_stretch(

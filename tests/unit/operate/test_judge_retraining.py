@@ -52,6 +52,27 @@ def test_what_has_no_answer_yet_is_under_way() -> None:
     assert story.judged().pending == 1
 
 
+def test_an_alarm_behind_a_later_change_that_waits_is_not_under_way() -> None:
+    """Retraining learns from no rows of two worlds."""
+    story = LoopStory()
+    for role, nth in (("trainings", 3), ("trainings", 2), ("commands", 0)):
+        story.drop(role, nth)
+    story.add("alarms", alarm("a8", (1000, 1500), pipeline=PIPELINE))
+    assert story.judged().pending == 1
+    story.add("alarms", alarm("a9", (1490, 1500), pipeline=PIPELINE))
+    judgement = story.judged()
+    assert judgement.pending == 0
+    assert "no alarm and no command is passed over" not in broken(judgement)
+
+
+def test_a_training_that_began_before_the_change_answers_no_alarm_about_it() -> None:
+    """Its rows reach as far, but most are of how the world was: the alarm waits for rows of its own."""
+    story = LoopStory()
+    story.add("alarms", alarm("a8", (1490, 1495), pipeline=PIPELINE))  # the command's training took in rows 0 to 1,500
+    judgement = story.judged()
+    assert (judgement.pending, broken(judgement)) == (0, {})
+
+
 def test_a_pipeline_without_retraining_is_told_so_where_somebody_asks_for_it() -> None:
     """Nothing of it is a breach."""
     story = LoopStory()

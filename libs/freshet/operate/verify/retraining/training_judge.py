@@ -70,11 +70,11 @@ class _Loop:
         trainings = list(self._trainings(horizon))
         reasons = [fact for role in ("alarms", "commands") for fact in read(self.bus, role)]
         evidence = self._evidence(promoted, offered, trainings, reasons)
-        log = row_numbers(self.bus)
         if not trainings:
             return self._nothing(evidence)
+        log = row_numbers(self.bus, self.pipeline)
         watermarks = Watermarks(self.bus, evidence, log, keep=with_figures)
-        due = occasions_due(evidence, log.rows)
+        due = occasions_due(evidence, log)
         findings = [*training_lives(evidence), *due.findings, *trained_models(evidence), *watermarks.findings()]
         unjudged = list(watermarks.unjudged())
         if with_figures:
