@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from freshet.avro import Columns, Ragged, Strings, take
+from freshet.avro import Column, Columns, Ragged, Strings, take
 from freshet.avro.framed import FramedReader
 from freshet.avro.rows import RefusedRow
 from freshet.avro.schemas import is_newer
@@ -62,24 +62,32 @@ class JoinInputs:
         for column, field in (("features_offset", "features_offset"), ("event_time_ms", "event_time")):
             rows[column] = columns[field]
         rows["epoch"], rows["fallback"] = columns["epoch"], columns["fallback"]
-        rows["scores"] = _scores(columns).matrix(self.scores)
-        rows["answer"] = _each(columns, "label", lambda text: self._codes.get(text.decode(), -1))
+        rows["scores"], rows["answer"] = columns["scores"], columns["label"]
         rows["version"] = _each(columns, "version", lambda text: code_of(text.decode(), names["version"]))
         rows["topic"] = _each(columns, "features_topic", lambda topic: code_of(to_text(topic), names["topic"]))
         return InputRows(rows, found.refused)
 
     def _sound(self, found: "_Found") -> "_Found":
-        """Without those that are no answers of this pipeline, whoever wrote them."""
+        """Without those that are no answers of this pipeline, whoever wrote them.
+
+        Its scores are a matrix, its labels places in the pipeline's classes (-1 of a regression).
+        """
         found = found.without(
-            _scores(found.columns).lengths != self.scores, "input_malformed", f"scores: there must be {self.scores}."
+            _ragged(found.columns, "scores").lengths != self.scores,
+            "input_malformed",
+            f"scores: there must be {self.scores}.",
         )
-        scores = _scores(found.columns).matrix(self.scores)
+        scores = _ragged(found.columns, "scores").matrix(self.scores)
+        answers = _each(found.columns, "label", lambda text: self._codes.get(text.decode(), -1))
+        found = found.having(scores=scores, label=answers)
         found = found.without(~np.isfinite(scores).all(axis=1), "input_not_finite", "scores: they must be finite.")
         if self.classes:
-            known = _each(found.columns, "label", lambda text: text.decode() in self._codes) > 0
-            found = found.without(~known, "input_enum", f"label: the pipeline's classes are {', '.join(self.classes)}.")
+            unknown = np.asarray(found.columns["label"]) < 0
+            found = found.without(
+                unknown, "input_enum", f"label: the pipeline's classes are {', '.join(self.classes)}."
+            )
         offset, epoch, fallback = (np.asarray(found.columns[name]) for name in ("features_offset", "epoch", "fallback"))
-        version = _each(found.columns, "version", len)
+        version = _strings(found.columns, "version").lengths
         odd = (offset < 0) | (epoch < 0) | (epoch > _MAX_EPOCH) | (fallback < 0) | (fallback > 1)
         detail = "features_offset, epoch, fallback or version is none that inference writes."
         return found.without(odd | (version > _MAX_VERSION_BYTES), "input_malformed", detail)
@@ -87,14 +95,15 @@ class JoinInputs:
     def labels(self, batch: Batch, at: Ints, plan: int) -> InputRows:
         """These rows of a batch."""
         found = _Found.of(self._labels, batch, at)
-        known = np.isfinite(_each(found.columns, "label", self._value))
+        values = _each(found.columns, "label", self._value)
+        found, known = found.having(label=values), np.isfinite(values)
         if self.classes:
             found = found.without(~known, "input_enum", f"label: the pipeline's classes are {', '.join(self.classes)}.")
         else:
             found = found.without(~known, "input_malformed", "label: a regression's label is a finite decimal number.")
         rows = found.rows(batch, plan, LABEL)
         rows["claimed_ms"], rows["revision"] = found.columns["labelled_at"], found.columns["revision"]
-        rows["value"] = _each(found.columns, "label", self._value)
+        rows["value"] = found.columns["label"]
         return InputRows(rows, found.refused)
 
     def _value(self, text: bytes) -> float:
@@ -130,26 +139,34 @@ class _Found(NamedTuple):
         refused = [RefusedRow(row, reason, detail) for row in self.at[bad].tolist()]
         return _Found(self.at[kept], columns, self.refused + refused)
 
+    def having(self, **columns: Column) -> "_Found":
+        """With these columns in the place of those of their names."""
+        return self._replace(columns={**self.columns, **columns})
+
     def rows(self, batch: Batch, plan: int, kind: "np.dtype[Any]") -> Table:
         """What every row has."""
-        ids = self.columns["event_id"]
-        assert isinstance(ids, Strings)
+        ids = _strings(self.columns, "event_id")
         rows = np.zeros(self.at.size, kind)
         rows["hash"], rows["check"] = hash64(ids), hash64(ids, _CHECK_SEED) >> np.uint64(32)
         rows["offset"], rows["time_ms"], rows["plan"] = batch.offsets[self.at], batch.timestamps_ms[self.at], plan
         return rows
 
 
-def _scores(columns: Columns) -> Ragged:
-    scores = columns["scores"]
-    assert isinstance(scores, Ragged)
-    return scores
+def _ragged(columns: Columns, name: str) -> Ragged:
+    found = columns[name]
+    assert isinstance(found, Ragged)
+    return found
+
+
+def _strings(columns: Columns, name: str) -> Strings:
+    found = columns[name]
+    assert isinstance(found, Strings)
+    return found
 
 
 def _each(columns: Columns, name: str, meaning: Callable[[bytes], float]) -> Floats:
     """What the text of each row means. Mostly few differ: such a text is looked up once, for all rows that have it."""
-    texts = columns[name]
-    assert isinstance(texts, Strings)
+    texts = _strings(columns, name)
     found, left = np.empty(len(texts)), np.arange(len(texts))
     for _ in range(_FEW):
         if not left.size:
