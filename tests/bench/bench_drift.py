@@ -89,15 +89,10 @@ def joining() -> JoinLogic:
     logic = JoinLogic(PIPELINE, most_bytes=1 << 40)
     for fact in facts():
         logic.fold(fact)
-    logic.on_topic("features", "t")
+    for role in ("features", PREDICTIONS, LABELS):
+        logic.on_topic(role, "t")
     logic.begin(0)
     return logic
-
-
-def batch_of(role: str, values: Iterable[bytes], first: int, at_ms: int) -> Batch:
-    """Records of partition 0 as the loop hands them over."""
-    place = At(role, 0)
-    return Batch(role, [MemoryRecord(place, first + n, at_ms, Payload(b"k", value)) for n, value in enumerate(values)])
 
 
 def encoded(role: str, record: str, columns: dict[str, Column], first: int, at_ms: int) -> Batch:
