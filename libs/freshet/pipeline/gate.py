@@ -34,6 +34,8 @@ _CLASSES: Final[Mapping[str, bool]] = {
 _VALUE: Final[Mapping[str, bool]] = {"mae": False, "rmse": False, "r2": True}
 _COSTS: Final[Mapping[str, bool]] = {LATENCY: False}
 """Metrics, and whether more is better."""
+METRICS: Final = (*_CLASSES, *_VALUE)
+"""What follows from scores and truths, by the names that `freshet.quality.metrics` has for it."""
 _ALL: Final[Mapping[str, bool]] = {**_CLASSES, **_VALUE, **_COSTS}
 
 

@@ -9,24 +9,11 @@ import numpy as np
 
 from freshet.contracts.arrays import Floats, Floats32, Ints
 from freshet.outcomes.outcome_rows import OutcomeRows
+from freshet.pipeline.gate import METRICS
 from freshet.quality.counts import Counts
 from freshet.quality.measures import Measures, added, served
 from freshet.quality.metrics import Metrics, metrics
 from freshet.quality.setting import Setting
-
-METRICS: Final = (
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "kappa",
-    "log_loss",
-    "calibration_error",
-    "auc",
-    "mae",
-    "rmse",
-    "r2",
-)
-"""What is told of each answerer, and of each slice, where it is defined; see `freshet.quality.metrics`."""
 
 _Z: Final = 1.959963984540054
 

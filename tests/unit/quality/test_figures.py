@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from freshet.contracts.arrays import Floats32
+from freshet.pipeline.gate import METRICS
 from freshet.quality.figures import figures
 from freshet.quality.setting import SliceRange
 from support.outcomes import rows_of, setting
@@ -37,6 +38,12 @@ def test_each_answerer_has_its_figures_on_the_same_rows() -> None:
     assert found["candidate.log_loss.high"] == pytest.approx(losses.mean() + margin, rel=1e-3)
     assert "candidate.mae" not in found
     assert "candidate.unanswered" not in found
+
+
+def test_every_metric_that_a_gate_may_ask_for_has_a_figure() -> None:
+    """A clause without one would fail for ever, or of a slice hold unmeasured."""
+    found = figures(HOLDOUT, {"candidate": GOOD}, setting())
+    assert {metric for metric in METRICS if f"candidate.{metric}" not in found} == {"mae", "rmse", "r2"}
 
 
 def test_rows_that_one_does_not_answer_count_for_nobody() -> None:
