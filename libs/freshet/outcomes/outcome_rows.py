@@ -86,10 +86,7 @@ class OutcomeRows:
         for name, dtype in _DTYPES.items():
             column = np.frombuffer(getattr(record, name), dtype).reshape(_shape(record, name))
             columns[name] = column if dtype.kind == "f" else column.astype(np.int64)
-        rows = cls(record.versions, **columns)
-        if len(rows) and int(rows.version.max()) >= len(record.versions):
-            raise ContractError("an outcomes record names fewer versions than its rows count.")
-        return rows
+        return cls(record.versions, **columns)
 
     def columns(self) -> dict[str, bytes]:
         """All columns as the fields of a record."""
@@ -127,7 +124,7 @@ class OutcomeRows:
 
 
 def check_columns(record: Outcomes) -> None:
-    """Raises ContractError if a column has not as many bytes as the record says."""
+    """Raises ContractError if a column has not as many bytes as the record says, or rows name no version of it."""
     for name, dtype in _DTYPES.items():
         data = getattr(record, name)
         if len(data) != prod(_shape(record, name)) * dtype.itemsize:
@@ -135,6 +132,8 @@ def check_columns(record: Outcomes) -> None:
                 f"the column {name} of an outcomes record has {len(data)} bytes, which is not what {record.rows} "
                 "rows take: a stranger wrote it, or it was damaged."
             )
+    if record.rows and int(np.frombuffer(record.version, _DTYPES["version"]).max()) >= len(record.versions):
+        raise ContractError("an outcomes record names fewer versions than its rows count.")
 
 
 def _shape(record: Outcomes, name: str) -> tuple[int, ...]:

@@ -130,6 +130,7 @@ def test_what_a_stranger_wrote_is_set_aside_and_the_log_goes_on() -> None:
         b"\x00" + (77).to_bytes(4, "big") + whole[5:],
         encode(records[1].model_copy(update={"pipeline": "q"})),
         encode(records[1].model_copy(update={"rows": 7})),
+        encode(records[1].model_copy(update={"versions": ()})),
         encode(pipeline_record()),
     ]
     for at, record in enumerate(records):
@@ -138,7 +139,7 @@ def test_what_a_stranger_wrote_is_set_aside_and_the_log_goes_on() -> None:
         evaluating.log([record])
     evaluating.turn(loop, times=60)
     assert loop.unready() is None
-    assert evaluating.said() == placed(expected(records), [9, 19, 29, *range(30, 60)])
+    assert evaluating.said() == placed(expected(records), [10, 21, 32, *range(33, 63)])
     letters = [record for batch in everything(evaluating.bus, "dead-letters") for record in batch.records]
     assert len(letters) == 3 * len(strange)
     assert {dict(read_headers(letter) or ())["freshet.reason"] for letter in letters} == {b"input_malformed"}
@@ -148,7 +149,7 @@ def test_what_a_stranger_wrote_is_set_aside_and_the_log_goes_on() -> None:
     again = evaluating.worker()
     evaluating.turn(again, times=60)
     assert again.unready() is None
-    assert evaluating.said() == placed(expected(records), [9, 19, 29, *range(30, 60)])
+    assert evaluating.said() == placed(expected(records), [10, 21, 32, *range(33, 63)])
 
 
 def placed(said: Sequence[Evaluation], offsets: Sequence[int]) -> list[Evaluation]:
