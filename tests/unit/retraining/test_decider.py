@@ -193,6 +193,16 @@ def test_a_trigger_that_comes_too_early_is_skipped_with_the_reason(retraining: s
     assert here.settle()[-1].phase == ("skipped" if "min_rows" in retraining else "finished")
 
 
+def test_the_day_of_most_per_day_counts_beginnings() -> None:
+    """A training that began before the 24 hours is not counted because it ended within them."""
+    here = world('triggers: [{kind: schedule, at: "03:00"}], most_per_day: 1')
+    here.now_ms += DAY_MS
+    assert here.settle(trainings=False)[-1].phase == "started"
+    assert here.later(3_600_000)[-1].phase == "finished"
+    here.rows += 1000
+    assert here.later(DAY_MS - 3_600_000)[-1].phase == "finished"
+
+
 def test_what_comes_up_while_a_training_is_under_way_waits_for_its_end() -> None:
     """One training at a time, and nothing is lost."""
     here = world(ALARMS)

@@ -53,5 +53,6 @@ class Trainings:
     def since(self, at_ms: int) -> int:
         """How many trainings that triggers asked for began after this time."""
         return sum(
-            record.phase != "skipped" and not record.by and record.at_ms > at_ms for record in self.records.values()
+            record.phase != "skipped" and not record.by and self._began_ms[record.training] > at_ms
+            for record in self.records.values()
         )
