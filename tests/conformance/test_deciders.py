@@ -6,6 +6,7 @@ from typing import Any
 
 from freshet.contracts.logic import Job
 from freshet.contracts.messages import Action, Command, Decision, ModelVersion, Rollout
+from freshet.contracts.training_message import Training
 from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.decider import RegistryDecider
 from freshet.retraining.core.retraining_decider import RetrainingDecider
@@ -96,7 +97,15 @@ def test_retraining() -> None:
         return retraining.trained(job)
 
     def prepare(pipeline: MemoryPipeline) -> None:
-        told = retraining.specification("trainer: {kind: logistic-regression}, on: [{kind: command}, {kind: alarm}]")
+        told = retraining.specification(
+            "trainer: {kind: logistic-regression}, triggers: [{kind: command}, {kind: alarm}]"
+        )
         pipeline.tell("pipelines", f"{PIPELINE}/1", told)
 
-    check_decider(lambda: RetrainingDecider(retraining.code), "retraining", happen=happen, prepare=prepare, jobs=run)
+    def judge(pipeline: MemoryPipeline) -> None:
+        DONE.update(f"{told.trigger} {told.phase}" for told in pipeline.messages("trainings", Training))
+
+    make = lambda: RetrainingDecider(retraining.code)  # noqa: E731 (a def would say no more)
+    check_decider(make, "retraining", happen=happen, prepare=prepare, judge=judge, jobs=run)
+    for what in ("command finished", "alarm finished", "alarm skipped"):
+        assert DONE[what] > 5, DONE
