@@ -28,9 +28,9 @@ def _decider(_: Context) -> Decider:
 
 
 def _runner(context: Context) -> Runner:
-    say_unguarded("registry", "admit models of people you trust, or allow it landlock and namespaces")
     server = ForkServer(CHILD)
-    server.start()
+    server.start()  # it imports while the next line is found out
+    say_unguarded("registry", "admit models of people you trust, or allow it landlock and namespaces")
 
     def run(job: Job[Any], stop: Stop) -> AdmissionVerdict:
         if not isinstance(job, Admit):

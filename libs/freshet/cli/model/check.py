@@ -38,6 +38,6 @@ def _sentence(report: AdmissionVerdict) -> str:
         return f"it would be refused: {report.reason}: {report.detail}"
     unguarded = f" The sandbox here could not guard {', '.join(report.unguarded)}." if report.unguarded else ""
     return (
-        f"it would be admitted: {report.memory_bytes / 1e6:.0f} MB in memory, 99 % of full batches within "
-        f"{report.p99_us / 1000:.1f} ms.{unguarded}"
+        f"it would be admitted: {report.memory_bytes / 1e6:.0f} MB in memory, full batches within "
+        f"{report.p99_us / 1000:.1f} ms of CPU.{unguarded}"
     )
