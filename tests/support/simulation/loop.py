@@ -142,12 +142,11 @@ class LoopPlay(DriftPlay):
         self.well = True
         one = self.retrainers[0]
         self._stop(one)
-        one.make, make = self._absent, one.make
+        at = self.workers.index(one)
+        del self.workers[at]
         super().settle()
-        one.make, self.well = make, False
-
-    def _absent(self) -> Any:
-        return _Absent()
+        self.workers.insert(at, one)
+        self.well = False
 
     def unread(self) -> dict[str, int]:
         """See `DriftPlay`; and what retraining has still to do."""
@@ -180,21 +179,6 @@ class LoopPlay(DriftPlay):
             | {"trainings done again": sum(times > 1 for times in self.trained.values())}
         )
         self.done.update(f"trainings {record.phase}" for record in told)
-
-
-class _Absent:
-    """A process that nobody has started."""
-
-    def step(self, timeout_s: float) -> int:
-        """Nothing."""
-        return 0
-
-    def unready(self) -> str | None:
-        """It is not there."""
-        return None
-
-    def close(self) -> None:
-        """Nothing."""
 
 
 def quick_training(
