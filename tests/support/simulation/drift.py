@@ -283,13 +283,17 @@ class DriftPlay:
             self.cluster.truncate(NAMES.topic("features"), number, self.random.randint(span.low, span.end))
 
     def expire(self) -> None:
-        """Retention takes predictions and labels that were read, and that no state rests on any more."""
+        """Retention takes predictions and labels that were read, and that no state rests on any more.
+
+        Nothing of the day of the newest: a slab ends with its day, and topics are kept for longer than reach and a day.
+        """
         read_ms = dict.fromkeys(range(_PARTITIONS), self.cluster.now_ms)
         logs = [(role, number, log) for role in JoinLogic.reads for number, log in self.bus.spans(role).items()]
         for role, number, _ in logs:
             read_ms[number] = min(read_ms[number], self._read_ms(role, number))
         for role, number, span in logs:
-            low = self.bus.offsets_at(role, read_ms[number] - self.kept_ms).get(number, 0)
+            since_ms = min(read_ms[number] - self.kept_ms, read_ms[number] // _DAY_MS * _DAY_MS)
+            low = self.bus.offsets_at(role, since_ms).get(number, 0)
             if low > span.low:
                 self.cluster.truncate(NAMES.topic(role), number, low)
                 self.done["expired"] += 1
