@@ -19,3 +19,13 @@ class SchemaError(ContractError):
 
 class UnknownPartError(ContractError):
     """A `kind` that no installed part has."""
+
+
+class DeletedError(FreshetError):
+    """The pipeline was deleted under a running worker."""
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(
+            f"pipeline {pipeline} was deleted: this worker begins anew, without what it had in memory. It then waits "
+            "until `freshet apply` publishes the pipeline again; stop it if that is not to come."
+        )

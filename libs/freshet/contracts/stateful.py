@@ -56,6 +56,11 @@ class Stateful(Logic):
         return None
 
     @property
+    def answers_silence(self) -> bool:
+        """Whether rows out of reach may still have to be answered, because nothing came that concerns them."""
+        return False
+
+    @property
     def plan(self) -> int:
         """Which of its plans rows are taken in under now; changes between batches only."""
         return 0

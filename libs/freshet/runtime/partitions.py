@@ -115,7 +115,7 @@ class Partitions:
             self.rewind(cause)
         self.collect(1, 1, timeout_s)
 
-    def place(self) -> None:
+    def place(self, now_ms: int) -> None:
         """Set partitions that are due to their committed offsets, and let them flow.
 
         Never call it with an unanswered batch at hand: it raises RetriableError while the offset of a partition cannot
@@ -130,7 +130,7 @@ class Partitions:
         finally:
             # One after the other: what flows now may not be set back if the next one fails.
             for place in self._ours("restoring"):
-                self._begin(place)
+                self._begin(place, now_ms)
 
     def ask(self) -> None:
         """Let the logic say of each partition whether it may be read now."""
@@ -219,17 +219,17 @@ class Partitions:
         ready = {*arrived, *self._in("restoring", "flowing", "waiting")}
         return [place for place in arrived if self._partners(place) <= ready]
 
-    def _begin(self, place: Place) -> None:
+    def _begin(self, place: Place, now_ms: int) -> None:
         """Go on with this partition and its partners, once the offsets and the state of all of them are there."""
         partners = {partner: self._known[partner] for partner in sorted(self._partners(place))}
-        if any(known.state == "arrived" for known in partners.values()) or not self._restored(partners):
+        if any(known.state == "arrived" for known in partners.values()) or not self._restored(partners, now_ms):
             return
         for partner, known in partners.items():
             if known.state == "restoring":
                 self._logic.on_assign(*partner, StateMark.split(known.metadata)[0])
                 self._ask(partner)
 
-    def _restored(self, partners: Mapping[Place, Partition]) -> bool:
+    def _restored(self, partners: Mapping[Place, Partition], now_ms: int) -> bool:
         """Go on for a step with restoring what belongs to these partitions; True once it is there."""
         if self._keeper is None or any(known.state != "restoring" for known in partners.values()):
             return True
@@ -237,7 +237,7 @@ class Partitions:
             return False
         committed = {place.role: Committed(known.next, known.metadata) for place, known in partners.items()}
         try:
-            return self._keeper.ready(min(partners).partition, committed)
+            return self._keeper.ready(min(partners).partition, committed, now_ms)
         except StateFormatError as error:
             for partner, known in partners.items():
                 known.why = str(error)

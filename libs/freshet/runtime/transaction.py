@@ -81,7 +81,7 @@ class Transactor:
         self._space()
         got = self._partitions.collect(min(self._limit, self._rows_max()), self._options.batch_bytes, timeout_s)
         rows = self._answer(got) if got is not None else 0
-        self._partitions.place()
+        self._partitions.place(self._clock.now_ms())
         return rows
 
     def close(self) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from freshet.contracts.errors import DeletedError
 from freshet.contracts.logic import Fact
-from freshet.inference.core.logic import DeletedError
 from support.inference import Worker, model, rollout, serving, specification
 
 TOMBSTONES = (

@@ -33,9 +33,10 @@ class Keeper:
         """How many partitions are being restored."""
         return len(self._restoring)
 
-    def ready(self, partition: int, committed: Mapping[str, Committed]) -> bool:
+    def ready(self, partition: int, committed: Mapping[str, Committed], now_ms: int) -> bool:
         """Bring the state to these committed offsets of all its inputs, a step at a time; True once it is there.
 
+        `now_ms` is the time of day: rows that are yet to come are appended later.
         This also settles a commit that was in doubt: the offsets are either those before its batch or those after it.
         """
         at = {role: found.offset for role, found in committed.items()}
@@ -44,7 +45,8 @@ class Keeper:
             if self._goes_on(partition, at):
                 return True
             marks = {role: self._mark(found.metadata) for role, found in committed.items()}
-            search = Restoring(self._logic, self._bus, partition, at, marks, topic_ids=self._topic_ids)
+            ids = self._topic_ids
+            search = Restoring(self._logic, self._bus, partition, at, marks, topic_ids=ids, now_ms=now_ms)
         self._restoring.pop(partition, None)  # whatever goes wrong, it begins anew
         if not search.step():
             self._restoring[partition] = search
@@ -105,11 +107,14 @@ class Keeper:
             records += staged.unwritten[:_MADE_ANEW_AT_ONCE]
             staged.unwritten = staged.unwritten[_MADE_ANEW_AT_ONCE:]
             rows = {batch.role: batch.rows(partition) for batch in batches if batch.role in ends}
+            for batch in batches:
+                if batch.role in rows and rows[batch.role].size:
+                    staged.has_seen(batch.role, int(batch.timestamps_ms[rows[batch.role]].max()))
             records += self._kept(partition, staged, {batch.role: batch for batch in batches}, rows)
             for role in ends:
                 place = Place(role, partition)
                 metadata, _ = StateMark.split(offsets[place].metadata)
-                mark = staged.marks[role]._replace(lives=self._lives)
+                mark = staged.marks[role]._replace(lives=self._lives, last_ms=staged.last_ms[role])
                 marked[place] = Committed(offsets[place].offset, mark.beside(metadata))
         return sent(self._logic.kept, records, self._lives) if self._logic.kept else [], marked
 
@@ -126,7 +131,8 @@ class Keeper:
             role: mark if mark.plan == plan else StateMark(mark.since, plan, self._switch(known, role))
             for role, mark in known.marks.items()
         }
-        return replace(known, at=known.at | dict(ends), marks=marks, frames=dict(known.frames))
+        at, frames, last_ms = known.at | dict(ends), dict(known.frames), dict(known.last_ms)
+        return replace(known, at=at, marks=marks, frames=frames, last_ms=last_ms)
 
     def _switch(self, known: StateProgress, role: str) -> int:
         """The first offset under a new plan. If the open frame has no rows, that is where this frame begins."""

@@ -24,6 +24,8 @@ _WAIT_S: Final = 0.05
 _KEPT_RECORDS: Final = 64
 """How many state records are read at once, as they may be large."""
 _SLABS_A_STEP: Final = 4
+_SKEW_MS: Final = 60_000
+"""So far a worker's clock may be ahead of the broker's."""
 
 
 @dataclass(slots=True)
@@ -34,12 +36,18 @@ class StateProgress:
     marks: dict[str, StateMark]
     frames: dict[str, Frame] = field(default_factory=dict)
     """For each input the range that its next slab will hold."""
+    last_ms: dict[str, int] = field(default_factory=dict)
+    """For each input when the newest row was appended; 0: not known."""
     unwritten: tuple[StateRecord, ...] = ()
     """Slabs that were lost, and were made anew from the inputs."""
     rows: int | None = None
     """Rows since the last checkpoint; None if there is none."""
     input_bytes: int = 0
     """Bytes of these rows."""
+
+    def has_seen(self, role: str, last_ms: int) -> None:
+        """Rows of this input were taken in, the newest of this time."""
+        self.last_ms[role] = max(self.last_ms[role], last_ms)
 
     def has_read(self, values: Sequence[bytes | None]) -> None:
         """Count these rows."""
@@ -71,19 +79,24 @@ class Restoring:
         marks: Mapping[str, StateMark | None],
         *,
         topic_ids: Mapping[str, str],
+        now_ms: int,
     ) -> None:
         """`at` are the committed offsets by input, `marks` what was committed with them; None: nothing was answered.
 
-        `topic_ids` are those of the inputs as they are now.
+        `topic_ids` are those of the inputs as they are now, and every row that is yet to come is appended after
+        `now_ms`.
         """
         self._logic, self._bus, self._partition, self._topic_ids = logic, bus, partition, topic_ids
         at = {role: at[role] for role in logic.reads if role in at}  # restored in this order
         self._log = structlog.get_logger("state").bind(partition=partition)
         self._answered = any(mark is not None for mark in marks.values())
         begun = {role: mark or StateMark(at[role], logic.plan, at[role]) for role, mark in marks.items()}
-        self.progress = StateProgress(dict(at), begun, {role: Frame(offset, offset) for role, offset in at.items()})
+        last_ms = {role: mark.last_ms for role, mark in begun.items()}
+        begun = {role: mark._replace(last_ms=0) for role, mark in begun.items()}
+        frames = {role: Frame(offset, offset) for role, offset in at.items()}
+        self.progress = StateProgress(dict(at), begun, frames, last_ms)
         self._gaps: list[_Gap] = []
-        self._last_ms = dict.fromkeys(at, 0)
+        self._now_ms = now_ms
         self._work = self._restore()
 
     def step(self) -> bool:
@@ -206,12 +219,28 @@ class Restoring:
             self._gaps.append(_Gap(place.role, first, low, "are neither kept nor in the topic any more"))
             self._open(place.role, low)
 
+    def _matters(self, gap: _Gap) -> bool:
+        """Whether rows that lack are still within reach of the newest one, or of the next one where they are last."""
+        reach_ms, last_ms = self._logic.reach_ms, self.progress.last_ms[gap.role]
+        if reach_ms is None:
+            return True
+        if gap.before_ms is None:
+            is_due = self._logic.answers_silence or not last_ms
+            return is_due or last_ms + reach_ms + _SKEW_MS >= self._next_ms()
+        return gap.before_ms >= last_ms - reach_ms
+
+    def _next_ms(self) -> int:
+        """When the oldest row that no input was read to yet was appended; now, if all were read to their ends."""
+        found = [self._now_ms]
+        for role, first in self.progress.at.items():
+            span = self._bus.spans(role).get(self._partition)
+            if span is not None and first < span.end:
+                unread = next(self._read(Place(role, self._partition), first, span.end, 1), None)
+                found += [] if unread is None else [int(unread.timestamps_ms[0])]
+        return min(found)
+
     def _refuse_gaps(self) -> None:
-        reach_ms = self._logic.reach_ms
-        for gap in self._gaps:
-            reached = reach_ms is None or gap.before_ms is None or gap.before_ms >= self._last_ms[gap.role] - reach_ms
-            if not reached:
-                continue
+        for gap in filter(self._matters, self._gaps):
             place, kept = f"{gap.role}/{self._partition}", self._logic.kept
             raise FatalError(
                 f"the state of partition {self._partition} is lost: it rests on {place} {gap.first} to {gap.end}, "
@@ -221,7 +250,7 @@ class Restoring:
             )
 
     def _seen(self, role: str, first_ms: int, last_ms: int) -> None:
-        self._last_ms[role] = max(self._last_ms[role], last_ms)
+        self.progress.has_seen(role, last_ms)
         for gap in self._gaps:
             if gap.role == role and gap.before_ms is None:
                 gap.before_ms = first_ms

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Self
 
-_MARKED = re.compile(r"(?:(.*) )?st=(\?|\d{1,18}),(\d{1,9}),(\d{1,18})(?:,([0-9a-f]{16}))?", re.DOTALL)
+_MARKED = re.compile(r"(?:(.*) )?st=(\?|\d{1,18}),(\d{1,9}),(\d{1,18})(?:,([0-9a-f]{16})(?:,(\d{1,18}))?)?", re.DOTALL)
 _LOST = re.compile(r"(?:(.*) )?st=\?", re.DOTALL)
 
 
@@ -20,11 +20,13 @@ class StateMark(NamedTuple):
     plan_first: int = 0
     lives: str = ""
     """See `lives_of`; empty where an older release committed it."""
+    last_ms: int = 0
+    """When the newest row that the state has taken in was appended; 0: not known."""
 
     def beside(self, metadata: str) -> str:
         """The logic's metadata with this mark appended."""
         numbers = ["?" if self.since is None else str(self.since), str(self.plan), str(self.plan_first)]
-        text = "st=" + ",".join([*numbers, *([self.lives] if self.lives else [])])
+        text = "st=" + ",".join([*numbers, *([self.lives, str(self.last_ms)] if self.lives else [])])
         return f"{metadata} {text}" if metadata else text
 
     @classmethod
@@ -33,7 +35,8 @@ class StateMark(NamedTuple):
         found = _MARKED.fullmatch(metadata)
         if found is not None:
             since = None if found[2] == "?" else int(found[2])
-            return found[1] or "", cls(since, int(found[3]), int(found[4]), found[5] or "")
+            numbers = since, int(found[3]), int(found[4])
+            return found[1] or "", cls(*numbers, found[5] or "", int(found[6] or 0))
         lost = _LOST.fullmatch(metadata)  # as an older release wrote it
         return (metadata, None) if lost is None else (lost[1] or "", cls(None))
 

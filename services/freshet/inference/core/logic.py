@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import ContractError, FreshetError
+from freshet.contracts.errors import ContractError, DeletedError, FreshetError
 from freshet.contracts.logic import Abort, Announce, BatchLimits, Effect, Fact, Hold, Logic, Mark, Outcome, Start
 from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord
 from freshet.contracts.position import ORIGIN, Position
@@ -28,16 +28,6 @@ from freshet.pipeline import PipelineSpec
 _INTERVAL_DIVISOR: Final = 4
 """Its input arrives in ingestion's transactions, spaced already: the whole distance again would mostly be delay. Some
 of it stays because several ingestion workers commit at different moments."""
-
-
-class DeletedError(FreshetError):
-    """The pipeline was deleted under a running worker."""
-
-    def __init__(self, pipeline: str) -> None:
-        super().__init__(
-            f"pipeline {pipeline} was deleted: this worker begins anew, without its models. It then waits until "
-            "`freshet apply` publishes the pipeline again; stop it if that is not to come."
-        )
 
 
 class InferenceLogic(Logic):

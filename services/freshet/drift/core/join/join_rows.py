@@ -129,6 +129,7 @@ class Plans:
             if of.absent_after is not None:
                 self.absent_after[plan] = of.absent_after
         self.newest = windows[max(windows)]
+        self.any_absent = any(of.absent_after is not None for of in windows.values())
 
     def fits(self, labels: Table, asked_ms: Ints) -> NDArray[np.bool_]:
         """Whether each label lies within the window of the prediction asked at that time."""

@@ -151,15 +151,19 @@ class JoinState:
         self._remember()
         return self._taken([], np.zeros(0, np.int64))
 
+    def give_up(self) -> None:
+        """Count what is open or waits by the counts, but expired with its topic: no record to come can concern it."""
+        told = self.told
+        self.counts["expired"] += max(told["open"] - self._open_rows().size, 0)
+        self.counts["unknown"] += max(told["waiting"] - self.waiting.live, 0)
+
     def infer_silence(self, waiting: int, still_open: int) -> None:
         """Set the idle clocks to the least that leaves so many labels waiting and so many predictions open.
 
         What silence leads to goes from the oldest on, so that how many are left says which.
         """
         labels = self.waiting.rows()
-        numbers = np.arange(self.closed, self.rows.next)
-        rows = self.rows.take(numbers)
-        rows = rows[(self.marks.column("revision", numbers) == NO_LABEL) & (rows["flags"] & DUPLICATE == 0)]
+        rows = self._open_rows()
         labels, rows = labels[: max(labels.size - waiting, 0)], rows[: max(rows.size - still_open, 0)]
         over_ms = {
             PREDICTIONS: labels["time_ms"] + self.plans.wait[labels["plan"]],
@@ -169,6 +173,12 @@ class JoinState:
             if ends_ms.size:
                 self.logs[role].inferred_ms = int(ends_ms.max()) + 1
                 self.logs[role].idle_ms = max(self.logs[role].idle_ms, self.logs[role].inferred_ms)
+
+    def _open_rows(self) -> Table:
+        """Predictions of which no label says anything yet."""
+        numbers = np.arange(self.closed, self.rows.next)
+        rows = self.rows.take(numbers)
+        return rows.compress((self.marks.column("revision", numbers) == NO_LABEL) & (rows["flags"] & DUPLICATE == 0))
 
     def discarded(self) -> None:
         """What was staged never was."""

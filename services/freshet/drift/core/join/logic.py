@@ -8,7 +8,7 @@ import numpy as np
 
 from freshet.avro.rows import dead_letters
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import ContractError, FreshetError
+from freshet.contracts.errors import ContractError, DeletedError
 from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold, Lookup, Mark
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.stateful import Slabs, StateFormatError, Stateful
@@ -68,6 +68,11 @@ class JoinLogic(Stateful):
     def reach_ms(self) -> int:
         """See `Stateful`. Twice the reach of an id: labels may have been read so long behind predictions."""
         return 2 * self._book.plans.newest.reach
+
+    @property
+    def answers_silence(self) -> bool:
+        """See `Stateful`: where the absence of a label says something, each prediction is answered in the end."""
+        return self._book.plans.any_absent
 
     def fold(self, fact: Fact) -> None:
         """See `Logic`. Raises DeletedError once the pipeline is deleted."""
@@ -287,13 +292,3 @@ class _Answer(NamedTuple):
     pairs: Table
     asked: Table
     mark: Mark
-
-
-class DeletedError(FreshetError):
-    """The pipeline was deleted under a running worker."""
-
-    def __init__(self, pipeline: str) -> None:
-        super().__init__(
-            f"pipeline {pipeline} was deleted: this worker begins anew, without its state. It then waits until "
-            "`freshet apply` publishes the pipeline again; stop it if that is not to come."
-        )

@@ -120,6 +120,8 @@ class Told(NamedTuple):
             state.close()
         state.committed()
         state.first_row, state.counts = self.first_row, counts
+        if is_whole:
+            state.give_up()
 
     def _end(self, state: JoinState) -> None:
         """One of the topics was made anew, so that a new state begins. What was open then never meets anything."""
