@@ -100,7 +100,9 @@ class Detector(BaseModel):
     """The name of the field that sets how sensitive the detector is."""
 
     cool_down: int = Field(default=2000, ge=0)
-    """For this many rows after an alarm it raises no other of the same level, so that one cause leads to one alarm."""
+    """For this many rows after an alarm it raises no other of the same level, so that one cause leads to one alarm.
+
+    One that is sure and three times as large is raised nevertheless."""
 
     def begin(self, row: int) -> Any:
         """The state of a detector that begins at this row of the log."""

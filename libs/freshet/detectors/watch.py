@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Alarm
@@ -14,6 +14,8 @@ from freshet.detectors.alarm_of_finding import KEPT, Recent, alarm_of
 from freshet.detectors.detector import Detector, Finding
 from freshet.detectors.observing import LogRecord, ObservingState, observe
 from freshet.outcomes.continuity import next_rows
+
+_MUCH_LARGER: Final = 3.0  # errors in runs reach twice as much by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class WatchState:
     """The state of each detector, by kind and parameters."""
     told: Mapping[str, int] = field(default_factory=dict)
     """By subject and level, the row of the last alarm."""
+    effects: Mapping[str, float] = field(default_factory=dict)
+    """The effect of that alarm."""
     episode: str = ""
     """Id of its first alarm."""
     episode_end: int = 0
@@ -109,6 +113,7 @@ class Watch:
                 if _key(detector) in state.parts
             },
             "told": state.told,
+            "effects": state.effects,
             "episode": state.episode,
             "episode_end": state.episode_end,
         }
@@ -133,6 +138,7 @@ class Watch:
                 if _key(detector) in parts["parts"]
             },
             parts["told"],
+            parts.get("effects", {}),  # what an older release kept has none
             parts["episode"],
             parts["episode_end"],
         )
@@ -152,15 +158,22 @@ def _key(detector: Detector) -> str:
 
 
 def _told(state: WatchState, alarm: Alarm, cool_down: int) -> tuple[WatchState, list[Alarm]]:
-    """The alarm as part of its episode; no alarm while the detector may not raise another."""
+    """The alarm as part of its episode; no alarm while the detector may not raise another.
+
+    One that is sure, of a change three times as large as the last one, is another cause or worth a second look.
+    """
     subject = f"{alarm.detector} {alarm.subject} "
     levels = ("detected",) if alarm.level == "detected" else ("suspected", "detected")
-    if any(
-        subject + level in state.told and alarm.test_to < state.told[subject + level] + cool_down for level in levels
-    ):
+    last = {subject + level: state.told.get(subject + level, -cool_down) for level in levels}
+    within = [name for name, row in last.items() if alarm.test_to < row + cool_down]
+    is_larger = alarm.level == "detected" and all(
+        abs(alarm.effect) >= _MUCH_LARGER * abs(state.effects.get(name, alarm.effect)) for name in within
+    )
+    if within and not is_larger:
         return state, []
     goes_on = state.episode and alarm.test_to < state.episode_end
     alarm = alarm.model_copy(update={"episode": state.episode if goes_on else alarm.id})
     told = {**state.told, subject + alarm.level: alarm.test_to}
+    effects = {**state.effects, subject + alarm.level: alarm.effect}
     end = max(state.episode_end, alarm.test_to + cool_down)
-    return replace(state, told=told, episode=alarm.episode, episode_end=end), [alarm]
+    return replace(state, told=told, effects=effects, episode=alarm.episode, episode_end=end), [alarm]

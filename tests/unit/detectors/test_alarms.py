@@ -81,6 +81,18 @@ def test_one_cause_is_one_episode_and_told_once_in_its_cool_down() -> None:
     assert 1 < len(first) < len(calm)
 
 
+def test_a_change_three_times_as_large_as_the_last_one_is_told_within_the_cool_down() -> None:
+    """The detector has begun anew behind the small one: nothing else would ever speak of the large one."""
+    log = Log()
+    log.errors(np.concatenate([bernoulli(1, 3000, 0.05), bernoulli(2, 700, 0.2), bernoulli(3, 1500, 0.8)]))
+    detected = [alarm for alarm in alarms(log) if alarm.level == "detected"]
+    assert len(detected) == 2
+    small, large = detected
+    assert large.test_to < small.test_to + AdwinDetector().cool_down
+    assert large.effect > 3 * small.effect
+    assert large.episode == small.episode
+
+
 def test_what_measures_nothing_is_not_watched() -> None:
     """Labels that were known before, and corrections."""
     log = Log()
