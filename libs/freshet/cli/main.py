@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "reproduce": ("freshet.cli.reproduce:reproduce", "Train a version again, and see whether it is the same model."),
     "explain": ("freshet.cli.explain:explain_command", "Why an event got its answer: model, training, approval."),
     "verify": ("freshet.cli.verify:verify", "Judge from the topics alone whether the promises were kept."),
+    "lag": ("freshet.cli.lag:show", "How far each service is behind, in records and seconds."),
     "quality": ("freshet.cli.quality:show", "How good the answers are: versions, slices and baselines, over time."),
     "score": ("freshet.cli.score:score", "How right each model version was, from predictions and labels."),
     "alarms": ("freshet.cli.alarms:app", "What detectors say has changed: list it, look at one, find it again."),

@@ -175,9 +175,14 @@ class KafkaAdmin:
 
         What an open transaction is about to commit does not count yet.
         """
-        asked = [TopicPartition(topic, partition) for partition in self._partitions(topic)]
-        if not asked:
+        places = [(topic, partition) for partition in self._partitions(topic)]
+        return {partition: at for (_, partition), at in self.committed_at(group, places).items()}
+
+    def committed_at(self, group: str, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], Committed]:
+        """A group's committed offsets on these (topic, partition); see `committed`."""
+        if not places:
             return {}
+        asked = [TopicPartition(*place) for place in places]
         # Not by the administrator's request: librdkafka 2.16 ends the process with a segmentation fault in it when the
         # group's coordinator has moved, as when a broker restarts (rd_kafka_cgrp_op, in a client that has no group).
         reader = Consumer(self._settings | {"group.id": group, "isolation.level": "read_uncommitted"})
@@ -190,7 +195,7 @@ class KafkaAdmin:
         finally:
             reader.close()
         # where nothing was committed the client answers with a negative offset
-        return {at.partition: Committed(at.offset, at.metadata or "") for at in found if at.offset >= 0}
+        return {(at.topic, at.partition): Committed(at.offset, at.metadata or "") for at in found if at.offset >= 0}
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """The end of each partition for a read_committed reader; an absent topic gives {}."""

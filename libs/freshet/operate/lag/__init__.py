@@ -1,0 +1,1 @@
+"""How far the services of a pipeline are behind, as seen from outside them."""
