@@ -17,6 +17,7 @@ from freshet.runtime.bus.protocol import Send
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.metrics.of_services import REWINDS
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.provision import provision
 from freshet.runtime.reading import everything
@@ -100,7 +101,7 @@ class Group:
 
     def rewinds(self) -> dict[str, float]:
         """Batches that were dropped, by cause."""
-        samples = (sample for metric in self.metrics.rewinds.collect() for sample in metric.samples)
+        samples = (sample for metric in self.metrics[REWINDS].collect() for sample in metric.samples)
         return {sample.labels["cause"]: sample.value for sample in samples if sample.name.endswith("_total")}
 
 

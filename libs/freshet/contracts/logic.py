@@ -244,7 +244,7 @@ class Logic:
         return NOTHING_TO_REPORT
 
     def measured(self) -> Mapping[str, float]:
-        """Gauges of this worker's own part, by the names of `telemetry.Metrics.measured`. Asked every few seconds."""
+        """Gauges of this worker's own part, by their names in the catalogue of metrics. Asked every few seconds."""
         return {}
 
     def unready(self) -> str | None:

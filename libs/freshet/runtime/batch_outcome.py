@@ -1,5 +1,6 @@
 """Turns the effects of a batch into one transaction."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -36,7 +37,8 @@ class BatchOutcome:
         self.jobs: list[Job[Any]] = []
         self.abort: str | None = None
         self.rows = 0
-        self.dead: dict[str, int] = {}
+        self.dead = Counter[tuple[str, str]]()
+        """Rows set aside, by the role of their topic and the reason."""
         self.letters: list[DeadLetter] = []
         self._ends: dict[Place, int] = {}
         self._marks: dict[Place, str] = {}
@@ -56,7 +58,7 @@ class BatchOutcome:
                 case Announce():
                     self.sends.append(announcement(effect))
                 case DeadLetter():
-                    self.dead[effect.reason] = self.dead.get(effect.reason, 0) + len(effect.rows)
+                    self.dead[batch.role, effect.reason] += len(effect.rows)
                     self.letters.append(effect)
                     self.sends.append(self._letters(batch, effect))
                 case Mark():

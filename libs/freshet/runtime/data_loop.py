@@ -172,6 +172,7 @@ class DataLoop:
         if elapsed_ms >= self._next_measure_ms:
             self._next_measure_ms = elapsed_ms + _MEASURE_INTERVAL_MS
             self._metrics.measured(self.logic.measured())
+            self._metrics.reported(self.logic.report())
 
     def _join(self, timeout_s: float) -> bool:
         """Join the group, once every control topic is read to the end seen at start."""

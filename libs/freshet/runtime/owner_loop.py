@@ -20,6 +20,7 @@ from freshet.runtime.bus.protocol import Bus, FatalError, RefusedError, Retriabl
 from freshet.runtime.clock import Clock
 from freshet.runtime.feed import Feed, roles_of
 from freshet.runtime.jobs import HURRY_S, JobRunner
+from freshet.runtime.metrics import of_services as told
 from freshet.runtime.pauses import Pauses
 from freshet.runtime.reports import Reports
 from freshet.runtime.telemetry import Metrics
@@ -75,7 +76,7 @@ class OwnerLoop:
             if not self._caught_up:
                 self._caught_up = self._feed.caught_up()
                 return 0
-            self._metrics.ready.labels(*self._labels).set(self.unready() is None)
+            self._metrics[told.READY].labels(*self._labels).set(self.unready() is None)
             if self._beats is not None:
                 self._beats.beat(NOTHING_TO_REPORT, self._clock.elapsed_ms())
             for outcome in self._jobs.outcomes():
@@ -129,7 +130,7 @@ class OwnerLoop:
 
     def _count_refused(self) -> None:
         for role, count in self._feed.refused.items():
-            self._metrics.control_refused.labels(*self._labels, role).inc(count)
+            self._metrics[told.CONTROL_REFUSED].labels(*self._labels, role).inc(count)
         self._feed.refused.clear()
 
     def _decide(self, pipeline: str) -> int:
@@ -162,14 +163,14 @@ class OwnerLoop:
             self._set_aside(pipeline, now_ms, "refused", error)
             return 0
         self._pauses.end(pipeline)
-        self._metrics.transactions.labels(*self._labels).inc()
+        self._metrics[told.TRANSACTIONS].labels(*self._labels).inc()
         self._note(announced, now_ms)
         return len(announced)
 
     def _set_aside(self, pipeline: str, now_ms: int, cause: str, error: Exception) -> None:
         """Pause this pipeline for a while; the others go on."""
         pause_s = self._pauses.begin(pipeline, now_ms) / 1000
-        self._metrics.rewinds.labels(*self._labels, cause).inc()
+        self._metrics[told.REWINDS].labels(*self._labels, cause).inc()
         self._log.error(cause, pipeline=pipeline, pause_s=pause_s, error=str(error), kind=type(error).__name__)
 
     def _note(self, announced: Sequence[Announce], now_ms: int) -> None:

@@ -24,6 +24,7 @@ from freshet.runtime.clock import SystemClock
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.http import HealthServer
 from freshet.runtime.jobs import Jobs
+from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.memory_use import keep_freed_memory
 from freshet.runtime.needed import Needed, needed_roles
 from freshet.runtime.options import LoopOptions
@@ -54,6 +55,7 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     stop = threading.Event()
     _stop_on_signals(stop, settings.shutdown_s)
     metrics = Metrics()
+    metrics.tell_of_the_process()
     slots: list[IO[str] | None] = []
     loops: list[Turning] = []
     turners: Turners | None = None
@@ -124,14 +126,14 @@ def _await_broker(settings: Settings, stop: threading.Event) -> None:
 def _build(service: Service, pipelines: Sequence[str], settings: Settings, metrics: Metrics) -> list[Turning]:
     clock = SystemClock()
     if isinstance(service, ControlService):
-        context = _context(settings, "", settings.transaction_timeout_ms)
+        context, told = _context(settings, "", settings.transaction_timeout_ms), LoopMetrics(metrics, service.name, "")
         return [
             OwnerLoop(
                 service.decider(context),
                 context.bus,
                 context.names,
                 service=service.name,
-                jobs=Jobs(service.runner(context), at_once=service.jobs_at_once),
+                jobs=Jobs(told.timed(service.runner(context)), at_once=service.jobs_at_once),
                 clock=clock,
                 metrics=metrics,
                 reports=BackgroundReports(context.bus.producer),
@@ -153,7 +155,7 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
 def _loop(
     service: DataService, context: Context, metrics: Metrics, options: LoopOptions, needs: Sequence[str]
 ) -> DataLoop:
-    settings = context.settings
+    settings, told = context.settings, LoopMetrics(metrics, service.name, context.names.pipeline)
     return DataLoop(
         service.logic(context),
         context.bus,
@@ -161,7 +163,7 @@ def _loop(
         service=service.name,
         slot=settings.slot,
         fixed_slot=settings.slots == "fixed",
-        jobs=Jobs(service.runner(context)),
+        jobs=Jobs(told.timed(service.runner(context))),
         clock=SystemClock(),
         metrics=metrics,
         references=service.clues,

@@ -133,14 +133,13 @@ class Transactor:
         self._partitions.hold(outcome.holds)
         self._grow(outcome.rows)
         self._last_begin_ms = began_ms
-        self._metrics.answered(
-            got,
-            outcome,
-            logic_s=answered - began,
-            commit_s=time.perf_counter() - answered,
-            now_ms=self._clock.now_ms(),
-        )
+        self._tell(got, outcome, logic_s=answered - began, answered=answered)
         return outcome.rows
+
+    def _tell(self, got: Collected, outcome: BatchOutcome, *, logic_s: float, answered: float) -> None:
+        """Count what was committed just now."""
+        commit_s = time.perf_counter() - answered
+        self._metrics.answered(got, outcome, logic_s=logic_s, commit_s=commit_s, now_ms=self._clock.now_ms())
 
     def _commit(self, got: Collected, outcome: BatchOutcome) -> bool:
         """Make the answers visible with their offsets, or rewind."""
@@ -197,9 +196,11 @@ class Transactor:
         if isinstance(self._logic, Stateful):
             list(self._logic.on_batch(got.batches[0]))  # for the row's share in the state
         state, offsets = self._partitions.stage(got.batches, outcome.offsets(self._partitions.metadata))
+        answered = time.perf_counter()
         try:
             self._publish(got, [*outcome.sends, *state], offsets)
             self._aside, self._suspects = None, 0
+            self._tell(got, outcome, logic_s=0.0, answered=answered)
         except TooLargeError as error:
             self._shorten(got, outcome, error)
         except RefusedError as error:

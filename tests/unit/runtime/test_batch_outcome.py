@@ -60,7 +60,7 @@ def test_what_is_to_be_written_keeps_its_order() -> None:
     assert [send.role for send in done.sends] == ["cutovers", "dead-letters", "predictions"]
     assert done.sends[0].values[0] is not None
     assert decode("cutovers", done.sends[0].values[0]) == CUT
-    assert done.dead == {"input_range": 1}
+    assert done.dead == {("features", "input_range"): 1}
     assert done.jobs == [LOAD]
 
 

@@ -9,11 +9,14 @@ import pytest
 import structlog
 
 from freshet.runtime.clock import ManualClock
+from freshet.runtime.metrics.of_services import TRANSACTIONS
 from freshet.runtime.supervised import Supervised
 from freshet.runtime.telemetry import Metrics, configure_logs
 from freshet.runtime.turners import Turners
 
-UNITS = ("_seconds", "_records", "_partitions", "_bytes", "_total", "_ratio")
+UNITS = ("_seconds", "_records", "_partitions", "_bytes", "_total", "_ratio", "_models", "_info")
+NUMBERS = {"freshet_ready", "freshet_live_epoch"}
+"""What has no unit: a state of 0 or 1, and a number that something is called by."""
 
 
 @pytest.fixture
@@ -28,20 +31,20 @@ def logs_as_before() -> Iterator[None]:
 
 
 def test_every_metric_has_a_help_text_a_unit_and_its_scope() -> None:
-    """Whoever meets one on a dashboard can read it without the code; state flags (0 or 1) have no unit."""
+    """Whoever meets one on a dashboard can read it without the code."""
     found = list(Metrics().registry.collect())
     assert len(found) > 10
     for metric in found:
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name
         assert name.startswith("freshet_")
         assert metric.documentation.endswith("."), f"{name}: the help text is no sentence"
-        assert name.endswith(UNITS) or name == "freshet_ready", f"{name} lacks its unit"
+        assert name.endswith(UNITS) or name in NUMBERS, f"{name} lacks its unit"
 
 
 def test_two_processes_in_one_test_do_not_share_metrics() -> None:
     """Each has a registry of its own; a global one would refuse the second."""
     first, second = Metrics(), Metrics()
-    first.transactions.labels("inference", "p").inc()
+    first[TRANSACTIONS].labels("inference", "p").inc()
     labels = {"service": "inference", "pipeline": "p"}
     assert first.registry.get_sample_value("freshet_transactions_committed_total", labels) == 1
     assert second.registry.get_sample_value("freshet_transactions_committed_total", labels) is None
