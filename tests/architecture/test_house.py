@@ -72,7 +72,12 @@ def imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("package", "room"),
-    [("confluent_kafka", "libs/freshet/runtime/bus/kafka"), ("onnxruntime", "libs/freshet/models")],
+    [
+        ("aiokafka", "services/freshet/drift/faust"),
+        ("confluent_kafka", "libs/freshet/runtime/bus/kafka"),
+        ("faust", "services/freshet/drift/faust"),
+        ("onnxruntime", "libs/freshet/models"),
+    ],
 )
 def test_a_client_library_is_known_in_one_room(package: str, room: str) -> None:
     """Elsewhere its types and errors would leak: replacing or upgrading it stays a change in one place."""

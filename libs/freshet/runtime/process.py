@@ -158,7 +158,7 @@ def _loop(
     settings, told = context.settings, LoopMetrics(metrics, service.name, context.names.pipeline)
     return DataLoop(
         service.logic(context),
-        context.bus,
+        service.bus(context),
         context.names,
         service=service.name,
         slot=settings.slot,

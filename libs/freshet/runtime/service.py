@@ -49,6 +49,8 @@ class DataService:
     """Overrides the setting, where an open transaction of a killed worker would hide others' rows."""
     assignor: Assignor | None = None
     """How its group divides partitions; None: `range` in fixed slots, else `cooperative-sticky`."""
+    bus: Callable[[Context], Bus] = lambda context: context.bus
+    """What its loop reads and writes with, where that is the service's own choice."""
     summary: Summary | None = None
     """An output whose records sum up how far all inputs of a partition were read, where references do not fit."""
 

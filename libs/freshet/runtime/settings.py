@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     """The time budget for everything between SIGTERM and exit; after it the process ends itself."""
     state_dir: Path = Path(".local/state")
     """Folder of small caches that outlive a process but need not outlive the machine; everything works without."""
+    drift_engine: Literal["loop", "faust"] = "loop"
+    """What detection of drift runs on: Freshet's own loop, or Faust. Both raise the same alarms from the same state."""
     trainer_programs: Path | None = None
     """Folder of the programs that the trainer `command` may run; without it, none."""
     transaction_timeout_ms: int = Field(default=15_000, ge=1000)

@@ -11,6 +11,7 @@ from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.core.join.told import Told
 from freshet.models.memory import limit_bytes
 from freshet.outcomes.outcome_records import OUTCOMES
+from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.service import Context, DataService, Suite
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.summaries import Summary, Summed
@@ -68,6 +69,14 @@ def _detect(context: Context) -> Logic:
     return DetectLogic(context.names.pipeline)
 
 
+def _engine(context: Context) -> Bus:
+    if context.settings.drift_engine == "loop":
+        return context.bus
+    from freshet.drift.faust.faust_bus import FaustBus  # noqa: PLC0415 - an extra, which most do not install
+
+    return FaustBus(context, DetectLogic.kept.role)
+
+
 def _alarmed(message: Message) -> Summed:
     """All alarms up to a record of the log stand beside its offset, too."""
     assert isinstance(message, Alarm)
@@ -78,6 +87,7 @@ DETECT: Final = DataService(
     name="drift-detect",
     logic=_detect,
     references=(),
+    bus=_engine,
     summary=Summary("alarms", _alarmed),
 )
 

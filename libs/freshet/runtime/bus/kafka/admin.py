@@ -170,10 +170,10 @@ class KafkaAdmin:
                 unless(_ABSENT, answer)
         self._wait(lambda: not {*topics} & {*self.names()}, "deleting topics")
 
-    def committed(self, group: str, topic: str) -> dict[int, Committed]:
+    def committed(self, group: str, topic: str, *, stable: bool = False) -> dict[int, Committed]:
         """A group's committed offsets on a topic, by partition; those without one are left out.
 
-        What an open transaction is about to commit does not count yet.
+        What an open transaction is about to commit does not count yet; with `stable`, it is RetriableError.
         """
         places = [(topic, partition) for partition in self._partitions(topic)]
         return {partition: at for (_, partition), at in self.committed_at(group, places).items()}
@@ -185,7 +185,8 @@ class KafkaAdmin:
         asked = [TopicPartition(*place) for place in places]
         # Not by the administrator's request: librdkafka 2.16 ends the process with a segmentation fault in it when the
         # group's coordinator has moved, as when a broker restarts (rd_kafka_cgrp_op, in a client that has no group).
-        reader = Consumer(self._settings | {"group.id": group, "isolation.level": "read_uncommitted"})
+        isolation = "read_committed" if stable else "read_uncommitted"
+        reader = Consumer(self._settings | {"group.id": group, "isolation.level": isolation})
         try:
             with self._explained(f"reading the offsets of group {group}"):
                 found = reader.committed(asked, self._timeout_s)

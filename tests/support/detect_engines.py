@@ -1,0 +1,164 @@
+"""A labelled log on a real Kafka, written by transactions of which some are aborted, and workers of both engines."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from freshet.avro.control import decode, encode
+from freshet.contracts.messages import Alarm, Message, PipelineRecord
+from freshet.contracts.topics import TopicNames
+from freshet.detectors.observing import LogRecord
+from freshet.drift.core.detect import DetectLogic
+from freshet.drift.service import DETECT
+from freshet.operate.alarm_log import replay
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import Bus, Committed, Send, Transaction
+from freshet.runtime.clock import SystemClock
+from freshet.runtime.data_loop import DataLoop
+from freshet.runtime.jobs import InlineJobs
+from freshet.runtime.provision import provision
+from freshet.runtime.reading import everything
+from freshet.runtime.service import Context, no_jobs
+from freshet.runtime.settings import Settings, load_settings
+from freshet.runtime.telemetry import Metrics
+from support.faults import until
+from support.inference import model, specification
+from support.labelled_log import PIPELINE, Log, bernoulli
+
+KEPT: Final = DetectLogic.kept.role
+_METRICS: Final = Metrics()
+_DETECTORS: Final = "detectors: [{kind: adwin}, {kind: promise}]\n"
+_A_TRANSACTION: Final = 3
+"""Records in each, at most."""
+
+
+class WatchedLog:
+    """Topics, a specification, an admitted version, and a log that grows."""
+
+    def __init__(self, kafka: str, namespace: str, folder: Path, *, partitions: int = 3) -> None:
+        self.kafka, self.folder = kafka, folder
+        self.names = TopicNames(namespace, PIPELINE)
+        self.bus, self.admin = KafkaBus(kafka, self.names), KafkaAdmin(kafka)
+        self.log = Log(partitions)
+        self._chance, self._errors = np.random.default_rng(5), 0
+        provision(self.admin, namespace, [(PIPELINE, partitions)])
+        self._producer = self.bus.transactional_producer("drift-join", "test")
+        self._producer.open()
+        admitted = model("v1")
+        promised = admitted.manifest.model_copy(update={"metrics": {"error": 0.1}})
+        self._tell("models", f"{PIPELINE}/v1", admitted.model_copy(update={"manifest": promised}))
+        record = specification()
+        told: PipelineRecord = record.model_copy(update={"spec": record.spec + _DETECTORS})
+        self._tell("pipelines", f"{PIPELINE}/1", told)
+
+    def _tell(self, role: str, key: str, message: Message) -> None:
+        producer = self.bus.producer()
+        producer.send(Send(role, [key.encode()], [encode(message)]))
+        producer.close()
+
+    def grow(self, count: int, share: float, *, size: int = 50) -> None:
+        """So many rows of which this share is wrong, in transactions; about every fifth is first aborted, changed."""
+        before = len(self.log.records)
+        self._errors += 1
+        self.log.errors(bernoulli(self._errors, count, share), size=size)
+        new, at = self.log.records[before:], 0
+        while at < len(new):
+            part = new[at : at + 1 + int(self._chance.integers(_A_TRANSACTION))]
+            at += len(part)
+            if self._chance.random() < 0.2:
+                self.write(part[::-1], aborted=True)
+            self.write(part)
+
+    def write(self, records: Sequence[LogRecord], *, aborted: bool = False) -> None:
+        """Write these in one transaction."""
+        send = Send("outcomes", [b"0"] * len(records), [encode(one.record) for one in records])
+        if not aborted:
+            self._producer.commit(Transaction([send]))
+            return
+        client = self._producer._client
+        client.begin_transaction()
+        for value in send.values:
+            client.produce(self.names.topic("outcomes"), value)
+        client.flush()
+        client.abort_transaction()
+
+    def settings(self, engine: str, **more: Any) -> Settings:
+        """Those of a worker."""
+        return load_settings(
+            self.kafka,
+            namespace=self.names.namespace,
+            state_dir=self.folder / "state",
+            drift_engine=engine,
+            slots="elastic",
+            **more,
+        )
+
+    def worker(self, engine: str, bus: Bus | None = None) -> DataLoop:
+        """A new worker in this process."""
+        context = Context(self.names, self.settings(engine, slot=engine), self.bus)
+        return DataLoop(
+            DetectLogic(PIPELINE),
+            bus or DETECT.bus(context),
+            self.names,
+            service=DETECT.name,
+            slot=engine,
+            fixed_slot=False,
+            jobs=InlineJobs(no_jobs),
+            clock=SystemClock(),
+            metrics=_METRICS,
+            references=DETECT.clues,
+        )
+
+    def drain(self, *loops: DataLoop) -> None:
+        """Turn them until all of the log is answered."""
+
+        def done() -> bool:
+            for _ in range(20):
+                for loop in loops:
+                    loop.step(0.02)
+            return self.unread() == 0
+
+        until("the log to be read", done)
+
+    def unread(self) -> int:
+        """Records of the log behind the committed offset."""
+        committed = self.committed()
+        records = [record for batch in everything(self.bus, "outcomes") for record in batch.records]
+        return sum(record.offset() >= (committed.offset if committed else 0) for record in records)
+
+    def committed(self) -> Committed | None:
+        """What the group has committed."""
+        return self.admin.committed(self.names.group(DETECT.name), self.names.topic("outcomes")).get(0)
+
+    def alarms(self) -> list[bytes]:
+        """The alarms as they lie on their topic, of each id the first."""
+        values: dict[str, bytes] = {}
+        for batch in everything(self.bus, "alarms"):
+            for value in batch.values:
+                assert value is not None
+                alarm = decode("alarms", value)
+                assert isinstance(alarm, Alarm)
+                values.setdefault(alarm.id, value)
+        return list(values.values())
+
+    def alarms_written(self) -> int:
+        """How many records the alarms topic has."""
+        return sum(map(len, everything(self.bus, "alarms")))
+
+    def truth(self) -> list[bytes]:
+        """What a fold of the whole log gives."""
+        found: list[Alarm] = list(replay(self.bus, PIPELINE).alarms)
+        topic_id = self.bus.topic_id("outcomes")
+        return [encode(alarm.model_copy(update={"outcomes_topic": topic_id})) for alarm in found]
+
+    def states(self) -> list[bytes]:
+        """The values of the checkpoints topic, newest last."""
+        return [value for batch in everything(self.bus, KEPT) for value in batch.values if value is not None]
+
+    def forget_what_was_said(self) -> None:
+        """As if detection had never run: its alarms, its state and its offsets are gone."""
+        self.admin.delete([self.names.topic("alarms"), self.names.topic(KEPT)])
+        provision(self.admin, self.names.namespace, [(PIPELINE, self.log.partitions)])
