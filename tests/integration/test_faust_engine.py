@@ -4,20 +4,57 @@ from pathlib import Path
 
 import pytest
 
+from freshet.drift.core.detect import DetectLogic
+from freshet.runtime.data_loop import DataLoop
 from support.detect_engines import WatchedLog
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
-def test_faust_raises_the_alarm(kafka: str, namespace: str, tmp_path: Path) -> None:
-    """A change in the log is an alarm, as a fold of the log has it."""
+def state_of(worker: DataLoop) -> bytes:
+    """What a checkpoint would hold now."""
+    assert isinstance(worker.logic, DetectLogic)
+    return worker.logic.dump(0)
+
+
+def changing(log: WatchedLog) -> None:
+    """Worse, better, worse again."""
+    for share in (0.1, 0.6, 0.1, 0.5):
+        log.grow(2000, share)
+
+
+def test_both_engines_raise_equal_alarms(kafka: str, namespace: str, tmp_path: Path) -> None:
+    """Each reads the whole log as the first one who ever does. Bytes of the alarms are equal, and so are the states."""
     log = WatchedLog(kafka, namespace, tmp_path)
-    log.grow(3000, 0.1)
-    worker = log.worker("faust")
-    log.drain(worker)
-    assert log.alarms() == log.truth() == []
-    log.grow(3000, 0.6)
-    log.drain(worker)
-    worker.close()
-    assert log.truth()
+    changing(log)
+    found, states = [], []
+    for engine in ("loop", "faust"):
+        worker = log.worker(engine)
+        log.drain(worker)
+        states.append(state_of(worker))
+        worker.close()
+        found.append(log.alarms())
+        assert log.alarms_written() == len(found[-1])
+        log.forget_what_was_said()
+    assert len(found[0]) > 1
+    assert found[0] == found[1] == log.truth()
+    assert states[0] == states[1]
+
+
+def test_each_engine_takes_over_from_the_other(kafka: str, namespace: str, tmp_path: Path) -> None:
+    """Stopped and started with the other engine, detection goes on with its state, and repeats nothing."""
+    log = WatchedLog(kafka, namespace, tmp_path)
+    for engine, share in (("loop", 0.1), ("faust", 0.6), ("loop", 0.1), ("faust", 0.5), ("loop", 0.5)):
+        log.grow(1500, share)
+        worker = log.worker(engine)
+        log.drain(worker)
+        state = state_of(worker)
+        worker.close()
+    assert len(log.truth()) > 1
     assert log.alarms() == log.truth()
+    assert log.alarms_written() == len(log.truth())
+    log.forget_what_was_said()
+    worker = log.worker("loop")
+    log.drain(worker)
+    assert state_of(worker) == state
+    worker.close()

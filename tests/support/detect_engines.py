@@ -15,6 +15,7 @@ from freshet.drift.service import DETECT
 from freshet.operate.alarm_log import replay
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.groups import KafkaGroups
 from freshet.runtime.bus.protocol import Bus, Committed, Send, Transaction
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.data_loop import DataLoop
@@ -161,4 +162,6 @@ class WatchedLog:
     def forget_what_was_said(self) -> None:
         """As if detection had never run: its alarms, its state and its offsets are gone."""
         self.admin.delete([self.names.topic("alarms"), self.names.topic(KEPT)])
+        groups = KafkaGroups(self.kafka)
+        until("the group to be deleted", lambda: not groups.delete_groups([self.names.group(DETECT.name)]))
         provision(self.admin, self.names.namespace, [(PIPELINE, self.log.partitions)])
