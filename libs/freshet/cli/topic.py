@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from freshet.cli.export_topic import export
 from freshet.cli.output import Bootstrap, Namespace, connect, reporting, shown_text
 from freshet.operate.records import readable
 from freshet.operate.tail import Tail, resolve
 from freshet.operate.times import clock_time
 
 app = typer.Typer(help="Look at the records of a topic.", no_args_is_help=True, add_completion=False)
+app.command()(export)
 
 
 @app.callback()

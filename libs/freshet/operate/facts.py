@@ -15,7 +15,7 @@ from freshet.operate.connection import Connection, address
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, RetriableError
 from freshet.runtime.feed import Feed
-from freshet.runtime.publishing import pipeline_records
+from freshet.runtime.publishing import all_pipeline_records
 
 _PATIENCE_S: Final = 30.0
 
@@ -67,10 +67,19 @@ def ledger_of(bus: Bus, *roles: str) -> Ledger:
     return Ledger(read(bus, *roles))
 
 
-def published(connection: Connection, pipeline: str) -> Published:
-    """The pipeline's newest specification; raises ContractError, naming those there are, if it was never applied."""
-    records = pipeline_records(connection.bus())
-    if pipeline not in records:
-        raise ContractError(not_there(pipeline, records, connection.bootstrap_servers, connection.namespace))
-    record = records[pipeline]
+def published(connection: Connection, pipeline: str, number: int | None = None) -> Published:
+    """The pipeline's newest specification, or that of a number.
+
+    Raises ContractError, naming those there are, if it was never applied, or has no such number.
+    """
+    records = all_pipeline_records(connection.bus())
+    ours = {record.number: record for record in records if record.pipeline == pipeline}
+    if not ours:
+        known = {record.pipeline for record in records}
+        raise ContractError(not_there(pipeline, known, connection.bootstrap_servers, connection.namespace))
+    if number is not None and number not in ours:
+        raise ContractError(
+            f"pipeline {pipeline!r} has no specification of number {number}: there are {', '.join(map(str, ours))}."
+        )
+    record = ours[max(ours) if number is None else number]
     return Published(record, PipelineSpec.parse(record.spec), json.loads(record.event_schema))

@@ -132,7 +132,7 @@ def dead_records(bus: Bus, wanted: Wanted, starts: Mapping[Place, int] | None = 
     """The wanted dead letters, each partition's in order. Blocks for all that the topic holds now."""
     for batch in everything(bus, dead_letter_records.ROLE, starts):
         letters = (
-            _dead_record(row) for row in batch.records if dead_letter_records.receipt_of(read_headers(row)) is None
+            dead_record(row) for row in batch.records if dead_letter_records.receipt_of(read_headers(row)) is None
         )
         yield from (letter for letter in letters if letter in wanted)
 
@@ -245,7 +245,8 @@ def _receipts(bus: Bus) -> set[dead_letter_records.Source]:
     return {source for source in found if source is not None}
 
 
-def _dead_record(record: Record) -> DeadRecord:
+def dead_record(record: Record) -> DeadRecord:
+    """The dead letter that this record of the dead-letters topic is."""
     return DeadRecord(
         record.partition(),
         record.offset(),

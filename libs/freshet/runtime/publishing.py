@@ -47,7 +47,12 @@ class Publication:
 
 
 def pipeline_records(bus: Bus) -> dict[str, PipelineRecord]:
-    """The newest record of every pipeline, by name.
+    """The newest record of every pipeline, by name. Raises ContractError as `all_pipeline_records` does."""
+    return {record.pipeline: record for record in all_pipeline_records(bus)}
+
+
+def all_pipeline_records(bus: Bus) -> list[PipelineRecord]:
+    """The records of every number of every pipeline, numbers ascending.
 
     Raises ContractError on a record that cannot be read here, unless a later record of its key took it away.
     """
@@ -58,7 +63,7 @@ def pipeline_records(bus: Bus) -> dict[str, PipelineRecord]:
             if value is not None:
                 by_key[key] = value
     records = [_pipeline_record(key, value) for key, value in by_key.items()]
-    return {record.pipeline: record for record in sorted(records, key=lambda record: record.number)}
+    return sorted(records, key=lambda record: record.number)
 
 
 def _pipeline_record(key: bytes | None, value: bytes) -> PipelineRecord:
