@@ -49,7 +49,7 @@ class Client:
 
         `namespace` is FRESHET_NAMESPACE by default; TLS and SASL come from FRESHET_KAFKA. Asks nothing of Kafka yet.
         """
-        self._settings = load_settings(bootstrap or _default(), namespace=namespace)
+        self._settings = load_settings(bootstrap or default_bootstrap(), namespace=namespace)
         self._producers: dict[str, Producer] = {}
 
     def __enter__(self) -> Self:
@@ -221,8 +221,8 @@ class Client:
         return offsets
 
 
-def _default() -> str | None:
-    """The address of this folder's local broker, unless the environment names a Kafka."""
+def default_bootstrap() -> str | None:
+    """For whoever names no Kafka: the address of this folder's local broker, unless the environment names a Kafka."""
     if os.environ.get(BOOTSTRAP_VARIABLE):
         return None
     try:
