@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from freshet.cli.main import app
-from freshet.client.frames import Frames
+from freshet.client.data_frames import Frames
 from freshet.contracts.errors import ContractError
 from freshet.contracts.resources import pipelines_dir
 from freshet.lab.demo import loans
