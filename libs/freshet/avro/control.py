@@ -8,7 +8,7 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
 from freshet.avro.schemas import current_schema, is_newer, schema_by_id, schema_id
-from freshet.contracts import messages, state_messages, training_message
+from freshet.contracts import messages, profile_messages, state_messages, training_message
 from freshet.contracts.errors import ContractError, FreshetError, NewerRecordError
 from freshet.contracts.messages import Message
 
@@ -25,10 +25,12 @@ CONTROL_ROLES: Final[dict[str, type[Message]]] = {
     "evaluations": messages.Evaluation,
     "alarms": messages.Alarm,
     "trainings": training_message.Training,
+    "edges": profile_messages.Edges,
+    "profiles": profile_messages.Frame,
     "checkpoints": state_messages.StateRecord,
     "slabs": state_messages.StateRecord,
 }
-"""Which message each control topic carries, each kind of state topic, and the labelled log."""
+"""Which message each control topic carries, each kind of state topic, the labelled log, and the profiles."""
 
 _HEADER: Final = struct.Struct(">bI")
 _parsed: dict[str, Any] = {}

@@ -137,13 +137,13 @@ def publish_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, ev
 def withdraw_pipeline(bus: Bus, names: TopicNames) -> int:
     """Write tombstones for all that is published of a pipeline, except what the registry owns, in one transaction.
 
-    That is: its specifications, the schemas of its topics, its candidates, cut-overs and workers. Its services must
-    have ended. Idempotent; returns how many records were withdrawn.
+    That is: its specifications, the schemas of its topics, its candidates, cut-overs, edges and workers. Its services
+    must have ended. Idempotent; returns how many records were withdrawn.
     """
     prefix = f"{names.pipeline}/".encode()
     subjects = {value_subject(names, role) for role, topic in topic_table().items() if topic.per_pipeline}
     of_ours: dict[str, Callable[[bytes], bool]] = {
-        **dict.fromkeys(("pipelines", "candidates", "cutovers"), lambda key: key.startswith(prefix)),
+        **dict.fromkeys(("pipelines", "candidates", "cutovers", "edges"), lambda key: key.startswith(prefix)),
         "workers": lambda key: key.split(b"/")[1:2] == [names.pipeline.encode()],
         "schemas": lambda key: subject_of(key) in subjects,
     }

@@ -5,10 +5,13 @@ from typing import Final
 
 from freshet.contracts.logic import Logic
 from freshet.contracts.messages import Alarm, Evaluation, Message, Outcomes
+from freshet.contracts.profile_messages import Frame
 from freshet.drift.core.detect import DetectLogic
 from freshet.drift.core.evaluate import EvaluateLogic
 from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.core.join.told import Told
+from freshet.drift.core.profile.profile_logic import ProfileLogic
+from freshet.drift.core.profile.profile_rows import KINDS
 from freshet.models.memory import limit_bytes
 from freshet.outcomes.outcome_records import OUTCOMES
 from freshet.runtime.bus.protocol import Bus
@@ -91,4 +94,25 @@ DETECT: Final = DataService(
     summary=Summary("alarms", _alarmed),
 )
 
-SERVICE: Final = Suite("drift", (JOIN, EVALUATE, DETECT))
+_PROFILED: Final = {kind: role for role, kind in KINDS.items()}
+
+
+def _framed(message: Message) -> Summed:
+    """A frame says how far its own input was read."""
+    assert isinstance(message, Frame)
+    role = _PROFILED[message.kind]
+    ends, topics = {role: message.to_offset}, {role: message.topic}
+    return Summed(message.pipeline, message.partition, ends, "", topics, since=message.state_from)
+
+
+PROFILE: Final = DataService(
+    name="drift-profile",
+    logic=lambda context: ProfileLogic(context.names.pipeline),
+    references=(),
+    summary=Summary("profiles", _framed),
+    # As the join's: all workers write to one partition.
+    transaction_timeout_ms=5_000,
+    assignor="range",
+)
+
+SERVICE: Final = Suite("drift", (JOIN, EVALUATE, DETECT, PROFILE))

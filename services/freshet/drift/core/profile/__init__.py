@@ -1,0 +1,1 @@
+"""Profiles: what features and answers look like, frame by frame."""

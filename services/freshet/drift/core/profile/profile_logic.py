@@ -1,0 +1,246 @@
+"""Profiles as a service: features and predictions → frames on `{p}.profiles`."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Final
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.errors import ContractError
+from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold
+from freshet.contracts.messages import PipelineRecord
+from freshet.contracts.profile_messages import Edges, Frame, FrameKind
+from freshet.contracts.stateful import Checkpoint, StateFormatError, Stateful
+from freshet.drift.core.join.logic import DeletedError
+from freshet.drift.core.join.plans import PlanBook
+from freshet.drift.core.profile.open_frame import ClosedFrame, OpenFrame
+from freshet.drift.core.profile.profile_rows import FEATURES, KINDS, PREDICTIONS, ProfileInputs, ReadRows
+from freshet.profiles.bin_edges import BinEdges, chosen, fixed
+from freshet.profiles.frame_making import content, unusual_rows
+
+_COMMIT_INTERVAL_MS: Final = 250
+"""Nobody waits for a frame, and a row costs less in larger batches."""
+_ROWS: Final = 5_000
+_ROWS_WITHOUT_EDGES: Final = 256
+"""Small batches until there are edges, so that as few frames as can be are closed without."""
+
+Partition = Mapping[str, OpenFrame]
+"""The state of a partition: that of each input, which does not depend on the other's."""
+
+
+class ProfileLogic(Stateful):
+    """Counts what features and predictions of one pipeline look like.
+
+    A frame follows from its rows and the edges that it names. Edges are chosen by whichever partition has enough rows
+    first; the first record of them on their topic is in force. A frame that was over before has no bins.
+    """
+
+    reads = (FEATURES, PREDICTIONS)
+    follows: ClassVar[tuple[str, ...]] = ("pipelines", "edges")
+    together = ((FEATURES, PREDICTIONS),)
+    kept = Checkpoint("checkpoints/drift-profile", rows=50_000)
+
+    def __init__(self, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self._book = PlanBook(pipeline)
+        self._inputs: ProfileInputs | None = None
+        self._edges: dict[tuple[FrameKind, tuple[str, ...]], BinEdges] = {}
+        self._proposed: dict[tuple[str, int], tuple[FrameKind, tuple[str, ...]]] = {}
+        """By input and partition, which edges it has chosen and not read back yet."""
+        self._topic_ids: dict[str, str] = {}
+        self._states: dict[int, Partition] = {}
+        self._staged: dict[int, Partition] = {}
+        self._foreign: dict[tuple[str, int], str] = {}
+
+    @property
+    def limits(self) -> BatchLimits:
+        """See `Logic`."""
+        spec = self._book.spec
+        known = spec is not None and ("features", spec.feature_names) in self._edges
+        return BatchLimits(_ROWS if known else _ROWS_WITHOUT_EDGES, _COMMIT_INTERVAL_MS)
+
+    def fold(self, fact: Fact) -> None:
+        """See `Logic`. Raises DeletedError once the pipeline is deleted."""
+        if not fact.key.startswith(f"{self._pipeline}/"):
+            return
+        if fact.role == "pipelines" and fact.message is None and self._book.newest:
+            raise DeletedError(self._pipeline)
+        if isinstance(fact.message, PipelineRecord):
+            self._book.add(fact.message)
+            if self._book.spec is not None:
+                self._inputs = self._inputs or ProfileInputs(self._book.spec)
+                self._foreign.clear()
+        elif isinstance(fact.message, Edges) and fact.message.pipeline == self._pipeline:
+            try:
+                self._edges.setdefault((fact.message.kind, fact.message.names), BinEdges.of(fact.message))
+            except ContractError:
+                return  # a stranger's
+
+    def on_topic(self, role: str, topic_id: str) -> None:
+        """See `Logic`. Frames say of which life of the topic they are."""
+        self._topic_ids[role] = topic_id
+
+    def on_assign(self, role: str, partition: int, metadata: str) -> None:  # noqa: ARG002
+        """See `Logic`. What was proposed may never have been committed."""
+        self._proposed.pop((role, partition), None)
+        self._foreign.pop((role, partition), None)
+
+    def on_revoke(self, role: str, partition: int) -> None:
+        """See `Logic`."""
+        self._proposed.pop((role, partition), None)
+        self._foreign.pop((role, partition), None)
+
+    def waits(self, role: str, partition: int) -> str:
+        """See `Logic`."""
+        return self._book.trouble or self._foreign.get((role, partition), "") or self._unread(role, partition)
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        """See `Logic`. A record for each frame that is over, and the edges where this partition has to choose them."""
+        for partition in batch.spans:
+            read = self._read(batch, partition)
+            if held := self._untakeable(read) or self._unread(batch.role, partition):
+                self._foreign[batch.role, partition] = self._untakeable(read)
+                yield Hold(batch.role, partition, held)
+            else:
+                yield from self._answer(batch.role, partition, read)
+
+    def _answer(self, role: str, partition: int, read: ReadRows) -> Iterator[Effect]:
+        state = self._taken(role, partition, read)
+        if (edges := self._to_choose(role, state)) is not None:
+            self._proposed[role, partition] = (KINDS[role], edges.names)
+            yield Announce(
+                "edges", self._edges_key(role, partition, edges), self._record(role, partition, state, edges)
+            )
+        for closed in state.closed:
+            frame = self._frame(role, partition, closed)
+            yield Announce("profiles", f"{frame.kind}/{partition}/{frame.from_offset}", frame)
+
+    def _taken(self, role: str, partition: int, read: ReadRows) -> OpenFrame:
+        now = self._staged[partition][role].with_rows(read)
+        self._staged[partition] = {**self._staged[partition], role: now}
+        return now
+
+    def _read(self, batch: Batch, partition: int) -> ReadRows:
+        assert self._inputs is not None
+        return self._inputs.read(batch, partition)
+
+    def _untakeable(self, read: ReadRows) -> str:
+        """Why these rows cannot be taken in yet; empty if they can."""
+        widest = max((part.values.shape[1] for part in read.stretches), default=0)
+        if self._book.spec is not None and widest > max(len(self._book.spec.feature_names), len(self._answer_names)):
+            return f"rows have {widest} features, more than specification {self._book.newest} has: waiting for a newer."
+        return read.newer
+
+    @property
+    def _answer_names(self) -> tuple[str, ...]:
+        return self._inputs.answer_names if self._inputs else ()
+
+    def _unread(self, role: str, partition: int) -> str:
+        """Whether this partition has chosen edges that have not come back yet."""
+        proposed = self._proposed.get((role, partition))
+        if proposed is None or proposed in self._edges:
+            return ""
+        return f"the edges that it chose for its {proposed[0]} are on their way back from their topic."
+
+    def _names(self, role: str, width: int) -> tuple[str, ...]:
+        assert self._book.spec is not None
+        return self._book.spec.feature_names[:width] if role == FEATURES else self._answer_names
+
+    def _edges_of(self, role: str, names: tuple[str, ...]) -> BinEdges | None:
+        assert self._inputs is not None
+        if role == PREDICTIONS and self._inputs.classes:
+            return fixed(names, len(self._inputs.classes))
+        return self._edges.get((KINDS[role], names))
+
+    def _to_choose(self, role: str, state: OpenFrame) -> BinEdges | None:
+        """Edges from the first rows, if there are none in force, and enough rows to choose them from."""
+        rows = state.chosen_from
+        if not state.has_first_rows or rows is None:
+            return None
+        names = self._names(role, rows.values.shape[1])
+        return None if self._edges_of(role, names) else chosen(names, rows.values)
+
+    def _edges_key(self, role: str, partition: int, edges: BinEdges) -> str:
+        columns = hashlib.sha256(json.dumps(edges.names).encode()).hexdigest()[:16]
+        return f"{self._pipeline}/{KINDS[role]}/{columns}/{partition}"
+
+    def _record(self, role: str, partition: int, state: OpenFrame, edges: BinEdges) -> Edges:
+        rows = state.chosen_from
+        assert rows is not None
+        columns: Mapping[str, Any] = {"edges": edges.edges, "centre": edges.centre, "distance": edges.distance}
+        return Edges(
+            pipeline=self._pipeline,
+            kind=KINDS[role],
+            id=edges.id,
+            names=edges.names,
+            bins_each=edges.bins_each,
+            **{name: column.astype("<f8").tobytes() for name, column in columns.items()},
+            topic=self._topic_ids[role],
+            partition=partition,
+            from_offset=int(rows.offsets[0]),
+            to_offset=int(rows.offsets[-1]) + 1,
+            rows=len(rows.offsets),
+        )
+
+    def _frame(self, role: str, partition: int, closed: ClosedFrame) -> Frame:
+        names = self._names(role, closed.rows.values.shape[1])
+        edges = self._edges_of(role, names)
+        count, told = unusual_rows(names, closed.rows, edges)
+        return Frame(
+            pipeline=self._pipeline,
+            kind=KINDS[role],
+            partition=partition,
+            topic=self._topic_ids[role],
+            from_offset=closed.from_offset,
+            to_offset=closed.to_offset,
+            first_ms=closed.first_ms,
+            last_ms=closed.last_ms,
+            refused=closed.refused,
+            **{**content(names, closed.rows, edges).fields(), "unusual_rows": count},
+            unusual=tuple(told),
+            state_from={role: max(0, one.since) for role, one in self._staged[partition].items()},
+        )
+
+    def begin(self, partition: int) -> None:
+        """See `Stateful`. Raises ContractError if no specification can be read."""
+        if self._inputs is None:
+            raise ContractError(self._book.trouble)
+        self._set(partition, dict.fromkeys(self.reads, OpenFrame()))
+
+    def load(self, partition: int, body: bytes) -> None:
+        """See `Stateful`."""
+        self._set(partition, {role: OpenFrame.of(values) for role, values in json.loads(body).items()})
+
+    def dump(self, partition: int) -> bytes:
+        """See `Stateful`."""
+        values = {role: one.values() for role, one in self._staged[partition].items()}
+        return json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
+
+    def take_in(self, batch: Batch, plan: int) -> None:  # noqa: ARG002
+        """See `Stateful`."""
+        (partition,) = batch.spans
+        read = self._read(batch, partition)
+        if why := self._untakeable(read):
+            raise StateFormatError(why)
+        self._taken(batch.role, partition, read)
+        self.committed(partition)
+
+    def committed(self, partition: int) -> None:
+        """See `Stateful`."""
+        self._states[partition] = self._staged[partition]
+
+    def discarded(self, partition: int) -> None:
+        """See `Stateful`."""
+        self._staged[partition] = self._states[partition]
+
+    def forget(self, partition: int) -> None:
+        """See `Stateful`."""
+        self._states.pop(partition, None)
+        self._staged.pop(partition, None)
+
+    def unready(self) -> str | None:
+        """See `Logic`."""
+        return self._book.trouble or next(filter(None, self._foreign.values()), None)
+
+    def _set(self, partition: int, state: Partition) -> None:
+        self._states[partition] = self._staged[partition] = state
