@@ -21,7 +21,7 @@ from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
 from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.recovery import Clue, Recovery
-from freshet.runtime.service import ControlService, DataService, load_service, parts_of, service_names
+from freshet.runtime.service import ControlService, DataService, EdgeService, load_service, parts_of, service_names
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDERS: Final = sorted(path.name for path in (ROOT / "services/freshet").iterdir() if path.is_dir())
@@ -41,6 +41,7 @@ class Declared:
     looks_up: tuple[str, ...] = ()
     owns: tuple[str, ...] = ()
     clues: tuple[Clue, ...] = ()
+    edge_writes: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> set[str]:
@@ -52,6 +53,8 @@ class Declared:
 def declared_by(service: str) -> Declared:
     """What the service itself says, in its folder: its logic or decider, and what its `SERVICE` adds."""
     found = load_service(service)
+    if isinstance(found, EdgeService):
+        return Declared(follows=found.reads, edge_writes=found.writes)
     core: Any = _core(service)
     if isinstance(found, ControlService):
         return Declared(follows=core.follows, owns=core.owns)
@@ -178,7 +181,7 @@ def test_the_table_names_exactly_the_topics_that_a_service_reads(service: str) -
 def test_the_table_names_exactly_the_topics_that_a_service_writes(service: str) -> None:
     """What it answers with, what it owns, and what it announces."""
     declared = declared_by(service)
-    writes = declared.outputs | {*declared.owns} | announced(service)
+    writes = declared.outputs | {*declared.owns, *declared.edge_writes} | announced(service)
     writes |= {ARTIFACTS, CANDIDATES} if calls(service, "publish_model") else set()
     who = {service, EVERY_SERVICE}
     assert {role for role, topic in topic_table().items() if who & {*topic.writers} and not _is_kept(role)} == writes
@@ -191,13 +194,19 @@ def test_a_decider_announces_to_its_own_topics_only() -> None:
 
 
 def test_each_topic_has_one_writing_role() -> None:
-    """Dead letters come from several: each names its origin. The command line notes redrives there.
+    """Dead letters come from several: each names its origin. The command line and the console note redrives there, and
+    ask for what operators want.
 
     So do workers' states: each has a key of its own service and slot. A model is published by whoever trained it: the
     same bytes lie under the same key.
     """
     several = {role: {*topic.writers} for role, topic in topic_table().items() if len(topic.writers) > 1}
     data = {service for service in SERVICES if declared_by(service).clues}
-    trainers = {"cli", "retraining"}
-    assert several == {DEAD_LETTERS: {*data, "cli"}, ARTIFACTS: trainers, CANDIDATES: trainers}
+    trainers, operators = {"cli", "retraining"}, {"cli", "console"}
+    assert several == {
+        DEAD_LETTERS: {*data, *operators},
+        "commands": operators,
+        ARTIFACTS: trainers,
+        CANDIDATES: trainers,
+    }
     assert topic_table()[WORKERS].writers == (EVERY_SERVICE,)

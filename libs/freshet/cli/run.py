@@ -7,7 +7,7 @@ import typer
 from freshet.cli.output import Bootstrap, Namespace, reporting, settings
 from freshet.operate.operate_error import OperateError
 from freshet.runtime.process import run as run_service
-from freshet.runtime.service import ControlService, Service, load_service, service_names
+from freshet.runtime.service import ControlService, EdgeService, Service, load_service, service_names
 
 
 @reporting
@@ -45,9 +45,11 @@ def run(
 
 def _pipelines(service: Service, text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
+    if isinstance(service, EdgeService) and names:
+        raise OperateError(f"{service.name} is for all pipelines: leave --pipelines out.", "usage")
     if isinstance(service, ControlService) and names:
         raise OperateError(f"{service.name} decides for all pipelines: leave --pipelines out.", "usage")
-    if not isinstance(service, ControlService) and not names:
+    if not isinstance(service, ControlService | EdgeService) and not names:
         raise OperateError(
             f"{service.name} serves pipelines: name them, as in `freshet run {service.name} --pipelines loans`.",
             "usage",

@@ -14,7 +14,7 @@ from freshet.lab.up.service_run import Run, pipeline_folders
 from freshet.lab.up.services import RETRAINING, plan
 from freshet.operate.folder_apply import apply_folder
 from freshet.pipeline import PipelineSpec, load_checked
-from freshet.runtime.service import ControlService, Service, load_service, service_names
+from freshet.runtime.service import ControlService, EdgeService, Service, load_service, service_names
 from freshet.runtime.settings import SettingsError
 
 
@@ -65,8 +65,11 @@ def up(
 
 
 def _services(specs: Sequence[PipelineSpec], *, registry: bool) -> list[Service]:
-    """All that there are. Retraining may lack what it trains with, where no pipeline says when a model is trained."""
-    found = []
+    """All that there are but those at the edge, which no event needs.
+
+    Retraining may lack what it trains with, where no pipeline says when a model is trained.
+    """
+    found: list[Service] = []
     for name in service_names():
         try:
             service = load_service(name)
@@ -75,7 +78,7 @@ def _services(specs: Sequence[PipelineSpec], *, registry: bool) -> list[Service]
                 raise
             say(f"retraining is not run: {error}")
             continue
-        if registry or not isinstance(service, ControlService):
+        if not isinstance(service, EdgeService) and (registry or not isinstance(service, ControlService)):
             found.append(service)
     return found
 

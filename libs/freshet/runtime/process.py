@@ -30,7 +30,7 @@ from freshet.runtime.needed import Needed, needed_roles
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.reports import BackgroundReports
-from freshet.runtime.service import Context, ControlService, DataService, Service, parts_of
+from freshet.runtime.service import Context, ControlService, DataService, EdgeService, Service, parts_of
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.slot import hold_slot
 from freshet.runtime.supervised import Supervised, Turning
@@ -54,6 +54,8 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     faulthandler.register(signal.SIGUSR1)  # kill -USR1 shows where every thread stands
     stop = threading.Event()
     _stop_on_signals(stop, settings.shutdown_s)
+    if isinstance(service, EdgeService):
+        return _run_edge(service, settings, stop)
     metrics = Metrics()
     metrics.tell_of_the_process()
     slots: list[IO[str] | None] = []
@@ -97,6 +99,18 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
                 slot.close()
     log.info("stopped")
     return 0
+
+
+def _run_edge(service: EdgeService, settings: Settings, stop: threading.Event) -> int:
+    log = structlog.get_logger("main")
+    try:
+        return service.run(settings, stop)
+    except (SettingsError, RightsError) as error:
+        log.error("settings", error=str(error))
+        return EXIT_SETTINGS
+    except Exception:
+        log.exception("unexpected")
+        return EXIT_FATAL
 
 
 def _hold_slots(service: Service, pipelines: Sequence[str], settings: Settings) -> list[IO[str] | None]:

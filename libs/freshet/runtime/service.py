@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 from freshet.contracts.logic import Decider, Job, Logic
@@ -80,7 +81,23 @@ class Suite:
     """Named after the suite: `drift-join` is one of `drift`."""
 
 
-Service = DataService | ControlService | Suite
+@dataclass(frozen=True, slots=True)
+class EdgeService:
+    """A service at the edge, for people and programs without a Kafka client. It answers no records and decides nothing.
+
+    So it has no logic that the runtime would turn: it runs as it likes, until it is told to stop.
+    """
+
+    name: str
+    run: Callable[[Settings, Event], int]
+    """Serves all pipelines until the event is set, and returns the process's exit code."""
+    reads: tuple[str, ...]
+    """Roles of the topics that it reads."""
+    writes: tuple[str, ...]
+    """Roles of the topics that it writes to."""
+
+
+Service = DataService | ControlService | Suite | EdgeService
 
 
 def service_names() -> list[str]:
@@ -109,6 +126,6 @@ def load_service(name: str) -> Service:
     return parts[name]
 
 
-def parts_of(service: Service) -> tuple[DataService | ControlService, ...]:
+def parts_of(service: Service) -> tuple[DataService | ControlService | EdgeService, ...]:
     """The services that run under this one's name: those of a suite, else itself."""
     return service.services if isinstance(service, Suite) else (service,)

@@ -11,7 +11,7 @@ from typing import Final
 from freshet.contracts.topics import topic_table
 from freshet.inference.core.report import NO_MODEL
 from freshet.lab.supervisor import Supervisor
-from freshet.runtime.service import ControlService, Service, parts_of
+from freshet.runtime.service import ControlService, DataService, Service, parts_of
 
 RETRAINING: Final = "retraining"
 _SCALED: Final = "inference"
@@ -55,7 +55,7 @@ def _place_in_flow(service: Service) -> tuple[bool, int, str]:
     if isinstance(service, ControlService):
         return True, 0, service.name
     roles = list(topic_table())
-    parts = [part for part in parts_of(service) if not isinstance(part, ControlService)]
+    parts = [part for part in parts_of(service) if isinstance(part, DataService)]
     inputs = [roles.index(reference.input) for part in parts for reference in part.references]
     return False, min(inputs, default=len(roles)), service.name
 

@@ -1,0 +1,78 @@
+"""Who may act: whoever has entered the token that the console was started with. Sessions live in this process only."""
+
+import hmac
+import secrets
+import time
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+COOKIE: Final = "freshet_console"
+_KEPT_S: Final = 12 * 3600.0
+_MOST_SESSIONS: Final = 200
+_SLOW_S: Final = 1.0
+
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""Sent with every page: nothing comes from elsewhere, and no other site may show it."""
+
+
+class Access:
+    """The token, and the sessions of those who entered it. Without a token nobody can act."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._secret = secrets.token_bytes(32)
+        self._sessions: dict[str, float] = {}
+        self._not_before = 0.0
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is a token to enter."""
+        return bool(self._token)
+
+    def may_act(self, request: Request) -> bool:
+        """Whether this browser has entered the token."""
+        session = request.cookies.get(COOKIE, "")
+        return self._sessions.get(session, 0.0) > time.monotonic()
+
+    def csrf(self, request: Request) -> str:
+        """What a form of this session must send back; empty for somebody who may not act."""
+        if not self.may_act(request):
+            return ""
+        return hmac.new(self._secret, request.cookies[COOKIE].encode(), "sha256").hexdigest()
+
+    def is_ours(self, request: Request, sent: str) -> bool:
+        """Whether a form was sent by a page of this session, and by no other site."""
+        expected = self.csrf(request)
+        site = request.headers.get("sec-fetch-site", "same-origin")
+        return bool(expected) and hmac.compare_digest(expected, sent) and site in ("same-origin", "none")
+
+    def enter(self, token: str, response: Response) -> bool:
+        """Begin a session if the token is right. After a wrong one nobody can try again for a second."""
+        now = time.monotonic()
+        if now < self._not_before:
+            return False
+        if not self._token or not hmac.compare_digest(token.encode(), self._token.encode()):
+            self._not_before = now + _SLOW_S
+            return False
+        self._sessions = {one: until for one, until in self._sessions.items() if until > now}
+        if len(self._sessions) >= _MOST_SESSIONS:
+            self._sessions.pop(next(iter(self._sessions)))
+        session = secrets.token_urlsafe(32)
+        self._sessions[session] = now + _KEPT_S
+        response.set_cookie(COOKIE, session, httponly=True, samesite="strict", max_age=int(_KEPT_S))
+        return True
+
+    def leave(self, request: Request, response: Response) -> None:
+        """End the session."""
+        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
+        response.delete_cookie(COOKIE)

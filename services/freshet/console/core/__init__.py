@@ -1,0 +1,1 @@
+"""The console's pure core: facts and measurements in, pages out."""

@@ -1,0 +1,165 @@
+"""The one thread that reads Kafka: it folds what comes, asks how far all is, and hands over a snapshot each second."""
+
+import threading
+import time
+from collections import deque
+from typing import Final
+
+import structlog
+
+from freshet.console.asking_kafka import ask_ends, ask_lags, ask_letters
+from freshet.console.core.aside import Letters
+from freshet.console.core.folded import RECENT, WHOLE, Folded
+from freshet.console.core.measured import Measurements
+from freshet.console.core.overview import KafkaState, overview
+from freshet.console.core.pipeline_screen import Beside, PipelineScreen, pipeline_screen
+from freshet.console.snapshot import Snapshot
+from freshet.console.training_lines import approval_of, training_lines
+from freshet.contracts.errors import FreshetError
+from freshet.contracts.messages import WorkerState
+from freshet.operate.connection import Connection
+from freshet.runtime.bus.protocol import Place
+from freshet.runtime.feed import Feed
+
+_READ_S: Final = 0.2
+_BUILD_S: Final = 0.8
+_ENDS_S: Final = 2.0
+_LAGS_S: Final = 5.0
+_LETTERS_S: Final = 15.0
+_WATCHED_S: Final = 60.0
+"""Dead letters are read for pipelines that somebody has looked at within so long."""
+_AGAIN_S: Final = 1.0
+_DAY_MS: Final = 86_400_000
+_LEAST_RECORDS: Final = 2000
+"""Of topics that grow, the last day is read and at least so many records, so that a quiet pipeline has a past."""
+_MOST_RECORDS: Final = 20_000
+"""And never more than so many: a start costs the same, however busy the day was."""
+_SKEWS: Final = 20
+
+
+class Watching(threading.Thread):
+    """Reads until `stop`. `snapshot` is the newest one; everybody may read it, nobody else writes it."""
+
+    def __init__(self, connection: Connection, stop: threading.Event) -> None:
+        super().__init__(name="watching", daemon=True)
+        self._connection, self._halt = connection, stop
+        self._log = structlog.get_logger("console")
+        self._folded = Folded()
+        self._measured: dict[str, Measurements] = {}
+        self._letters: dict[str, Letters] = {}
+        self._due: dict[str, float] = {}
+        self._skews: deque[int] = deque([0], maxlen=_SKEWS)
+        self._feed: Feed | None = None
+        self._read = self._topics = self._answered_ms = 0
+        self._trouble, self._caught_up = "", False
+        self._watched: dict[str, float] = {}
+        self.snapshot: Snapshot | None = None
+
+    def watch(self, pipeline: str) -> None:
+        """Somebody looks at this pipeline's page."""
+        self._watched[pipeline] = time.monotonic()
+
+    @property
+    def now_ms(self) -> int:
+        """The time by the broker's clock, as far as it is known."""
+        return _local_ms() + max(self._skews)
+
+    def run(self) -> None:
+        """See `threading.Thread`. Whatever Kafka does, this goes on; a fault of our own is logged, and tried again."""
+        while not self._halt.is_set():
+            try:
+                self._turn()
+            except FreshetError as error:
+                self._fail(str(error))
+            except Exception as error:
+                self._log.exception("unexpected")
+                self._fail(f"the console failed: {error}")
+        if self._feed is not None:
+            self._feed.close()
+
+    def _turn(self) -> None:
+        self._take()
+        pipelines = self._folded.pipelines()
+        for name in pipelines:
+            self._measured.setdefault(name, Measurements())
+        if self._is_due("ends", _ENDS_S):
+            self._topics = ask_ends(self._connection, self._measured, pipelines, self.now_ms)
+            self._answered_ms, self._trouble = self.now_ms, ""
+        if self._is_due("lags", _LAGS_S):
+            for name in pipelines:
+                ask_lags(self._connection, self._measured[name], name, self.now_ms)
+        if self._is_due("letters", _LETTERS_S):
+            for name in pipelines:
+                if time.monotonic() - self._watched.get(name, -_WATCHED_S) < _WATCHED_S:
+                    self._letters[name] = ask_letters(self._connection, name, self.now_ms)
+        if self._is_due("build", _BUILD_S):
+            self._build()
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        if time.monotonic() < self._due.get(what, 0.0):
+            return False
+        self._due[what] = time.monotonic() + every_s
+        return True
+
+    def _take(self) -> None:
+        """Fold what has come."""
+        if self._feed is None:
+            self._feed = Feed(self._connection.bus().reader((*WHOLE, *RECENT), self._starts()))
+        was_caught_up = self._caught_up
+        for fact in self._feed.facts(_READ_S):
+            self._folded.fold(fact)
+            self._read += 1
+            if was_caught_up and isinstance(fact.message, WorkerState):
+                self._skews.append(fact.timestamp_ms - _local_ms())
+        self._caught_up = self._caught_up or self._feed.caught_up()
+        if len(self._skews) > 1 and self._skews[0] == 0:
+            self._skews.popleft()  # the first guess, before any beat had come
+        if self._is_due("new topics", 30.0):
+            self._feed.mark_ends()
+
+    def _starts(self) -> dict[Place, int]:
+        bus = self._connection.bus()
+        starts = {Place(role, 0): 0 for role in (*WHOLE, *RECENT)}
+        for role in RECENT:
+            recent, spans = bus.offsets_at(role, _local_ms() - _DAY_MS), bus.spans(role)
+            for at, span in spans.items():
+                first = max(span.low, min(recent.get(at, span.low), span.end - _LEAST_RECORDS))
+                starts[Place(role, at)] = max(first, span.end - _MOST_RECORDS)
+        return starts
+
+    def _build(self) -> None:
+        began_s, now_ms = time.monotonic(), self.now_ms
+        screens = {name: self._screen(name, now_ms) for name in self._folded.pipelines()}
+        kafka = KafkaState(
+            address=self._connection.bootstrap_servers,
+            answered_ms=self._answered_ms,
+            trouble=self._trouble,
+            topics=self._topics,
+            read=self._read,
+            caught_up=self._caught_up,
+            skew_ms=max(self._skews),
+            newer=self._feed.newer if self._feed is not None else {},
+        )
+        page = overview(self._folded, list(screens.values()), kafka, self._connection.namespace, now_ms)
+        number = self.snapshot.number + 1 if self.snapshot is not None else 1
+        self.snapshot = Snapshot(number, now_ms, page, screens)
+        # pages are never more than a quarter of this thread's work, however many pipelines there are
+        self._due["build"] = max(self._due["build"], time.monotonic() + 3 * (time.monotonic() - began_s))
+
+    def _screen(self, name: str, now_ms: int) -> PipelineScreen:
+        measured = self._measured.get(name, Measurements())
+        runs, approval = training_lines(self._folded, name), approval_of(self._folded, name)
+        beside = Beside(measured, runs, self._letters.get(name), approval)
+        return pipeline_screen(self._folded, name, beside, self._connection.namespace, now_ms)
+
+    def _fail(self, why: str) -> None:
+        """Kafka does not answer: say so on every page, and try again."""
+        if why != self._trouble:
+            self._log.warning("no_answer", error=why)
+        self._trouble = why
+        self._build()
+        self._halt.wait(_AGAIN_S)
+
+
+def _local_ms() -> int:
+    return time.time_ns() // 1_000_000
