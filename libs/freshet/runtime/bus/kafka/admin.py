@@ -176,9 +176,12 @@ class KafkaAdmin:
         What an open transaction is about to commit does not count yet; with `stable`, it is RetriableError.
         """
         places = [(topic, partition) for partition in self._partitions(topic)]
-        return {partition: at for (_, partition), at in self.committed_at(group, places).items()}
+        found = self.committed_at(group, places, stable=stable)
+        return {partition: at for (_, partition), at in found.items()}
 
-    def committed_at(self, group: str, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], Committed]:
+    def committed_at(
+        self, group: str, places: Collection[tuple[str, int]], *, stable: bool = False
+    ) -> dict[tuple[str, int], Committed]:
         """A group's committed offsets on these (topic, partition); see `committed`."""
         if not places:
             return {}

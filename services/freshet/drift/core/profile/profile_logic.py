@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import ContractError
+from freshet.contracts.errors import ContractError, DeletedError
 from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.profile_messages import Edges, Frame, FrameKind
 from freshet.contracts.stateful import Checkpoint, StateFormatError, Stateful
-from freshet.drift.core.join.logic import DeletedError
 from freshet.drift.core.join.plans import PlanBook
 from freshet.drift.core.profile.open_frame import ClosedFrame, OpenFrame
 from freshet.drift.core.profile.profile_rows import FEATURES, KINDS, PREDICTIONS, ProfileInputs, ReadRows
