@@ -173,6 +173,7 @@ def test_the_command_tells_hops_and_paths(stage: LocalDeployment, connection: Co
         "partitions": len(stage.bus.spans("features")),
         "hidden": 0,
         "started": False,
+        "needed": True,
     }
     prediction, outcome = document["paths"]
     assert prediction["records"] == outcome["records"] == count

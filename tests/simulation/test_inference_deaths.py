@@ -215,5 +215,5 @@ def test_the_metrics_say_that_a_version_loses_rows_though_too_few_to_take_it_out
     world.live(20)
     assert world.quarantined() == ()
     assert world.dead() == [("model_not_finite", 0, 7)]
-    labels = {"service": "inference", "pipeline": PIPELINE, "reason": "model_not_finite"}
+    labels = {"service": "inference", "pipeline": PIPELINE, "topic": "features", "reason": "model_not_finite"}
     assert world.metrics.registry.get_sample_value("freshet_dead_letters_total", labels) == 1

@@ -34,6 +34,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "explain": ("freshet.cli.explain:explain_command", "Why an event got its answer: model, training, approval."),
     "verify": ("freshet.cli.verify:verify", "Judge from the topics alone whether the promises were kept."),
     "lag": ("freshet.cli.lag:show", "How far each service is behind, in records and seconds."),
+    "observe": ("freshet.cli.observe:observe", "Serve lag, freshness, quality and alarms to Prometheus."),
     "quality": ("freshet.cli.quality:show", "How good the answers are: versions, slices and baselines, over time."),
     "score": ("freshet.cli.score:score", "How right each model version was, from predictions and labels."),
     "alarms": ("freshet.cli.alarms:app", "What detectors say has changed: list it, look at one, find it again."),

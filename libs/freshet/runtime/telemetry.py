@@ -3,6 +3,7 @@
 import logging
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -18,10 +19,11 @@ from freshet.runtime.metrics.system_figures import SystemFigures
 class Metrics:
     """The metrics of one process, made from the catalogue: `metrics[READY].labels("inference", "loans").set(1)`."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.registry = registry or CollectorRegistry()
+    def __init__(self, catalogue: Sequence[Metric[Any]] = IN_PROCESS) -> None:
+        """`catalogue` names those that this process counts and sets."""
+        self.registry = CollectorRegistry()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the counters, and nothing reads them
-        self._made: dict[Metric[Any], Any] = {metric: metric.collector(self.registry) for metric in IN_PROCESS}
+        self._made: dict[Metric[Any], Any] = {metric: metric.collector(self.registry) for metric in (*catalogue, BUILD)}
         self[BUILD].labels(version("freshet"), platform.python_version()).set(1)
 
     def __getitem__(self, metric: Metric[CollectorT]) -> CollectorT:

@@ -100,6 +100,8 @@ class HopLag:
     hidden: int
     started: bool
     """False: the group has never committed anything on this topic, so nobody has ever read it."""
+    needed: bool
+    """Without this one events stay without an answer, or labels unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def _hop(hop: Hop, rows: Sequence[PartitionLag]) -> HopLag:
         len(rows),
         sum(row.hidden for row in rows),
         any(row.position is not None for row in rows),
+        hop in _SERVING,
     )
 
 

@@ -35,7 +35,7 @@ class Evaluations:
         """
         for fact in facts:
             found = fact.message
-            if not isinstance(found, Evaluation) or found.pipeline != self._pipeline or not _adds_up(found):
+            if not isinstance(found, Evaluation) or found.pipeline != self._pipeline or not adds_up(found):
                 continue
             if found.view == "arrival":
                 if found.first_row < self._ends.get(found.series, 0):
@@ -45,7 +45,7 @@ class Evaluations:
             self.records.append(found)
 
 
-def _adds_up(record: Evaluation) -> bool:
+def adds_up(record: Evaluation) -> bool:
     """Whether it holds as many counts as it has classes; else a stranger wrote it, or it was damaged."""
     try:
         Counts.of(record)

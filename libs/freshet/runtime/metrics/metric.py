@@ -43,6 +43,11 @@ class Metric(Generic[CollectorT]):
         return self.kind.__name__.lower()
 
 
+def told_of(name: str, kind: type[CollectorT], unit: Unit, meaning: str, *labels: str) -> Metric[CollectorT]:
+    """What `freshet observe` tells of a pipeline."""
+    return Metric(f"freshet_{name}", kind, unit, ("pipeline", *labels), meaning, "observe")
+
+
 def counter(name: str, unit: Unit, meaning: str, *labels: str, source: Source = "services") -> Metric[Counter]:
     """A number of things since the process began; ends with `_total`."""
     return Metric(f"freshet_{name}", Counter, unit, (*SCOPE, *labels), meaning, source)

@@ -183,9 +183,8 @@ IN_PROCESS: Final[tuple[Metric[Any], ...]] = (
     RESIDENT_MODELS,
     QUARANTINED_MODELS,
     *MEASURED.values(),
-    BUILD,
 )
-"""What services count and set."""
+"""What services count and set; each process also tells its BUILD."""
 
 OF_THE_SYSTEM: Final = (DISK_READ, DISK_WRITTEN, NETWORK_RECEIVED, NETWORK_SENT)
 """What is asked of the system whenever somebody looks; the process's CPU, memory and files are prometheus_client's."""

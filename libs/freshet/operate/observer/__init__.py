@@ -1,0 +1,1 @@
+"""What Kafka and the topics say of pipelines, as metrics: `freshet observe`."""
