@@ -80,7 +80,9 @@ def test_only_this_machine_is_let_in() -> None:
 def test_prometheus_asks_every_process() -> None:
     """By its name and the images' port."""
     (job,) = yaml.safe_load((ROOT / "docker/prometheus.yml").read_text())["scrape_configs"]
-    assert job["static_configs"] == [{"targets": [f"{name}:8080" for name in RUNNING]}]
+    assert job["static_configs"] == [{"targets": [f"{name}:8080" for name in OURS if name != "apply"]}]
+    (rules,) = yaml.safe_load((ROOT / "docker/prometheus.yml").read_text())["rule_files"]
+    assert f"./observability/alerts.yml:{rules}:ro" in ALL["prometheus"]["volumes"]
 
 
 def test_grafana_finds_prometheus_and_the_dashboards() -> None:
@@ -91,14 +93,19 @@ def test_grafana_finds_prometheus_and_the_dashboards() -> None:
     (provider,) = yaml.safe_load((provisioning / "dashboards/freshet.yml").read_text())["providers"]
     assert f"./docker/grafana/dashboards:{provider['options']['path']}:ro" in ALL["grafana"]["volumes"]
     assert DASHBOARDS
-    panels = [panel for path in DASHBOARDS for panel in json.loads(path.read_text())["panels"]]
+    panels = [panel for path in DASHBOARDS for panel in pictures(path)]
     assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
+
+
+def pictures(dashboard: Path) -> list[dict[str, Any]]:
+    """Its panels, without the titles of rows."""
+    return [panel for panel in json.loads(dashboard.read_text())["panels"] if panel["type"] != "row"]
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.name)
 def test_a_dashboard_asks_for_metrics_that_exist(dashboard: Path) -> None:
     """Each panel says what it shows, in which unit; none would stay empty for a misspelt metric or label."""
-    for panel in json.loads(dashboard.read_text())["panels"]:
+    for panel in pictures(dashboard):
         assert panel["description"], panel["title"]
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
         assert [wrong for target in panel["targets"] for wrong in mistakes(target["expr"])] == []

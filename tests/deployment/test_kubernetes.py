@@ -105,7 +105,7 @@ def test_every_process_has_limits_and_is_asked_how_it_is(resources: Sequence[Res
 def test_every_service_runs_and_owners_never_twice(resources: Sequence[Resource]) -> None:
     """Who decides alone has one replica, is never replaced before it has ended, and is scaled by nobody."""
     ours = {w["metadata"]["name"]: w for w in of_kind(resources, *WORKLOADS) if labels(w).items() >= PART.items()}
-    assert {*ours} == {*SERVICES, "apply"}
+    assert {*ours} == {*SERVICES, "apply", "observe"}
     for name in SERVICES:
         (container,) = pod(ours[name])["containers"]
         assert container["args"][:2] == ["run", name]

@@ -7,7 +7,7 @@ from typing import Final
 
 import promql_parser
 
-from freshet.runtime.telemetry import Metrics
+from freshet.runtime.metrics.catalogue_of_metrics import CATALOGUE
 
 _SERIES: Final = re.compile(r"\b(?:freshet_\w+|up)\b(?:\{([^}]*)\})?")
 _GROUPED: Final = re.compile(r"\b(?:by|without)\s*\(([^)]*)\)")
@@ -16,13 +16,11 @@ _GIVEN_BY_PROMETHEUS: Final = frozenset({"instance", "job", "le", "pod", "namesp
 
 @cache
 def there_are() -> Mapping[str, frozenset[str]]:
-    """Every series that a service shows, with its labels."""
+    """Every series that somebody shows, with its labels."""
     found = {"up": frozenset[str]()}
-    registry = Metrics().registry
-    for metric, names in registry._collector_to_names.items():
-        labels = frozenset(metric._labelnames)  # type: ignore[attr-defined]
-        family = names[0]  # of a counter or a histogram no series has the family's own name
-        found |= {name: labels for name in names if name != family or len(names) == 1}
+    for metric in CATALOGUE:
+        endings = ("_bucket", "_sum", "_count") if metric.kind_name == "histogram" else ("",)
+        found |= {metric.name + ending: frozenset(metric.labels) for ending in endings}
     return found
 
 

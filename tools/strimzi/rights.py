@@ -25,10 +25,10 @@ _MEMBERS: Final = {
 """Services whose processes share the partitions, each with the parts that it consists of."""
 _OWNERS: Final = ("registry", "retraining")
 """Services that decide alone, under one transactional id."""
-_OTHERS: Final = ("cli", "producers", "consumers")
+_OTHERS: Final = ("cli", "observe", "producers", "consumers")
 
 PRINCIPALS: Final = (*_MEMBERS, *_OWNERS, *_OTHERS)
-"""Who has a user of its own: each service, whoever types commands, and the applications on either side."""
+"""Who has a user of its own: each service, whoever types commands or only looks, and applications on either side."""
 
 
 def rights(principal: str, namespace: str, pipelines: Collection[str]) -> list[Right]:
@@ -72,8 +72,9 @@ def _on_groups(principal: str, namespace: str, pipelines: Collection[str]) -> It
     yield Right("group", names.reader_group, ("Read",))
     if principal in _OWNERS:
         yield Right("transactionalId", names.transactional_id(principal, "owner"), ("Write",))
-    if principal == "cli":
+    if principal in ("cli", "observe"):
         yield Right("group", f"{namespace}freshet.", ("Describe",), prefix=True)
+    if principal == "cli":
         yield Right("transactionalId", names.transactional_id("cli", ""), ("Write",), prefix=True)
     for part in _MEMBERS.get(principal, ()):
         for own in (TopicNames(namespace, pipeline) for pipeline in sorted(pipelines)):

@@ -1,0 +1,1 @@
+"""Writes what follows from the catalogues of metrics and topics: alerts, the dashboard, and pages of docs/."""

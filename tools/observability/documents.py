@@ -1,0 +1,124 @@
+"""Pages of docs/ that follow from the catalogues of metrics, alerts and topics."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from freshet.contracts.topics import Topic, topic_table
+from freshet.runtime.metrics.metric import Source
+from freshet.runtime.metrics.of_services import BUILD, IN_PROCESS, OF_THE_SYSTEM
+from freshet.runtime.metrics.of_topics import OF_TOPICS, PARTITIONS_SHOWN, SERIES_SHOWN
+from tools.observability.alert import Alert
+from tools.observability.rules import ALERTS
+
+_WRITTEN: Final = "<!-- Written by `python -m tools.observability`; edits are overwritten. -->\n"
+
+_SOURCES: Final[dict[Source, str]] = {
+    "services": "every service",
+    "data services": "ingestion, inference, drift",
+    "inference": "inference",
+    "drift-join": "drift-join",
+    "observe": "`freshet observe`",
+}
+
+
+def metrics_page() -> str:
+    """docs/metrics.md."""
+    parts = [
+        "# Metrics",
+        _WRITTEN,
+        "Every process serves its own at `/metrics`. `freshet observe` serves what Kafka and the topics say: that is "
+        "true also of a process that is dead, hangs or lies. Alerts on lag, quality and drift stand on it "
+        "([runbook](runbook.md)); [operate.md](operate.md) says how to run it.",
+        "",
+        "## What `freshet observe` tells of a pipeline",
+        "",
+        *_table(
+            ("metric", "kind", "unit", "labels", "meaning"),
+            ((f"`{one.name}`", one.kind_name, one.unit, _labels(one.labels), one.meaning) for one in OF_TOPICS),
+        ),
+        "",
+        f"Labels are bounded: at most {PARTITIONS_SHOWN} partitions of a topic are told apart (else it is `all`), "
+        f"and at most {SERIES_SHOWN} series of quality. No version, event or entity is ever a label.",
+        "",
+        "## What processes tell of themselves",
+        "",
+        *_table(
+            ("metric", "kind", "unit", "labels", "shown by", "meaning"),
+            (
+                (f"`{one.name}`", one.kind_name, one.unit, _labels(one.labels), _SOURCES[one.source], one.meaning)
+                for one in (*IN_PROCESS, BUILD, *OF_THE_SYSTEM)
+            ),
+        ),
+        "",
+        "Every process also shows what prometheus_client tells of it on Linux: `process_cpu_seconds_total`, "
+        "`process_resident_memory_bytes`, `process_virtual_memory_bytes`, `process_open_fds`, `process_max_fds` and "
+        "`process_start_time_seconds`. Labels `topic` hold the role of a topic, such as `events`, not its whole name. "
+        "`reason` and `cause` are codes of Freshet's; `job` is the name of a class.",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def runbook_page() -> str:
+    """docs/runbook.md."""
+    parts = [
+        "# Runbook",
+        _WRITTEN,
+        "One section for each alert of `observability/alerts.yml`. A `page` means that somebody gets up for it, a "
+        "`ticket` that it can wait until the morning. P stands for the pipeline that the alert names.",
+        "",
+        *_table(
+            ("alert", "severity", "after"),
+            ((f"[{one.name}](#{one.name.lower()})", one.severity, one.lasts) for one in ALERTS),
+        ),
+        "",
+    ]
+    for alert in ALERTS:
+        parts += _section(alert)
+    return "\n".join(parts)
+
+
+def _section(alert: Alert) -> Iterator[str]:
+    yield from (f"## {alert.name}", "")
+    yield from (f"**What it means.** {alert.means}", "", f"**How to check.** {alert.check}", "")
+    yield from (f"**What to do.** {alert.do}", "", "```promql", alert.expr, "```", "")
+
+
+def topics_page() -> str:
+    """docs/topics.md."""
+    table = topic_table().values()
+    titles = ("topic", "message", "key", "partitions", "kept", "times by", "written by", "read by")
+    parts = [
+        "# Topics",
+        _WRITTEN,
+        "All that services say to each other, from `schemas/topics.yaml`. `{p}` is the pipeline; `FRESHET_NAMESPACE` "
+        "comes before every name. [asyncapi.yaml](asyncapi.yaml) has the same for tools.",
+        "",
+        "## Of each pipeline",
+        "",
+        *_table(titles, (_topic(one) for one in table if one.per_pipeline)),
+        "",
+        "## Of the whole installation",
+        "",
+        *_table(titles, (_topic(one) for one in table if not one.per_pipeline)),
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _topic(topic: Topic) -> tuple[str, ...]:
+    kept = topic.cleanup if topic.retention is None else f"{topic.cleanup} after {topic.retention}"
+    partitions = "as the pipeline has" if topic.partitions == "pipeline" else str(topic.partitions)
+    writers, readers = ", ".join(topic.writers), ", ".join(topic.readers)
+    return f"`{topic.name}`", topic.message, topic.key, partitions, kept, topic.timestamps, writers, readers
+
+
+def _labels(labels: Sequence[str]) -> str:
+    return ", ".join(labels)
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(titles)} |"
+    yield f"|{'---|' * len(titles)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
