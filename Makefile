@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency bench-publish count-batch models late-labels intervals false-alarms faults images lock lock-images lock-schemas clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency bench-publish count-batch models late-labels intervals false-alarms faults images lock lock-images lock-schemas observability clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -103,6 +103,9 @@ lock-images: setup  ## pin what each service's image holds: the versions of requ
 	set -e; for service in ingestion inference registry drift retraining; do \
 		$(PIN) --constraint requirements.lock --extra $$service --output-file docker/locks/$$service.lock pyproject.toml; done
 	$(NOT_OURSELVES) docker/locks/*.lock && rm docker/locks/*.with
+
+observability: setup  ## write alerts, the dashboard and the pages of docs/ that follow from the catalogues
+	$(BIN)/python -m tools.observability
 
 lock-schemas: setup  ## release changed schemas: next version and id, kept for ever
 	$(BIN)/python -m tools.schemas lock

@@ -15,6 +15,7 @@ from freshet.lab.local_deployment import LocalDeployment
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.provision import provision
 from support.ingestion import framed, framed_feedback, loan
+from support.observed import Observed, http_port, observing
 from support.secured import Right, SecuredKafka
 from support.services import Process, until
 from tools.strimzi import rights
@@ -87,3 +88,22 @@ def test_a_service_runs_with_the_rights_that_are_generated(
             until(lambda: stage.unread("ingestion", "events") == 0, "its answers")
         assert [line for line in process.lines() if "Grant the user" in str(line.get("error"))] == []
         assert process.terminate() == 0
+
+
+def test_observe_sees_all_with_the_rights_that_are_generated(
+    secured: SecuredKafka, namespace: str, stage: LocalDeployment, tmp_path: Path
+) -> None:
+    """Groups, topics, and with --verify what was promised: nothing that it asks for is refused."""
+    stage.apply()
+    stage.producer.send(Send("events", [b"ada"], [framed(loan())]))
+    log = tmp_path / "observe.log"
+    process = observing(secured.servers, namespace, log, secured.user(granted("observe", namespace)))
+    try:
+        port = until(lambda: http_port(log), "its start")
+        here = Observed(stage, secured.servers, 0, tmp_path, {"observe": port})
+        until(lambda: "freshet_verify_breaches{" in here.scrape("observe"), "its first judgement")
+        assert here.one("observe", "freshet_lag_records", service="ingestion", topic="events") == 1
+        assert [line for line in log.read_text().splitlines() if "not_seen" in line or "not_judged" in line] == []
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0

@@ -84,7 +84,7 @@ def observed(kafka: str, folder: Path) -> Iterator[Observed]:
     with LocalDeployment(kafka, namespace, pipelines_dir() / PIPELINE, folder / "logs", workers=1) as stage:
         stage.apply()
         stage.start()
-        watcher = _observe(kafka, namespace, folder / "logs/observe.log")
+        watcher = observing(kafka, namespace, folder / "logs/observe.log")
         try:
             values, truths = feature_rows(stage.spec, stage.schema, loans.sample(stage.schema, 600, seed=1))
             trained = train_and_pack("linear", values, truths, stage.spec)
@@ -98,9 +98,9 @@ def observed(kafka: str, folder: Path) -> Iterator[Observed]:
             stage.wait_drained()
             stage.wait_evaluated()
             names = [*stage.services, "observe"]
-            here = Observed(
-                stage, kafka, through_ms, folder / "logs", {name: _port(folder / f"logs/{name}.log") for name in names}
-            )
+            logs = folder / "logs"
+            ports = {name: http_port(logs / f"{name}.log") or 0 for name in names}
+            here = Observed(stage, kafka, through_ms, logs, ports)
             here.look_again()
             yield here
         finally:
@@ -108,20 +108,23 @@ def observed(kafka: str, folder: Path) -> Iterator[Observed]:
             assert watcher.wait(_PATIENCE_S) == 0
 
 
-def _observe(kafka: str, namespace: str, log: Path) -> "subprocess.Popen[bytes]":
+def observing(
+    kafka: str, namespace: str, log: Path, login: Mapping[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """`freshet observe` as a process; `login`: further client settings."""
+    where = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "FRESHET_NAMESPACE": namespace, "FRESHET_KAFKA": json.dumps(login or {})}
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
         return subprocess.Popen(
             [sys.executable, "-m", "freshet.cli", "observe", "--verify", "0.1"],
-            env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka, "FRESHET_NAMESPACE": namespace},
+            env={**os.environ, **where},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
         )
 
 
-def _port(log: Path) -> int:
-    for line in log.read_text().splitlines():
-        if '"started"' in line:
-            return int(json.loads(line)["http_port"])
-    raise AssertionError(f"{log.name} did not start")
+def http_port(log: Path) -> int | None:
+    """Where the process that writes this log serves; None before it has said so."""
+    told = (json.loads(line) for line in log.read_text().rpartition("\n")[0].splitlines() if '"started"' in line)
+    return next((int(line["http_port"]) for line in told), None)

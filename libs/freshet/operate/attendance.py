@@ -1,6 +1,5 @@
 """Whether the services of a pipeline are there, and how far they have read: for `doctor` and `model status`."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -9,16 +8,14 @@ from freshet.contracts.errors import FreshetError
 from freshet.contracts.position import Position, Unstamped, unstamped
 from freshet.operate.connection import Connection
 from freshet.operate.finding import Health, Line
+from freshet.operate.lag.lag_reader import UnreadRecords
 from freshet.operate.last_answers import last_answered
 from freshet.operate.presence import Presence
 from freshet.operate.verify.misplaced import misplaced
-from freshet.runtime.bus.protocol import Bus, Committed, ExpiredError, Place
+from freshet.runtime.bus.protocol import Bus, Committed, Place
 
 READS: Final = (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features"))
 """Services and what each reads as a group."""
-
-_COUNTED: Final = 1000
-_READ_S: Final = 15.0
 
 
 def service_line(present: Presence) -> Line:
@@ -51,7 +48,7 @@ def _group(connection: Connection, pipeline: str, present: Presence, role: str) 
     ends = connection.admin.end_offsets(names.topic(role))
     committed = connection.admin.committed(names.group(service), names.topic(role))
     if not committed:
-        return _unread(connection, pipeline, present, role, ends)
+        return _unread(connection, pipeline, present, role)
     now = connection.bus(pipeline).topic_id(role)
     stamps = {at: unstamped(one.metadata, one.offset) for at, one in committed.items()}
     if any(stamp.topic_id not in ("", now) for stamp in stamps.values()):
@@ -59,7 +56,7 @@ def _group(connection: Connection, pipeline: str, present: Presence, role: str) 
             f"its offsets on {role} are of an earlier topic of that name: this one was made anew, and is read from its"
         )
         return Line(about, "warn", f"{seen} start", f"{present.command}, unless it runs")
-    behind, exact = _behind(connection.bus(pipeline), role, {at: one.offset for at, one in committed.items()}, ends)
+    behind, exact = _behind(connection.bus(pipeline), role, {at: one.offset for at, one in committed.items()})
     wrong = _strange(service, role, committed, stamps) or _misplaced(connection, pipeline, service, role, committed)
     if wrong:
         return Line(about, "bad", wrong, f"do not start {service} before you know what happened")
@@ -94,37 +91,27 @@ def _misplaced(
     return next(misplaced(role, standing, answered, ends), "")
 
 
-def _unread(connection: Connection, pipeline: str, present: Presence, role: str, ends: Mapping[int, int]) -> Line:
+def _unread(connection: Connection, pipeline: str, present: Presence, role: str) -> Line:
     """A topic of which the group has read nothing yet."""
     about, bus = f"group {connection.names(pipeline).group(present.service)}", connection.bus(pipeline)
-    unread, _ = _behind(bus, role, {at: span.low for at, span in bus.spans(role).items()}, ends)
+    unread, _ = _behind(bus, role, {at: span.low for at, span in bus.spans(role).items()})
     if unread and not present.alive:
         return Line(about, "bad", f"has read none of {unread:,} records on {role}", present.command)
     return Line(about, "warn", f"has never committed on {role}", "" if present.alive else present.command)
 
 
-def _behind(bus: Bus, role: str, committed: Mapping[int, int], ends: Mapping[int, int]) -> tuple[int, bool]:
-    """How many records a group has not read, and whether that is exact.
-
-    Each transaction leaves a marker behind its records, which no group commits past: a short rest is read, to count
-    what there is for a reader.
-    """
-    rest = {at: ends[at] - offset for at, offset in committed.items() if ends.get(at, 0) > offset}
-    total = sum(rest.values())
-    if not 0 < total <= _COUNTED:
-        return total, not total
-    reader = bus.reader([role], {Place(role, at): committed[at] for at in rest})
-    seen, deadline = 0, time.monotonic() + _READ_S
+def _behind(bus: Bus, role: str, starts: Mapping[int, int]) -> tuple[int, bool]:
+    """How many records are unread from these offsets on, by partition, and whether that is exact."""
+    unread, spans = UnreadRecords(bus), bus.spans(role)
     try:
-        while time.monotonic() < deadline:
-            seen += sum(len(batch.keys) for batch in reader.read(_COUNTED, 0.5))
-            if reader.caught_up():
-                return seen, True
-    except ExpiredError:
-        pass  # some of it is gone: what is left is less than the rest
+        found = [
+            unread.of(Place(role, at), max(offset, spans[at].low), spans[at])
+            for at, offset in starts.items()
+            if at in spans
+        ]
     finally:
-        reader.close()
-    return total, False
+        unread.close()
+    return sum(one.records for one in found), all(one.exact for one in found)
 
 
 def _understood(service: str, stamp: Unstamped) -> bool:

@@ -6,7 +6,7 @@ old its numbers are gone, so that nobody takes them for those of now.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import structlog
@@ -15,6 +15,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from freshet.contracts.errors import FreshetError
+from freshet.contracts.logic import Fact
 from freshet.ledger.ledger import Ledger, pipeline_of
 from freshet.operate.connection import Connection
 from freshet.operate.lag.lag_reader import LagReader
@@ -31,6 +32,7 @@ _STATE: Final = (*_FOLDED, "alarms", "trainings")
 _SERIES: Final = ("evaluations",)
 _SERIES_MS: Final = 86_400_000
 _READ_S: Final = 1.0
+_PATIENCE_S: Final = 15.0
 
 
 class _Look(NamedTuple):
@@ -108,14 +110,24 @@ class Observer(Collector):
     def _take(self) -> None:
         """What has arrived on the control topics; the first time, all that is there."""
         for feed in self._feeds:
-            while facts := list(feed.facts(0.0 if feed.caught_up() else _READ_S)):
-                for fact in facts:
-                    if fact.role in _FOLDED:
-                        self._ledger.fold(fact)
-                    elif fact.message is not None:
-                        self._kept[pipeline_of(fact)].take(fact.message)
-            if not feed.caught_up():
-                raise RetriableError(f"the control topics gave nothing for {_READ_S:.0f} s.")
+            silent_s = 0.0
+            while not feed.caught_up():
+                silent_s = 0.0 if self._fold(feed.facts(_READ_S)) else silent_s + _READ_S
+                if silent_s >= _PATIENCE_S:
+                    raise RetriableError(f"the control topics gave nothing for {_PATIENCE_S:.0f} s.")
+            while self._fold(feed.facts()):
+                pass
+
+    def _fold(self, facts: Iterable[Fact]) -> int:
+        """Remember these, and say how many there were."""
+        count = 0
+        for fact in facts:
+            count += 1
+            if fact.role in _FOLDED:
+                self._ledger.fold(fact)
+            elif fact.message is not None:
+                self._kept[pipeline_of(fact)].take(fact.message)
+        return count
 
     def _look_at(self, pipeline: str) -> bool:
         if pipeline not in self._lags:
