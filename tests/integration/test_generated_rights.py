@@ -101,9 +101,14 @@ def test_observe_sees_all_with_the_rights_that_are_generated(
     try:
         port = until(lambda: http_port(log), "its start")
         here = Observed(stage, secured.servers, 0, tmp_path, {"observe": port})
-        until(lambda: "freshet_verify_breaches{" in here.scrape("observe"), "its first judgement")
+
+        def judged() -> bool:
+            refused = [line for line in log.read_text().splitlines() if "not_seen" in line or "not_judged" in line]
+            assert refused == []
+            return "freshet_verify_breaches{" in here.scrape("observe")
+
+        until(judged, "its first judgement")
         assert here.one("observe", "freshet_lag_records", service="ingestion", topic="events") == 1
-        assert [line for line in log.read_text().splitlines() if "not_seen" in line or "not_judged" in line] == []
     finally:
         process.terminate()
         assert process.wait(60) == 0

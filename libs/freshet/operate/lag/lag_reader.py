@@ -32,8 +32,8 @@ _ORIGINS: Final = {
 }
 """Topics whose records name what they were made of: which message says so, and on which topic that is."""
 
-ROLES: Final = tuple(role for role, topic in topic_table().items() if topic.per_pipeline and "{s}" not in topic.name)
-"""Every topic of a pipeline that a group may read."""
+ROLES: Final = tuple(role for role, topic in topic_table().items() if topic.per_pipeline and "/" not in role)
+"""Every topic of a pipeline that a group may read: state topics are read by their owners alone, without one."""
 
 Offsets = Callable[[str, Collection[Place]], Mapping[Place, Committed]]
 """The committed offsets of a service on these places."""

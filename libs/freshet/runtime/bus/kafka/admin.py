@@ -175,8 +175,7 @@ class KafkaAdmin:
 
         What an open transaction is about to commit does not count yet; with `stable`, it is RetriableError.
         """
-        places = [(topic, partition) for partition in self._partitions(topic)]
-        found = self.committed_at(group, places, stable=stable)
+        found = self.committed_at(group, self.partitions([topic]), stable=stable)
         return {partition: at for (_, partition), at in found.items()}
 
     def committed_at(
@@ -203,7 +202,7 @@ class KafkaAdmin:
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """The end of each partition for a read_committed reader; an absent topic gives {}."""
-        asked = [(topic, partition) for partition in self._partitions(topic)]
+        asked = self.partitions([topic])
         found = self._latest(asked, IsolationLevel.READ_COMMITTED) if asked else {}
         return {partition: end for (_, partition), end in found.items()}
 
@@ -247,10 +246,6 @@ class KafkaAdmin:
         with self._explained("reading the ends of partitions"):
             answers = self._client.list_offsets(asked, isolation_level=isolation, request_timeout=self._timeout_s)
             return {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
-
-    def _partitions(self, topic: str) -> range:
-        state = self.describe([topic]).get(topic)
-        return range(state.partitions if state is not None else 0)
 
     def _wait(self, condition: Callable[[], object], doing: str) -> None:
         """Brokers learn what the controller has already acknowledged a little later."""
