@@ -1,6 +1,5 @@
 """Drift's services at work beside the others: whatever happens to them, what they say follows from the topics."""
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +12,9 @@ from confluent_kafka.admin import AdminClient
 
 from freshet.lab.broker import kill, up, wipe
 from freshet.models.bundle import Bundle
-from freshet.operate.verify.findings import Finding
 from freshet.runtime.provision import provision
-from support.faults import STEPS, Outcome, Trial, until
+from support.drift_trials import OWN_BROKER, changed, judged
+from support.faults import STEPS, Trial, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(400)]
 
@@ -24,25 +23,6 @@ _KILLS: Final = 5
 _PARTS: Final = ("drift-join", "drift-evaluate", "drift-detect")
 _STATE: Final = ("slabs/drift-join", "checkpoints/drift-evaluate", "checkpoints/drift-detect")
 _ELASTIC: Final = {"FRESHET_SLOTS": "elastic"}
-# never kill a Kafka that is not our own
-_ENVIRON: Final = {name: value for name, value in os.environ.items() if name != "KAFKA_BOOTSTRAP_SERVERS"}
-
-
-def judged(outcome: Outcome) -> dict[str, Finding]:
-    """What `verify` said of drift, by check; all of it looked at something."""
-    found = {finding.check: finding for finding in outcome.judgement.findings if finding.promise == "drift"}
-    print({check: finding.looked_at for check, finding in found.items()})  # noqa: T201 - a run's result
-    assert found["labels meet their predictions"].looked_at
-    assert found["no evaluation is lost"].looked_at
-    assert found["no alarm is lost"].looked_at
-    assert found["alarms follow from the labelled log"].looked_at
-    return found
-
-
-def changed(here: Trial) -> None:
-    """The concept changes; whatever is done from now on, the same alarms must come of it."""
-    here.wait_progress("drift")
-    here.change_concept()
 
 
 def test_killed_at_every_step_and_at_random(trial: Callable[..., Trial], models: list[Bundle]) -> None:
@@ -173,20 +153,20 @@ def test_state_that_nothing_can_give_back_is_refused_with_two_doors(
 def test_a_broker_that_restarts(namespace: str, models: list[Bundle], tmp_path: Path) -> None:
     """All clients find it again; what was open is done again."""
     root = tmp_path / "broker"
-    address = up(root, say=print, environ=_ENVIRON).bootstrap_servers
+    address = up(root, say=print, environ=OWN_BROKER).bootstrap_servers
     try:
         with Trial(address, namespace, tmp_path, drift=("drift-0",), rate=_RATE) as here:
             here.start(models[0])
             changed(here)
             for number in range(3):
                 kill(root)
-                up(root, say=print, environ=_ENVIRON)
+                up(root, say=print, environ=OWN_BROKER)
                 here.wait_progress("drift")
                 time.sleep(0.3 * number)
             here.wait_alarm()
             judged(here.end())
     finally:
-        wipe(root, environ=_ENVIRON)
+        wipe(root, environ=OWN_BROKER)
 
 
 def deleted(admin: AdminClient, groups: list[str]) -> bool:

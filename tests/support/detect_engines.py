@@ -1,10 +1,14 @@
 """A labelled log on a real Kafka, written by transactions of which some are aborted, and workers of both engines."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from confluent_kafka import Consumer, TopicPartition
 
 from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Alarm, Message, PipelineRecord
@@ -15,7 +19,7 @@ from freshet.drift.service import DETECT
 from freshet.operate.alarm_log import replay
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
-from freshet.runtime.bus.kafka.groups import KafkaGroups
+from freshet.runtime.bus.kafka.groups import KafkaGroups, Member
 from freshet.runtime.bus.protocol import Bus, Committed, Send, Transaction
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.data_loop import DataLoop
@@ -30,10 +34,30 @@ from support.inference import model, specification
 from support.labelled_log import PIPELINE, Log, bernoulli
 
 KEPT: Final = DetectLogic.kept.role
-_METRICS: Final = Metrics()
 _DETECTORS: Final = "detectors: [{kind: adwin}, {kind: promise}]\n"
 _A_TRANSACTION: Final = 3
 """Records in each, at most."""
+
+
+def settings_of(kafka: str, namespace: str, folder: Path, engine: str) -> Settings:
+    """Those of a worker."""
+    return load_settings(kafka, namespace=namespace, state_dir=folder / "state", drift_engine=engine, slots="elastic")
+
+
+def data_loop(bus: Bus, names: TopicNames, slot: str, *, fixed: bool = False) -> DataLoop:
+    """The loop of a worker. In a fixed slot it need not wait until Kafka knows that the last one is dead."""
+    return DataLoop(
+        DetectLogic(PIPELINE),
+        bus,
+        names,
+        service=DETECT.name,
+        slot=slot,
+        fixed_slot=fixed,
+        jobs=InlineJobs(no_jobs),
+        clock=SystemClock(),
+        metrics=Metrics(),
+        references=DETECT.clues,
+    )
 
 
 class WatchedLog:
@@ -60,16 +84,16 @@ class WatchedLog:
         producer.send(Send(role, [key.encode()], [encode(message)]))
         producer.close()
 
-    def grow(self, count: int, share: float, *, size: int = 50) -> None:
-        """So many rows of which this share is wrong, in transactions; about every fifth is first aborted, changed."""
+    def grow(self, count: int, share: float, *, aborts: float = 0.2) -> None:
+        """So many rows of which this share is wrong, in transactions; some are first aborted, with another order."""
         before = len(self.log.records)
         self._errors += 1
-        self.log.errors(bernoulli(self._errors, count, share), size=size)
+        self.log.errors(bernoulli(self._errors, count, share))
         new, at = self.log.records[before:], 0
         while at < len(new):
             part = new[at : at + 1 + int(self._chance.integers(_A_TRANSACTION))]
             at += len(part)
-            if self._chance.random() < 0.2:
+            if self._chance.random() < aborts:
                 self.write(part[::-1], aborted=True)
             self.write(part)
 
@@ -86,32 +110,18 @@ class WatchedLog:
         client.flush()
         client.abort_transaction()
 
-    def settings(self, engine: str, **more: Any) -> Settings:
-        """Those of a worker."""
-        return load_settings(
-            self.kafka,
-            namespace=self.names.namespace,
-            state_dir=self.folder / "state",
-            drift_engine=engine,
-            slots="elastic",
-            **more,
-        )
-
-    def worker(self, engine: str, bus: Bus | None = None) -> DataLoop:
+    def worker(self, engine: str) -> DataLoop:
         """A new worker in this process."""
-        context = Context(self.names, self.settings(engine, slot=engine), self.bus)
-        return DataLoop(
-            DetectLogic(PIPELINE),
-            bus or DETECT.bus(context),
-            self.names,
-            service=DETECT.name,
-            slot=engine,
-            fixed_slot=False,
-            jobs=InlineJobs(no_jobs),
-            clock=SystemClock(),
-            metrics=_METRICS,
-            references=DETECT.clues,
-        )
+        settings = settings_of(self.kafka, self.names.namespace, self.folder, engine)
+        return data_loop(DETECT.bus(Context(self.names, settings, self.bus)), self.names, engine)
+
+    def process(self, which: str) -> subprocess.Popen[bytes]:
+        """A new worker on Faust in a process of its own: `corrected`, or `stock`. What it logs is in a file."""
+        command = [sys.executable, "-m", "support.faust_worker"]
+        arguments = [self.kafka, self.names.namespace, str(self.folder), which]
+        environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+        with (self.folder / f"{which}.log").open("ab") as log:
+            return subprocess.Popen([*command, *arguments], env=environ, stdout=log, stderr=log)
 
     def drain(self, *loops: DataLoop) -> None:
         """Turn them until all of the log is answered."""
@@ -133,6 +143,21 @@ class WatchedLog:
     def committed(self) -> Committed | None:
         """What the group has committed."""
         return self.admin.committed(self.names.group(DETECT.name), self.names.topic("outcomes")).get(0)
+
+    def members(self) -> list[Member]:
+        """The members that Kafka counts to the group."""
+        return KafkaGroups(self.kafka).members(self.names.group(DETECT.name))
+
+    def last_value(self, topic: str) -> bytes | None:
+        """The value of the last record of a topic of one partition."""
+        reader = Consumer({"bootstrap.servers": self.kafka, "group.id": "test", "isolation.level": "read_committed"})
+        try:
+            low, end = reader.get_watermark_offsets(TopicPartition(topic, 0), 10)
+            reader.assign([TopicPartition(topic, 0, end - 1)] if end > low else [])
+            message = reader.poll(10) if end > low else None
+            return None if message is None else message.value()
+        finally:
+            reader.close()
 
     def alarms(self) -> list[bytes]:
         """The alarms as they lie on their topic, of each id the first."""

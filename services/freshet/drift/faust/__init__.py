@@ -6,3 +6,7 @@ from freshet.runtime.settings import SettingsError
 
 if find_spec("faust") is None:
     raise SettingsError("Faust is not installed: pip install 'freshet[faust]'.")
+
+from freshet.drift.faust.pipeline_app import PipelineApp, app
+
+__all__ = ["PipelineApp", "app"]

@@ -1,6 +1,7 @@
 """A Faust app in a thread of its own, and what it has handed over of one topic."""
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -11,7 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from freshet.contracts.batch import Headers
-from freshet.drift.faust.strict_driver import leave
+from freshet.drift.faust.leaving import leave
 from freshet.runtime.bus.protocol import Changes, Place, RetriableError
 
 T = TypeVar("T")
@@ -167,6 +168,8 @@ class FaustSession:
             leave(f"Faust has ended: {error!r}")
 
     async def _live(self) -> None:
+        for name in ("aiokafka", "faust", "mode"):  # they tell of each step
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._loop = asyncio.get_running_loop()
         app = self._app = self._make()
         source = app.topic(self._topic, key_type=bytes, value_type=bytes)

@@ -8,25 +8,24 @@ What is wrong there, as seen behind producers with transactions:
 * After a table was recovered, partitions are resumed before they are set to their committed offsets. What was fetched
   in between is dropped and not fetched again.
 * A record that could not be written is a warning, and the offset behind it is committed all the same.
+* A record whose acknowledgement was lost is written twice.
 """
 
-import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final
 
 import aiokafka
 import faust
 import faust.streams
-import structlog
 from faust.sensors.base import Sensor
 from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
 
+from freshet.drift.faust.leaving import leave
 from freshet.runtime.settings import SettingsError
 
 _RELEASE: Final = "0.15.3"
 _READ_COMMITTED: Final = 1
-EXIT_FAUST: Final = 70
 
 if faust.__version__ != _RELEASE:
     raise SettingsError(
@@ -38,12 +37,6 @@ if faust.streams._CStreamIterator is None:
         "this faust-streaming was built without its C extension; without it Faust acknowledges records that it skips. "
         "Install a wheel for this platform."
     )
-
-
-def leave(why: str) -> None:
-    """End the process now. An exception would pass through Faust, which acknowledges the record that raised it."""
-    structlog.get_logger("faust").critical("leaving", why=why)
-    os._exit(EXIT_FAUST)
 
 
 class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -95,8 +88,16 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
             self.resume_partitions(held)
 
 
+class _Producer(driver.Producer):  # type: ignore[misc]
+    """Writes each record once, also where an acknowledgement was lost; Faust asks for that in transactions only."""
+
+    def _settings_default(self) -> Mapping[str, Any]:
+        return {**super()._settings_default(), "acks": "all", "enable_idempotence": True}
+
+
 class _Transport(driver.Transport):  # type: ignore[misc]
     Consumer = _Consumer
+    Producer = _Producer
 
 
 class _Recovery(Recovery):  # type: ignore[misc]
@@ -115,7 +116,12 @@ class _NothingLost(Sensor):  # type: ignore[misc]
 
 
 def correct(app: faust.App) -> None:
-    """Apply all of it to an app that was not started yet."""
+    """Apply all of it to an app that was not started yet, except for `end_at_lost_records`."""
     app.transport = _Transport(app.conf.broker_consumer, app)
+    app.producer_transport = _Transport(app.conf.broker_producer, app)
     app.tables._recovery = _Recovery(app, app.tables, beacon=app.tables.beacon, loop=app.tables.loop)
+
+
+def end_at_lost_records(app: faust.App) -> None:
+    """End the process when a record cannot be written. Not needed where every send is awaited: that raises."""
     app.sensors.add(_NothingLost())

@@ -70,8 +70,9 @@ def bus_error(error: KafkaError, doing: str, reads: str = "") -> BusError:
         return RightsError(f"{sentence}. Grant the user of FRESHET_KAFKA {grant}.")
     if error.code() == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
         return FatalError(
-            f"{sentence}. Fixed and elastic slots divide partitions in different ways, and cannot serve one pipeline "
-            "together: start this process with the --slots (FRESHET_SLOTS) of the others, or when they have ended."
+            f"{sentence}. Fixed and elastic slots divide partitions in different ways, and so does Faust; they cannot "
+            "serve one pipeline together: start this process with the --slots (FRESHET_SLOTS) and the "
+            "FRESHET_DRIFT_ENGINE of the others, or when they have ended."
         )
     if error.code() in FENCED:
         return FencedError(
