@@ -50,7 +50,7 @@ def test_a_standby_joins_and_leaves(trial: Callable[..., Trial], models: list[Bu
     judged(here.end())
 
 
-def test_a_broker_that_restarts(namespace: str, models: list[Bundle], tmp_path: Path) -> None:
+def test_faust_outlives_a_broker_that_restarts(namespace: str, models: list[Bundle], tmp_path: Path) -> None:
     """Faust finds it again, or ends and is started anew."""
     root = tmp_path / "broker"
     address = up(root, say=print, environ=OWN_BROKER).bootstrap_servers

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from freshet.drift.core.detect import DetectLogic
+from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.data_loop import DataLoop
 from support.detect_engines import WatchedLog
+from support.faults import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
@@ -58,3 +60,24 @@ def test_each_engine_takes_over_from_the_other(kafka: str, namespace: str, tmp_p
     log.drain(worker)
     assert state_of(worker) == state
     worker.close()
+
+
+def test_one_engine_waits_until_the_other_has_left(kafka: str, namespace: str, tmp_path: Path) -> None:
+    """Kafka lets one engine into the group, so both never watch one log. Neither loses its place by being too early."""
+    log = WatchedLog(kafka, namespace, tmp_path)
+    log.grow(1500, 0.1)
+    loop, faust = log.worker("loop"), log.worker("faust")
+    log.drain(loop)
+    faust.step(0.1)
+    assert faust.unready() == "reading control topics"
+    loop.close()
+    log.grow(1500, 0.6)
+    log.drain(faust)
+    early = log.worker("loop")
+    with pytest.raises(FatalError, match="the FRESHET_DRIFT_ENGINE of the others"):
+        until("the loop to be refused", lambda: early.step(0.1) < 0)
+    early.close()
+    log.grow(500, 0.6)
+    log.drain(faust)
+    faust.close()
+    assert log.alarms() == log.truth()

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from freshet.contracts.batch import Headers
-from freshet.drift.faust.leaving import leave
+from freshet.drift.faust.faust_exit import leave
 from freshet.runtime.bus.protocol import Changes, Place, RetriableError
 
 T = TypeVar("T")

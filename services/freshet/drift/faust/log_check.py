@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from freshet.contracts.batch import Record
-from freshet.drift.faust.leaving import leave
+from freshet.drift.faust.faust_exit import leave
 from freshet.runtime.bus.protocol import Bus, Place
 
 _LOOK_S: Final = 5.0

@@ -15,8 +15,8 @@ from freshet.avro.framed import FramedReader
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Message
 from freshet.contracts.topics import TopicNames, topic_table
+from freshet.drift.faust.faust_exit import leave
 from freshet.drift.faust.faust_settings import safe_settings
-from freshet.drift.faust.leaving import leave
 from freshet.drift.faust.strict_driver import correct, end_at_lost_records
 from freshet.outcomes.outcome_records import outcomes_of
 from freshet.outcomes.outcome_rows import OutcomeRows

@@ -21,7 +21,7 @@ from faust.sensors.base import Sensor
 from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
 
-from freshet.drift.faust.leaving import leave
+from freshet.drift.faust.faust_exit import leave
 from freshet.runtime.settings import SettingsError
 
 _RELEASE: Final = "0.15.3"
