@@ -84,11 +84,11 @@ class WatchedLog:
         producer.send(Send(role, [key.encode()], [encode(message)]))
         producer.close()
 
-    def grow(self, count: int, share: float, *, aborts: float = 0.2) -> None:
+    def grow(self, count: int, share: float, *, size: int = 50, aborts: float = 0.2) -> None:
         """So many rows of which this share is wrong, in transactions; some are first aborted, with another order."""
         before = len(self.log.records)
         self._errors += 1
-        self.log.errors(bernoulli(self._errors, count, share))
+        self.log.errors(bernoulli(self._errors, count, share), size=size)
         new, at = self.log.records[before:], 0
         while at < len(new):
             part = new[at : at + 1 + int(self._chance.integers(_A_TRANSACTION))]
