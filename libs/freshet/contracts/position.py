@@ -7,7 +7,7 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.topic_id import PATTERN
 
 _METADATA = re.compile(r"e=(\d{1,18}) f=([01])")
-_STAMPED = re.compile(rf"(?:(.*) )?t=({PATTERN})(?: o=(\d{{1,19}}))?", re.DOTALL)
+_STAMPED = re.compile(rf"(?:(.*) )?t=({PATTERN})(?: o=(\d{{1,19}})(?:;.*)?)?", re.DOTALL)
 
 
 class Position(NamedTuple):
@@ -52,9 +52,10 @@ def stamped(metadata: str, topic_id: str, offset: int) -> str:
     """A logic's metadata as it is committed with this offset: with the id of its topic, and the offset once more.
 
     An offset means nothing in a topic that was made anew. One without this stamp, or with the stamp of another offset,
-    was not committed by us.
+    was not committed by us. The text ends in `;`: librdkafka (2.16) hands metadata on without its length or an end, so
+    that what lies behind it in memory is read as a part of it.
     """
-    stamp = f"t={topic_id} o={offset}"
+    stamp = f"t={topic_id} o={offset};"
     return f"{metadata} {stamp}" if metadata else stamp
 
 

@@ -50,3 +50,9 @@ def test_a_stamp_tells_that_the_number_beside_it_was_changed() -> None:
 def test_what_carries_no_stamp_was_not_committed_by_us(text: str) -> None:
     """An operator's tool and an older release commit offsets without one."""
     assert unstamped(text, 5) == (text, "", False)
+
+
+@pytest.mark.parametrize("behind", ["Q", "0", "\x05V", "�", " o=7", ";"])
+def test_what_a_client_reads_behind_the_stamp_is_no_part_of_it(behind: str) -> None:
+    """librdkafka hands metadata on without an end: a digit behind the offset would make it another offset."""
+    assert unstamped(stamped("e=7 f=0", ID, 5) + behind, 5) == ("e=7 f=0", ID, False)

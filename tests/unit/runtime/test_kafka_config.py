@@ -1,12 +1,15 @@
 """Client settings: what a user may add, and what becomes of mistakes."""
 
+from typing import cast
+
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, TopicPartition
 
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus, config
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
 from freshet.runtime.bus.kafka.kafka_error import bus_error
+from freshet.runtime.bus.kafka.offset_metadata import metadata_of
 from freshet.runtime.bus.protocol import BusError, FatalError, RetriableError, RightsError
 from freshet.runtime.settings import SettingsError
 
@@ -60,7 +63,9 @@ def test_slots_of_both_sorts_in_one_group_are_told_as_that() -> None:
     """Kafka says "inconsistent group protocol", which means nothing to whoever started one more worker."""
     found = bus_error(KafkaError(KafkaError.INCONSISTENT_GROUP_PROTOCOL), "as a member of group g")
     assert isinstance(found, FatalError)
-    assert "start this process with the --slots (FRESHET_SLOTS) of the others" in str(found)
+    assert "start this process with the --slots (FRESHET_SLOTS) and the FRESHET_DRIFT_ENGINE of the others" in str(
+        found
+    )
 
 
 def test_a_refused_log_in_is_told_rather_than_what_follows_from_it() -> None:
@@ -92,3 +97,16 @@ def test_every_group_carries_the_namespace() -> None:
     names = TopicNames("dev.", "p")
     assert names.reader_group.startswith("dev.")
     assert config.reader("b:9092", {}, names.reader_group)["group.id"] == names.reader_group
+
+
+def test_metadata_with_what_is_no_text_behind_it_can_be_read() -> None:
+    """librdkafka hands it on without an end; what lies behind it in memory need not be UTF-8."""
+
+    class Overrun:
+        @property
+        def metadata(self) -> str:
+            return b"t=abc o=5;\xb1".decode()
+
+    assert metadata_of(cast(TopicPartition, Overrun())).startswith("t=abc o=5;")
+    assert metadata_of(TopicPartition("t", 0, 5, "e=7 f=0")) == "e=7 f=0"
+    assert metadata_of(TopicPartition("t", 0, 5)) == ""

@@ -140,9 +140,7 @@ class FaustSession:
 
     def commit(self, offset: int, metadata: str, limit_s: float) -> None:
         """Commit the next offset to be read, as it is said in Kafka: with metadata, which Faust itself never writes."""
-        # librdkafka 2.16 hands metadata on without an end, and reads on behind it in whatever memory there is
-        text = f"{metadata}\0"
-        at = {TopicPartition(self._topic, self._place.partition): OffsetAndMetadata(offset, text)}
+        at = {TopicPartition(self._topic, self._place.partition): OffsetAndMetadata(offset, metadata)}
         thread = self._faust.consumer._thread
         committing = thread.call_thread(thread._ensure_consumer().commit, at)
         self._wait(committing, limit_s, f"committing offset {offset} of {self._topic}")

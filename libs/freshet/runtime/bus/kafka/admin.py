@@ -28,6 +28,7 @@ from freshet.runtime.bus.kafka.admin_client import admin_client
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
 from freshet.runtime.bus.kafka.kafka_error import kafka_error
+from freshet.runtime.bus.kafka.offset_metadata import metadata_of
 from freshet.runtime.bus.protocol import BusError, Committed, RetriableError
 from freshet.runtime.topic_plan import TopicState
 
@@ -198,7 +199,7 @@ class KafkaAdmin:
         finally:
             reader.close()
         # where nothing was committed the client answers with a negative offset
-        return {(at.topic, at.partition): Committed(at.offset, at.metadata or "") for at in found if at.offset >= 0}
+        return {(at.topic, at.partition): Committed(at.offset, metadata_of(at)) for at in found if at.offset >= 0}
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """The end of each partition for a read_committed reader; an absent topic gives {}."""

@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from freshet.contracts.batch import Batch
 from freshet.runtime.bus.kafka.flow import CooperativeFlow, EagerFlow, Flow
 from freshet.runtime.bus.kafka.kafka_error import bus_error, translated
+from freshet.runtime.bus.kafka.offset_metadata import metadata_of
 from freshet.runtime.bus.protocol import (
     Changes,
     Collected,
@@ -131,7 +132,7 @@ class KafkaGroupConsumer:
         for answer in answers:
             if answer.error is not None:
                 raise bus_error(answer.error, f"reading the committed offset of {answer.topic}/{answer.partition}")
-            known = Committed(answer.offset, answer.metadata or "") if answer.offset >= 0 else None
+            known = Committed(answer.offset, metadata_of(answer)) if answer.offset >= 0 else None
             found[Place(self._roles[answer.topic], answer.partition)] = known
         return found
 
