@@ -140,6 +140,10 @@ class WatchedLog:
         records = [record for batch in everything(self.bus, "outcomes") for record in batch.records]
         return sum(record.offset() >= (committed.offset if committed else 0) for record in records)
 
+    def last_offset(self) -> int:
+        """The offset of the last record."""
+        return max(int(batch.offsets[-1]) for batch in everything(self.bus, "outcomes"))
+
     def committed(self) -> Committed | None:
         """What the group has committed."""
         return self.admin.committed(self.names.group(DETECT.name), self.names.topic("outcomes")).get(0)
