@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency bench-publish count-batch models late-labels intervals false-alarms faults images lock lock-images lock-schemas observability clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency bench-publish count-batch models late-labels intervals false-alarms faults readers images lock lock-images lock-schemas observability clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -38,7 +38,7 @@ check: setup  ## style, types, import contracts and all quick tests that need no
 	$(BIN)/pytest -q $(SPREAD) $(QUICK_WORKERS) -m "not kafka and not e2e and not slow"
 
 test: check  ## everything, with a real Kafka
-	$(BIN)/pytest -q $(SPREAD) $(KAFKA_WORKERS) -m "(kafka or e2e or slow) and not faults and not images"
+	$(BIN)/pytest -q $(SPREAD) $(KAFKA_WORKERS) -m "(kafka or e2e or slow) and not faults and not images and not readers"
 
 coverage: setup  ## which lines and branches the quick and the slow tests reach in this process; no Kafka
 	$(BIN)/coverage run -m pytest -q -m "not kafka and not e2e"
@@ -90,6 +90,9 @@ PIN := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsaf
 
 # Extras that name other extras make pip-compile pin Freshet itself, by its folder: that line and its warning go.
 NOT_OURSELVES := sed -i.with -e '/^freshet @/d' -e '/^\# WARNING: pip install/d' -e '/^\# Consider using a hashable URL/d'
+
+readers: setup  ## the examples of docs/readers.md, each in an environment of its own with the tool that it is about
+	$(BIN)/pytest -q -m readers tests/clients
 
 images: setup  ## the steps of each image, carried out in an empty folder, and the service started from it
 	$(BIN)/pytest -q -m images tests/deployment

@@ -7,8 +7,6 @@ gets fewer events, so that a round stays short. Prints a table; writes .local/be
 
 import argparse
 import shutil
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from freshet.contracts.resources import schemas_dir
 from freshet.lab import broker
 from freshet.models.scorer import Scorer
 from freshet.runtime.reading import everything
+from support.environments import NotInstalledError, environment
 
 _HOME = Path(".local/peers")
 _COMMON = ("fastavro==1.13.1", "numpy==2.4.6", "onnxruntime==1.31.1")
@@ -31,7 +30,6 @@ _PACKAGES = {
     "bytewax": ("bytewax==0.21.1", "confluent-kafka==2.16.0"),
     "faust": ("faust-streaming==0.15.3", "aiokafka==0.14.0"),
 }
-_INSTALLED_WITHIN_S = 600.0
 
 
 def main() -> None:
@@ -60,7 +58,10 @@ def main() -> None:
 
 def measure_peer(bench: Bench, peer: str, options: tuple[str, ...]) -> float:
     """CPU per event in µs of a peer's program, whose answers are then compared with Freshet's. Raises NotRunError."""
-    python = environment(peer)
+    try:
+        python = environment(_HOME / peer, [*_PACKAGES[peer], *_COMMON])
+    except NotInstalledError as error:
+        raise NotRunError(str(error)) from None
     bundle = bench.logreg()
     state = _HOME / "state" / bench.names.namespace
     state.mkdir(parents=True)
@@ -76,26 +77,6 @@ def measure_peer(bench: Bench, peer: str, options: tuple[str, ...]) -> float:
         bench.supervisor.stop_all(timeout_s=1)
         shutil.rmtree(state)
     return cpu_us
-
-
-def environment(peer: str) -> Path:
-    """The interpreter of a peer's own environment, made if there is none with these versions. Raises NotRunError."""
-    home, wanted = _HOME / peer, "\n".join([*_PACKAGES[peer], *_COMMON])
-    python, stamp = home / "bin/python", home / "installed.txt"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return python
-    shutil.rmtree(home, ignore_errors=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", *wanted.split()]
-    for command in ([sys.executable, "-m", "venv", str(home)], install):
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALLED_WITHIN_S)
-        except subprocess.CalledProcessError as error:
-            lines = error.stderr.strip().splitlines() or ["no reason given"]
-            raise NotRunError(f"{peer} cannot be installed: {lines[-1]}") from None
-        except subprocess.TimeoutExpired:
-            raise NotRunError(f"{peer} was not installed within {_INSTALLED_WITHIN_S:.0f} s") from None
-    stamp.write_text(wanted)
-    return python
 
 
 def check_answers(bench: Bench, scorer: Scorer) -> None:

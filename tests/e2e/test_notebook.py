@@ -1,8 +1,6 @@
 """The notebook of docs/ runs from top to bottom over a pipeline on a real Kafka, and its frames say what is true."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +12,8 @@ from typer.testing import CliRunner
 from freshet.cli.main import app
 from freshet.client.data_frames import Frames
 from freshet.contracts.errors import ContractError
-from freshet.contracts.resources import pipelines_dir
-from freshet.lab.demo import loans
-from freshet.lab.demo.training import train_and_pack
-from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.operate_error import OperateError
-from freshet.operate.tables.features import feature_rows
+from support.answered import answered_loans
 from support.notebook import cells_of, run_notebook
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -28,31 +22,15 @@ NOTEBOOK: Final = Path(__file__).parents[2] / "docs/notebooks/pipeline_in_pandas
 ROWS: Final = 2000
 
 
-@pytest.fixture
-def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[LocalDeployment]:
-    """The loans pipeline, which has answered events whose labels have come."""
-    with LocalDeployment(kafka, namespace, pipelines_dir() / "loans", tmp_path / "logs", workers=1) as made:
-        made.apply()
-        made.start()
-        values, truths = feature_rows(made.spec, made.schema, loans.sample(made.schema, 600, seed=1))
-        trained = train_and_pack("linear", values, truths, made.spec)
-        made.wait_live(made.offer(trained.bundle.data, trained.bundle.manifest).version)
-        load = made.load(rate=2000.0, labels_after=200)
-        *_, sent = load.publish(islice(loans.Applications(made.schema, seed=2), ROWS // 200))
-        load.send_last_labels(sent)
-        made.wait_drained()
-        made.wait_evaluated()
-        yield made
-
-
 def test_the_notebook_runs_and_its_frames_say_what_is_true(
-    stage: LocalDeployment, kafka: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kafka: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each event is one row of features and one of predictions; the share of right answers is that of evaluations."""
     mpl.use("Agg")
     for name, value in {"KAFKA_BOOTSTRAP_SERVERS": kafka, "FRESHET_NAMESPACE": namespace, "PIPELINE": "loans"}.items():
         monkeypatch.setenv(name, value)
-    found = run_notebook(NOTEBOOK)
+    with answered_loans(kafka, namespace, tmp_path / "logs", ROWS):
+        found = run_notebook(NOTEBOOK)
     assert len(found["features"]) == len(found["predictions"]) == ROWS
     assert found["features"]["event_id"].is_unique
     assert found["features"]["salary"].dtype == np.float32
