@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "topics": ("freshet.cli.topics:app", "Topics as code: what schemas/topics.yaml says, on a cluster."),
     "schemas": ("freshet.cli.schemas:app", "Avro schemas: what services agree on."),
     "pipeline": ("freshet.cli.pipeline:app", "Pipelines: one folder per use case."),
+    "test": ("freshet.cli.own_tests:app", "Your own tests of a pipeline: sample events and recorded rows."),
     "apply": ("freshet.cli.apply:apply", "Publish a pipeline: a folder becomes a use case that runs."),
     "up": ("freshet.cli.up:up", "Apply a pipeline and run all that it needs, in one terminal."),
     "run": ("freshet.cli.run:run", "Run a service."),

@@ -8,6 +8,7 @@ import typer
 from freshet.cli.output import Bootstrap, Exit, Force, Json, Namespace, connect, emit, reporting, say, table
 from freshet.cli.pipeline_delete import delete
 from freshet.cli.table_options import Decimal, Delimiter, Encoding, Na, TimeFormat
+from freshet.client.pipeline_tests.example import write_example
 from freshet.operate.connection import address
 from freshet.operate.folder_check import problems_of
 from freshet.operate.operate_error import OperateError
@@ -17,7 +18,7 @@ from freshet.operate.tables.scaffold import Guess, template
 from freshet.operate.tables.table import Dialect, Table
 from freshet.operate.tables.table_events import CsvEvents
 from freshet.operate.target import target
-from freshet.pipeline import PipelineSpec
+from freshet.pipeline import PipelineSpec, load_checked
 from freshet.pipeline.join_memory import join_memory_bytes, join_memory_problem
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.publishing import pipeline_records
@@ -92,6 +93,8 @@ def new(
     write(folder, made)
     for line in made.told:
         say(line)
+    if tests := write_example(folder, *load_checked(folder)):
+        say(f"wrote {tests}, tests of your own: freshet test pipeline {folder}")
     shown = f"wrote {written[0]} and {written[1]}; next: freshet up {folder}"
     emit([str(path) for path in written], shown, as_json=as_json)
 
