@@ -198,7 +198,7 @@ def test_each_topic_has_one_writing_role() -> None:
     ask for what operators want.
 
     So do workers' states: each has a key of its own service and slot. A model is published by whoever trained it: the
-    same bytes lie under the same key.
+    same bytes lie under the same key. An alarm says which log it is about, and each of those is watched by one service.
     """
     several = {role: {*topic.writers} for role, topic in topic_table().items() if len(topic.writers) > 1}
     data = {service for service in SERVICES if declared_by(service).clues}
@@ -208,5 +208,6 @@ def test_each_topic_has_one_writing_role() -> None:
         "commands": operators,
         ARTIFACTS: trainers,
         CANDIDATES: trainers,
+        "alarms": {"drift-detect", "drift-compare"},
     }
     assert topic_table()[WORKERS].writers == (EVERY_SERVICE,)

@@ -7,12 +7,15 @@ from typing import Final
 
 import pytest
 
+from freshet.avro.control import encode
 from freshet.contracts.topics import TopicNames
-from freshet.drift.service import PROFILE
+from freshet.drift.service import COMPARE, PROFILE
+from freshet.operate.alarm_log import agreement, replay, told
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.provision import provision
+from support.inference import model
 from support.join_world import PIPELINE
 from support.profile_world import ProfileWorld, feature_vector, prediction
 from support.services import Process, until
@@ -62,3 +65,36 @@ def test_a_killed_worker_leaves_no_trace_in_the_profiles(kafka: str, namespace: 
         assert counts["bare"] == 0
         assert sum(frame.refused for frame in world.frames()) == 9
         assert survivor.log("fatal") == []
+
+
+def test_a_change_of_a_feature_is_told_and_comes_again(kafka: str, namespace: str, tmp_path: Path) -> None:
+    """From features on a real Kafka to an alarm, which a replay finds again by its id."""
+    names = TopicNames(namespace, PIPELINE)
+    provision(KafkaAdmin(kafka), namespace, [(PIPELINE, 1)])
+    world = ProfileWorld(KafkaBus(kafka, names), 1)
+    producer, chance = world.bus.producer(), Random(4)
+    producer.send(Send("models", [f"{PIPELINE}/1.0.0".encode()], [encode(model("1.0.0"))]))
+
+    def append(count: int, middle: float) -> None:
+        vectors = [feature_vector((chance.gauss(middle, 1), chance.random())) for _ in range(count)]
+        producer.send(Send("features", [b"card"] * count, vectors, [0] * count))
+
+    append(14_000, 0.0)
+    with (
+        Process(kafka, namespace, tmp_path / "a", PROFILE.name, "--pipelines", PIPELINE),
+        Process(kafka, namespace, tmp_path / "b", COMPARE.name, "--pipelines", PIPELINE) as compare,
+    ):
+        until(lambda: len(world.frames()) >= 12, "the reference")
+        append(5_000, 2.0)
+        until(lambda: len(told(world.bus, PIPELINE)) >= 2, "both alarms")
+        assert compare.log("fatal") == []
+    alarms = told(world.bus, PIPELINE)
+    assert [(one.level, one.watched, one.subject) for one in alarms][:2] == [
+        ("suspected", "features", "amount"),
+        ("detected", "features", "amount"),
+    ]
+    agreed = agreement(alarms, replay(world.bus, PIPELINE).alarms)
+    assert agreed.same == [one.id for one in alarms]
+    assert agreed.only_told == agreed.only_replayed == []
+    patient = replay(world.bus, PIPELINE, "psi", {"threshold": "50"}).alarms
+    assert [one for one in patient if one.detector == "psi"] == []

@@ -45,6 +45,17 @@ target: {kind: classes, classes: [legit, fraud]}
 label: {horizon: 2d, grace: 1d, wait: 1d, absent_after: 1d, means: legit}
 slices: [{name: large, feature: plain, min: 1, below: 3}]
 detectors: [{kind: adwin}, {kind: labels}, {kind: promise}]
+profile:
+  window: 500
+  reference: 5
+  detectors:
+    - {kind: psi, effect: 0.2, rate: 0.01, cool_down: 100}
+    - {kind: wasserstein}
+    - {kind: answers}
+    - {kind: missing}
+    - {kind: range}
+    - {kind: stale, silence: 2h}
+    - {kind: unusual}
 rollout: {policy: gated, prepare_timeout: 60s}
 retraining:
   trainer: {kind: hist-gradient-boosting, iterations: 5, learning_rate: 0.1, balance: true}

@@ -41,15 +41,17 @@ def show(
     """Print one alarm: what changed, by how much, since which offsets, and whose doing it is."""
     found = operate.alarm_named(operate.told(_bus(pipeline, bootstrap, namespace), pipeline), alarm)
     shares = ", ".join(f"{name} {share:.0%}" for name, share in found.attribution.items())
+    of_labels = found.watched == "outcomes"
+    log = "outcomes" if of_labels else "profiles"
     lines = [
         found.text,
         f"{found.level} by {found.detector} at {clock_time(found.at_ms)} UTC; cause: {found.cause}",
         f"statistic {found.statistic:.4g}, threshold {found.threshold:.4g}, effect {found.effect:+.4g}",
         f"rows {found.test_from} to {found.test_to}, compared with {found.reference_from} to {found.reference_to}",
         f"since features offsets: {', '.join(f'{number}/{at}' for number, at in sorted(found.since.items())) or '-'}",
-        f"errors by: {shares or '-'}",
+        f"{'errors by' if of_labels else 'most changed'}: {shares or '-'}",
         f"parameters: {', '.join(f'{name} {value}' for name, value in sorted(found.params.items()))}",
-        f"id {found.id}, episode {found.episode}; last row in record {found.through} of the outcomes",
+        f"id {found.id}, episode {found.episode}; last row in record {found.through} of the {log}",
     ]
     emit(found.model_dump(), "\n".join(map(shown_text, lines)), as_json=as_json)
 
@@ -68,16 +70,17 @@ def replay(
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
-    """Fold the labelled log again. With the same parameters it says whether the same alarms come, and exits with 4 if
-    not; with others it says which alarms would have come.
+    """Fold the labelled log and the profiles again. With the same parameters it says whether the same alarms come, and
+    exits with 4 if not; with others it says which alarms would have come.
     """
     changes = _changes(detector, threshold, param or [])
     bus = _bus(pipeline, bootstrap, namespace)
-    say("folding the labelled log …")
+    say("folding the labelled log and the profiles …")
     done = operate.replay(bus, pipeline, detector, changes)
     alarms = [alarm for alarm in done.alarms if alarm.test_to > from_row]
     document: dict[str, Any] = {
         "rows": done.rows,
+        "frames": done.frames,
         "first_offset": done.first_offset,
         "alarms": [one.model_dump() for one in alarms],
     }
@@ -99,7 +102,8 @@ def replay(
 
 
 def _verdict(agreed: operate.Agreement, done: operate.Replayed) -> str:
-    lines = [f"{done.rows:,} rows folded. {len(agreed.same)} alarms came again, with the same ids."]
+    read = f"{done.rows:,} rows and {done.frames:,} frames folded"
+    lines = [f"{read}. {len(agreed.same)} alarms came again, with the same ids."]
     if agreed.only_told:
         lines.append(f"{len(agreed.only_told)} were told and do not come again: {', '.join(agreed.only_told)}")
     if agreed.only_replayed:
@@ -108,7 +112,7 @@ def _verdict(agreed: operate.Agreement, done: operate.Replayed) -> str:
         lines.append(f"{len(agreed.newer)} lie behind the last one told: detection may not have read so far.")
     if done.first_offset:
         lines.append(
-            f"The log begins at record {done.first_offset}: what came before has expired. So rows are counted from "
+            f"A log begins at record {done.first_offset}: what came before has expired. So rows are counted from "
             "there, and ids differ."
         )
     return "\n".join(lines)

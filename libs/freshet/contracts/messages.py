@@ -147,8 +147,7 @@ class PartitionState(Message):
 
 class WorkerState(Message):
     """A worker's whole state: there are no acknowledgement messages, a later record replaces an earlier one. `host`,
-    `pid` and `started_ms` identify the process, which alone may use its slot while it lives.
-    """
+    `pid` and `started_ms` identify the process, which alone may use its slot while it lives."""
 
     instance: str
     service: str
@@ -272,7 +271,7 @@ class Evaluation(Message):
 
 
 class Alarm(Message):
-    """Something has changed in the labelled log, whose rows are counted. Same rows and parameters give the same id."""
+    """Something has changed in what is `watched`, whose rows are counted. Same rows and parameters give the same id."""
 
     id: str
     pipeline: str
@@ -297,3 +296,5 @@ class Alarm(Message):
     at_ms: int
     text: str
     outcomes_topic: str = ""
+    watched: Literal["outcomes", "features", "answers"] = "outcomes"
+    profiles_topic: str = ""

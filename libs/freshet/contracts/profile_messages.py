@@ -23,6 +23,7 @@ class Frame(Message):
     pipeline: str
     kind: FrameKind
     partition: int = Field(ge=0)
+    number: int
     topic: str
     from_offset: int = Field(ge=0)
     to_offset: int

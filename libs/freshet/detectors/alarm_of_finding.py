@@ -9,6 +9,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Bools, Floats, Ints
 from freshet.contracts.messages import Alarm
+from freshet.detectors.alarming_part import AlarmingPart
 from freshet.detectors.detector import Detector, Finding
 
 KEPT: Final = 4096
@@ -93,7 +94,7 @@ def alarm_of(pipeline: str, detector: Detector, finding: Finding, recent: Recent
     )
 
 
-def alarm_id(pipeline: str, detector: Detector, finding: Finding) -> str:
+def alarm_id(pipeline: str, detector: AlarmingPart, finding: Finding) -> str:
     """32 hex digits: the same rows and parameters always give the same id."""
     parts = [
         pipeline,

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from typing import Any, Literal
 
 from freshet.contracts.arrays import Bools, Floats, Ints
+from freshet.detectors.alarming_part import AlarmingPart
 
 Level = Literal["suspected", "detected"]
 
@@ -85,24 +84,11 @@ class Finding:
     """True if the flow of labels or predictions has changed, and not how good the answers are."""
 
 
-class Detector(BaseModel):
+class Detector(AlarmingPart):
     """One entry of `detectors`. Subclasses carry a `kind` and are found by it; their fields are the YAML's keys.
 
     Pure: a state is a value, which `rows` never changes. It makes no difference how rows are divided into batches.
     """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-    kind: ClassVar[str]
-    threshold_field: ClassVar[str]
-    """The name of the field that sets how sensitive the detector is."""
-
-    cool_down: int = Field(default=2000, ge=0)
-    """For this many rows after an alarm it raises no other of the same level, so that one cause leads to one alarm.
-
-    One that is sure and three times as large is raised nevertheless."""
 
     def begin(self, row: int) -> Any:
         """The state of a detector that begins at this row of the log."""
@@ -119,12 +105,3 @@ class Detector(BaseModel):
     def load(self, data: bytes) -> Any:
         """The state that gave these bytes."""
         raise NotImplementedError
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        """Its fields as text, for alarms."""
-        return {name: str(value) for name, value in sorted(self.model_dump(mode="json").items()) if name != "kind"}
-
-    @model_serializer(mode="wrap")
-    def _with_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {"kind": self.kind, **handler(self)}

@@ -1,7 +1,8 @@
-"""Alarms as they were told, and as the labelled log gives them again, under the same parameters or others."""
+"""Alarms as they were told, and as the logs give them again, under the same parameters or others."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -9,26 +10,31 @@ from freshet.avro.control import decode
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Alarm
-from freshet.detectors.detector import Detector
+from freshet.detectors.alarming_part import AlarmingPart
 from freshet.detectors.observing import LogRecord
 from freshet.detectors.watch import Watch, WatchState
 from freshet.operate.facts import read
 from freshet.operate.operate_error import OperateError
+from freshet.operate.profile_log import facts_of, refolded
 from freshet.outcomes.outcome_records import OUTCOMES, records_of
 from freshet.pipeline.watched import ROLES, WatchedFacts
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.reading import everything
 
+P = TypeVar("P", bound=AlarmingPart)
+
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a fold of the labelled log gave."""
+    """What a fold of the labelled log, and of the profiles, gave."""
 
     alarms: Sequence[Alarm]
     rows: int
-    """Rows that were folded."""
+    """Rows of the labelled log that were folded."""
     first_offset: int
-    """Where the log begins; above 0 its beginning has expired, and ids differ from those told."""
+    """Where a log begins; above 0 its beginning has expired, and ids differ from those told."""
+    frames: int = 0
+    """Frames of the profiles that were folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +74,32 @@ def alarm_named(alarms: Sequence[Alarm], number: str) -> Alarm:
 
 
 def replay(bus: Bus, pipeline: str, kind: str = "", changes: Mapping[str, str] | None = None) -> Replayed:
-    """Fold the labelled log, from where it begins, as `drift-detect` does; with these fields of `kind` changed.
+    """Fold the labelled log and the profiles, from where they begin, as `drift-detect` and `drift-compare` do.
 
-    Raises OperateError if no specification has such a detector or field, or if the log names what is not known, and
-    ContractError where the log is not whole.
+    Fields of the detectors of this kind are changed; of the log that they do not watch the alarms stay. Raises
+    OperateError if no specification has such a detector or field, or if a log names what is not known, and
+    ContractError where it is not whole.
     """
-    facts = WatchedFacts(pipeline)
+    facts, inputs = WatchedFacts(pipeline), facts_of(bus, pipeline)
     for fact in read(bus, *ROLES):
         facts.fold(fact)
     if kind:
-        facts.detectors = _changed(facts.detectors, kind, changes or {})
+        every = [*facts.detectors.values(), *(spec.detectors for spec in inputs.profiles.values())]
+        kinds = {detector.kind for parts in every for detector in parts}
+        if kind not in kinds:
+            known = ", ".join(sorted(kinds))
+            raise OperateError(f"no detector of the pipeline is of the kind {kind!r}: {known}.", "usage")
+    asked = changes or {}
+    facts.detectors = {number: _changed(parts, kind, asked) for number, parts in facts.detectors.items()}
+    labelled = _labelled(bus, pipeline, facts)
+    profiles = refolded(bus, pipeline, inputs, lambda parts: _changed(parts, kind, asked))
+    alarms = [*labelled.alarms, *profiles.alarms]
+    first_offset = labelled.first_offset or profiles.first_offset
+    return Replayed(alarms, labelled.rows, first_offset, profiles.frames)
+
+
+def _labelled(bus: Bus, pipeline: str, facts: WatchedFacts) -> Replayed:
+    """What the fold of the labelled log gives."""
     watch, state, alarms = Watch(pipeline, facts.detectors, facts.promises), WatchState(), list[Alarm]()
     first_offset = 0
     for batch in everything(bus, OUTCOMES):
@@ -94,14 +116,22 @@ def replay(bus: Bus, pipeline: str, kind: str = "", changes: Mapping[str, str] |
 def agreement(told_alarms: Sequence[Alarm], replayed: Sequence[Alarm]) -> Agreement:
     """Whether the same alarms were raised."""
     before, again = {alarm.id for alarm in told_alarms}, {alarm.id for alarm in replayed}
-    last = max((alarm.through for alarm in told_alarms), default=-1)
+    last: dict[bool, int] = {}
+    for alarm in told_alarms:
+        last[_of_labels(alarm)] = max(alarm.through, last.get(_of_labels(alarm), -1))
     more = [alarm for alarm in replayed if alarm.id not in before]
+    newer = {alarm.id for alarm in more if alarm.through > last.get(_of_labels(alarm), -1)}
     return Agreement(
         same=[alarm.id for alarm in told_alarms if alarm.id in again],
         only_told=[alarm.id for alarm in told_alarms if alarm.id not in again],
-        only_replayed=[alarm.id for alarm in more if alarm.through <= last],
-        newer=[alarm.id for alarm in more if alarm.through > last],
+        only_replayed=[alarm.id for alarm in more if alarm.id not in newer],
+        newer=[alarm.id for alarm in more if alarm.id in newer],
     )
+
+
+def _of_labels(alarm: Alarm) -> bool:
+    """Whether it is about the labelled log: offsets of the two logs do not compare."""
+    return alarm.watched == OUTCOMES
 
 
 def _records(pipeline: str, batch: Batch) -> Iterator[LogRecord]:
@@ -110,20 +140,12 @@ def _records(pipeline: str, batch: Batch) -> Iterator[LogRecord]:
         yield LogRecord(offsets[row], times_ms[row], record)
 
 
-def _changed(
-    detectors: Mapping[int, Sequence[Detector]], kind: str, changes: Mapping[str, str]
-) -> dict[int, Sequence[Detector]]:
-    """Each specification's detectors, those of this kind with these fields."""
-    kinds = {detector.kind for parts in detectors.values() for detector in parts}
-    if kind not in kinds:
-        raise OperateError(f"no detector of the pipeline is of the kind {kind!r}: {', '.join(sorted(kinds))}.", "usage")
-    return {
-        number: [_with(detector, changes) if detector.kind == kind else detector for detector in parts]
-        for number, parts in detectors.items()
-    }
+def _changed(parts: Sequence[P], kind: str, changes: Mapping[str, str]) -> Sequence[P]:
+    """These detectors, those of this kind with these fields."""
+    return [_with(part, changes) if part.kind == kind else part for part in parts]
 
 
-def _with(detector: Detector, changes: Mapping[str, str]) -> Detector:
+def _with(detector: P, changes: Mapping[str, str]) -> P:
     fields = {detector.threshold_field if name == "threshold" else name: value for name, value in changes.items()}
     try:
         return type(detector).model_validate_strings(detector.parameters | fields)

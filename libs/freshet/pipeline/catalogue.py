@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from freshet.contracts.errors import ContractError, UnknownPartError
 from freshet.detectors.detector import Detector
+from freshet.detectors.input_detector import InputDetector
 from freshet.features.transform import Transform
 from freshet.pipeline.trigger import Trigger
 from freshet.training.trainer import Trainer
@@ -79,6 +80,12 @@ def detectors() -> Catalogue[Detector]:
 
 
 @cache
+def input_detectors() -> Catalogue[InputDetector]:
+    """Those that watch frames; they come with the same packages."""
+    return Catalogue(InputDetector, "freshet.detectors")
+
+
+@cache
 def trainers() -> Catalogue[Trainer]:
     """All trainers, ours and those of installed packages."""
     return Catalogue(Trainer, "freshet.trainers")
@@ -95,6 +102,7 @@ def parts_like(base: type) -> Catalogue[Any] | None:
     found: Mapping[type, Callable[[], Catalogue[Any]]] = {
         Transform: transforms,
         Detector: detectors,
+        InputDetector: input_detectors,
         Trainer: trainers,
         Trigger: triggers,
     }

@@ -10,6 +10,7 @@ from freshet.features.transform import Domain, Transform
 from freshet.pipeline.catalogue import detectors, transforms
 from freshet.pipeline.parts import ByKind, Choice, SpecModel
 from freshet.pipeline.problem import PipelineError, Problem
+from freshet.pipeline.profile_section import ProfileSpec
 from freshet.pipeline.retraining import RetrainingSpec
 from freshet.pipeline.spec_contradictions import contradictions
 from freshet.pipeline.text import Lines, Path, explain, read_yaml
@@ -154,6 +155,8 @@ class PipelineSpec(SpecModel):
     """Parts of the events whose quality is told, too."""
     detectors: tuple[AnyDetector, ...] = Field(default_factory=_usual_detectors)
     """What watches the labelled log; by default labels that stay away, a rising error, and a broken promise."""
+    profile: ProfileSpec = Field(default_factory=ProfileSpec)
+    """What watches features and answers, before labels come."""
     rollout: RolloutSpec = RolloutSpec()
     """How a model becomes live."""
     retraining: RetrainingSpec = Field(default_factory=RetrainingSpec)

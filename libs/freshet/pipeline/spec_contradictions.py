@@ -23,6 +23,9 @@ def contradictions(spec: "PipelineSpec") -> Iterator[tuple[Path, str]]:
     for index, detector in enumerate(spec.detectors):
         if detector in spec.detectors[:index]:
             yield ("detectors", index), "is there twice, with the same parameters: it would say everything twice."
+    for index, part in enumerate(spec.profile.detectors):
+        if part in spec.profile.detectors[:index]:
+            yield ("profile", "detectors", index), "is there twice, with the same parameters."
     classes = spec.target.classes
     if spec.target.kind == "classes" and len(classes) < 2:
         yield ("target",), "a classification needs at least two classes; for a regression write `kind: value`."

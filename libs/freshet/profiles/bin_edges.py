@@ -80,6 +80,14 @@ def chosen(names: tuple[str, ...], values: Floats32) -> BinEdges:
     return BinEdges(names, np.array([_edges(column) for column in columns]), centre, distance)
 
 
+def answer_names(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """What is counted of predictions of these classes, or of a regression's; of two classes one score is enough."""
+    if not classes:
+        return (VALUE,)
+    scores = tuple(f"score of {name}" for name in classes)
+    return (ANSWER, CONFIDENCE, *(scores if len(scores) > 2 else scores[1:]))
+
+
 def fixed(names: tuple[str, ...], classes: int) -> BinEdges:
     """Edges of a classification's answers: they need no rows, for classes are known and scores go from 0 to 1."""
     inner = max(BINS, classes) - 1

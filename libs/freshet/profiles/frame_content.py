@@ -1,7 +1,7 @@
 """The columns of frames as arrays: read from a record, written to one, and added up."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -90,6 +90,45 @@ class FrameContent:
             **_groups(parts, bins_each=first.bins.shape[2] if edges else 0),
             unusual_rows=sum(part.unusual_rows for part in parts),
         )
+
+    def of_epochs(self, epochs: Collection[int]) -> "FrameContent":
+        """Rows and bins of these epochs alone; all else is told of all rows only, and stays."""
+        kept = np.isin(self.epochs, list(epochs))
+        groups = [group for group, keep in zip(zip(self.versions, self.epochs, strict=True), kept, strict=True) if keep]
+        return replace(
+            self,
+            rows=int(self.group_rows[kept].sum()),
+            bins=self.bins[kept],
+            versions=tuple(version for version, _ in groups),
+            epochs=tuple(epoch for _, epoch in groups),
+            group_rows=self.group_rows[kept],
+        )
+
+    def as_one_group(self) -> "FrameContent":
+        """The same, without versions and epochs."""
+        rows = np.array([self.rows])
+        return replace(self, bins=self.bins.sum(axis=0)[None], versions=("",), epochs=(-1,), group_rows=rows)
+
+    def halved(self) -> "FrameContent":
+        """As if of half the rows."""
+        counts = {name: getattr(self, name) // 2 for name in (*_COUNTS, "bins", "group_rows", "rows", "unusual_rows")}
+        return replace(self, **counts, squares=self.squares / 2)
+
+    def values(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {
+            field.name: value.tolist() if isinstance(value := getattr(self, field.name), np.ndarray) else value
+            for field in fields(self)
+        }
+
+    @classmethod
+    def of_values(cls, values: Mapping[str, Any]) -> Self:
+        """The content that gave these values."""
+        whole = {name: np.array(values[name], np.int64) for name in ("nulls", "infinite", "group_rows")}
+        real = {name: np.array(values[name], np.float64) for name in _MOMENTS}
+        bins = np.array(values["bins"], np.int64).reshape(len(values["versions"]), len(values["names"]), -1)
+        names = {name: tuple(values[name]) for name in ("names", "versions", "epochs")}
+        return cls(**{**values, **names, **whole, **real, "bins": bins})
 
     @property
     def finite(self) -> Ints:

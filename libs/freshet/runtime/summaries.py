@@ -42,4 +42,5 @@ class Summary:
     """An output topic, of one partition, whose newest record of each partition of the inputs says so."""
 
     output: str
-    read: Callable[[Message], Summed]
+    read: Callable[[Message], Summed | None]
+    """None of a record that is another service's."""

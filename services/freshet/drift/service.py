@@ -6,6 +6,7 @@ from typing import Final
 from freshet.contracts.logic import Logic
 from freshet.contracts.messages import Alarm, Evaluation, Message, Outcomes
 from freshet.contracts.profile_messages import Frame
+from freshet.drift.core.compare import CompareLogic
 from freshet.drift.core.detect import DetectLogic
 from freshet.drift.core.evaluate import EvaluateLogic
 from freshet.drift.core.join.logic import JoinLogic
@@ -15,6 +16,7 @@ from freshet.drift.core.profile.profile_rows import KINDS
 from freshet.models.memory import limit_bytes
 from freshet.outcomes.outcome_records import OUTCOMES
 from freshet.runtime.bus.protocol import Bus
+from freshet.profiles.frame_records import PROFILES
 from freshet.runtime.service import Context, DataService, Suite
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.summaries import Summary, Summed
@@ -67,9 +69,14 @@ EVALUATE: Final = DataService(
 
 
 def _detect(context: Context) -> Logic:
+    return _needs_river(DetectLogic(context.names.pipeline))
+
+
+def _needs_river(logic: Logic) -> Logic:
+    """And scipy, which comes with it."""
     if find_spec("river") is None:
         raise SettingsError("detectors need river, which is not installed: pip install 'freshet[drift]'.")
-    return DetectLogic(context.names.pipeline)
+    return logic
 
 
 def _engine(context: Context) -> Bus:
@@ -80,9 +87,11 @@ def _engine(context: Context) -> Bus:
     return FaustBus(context, DetectLogic.kept.role)
 
 
-def _alarmed(message: Message) -> Summed:
+def _alarmed(message: Message) -> Summed | None:
     """All alarms up to a record of the log stand beside its offset, too."""
     assert isinstance(message, Alarm)
+    if message.watched != OUTCOMES:
+        return None
     return Summed(message.pipeline, 0, {OUTCOMES: message.through + 1}, "", {OUTCOMES: message.outcomes_topic})
 
 
@@ -115,4 +124,20 @@ PROFILE: Final = DataService(
     assignor="range",
 )
 
-SERVICE: Final = Suite("drift", (JOIN, EVALUATE, DETECT, PROFILE))
+
+def _compared(message: Message) -> Summed | None:
+    """All alarms up to a frame stand beside its offset."""
+    assert isinstance(message, Alarm)
+    if message.watched == OUTCOMES:
+        return None
+    return Summed(message.pipeline, 0, {PROFILES: message.through + 1}, "", {PROFILES: message.profiles_topic})
+
+
+COMPARE: Final = DataService(
+    name="drift-compare",
+    logic=lambda context: _needs_river(CompareLogic(context.names.pipeline)),
+    references=(),
+    summary=Summary("alarms", _compared),
+)
+
+SERVICE: Final = Suite("drift", (JOIN, EVALUATE, DETECT, PROFILE, COMPARE))

@@ -79,7 +79,7 @@ def test_other_parameters_give_other_alarms(world: Detecting) -> None:
 @pytest.mark.parametrize(
     ("kind", "changes", "told_so"),
     [
-        ("adwine", {"delta": "0.1"}, "'adwine': adwin, labels, promise"),
+        ("adwine", {"delta": "0.1"}, "'adwine': adwin, answers, labels, missing, promise"),
         ("adwin", {"detla": "0.1"}, "adwin, detla"),
         ("adwin", {"delta": "much"}, "adwin, delta"),
     ],

@@ -4,7 +4,7 @@ Whatever is made of something is read first: so all that it can be made of is th
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from freshet.avro.control import decode
@@ -81,7 +81,8 @@ class _Drift:
         }
         said = Horizon(self.bus, ("evaluations", "alarms"))
         evaluations = self._said(said, "evaluate", "evaluation", Evaluation)
-        alarms = self._said(said, "detect", "alarm", Alarm)
+        every = self._said(said, "detect", "alarm", Alarm)
+        alarms = replace(every, messages=[(at_ms, one) for at_ms, one in every.messages if one.watched == "outcomes"])
         horizon = Horizon(self.bus, ("outcomes",))
         ledger = ledger_of(self.bus, "pipelines", "models").of(self.pipeline)
         specs = dict(_readable({number: record.spec for number, record in ledger.specifications.items()}))

@@ -189,6 +189,7 @@ class ProfileLogic(Stateful):
             pipeline=self._pipeline,
             kind=KINDS[role],
             partition=partition,
+            number=self._book.newest,
             topic=self._topic_ids[role],
             from_offset=closed.from_offset,
             to_offset=closed.to_offset,

@@ -16,7 +16,7 @@ from freshet.contracts.arrays import Bools, Floats32, Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.profile_messages import FrameKind
 from freshet.pipeline import PipelineSpec
-from freshet.profiles.bin_edges import ANSWER, CONFIDENCE, VALUE
+from freshet.profiles.bin_edges import answer_names
 
 FEATURES: Final = "features"
 PREDICTIONS: Final = "predictions"
@@ -56,19 +56,12 @@ class ProfileInputs:
 
     def __init__(self, spec: PipelineSpec) -> None:
         self.classes = spec.target.classes
+        self.answer_names = answer_names(self.classes)
         self._codes = {name.encode(): code for code, name in enumerate(self.classes)}
         self._readers = {
             FEATURES: FramedReader.of("FeatureVector", max_bytes=_MAX_BYTES),
             PREDICTIONS: FramedReader.of("Prediction", max_bytes=_MAX_BYTES),
         }
-
-    @property
-    def answer_names(self) -> tuple[str, ...]:
-        """What is counted of predictions; scores only where there are more than two classes, as one tells the other."""
-        if not self.classes:
-            return (VALUE,)
-        scores = tuple(f"score of {name}" for name in self.classes)
-        return (ANSWER, CONFIDENCE, *(scores if len(scores) > 2 else scores[1:]))
 
     def read(self, batch: Batch, partition: int) -> ReadRows:
         """The rows of one partition of a batch."""

@@ -24,10 +24,14 @@ class AlarmTrigger(Trigger):
 
     suspected: int = Field(default=0, ge=0)
     """So many alarms of level `suspected`, with none of level `detected` between, count as one; 0: they never do."""
+    inputs: bool = False
+    """Whether alarms about features and answers count, too. They tell what is different, not what is worse."""
 
     def occasions(self, seen: Seen) -> Sequence[Occasion]:
         found, doubtful = [], 0
         for alarm in seen.alarms:
+            if alarm.watched != "outcomes" and not self.inputs:
+                continue
             doubtful = doubtful + 1 if alarm.level == "suspected" else 0
             if alarm.level == "detected" or doubtful == self.suspected:
                 doubtful = 0
@@ -37,4 +41,6 @@ class AlarmTrigger(Trigger):
 
 def _occasion(alarm: Alarm) -> Occasion:
     objection = _OBJECTIONS.get(alarm.cause, "")
+    if alarm.watched != "outcomes":  # its rows are not those of the labelled log
+        return Occasion(AlarmTrigger.kind, alarm.id, objection=objection, at_ms=alarm.at_ms)
     return Occasion(AlarmTrigger.kind, alarm.id, alarm.test_from, alarm.test_to, objection, at_ms=alarm.at_ms)

@@ -1,0 +1,73 @@
+"""The log of profiles read back: its frames, what is known beside them, and the alarms that follow from it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from freshet.contracts.errors import ContractError
+from freshet.contracts.messages import Alarm
+from freshet.detectors.input_detector import InputDetector
+from freshet.detectors.input_watch import InputWatch, InputWatchState
+from freshet.operate.facts import read
+from freshet.operate.operate_error import OperateError
+from freshet.pipeline.profile_section import ProfileSpec
+from freshet.pipeline.watched_inputs import ROLES, WatchedInputs
+from freshet.profiles.frame_records import PROFILES, PlacedFrame, frames_of
+from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.reading import everything
+
+
+@dataclass(frozen=True, slots=True)
+class RefoldedFrames:
+    """What a fold of the log of profiles gave."""
+
+    alarms: Sequence[Alarm]
+    frames: int
+    rows: int
+    """Rows of features that these frames count."""
+    first_offset: int
+    """Where the log begins; above 0 its beginning has expired."""
+
+
+def facts_of(bus: Bus, pipeline: str) -> WatchedInputs:
+    """What the control topics tell beside the frames."""
+    facts = WatchedInputs(pipeline)
+    for fact in read(bus, *ROLES):
+        facts.fold(fact)
+    return facts
+
+
+def frames(bus: Bus, pipeline: str) -> Iterator[PlacedFrame]:
+    """All frames, in order; nothing where there is no such topic."""
+    for batch in everything(bus, PROFILES):
+        yield from frames_of(pipeline, batch).frames
+
+
+def refolded(
+    bus: Bus,
+    pipeline: str,
+    facts: WatchedInputs,
+    change: Callable[[Sequence[InputDetector]], Sequence[InputDetector]] = lambda parts: parts,
+) -> RefoldedFrames:
+    """Fold the log, from where it begins, as `drift-compare` does; with detectors changed by `change`.
+
+    Raises OperateError if the log names what is not known, and ContractError where it is not whole.
+    """
+    settings: Mapping[int, ProfileSpec] = {
+        number: spec.model_copy(update={"detectors": tuple(change(spec.detectors))})
+        for number, spec in facts.profiles.items()
+    }
+    watch, state, alarms = InputWatch(pipeline, settings, facts.edges, facts.trained), InputWatchState(), list[Alarm]()
+    count, first_offset = 0, 0
+    for placed in frames(bus, pipeline):
+        if not count:
+            first_offset = placed.offset
+        count += 1
+        if lacking := watch.lacks([placed]):
+            raise OperateError(f"the {PROFILES} name {lacking}, which no topic tells.{facts.unreadable}", "failed")
+        try:
+            state, more = watch.fold(state, [placed])
+        except ContractError as error:
+            raise OperateError(str(error), "failed") from error
+        alarms += more
+    rows = state.series["features"].row
+    return RefoldedFrames(alarms, count, rows, first_offset)

@@ -1,0 +1,138 @@
+"""When features and answers are called changed, whose doing it is, and how often it is told."""
+
+import numpy as np
+import pytest
+
+from freshet.contracts.arrays import Floats
+from freshet.contracts.errors import ContractError
+from freshet.detectors.input_series import TrainedOn
+from freshet.detectors.input_watch import InputWatchState
+from freshet.detectors.parts.answers import AnswersDetector
+from freshet.detectors.parts.psi import PsiDetector
+from freshet.detectors.parts.wasserstein import WassersteinDetector
+from freshet.detectors.window_detector import passes
+from support.frames import ProfileLog
+
+DAY_S = 86_400
+
+
+def normal(rows: int, columns: int = 3, seed: int = 1) -> Floats:
+    """Rows that only chance tells apart."""
+    return np.random.default_rng(seed).normal(size=(rows, columns))
+
+
+def test_chance_is_told_by_nobody() -> None:
+    """Ten features and answers of one distribution, under all detectors of the default."""
+    log = ProfileLog()
+    log.features(normal(60_000, 10))
+    log.answers(np.random.default_rng(2).beta(2, 2, size=60_000))
+    assert log.alarms() == []
+
+
+def test_rows_that_depend_on_each_other_only_make_it_less_sensitive() -> None:
+    """How much a window varies is learned from the windows of the reference, not from a table."""
+    noise, rows = normal(60_000, 4), np.zeros((60_000, 4))
+    for at in range(1, len(rows)):
+        rows[at] = 0.7 * rows[at - 1] + 0.71 * noise[at]
+    log = ProfileLog()
+    log.features(rows)
+    assert [alarm for alarm in log.alarms(PsiDetector()) if alarm.level == "detected"] == []
+
+
+def test_one_cause_is_told_once_with_the_features_that_changed() -> None:
+    """Two of five features move, and two detectors see it: one episode, one alarm of each level."""
+    rows = normal(40_000, 5)
+    rows[20_000:, [1, 3]] += [1.0, 2.0]
+    log = ProfileLog()
+    log.features(rows)
+    alarms = log.alarms(PsiDetector(), WassersteinDetector())
+    assert [alarm.level for alarm in alarms] == ["suspected", "detected"]
+    assert {alarm.episode for alarm in alarms} == {alarms[0].id}
+    sure = alarms[-1]
+    assert list(sure.attribution) == ["f3", "f1"]
+    assert sum(sure.attribution.values()) == pytest.approx(1.0)
+    assert (sure.cause, sure.watched, sure.since) == ("world", "features", {"0": sure.test_from})
+    assert sure.reference_to <= 20_000 < sure.test_to
+
+
+def test_what_came_of_a_change_is_the_new_reference() -> None:
+    """A second change is told too, and going back is one."""
+    rows = normal(80_000, 2)
+    rows[25_000:50_000, 0] += 1.5
+    log = ProfileLog()
+    log.features(rows)
+    sure = [alarm for alarm in log.alarms(PsiDetector()) if alarm.level == "detected"]
+    assert [abs(alarm.test_from - at) < 3000 for alarm, at in zip(sure, (25_000, 50_000), strict=True)] == [True, True]
+
+
+def test_a_day_like_the_day_before_is_no_change() -> None:
+    """Once each hour has been seen: an hour is compared with the same one of days that are over, too."""
+    days, per_day = 6, 24_000
+    hours = np.arange(days * per_day) / per_day * 2 * np.pi
+    rows = normal(days * per_day, 3) + np.sin(hours)[:, None]
+    log = ProfileLog(rate=per_day / DAY_S)
+    log.features(rows)
+    alarms = log.alarms(PsiDetector())
+    assert all(alarm.test_from < per_day for alarm in alarms), "a season that was seen is told again"
+    rows[-per_day:, 1] += 1.5  # the last day is another one
+    changed = ProfileLog(rate=per_day / DAY_S)
+    changed.features(rows)
+    assert [a.subject for a in changed.alarms(PsiDetector()) if a.test_from > (days - 2) * per_day][:1] == ["f1"]
+
+
+def test_our_own_rollout_is_named() -> None:
+    """Only answers of a new epoch have changed."""
+    chance = np.random.default_rng(3)
+    scores, epochs = chance.beta(2, 2, size=40_000), np.ones(40_000, np.int64)
+    scores[20_000:] **= 0.3
+    epochs[20_000:] = 2
+    log = ProfileLog()
+    log.answers(scores, epochs)
+    alarms = log.alarms(AnswersDetector())
+    assert {alarm.cause for alarm in alarms} == {"own_rollout"}
+    assert all(2 in alarm.epochs for alarm in alarms)
+    other = ProfileLog()
+    other.answers(scores, np.ones(40_000, np.int64))
+    assert {alarm.cause for alarm in other.alarms(AnswersDetector())} == {"world"}
+
+
+def test_a_model_brings_the_rows_that_it_learned_from() -> None:
+    """It learned from what came after a change: compared with that, nothing is new; with the first rows, all is."""
+    rows = normal(60_000, 2)
+    rows[20_000:, 0] += 0.45  # too little to be told at once
+    log = ProfileLog()
+    log.features(rows[:40_000])
+    log.answers(np.full(1024, 0.5), version="2.0.0")
+    log.features(rows[40_000:])
+    detector = PsiDetector(effect=0.6)
+    last_ms = max(frame.frame.last_ms for frame in log.frames)
+    log.trained["2.0.0"] = TrainedOn(15_000, last_ms)
+    watch = log.watch(detector)
+    state, _ = watch.fold(InputWatchState(), log.frames)
+    assert state.series["features"].learned[0].from_row > 20_000
+
+
+def test_more_features_begin_anew() -> None:
+    """Frames of a longer list of columns have edges of their own; the reference is learned of them."""
+    log = ProfileLog()
+    log.features(normal(20_000, 2))
+    log.features(normal(20_000, 3) + 5.0, names=["f0", "f1", "f2"])
+    assert log.alarms(PsiDetector()) == []
+
+
+def test_a_frame_that_lacks_stops_the_comparison() -> None:
+    """All counts after it would be wrong."""
+    log = ProfileLog()
+    log.features(normal(5000))
+    with pytest.raises(ContractError, match="were lost before record 2"):
+        log.watch().fold(InputWatchState(), [*log.frames[:1], *log.frames[2:]])
+    with pytest.raises(ContractError, match="came twice"):
+        log.watch().fold(InputWatchState(), [log.frames[0], log.frames[0]])
+
+
+def test_of_many_columns_chance_finds_some() -> None:
+    """Benjamini–Hochberg: the more columns, the smaller a lone probability must be."""
+    chance = np.array([0.004, 0.5, 0.9, 0.03])
+    assert passes(chance[:1], 0.01).tolist() == [True]
+    assert passes(chance, 0.01).tolist() == [False] * 4
+    assert passes(np.array([0.004, 0.005, 0.9, 0.0075]), 0.01).tolist() == [True, True, False, True]
