@@ -38,6 +38,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "observe": ("freshet.cli.observe:observe", "Serve lag, freshness, quality and alarms to Prometheus."),
     "quality": ("freshet.cli.quality:show", "How good the answers are: versions, slices and baselines, over time."),
     "score": ("freshet.cli.score:score", "How right each model version was, from predictions and labels."),
+    "profile": ("freshet.cli.profile_command:app", "What features and answers look like, and what has changed."),
     "alarms": ("freshet.cli.alarms:app", "What detectors say has changed: list it, look at one, find it again."),
     "doctor": (
         "freshet.cli.doctor:doctor",

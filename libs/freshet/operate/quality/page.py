@@ -12,7 +12,7 @@ from freshet.operate.quality.series_quality import Quality
 _WIDTH, _HEIGHT, _LEFT, _FOOT = 960, 320, 70, 40
 _POINTS: Final = 400
 _COLOURS: Final = ("#1f5fa8", "#b3541e", "#4b7f3a", "#7a4fa3")
-_STYLE: Final = """
+STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; margin: 1rem 0 2rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .75rem; border-bottom: 1px solid #ddd; white-space: nowrap; }
@@ -20,6 +20,7 @@ th:first-child, td:first-child { text-align: left; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #444; }
 @media (prefers-color-scheme: dark) { body { background: #161616; color: #ddd; } svg text { fill: #bbb; } }
 """
+"""How pages look, on a light screen and on a dark one."""
 
 
 def page(found: Quality, made: str) -> str:
@@ -33,20 +34,21 @@ def page(found: Quality, made: str) -> str:
     parts = [
         f"<h1>{title}</h1>",
         f"<p>{view}; intervals are 95 %. Made {escape(made)}.</p>",
-        _table(titles(found), rows(found)),
+        table_of(titles(found), rows(found)),
         "<h2>Over time</h2>",
         _chart(found),
     ]
     if found.classes:
-        parts += ["<h2>What was served, by class</h2>", _table(class_titles(), class_rows(found))]
+        parts += ["<h2>What was served, by class</h2>", table_of(class_titles(), class_rows(found))]
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
-        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
-def _table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+def table_of(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """A table of text."""
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     lines = "\n".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in cells)
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{lines}</tbody></table>"

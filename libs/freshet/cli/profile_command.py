@@ -1,0 +1,157 @@
+"""`freshet profile`: what features and answers look like, and what has changed, in the terminal or as a page."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Group, RenderableType
+
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.contracts.profile_messages import FrameKind
+from freshet.operate.facts import published
+from freshet.operate.profile.profile_page import compared_page, shown_page
+from freshet.operate.profile.profile_tables import COMPARED, SHOWN, compared_rows, shown_rows, unusual_rows_of
+from freshet.operate.profile.profile_view import ColumnChange, Stretch, compared, document, stretch
+from freshet.operate.profile_log import facts_of, frames
+from freshet.operate.times import clock_time, moment_ms
+from freshet.profiles.frame_records import PlacedFrame
+from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.clock import SystemClock
+
+app = typer.Typer(help="What features and answers look like, and what has changed.", no_args_is_help=True)
+
+_KINDS: Final[tuple[FrameKind, ...]] = ("features", "answers")
+_FOR_EVER_MS: Final = 1 << 62
+_LAST: Final = 1000
+
+Pipeline = Annotated[str, typer.Option(help="Whose features and answers.")]
+From = Annotated[str, typer.Option("--from", metavar="TIME", help="Rows from then on: 2026-05-01T12:00Z, or 2h.")]
+To = Annotated[str, typer.Option("--to", metavar="TIME", help="Rows before then.")]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write one page with plots, too.")]
+
+
+@app.command()
+@reporting
+def show(
+    pipeline: Pipeline,
+    since: From = "",
+    until: To = "",
+    html: Html = None,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Show the distribution of each column, and the rows that lie farthest out.
+
+    It reads `{p}.profiles`, which `freshet run drift` writes, and no feature. Exits with 4 if there is nothing to show.
+    """
+    log, _ = _read(pipeline, bootstrap, namespace)
+    from_ms, to_ms = _range(since, until)
+    found = [(kind, one) for kind in _KINDS if (one := stretch(log, kind, from_ms, to_ms)) is not None]
+    _end_if_nothing(found, as_json=as_json)
+    parts: list[RenderableType] = []
+    for kind, one in found:
+        parts += [f"{kind}: {one.told}", _table(SHOWN, shown_rows(one)), ""]
+        if one.unusual:
+            parts += [_table(("row", "distance", "feature"), unusual_rows_of(one)), ""]
+    emit({kind: document(one) for kind, one in found}, Group(*parts), as_json=as_json)
+    _write(html, shown_page(pipeline, found, _now()))
+
+
+@app.command()
+@reporting
+def compare(
+    pipeline: Pipeline,
+    since: From = "",
+    until: To = "",
+    html: Html = None,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Compare a range with all that came before it; without --from, about the last thousand rows of each kind.
+
+    The index is the population stability index, and how far a column has moved is told in standard deviations.
+    Exits with 4 if there is nothing to compare.
+    """
+    log, bus = _read(pipeline, bootstrap, namespace)
+    edges = facts_of(bus, pipeline).edges
+    found: list[tuple[str, Stretch, Stretch, list[ColumnChange]]] = []
+    for kind in _KINDS:
+        from_ms, to_ms = _range(since, until)
+        from_ms = from_ms or _last_rows_ms(log, kind, to_ms)
+        before, now = stretch(log, kind, 0, from_ms), stretch(log, kind, from_ms, to_ms)
+        if before is not None and now is not None and (changes := compared(before, now, edges)):
+            found.append((kind, before, now, changes))
+    _end_if_nothing(found, as_json=as_json)
+    parts: list[RenderableType] = []
+    for name, before, now, changes in found:
+        parts += [f"{name}, before: {before.told}", f"{name}, now: {now.told}"]
+        parts += [_table(COMPARED, compared_rows(changes)), ""]
+    emit({name: _changes(changes) for name, _, _, changes in found}, Group(*parts), as_json=as_json)
+    _write(html, compared_page(pipeline, found, _now()))
+
+
+def _read(pipeline: str, bootstrap: str | None, namespace: str) -> tuple[list[PlacedFrame], Bus]:
+    connection = connect(bootstrap, namespace)
+    published(connection, pipeline)  # a misspelt name would have no profile
+    bus = connection.bus(pipeline)
+    return list(frames(bus, pipeline)), bus
+
+
+def _range(since: str, until: str) -> tuple[int, int]:
+    now_ms = SystemClock().now_ms()
+    return moment_ms(since, now_ms, "--from"), moment_ms(until, now_ms, "--to") or _FOR_EVER_MS
+
+
+def _last_rows_ms(log: Sequence[PlacedFrame], kind: FrameKind, to_ms: int) -> int:
+    """Where the last rows begin that are enough to compare."""
+    rows, found_ms = 0, 0
+    for one in reversed(log):
+        if one.frame.kind == kind and one.frame.first_ms < to_ms and rows < _LAST:
+            rows, found_ms = rows + one.frame.rows, one.frame.first_ms
+    return found_ms
+
+
+def _changes(changes: Sequence[ColumnChange]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": one.name,
+            "index": one.index,
+            "moved": None if math.isnan(one.moved) else one.moved,
+            "mean": one.mean,
+            "missing": one.missing,
+            "shares": one.shares,
+        }
+        for one in changes
+    ]
+
+
+def _end_if_nothing(found: Sequence[object], *, as_json: bool) -> None:
+    if found:
+        return
+    why = (
+        "There are no frames of that time. `freshet run drift-profile` writes one after about a thousand rows of a "
+        "partition, or with the first row of another hour; a comparison needs some before and some in the range."
+    )
+    emit({"why_nothing": why}, why, as_json=as_json)
+    raise typer.Exit(Exit.CHECK)
+
+
+def _write(html: Path | None, page: str) -> None:
+    if html is not None:
+        html.write_text(page, encoding="utf-8")
+        say(f"wrote {html}")
+
+
+def _now() -> str:
+    return f"{clock_time(SystemClock().now_ms())} UTC"
+
+
+def _table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> RenderableType:
+    made = table(*heads)
+    for row in cells:
+        made.add_row(*row)
+    return made

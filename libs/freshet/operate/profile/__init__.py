@@ -1,0 +1,1 @@
+"""What features and answers look like, for people: read from the log of profiles, and drawn."""

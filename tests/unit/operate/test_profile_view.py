@@ -1,0 +1,132 @@
+"""What people see of profiles: added up as a plain count has it, most changed first, and safe to open."""
+
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from freshet.cli import profile_command as cli
+from freshet.cli.output import Exit
+from freshet.operate.profile.profile_page import compared_page, shown_page
+from freshet.operate.profile.profile_tables import bars, shown_rows
+from freshet.operate.profile.profile_view import compared, document, stretch
+from support.frames import START_MS, ProfileLog
+
+
+class _Page(HTMLParser):
+    """Collects the tags, and what they load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def made() -> tuple[ProfileLog, np.ndarray[Any, np.dtype[np.float64]]]:
+    """5,000 rows of two features, the second of which moves in the last 2,000; a hostile name."""
+    rows = np.random.default_rng(1).normal(size=(5000, 2))
+    rows[3000:, 1] += 2.0
+    rows[7, 0] = np.nan
+    rows[11, 0] = 1e6
+    log = ProfileLog(rate=1.0, rows=500)
+    log.features(rows, names=["<script>alert(1)</script>", "moving"])
+    return log, rows
+
+
+def test_a_stretch_is_what_a_plain_count_says() -> None:
+    """Of all frames, and of those in a range of time."""
+    log, rows = made()
+    whole = stretch(log.frames, "features")
+    assert whole is not None
+    told = document(whole)
+    assert (told["rows"], told["frames"]) == (5000, 10)
+    assert told["columns"][0]["nulls"] == 1
+    assert told["columns"][1]["mean"] == pytest.approx(rows[:, 1].astype(np.float32).mean(), rel=1e-6)
+    assert sum(told["columns"][1]["bins"]) == 5000
+    assert whole.unusual[0][:2] == (0, 11)
+    late = stretch(log.frames, "features", START_MS + 3_000_000)
+    assert late is not None
+    assert late.content.rows == 2000
+    assert stretch(log.frames, "answers") is None
+
+
+def test_what_changed_most_comes_first() -> None:
+    """With how far it moved, in standard deviations of what was before."""
+    log, _ = made()
+    before, now = (
+        stretch(log.frames, "features", 0, START_MS + 3_000_000),
+        stretch(log.frames, "features", START_MS + 3_000_000),
+    )
+    assert before is not None
+    assert now is not None
+    first, second = compared(before, now, log.edges)
+    assert first.name == "moving"
+    assert first.index > 1
+    assert second.index < 0.1
+    assert first.moved == pytest.approx(2.0, abs=0.2)
+    assert compared(before, now, {})[0].moved != first.moved
+
+
+def test_a_page_loads_nothing_and_runs_nothing() -> None:
+    """Names of columns are a user's, and go into HTML as text."""
+    log, _ = made()
+    before = stretch(log.frames, "features", 0, START_MS + 3_000_000)
+    now = stretch(log.frames, "features", START_MS + 3_000_000)
+    assert before is not None
+    assert now is not None
+    changes = compared(before, now, log.edges)
+    for text in (
+        shown_page("p", [("features", before)], "today"),
+        compared_page("p", [("features", before, now, changes)], "today"),
+    ):
+        page = _Page()
+        page.feed(text)
+        assert page.tags.count("svg") == 2
+        assert "script" not in page.tags
+        assert page.loads == []
+
+
+def test_every_row_that_is_there_shows() -> None:
+    """A bin with one row among thousands is no empty one."""
+    assert bars([0, 1, 1000]) == " ▁█"
+    assert bars([0, 0]) == "  "
+    log, _ = made()
+    whole = stretch(log.frames, "features")
+    assert whole is not None
+    assert [len(row[-1]) for row in shown_rows(whole)] == [20, 20]
+
+
+@pytest.fixture
+def freshet(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs `freshet profile` on the log above."""
+    log, _ = made()
+    facts = type("Facts", (), {"edges": log.edges})()
+    monkeypatch.setattr(cli, "_read", lambda pipeline, bootstrap, namespace: (log.frames, None))
+    monkeypatch.setattr(cli, "facts_of", lambda bus, pipeline: facts)
+    app = typer.Typer()
+    app.add_typer(cli.app, name="profile")
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["profile", *arguments, "--pipeline", "p"])
+
+    return run
+
+
+def test_the_command_shows_compares_and_writes_a_page(freshet: Any, tmp_path: Any) -> None:
+    """For people and as a document; with nothing in the range it says so and exits with 4."""
+    page = tmp_path / "page.html"
+    shown = freshet("show", "--html", str(page))
+    assert shown.exit_code == 0, shown.output
+    assert "moving" in shown.stdout
+    assert "<svg" in page.read_text()
+    assert '"moving"' in freshet("compare", "--json").stdout
+    nothing = freshet("show", "--to", "2001-01-01T00:00Z")
+    assert nothing.exit_code == Exit.CHECK
+    assert "no frames" in nothing.stdout
