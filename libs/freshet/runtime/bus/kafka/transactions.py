@@ -91,8 +91,10 @@ def _named(admin: KafkaAdmin, place: TopicPartition, ends: Ends) -> HangingTrans
     """Ask who it is, as far as that can be told."""
     producer_id, transactional_id, running = None, None, None
     with contextlib.suppress(OSError, wire.WireError, BusError):
-        if (brokers := admin.plain_brokers(*place)) is not None:
-            producer_id = wire.open_transactions(brokers.leader, *place)[0].producer_id
+        brokers = admin.plain_brokers(*place)
+        open_now = wire.open_transactions(brokers.leader, *place) if brokers is not None else []
+        if brokers is not None and open_now:  # else it has just ended
+            producer_id = open_now[0].producer_id
             transactional_id, running = _coordinated(brokers.all, producer_id, place)
     since_ms = admin.timestamp_at(*place, ends.stable)
     return HangingTransaction(*place, ends.stable, ends.high, transactional_id, producer_id, since_ms, running)
