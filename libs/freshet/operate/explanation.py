@@ -1,9 +1,10 @@
 """Why an event got its answer: which model, what it learned from and why then, who approved it, which cut-over."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import ModelVersion
 from freshet.ledger.ledger import Ledger
@@ -11,7 +12,7 @@ from freshet.operate.model_history import ROLES, Answers, Epoch, model_history
 from freshet.operate.operate_error import OperateError
 from freshet.operate.records import readable
 from freshet.operate.training_runs import TRAINING, Run, runs_of
-from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.bus.protocol import Bus, Place
 from freshet.runtime.reading import everything
 
 CONTROL_ROLES = (*ROLES, "models", "trainings")
@@ -36,17 +37,16 @@ class Explanation:
     """Other versions that workers had to keep loaded then."""
 
 
-def predictions_of(bus: Bus, event_id: str) -> list[dict[str, Any]]:
+def predictions_of(bus: Bus, event_id: str, starts: Mapping[Place, int] | None = None) -> list[dict[str, Any]]:
     """The records of this event, the oldest first; `bus` is one of the pipeline. Raises OperateError if there is none.
 
-    Looks through all that the topic retains.
+    Looks through all that the topic retains, or with `starts` through those partitions, from there on.
     """
     reader, wanted = readable(bus), event_id.encode()
     found = [
         row
-        for batch in everything(bus, "predictions")
-        if any(wanted in (value or b"") for value in batch.values)  # decoding all of a topic takes minutes
-        for row in reader.rows(batch)
+        for batch in everything(bus, "predictions", starts)
+        for row in reader.rows(mentioning(batch, wanted))
         if isinstance(row["value"], dict) and row["value"].get("event_id") == event_id
     ]
     if not found:
@@ -56,6 +56,12 @@ def predictions_of(bus: Bus, event_id: str) -> list[dict[str, Any]]:
             "usage",
         )
     return sorted(found, key=lambda row: (row["timestamp_ms"], row["partition"], row["offset"]))
+
+
+def mentioning(batch: Batch, text: bytes) -> Batch:
+    """The records of a batch whose value holds these bytes: decoding all of a topic takes minutes."""
+    found = [record for record, value in zip(batch.records, batch.values, strict=True) if text in (value or b"")]
+    return Batch(batch.role, found)
 
 
 def explain(prediction: dict[str, Any], facts: Iterable[Fact], pipeline: str) -> Explanation:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from freshet.console.core.aside import Letters
-from freshet.console.core.measured import HOPS, TOPICS, Lag, Measurements, TopicEnds
+from freshet.console.core.measured import TOPICS, GroupLag, Measurements, TopicEnds
 from freshet.console.training_lines import letters_of
 from freshet.operate.connection import Connection
+from freshet.operate.lag.lag_reader import LagReader
+from freshet.operate.lag.lag_rows import Lag
 from freshet.operate.redrive import Wanted, dead_records
 from freshet.runtime.bus.protocol import Place
 
@@ -19,32 +21,36 @@ def ask_ends(connection: Connection, measured: dict[str, Measurements], pipeline
     """Take in the ends of all topics of these pipelines, with three requests; how many partitions there are."""
     named = {connection.names(name).topic(role): (name, role) for name in pipelines for role in TOPICS}
     ends = connection.admin.ends(connection.admin.partitions(named))
-    by_topic: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
+    by_topic: dict[str, dict[int, int]] = {}
     for (topic, partition), end in ends.items():
-        stable, high = by_topic.setdefault(topic, ({}, {}))
-        stable[partition], high[partition] = end.stable, end.high
-    for topic, (stable, high) in by_topic.items():
+        by_topic.setdefault(topic, {})[partition] = end.stable
+    for topic, stable in by_topic.items():
         name, role = named[topic]
-        measured[name].ends.setdefault(role, TopicEnds()).take(now_ms, stable, high)
+        measured[name].ends.setdefault(role, TopicEnds()).take(now_ms, stable)
         measured[name].at_ms = now_ms
     return len(ends)
 
 
-def ask_lags(connection: Connection, measured: Measurements, pipeline: str, now_ms: int) -> None:
-    """Take in how far each service's group is behind. Offsets count the markers of transactions, too."""
-    names = connection.names(pipeline)
-    for service, role in HOPS:
-        ends = measured.ends.get(role)
-        if ends is None:
-            continue
-        committed = connection.admin.committed(names.group(service), names.topic(role))
-        behind = {at: max(0, ends.partitions.get(at, 0) - one.offset) for at, one in committed.items()}
-        # a rest of one is the marker of the last transaction, behind which no group commits
-        records = {at: count if count > 1 else 0 for at, count in behind.items()}
-        seconds: dict[int, float | None] = {at: None if count else 0.0 for at, count in records.items()}
-        oldest = {at: one.offset for at, one in committed.items()}
-        if committed:
-            measured.take_lag(service, role, Lag(now_ms, records, seconds, oldest))
+def ask_lags(reader: LagReader, measured: Measurements, now_ms: int) -> None:
+    """Take in how far each service's group is behind."""
+    found = reader.read()
+    answer_s = next(path.seconds for path in found.paths if path.end == "prediction")
+    stuck = [f"A transaction on {one.topic}/{one.partition} is open for too long." for one in found.stuck]
+    measured.take_lags(now_ms, _groups(found, now_ms), answer_s, stuck)
+
+
+def _groups(found: Lag, now_ms: int) -> dict[tuple[str, str], GroupLag]:
+    groups = {}
+    for hop in found.hops:
+        rows = [row for row in found.partitions if (row.service, row.role) == (hop.service, hop.role)]
+        groups[hop.service, hop.role] = GroupLag(
+            now_ms,
+            {row.partition: row.records for row in rows},
+            {row.partition: row.seconds for row in rows},
+            {row.partition: row.next_offset for row in rows if row.next_offset is not None},
+            hop.started,
+        )
+    return groups
 
 
 def ask_letters(connection: Connection, pipeline: str, now_ms: int) -> Letters:

@@ -8,8 +8,9 @@ import uvicorn
 
 from freshet.console.access import Access
 from freshet.console.console_settings import PORT, console_settings
+from freshet.console.site_parts import SiteParts
 from freshet.console.watching import Watching
-from freshet.console.web import Web
+from freshet.console.web import application
 from freshet.operate.connection import Connection
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.settings import Settings, SettingsError
@@ -29,7 +30,7 @@ def serve(settings: Settings, stop: threading.Event) -> None:
     port = settings.http_port or PORT
     server = uvicorn.Server(
         uvicorn.Config(
-            Web(watching, access, stop).app(own.hosts),
+            application(SiteParts(connection, watching, access, stop), own.hosts),
             host=settings.http_host,
             port=port,
             log_config=None,

@@ -3,7 +3,10 @@
 import threading
 import time
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Final, TypeVar
 
 import structlog
 
@@ -18,8 +21,11 @@ from freshet.console.training_lines import approval_of, training_lines
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import WorkerState
 from freshet.operate.connection import Connection
+from freshet.operate.lag.lag_reader import LagReader
 from freshet.runtime.bus.protocol import Place
 from freshet.runtime.feed import Feed
+
+T = TypeVar("T")
 
 _READ_S: Final = 0.2
 _BUILD_S: Final = 0.8
@@ -47,17 +53,33 @@ class Watching(threading.Thread):
         self._folded = Folded()
         self._measured: dict[str, Measurements] = {}
         self._letters: dict[str, Letters] = {}
+        self._lags: dict[str, LagReader] = {}
         self._due: dict[str, float] = {}
         self._skews: deque[int] = deque([0], maxlen=_SKEWS)
         self._feed: Feed | None = None
         self._read = self._topics = self._answered_ms = 0
         self._trouble, self._caught_up = "", False
         self._watched: dict[str, float] = {}
+        self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.snapshot: Snapshot | None = None
 
     def watch(self, pipeline: str) -> None:
         """Somebody looks at this pipeline's page."""
         self._watched[pipeline] = time.monotonic()
+
+    def ask(self, make: Callable[[Folded], T]) -> "Future[T]":
+        """What this thread makes of its facts, between two turns: nobody else may look at them."""
+        answer: Future[T] = Future()
+
+        def answered() -> None:
+            if answer.set_running_or_notify_cancel():
+                try:
+                    answer.set_result(make(self._folded))
+                except Exception as error:
+                    answer.set_exception(error)
+
+        self._asked.put(answered)
+        return answer
 
     @property
     def now_ms(self) -> int:
@@ -74,11 +96,15 @@ class Watching(threading.Thread):
             except Exception as error:
                 self._log.exception("unexpected")
                 self._fail(f"the console failed: {error}")
+        for reader in self._lags.values():
+            reader.close()
         if self._feed is not None:
             self._feed.close()
 
     def _turn(self) -> None:
         self._take()
+        while not self._asked.empty():
+            self._asked.get()()
         pipelines = self._folded.pipelines()
         for name in pipelines:
             self._measured.setdefault(name, Measurements())
@@ -87,7 +113,9 @@ class Watching(threading.Thread):
             self._answered_ms, self._trouble = self.now_ms, ""
         if self._is_due("lags", _LAGS_S):
             for name in pipelines:
-                ask_lags(self._connection, self._measured[name], name, self.now_ms)
+                if name not in self._lags:
+                    self._lags[name] = LagReader(self._connection, name)
+                ask_lags(self._lags[name], self._measured[name], self.now_ms)
         if self._is_due("letters", _LETTERS_S):
             for name in pipelines:
                 if time.monotonic() - self._watched.get(name, -_WATCHED_S) < _WATCHED_S:

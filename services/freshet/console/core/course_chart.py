@@ -160,9 +160,9 @@ class _Figure:
         points = [(minute * _MINUTE_MS, self._axis.x(minute * _MINUTE_MS), panel.y(value)) for minute, value in shown]
         out += [line("li", part) for part in pieces(points, 3 * _MINUTE_MS)]
         newest = lag_words(shown[-1][1]) if shown else "not measured yet"
-        out.append(self._words(panel.top + 11, "lag, worst partition", newest))
+        out.append(self._words(panel.top + 11, "lag, event to answer", newest))
         out.append(self._words(panel.top + 26, "since the console started", "", "t3"))
-        return "".join([*out, self._title(panel, "lag, worst partition", newest)])
+        return "".join([*out, self._title(panel, "lag, event to answer", newest)])
 
     def _ages_s(self) -> list[float]:
         return [(mark.until_ms - mark.trained_ms) / 1000 for mark in self._course.marks.fresh]
@@ -201,16 +201,17 @@ class _Figure:
         places = [(at, x(at), panel.y(point.value)) for at, point in zip(mid, one.points, strict=True)]
         step_ms = one.points[0].end_ms - one.points[0].start_ms if one.points else 0
         kind = _LINES.get(one.role, "lold")
-        drawn = "".join(line(kind, part) for part in pieces(places, max(6 * step_ms, _MINUTE_MS)))
+        gap_ms = max(6 * step_ms, _MINUTE_MS)
+        drawn = "".join(line(kind, part) for part in pieces(places, gap_ms))
         if one.role != "served":
             return drawn
-        band = [point for point in one.points if not math.isnan(point.interval[0])]
-        edge = [(x((point.start_ms + point.end_ms) // 2), panel.y(point.interval[1])) for point in band]
-        edge += [(x((point.start_ms + point.end_ms) // 2), panel.y(point.interval[0])) for point in reversed(band)]
-        area = (
+        band = [(at, point) for at, point in zip(mid, one.points, strict=True) if not math.isnan(point.interval[0])]
+        upper = pieces([(at, x(at), panel.y(point.interval[1])) for at, point in band], gap_ms)
+        lower = pieces([(at, x(at), panel.y(point.interval[0])) for at, point in band], gap_ms)
+        edges = ([*above, *below[::-1]] for above, below in zip(upper, lower, strict=True))
+        area = "".join(
             f'<polygon class="fw2" opacity=".8" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in edge)}"/>'
-            if edge
-            else ""
+            for edge in edges
         )
         dots = "".join(f'<circle class="fi" cx="{a:.1f}" cy="{b:.1f}" r="1.9"/>' for _, a, b in places)
         return area + drawn + dots

@@ -6,20 +6,16 @@ from typing import Final
 
 from freshet.console.core.alive import JUDGING, SERVING, Crew, dead_workers, silent_workers
 from freshet.console.core.answer import Kind, SectionAnswer, Why
-from freshet.console.core.measured import Lag, Measurements
+from freshet.console.core.measured import GroupLag, Measurements
 from freshet.console.core.number_words import lag_words, minute_words, plural, rate_words
 from freshet.ledger.held_partitions import HeldPartition, held_partitions
 from freshet.ledger.ledger import PipelineLedger
 
 LATE_S: Final = 5.0
 """A record that waits for longer is worth a look."""
-MANY_RECORDS: Final = 1000
-"""So is so much that waits, where nobody knows for how long."""
 SHOWN_PARTITIONS: Final = 24
 """Of more partitions only the worst dozen is shown."""
 _WORST: Final = 12
-_STUCK_MS: Final = 30_000
-"""A transaction that is open for longer is twice as old as a worker's may become."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class PartitionBar:
     """A partition of the features topic: how long its oldest unanswered record has waited."""
 
     number: int
-    seconds: float | None
+    seconds: float
     records: int
     held: bool
 
@@ -95,38 +91,33 @@ def flowing(ledger: PipelineLedger, crews: Mapping[str, Crew], measured: Measure
     lower = place("feedback"), wires["ingestion", "feedback"], place("labels")
     bars, hidden = _bars(measured.lags.get(("inference", "features")), held)
     lags_ms = min((lag.at_ms for lag in measured.lags.values()), default=0)
-    whys = (*_absent(crews), *_held(held), *_stuck(measured, now_ms))
+    whys = (*_absent(crews), *_held(held), *_stuck(measured))
     answer = _answer(ledger, crews, measured, held, list(wires.values()))
     return Flowing(answer, upper, lower, bars, hidden, whys, lags_ms)
 
 
-def _wire(crew: Crew, lag: Lag | None, held: Sequence[HeldPartition]) -> Wire:
+def _wire(crew: Crew, lag: GroupLag | None, held: Sequence[HeldPartition]) -> Wire:
     kind = crew.kind
-    if kind == "ok" and (held or (lag is not None and _is_late(lag))):
+    if kind == "ok" and (held or (lag is not None and lag.worst_s > LATE_S)):
         kind = "held" if held else "warn"
-    if lag is None:
+    if lag is None or not lag.started:
         return Wire(crew, kind, None, None, "")
-    waiting = {number: lag.seconds.get(number) or 0.0 for number, count in lag.records.items() if count}
-    oldest = max(waiting, key=lambda number: (waiting[number], lag.records[number]), default=None)
-    where = "" if oldest is None else f"{oldest}@{lag.oldest.get(oldest, 0):,}"
-    return Wire(crew, kind, lag.worst_s if lag.total else 0.0, lag.total, where)
+    oldest = max(lag.oldest, key=lambda number: lag.seconds[number], default=None)
+    where = "" if oldest is None else f"{oldest}@{lag.oldest[oldest]:,}"
+    return Wire(crew, kind, lag.worst_s, lag.total, where)
 
 
-def _is_late(lag: Lag) -> bool:
-    return lag.total > MANY_RECORDS if lag.worst_s is None else lag.worst_s > LATE_S
-
-
-def _bars(lag: Lag | None, held: Sequence[HeldPartition]) -> tuple[tuple[PartitionBar, ...], int]:
+def _bars(lag: GroupLag | None, held: Sequence[HeldPartition]) -> tuple[tuple[PartitionBar, ...], int]:
     if lag is None:
         return (), 0
     waiting = {at.partition for at in held}
     found = [
-        PartitionBar(number, lag.seconds.get(number) if count else 0.0, count, number in waiting)
+        PartitionBar(number, lag.seconds[number], count, number in waiting)
         for number, count in sorted(lag.records.items())
     ]
     if len(found) <= SHOWN_PARTITIONS:
         return tuple(found), 0
-    worst = sorted(found, key=lambda bar: (not bar.held, -(bar.seconds or 0.0), -bar.records))[:_WORST]
+    worst = sorted(found, key=lambda bar: (not bar.held, -bar.seconds, -bar.records))[:_WORST]
     return tuple(sorted(worst, key=lambda bar: bar.number)), len(found) - _WORST
 
 
@@ -170,17 +161,8 @@ def _held(held: Sequence[HeldPartition]) -> list[Why]:
     ]
 
 
-def _stuck(measured: Measurements, now_ms: int) -> list[Why]:
-    return [
-        Why(
-            "warn",
-            f"A transaction on {role} has been open since {minute_words(ends.hidden_since_ms)}.",
-            "Nobody sees the records behind it before it ends.",
-            "kafka",
-        )
-        for role, ends in measured.ends.items()
-        if ends.hidden_since_ms is not None and now_ms - ends.hidden_since_ms > _STUCK_MS
-    ]
+def _stuck(measured: Measurements) -> list[Why]:
+    return [Why("warn", told, "Nobody sees the records behind it before it ends.", "kafka") for told in measured.stuck]
 
 
 def _answer(
@@ -215,14 +197,13 @@ def _impaired(crews: Sequence[Crew], held: Sequence[HeldPartition]) -> SectionAn
 def _moving(measured: Measurements, wires: Sequence[Wire]) -> SectionAnswer:
     late = next((wire for wire in wires if wire.kind == "warn"), None)
     if late is not None:
-        records = f"{late.records or 0:,} records"
-        waits = records if late.lag_s is None else lag_words(late.lag_s)
-        return SectionAnswer("warn", f"Yes, but {late.crew.service} is behind: {records} wait.", f"{waits} behind")
+        waits = lag_words(late.lag_s)
+        told = f"{late.crew.service} is {waits} behind: {late.records or 0:,} records wait"
+        return SectionAnswer("warn", f"Yes, but {told}.", f"{waits} behind")
     rate = measured.rate("predictions")
     if rate is None:
         return SectionAnswer("wait", "It is being measured.", "being measured")
     if not rate:
         return SectionAnswer("off", "Nothing comes in now; nothing waits.", "nothing comes in")
-    return SectionAnswer(
-        "ok", "Yes: events are answered as they come, and nothing waits.", f"{rate_words(rate)}, nothing waits"
-    )
+    waited = lag_words(measured.answer_s)
+    return SectionAnswer("ok", "Yes: events are answered as they come.", f"{rate_words(rate)}, lag {waited}")

@@ -1,7 +1,7 @@
 """What was asked of Kafka itself: how far topics and groups have come, and since when."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,34 +13,26 @@ _MINUTE_MS: Final = 60_000
 
 TOPICS: Final = ("events", "features", "predictions", "outcomes", "feedback", "labels", "dead-letters")
 """Roles of the topics whose ends are asked for."""
-HOPS: Final = (
-    ("ingestion", "events"),
-    ("ingestion", "feedback"),
-    ("inference", "features"),
-    ("drift-join", "predictions"),
-    ("drift-join", "labels"),
-    ("drift-evaluate", "outcomes"),
-    ("drift-detect", "outcomes"),
-)
-"""Services, and what each reads as a group."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
-    """How far behind a group is on one topic; by partition, only those that it has ever read."""
+class GroupLag:
+    """How far behind a group is on one topic, by partition."""
 
     at_ms: int
     records: Mapping[int, int]
-    seconds: Mapping[int, float | None]
-    """How long the oldest unread record has waited; None where that is not known."""
+    """What a reader could read, and the group has not."""
+    seconds: Mapping[int, float]
+    """How long the oldest unread record has waited; 0 if none does."""
     oldest: Mapping[int, int]
-    """Offset of the next record to read."""
+    """Offset of that record; only where there is one."""
+    started: bool
+    """False: the group has never read this topic."""
 
     @property
-    def worst_s(self) -> float | None:
-        """The longest wait; None if nothing is known."""
-        known = [one for one in self.seconds.values() if one is not None]
-        return max(known, default=None)
+    def worst_s(self) -> float:
+        """The longest wait."""
+        return max(self.seconds.values(), default=0.0)
 
     @property
     def total(self) -> int:
@@ -57,18 +49,11 @@ class TopicEnds:
     partitions: Mapping[int, int] = field(default_factory=dict)
     moved_ms: int | None = None
     """When an end was last seen to have moved; None if it never did while the console looked."""
-    hidden_since_ms: int | None = None
-    """Since when a transaction has been open behind the last stable offset; None while there is none."""
 
-    def take(self, at_ms: int, stable: Mapping[int, int], high: Mapping[int, int]) -> None:
-        """The ends as they are now: for a reader, and with what is not decided yet."""
+    def take(self, at_ms: int, stable: Mapping[int, int]) -> None:
+        """The ends as they are now, for a reader."""
         if self.partitions and stable != self.partitions:
             self.moved_ms = at_ms
-        stuck = any(high[partition] > end for partition, end in stable.items())
-        moved = stable != self.partitions
-        self.hidden_since_ms = (
-            (at_ms if moved or self.hidden_since_ms is None else self.hidden_since_ms) if stuck else None
-        )
         self.partitions = dict(stable)
         self.samples.append((at_ms, sum(stable.values())))
 
@@ -90,19 +75,24 @@ class Measurements:
     """By role."""
     at_ms: int = 0
     """When the ends were last asked for; 0 if never."""
-    lags: dict[tuple[str, str], Lag] = field(default_factory=dict)
+    lags: Mapping[tuple[str, str], GroupLag] = field(default_factory=dict)
     """By service and role."""
+    answer_s: float | None = None
+    """How long the oldest event that has no prediction yet has waited since it came in; None before it is measured."""
+    stuck: Sequence[str] = ()
+    """Of transactions that are open for too long: a sentence each."""
     worst: dict[int, float] = field(default_factory=dict)
-    """By minute, the longest wait of any record that was seen in it."""
+    """By minute, the longest that any event was seen to wait for its prediction."""
 
-    def take_lag(self, service: str, role: str, lag: Lag) -> None:
-        """The lag of a group as it is now."""
-        self.lags[service, role] = lag
-        if (worst := lag.worst_s) is not None:
-            minute = lag.at_ms // _MINUTE_MS
-            self.worst[minute] = max(worst, self.worst.get(minute, 0.0))
-            while len(self.worst) > _KEPT_LAGS:
-                del self.worst[next(iter(self.worst))]
+    def take_lags(
+        self, at_ms: int, lags: Mapping[tuple[str, str], GroupLag], answer_s: float, stuck: Sequence[str]
+    ) -> None:
+        """How far all groups are as of now."""
+        self.lags, self.answer_s, self.stuck = lags, answer_s, stuck
+        minute = at_ms // _MINUTE_MS
+        self.worst[minute] = max(answer_s, self.worst.get(minute, 0.0))
+        while len(self.worst) > _KEPT_LAGS:
+            del self.worst[next(iter(self.worst))]
 
     def rate(self, role: str) -> float | None:
         """Records per second that come in on a topic."""

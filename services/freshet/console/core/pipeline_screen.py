@@ -16,6 +16,7 @@ from freshet.console.core.folded import Folded
 from freshet.console.core.marks import Marks, marks
 from freshet.console.core.measured import Measurements
 from freshet.console.core.rightness import Rightness, rightness
+from freshet.contracts.messages import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,19 @@ class PipelineScreen:
         return worst(answer for _, answer in self.answers)
 
 
+def _trained_ms(model: ModelVersion) -> int:
+    """When the newest label came that a model has learned from; 0 where its lineage does not say."""
+    text = model.manifest.lineage.get("trained_through_ms", "")
+    return int(text) if text.isdecimal() else 0
+
+
 def pipeline_screen(folded: Folded, name: str, beside: Beside, namespace: str, now_ms: int) -> PipelineScreen:
     """The page as of that moment of the broker's clock."""
     ledger, facts, spec = folded.of(name), folded.facts(name), folded.facts(name).spec
     there = crews(folded.ledger, name, now_ms)
-    trained_ms = {run.version: run.trained_through_ms for run in beside.runs if run.version and run.trained_through_ms}
+    trained_ms = {
+        version: at_ms for version, record in ledger.versions.records.items() if (at_ms := _trained_ms(record))
+    }
     marked = marks(ledger, facts.quality, facts.alarms, trained_ms, now_ms)
     right = rightness(ledger, facts.quality, marked.since_ms, marked.until_ms)
     chart, chart_small = course_charts(Course(marked, dict(beside.measured.worst), right))

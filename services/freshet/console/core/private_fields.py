@@ -1,0 +1,66 @@
+"""Fields that an event schema marks as private: `"private": true` beside a field's name and type in `event.avsc`.
+
+Avro leaves attributes alone that it does not know, so producers, decoders and compatibility do not notice the mark.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from freshet.pipeline.spec import PipelineSpec
+
+MASK: Final = "•••"
+_MARK: Final = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateFields:
+    """What of a pipeline's events is not shown."""
+
+    fields: frozenset[str] = frozenset()
+    """Names of event fields; a nested one is written `outer.inner`."""
+    features: frozenset[str] = field(default=frozenset())
+    """Features that are made of such fields."""
+
+    def __bool__(self) -> bool:
+        return bool(self.fields)
+
+    def masked(self, value: Any, above: str = "") -> Any:
+        """A decoded event, without what is private."""
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: MASK if above + name in self.fields else self.masked(inner, f"{above}{name}.")
+            for name, inner in value.items()
+        }
+
+
+def private_fields(event_schema: str, spec: PipelineSpec | None) -> PrivateFields:
+    """The fields that the schema marks, and the features that would tell their values."""
+    try:
+        schema = json.loads(event_schema) if event_schema else {}
+    except ValueError:
+        return PrivateFields()
+    found = frozenset(_marked(schema))
+    return PrivateFields(found, frozenset(_features(spec, found)) if spec is not None else frozenset())
+
+
+def _marked(schema: Any, above: str = "") -> Iterator[str]:
+    if not isinstance(schema, Mapping):
+        if isinstance(schema, list):  # a union
+            for part in schema:
+                yield from _marked(part, above)
+        return
+    if isinstance(schema.get("type"), Mapping | list):
+        yield from _marked(schema["type"], above)
+    for one in schema.get("fields", ()):
+        if one.get(_MARK) is True:
+            yield above + str(one["name"])
+        yield from _marked(one.get("type"), f"{above}{one['name']}.")
+
+
+def _features(spec: PipelineSpec, private: frozenset[str]) -> Iterator[str]:
+    for column in spec.features.columns:
+        if any(name in private or name.partition(".")[0] in private for name in column.inputs()):
+            yield from column.names()
