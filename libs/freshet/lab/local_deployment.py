@@ -11,6 +11,7 @@ from typing import Final
 from freshet.contracts.messages import Action as Asked
 from freshet.contracts.messages import Decision, Manifest, ModelVersion, Rollout
 from freshet.contracts.topics import TopicNames
+from freshet.lab.console_process import OpenConsole, open_console
 from freshet.lab.load import Load
 from freshet.lab.supervisor import Supervisor
 from freshet.operate import commands
@@ -90,6 +91,10 @@ class LocalDeployment:
         alone = isinstance(load_service(service), ControlService)
         pipelines = [] if alone else ["--pipelines", self.spec.pipeline]
         self.supervisor.start(name, [*command, *pipelines], self._env)
+
+    def open_console(self) -> OpenConsole | None:
+        """Start the console, which shows this deployment in a browser; None if its packages are not installed."""
+        return open_console(self.supervisor, self._env)
 
     @property
     def services(self) -> tuple[str, ...]:

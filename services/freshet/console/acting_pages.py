@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from freshet.console.core.asked_commands import Act
-from freshet.console.site_parts import SiteParts
+from freshet.console.site_parts import SiteParts, fields
 from freshet.contracts.messages import Action
 from freshet.operate import commands
 from freshet.operate.redrive import Redriven, Wanted, redrive
@@ -44,10 +44,10 @@ class ActingPages:
         wrong = False
         target = _local(request.query_params.get("next", "/"))
         if request.method == "POST":
-            form = await request.form(max_files=0, max_fields=5)
-            target = _local(str(form.get("next", "/")))
+            form = await fields(request)
+            target = _local(form.get("next", "/"))
             response = RedirectResponse(target, status_code=303)
-            if self._site.access.enter(str(form.get("token", "")), response):
+            if self._site.access.enter(form.get("token", ""), response):
                 self._log.info("entered", client=request.client.host if request.client else "")
                 return response
             wrong = True
@@ -68,7 +68,7 @@ class ActingPages:
         """What will happen, once more, for what changes who answers at once or writes events."""
         form = await self._site.form(request)
         snapshot, name = await self._site.known(request)
-        act, epoch = self._asked(name, str(form.get("ask", "")))
+        act, epoch = self._asked(name, form.get("ask", ""))
         would = None
         if act.action == REDRIVE:
             bus = self._site.connection.bus(name)
@@ -86,7 +86,7 @@ class ActingPages:
         """Publish the command, or send events again."""
         form = await self._site.form(request)
         snapshot, name = await self._site.known(request)
-        act, epoch = self._asked(name, str(form.get("ask", "")))
+        act, epoch = self._asked(name, form.get("ask", ""))
         if act.action == REDRIVE:
             bus = self._site.connection.bus(name)
             done = await self._site.look_up(partial(redrive, bus, Wanted(act.reason)))

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import TimeoutError as WaitTimeoutError
 from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl
 
-from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -25,9 +25,20 @@ T = TypeVar("T")
 
 _FIRST_S: Final = 10.0
 """How long a page waits for the first snapshot after the start, or for an answer of the reading thread."""
+_FORM_BYTES: Final = 8_192
+_MOST_FIELDS: Final = 20
 _LOOK_UP_S: Final = 60.0
 """How long looking for single records may take."""
 NOT_OURS: Final = "This form was not sent by a page of yours, or your session has ended. Reload the page and try again."
+
+
+async def fields(request: Request) -> Mapping[str, str]:
+    """The fields of a form, each once, as browsers send a short form; anything else is refused."""
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > _FORM_BYTES:
+        raise HTTPException(413, f"A form has at most {_FORM_BYTES:,} bytes.")
+    text = (await request.body()).decode(errors="replace")
+    return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
 
 
 class SiteParts:
@@ -84,10 +95,10 @@ class SiteParts:
         """Who asks."""
         return Viewer(self.access.may_act(request), self.access.possible)
 
-    async def form(self, request: Request) -> FormData:
+    async def form(self, request: Request) -> Mapping[str, str]:
         """The form of somebody who may act, sent by a page of this console."""
-        form = await request.form(max_files=0, max_fields=20)
-        if not self.access.is_ours(request, str(form.get("csrf", ""))):
+        form = await fields(request)
+        if not self.access.is_ours(request, form.get("csrf", "")):
             raise HTTPException(403, NOT_OURS)
         return form
 

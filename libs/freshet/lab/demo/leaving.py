@@ -4,6 +4,7 @@ import glob
 import time
 
 from freshet.contracts.topics import TopicNames
+from freshet.lab.console_process import OpenConsole
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.connection import connect
@@ -11,7 +12,9 @@ from freshet.operate.deletion import delete_namespace
 from freshet.runtime.settings import load_settings
 
 
-def look_around(narrator: Narrator, deployment: LocalDeployment, bootstrap_servers: str) -> None:
+def look_around(
+    narrator: Narrator, deployment: LocalDeployment, bootstrap_servers: str, console: OpenConsole | None = None
+) -> None:
     """Leave the services running for whoever wants to look, until Ctrl-C."""
     pipeline = deployment.spec.pipeline
     variables = f"KAFKA_BOOTSTRAP_SERVERS={bootstrap_servers} FRESHET_NAMESPACE={deployment.names.namespace}"
@@ -24,6 +27,9 @@ def look_around(narrator: Narrator, deployment: LocalDeployment, bootstrap_serve
         f"freshet score --pipeline {pipeline}",
         f"freshet verify --pipeline {pipeline}",
     )
+    if console is not None:
+        page = f"{console.address}/pipelines/{pipeline}"
+        narrator.text(f"\nThe console: {page}. To act there, enter the token {console.token}.")
     narrator.text(f"\nStill running. In another terminal: export {variables}, then try")
     narrator.text("\n".join([*(f"  {command}" for command in commands), "Ctrl-C ends it."]))
     try:

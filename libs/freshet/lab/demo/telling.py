@@ -44,13 +44,17 @@ def tell_demo(
         narrator.line(f"topics made and pipeline loans published, under the prefix {namespace}")
         deployment.start()
         narrator.line(f"started {', '.join(deployment.services)}; their logs are in {logs}")
+        console = deployment.open_console() if stay else None
+        if console is not None:
+            narrator.line(f"watch it: {console.address}/pipelines/{deployment.spec.pipeline}")
+            narrator.line(f"to act there, enter the token {console.token}")
         found = _tell(Story(deployment, narrator))
         narrator.chapter("What happened")
         narrator.text(f"{_CONCLUSION}\n  All of it took {time.monotonic() - began:.0f} s.")
         if on_result is not None:
             on_result(as_result(deployment, endpoint.bootstrap_servers, found))
         if stay:
-            look_around(narrator, deployment, endpoint.bootstrap_servers)
+            look_around(narrator, deployment, endpoint.bootstrap_servers, console)
     good = passes(found.judgement, waited=True) and bool(found.quality.series) and bool(found.alarms)
     good = good and any(run.last.gate == "pass" for run in found.trainings)
     leave(narrator, endpoint.bootstrap_servers, deployment.names, keep=stay or not good)
