@@ -89,13 +89,10 @@ class Watching(threading.Thread):
     def run(self) -> None:
         """See `threading.Thread`. Whatever Kafka does, this goes on; a fault of our own is logged, and tried again."""
         while not self._halt.is_set():
-            try:
-                self._turn()
-            except FreshetError as error:
-                self._fail(str(error))
-            except Exception as error:
-                self._log.exception("unexpected")
-                self._fail(f"the console failed: {error}")
+            self._guarded(self._turn)
+            if self._trouble:
+                self._guarded(self._build)  # every page says that Kafka does not answer
+                self._halt.wait(_AGAIN_S)
         for reader in self._lags.values():
             reader.close()
         if self._feed is not None:
@@ -172,7 +169,7 @@ class Watching(threading.Thread):
         number = self.snapshot.number + 1 if self.snapshot is not None else 1
         self.snapshot = Snapshot(number, now_ms, page, screens)
         # pages are never more than a quarter of this thread's work, however many pipelines there are
-        self._due["build"] = max(self._due["build"], time.monotonic() + 3 * (time.monotonic() - began_s))
+        self._due["build"] = max(self._due.get("build", 0.0), time.monotonic() + 3 * (time.monotonic() - began_s))
 
     def _screen(self, name: str, now_ms: int) -> PipelineScreen:
         measured = self._measured.get(name, Measurements())
@@ -180,13 +177,19 @@ class Watching(threading.Thread):
         beside = Beside(measured, runs, self._letters.get(name), approval)
         return pipeline_screen(self._folded, name, beside, self._connection.namespace, now_ms)
 
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except FreshetError as error:
+            self._fail(str(error))
+        except Exception as error:
+            self._log.exception("unexpected")
+            self._fail(f"the console failed: {error}")
+
     def _fail(self, why: str) -> None:
-        """Kafka does not answer: say so on every page, and try again."""
         if why != self._trouble:
             self._log.warning("no_answer", error=why)
         self._trouble = why
-        self._build()
-        self._halt.wait(_AGAIN_S)
 
 
 def _local_ms() -> int:
