@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency bench-publish count-batch models late-labels intervals false-alarms faults readers images lock lock-images lock-schemas observability clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency bench-publish count-batch models late-labels intervals false-alarms faults readers screenshots images lock lock-images lock-schemas observability clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -93,6 +93,9 @@ NOT_OURSELVES := sed -i.with -e '/^freshet @/d' -e '/^\# WARNING: pip install/d'
 
 readers: setup  ## the examples of docs/readers.md, each in an environment of its own with the tool that it is about
 	$(BIN)/pytest -q -m readers tests/clients
+
+screenshots: setup  ## the console's pages in a Chromium, on a real Kafka: writes the pictures in docs/images
+	FRESHET_SCREENSHOTS=docs/images $(BIN)/pytest -q -m browser tests/e2e
 
 images: setup  ## the steps of each image, carried out in an empty folder, and the service started from it
 	$(BIN)/pytest -q -m images tests/deployment

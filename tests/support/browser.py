@@ -10,6 +10,7 @@ import pytest
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES: Final = {1280: (1280, 800), 390: (390, 844)}
+_PIXELS: Final = 1_600_000
 Scheme = Literal["light", "dark"]
 
 needs_chromium = pytest.mark.skipif(
@@ -47,6 +48,8 @@ def page_of(browser: Any, width: int = 1280, scheme: Scheme = "light") -> Iterat
 
 
 def keep(page: Any, path: Path) -> None:
-    """A picture of the whole page."""
+    """A picture of the page, of as much from its top on as makes a small file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(path), full_page=True)
+    wide = page.viewport_size["width"]
+    high = min(page.evaluate("document.documentElement.scrollHeight"), _PIXELS // wide)
+    page.screenshot(path=str(path), full_page=True, clip={"x": 0, "y": 0, "width": wide, "height": high})

@@ -54,6 +54,7 @@ class Watching(threading.Thread):
         self._measured: dict[str, Measurements] = {}
         self._letters: dict[str, Letters] = {}
         self._lags: dict[str, LagReader] = {}
+        self._approvals: dict[str, tuple[tuple[int, int], str]] = {}
         self._due: dict[str, float] = {}
         self._skews: deque[int] = deque([0], maxlen=_SKEWS)
         self._feed: Feed | None = None
@@ -173,9 +174,16 @@ class Watching(threading.Thread):
 
     def _screen(self, name: str, now_ms: int) -> PipelineScreen:
         measured = self._measured.get(name, Measurements())
-        runs, approval = training_lines(self._folded, name), approval_of(self._folded, name)
-        beside = Beside(measured, runs, self._letters.get(name), approval)
+        beside = Beside(measured, training_lines(self._folded, name), self._letters.get(name), self._approval(name))
         return pipeline_screen(self._folded, name, beside, self._connection.namespace, now_ms)
+
+    def _approval(self, name: str) -> str:
+        """Who let the live epoch go live; found out again only when another one is, or a command has come."""
+        ledger = self._folded.of(name)
+        known = ledger.epochs.live_epoch, len(ledger.commands.asked)
+        if self._approvals.get(name, (None, ""))[0] != known:
+            self._approvals[name] = known, approval_of(self._folded, name)
+        return self._approvals[name][1]
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:

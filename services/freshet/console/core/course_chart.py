@@ -111,17 +111,19 @@ class _Figure:
 
     def _cut_marks(self) -> str:
         cuts, out, last = self._course.marks.cuts, [], -math.inf
+        if len(cuts) > MOST_CUTS:
+            strokes = "".join(f"M{self._axis.x(cut.at_ms)} 2V12" for cut in cuts)
+            return f'<g><title>{len(cuts):,} epochs went live</title><path class="cut" d="{strokes}"/></g>'
         champion = cuts[-1].versions[:1] if cuts else ()
-        many = len(cuts) > MOST_CUTS
         for cut in cuts:
             x = self._axis.x(cut.at_ms)
             kind = "ref2" if not cut.other else "cutn" if cut.versions[:1] == champion else "cut"
-            foot = 12 if many else self._labelled.foot if cut.other else 26
+            foot = self._labelled.foot if cut.other else 26
             told = (
                 f"epoch {cut.epoch} at {minute_words(cut.at_ms)}: {', '.join(cut.versions) or 'nobody'}, by {cut.cause}"
             )
             out.append(f'<g><title>{escape(told)}</title><path class="{kind}" d="M{x} 2V{foot}"/></g>')
-            if not many and x - last > _LABELS_APART:
+            if x - last > _LABELS_APART:
                 out.append(self._cut_words(cut, x, "tn" if kind == "cutn" else "t1" if cut.other else "t3"))
                 last = x
         return "".join(out)

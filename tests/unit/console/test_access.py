@@ -1,0 +1,123 @@
+"""Who may act: whoever entered the token, in forms of their own session."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from freshet.console.access import COOKIE, Access
+from freshet.console.acting_pages import _local
+from freshet.console.change_stream import changes
+from freshet.console.console_settings import console_settings
+from freshet.console.page_parts import PartsCache, Viewer
+from freshet.console.site_parts import fields
+from freshet.console.snapshot import Snapshot
+from freshet.runtime.settings import SettingsError
+from support.console import flowing_world
+from unit.console.test_rendering import snapshot
+
+TOKEN = "let-me-act-please"
+
+
+def request(session: str = "", body: bytes = b"", headers: Mapping[str, str] | None = None) -> Request:
+    """A request of a browser with this session's cookie."""
+    told = {"content-length": str(len(body))} | dict(headers or {})
+    told |= {"cookie": f"{COOKIE}={session}"} if session else {}
+    raw = [(name.encode(), value.encode()) for name, value in told.items()]
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request({"type": "http", "method": "POST", "headers": raw, "path": "/", "query_string": b""}, receive)
+
+
+def entered(access: Access) -> str:
+    """The session of somebody who entered the token."""
+    response = Response()
+    assert access.enter(TOKEN, response)
+    cookie = response.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    return cookie.partition("=")[2].partition(";")[0]
+
+
+def test_only_the_token_begins_a_session_and_guessing_is_slow() -> None:
+    """After a wrong one even the right one is refused for a second."""
+    access = Access(TOKEN)
+    assert not access.may_act(request())
+    session = entered(access)
+    assert access.may_act(request(session))
+    assert not access.may_act(request(session + "x"))
+    assert not access.enter("wrong", Response())
+    assert not access.enter(TOKEN, Response())
+    access.leave(request(session), Response())
+    assert not access.may_act(request(session))
+
+
+def test_without_a_token_nobody_can_act() -> None:
+    """The empty token is none."""
+    access = Access("")
+    assert not access.possible
+    assert not access.enter("", Response())
+
+
+def test_a_form_counts_only_in_its_own_session_and_from_our_own_pages() -> None:
+    """Each session has another secret, and browsers say from which site a form comes."""
+    access = Access(TOKEN)
+    one, other = entered(access), entered(access)
+    secret = access.csrf(request(one))
+    assert access.is_ours(request(one), secret)
+    assert not access.is_ours(request(other), secret)
+    assert not access.is_ours(request(), "")
+    assert not access.is_ours(request(one, headers={"sec-fetch-site": "cross-site"}), secret)
+
+
+def test_a_form_is_short() -> None:
+    """Longer ones, and those without a length, are refused unread."""
+    told = asyncio.run(fields(request(body=b"ask=pause+1&csrf=x")))
+    assert told == {"ask": "pause 1", "csrf": "x"}
+    with pytest.raises(HTTPException, match="at most"):
+        asyncio.run(fields(request(body=b"a=" + b"x" * 9000)))
+    with pytest.raises(HTTPException, match="at most"):
+        asyncio.run(fields(request(headers={"content-length": "many"})))
+
+
+@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "", "/a\nb"])
+def test_after_entering_nobody_is_led_elsewhere(target: str) -> None:
+    """Only addresses of the console itself."""
+    assert _local(target) == "/"
+    assert _local("/pipelines/loans") == "/pipelines/loans"
+
+
+def test_a_short_token_is_refused_and_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be guessed."""
+    monkeypatch.setenv("FRESHET_CONSOLE_TOKEN", "s3cret")
+    with pytest.raises(SettingsError, match="at least 12") as told:
+        console_settings()
+    assert "s3cret" not in str(told.value)
+
+
+def test_a_stream_sends_a_slow_reader_only_the_newest() -> None:
+    """Whatever came between two looks is skipped, and what it has already is not sent again."""
+    world, newest = flowing_world(), list[Snapshot]()
+    cache = PartsCache(lambda found, _: {"q1": f"<p>{found.number}</p>", "q2": "same"}, Viewer(False, False))
+
+    async def read() -> list[dict[str, Any]]:
+        stream = changes(cache, lambda: newest[-1], 0, lambda: False)
+        assert (await anext(stream)).startswith(b"retry")
+        told = []
+        for number in (1, 7):
+            newest.append(snapshot(world, number))
+            told.append(await anext(stream))
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert told[1].startswith(b"id: 7\n")
+        return [json.loads(one.partition(b"data: ")[2]) for one in told]
+
+    first, second = asyncio.run(read())
+    assert set(first["parts"]) == {"q1", "q2"}
+    assert second["parts"] == {"q1": "<p>7</p>"}
