@@ -15,8 +15,8 @@ from freshet.drift.core.profile.profile_logic import ProfileLogic
 from freshet.drift.core.profile.profile_rows import KINDS
 from freshet.models.memory import limit_bytes
 from freshet.outcomes.outcome_records import OUTCOMES
-from freshet.runtime.bus.protocol import Bus
 from freshet.profiles.frame_records import PROFILES
+from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.service import Context, DataService, Suite
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.summaries import Summary, Summed
