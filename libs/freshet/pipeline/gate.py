@@ -37,6 +37,9 @@ _COSTS: Final[Mapping[str, bool]] = {LATENCY: False}
 METRICS: Final = (*_CLASSES, *_VALUE)
 """What follows from scores and truths, by the names that `freshet.quality.metrics` has for it."""
 _ALL: Final[Mapping[str, bool]] = {**_CLASSES, **_VALUE, **_COSTS}
+_LEAST: Final[Mapping[str, float]] = {"kappa": -1.0, "r2": -math.inf}
+_MOST: Final[Mapping[str, float]] = dict.fromkeys(("log_loss", "mae", "rmse", LATENCY), math.inf)
+"""Between which values a metric lies, where not between 0 and 1."""
 
 
 class Clause(SpecModel):
@@ -70,15 +73,28 @@ class Clause(SpecModel):
         bounds = (self.not_worse_by, self.at_least, self.at_most)
         if sum(bound is not None for bound in bounds) != 1:
             yield (), "needs exactly one of `not_worse_by`, `at_least` and `at_most`."
+        elif self.metric in known:
+            yield from self._unreachable()
+
+    def _unreachable(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """A bound that no model meets, such as an accuracy in per cent."""
+        least, most = _LEAST.get(self.metric, 0.0), _MOST.get(self.metric, 1.0)
+        if self.at_least is not None and self.at_least > most:
+            yield ("at_least",), f"no model passes: {self.metric} is never above {most:g}."
+        if self.at_most is not None and self.at_most < least:
+            yield ("at_most",), f"no model passes: {self.metric} is never below {least:g}."
 
     @property
     def demand(self) -> str:
         """What it asks for, in words."""
-        what = f"{self.metric} of slice {self.slice}" if self.slice else self.metric
         if self.not_worse_by is not None:
-            return f"{what} may be worse by {self.not_worse_by:g}"
+            return f"{self._what} may be worse by {self.not_worse_by:g}"
         bound = f"least {self.at_least:g}" if self.at_least is not None else f"most {self.at_most:g}"
-        return f"{what} must be at {bound}"
+        return f"{self._what} must be at {bound}"
+
+    @property
+    def _what(self) -> str:
+        return f"{self.metric} of slice {self.slice}" if self.slice else self.metric
 
     def judge(self, metrics: Mapping[str, float], champion: str) -> tuple[bool, str]:
         """Whether it holds for a candidate with these metrics, and the sentence with value, bound and verdict.
@@ -86,13 +102,12 @@ class Clause(SpecModel):
         Without any row to try it on, a candidate fails. A slice without rows says nothing against it.
         """
         place = f"slice.{self.slice}.{self.metric}" if self.slice else self.metric
-        what = f"{self.metric} of slice {self.slice}" if self.slice else self.metric
         value, rival = metrics.get(f"candidate.{place}", math.nan), metrics.get(f"champion.{place}", math.nan)
         if math.isnan(value) and (math.isnan(rival) or self.not_worse_by is None):
             holds = bool(self.slice)
-            return holds, f"{what} could not be measured: {'pass' if holds else 'fail'}"
+            return holds, f"{self._what} could not be measured: {'pass' if holds else 'fail'}"
         holds, bound = self._compare(value, rival, champion)
-        return holds, f"{what} {value:.4g} {bound}: {'pass' if holds else 'fail'}"
+        return holds, f"{self._what} {value:.4g} {bound}: {'pass' if holds else 'fail'}"
 
     def _compare(self, value: float, rival: float, champion: str) -> tuple[bool, str]:
         if self.at_least is not None:

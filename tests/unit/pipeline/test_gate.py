@@ -67,6 +67,22 @@ def test_verdict_rides_in_a_lineage_and_comes_back() -> None:
     assert GateVerdict.of_lineage({"gate": "splendid"}) == GateVerdict("none")
 
 
+@pytest.mark.parametrize(
+    ("clause", "message"),
+    [
+        (Clause(metric="accuracy", at_least=95), "no model passes: accuracy is never above 1."),
+        (Clause(metric="kappa", at_most=-1.5), "no model passes: kappa is never below -1."),
+        (Clause(metric="log_loss", at_most=-0.1), "no model passes: log_loss is never below 0."),
+    ],
+)
+def test_a_bound_that_no_model_can_meet_is_a_mistake(clause: Clause, message: str) -> None:
+    """Most often a share that was written in per cent: else every training would be refused."""
+    assert [said for _, said in clause.problems("classes", ())] == [message]
+    sound = [Clause(metric="accuracy", at_least=1.0), Clause(metric="kappa", at_least=-0.5)]
+    assert [problem for each in sound for problem in each.problems("classes", ())] == []
+    assert [*Clause(metric="r2", at_most=-3.0).problems("value", ())] == []
+
+
 def test_latency_is_known_for_every_target_and_has_no_slices() -> None:
     """What a row takes does not depend on what it says."""
     clause = Clause(metric="latency_ms", at_most=1.0)
