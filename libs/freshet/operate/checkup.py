@@ -7,11 +7,12 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from freshet.avro.schema_records import missing, released_records
-from freshet.contracts.errors import FreshetError
+from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.messages import PipelineRecord
 from freshet.operate.attendance import READS, group_lines, retraining_lines, service_line
 from freshet.operate.connection import Connection
@@ -132,8 +133,13 @@ def hanging_line(one: HangingTransaction, now_ms: int) -> Line:
 
 def _pipelines(connection: Connection, records: Records) -> Iterator[Line]:  # noqa: ARG001
     for name, record in sorted(records.items()):
-        PipelineSpec.parse(record.spec)
-        yield Line(f"pipeline {name}", "ok", f"number {record.number}, events framed with {record.event_schema_id}")
+        try:
+            PipelineSpec.parse(record.spec)
+        except ContractError as error:
+            yield Line(f"pipeline {name}", "bad", f"number {record.number} cannot be read here: {error}")
+        else:
+            framed = f"number {record.number}, events framed with {record.event_schema_id}"
+            yield Line(f"pipeline {name}", "ok", framed)
     if not records:
         yield Line("pipelines", "warn", "none is published", "freshet apply -f FOLDER")
 
@@ -158,7 +164,16 @@ def _topics(connection: Connection, records: Records) -> Iterator[Line]:
 
 
 def _counts(records: Records) -> list[tuple[str, int]]:
-    return [(name, PipelineSpec.parse(record.spec).partitions) for name, record in sorted(records.items())]
+    return [(name, spec.partitions) for name, spec in _specifications(records).items()]
+
+
+def _specifications(records: Records) -> dict[str, PipelineSpec]:
+    """Those that can be read here; the line of its pipeline tells of any other."""
+    found = {}
+    for name, record in sorted(records.items()):
+        with suppress(ContractError):
+            found[name] = PipelineSpec.parse(record.spec)
+    return found
 
 
 def _schemas(connection: Connection, records: Records) -> Iterator[Line]:
@@ -176,8 +191,7 @@ def _services(connection: Connection, records: Records) -> Iterator[Line]:
     called = roll_call(connection.bus(), say=connection.say)
     if records:
         yield service_line(presence(called.ledger, "registry", "", called.now_ms))
-        specs = {name: PipelineSpec.parse(record.spec) for name, record in sorted(records.items())}
-        waiting = [name for name, spec in specs.items() if spec.retraining.triggers]
+        waiting = [name for name, spec in _specifications(records).items() if spec.retraining.triggers]
         yield from retraining_lines(presence(called.ledger, "retraining", "", called.now_ms), waiting)
     for pipeline in sorted(records):
         present = {

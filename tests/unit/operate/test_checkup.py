@@ -1,5 +1,7 @@
 """What the doctor shows, and what it must not show."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from freshet.operate import checkup
@@ -7,6 +9,7 @@ from freshet.operate.checkup import hanging_line, masked, settings
 from freshet.operate.connection import Connection
 from freshet.runtime.bus.kafka.releases import Verdict
 from freshet.runtime.bus.kafka.transactions import HangingTransaction
+from support import registry
 
 
 @pytest.mark.parametrize(
@@ -62,3 +65,14 @@ def test_a_faulty_kafka_is_named(verdict: Verdict, healths: list[str], monkeypat
     assert [line.health for line in lines] == healths
     for line in lines:
         assert line.health == "ok" or ("4.3.0, 4.3.1 and 4.4.0" in line.seen and "KAFKA-20734" in line.do)
+
+
+def test_a_pipeline_of_another_release_hides_no_other() -> None:
+    """What cannot be read here has a line of its own, and the rest of the checkup goes on."""
+    sound = registry.specification("manual").model_copy(update={"pipeline": "loans"})
+    other = sound.model_copy(update={"pipeline": "fraud", "spec": "pipeline: fraud\nnovelty: 1\n"})
+    lines = {line.about: line for line in checkup._pipelines(Mock(spec=Connection), {"loans": sound, "fraud": other})}
+    assert lines["pipeline loans"].health == "ok"
+    assert lines["pipeline fraud"].health == "bad"
+    assert "cannot be read here" in lines["pipeline fraud"].seen
+    assert [name for name, _ in checkup._counts({"fraud": other, "loans": sound})] == ["loans"]
