@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, settings
-from freshet.contracts.messages import PipelineRecord
-from freshet.operate.facts import published, read
+from freshet.operate.facts import ledger_of, published
 from freshet.operate.operate_error import OperateError
 from freshet.operate.training_runs import find, trainings
 from freshet.retraining.reproduction import reproduce as trained_again
@@ -44,8 +43,7 @@ def reproduce(
 
 def _specification(bus: Bus, pipeline: str, number: int) -> str:
     """The text of this specification of the pipeline."""
-    for fact in read(bus, "pipelines"):
-        match fact.message:
-            case PipelineRecord(pipeline=name, number=found, spec=spec) if (name, found) == (pipeline, number):
-                return spec
+    record = ledger_of(bus, "pipelines").of(pipeline).specifications.get(number)
+    if record is not None:
+        return record.spec
     raise OperateError(f"specification {number} of {pipeline}, for which it was trained, is not published any more.")
