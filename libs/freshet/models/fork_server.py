@@ -5,6 +5,8 @@ be had, a child is started in the ordinary way, which does the same.
 """
 
 import contextlib
+import errno
+import itertools
 import json
 import os
 import select
@@ -26,6 +28,7 @@ _FORKS: Final = 100
 _START_S: Final = 60.0
 _LOOK_S: Final = 0.2
 _CHUNK: Final = 1 << 16
+_TOO_MANY_FILES: Final = (errno.EMFILE, errno.ENFILE)
 
 
 class ForkServer:
@@ -65,17 +68,21 @@ class ForkServer:
                 self._server.close()
             self._server = None
 
+    def __del__(self) -> None:
+        """Whoever forgets it needs it no more."""
+        self.close()
+
     def _child(self) -> "_Child | None":
         """A child that waits for its request; None if the server is gone, or cannot be had."""
         with self._lock:
             try:
-                child = self._ready_server().fork()
-            except (OSError, EOFError):
-                child = None
-            if child is None and self._server is not None:
-                self._server.close()
-                self._server = None
-        return child
+                return self._ready_server().fork()
+            except (OSError, EOFError) as error:
+                is_ours = isinstance(error, OSError) and error.errno in _TOO_MANY_FILES
+                if self._server is not None and not is_ours:
+                    self._server.close()
+                    self._server = None
+        return None
 
     def _ready_server(self) -> "_Server":
         if self._server is not None and self._server.forks >= _FORKS:
@@ -109,8 +116,13 @@ class _Server:
     def fork(self) -> "_Child":
         """A child. Raises OSError or EOFError if the server is gone."""
         self.forks += 1
-        (stdin, ours_in), (ours_out, stdout), (ours_errors, stderr) = os.pipe(), os.pipe(), os.pipe()
         word, theirs = socket.socketpair()
+        try:
+            (stdin, ours_in), (ours_out, stdout), (ours_errors, stderr) = _pipes(3)
+        except OSError:
+            word.close()
+            theirs.close()
+            raise
         child = _Child(ours_in, ours_out, ours_errors, word)
         try:
             with theirs:
@@ -139,6 +151,19 @@ class _Server:
         self._socket.close()
         self._process.kill()
         self._process.wait()
+
+
+def _pipes(count: int) -> list[tuple[int, int]]:
+    """So many pipes, or none: there may be too many open files."""
+    made: list[tuple[int, int]] = []
+    try:
+        while len(made) < count:
+            made += [os.pipe()]
+    except OSError:
+        for end in itertools.chain.from_iterable(made):
+            os.close(end)
+        raise
+    return made
 
 
 class _Child:
@@ -191,13 +216,16 @@ class _Child:
     def _exchange(self, left: memoryview) -> memoryview:
         """Write and read what can be, within a moment; what is left to write."""
         writing = self._open & {self._stdin}
-        readable, writable, _ = select.select(self._open - writing, writing, [], _LOOK_S)
-        for which in readable:
+        poll = select.poll()  # not select(): a busy service has more than 1,024 files
+        for which in self._open:
+            poll.register(which, select.POLLOUT if which in writing else select.POLLIN)
+        ready = {which for which, _ in poll.poll(_LOOK_S * 1000)}
+        for which in ready - writing:
             if found := os.read(which, _CHUNK):
                 self._said[which] += found
             else:
                 self._shut(which)
-        if writable:
+        if ready & writing:
             try:
                 left = left[os.write(self._stdin, left[:_CHUNK]) :]
             except BrokenPipeError:

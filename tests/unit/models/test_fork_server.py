@@ -1,6 +1,8 @@
 """Children forked of a process that has imported everything: the same verdicts, and it may die at any time."""
 
+import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -44,6 +46,11 @@ def servers() -> set[int]:
     return {
         pid for pid in children(os.getpid()) if b"freshet.models.forking" in Path(f"/proc/{pid}/cmdline").read_bytes()
     }
+
+
+def open_files() -> int:
+    """How many this process has."""
+    return len([*Path("/proc/self/fd").iterdir()])
 
 
 def test_a_forked_child_is_guarded_as_a_started_one_is(server: ForkServer) -> None:
@@ -100,6 +107,49 @@ def test_a_child_that_nobody_waits_for_is_ended(server: ForkServer) -> None:
     with pytest.raises(SandboxError, match="nobody waits"):
         judged(server, lambda: True)
     assert judged(server).admitted
+
+
+def test_a_process_with_thousands_of_open_files_is_served(server: ForkServer) -> None:
+    """Its descriptors lie above those that select() can wait for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert judged(server).admitted
+    finally:
+        for file in held:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_file_is_lost_and_no_server_ended_where_too_many_are_open(
+    server: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is our own trouble: the child is started in the ordinary way, and the next one is forked again."""
+    judged(server)
+    before, files, pipe, left = servers(), open_files(), os.pipe, [2]
+
+    def few() -> tuple[int, int]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.EMFILE, "too many open files")
+        return pipe()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pipe", few)
+        assert server._child() is None
+    assert open_files() == files
+    assert servers() == before
+    assert judged(server).admitted
+
+
+def test_a_server_that_is_forgotten_ends() -> None:
+    """A service's runner is only ever dropped."""
+    before, server = servers(), ForkServer(CHILD)
+    judged(server)
+    assert servers() > before
+    del server
+    assert servers() == before
 
 
 def test_without_a_server_a_child_is_started() -> None:
