@@ -145,6 +145,11 @@ def test_records_that_go_while_they_are_read_are_no_file(bus_world: BusWorld, tm
     with pytest.raises(OperateError, match="has lost records of this range"):
         export(bus_world.bus, SPEC, 1, wanted, tmp_path / "features.parquet")
     assert list(tmp_path.iterdir()) == []
+    wanted = topic_range(bus_world.bus, "features", "", "", 0)
+    bus_world.delete_topic("features")
+    bus_world.make_topics("features")
+    with pytest.raises(OperateError, match="has lost records of this range"):
+        export(bus_world.bus, SPEC, 1, wanted, tmp_path / "features.parquet")
     with pytest.raises(OperateError, match="cannot be written"):
         export(bus_world.bus, SPEC, 1, topic_range(bus_world.bus, "features", "", "", 0), tmp_path / "no/file")
 

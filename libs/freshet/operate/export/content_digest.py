@@ -10,9 +10,10 @@ import pyarrow as pa
 class ContentDigest:
     """A SHA-256 of columns that come in parts; where a part ends makes no difference.
 
-    Each column has one SHA-256 over its parts: for each row a byte, 1 for a value and 0 for null; the values, little-
-    endian (a moment as int64 milliseconds, a bool as a byte), null as zeros; for text and bytes, the length of each row
-    as int64, and all bytes. The digest is the SHA-256 of `name type` and these, a line for each column in order.
+    A column has three SHA-256: of a byte for each row, 1 for a value and 0 for null; of the length of each row as
+    int64, if it holds text or bytes, else of nothing; and of the values one after another: text and bytes as they are,
+    numbers little-endian, a moment as int64 milliseconds, a bool as a byte, null as 0 or nothing. The digest is the
+    SHA-256 of a line for each column in order: name, type and these three in hexadecimal, with spaces between them.
     """
 
     def __init__(self, schema: Any) -> None:

@@ -14,7 +14,7 @@ from freshet.operate.operate_error import OperateError
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, Place
 
-_LARGE: Final = ("outcomes", "dead-letters")
+_LARGE: Final = ("outcomes", "dead-letters", "feedback")
 """Roles whose records may be of a megabyte."""
 _READ_OFFSETS: Final = 20_000
 _READ_LARGE: Final = 200
@@ -42,18 +42,25 @@ def range_batches(bus: Bus, wanted: TopicRange) -> Iterator[Batch]:
         for partition, (first, end) in wanted.offsets.items():
             at = first
             while at < end:
-                records, at = reader.read(Place(wanted.role, partition), at, min(at + step, end))
+                records, reached = reader.read(Place(wanted.role, partition), at, min(at + step, end))
+                if reached <= at:  # the log ends here, although it was longer
+                    raise _lost(wanted.role)
+                at = reached
                 yield Batch(wanted.role, records)
     finally:
         reader.close()
     lows = {number: span.low for number, span in bus.spans(wanted.role).items()}
     there = all(first == end or lows.get(number, end) <= first for number, (first, end) in wanted.offsets.items())
     if not there or bus.topic_id(wanted.role) != wanted.topic_id:
-        raise OperateError(
-            f"the {wanted.role} topic has lost records of this range while it was read: retention took them, or the "
-            "topic was made anew. Export again, from a later offset on.",
-            "failed",
-        )
+        raise _lost(wanted.role)
+
+
+def _lost(role: str) -> OperateError:
+    return OperateError(
+        f"the {role} topic has lost records of this range while it was read: retention took them, or the topic was "
+        "made anew. Export again, from a later offset on.",
+        "failed",
+    )
 
 
 def export(bus: Bus, spec: PipelineSpec, number: int, wanted: TopicRange, path: Path) -> Exported:
