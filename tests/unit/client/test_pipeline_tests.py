@@ -123,7 +123,8 @@ def test_what_is_no_test_is_told(folder: Path, cases: dict[str, Any], sentence: 
 def test_a_new_pipeline_comes_with_tests_that_pass(tmp_path: Path, folder: Path) -> None:
     """Of a table, of the commented example, and added to a pipeline that has none; what is there is kept."""
     table = tmp_path / "weather.csv"
-    table.write_text("station,temperature,sky,rain\n" + "".join(f"s{n % 3},{n}.5,clear,{n % 2}\n" for n in range(50)))
+    rows = "".join(f"{n},s{n % 3},{n}.5,clear,{n % 2}\n" for n in range(50))
+    table.write_text(f"id,station,temperature,sky,rain\n{rows}")
     for made in (["weather", "--csv", str(table), "--label", "rain"], ["shop"]):
         new = CliRunner().invoke(app, ["pipeline", "new", *made, "--dir", str(tmp_path / made[0])])
         assert new.exit_code == 0, new.output

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from freshet.avro import Ragged
+from freshet.avro import DecodeReason, Ragged
 from freshet.avro.event_fields import event_fields
 from freshet.avro.framed import FramedReader
 from freshet.avro.schemas import Schema
@@ -15,7 +15,7 @@ from freshet.client.pipeline_tests.case_files import EventCase
 from freshet.client.pipeline_tests.failures import Failure
 from freshet.client.python_rows import event_columns
 from freshet.contracts.batch import Batch
-from freshet.contracts.logic import DeadLetter, Fact, Publish
+from freshet.contracts.logic import DeadLetter, Fact, Hold, Publish
 from freshet.ingestion.core.logic import IngestionLogic
 from freshet.operate.event_values import event_encoder
 from freshet.pipeline import PipelineSpec
@@ -36,7 +36,7 @@ class EventTester:
         record = next_record(None, spec, text, schema)
         self._spec, self._schema = spec, schema
         self._ticks_per_ms = event_fields(schema)[spec.event_time].ticks_per_ms
-        self._encode = event_encoder(spec, schema, record.event_schema_id)
+        self._schema_id = record.event_schema_id
         self._logic = IngestionLogic(spec.pipeline)
         self._logic.fold(Fact("pipelines", f"{spec.pipeline}/1", record))
         self._vectors = FramedReader.of("FeatureVector", max_bytes=1 << 22)
@@ -51,14 +51,19 @@ class EventTester:
             return dict(zip(self._spec.feature_names, values.flat.tolist(), strict=True))
         if isinstance(effect, DeadLetter):
             return effect.reason, effect.details[0]
-        return "input_schema_unknown", getattr(effect, "reason", "")
+        assert isinstance(effect, Hold)  # the service waits a minute for a schema id, and then sets the event aside
+        return DecodeReason.UNKNOWN_SCHEMA, effect.reason
 
     def record(self, event: dict[str, Any]) -> tuple[bytes, int]:
-        """An event as a producer writes it, and its own time in milliseconds. Raises RowError if it is none."""
+        """An event as a producer writes it, and its own time in milliseconds.
+
+        Raises RowError if it is none, ContractError where only a decoder of the user's own knows what is written.
+        """
+        encode = event_encoder(self._spec, self._schema, self._schema_id)
         columns = event_columns(
             [event], self._spec, self._schema, now_ms=SOME_TIME_MS, new_id=lambda: "00000000-test-event"
         )
-        return self._encode(columns)[0], int(columns[self._spec.event_time][0]) // self._ticks_per_ms
+        return encode(columns)[0], int(columns[self._spec.event_time][0]) // self._ticks_per_ms
 
 
 def failures(tester: EventTester, cases: Sequence[EventCase], where: str) -> Iterator[Failure]:
