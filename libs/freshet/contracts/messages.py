@@ -136,13 +136,17 @@ class Prepared(Message):
 
 
 class PartitionState(Message):
-    """A partition in a worker's hands; `held` says why it waits, empty when it flows."""
+    """A partition in a worker's hands; `held` says why it waits, empty when it flows.
+
+    `next_offset` is what it reads next, as of the beat, -1 if untold: one that stands while the topic grows is a stall.
+    """
 
     partition: int
     epoch: int
     fallback: int
     held: str = ""
     role: str = "features"
+    next_offset: int = -1
 
 
 class WorkerState(Message):

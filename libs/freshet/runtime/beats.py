@@ -17,7 +17,7 @@ INTERVAL_MS: Final = 3_000
 
 
 class Beats:
-    """Writes a worker's state at once when it has changed, else once an interval. Used memory is no change."""
+    """Writes a worker's state at once when it has changed, else once an interval. Memory and offsets are no change."""
 
     def __init__(
         self,
@@ -37,8 +37,9 @@ class Beats:
 
     def beat(self, report: WorkerReport, now_ms: int) -> None:
         """Write the state if that is due. `now_ms` counts from any moment in the past, and need not be a date."""
-        if self._next_ms is None or report != self._last or now_ms >= self._next_ms:
-            self._last, self._next_ms = report, now_ms + INTERVAL_MS
+        news = _without_offsets(report)
+        if self._next_ms is None or news != self._last or now_ms >= self._next_ms:
+            self._last, self._next_ms = news, now_ms + INTERVAL_MS
             self._tell(report, leaving=False)
 
     def leave(self) -> None:
@@ -68,3 +69,8 @@ class Beats:
             started_ms=self._process.started_ms,
         )
         self._reports.put(Send("workers", [self._instance.encode()], [encode(state)]))
+
+
+def _without_offsets(report: WorkerReport) -> WorkerReport:
+    partitions = (at.model_copy(update={"next_offset": -1}) for at in report.partitions)
+    return replace(report, partitions=tuple(partitions))

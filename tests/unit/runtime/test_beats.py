@@ -66,6 +66,16 @@ def test_the_record_is_the_whole_state() -> None:
     ]
 
 
+def test_how_far_a_partition_is_read_is_told_with_the_next_beat() -> None:
+    """It changes with each batch: that alone is no news, but the record that is due has the newest."""
+    told = Told()
+    worker = beats(told)
+    for offset, now_ms in ((5, 0), (6, INTERVAL_MS - 1), (7, INTERVAL_MS)):
+        at = PartitionState(partition=2, epoch=7, fallback=0, next_offset=offset)
+        worker.beat(replace(REPORT, partitions=(at,)), now_ms)
+    assert [state.partitions[0].next_offset for state in told.states] == [5, 7]
+
+
 def test_the_record_is_written_at_once_when_it_changes_and_else_every_interval() -> None:
     """A worker is dead after three missed beats; memory alone is no news."""
     told = Told()
