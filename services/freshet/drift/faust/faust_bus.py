@@ -140,13 +140,13 @@ class FaustConsumer:
     def take_changes(self) -> Changes:
         """See `bus.GroupConsumer`."""
         changes = self.session.take_changes()
-        if changes.revoked:
+        if self._place in changes.revoked:
             self._next = None
         return changes
 
     def owned(self) -> frozenset[Place]:
         """See `bus.GroupConsumer`."""
-        return frozenset({self._place}) if self.session.owned() else frozenset()
+        return self.session.owned()
 
     def membership(self) -> object:
         """See `bus.GroupConsumer`. Whether it is still a member is asked when it commits."""
@@ -159,15 +159,16 @@ class FaustConsumer:
 
     def start(self, place: Place, offset: int) -> None:
         """See `bus.GroupConsumer`."""
-        if not self.session.owned():
+        if place not in self.session.owned():
             raise FatalError(f"{place.role}/{place.partition} is not ours: it cannot be started.")
         self._next = offset
         self.said.forget()
         self._expired = offset < self.span(place).low
 
-    def pause(self, place: Place) -> None:  # noqa: ARG002
+    def pause(self, place: Place) -> None:
         """See `bus.GroupConsumer`."""
-        self._next = None
+        if place == self._place:  # no other is ever started
+            self._next = None
 
     def span(self, place: Place) -> Span:
         """See `bus.GroupConsumer`."""
@@ -197,7 +198,7 @@ class FaustProducer:
         session, said = self._bus.member.session, self._bus.member.said
         state = [send for send in transaction.sends if send.role == self._state_role]
         answers = [send for send in transaction.sends if send.role != self._state_role]
-        if transaction.offsets and not session.owned():
+        if not transaction.offsets.keys() <= session.owned():
             raise RefusedError("the partition went to another member; nothing was written.")
         try:
             self._write(session, [said.unsaid(send) for send in answers])
@@ -221,9 +222,9 @@ class FaustProducer:
             session.write(self._bus.names.topic(send.role), list(zip(*columns, strict=True)), _WRITE_S)
 
     def _commit(self, session: FaustSession, offsets: Mapping[Place, Committed]) -> None:
-        for offset, metadata in offsets.values():
-            session.commit(offset, metadata, _WRITE_S)
-            session.forget_before(offset)
+        for place, (offset, metadata) in offsets.items():
+            session.commit(place.partition, offset, metadata, _WRITE_S)
+            session.forget_before(place, offset)
 
     def cap_bytes(self, role: str) -> int:  # noqa: ARG002
         """See `bus.TransactionalProducer`."""

@@ -73,7 +73,7 @@ class FaustSession:
         self._changed = threading.Condition()
         self._records: deque[Delivered] = deque()
         self._bytes = 0
-        self._owned = False
+        self._owned: frozenset[Place] = frozenset()
         self._revoked: list[Place] = []
         self._assigned: list[Place] = []
         self._started, self._closing = threading.Event(), threading.Event()
@@ -107,14 +107,14 @@ class FaustSession:
                     break
             return found
 
-    def forget_before(self, offset: int) -> None:
+    def forget_before(self, place: Place, offset: int) -> None:
         """These were answered."""
         with self._changed:
-            while self._records and self._records[0].offset() < offset:
+            while place == self._place and self._records and self._records[0].offset() < offset:
                 self._bytes -= len(self._records.popleft().value() or b"")
 
-    def owned(self) -> bool:
-        """Whether the partition is ours."""
+    def owned(self) -> frozenset[Place]:
+        """The partitions of the topic that are ours."""
         return self._owned
 
     def take_changes(self) -> Changes:
@@ -138,9 +138,9 @@ class FaustSession:
 
         self._wait(written(), limit_s, f"writing to {topic}")
 
-    def commit(self, offset: int, metadata: str, limit_s: float) -> None:
+    def commit(self, partition: int, offset: int, metadata: str, limit_s: float) -> None:
         """Commit the next offset to be read, as it is said in Kafka: with metadata, which Faust itself never writes."""
-        at = {TopicPartition(self._topic, self._place.partition): OffsetAndMetadata(offset, metadata)}
+        at = {TopicPartition(self._topic, partition): OffsetAndMetadata(offset, metadata)}
         thread = self._faust.consumer._thread
         committing = thread.call_thread(thread._ensure_consumer().commit, at)
         self._wait(committing, limit_s, f"committing offset {offset} of {self._topic}")
@@ -199,23 +199,18 @@ class FaustSession:
         return bool(message.generation_id == self._faust.consumer_generation_id)
 
     async def _on_revoked(self, _app: faust.App, revoked: Any, **_: Any) -> None:
-        self._now_owned(False if any(self._is_ours(tp) for tp in revoked) else self._owned)
+        self._now_owned(self._owned - self._places(revoked))
 
     async def _on_assigned(self, _app: faust.App, assigned: Any, **_: Any) -> None:
-        self._now_owned(any(self._is_ours(tp) for tp in assigned))
+        self._now_owned(self._places(assigned))
 
-    def _is_ours(self, tp: Any) -> bool:
-        return (tp.topic, tp.partition) == (self._topic, self._place.partition)
+    def _places(self, partitions: Any) -> frozenset[Place]:
+        return frozenset(Place(self._place.role, at.partition) for at in partitions if at.topic == self._topic)
 
-    def _now_owned(self, owned: bool) -> None:
+    def _now_owned(self, owned: frozenset[Place]) -> None:
         """Each rebalance takes all and gives it anew, also where nothing changes hands."""
         with self._changed:
             self._records.clear()
             self._bytes = 0
-            if self._place in self._assigned:
-                self._assigned.remove(self._place)
-            elif self._owned:
-                self._revoked.append(self._place)
-            self._owned = owned
-            if owned:
-                self._assigned.append(self._place)
+            self._revoked += sorted(self._owned - {*self._assigned})
+            self._owned, self._assigned = owned, sorted(owned)

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from functools import cached_property, wraps
+from functools import cache, cached_property, wraps
 from typing import Any, Final
 
 import faust
@@ -100,7 +100,7 @@ class PipelineApp(faust.App):  # type: ignore[misc]
             return _joined([_outcome_columns(self._bus.names.pipeline, value) for value in values])
         if role not in _DATA:
             raise ContractError(f"{role} has no columns; there are outcomes, {', '.join(_DATA)}.")
-        rows = FramedReader.of(_DATA[role], max_bytes=_MAX_BYTES).read(values)
+        rows = _reader(role).read(values)
         if rows.refused:
             raise ContractError(f"value {rows.refused[0].row} of {role}: {rows.refused[0].detail}")
         return {name: _plain(column) for name, column in rows.columns.items()}
@@ -134,6 +134,11 @@ class PipelineApp(faust.App):  # type: ignore[misc]
     def topics_read(self) -> list[str]:
         """Names of all topics that its agents read."""
         return [str(agent.channel.get_topic_name()) for agent in self.agents.values()]
+
+
+@cache
+def _reader(role: str) -> FramedReader:
+    return FramedReader.of(_DATA[role], max_bytes=_MAX_BYTES)
 
 
 def _ending(agent: Agent) -> Agent:

@@ -1,4 +1,4 @@
-"""Everything that is changed in Faust, applied when this file is imported. It fits one release and refuses all others.
+"""Everything that is changed in Faust. It fits one release; with any other, importing this file is refused.
 
 What is wrong there, as seen behind producers with transactions:
 
