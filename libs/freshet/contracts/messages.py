@@ -136,10 +136,7 @@ class Prepared(Message):
 
 
 class PartitionState(Message):
-    """A partition in a worker's hands; `held` says why it waits, empty when it flows.
-
-    `next_offset` is what it reads next, as of the beat, -1 if untold: one that stands while the topic grows is a stall.
-    """
+    """A partition in a worker's hands; `held`: why it waits, else empty; `next_offset`: what it reads next, else -1."""
 
     partition: int
     epoch: int

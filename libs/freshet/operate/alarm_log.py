@@ -49,8 +49,8 @@ class Agreement:
 
 
 def told(bus: Bus, pipeline: str) -> list[Alarm]:
-    """The alarms of a pipeline on `freshet.alarms`, in order; records that cannot be read are passed over."""
-    found: list[Alarm] = []
+    """The alarms of a pipeline on `freshet.alarms`, in order, each once; what cannot be read is passed over."""
+    found: dict[str, Alarm] = {}
     for batch in everything(bus, "alarms"):
         for key, value in zip(batch.keys, batch.values, strict=True):
             if key != pipeline.encode() or value is None:
@@ -60,8 +60,8 @@ def told(bus: Bus, pipeline: str) -> list[Alarm]:
             except ContractError:
                 continue
             assert isinstance(alarm, Alarm)
-            found.append(alarm)
-    return found
+            found.setdefault(alarm.id, alarm)
+    return list(found.values())
 
 
 def alarm_named(alarms: Sequence[Alarm], number: str) -> Alarm:

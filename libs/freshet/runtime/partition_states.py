@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from freshet.contracts.messages import PartitionState
+from freshet.runtime.bus.protocol import Place
+
 State = Literal["arrived", "restoring", "flowing", "waiting", "left"]
 Event = Literal["found", "flows", "waits", "rewound", "revoked"]
 
@@ -42,3 +45,14 @@ class Partition:
     def on(self, event: Event) -> None:
         """Go to the next state. KeyError where that cannot happen."""
         self.state = MOVES[self.state, event]
+
+    def told(self, place: Place) -> PartitionState:
+        """What is said of it to others."""
+        return PartitionState(
+            partition=place.partition,
+            epoch=0,
+            fallback=0,
+            held=self.why,
+            role=place.role,
+            next_offset=-1 if self.state == "arrived" else self.next,
+        )

@@ -75,17 +75,7 @@ class Partitions:
 
     def states(self) -> tuple[PartitionState, ...]:
         """Every partition, and why it is not read where somebody has to know."""
-        return tuple(
-            PartitionState(
-                partition=place.partition,
-                epoch=0,
-                fallback=0,
-                held=known.why,
-                role=place.role,
-                next_offset=-1 if known.state == "arrived" else known.next,
-            )
-            for place, known in sorted(self._known.items())
-        )
+        return tuple(known.told(place) for place, known in sorted(self._known.items()))
 
     def unready(self) -> str | None:
         """Why partitions wait for something else than the logic; None if none does."""

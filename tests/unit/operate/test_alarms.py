@@ -53,6 +53,14 @@ def freshet(world: Detecting, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
+def test_an_alarm_that_was_written_twice_is_one(world: Detecting) -> None:
+    """Its id is what it is about. A writer without transactions may repeat itself."""
+    before = told(world.bus, PIPELINE)
+    world.tell("alarms", PIPELINE, before[0])
+    assert told(world.bus, PIPELINE) == before
+    assert alarm_named(told(world.bus, PIPELINE), before[0].id) == before[0]
+
+
 def test_the_same_parameters_give_the_same_ids(world: Detecting) -> None:
     """Whatever batches the service read."""
     done = replay(world.bus, PIPELINE)
