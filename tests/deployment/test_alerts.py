@@ -45,7 +45,12 @@ CASES: Final = {
     "FreshetStuckTransaction": one(
         f'freshet_stuck_transactions{{topic="features", {_P}}}', "1x200", "0x200", f'topic="features", {_P}'
     ),
-    "FreshetServiceGone": one(f'freshet_workers{{state="alive", {_S}}}', "0x200", "1x200", _S),
+    "FreshetServiceGone": one(
+        f'freshet_workers{{state="alive", service="inference", {_P}}}', "0x200", "1x200", f'service="inference", {_P}'
+    ),
+    "FreshetHelperGone": one(
+        f'freshet_workers{{state="alive", service="drift-join", {_P}}}', "0x200", "1x200", f'service="drift-join", {_P}'
+    ),
     "FreshetWorkerSilent": one(f'freshet_workers{{state="silent", {_S}}}', "1x200", "0x200", _S),
     "FreshetNobodyServes": one(f"freshet_ready{{{_S}}}", "0x200", "1x200", _S),
     "FreshetPartitionsWait": one(f"freshet_held_partitions{{{_S}}}", "2x200", "0x200", _S),

@@ -8,6 +8,7 @@ from tools.observability.alert import Alert
 
 _ONE_TO_ONE: Final = 'service=~"ingestion|inference"'
 """These services write one record, or one dead letter, for each that they read."""
+_SERVING: Final = 'service=~"ingestion|inference|registry"'
 _OUTPUTS: Final = 'topic=~"features|labels|predictions|dead-letters"'
 
 STREAM: Final = (
@@ -49,15 +50,25 @@ STREAM: Final = (
     ),
     Alert(
         "FreshetServiceGone",
-        f'sum by (pipeline, service) ({seen.WORKERS.name}{{state="alive"}}) == 0',
+        f'sum by (pipeline, service) ({seen.WORKERS.name}{{state="alive", {_SERVING}}}) == 0',
         "1m",
         "page",
         "No process of {{ $labels.service }} is alive for {{ $labels.pipeline }}.",
         "All that have ever told of themselves are silent or have left. Without ingestion or inference events wait; "
-        "without the registry models are neither admitted nor rolled back; without drift nothing is judged; without "
-        "retraining alarms lead to no training. What is served goes on as it is.",
+        "without the registry models are neither admitted nor rolled back. What is served goes on as it is.",
         "`freshet doctor` says when each was last heard. The log of the process says why it ended.",
         "Start it again: `freshet run SERVICE`. If it ends at once, its exit code is explained in failures.md.",
+    ),
+    Alert(
+        "FreshetHelperGone",
+        f'sum by (pipeline, service) ({seen.WORKERS.name}{{state="alive", {_SERVING.replace("=~", "!~")}}}) == 0',
+        "15m",
+        "ticket",
+        "No process of {{ $labels.service }} is alive for {{ $labels.pipeline }}.",
+        "Events are answered as before. Without drift nothing is judged and no alarm is raised; without retraining "
+        "alarms lead to no training. If somebody has stopped it for good, this ends a week later.",
+        "`freshet doctor` says when it was last heard.",
+        "Start it again: `freshet run drift --pipelines P`, or `freshet run retraining`.",
     ),
     Alert(
         "FreshetWorkerSilent",

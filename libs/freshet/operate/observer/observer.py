@@ -52,8 +52,9 @@ class Observer(Collector):
         self._connection, self._asked, self._now_s = connection, tuple(pipelines), now_s
         self._log = structlog.get_logger("observe")
         bus = connection.bus()
-        self._feeds = [Feed(bus.reader(_STATE)), Feed(bus.reader(_SERIES, _since(bus, _SERIES_MS)))]
+        self._feeds = [Feed(bus.reader(_STATE)), Feed(bus.reader(_SERIES, _since(bus, _SERIES_MS) or None))]
         self._ledger, self._kept = Ledger(), defaultdict[str, Kept](Kept)
+        self._there = self._asked
         self._lags = dict[str, LagReader]()
         self._seen, self._judged = dict[str, _Look](), dict[str, _Look]()
 
@@ -81,8 +82,7 @@ class Observer(Collector):
 
     def pipelines(self) -> tuple[str, ...]:
         """Whom it looks at now."""
-        published = (one.name for one in self._ledger if one.specification is not None and not one.deleted)
-        return self._asked or tuple(published)
+        return self._there
 
     def collect(self) -> Iterator[Family]:
         """See `Collector`."""
@@ -108,15 +108,16 @@ class Observer(Collector):
             lag.close()
 
     def _take(self) -> None:
-        """What has arrived on the control topics; the first time, all that is there."""
+        """What has arrived on the control topics up to now; the first time, all that is there."""
         for feed in self._feeds:
+            feed.mark_ends()  # also for topics that were not there before
             silent_s = 0.0
             while not feed.caught_up():
                 silent_s = 0.0 if self._fold(feed.facts(_READ_S)) else silent_s + _READ_S
                 if silent_s >= _PATIENCE_S:
                     raise RetriableError(f"the control topics gave nothing for {_PATIENCE_S:.0f} s.")
-            while self._fold(feed.facts()):
-                pass
+        published = (one.name for one in self._ledger if one.specification is not None and not one.deleted)
+        self._there = self._asked or tuple(published)
 
     def _fold(self, facts: Iterable[Fact]) -> int:
         """Remember these, and say how many there were."""
@@ -147,7 +148,7 @@ class Observer(Collector):
 
 
 def _since(bus: Bus, back_ms: int) -> dict[Place, int]:
-    """Where to begin: so a start costs no more after a year."""
+    """Where to begin, so that a start costs no more after a year; nothing if the topic is not there yet."""
     at_ms = _now_ms() - back_ms
     return {
         Place(role, partition): offset for role in _SERIES for partition, offset in bus.offsets_at(role, at_ms).items()
