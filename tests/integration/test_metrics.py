@@ -26,7 +26,7 @@ from support.services import until
 from tools.observability.dashboard import ROWS
 from tools.observability.rules import ALERTS
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 
 QUIET: Final = frozenset({MEAN_ABSOLUTE_ERROR, LABELLED, ALARMS, REWINDS, CONTROL_REFUSED, JOBS_FAILED})

@@ -8,7 +8,8 @@ from tools.observability.alert import Alert
 
 _ONE_TO_ONE: Final = 'service=~"ingestion|inference"'
 """These services write one record, or one dead letter, for each that they read."""
-_SERVING: Final = 'service=~"ingestion|inference|registry"'
+_SERVING: Final = "ingestion|inference|registry"
+"""Without these nobody is answered, or no model can be taken back."""
 _OUTPUTS: Final = 'topic=~"features|labels|predictions|dead-letters"'
 
 STREAM: Final = (
@@ -50,7 +51,7 @@ STREAM: Final = (
     ),
     Alert(
         "FreshetServiceGone",
-        f'sum by (pipeline, service) ({seen.WORKERS.name}{{state="alive", {_SERVING}}}) == 0',
+        f'sum by (pipeline, service) ({seen.WORKERS.name}{{state="alive", service=~"{_SERVING}"}}) == 0',
         "1m",
         "page",
         "No process of {{ $labels.service }} is alive for {{ $labels.pipeline }}.",
@@ -61,7 +62,7 @@ STREAM: Final = (
     ),
     Alert(
         "FreshetHelperGone",
-        f'sum by (pipeline, service) ({seen.WORKERS.name}{{state="alive", {_SERVING.replace("=~", "!~")}}}) == 0',
+        f'sum by (pipeline, service) ({seen.WORKERS.name}{{state="alive", service!~"{_SERVING}"}}) == 0',
         "15m",
         "ticket",
         "No process of {{ $labels.service }} is alive for {{ $labels.pipeline }}.",

@@ -3,7 +3,6 @@
 import signal
 import threading
 import time
-from contextlib import suppress
 from typing import Annotated, Final
 
 import structlog
@@ -64,8 +63,7 @@ def observe(
             stop.wait(_EVERY_S)
     finally:
         server.close()
-        with suppress(Exception):
-            observer.close()
+        observer.close()
 
 
 def _judge(observer: Observer, minutes: float, stop: threading.Event) -> None:

@@ -4,7 +4,6 @@ No service is asked, so one that is dead, hung or held does not look well. Ages 
 the brokers': where these differ, ages differ by as much.
 """
 
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import TracebackType
 from typing import Final, Self
@@ -19,7 +18,9 @@ from freshet.operate.lag.lag_rows import HOPS, NOTHING, Hop, Lag, PartitionLag, 
 from freshet.runtime.bus.kafka.groups import KafkaGroups
 from freshet.runtime.bus.kafka.transactions import LONGEST_TRANSACTION_S, HangingTransaction, find_hanging
 from freshet.runtime.bus.protocol import Bus, Committed, Place, Span
+from freshet.runtime.clock import SystemClock
 
+_CLOCK: Final = SystemClock()
 _COUNTED: Final = 1000
 """So many offsets of a partition are read to count what is there; of more, only the next record is looked for."""
 _OPEN_S: Final = 0.25
@@ -69,8 +70,8 @@ class LagReader:
         """The lag now; takes some milliseconds for each partition that has something unread."""
         services = [*dict.fromkeys(hop.service for hop in HOPS), *self._strangers()]
         rows = list(partition_lags(self._bus, self._names, self._unread, self._committed, services))
-        stuck = [one for one in self._open(services) if _too_long(one, now_ms())]
-        return lag_of(self._pipeline, rows, stuck, now_ms())
+        stuck = [one for one in self._open(services) if _too_long(one, _CLOCK.now_ms())]
+        return lag_of(self._pipeline, rows, stuck, _CLOCK.now_ms())
 
     def close(self) -> None:
         """Free the clients."""
@@ -148,12 +149,9 @@ def partition_lags(
             place = Place(hop.role, partition)
             position, first = start_of(offsets[hop.service].get(place), span, ids[hop.role])
             found = unread.of(place, first, span)
-            yield partition_lag(hop, names, partition, position=position, span=span, unread=found, now_ms=now_ms())
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970, by this machine's clock."""
-    return time.time_ns() // 1_000_000
+            yield partition_lag(
+                hop, names, partition, position=position, span=span, unread=found, now_ms=_CLOCK.now_ms()
+            )
 
 
 def _too_long(one: HangingTransaction, at_ms: int) -> bool:

@@ -22,6 +22,7 @@ from freshet.operate.lag.lag_reader import LagReader
 from freshet.operate.observer.samples import Kept, Sample, of_judgement, of_lag, of_ledger
 from freshet.operate.verify.judging import judge_pipeline
 from freshet.runtime.bus.protocol import Bus, Place, RetriableError
+from freshet.runtime.clock import SystemClock
 from freshet.runtime.feed import Feed
 from freshet.runtime.metrics.of_topics import OBSERVED_AGE, OF_TOPICS
 
@@ -31,6 +32,7 @@ _FOLDED: Final = ("pipelines", "models", "rollouts", "workers")
 _STATE: Final = (*_FOLDED, "alarms", "trainings")
 _SERIES: Final = ("evaluations",)
 _SERIES_MS: Final = 86_400_000
+_CLOCK: Final = SystemClock()
 _READ_S: Final = 1.0
 _PATIENCE_S: Final = 15.0
 
@@ -73,7 +75,7 @@ class Observer(Collector):
         """Have `freshet verify` judge what came in the last minutes; it reads all of that. May be another thread."""
         for pipeline in self.pipelines():
             try:
-                found = judge_pipeline(self._connection, pipeline, from_ms=_now_ms() - round(minutes * 60_000))
+                found = judge_pipeline(self._connection, pipeline, from_ms=_CLOCK.now_ms() - round(minutes * 60_000))
             except FreshetError as error:
                 self._log.warning("not_judged", pipeline=pipeline, error=str(error))
                 continue
@@ -143,17 +145,13 @@ class Observer(Collector):
 
     def _tell(self, pipeline: str, samples: list[Sample]) -> None:
         """Show this from now on, and what the ledger says; the empty name is for services of all pipelines."""
-        known = of_ledger(self._ledger.of(pipeline), _now_ms())
+        known = of_ledger(self._ledger.of(pipeline), _CLOCK.now_ms())
         self._seen[pipeline] = _Look(self._now_s(), STALE_S, [*samples, *known])
 
 
 def _since(bus: Bus, back_ms: int) -> dict[Place, int]:
     """Where to begin, so that a start costs no more after a year; nothing if the topic is not there yet."""
-    at_ms = _now_ms() - back_ms
+    at_ms = _CLOCK.now_ms() - back_ms
     return {
         Place(role, partition): offset for role in _SERIES for partition, offset in bus.offsets_at(role, at_ms).items()
     }
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
