@@ -15,6 +15,7 @@ from freshet.lab.console_process import OpenConsole, open_console
 from freshet.lab.load import Load
 from freshet.lab.supervisor import Supervisor
 from freshet.operate import commands
+from freshet.operate.lag.lag_rows import ANSWERING, JUDGING
 from freshet.operate.pipeline_view import View
 from freshet.pipeline import load_folder
 from freshet.runtime.artifacts import publish_model
@@ -31,14 +32,6 @@ DRIFT: Final = "drift-0"
 """The process that joins labels, evaluates and detects."""
 
 _EXPIRY_MS: Final = 120_000
-_ANSWERING: Final = (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features"))
-_JUDGING: Final = (
-    ("drift-join", "predictions"),
-    ("drift-join", "labels"),
-    ("drift-evaluate", "outcomes"),
-    ("drift-detect", "outcomes"),
-)
-"""Which service reads what, in the order in which a record passes them."""
 
 
 class LocalDeployment:
@@ -175,11 +168,11 @@ class LocalDeployment:
 
     def wait_drained(self, timeout_s: float = 120.0) -> None:
         """Wait until ingestion and inference have answered all that is there now."""
-        self._wait_caught_up(_ANSWERING, timeout_s)
+        self._wait_caught_up(ANSWERING, timeout_s)
 
     def wait_evaluated(self, timeout_s: float = 120.0) -> None:
         """Wait until drift has joined all answers and labels that are there now, and has evaluated and watched them."""
-        self._wait_caught_up(_JUDGING, timeout_s)
+        self._wait_caught_up(JUDGING, timeout_s)
 
     def _wait_caught_up(self, readers: Sequence[tuple[str, str]], timeout_s: float) -> None:
         for service, role in readers:

@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.position import Position, Unstamped, unstamped
 from freshet.operate.connection import Connection
 from freshet.operate.finding import Health, Line
 from freshet.operate.lag.lag_reader import UnreadRecords
+from freshet.operate.lag.lag_rows import ANSWERING
 from freshet.operate.last_answers import last_answered
 from freshet.operate.presence import Presence
 from freshet.operate.verify.misplaced import misplaced
 from freshet.runtime.bus.protocol import Bus, Committed, Place
-
-READS: Final = (("ingestion", "events"), ("ingestion", "feedback"), ("inference", "features"))
-"""Services and what each reads as a group."""
 
 
 def service_line(present: Presence) -> Line:
@@ -38,7 +35,7 @@ def retraining_lines(present: Presence, waiting: Sequence[str]) -> Iterator[Line
 
 def group_lines(connection: Connection, pipeline: str, present: Mapping[str, Presence]) -> Iterator[Line]:
     """How far each service of a pipeline has read. What nobody is there to read is bad."""
-    for service, role in READS:
+    for service, role in ANSWERING:
         yield _group(connection, pipeline, present[service], role)
 
 

@@ -14,9 +14,10 @@ from typing import Final
 from freshet.avro.schema_records import missing, released_records
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.messages import PipelineRecord
-from freshet.operate.attendance import READS, group_lines, retraining_lines, service_line
+from freshet.operate.attendance import group_lines, retraining_lines, service_line
 from freshet.operate.connection import Connection
 from freshet.operate.finding import Health, Line
+from freshet.operate.lag.lag_rows import ANSWERING
 from freshet.operate.presence import presence
 from freshet.operate.roll_call import roll_call
 from freshet.pipeline import PipelineSpec
@@ -109,7 +110,7 @@ def _release(connection: Connection, records: Records) -> Iterator[Line]:  # noq
 
 def _hanging(connection: Connection, records: Records) -> Iterator[Line]:
     topics = topic_names(connection.namespace, _counts(records))
-    groups = [connection.names(pipeline).group(service) for pipeline in records for service, _ in READS]
+    groups = [connection.names(pipeline).group(service) for pipeline in records for service, _ in ANSWERING]
     found = find_hanging(connection.admin, topics, groups=groups)
     for one in found:
         yield hanging_line(one, time.time_ns() // 1_000_000)

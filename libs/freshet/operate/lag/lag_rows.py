@@ -22,15 +22,15 @@ class Hop(NamedTuple):
     role: str
 
 
-HOPS: Final = (
-    Hop("ingestion", "events"),
-    Hop("ingestion", "feedback"),
-    Hop("inference", "features"),
+ANSWERING: Final = (Hop("ingestion", "events"), Hop("ingestion", "feedback"), Hop("inference", "features"))
+"""Whoever runs Freshet runs these; nobody needs drift to be answered."""
+JUDGING: Final = (
     Hop("drift-join", "predictions"),
     Hop("drift-join", "labels"),
     Hop("drift-evaluate", "outcomes"),
     Hop("drift-detect", "outcomes"),
 )
+HOPS: Final = (*ANSWERING, *JUDGING)
 """Every hop of Freshet's own services, in the order in which a record takes them."""
 
 End = Literal["prediction", "outcome"]
@@ -38,11 +38,8 @@ End = Literal["prediction", "outcome"]
 
 PATHS: Final[dict[End, frozenset[Hop]]] = {
     "prediction": frozenset({Hop("ingestion", "events"), Hop("inference", "features")}),
-    "outcome": frozenset(HOPS[:5]),
+    "outcome": frozenset((*ANSWERING, Hop("drift-join", "predictions"), Hop("drift-join", "labels"))),
 }
-
-_SERVING: Final = frozenset(HOPS[:3])
-"""Whoever runs Freshet runs these: nobody needs drift to be answered."""
 
 
 class Unread(NamedTuple):
@@ -184,13 +181,13 @@ def _hop(hop: Hop, rows: Sequence[PartitionLag]) -> HopLag:
         len(rows),
         sum(row.hidden for row in rows),
         any(row.position is not None for row in rows),
-        hop in _SERVING,
+        hop in ANSWERING,
     )
 
 
 def _path(end: End, hops: frozenset[Hop], rows: Sequence[PartitionLag]) -> PathLag:
     """A service of drift that was never started keeps nobody waiting."""
-    used = hops & (_SERVING | {Hop(row.service, row.role) for row in rows if row.position is not None})
+    used = hops & ({*ANSWERING} | {Hop(row.service, row.role) for row in rows if row.position is not None})
     waiting = [row for row in rows if row.records and (row.service, row.role) in used]
     oldest = max(waiting, key=lambda row: row.origin_seconds, default=None)
     return PathLag(
