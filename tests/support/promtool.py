@@ -44,12 +44,13 @@ def checked(*arguments: str, given: str = "") -> str:
 
 
 @contextmanager
-def prometheus(folder: Path, ports: Mapping[str, int]) -> Iterator[Callable[[str], int]]:
-    """A Prometheus that scrapes these processes each second; what it is asked, it answers with a number of series."""
+def prometheus(folder: Path, ports: Mapping[str, int], rules: Path) -> Iterator[Callable[[str], int]]:
+    """A Prometheus with these rules that scrapes these processes each second; it answers with a number of series."""
     port = free_port()
     targets = [{"targets": [f"127.0.0.1:{at}"], "labels": {"instance": name}} for name, at in ports.items()]
     jobs = [{"job_name": "freshet", "scrape_interval": "1s", "static_configs": targets}]
-    (folder / "prometheus.yml").write_text(json.dumps({"scrape_configs": jobs}))
+    config = {"global": {"evaluation_interval": "1s"}, "rule_files": [str(rules)], "scrape_configs": jobs}
+    (folder / "prometheus.yml").write_text(json.dumps(config))
     options = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data", "--log.level=warn")
     server = subprocess.Popen([program("prometheus"), *options, f"--web.listen-address=127.0.0.1:{port}"])
 
