@@ -26,6 +26,8 @@ class WatchedInputs:
         """By id."""
         self.trained: dict[str, TrainedOn | None] = {}
         """By version; None where it does not say what it learned from, or where its record is deleted."""
+        self.classes: tuple[str, ...] = ()
+        """Those of its answers, fixed at birth; none of a regression."""
         self.unreadable = ""
         """Why the newest specification that cannot be read cannot."""
 
@@ -43,7 +45,7 @@ class WatchedInputs:
             except ContractError as error:
                 self.unreadable = f" Number {message.number} cannot be read here: {error}"
                 return True
-            self.profiles[message.number] = spec.profile
+            self.profiles[message.number], self.classes = spec.profile, spec.target.classes
             if classes := spec.target.classes:
                 answers = fixed(answer_names(classes), len(classes))
                 self.edges[answers.id] = answers

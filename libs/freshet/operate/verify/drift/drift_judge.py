@@ -17,6 +17,7 @@ from freshet.operate.verify.drift import refolded
 from freshet.operate.verify.drift.contents import Sample
 from freshet.operate.verify.drift.joined import Joined
 from freshet.operate.verify.drift.log_counts import PROMISE, LabelledLog
+from freshet.operate.verify.drift.profiled import judge_profiles
 from freshet.operate.verify.drift.retold import Said
 from freshet.operate.verify.findings import Finding, Unjudged, listed
 from freshet.operate.verify.visible import Horizon, Patience
@@ -55,13 +56,20 @@ def judge_drift(
     scores: int = 0,
     patience: Patience | None = None,
 ) -> DriftJudgement:
-    """Judge the labelled log of a pipeline, its evaluations and its alarms, all as far as retention has left them.
+    """Judge the labelled log of a pipeline, its profiles, evaluations and alarms, as far as retention has left them.
 
     `since_ms`: rows about predictions that the broker got since then; what adds up is judged from the log's beginning.
     `scores`: so many rows are held against their feature vectors, too. Takes about 250 bytes of memory for a labelled
     event. Raises RetriableError if the broker falls silent.
     """
-    return _Drift(bus, pipeline, committed, patience or Patience()).judged(since_ms or 0, scores)
+    found = _Drift(bus, pipeline, committed, patience or Patience()).judged(since_ms or 0, scores)
+    profiles = judge_profiles(bus, pipeline, committed)
+    return replace(
+        found,
+        findings=(*found.findings, *profiles.findings),
+        unjudged=(*found.unjudged, *profiles.unjudged),
+        unread=found.unread + profiles.pending,
+    )
 
 
 @dataclass(slots=True)

@@ -43,6 +43,8 @@ class Retold(Generic[T]):
     alike: Callable[[T, T], bool]
     first_ms: int
     """When the log that is there now began: whatever was said before is about another one."""
+    log: str = "the labelled log"
+    """What it is called."""
     looked_at: int = 0
     pending: int = 0
     _expired: int = 0
@@ -83,7 +85,7 @@ class Retold(Generic[T]):
         noun = self.said.noun
         return [
             listed(PROMISE, f"no {noun} is lost", self.looked_at, self._lost),
-            listed(PROMISE, f"{noun}s follow from the labelled log", self.looked_at, self._wrong + beyond),
+            listed(PROMISE, f"{noun}s follow from {self.log}", self.looked_at, self._wrong + beyond),
         ]
 
     def unjudged(self) -> list[Unjudged]:
@@ -91,6 +93,6 @@ class Retold(Generic[T]):
         earlier = self._earlier + sum(at_ms < self.first_ms for rest in self._open.values() for at_ms, _ in rest)
         noun = self.said.noun
         return [
-            Unjudged(f"{noun}s", earlier, f"{noun}s of what the labelled log held before its first record now"),
+            Unjudged(f"{noun}s", earlier, f"{noun}s of what {self.log} held before its first record now"),
             Unjudged(f"{noun}s", self._expired, f"{noun}s that must have been there and may have expired"),
         ]
