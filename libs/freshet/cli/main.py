@@ -57,6 +57,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "onnx": "registry",
     "onnxruntime": "inference",
     "river": "drift",
+    "scipy": "drift",
     "skl2onnx": "pack",
     "pyarrow": "tables",
     "sklearn": "pack",

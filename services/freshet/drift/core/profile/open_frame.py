@@ -47,7 +47,7 @@ class OpenFrame:
     """Records since its last row that are none; the frame of the next row counts them."""
     parts: tuple[InputColumns, ...] = ()
     first_rows: tuple[InputColumns, ...] = ()
-    """The first rows of the newest width, up to `FIRST_ROWS`; kept until that many have come and the frame is over."""
+    """The first rows of the newest width, up to `FIRST_ROWS`: kept, as any partition may have to choose edges."""
     first_width: int = 0
     first_count: int = 0
     closed: tuple[ClosedFrame, ...] = field(default=())
@@ -94,9 +94,7 @@ class OpenFrame:
         rows = _joined(self.parts)
         end = int(rows.offsets[-1]) + 1
         done = ClosedFrame(self.from_offset, end, self.first_ms, self.last_ms, self.refused, _grouped(rows))
-        first_rows = () if self.has_first_rows else self.first_rows
-        closed = (*self.closed, done)
-        return replace(self, from_offset=end, refused=0, parts=(), first_rows=first_rows, closed=closed)
+        return replace(self, from_offset=end, refused=0, parts=(), closed=(*self.closed, done))
 
     def _first(self, run: InputColumns) -> "OpenFrame":
         """With these among the first rows of their width, as long as more are wanted."""

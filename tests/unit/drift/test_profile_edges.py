@@ -1,0 +1,53 @@
+"""Edges are chosen by somebody, once, from the first rows, and everybody counts between them."""
+
+from random import Random
+
+from freshet.contracts.profile_messages import Edges
+from freshet.contracts.topics import TopicNames
+from freshet.drift.core.profile.profile_logic import ProfileLogic
+from freshet.drift.service import PROFILE
+from freshet.testing.memory_pipeline import MemoryPipeline
+from support.join_world import PIPELINE
+from support.profile_world import ProfileWorld, feature_vector
+
+HOUR_MS = 3_600_000
+
+
+def stage(partitions: int) -> tuple[MemoryPipeline, ProfileWorld]:
+    """A pipeline in memory."""
+    names = TopicNames("", PIPELINE)
+    pipeline = MemoryPipeline(
+        PROFILE.name, partitions=partitions, references=PROFILE.clues, names=names, batch_rows=5000
+    )
+    return pipeline, ProfileWorld(pipeline.bus, partitions)
+
+
+def vectors(seed: int, count: int) -> list[bytes | None]:
+    """So many feature vectors."""
+    chance = Random(seed)
+    return [feature_vector((chance.gauss(0, 1), chance.random())) for _ in range(count)]
+
+
+def test_rows_that_come_with_the_end_of_their_frame_still_give_edges() -> None:
+    """Hours pass between a few rows: the batch in which enough of them came has closed their frames, too."""
+    pipeline, world = stage(1)
+    for hour in range(30):
+        pipeline.send("features", [b"card"] * 20, vectors(hour, 20))
+        pipeline.pass_time(HOUR_MS)
+    pipeline.turn(pipeline.loop(ProfileLogic(PIPELINE)), times=20)
+    assert len(world.edges()) == 2  # those of answers are fixed
+
+
+def test_partitions_that_choose_at_once_count_between_the_same_edges() -> None:
+    """The first record of them is in force, also for whoever wrote the second."""
+    pipeline, world = stage(3)
+    workers = [pipeline.loop(ProfileLogic(PIPELINE), slot=slot, fixed=False) for slot in "012"]
+    pipeline.turn(*workers, times=10)
+    for partition in range(3):
+        pipeline.send("features", [b"card"] * 3000, vectors(partition, 3000), partition)
+    pipeline.turn(*workers, times=60)
+    records = pipeline.messages("edges", Edges)
+    frames = world.frames()
+    assert len(frames) >= 6
+    assert {frame.edges for frame in frames} == {records[0].id}
+    world.check_frames()
