@@ -14,7 +14,9 @@ from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, 
 from freshet.operate.facts import drained, ledger_of, published
 from freshet.operate.operate_error import OperateError
 from freshet.operate.presence import absence, presence
+from freshet.operate.profile_log import frames
 from freshet.operate.quality.chart import lines
+from freshet.operate.quality.estimated import NOTE, Estimate, estimates, estimates_document
 from freshet.operate.quality.page import page
 from freshet.operate.quality.quality_tables import class_rows, class_titles, rows, titles
 from freshet.operate.quality.series_quality import Evaluations, Quality, View, document, quality
@@ -83,7 +85,9 @@ def show(
     finally:
         feed.close()
     nothing = "" if found.series else why_nothing(bus, pipeline, evaluations)
-    emit(document(found) | ({"why_nothing": nothing} if nothing else {}), nothing or shown(found), as_json=as_json)
+    guessed = estimates(frames(connection.bus(pipeline), pipeline), since_ms or 0)
+    told = document(found) | estimates_document(guessed) | ({"why_nothing": nothing} if nothing else {})
+    emit(told, Group(nothing or shown(found), *_estimated(guessed)), as_json=as_json)
     if nothing:
         raise typer.Exit(Exit.CHECK)
     if html is not None:
@@ -97,6 +101,14 @@ def shown(found: Quality) -> RenderableType:
     if by_class and len(by_class) <= _MOST_CLASSES:
         parts += [_table(class_titles(), by_class), ""]
     return Group(*parts, *map(Text, lines(found, _CHART_COLUMNS)))
+
+
+def _estimated(found: Sequence[Estimate]) -> Sequence[RenderableType]:
+    """What is told beside it of answers without labels."""
+    if not found:
+        return ()
+    cells = [(one.version, f"{one.answers:,}", f"{one.accuracy:.1%}") for one in found]
+    return "", Text(NOTE), _table(("version", "answers", "estimated accuracy"), cells)
 
 
 def why_nothing(bus: Bus, pipeline: str, evaluations: Evaluations) -> str:

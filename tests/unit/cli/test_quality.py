@@ -82,7 +82,7 @@ class _Connection:
 
     def bus(self, pipeline: str = "") -> MemoryBus:
         """The one there is."""
-        return self._bus
+        return self._bus.of_pipeline(pipeline) if pipeline else self._bus
 
 
 @pytest.fixture
