@@ -61,7 +61,7 @@ bench-peers: setup  ## the same topic answered by Freshet, Quix Streams, Bytewax
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_peers $(ARGS)
 
 bench-parts: setup  ## CPU of the parts alone, without Kafka: codec, cores, and what a long history costs
-	set -e; for part in codec ingestion inference registry history quality detectors drift retraining; do \
+	set -e; for part in codec ingestion inference registry history quality detectors drift profile retraining; do \
 		echo "== $$part"; PYTHONPATH=tests $(BIN)/python -m bench.bench_$$part; done
 
 count-batch: setup  ## functions and files that one batch of inference passes: what a reader has to follow (ARGS=list names them)
@@ -79,8 +79,9 @@ late-labels: setup  ## labels seven days late with a faster clock: memory of the
 intervals: setup  ## accuracy against how often a model is trained: make intervals TABLES="one.csv.gz:label two.csv:label"
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m bench.publish_intervals $(TABLES)
 
-false-alarms: setup  ## how often detectors cry wolf, and how late they are: writes the tables in docs/detectors.md
+false-alarms: setup  ## how often detectors cry wolf, and how late they are: writes the tables in docs/detectors.md (STREAMS: CSV files)
 	PYTHONPATH=tests $(BIN)/python -m bench.false_alarms
+	PYTHONPATH=tests $(BIN)/python -m bench.false_input_alarms $(STREAMS)
 
 faults: setup  ## the long fault runs: every service and the broker are killed in every way, then verify
 	$(BIN)/pytest -q -s -m faults tests/faults tests/e2e
