@@ -10,7 +10,7 @@ import pytest
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES: Final = {1280: (1280, 800), 390: (390, 844)}
-_PIXELS: Final = 1_600_000
+_PIXELS: Final = {1280: 1_600_000, 390: 1_150_000}
 Scheme = Literal["light", "dark"]
 
 needs_chromium = pytest.mark.skipif(
@@ -51,5 +51,5 @@ def keep(page: Any, path: Path) -> None:
     """A picture of the page, of as much from its top on as makes a small file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     wide = page.viewport_size["width"]
-    high = min(page.evaluate("document.documentElement.scrollHeight"), _PIXELS // wide)
+    high = min(page.evaluate("document.documentElement.scrollHeight"), _PIXELS[wide] // wide)
     page.screenshot(path=str(path), full_page=True, clip={"x": 0, "y": 0, "width": wide, "height": high})

@@ -113,6 +113,25 @@ def test_worse_than_promised_needs_a_look() -> None:
     assert (answer.kind, answer.brief) == ("warn", ".600, promise .900")
 
 
+def test_worse_than_no_model_needs_a_look_where_nothing_was_promised() -> None:
+    """The commonest class alone would be right more often."""
+    world = flowing_world()
+    world.admit("1.1.0")
+    world.live(2, "1.1.0")
+    world.tell("evaluations", PIPELINE, evaluation("served", NOW_MS, 110))
+    answer = world.screen().right.answer
+    assert (answer.kind, answer.brief) == ("warn", ".440, majority .600")
+    world.tell("evaluations", PIPELINE, evaluation("served", NOW_MS + 1000, 220))
+    assert world.screen().right.answer.sentence.endswith("The model was published without a promise.")
+
+
+def test_few_labels_say_nothing() -> None:
+    """However good they are."""
+    world = flowing_world()
+    world.tell("evaluations", PIPELINE, evaluation("served", NOW_MS, 50, rows=50))
+    assert world.screen().right.answer.kind == "wait"
+
+
 def test_an_open_episode_says_what_since_when_and_whose_doing() -> None:
     """Until another champion answers."""
     world = flowing_world()

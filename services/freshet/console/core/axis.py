@@ -8,9 +8,9 @@ from typing import Final
 from freshet.console.core.number_words import minute_words
 
 _MINUTE_MS: Final = 60_000
-SPANS_MIN: Final = (15, 60, 6 * 60, 24 * 60)
+SPANS_MIN: Final = (5, 15, 60, 6 * 60, 24 * 60)
 """A page shows the shortest of these lengths of time that has all that there is to see."""
-_TICKS_MIN: Final = {15: 5, 60: 10, 6 * 60: 60, 24 * 60: 4 * 60}
+_TICKS_MIN: Final = {5: 1, 15: 5, 60: 10, 6 * 60: 60, 24 * 60: 4 * 60}
 ROUND_MS: Final = 10_000
 """The axis ends at a multiple of this, so that a figure stays the same for as long."""
 
@@ -64,11 +64,6 @@ def window(first_ms: int, now_ms: int) -> tuple[int, int]:
     needed = (until_ms - first_ms) / _MINUTE_MS
     span = next((one for one in SPANS_MIN if one >= needed), SPANS_MIN[-1])
     return until_ms - span * _MINUTE_MS, until_ms
-
-
-def span_title(axis: Axis) -> str:
-    """The length of an axis in words."""
-    return {15: "15 minutes", 60: "one hour", 6 * 60: "six hours", 24 * 60: "24 hours"}.get(axis.span_min, "")
 
 
 def text(x: float, y: float, words: str, kind: str = "t1", anchor: str = "start") -> str:

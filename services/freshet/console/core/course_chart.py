@@ -57,7 +57,7 @@ def course_charts(course: Course) -> tuple[str, str]:
 class _Figure:
     def __init__(self, course: Course, axis: Axis, *, small: bool) -> None:
         self._course, self._axis, self._small = course, axis, small
-        head = 15.0 if small else 0.0
+        head = 22.0 if small else 0.0
         top = 46.0 if small else 52.0
         self._lag = _Panel(top + head, top + head + 46, 0, _high(list(course.lag.values()), 2.0))
         after = self._lag.foot + 16 + head
@@ -92,7 +92,9 @@ class _Figure:
         """On a narrow page, a line above a panel."""
         if not self._small:
             return ""
-        return text(0, panel.top - 4, name, "t3 halo") + text(self._axis.width, panel.top - 4, value, "tb halo", "end")
+        return text(0, panel.top - 10, name, "t3 halo") + text(
+            self._axis.width, panel.top - 10, value, "tb halo", "end"
+        )
 
     def _tick(self, panel: _Panel, value: float, words: str) -> str:
         y = panel.y(value)

@@ -105,19 +105,37 @@ def _answer(quality: QualityCourse, lines: Sequence[Line], champion: str, promis
     rows = f"the last {count_words(served.rows)} rows with a label"
     labelled = "" if math.isnan(served.labelled) else f", {percent_words(served.labelled)} of them labelled"
     told = f"{what} {value} in {rows}{labelled}"
-    if promise is None:
-        return SectionAnswer(
-            "ok", f"{told.capitalize()}. {champion or 'The model'} was published without a promise.", value
-        )
-    promised = figure_words(promise, classes=classes)
-    low, high = served.interval
     if served.rows < _ENOUGH_ROWS:
-        return SectionAnswer("wait", f"Too few labels to say: {told}; the promise is {promised}.", f"{value}, too few")
-    worse = high < promise if classes else low > promise
-    better = served.value >= promise if classes else served.value <= promise
-    brief = f"{value}, promise {promised}"
-    if worse:
+        return SectionAnswer("wait", f"Too few labels to say: {told}.", f"{value}, too few")
+    return _against_promise(served, told, champion, promise, classes=classes) or _against_nothing(
+        lines, served, told, classes=classes
+    )
+
+
+def _against_promise(
+    served: Figure, told: str, champion: str, promise: float | None, *, classes: bool
+) -> SectionAnswer | None:
+    """Whether it is as good as promised; None without a promise."""
+    if promise is None:
+        return None
+    promised = figure_words(promise, classes=classes)
+    brief = f"{figure_words(served.value, classes=classes)}, promise {promised}"
+    low, high = served.interval
+    if high < promise if classes else low > promise:
         return SectionAnswer("warn", f"Worse than promised: {told}; {champion} promised {promised}.", brief)
-    if better:
+    if served.value >= promise if classes else served.value <= promise:
         return SectionAnswer("ok", f"Yes: {told}; {champion} promised {promised}.", brief)
     return SectionAnswer("ok", f"As promised, within what chance does: {told}; {champion} promised {promised}.", brief)
+
+
+def _against_nothing(lines: Sequence[Line], served: Figure, told: str, *, classes: bool) -> SectionAnswer:
+    """Whether it is better than what would have been said without a model."""
+    value = figure_words(served.value, classes=classes)
+    low, high = served.interval
+    for line in lines:
+        other = line.figure.value if line.role == "baseline" and line.figure is not None else None
+        if other is not None and (high < other if classes else low > other):
+            alone = figure_words(other, classes=classes)
+            sentence = f"Worse than no model at all: {told}; {line.name} alone gives {alone}."
+            return SectionAnswer("warn", sentence, f"{value}, {line.name} {alone}")
+    return SectionAnswer("ok", f"{told[0].upper()}{told[1:]}. The model was published without a promise.", value)
