@@ -109,6 +109,7 @@ def test_an_operator_sees_the_drift_and_acts_on_it(stage: Stage) -> None:
     """From all pipelines to the alarm, the evidence, and through pause, resume, rollback and redrive."""
     with page_of(stage.browser) as page:
         opened(page, stage.console.address)
+        assert "needs a look" in page.text_content("#head") or "is right" in page.text_content("#head")
         stage.keep(page, "console-overview-1280")
         page.click("#pipes a:has-text('loans')")
         page.wait_for_selector("#q4 tr[id^=alarm-]", timeout=WAIT_MS)

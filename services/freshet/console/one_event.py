@@ -90,9 +90,9 @@ def event_screens(
                     values={name: MASK if name in private.features else at for name, at in parts.values.items()},
                     contributions={name: at for name, at in added.items() if name not in private.features},
                     why_no_contributions=parts.why_not,
-                    prediction=_found("predictions", row, ()),
+                    prediction=_found("predictions", row | {"value": private.masked_copy(answer)}, ()),
                     explanation=told,
-                    label=_label(bus, reader, row["partition"], event_id),
+                    label=_label(bus, reader, row["partition"], event_id, private),
                     outcome=outcome,
                     lessons=tuple(run for run in runs if 0 <= offset <= run.last.through)[:_MOST_LESSONS],
                 )
@@ -115,7 +115,7 @@ def _at(reader: Readable, lookups: Lookups, place: Place, offset: int, private: 
     if place.role == "events":
         row["value"] = private.masked(row["value"])
     elif isinstance(row["value"], dict):  # a feature vector, whose values the page shows by their names
-        row["value"] = {name: part for name, part in row["value"].items() if name != "values"}
+        row["value"] = private.masked_copy({name: at for name, at in row["value"].items() if name != "values"})
     return _found(place.role, row, shown)
 
 
@@ -124,7 +124,7 @@ def _found(topic: str, row: Mapping[str, Any], shown: tuple[str, ...]) -> Found:
     return Found(topic, row["partition"], row["offset"], row["timestamp_ms"], fields, shown)
 
 
-def _label(bus: Bus, reader: Readable, partition: int, event_id: str) -> Found | None:
+def _label(bus: Bus, reader: Readable, partition: int, event_id: str, private: PrivateFields) -> Found | None:
     """The newest label of the event: labels lie in the partition of their entity, as its predictions do."""
     starts = {place: at for place, at in newest(bus, "labels", NEWEST).items() if place.partition == partition}
     found = [
@@ -133,7 +133,9 @@ def _label(bus: Bus, reader: Readable, partition: int, event_id: str) -> Found |
         for row in reader.rows(mentioning(batch, event_id.encode()))
         if isinstance(row["value"], dict) and row["value"].get("event_id") == event_id
     ]
-    return _found("labels", found[-1], ()) if found else None
+    if not found:
+        return None
+    return _found("labels", found[-1] | {"value": private.masked_copy(found[-1]["value"])}, ())
 
 
 def _outcome(bus: Bus, prediction: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, int]:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Final, TypeVar
@@ -104,6 +104,7 @@ class Watching(threading.Thread):
         while not self._asked.empty():
             self._asked.get()()
         pipelines = self._folded.pipelines()
+        self._forget(self._measured.keys() - set(pipelines))
         for name in pipelines:
             self._measured.setdefault(name, Measurements())
         if self._is_due("ends", _ENDS_S):
@@ -111,15 +112,37 @@ class Watching(threading.Thread):
             self._answered_ms, self._trouble = self.now_ms, ""
         if self._is_due("lags", _LAGS_S):
             for name in pipelines:
-                if name not in self._lags:
-                    self._lags[name] = LagReader(self._connection, name)
-                ask_lags(self._lags[name], self._measured[name], self.now_ms)
+                self._measure(name, self._ask_lags)
         if self._is_due("letters", _LETTERS_S):
             for name in pipelines:
                 if time.monotonic() - self._watched.get(name, -_WATCHED_S) < _WATCHED_S:
-                    self._letters[name] = ask_letters(self._connection, name, self.now_ms)
+                    self._measure(name, self._ask_letters)
         if self._is_due("build", _BUILD_S):
             self._build()
+
+    def _forget(self, deleted: Collection[str]) -> None:
+        for name in deleted:
+            self._letters.pop(name, None)
+            del self._measured[name]
+            if name in self._lags:
+                self._lags.pop(name).close()
+
+    def _measure(self, name: str, ask: Callable[[str], None]) -> None:
+        """Ask about one pipeline. If that fails, its numbers stay and grow old; whether Kafka answers at all is asked
+        elsewhere.
+        """
+        try:
+            ask(name)
+        except FreshetError as error:
+            self._log.warning("not_measured", pipeline=name, error=str(error))
+
+    def _ask_lags(self, name: str) -> None:
+        if name not in self._lags:
+            self._lags[name] = LagReader(self._connection, name)
+        ask_lags(self._lags[name], self._measured[name], self.now_ms)
+
+    def _ask_letters(self, name: str) -> None:
+        self._letters[name] = ask_letters(self._connection, name, self.now_ms)
 
     def _is_due(self, what: str, every_s: float) -> bool:
         if time.monotonic() < self._due.get(what, 0.0):

@@ -132,3 +132,8 @@ def test_private_fields_and_what_is_made_of_them_are_masked() -> None:
     assert inner.fields == {"who.iban"}
     assert inner.masked({"who": {"iban": "DE1", "age": 4}}) == {"who": {"iban": MASK, "age": 4}}
     assert not private_fields("", None)
+    spec = flowing_world().folded.facts(PIPELINE).spec
+    entity = private_fields(
+        EVENT_SCHEMA.replace('"applicant", "type": "string"', '"applicant", "type": "string", "private": true'), spec
+    )
+    assert entity.masked_copy({"entity": "me", "event_id": "e", "label": "ok"})["entity"] == MASK

@@ -38,7 +38,7 @@ def test_nothing_is_known_before_anything_is_measured() -> None:
     assert screen.right.answer.kind == "wait"
     assert all(spot.rate is None for spot in screen.flowing.upper[::2])  # type: ignore[union-attr]
     assert all(wire.records is None for wire in screen.flowing.upper[1::2])  # type: ignore[union-attr]
-    assert screen.aside.answer.sentence == "Not looked at yet."
+    assert screen.aside.answer.brief == "not read yet"
 
 
 @pytest.mark.parametrize(

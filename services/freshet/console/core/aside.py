@@ -75,7 +75,11 @@ def aside(letters: Letters | None, rate: float | None) -> Aside:
     """The section; `rate` is what comes to the topic per second."""
     per_minute = None if rate is None else rate * 60
     if letters is None:
-        return Aside(SectionAnswer("wait", "Not looked at yet.", "not looked at yet"), None, per_minute)
+        return Aside(
+            SectionAnswer("off", "Not looked at yet: they are read while somebody looks at this page.", "not read yet"),
+            None,
+            per_minute,
+        )
     if not letters.rows:
         return Aside(SectionAnswer("off", "Nothing in the last 24 hours.", "nothing"), letters, per_minute)
     total = sum(row.count for row in letters.rows)

@@ -16,6 +16,8 @@ LATE_S: Final = 5.0
 SHOWN_PARTITIONS: Final = 24
 """Of more partitions only the worst dozen is shown."""
 _WORST: Final = 12
+STUCK_ROW: Final = "A transaction that never ends"
+"""The section of docs/failures.md on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def _absent(crews: Mapping[str, Crew]) -> list[Why]:
                 f"{worker.name} has been dead since {since}.",
                 "Three of its beats are missing, and it has not said that it leaves. What it had not committed is read "
                 "again by whoever takes its place.",
-                "processes",
+                "Ingestion and inference: one batch",
             )
         )
     found += [
@@ -139,7 +141,7 @@ def _absent(crews: Mapping[str, Crew]) -> list[Why]:
             "stale",
             f"{worker.name} is silent.",
             "Its last beat is overdue. After three missed beats it counts as dead.",
-            "processes",
+            "Ingestion and inference: one batch",
         )
         for worker in silent_workers([crews[name] for name in (*SERVING, *JUDGING)])
     ]
@@ -155,14 +157,16 @@ def _held(held: Sequence[HeldPartition]) -> list[Why]:
             "held",
             f"features {', '.join(map(str, sorted(set(numbers))))} {'waits' if len(set(numbers)) == 1 else 'wait'}.",
             f"{reason[:1].upper()}{reason[1:]}{'' if reason.endswith('.') else '.'}",
-            "models",
+            "Models",
         )
         for reason, numbers in reasons.items()
     ]
 
 
 def _stuck(measured: Measurements) -> list[Why]:
-    return [Why("warn", told, "Nobody sees the records behind it before it ends.", "kafka") for told in measured.stuck]
+    return [
+        Why("warn", told, "Nobody sees the records behind it before it ends.", STUCK_ROW) for told in measured.stuck
+    ]
 
 
 def _answer(

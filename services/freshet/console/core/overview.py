@@ -7,8 +7,8 @@ from typing import Final
 from freshet.console.core.alive import JUDGING, OF_ALL, SERVING, Crew, crew
 from freshet.console.core.answer import Kind, SectionAnswer
 from freshet.console.core.asked_commands import Acting
+from freshet.console.core.flowing import STUCK_ROW
 from freshet.console.core.folded import Folded
-from freshet.console.core.number_words import plural
 from freshet.console.core.pipeline_screen import PipelineScreen
 from freshet.contracts.messages import Decision
 
@@ -75,6 +75,8 @@ class Overview:
     kafka: KafkaState
     kafka_answer: SectionAnswer
     happened: tuple[Happened, ...]
+    stuck_row: str = STUCK_ROW
+    """What a stuck transaction among the reasons of a pipeline is known by."""
 
 
 def overview(
@@ -82,16 +84,9 @@ def overview(
 ) -> Overview:
     """The page as of that moment of the broker's clock."""
     rows = tuple(sorted(screens, key=lambda one: (_ORDER.index(one.worst.kind), one.name)))
-    services = tuple(
-        row
-        for name in (*SERVING, *JUDGING, *OF_ALL)
-        if (
-            row := _service(
-                name,
-                [crew(folded.ledger, name, one.name, now_ms) for one in screens or ()][: 1 if name in OF_ALL else None],
-            )
-        )
-    )
+    found = {name: [one.crews[name] for one in screens] for name in (*SERVING, *JUDGING)}
+    found |= {name: [crew(folded.ledger, name, "", now_ms)] for name in OF_ALL}
+    services = tuple(_service(name, crews) for name, crews in found.items())
     return Overview(
         namespace, _answer(rows), rows, services, _alive(services), kafka, _kafka(kafka), _happened(folded, rows)
     )
@@ -116,7 +111,7 @@ def _answer(rows: Sequence[PipelineScreen]) -> SectionAnswer:
     return SectionAnswer("bad" if bad else "warn" if look else "ok", f"{sentence[0].upper()}{sentence[1:]}.", "")
 
 
-def _service(name: str, found: Sequence[Crew]) -> ServiceRow | None:
+def _service(name: str, found: Sequence[Crew]) -> ServiceRow:
     workers = [worker for one in found for worker in one.workers if worker.state != "left"]
     dead = [worker for worker in workers if worker.state == "dead"]
     silent = [worker for worker in workers if worker.state == "silent"]
@@ -135,7 +130,7 @@ def _service(name: str, found: Sequence[Crew]) -> ServiceRow | None:
 def _alive(services: Sequence[ServiceRow]) -> SectionAnswer:
     there, alive = sum(row.there for row in services), sum(row.alive for row in services)
     silent = sum(row.kind == "stale" for row in services)
-    told = f"{alive} of {plural(there, 'process')} {'beats' if alive == 1 else 'beat'}".replace("processs", "processes")
+    told = f"{alive} of {there} process{'' if there == 1 else 'es'} beat{'s' if alive == 1 else ''}"
     if alive < there:
         return SectionAnswer(
             "bad", f"{told}; {', '.join(row.name for row in services if row.kind == 'bad')} has dead ones.", ""
@@ -174,9 +169,9 @@ def _happened(folded: Folded, rows: Sequence[PipelineScreen]) -> tuple[Happened,
                         f"{fact.message.about} {fact.message.verdict}: {fact.message.reason}",
                     )
                 )
-        found += [
-            Happened(alarm.at_ms, "warn", name, alarm.text) for alarm in list(folded.facts(name).alarms)[-SHOWN_EVENTS:]
-        ]
+        for alarm in list(folded.facts(name).alarms)[-SHOWN_EVENTS:]:
+            sign: Kind = "warn" if alarm.level == "detected" else "wait"
+            found.append(Happened(alarm.at_ms, sign, name, alarm.text))
         found += _runs(screen)
         found += _asked(name, screen.acting)
     return tuple(sorted(found, key=lambda one: -one.at_ms)[:SHOWN_EVENTS])

@@ -22,6 +22,8 @@ class PrivateFields:
     """Names of event fields; a nested one is written `outer.inner`."""
     features: frozenset[str] = field(default=frozenset())
     """Features that are made of such fields."""
+    copied: frozenset[str] = field(default=frozenset())
+    """`entity` and `event_id`, under which records made of an event repeat such fields."""
 
     def __bool__(self) -> bool:
         return bool(self.fields)
@@ -35,6 +37,10 @@ class PrivateFields:
             for name, inner in value.items()
         }
 
+    def masked_copy(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """A record made of an event, without what is private."""
+        return {name: MASK if name in self.copied else part for name, part in value.items()}
+
 
 def private_fields(event_schema: str, spec: PipelineSpec | None) -> PrivateFields:
     """The fields that the schema marks, and the features that would tell their values."""
@@ -43,7 +49,11 @@ def private_fields(event_schema: str, spec: PipelineSpec | None) -> PrivateField
     except ValueError:
         return PrivateFields()
     found = frozenset(_marked(schema))
-    return PrivateFields(found, frozenset(_features(spec, found)) if spec is not None else frozenset())
+    if spec is None:
+        return PrivateFields(found)
+    named = {"entity": spec.entity, "event_id": spec.event_id}
+    copied = frozenset(name for name, of in named.items() if of in found)
+    return PrivateFields(found, frozenset(_features(spec, found)), copied)
 
 
 def _marked(schema: Any, above: str = "") -> Iterator[str]:
