@@ -1,13 +1,13 @@
 """The pages of models, of one model and of one rollout, from the facts of the thread that reads."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from freshet.console.core.answer import Kind
 from freshet.console.core.doing import TrainingLine
 from freshet.console.core.folded import Folded
 from freshet.console.training_lines import approval_phrase, training_lines
+from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Decision, ModelVersion, Rollout
 from freshet.operate.model_history import Epoch, model_history
 from freshet.operate.model_status import find_version, version_rows
@@ -65,6 +65,16 @@ class CutRow:
     after_s: float
 
 
+class PreparedRow(NamedTuple):
+    """What a worker said of an epoch that it was to prepare."""
+
+    worker: str
+    verdict: str
+    detail: str
+    load_ms: int
+    p99_us: int
+
+
 @dataclass(frozen=True, slots=True)
 class RolloutScreen:
     """One epoch."""
@@ -76,10 +86,10 @@ class RolloutScreen:
     evidence: tuple[Evidence, ...]
     figures: tuple[FigurePair, ...]
     champion: str
-    prepared: tuple[tuple[str, str, str, int, int], ...]
-    """Of each worker: name, verdict, detail, ms to load, p99 of a batch in µs."""
+    prepared: tuple[PreparedRow, ...]
     cuts: tuple[CutRow, ...]
-    decisions: tuple[Any, ...]
+    decisions: tuple[Fact, ...]
+    """The oldest first."""
     previous: int
     following: int
 
@@ -163,7 +173,7 @@ def rollout_screen(folded: Folded, pipeline: str, epoch: int) -> RolloutScreen:
         _figures(model) if model else (),
         model.manifest.lineage.get("champion", "") if model else "",
         tuple(
-            (name, one.verdict, one.detail, one.load_ms, one.p99_us)
+            PreparedRow(name, one.verdict, one.detail, one.load_ms, one.p99_us)
             for name, beat in ledger.workers.of("inference")
             for one in beat.worker.prepared
             if one.epoch == epoch
@@ -178,7 +188,7 @@ def rollout_screen(folded: Folded, pipeline: str, epoch: int) -> RolloutScreen:
     )
 
 
-def _about(folded: Folded, pipeline: str, epoch: int, version: str) -> list[Any]:
+def _about(folded: Folded, pipeline: str, epoch: int, version: str) -> list[Fact]:
     """Decisions on an epoch, and on the version that leads it."""
     return [
         fact
@@ -191,6 +201,6 @@ def _about(folded: Folded, pipeline: str, epoch: int, version: str) -> list[Any]
     ]
 
 
-def decision_rows(folded: Folded, pipeline: str) -> Sequence[Any]:
+def decision_rows(folded: Folded, pipeline: str) -> list[Fact]:
     """The last decisions of the registry, the newest first."""
     return list(folded.facts(pipeline).decisions)[::-1][:SHOWN_DECISIONS]

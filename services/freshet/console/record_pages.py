@@ -64,7 +64,7 @@ class RecordPages:
     async def decisions(self, request: Request) -> Response:
         """What the registry decided lately."""
         snapshot, name = await self._site.known(request)
-        rows = await self._site.ask_fold(lambda folded: list(decision_rows(folded, name)))
+        rows = await self._site.ask_fold(lambda folded: decision_rows(folded, name))
         return self._site.page(request, "decisions", "decisions", snapshot, pipeline=name, rows=rows)
 
     async def letters(self, request: Request) -> Response:
