@@ -147,8 +147,7 @@ class PartitionState(Message):
 
 
 class WorkerState(Message):
-    """A worker's whole state: there are no acknowledgement messages, a later record replaces an earlier one. `host`,
-    `pid` and `started_ms` identify the process, which alone may use its slot while it lives."""
+    """A worker's whole state; a later record replaces an earlier one. `host`, `pid`, `started_ms` name its process."""
 
     instance: str
     service: str
