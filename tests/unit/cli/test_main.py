@@ -78,7 +78,7 @@ def test_every_command_that_ends_by_itself_takes_json() -> None:
     found = [" ".join(path) for path in commands() if path]
     leaves = [path for path in found if not any(other.startswith(f"{path} ") for other in found)]
     without = {path for path in leaves if "--json" not in RUNNER.invoke(entry.app, [*path.split(), "--help"]).output}
-    assert without == {"run", "up", "schemas serve", "trainings export"}
+    assert without == {"observe", "run", "up", "schemas serve", "trainings export"}
 
 
 @pytest.mark.parametrize("table", [entry.COMMANDS, group.COMMANDS])
