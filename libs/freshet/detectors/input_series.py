@@ -21,6 +21,12 @@ _FEWEST: Final = 5
 _USUAL_WINDOWS: Final = 20
 """Of one hour of the day rows of about so many windows are remembered; older ones count less and less."""
 _DAY: Final = 24
+_USUAL_COLUMNS: Final = 2500
+"""Of all hours together so many columns are remembered; hours of wide pipelines are put together for that."""
+_LEARNED_COLUMNS: Final = 4000
+"""So many columns of all windows of the reference together: of wide pipelines fewer windows are learned from."""
+MOST_COLUMNS: Final = 400
+"""Wider rows are not compared: what must be remembered of them does not fit into one record."""
 _SATURDAY: Final = 5
 
 
@@ -99,11 +105,11 @@ class Series:
         """The state after one more frame, and the look at the window that it ends, if there is a reference.
 
         A window is over with the frame that brings it to so many rows; so many windows are learned from. Frames
-        without bins, and those of a shorter list of columns, are passed over.
+        without bins, those of a shorter list of columns, and those of too many are passed over.
         """
         frame = placed.frame
         now = replace(self, row=self.row + frame.rows)
-        if not frame.edges or len(frame.names) < len(self.names):
+        if not frame.edges or not len(self.names) <= len(frame.names) <= MOST_COLUMNS:
             return now, None
         if frame.names != self.names:
             now = Series(self.kind, now.row, frame.names, start=self.row)
@@ -118,6 +124,7 @@ class Series:
     ) -> tuple["Series", Look | None]:
         """The state after a window is over."""
         between = edges(window.content.edges)
+        windows = max(_FEWEST, min(windows, _LEARNED_COLUMNS // max(1, len(self.names))))
         now, look = self._with_usual(window, rows), None
         if len(self.learned) >= windows and between is not None:
             whole = FrameContent.added([one.content for one in self.learned])
@@ -145,16 +152,17 @@ class Series:
         return replace(self, usual=usual, today=today)
 
 
-def phase_of(at_ms: int) -> int:
-    """The hour of the day (UTC); 24 more at the weekend."""
+def phase_of(at_ms: int, columns: int = 1) -> int:
+    """The hour of the day (UTC), 24 more at the weekend; of many columns the first of some hours together."""
     at = datetime.fromtimestamp(at_ms // HOUR_MS * HOUR_MS / 1000, UTC)
-    return at.hour + (_DAY if at.weekday() >= _SATURDAY else 0)
+    hours = next(hours for hours in (1, 2, 3, 4, 6, 8, 12, _DAY) if 2 * _DAY * columns <= hours * _USUAL_COLUMNS)
+    return at.hour // hours * hours + (_DAY if at.weekday() >= _SATURDAY else 0)
 
 
 def _window_of(placed: PlacedFrame, from_row: int, end_row: int) -> Window:
     frame: Frame = placed.frame
     since = {frame.partition: frame.from_offset}
-    phases = (phase_of(frame.first_ms),)
+    phases = (phase_of(frame.first_ms, len(frame.names)),)
     return Window(FrameContent.of(frame), from_row, end_row, placed.offset, frame.last_ms, since, phases)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from freshet.contracts.arrays import Floats
 from freshet.contracts.errors import ContractError
-from freshet.detectors.input_series import TrainedOn
+from freshet.detectors.input_series import MOST_COLUMNS, TrainedOn
 from freshet.detectors.input_watch import InputWatchState
 from freshet.detectors.parts.answers import AnswersDetector
 from freshet.detectors.parts.psi import PsiDetector
@@ -136,3 +136,23 @@ def test_of_many_columns_chance_finds_some() -> None:
     assert passes(chance[:1], 0.01).tolist() == [True]
     assert passes(chance, 0.01).tolist() == [False] * 4
     assert passes(np.array([0.004, 0.005, 0.9, 0.0075]), 0.01).tolist() == [True, True, False, True]
+
+
+@pytest.mark.parametrize("columns", [50, 150, MOST_COLUMNS])
+def test_what_is_remembered_of_a_wide_pipeline_fits_into_one_record(columns: int) -> None:
+    """After eight days, weekend included, in which every hour was seen."""
+    frames = 8 * 24
+    log = ProfileLog(rate=128 / 3600, rows=128)
+    log.features(normal(frames * 128, columns))
+    watch = log.watch(window=128, reference=40)
+    state, _ = watch.fold(InputWatchState(), log.frames)
+    assert len(state.series["features"].usual) >= 6
+    assert len(watch.dump(state)) < 900_000
+
+
+def test_a_pipeline_that_is_too_wide_is_not_compared() -> None:
+    """Its frames are counted, and nothing of them is remembered."""
+    log = ProfileLog(rows=128)
+    log.features(normal(1024, MOST_COLUMNS + 1))
+    state, alarms = log.watch().fold(InputWatchState(), log.frames)
+    assert (state.series["features"].row, state.series["features"].names, alarms) == (1024, (), [])
