@@ -22,7 +22,7 @@ _TITLES: Final = {
 
 
 class DriftWatch:
-    """Evaluations and alarms of a deployment's pipeline, taken in as they come. Not thread-safe."""
+    """Evaluations, and alarms about answers that were labelled, of a deployment's pipeline. Not thread-safe."""
 
     def __init__(self, deployment: LocalDeployment) -> None:
         self._deployment = deployment
@@ -74,7 +74,8 @@ class DriftWatch:
             self._evaluations.take(facts)
             messages = (fact.message for fact in facts)
             pipeline = self._deployment.spec.pipeline
-            self._alarms += [one for one in messages if isinstance(one, Alarm) and one.pipeline == pipeline]
+            alarms = (one for one in messages if isinstance(one, Alarm) and one.pipeline == pipeline)
+            self._alarms += [one for one in alarms if one.watched == "outcomes"]
             return found()
 
         return self._deployment.view.wait(what, lambda _: taken())

@@ -102,7 +102,7 @@ class _Loop:
         asked = bool(evidence.commands) or (
             spec is not None
             and any(trigger.kind == "alarm" for trigger in spec.retraining.triggers)
-            and any(alarm.message.level == "detected" for alarm in evidence.alarms)
+            and any(one.message.level == "detected" and one.message.watched == "outcomes" for one in evidence.alarms)
         )
         return LoopJudgement(findings=tuple(named), warnings=(_UNANSWERED,) if asked else ())
 
