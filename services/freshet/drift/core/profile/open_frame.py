@@ -74,9 +74,9 @@ class OpenFrame:
         return self.first_count > 0 and self.first_count >= _enough(self.first_width)
 
     @property
-    def chosen_from(self) -> InputColumns | None:
-        """The rows to choose edges from, as far as they are kept."""
-        return _joined(self.first_rows) if self.first_rows else None
+    def chosen_from(self) -> InputColumns:
+        """The rows to choose edges from; at least one must have come."""
+        return _joined(self.first_rows)
 
     def _with_run(self, run: InputColumns, refused: int) -> "OpenFrame":
         """With rows that all belong to one frame."""

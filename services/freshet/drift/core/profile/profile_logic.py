@@ -153,11 +153,10 @@ class ProfileLogic(Stateful):
 
     def _to_choose(self, role: str, state: OpenFrame) -> BinEdges | None:
         """Edges from the first rows, if there are none in force, and enough rows to choose them from."""
-        rows = state.chosen_from
-        if not state.has_first_rows or rows is None:
+        if not state.has_first_rows:
             return None
-        names = self._names(role, rows.values.shape[1])
-        return None if self._edges_of(role, names) else chosen(names, rows.values)
+        names = self._names(role, state.first_width)
+        return None if self._edges_of(role, names) else chosen(names, state.chosen_from.values)
 
     def _edges_key(self, role: str, partition: int, edges: BinEdges) -> str:
         columns = hashlib.sha256(json.dumps(edges.names).encode()).hexdigest()[:16]
@@ -165,7 +164,6 @@ class ProfileLogic(Stateful):
 
     def _record(self, role: str, partition: int, state: OpenFrame, edges: BinEdges) -> Edges:
         rows = state.chosen_from
-        assert rows is not None
         columns: Mapping[str, Any] = {"edges": edges.edges, "centre": edges.centre, "distance": edges.distance}
         return Edges(
             pipeline=self._pipeline,
