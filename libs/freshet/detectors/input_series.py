@@ -1,4 +1,4 @@
-"""From frames of one kind to windows that are compared: what is learned as the reference, and what is usual when."""
+"""From frames of one kind to windows that are compared: with a reference that is learned, and with the same hours."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

@@ -26,7 +26,7 @@ class WindowDetector(InputDetector):
     """Compares each column of a window with the reference by one number, which is larger the more they differ.
 
     How much that number varies by chance is learned from the reference itself: each of its windows is compared with
-    the others. So rows that depend on each other, or a distribution that is hard to bin, only make it less sensitive.
+    the others. So it becomes less sensitive, rather than wrong, where rows depend on each other.
     A column counts if the chance is small enough (Benjamini–Hochberg over all columns of the window), if the effect is
     large enough, and if the window also differs from what is usual at its hours, as far as that is known.
     """
