@@ -46,6 +46,25 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """The row of the labelled log that an answer and its label became."""
+
+    row: int
+    """Of its partition."""
+    answered: int
+    """Number of the class that was answered; of a regression without meaning."""
+    true: int
+    offset: int
+    """Of its record."""
+    at_ms: int
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer was the label."""
+        return self.answered == self.true
+
+
+@dataclass(frozen=True, slots=True)
 class EventScreen:
     """One answer to one event, and what belongs to it; what is not retained is None."""
 
@@ -58,7 +77,7 @@ class EventScreen:
     prediction: Found
     explanation: Explanation
     label: Found | None
-    outcome: Mapping[str, Any] | None
+    outcome: OutcomeRow | None
     lessons: tuple[Run, ...]
 
 
@@ -74,7 +93,7 @@ def event_screens(
     with closing(Lookups(bus, ["events", "features"])) as lookups:
         for row in rows:
             told, answer = explain(row, facts, pipeline), row["value"]
-            outcome, offset = _outcome(bus, row)
+            outcome = _outcome(bus, row)
             sources = (
                 (Place("events", answer["source_partition"]), answer["source_offset"]),
                 (Place("features", answer["features_partition"]), answer["features_offset"]),
@@ -94,7 +113,9 @@ def event_screens(
                     explanation=told,
                     label=_label(bus, reader, row["partition"], event_id, private),
                     outcome=outcome,
-                    lessons=tuple(run for run in runs if 0 <= offset <= run.last.through)[:_MOST_LESSONS],
+                    lessons=tuple(run for run in runs if outcome and outcome.offset <= run.last.through)[
+                        :_MOST_LESSONS
+                    ],
                 )
             )
     return screens
@@ -138,27 +159,18 @@ def _label(bus: Bus, reader: Readable, partition: int, event_id: str, private: P
     return _found("labels", found[-1] | {"value": private.masked_copy(found[-1]["value"])}, ())
 
 
-def _outcome(bus: Bus, prediction: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, int]:
-    """The row of the labelled log that the answer and its label became, and the offset of its record; -1 for none."""
+def _outcome(bus: Bus, prediction: Mapping[str, Any]) -> OutcomeRow | None:
+    """The row of the labelled log, if it is among the newest ones."""
     for batch in everything(bus, "outcomes", newest(bus, "outcomes", _NEWEST_OUTCOMES)):
         for offset, at_ms, record in _records(batch):
             if record.partition != prediction["partition"]:
                 continue
             rows = OutcomeRows.of(record)
-            at = np.flatnonzero(rows.prediction_offset == prediction["offset"])
-            if at.size:
-                row = int(at[-1])
-                return {
-                    "row of the partition": record.first_row + row,
-                    "answered": int(rows.answer[row]),
-                    "true": int(rows.label[row]),
-                    "right": bool(rows.answer[row] == rows.label[row]),
-                    "weight": int(rows.weight[row]),
-                    "revision": int(rows.revision[row]),
-                    "offset": offset,
-                    "at_ms": at_ms,
-                }, offset
-    return None, -1
+            found = np.flatnonzero(rows.prediction_offset == prediction["offset"])
+            if found.size:
+                at = int(found[-1])
+                return OutcomeRow(record.first_row + at, int(rows.answer[at]), int(rows.label[at]), offset, at_ms)
+    return None
 
 
 def _records(batch: Batch) -> Iterator[tuple[int, int, Outcomes]]:
