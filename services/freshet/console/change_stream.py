@@ -27,9 +27,8 @@ async def changes(
     while not stopped():
         snapshot = newest()
         parts: dict[str, str] = {}
-        if snapshot is not None and snapshot.number != after:
-            # a number from before the console was started again says nothing
-            parts = cache.since(snapshot, after if after < snapshot.number else 0)
+        if snapshot is not None and snapshot.number > after:
+            parts = cache.since(snapshot, after)
             after = snapshot.number
         if snapshot is not None and (parts or silent_s >= _BEAT_S):
             yield event(after, {"now_ms": snapshot.now_ms, "trouble": snapshot.overview.kafka.trouble, "parts": parts})

@@ -12,7 +12,7 @@ class Snapshot:
     """All pages as of one moment."""
 
     number: int
-    """Counts up."""
+    """Counts up, also from one run of the console to the next: what a page has of an earlier run is older."""
     now_ms: int
     """The moment, by the broker's clock."""
     overview: Overview

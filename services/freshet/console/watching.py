@@ -190,7 +190,7 @@ class Watching(threading.Thread):
             newer=self._feed.newer if self._feed is not None else {},
         )
         page = overview(self._folded, list(screens.values()), kafka, self._connection.namespace, now_ms)
-        number = self.snapshot.number + 1 if self.snapshot is not None else 1
+        number = self.snapshot.number + 1 if self.snapshot is not None else _local_ms()
         self.snapshot = Snapshot(number, now_ms, page, screens)
         # pages are never more than a quarter of this thread's work, however many pipelines there are
         self._due["build"] = max(self._due.get("build", 0.0), time.monotonic() + 3 * (time.monotonic() - began_s))
