@@ -105,6 +105,14 @@ def test_shares_are_told_and_a_worker_that_is_behind() -> None:
     assert screen.answerers.answer.brief == "75 : 25, 1 behind"
 
 
+def test_without_a_registry_nobody_decides() -> None:
+    """What answers goes on."""
+    world = flowing_world()
+    world.beat("registry", age_ms=10_000)
+    answer = world.screen().answerers.answer
+    assert (answer.kind, answer.sentence) == ("bad", "1.0.0 answers everything. No registry runs, so nobody decides.")
+
+
 def test_worse_than_promised_needs_a_look() -> None:
     """Only once chance does not explain it."""
     world = flowing_world()

@@ -31,6 +31,11 @@ class Why:
     """The section of docs/failures.md that says what to do."""
 
 
+def urgency(answer: SectionAnswer) -> int:
+    """Sorts answers: the one that needs somebody first has the smallest."""
+    return _ORDER.index(answer.kind)
+
+
 def worst(answers: Iterable[SectionAnswer]) -> SectionAnswer:
     """The one that needs somebody first."""
-    return min(answers, key=lambda answer: _ORDER.index(answer.kind))
+    return min(answers, key=urgency)

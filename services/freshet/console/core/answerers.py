@@ -50,7 +50,7 @@ def answerers(ledger: PipelineLedger, crews: Mapping[str, Crew], policy: str, ap
     cuts = ledger.cutovers.to_epoch(live.epoch) if live else {}
     workers = tuple(worker for worker in crews["inference"].workers if worker.state != "left")
     return Answerers(
-        answer=_answer(ledger, shares, workers),
+        answer=_answer(ledger, shares, workers, crews["registry"]),
         epoch=live.epoch if live else 0,
         since_ms=ledger.epochs.since_ms(live.epoch) if live else 0,
         cause=live.cause if live else "",
@@ -72,7 +72,9 @@ def _shares(live: Rollout | None) -> tuple[ShareBar, ...]:
     return tuple(ShareBar(one.version, one.share / _WHOLE, at == 0) for at, one in enumerate(live.table))
 
 
-def _answer(ledger: PipelineLedger, shares: tuple[ShareBar, ...], workers: tuple[Worker, ...]) -> SectionAnswer:
+def _answer(
+    ledger: PipelineLedger, shares: tuple[ShareBar, ...], workers: tuple[Worker, ...], registry: Crew
+) -> SectionAnswer:
     live = ledger.epochs.live
     if ledger.alarm:
         return SectionAnswer("bad", ledger.alarm, "topics contradict")
@@ -91,11 +93,13 @@ def _answer(ledger: PipelineLedger, shares: tuple[ShareBar, ...], workers: tuple
         return SectionAnswer(
             "held", f"{told}. {names} {'is' if len(behind) == 1 else 'are'} behind.", f"{brief}, {len(behind)} behind"
         )
-    return _besides(ledger, told, brief)
+    return _besides(ledger, registry, told, brief)
 
 
-def _besides(ledger: PipelineLedger, told: str, brief: str) -> SectionAnswer:
+def _besides(ledger: PipelineLedger, registry: Crew, told: str, brief: str) -> SectionAnswer:
     """What is to say beside who answers."""
+    if not registry.alive:
+        return SectionAnswer("bad", f"{told}. No registry runs, so nobody decides.", f"{brief}, no registry")
     if ledger.versions.quarantined:
         bad = ", ".join(sorted(ledger.versions.quarantined)[:3])
         return SectionAnswer("warn", f"{told}. {bad} is in quarantine: it failed to answer.", f"{brief}, quarantine")

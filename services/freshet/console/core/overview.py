@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from freshet.console.core.alive import JUDGING, OF_ALL, SERVING, Crew, crew
-from freshet.console.core.answer import Kind, SectionAnswer
+from freshet.console.core.answer import Kind, SectionAnswer, urgency
 from freshet.console.core.asked_commands import Acting
 from freshet.console.core.flowing import STUCK_ROW
 from freshet.console.core.folded import Folded
 from freshet.console.core.pipeline_screen import PipelineScreen
 from freshet.contracts.messages import Decision
 
-_ORDER: Final[tuple[Kind, ...]] = ("bad", "warn", "held", "stale", "wait", "new", "off", "ok")
 SHOWN_EVENTS: Final = 20
 
 
@@ -83,7 +82,7 @@ def overview(
     folded: Folded, screens: Sequence[PipelineScreen], kafka: KafkaState, namespace: str, now_ms: int
 ) -> Overview:
     """The page as of that moment of the broker's clock."""
-    rows = tuple(sorted(screens, key=lambda one: (_ORDER.index(one.worst.kind), one.name)))
+    rows = tuple(sorted(screens, key=lambda one: (urgency(one.worst), one.name)))
     found = {name: [one.crews[name] for one in screens] for name in (*SERVING, *JUDGING)}
     found |= {name: [crew(folded.ledger, name, "", now_ms)] for name in OF_ALL}
     services = tuple(_service(name, crews) for name, crews in found.items())
