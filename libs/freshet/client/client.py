@@ -12,16 +12,16 @@ import numpy as np
 
 from freshet.avro.event_fields import event_fields
 from freshet.client.client_errors import ClientError, NotSentError
+from freshet.client.event_records import RecordMaker
 from freshet.client.model import PackOptions, bundle_of
 from freshet.client.one_row import Answer, Follower
 from freshet.client.predictions import Predictions, Since, read_predictions
-from freshet.client.python_rows import Rows, event_columns
+from freshet.client.python_rows import Rows
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topics import TopicNames
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
 from freshet.operate.connection import local_broker
-from freshet.operate.event_values import event_encoder, plain
 from freshet.operate.facts import not_there
 from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.pipeline_view import View
@@ -29,7 +29,6 @@ from freshet.operate.tables.titles import fields_by_title
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.kafka import KafkaBus
-from freshet.runtime.bus.murmur2 import partition_for
 from freshet.runtime.bus.protocol import BusError, Producer, Send
 from freshet.runtime.publishing import pipeline_records
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE, load_settings
@@ -124,21 +123,17 @@ class Client:
         nothing. Written idempotently in the order given, keyed by entity and partitioned as Java does, and acknowledged
         by all replicas when this returns. NotSentError says how many rows were acknowledged before Kafka failed.
         """
-        record, spec = self._published(pipeline)
-        schema = json.loads(record.event_schema)
         now_ms = time.time_ns() // 1_000_000
-        columns = event_columns(rows, spec, schema, now_ms=now_ms, new_id=lambda: str(uuid.uuid4()))
-        values = event_encoder(spec, schema, record.event_schema_id)(columns)
-        ids, keys = (list(map(str, plain(columns[name]))) for name in (spec.event_id, spec.entity))
+        maker = RecordMaker(self._published(pipeline)[0])
+        records = maker.events(rows, now_ms=now_ms, new_id=lambda: str(uuid.uuid4()))
         count = len(self._bus(pipeline).spans("events"))
         if not count:
             raise ClientError(f"pipeline {pipeline} has no events topic: `freshet apply` creates it.")
-        encoded = [key.encode() for key in keys]
-        partitions = [partition_for(key, count) for key in encoded]
-        offsets = self._sent(pipeline, encoded, values, partitions)
+        partitions = records.partitions(count)
+        offsets = self._sent(pipeline, records.keys, records.values, partitions)
         return {
-            "event_id": np.array(ids, np.str_),
-            "entity": np.array(keys, np.str_),
+            "event_id": np.array(records.ids, np.str_),
+            "entity": np.array(records.entities, np.str_),
             "partition": np.array(partitions, np.int64),
             "offset": np.array(offsets, np.int64),
         }
@@ -206,7 +201,7 @@ class Client:
             self._producers[pipeline] = self._bus(pipeline).producer()
         return self._producers[pipeline]
 
-    def _sent(self, pipeline: str, keys: list[bytes], values: list[bytes], partitions: list[int]) -> list[int]:
+    def _sent(self, pipeline: str, keys: Sequence[bytes], values: Sequence[bytes], partitions: list[int]) -> list[int]:
         offsets: list[int] = []
         for first in range(0, len(values), _SEND_ROWS):
             part = slice(first, first + _SEND_ROWS)

@@ -10,6 +10,13 @@ class ClientError(FreshetError):
 class RowError(ClientError):
     """A row that is no event of the pipeline. Nothing was sent."""
 
+    def __init__(self, message: str, *, field: str = "", row: int | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        """The field it is about; empty if it is about none, or about several."""
+        self.row = row
+        """The first row that is wrong; None if it is about all of them."""
+
 
 class NotSentError(ClientError):
     """Kafka stopped taking events; `sent` rows, the first ones, are acknowledged and must not be sent again."""

@@ -117,7 +117,7 @@ class Follower:
     def _take(self, batch: Batch, answer: Answer) -> None:
         if batch.role == "dead-letters":
             for row, record in enumerate(batch.records):
-                place, letter = _letter(read_headers(record), (record.partition(), int(batch.offsets[row])))
+                place, letter = letter_of(read_headers(record), (record.partition(), int(batch.offsets[row])))
                 self._letters[place] = letter
             return
         found = _row_of(self._readers[batch.role], batch, answer.event)
@@ -164,7 +164,7 @@ def _row_of(reader: FramedReader, batch: Batch, event: Position) -> tuple[Positi
     return (int(batch.partitions[at]), int(batch.offsets[at])), values
 
 
-def _letter(headers: Sequence[tuple[str, bytes | None]], position: Position) -> tuple[tuple[str, int, int], Letter]:
+def letter_of(headers: Sequence[tuple[str, bytes | None]], position: Position) -> tuple[tuple[str, int, int], Letter]:
     """Which input a dead letter is about, and what it says; a stranger's record is about none."""
     told = {name: (value or b"").decode(errors="replace") for name, value in headers}
     letter = Letter(

@@ -49,11 +49,11 @@ def read_predictions(bus: Bus, outputs: int, since: Since, limit: int | None, ti
     try:
         for batch in _batches(reader, limit, timeout_s):
             following |= {partition: last + 1 for partition, (_, last) in batch.spans.items()}
-            parts.append(_columns(batch, framed, outputs))
+            parts.append(prediction_columns(batch, framed, outputs))
     finally:
         reader.close()
     names = parts[0].keys() if parts else ()
-    empty = _columns(Batch(ROLE, []), framed, outputs) if not parts else {}
+    empty = prediction_columns(Batch(ROLE, []), framed, outputs) if not parts else {}
     return Predictions(empty or {name: np.concatenate([part[name] for part in parts]) for name in names}, following)
 
 
@@ -88,8 +88,11 @@ def _batches(reader: LogReader, limit: int | None, timeout_s: float) -> Iterator
             yield batch
 
 
-def _columns(batch: Batch, framed: FramedReader, outputs: int) -> dict[str, Any]:
-    """One batch's columns; a record that is no prediction (a stranger's) is left out."""
+def prediction_columns(batch: Batch, framed: FramedReader, outputs: int) -> dict[str, Any]:
+    """One batch's columns, see `Predictions`; a record that is no prediction (a stranger's) is left out.
+
+    `outputs` is how many scores a prediction has.
+    """
     if not len(batch):
         at, columns = np.zeros(0, np.int64), None
     else:

@@ -35,22 +35,34 @@ def event_columns(
     text (both UTC if they name no zone), numpy's datetime64, or whole numbers in the field's own unit. Raises RowError
     with the row and the field.
     """
+    fields = event_fields(schema)
+    filled: dict[str, Callable[[], Any]] = {spec.event_time: lambda: now_ms * fields[spec.event_time].ticks_per_ms}
+    if fields[spec.event_id].kind == "text":
+        filled[spec.event_id] = new_id
+    return row_columns(rows, schema, filled, f"every event of {spec.pipeline}", time=spec.event_time)
+
+
+def row_columns(
+    rows: Rows, schema: Schema, filled: Mapping[str, Callable[[], Any]], whose: str, *, time: str = ""
+) -> dict[str, Any]:
+    """The columns of any record, as `event_columns` tells. A field of `filled` that no row has is made for each row.
+
+    `whose` begins the sentence that says what is missing; `time` is a field that is a time whatever its type says.
+    """
     fields, leaves = event_fields(schema), plan_of(parse(schema))
     given = _by_field(named_columns(rows), fields, fields_by_title(schema))
     count = _length(given, rows)
     defaults = {leaf.name: leaf.default for leaf in leaves if leaf.default is not NO_DEFAULT}
     if count:
-        _refuse_gaps([leaf for leaf in leaves if leaf.name not in given and leaf.name not in defaults], spec, fields)
+        _refuse_gaps([leaf for leaf in leaves if leaf.name not in {*given, *defaults, *filled}], whose)
     made: dict[str, Any] = {}
     for leaf in leaves:
         name, field = leaf.name, fields[leaf.name]
         if name in given:
-            kind = "time" if name == spec.event_time else field.kind
+            kind = "time" if name == time else field.kind
             values = [_value(field, kind, leaf, value, row) for row, value in enumerate(given[name])]
-        elif name == spec.event_id and field.kind == "text":
-            values = [new_id() for _ in range(count)]
-        elif name == spec.event_time:
-            values = [now_ms * field.ticks_per_ms] * count
+        elif name in filled:
+            values = [filled[name]() for _ in range(count)]
         else:
             values = [defaults.get(name)] * count
         made[name] = _column(leaf, values)
@@ -90,7 +102,9 @@ def _transposed(rows: list[Any]) -> dict[str, list[Any]]:
     flat = []
     for row, values in enumerate(rows):
         if not isinstance(values, Mapping):
-            raise RowError(f"row {row} is a {type(values).__name__}: give dicts, a dict of columns, or a DataFrame.")
+            raise RowError(
+                f"row {row} is a {type(values).__name__}: give dicts, a dict of columns, or a DataFrame.", row=row
+            )
         flat.append(dict(_leaves(values, "")))
     names = list(dict.fromkeys(name for values in flat for name in values))
     return {name: [values.get(name) for values in flat] for name in names}
@@ -114,21 +128,23 @@ def _by_field(
         if field is None:
             near = get_close_matches(name, [*fields, *titles], n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise RowError(f"the event has no field {name!r}: {hint}It has {', '.join(fields)}.")
+            raise RowError(f"the event has no field {name!r}: {hint}It has {', '.join(fields)}.", field=name)
         if field in found:
-            raise RowError(f"field {field!r} is there twice, under its name and as {name!r}: give one of them.")
+            raise RowError(
+                f"field {field!r} is there twice, under its name and as {name!r}: give one of them.", field=field
+            )
         found[field] = values
     return found
 
 
-def _refuse_gaps(absent: Sequence[Leaf], spec: PipelineSpec, fields: Mapping[str, EventField]) -> None:
-    """Absent fields must be nullable, or among those that are filled in."""
-    filled = {spec.event_time, *([spec.event_id] if fields[spec.event_id].kind == "text" else [])}
-    missing = [leaf.name for leaf in absent if leaf.null_branch is None and leaf.name not in filled]
+def _refuse_gaps(absent: Sequence[Leaf], whose: str) -> None:
+    """Absent fields must be nullable."""
+    missing = [leaf.name for leaf in absent if leaf.null_branch is None]
     if missing:
         raise RowError(
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: every event of "
-            f"{spec.pipeline} needs {'it' if len(missing) == 1 else 'them'}."
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: {whose} needs "
+            f"{'it' if len(missing) == 1 else 'them'}.",
+            field=missing[0] if len(missing) == 1 else "",
         )
 
 
@@ -140,21 +156,23 @@ def _column(leaf: Leaf, values: list[Any]) -> Any:
     try:
         return column_of(leaf, values)
     except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
-        raise RowError(f"field {leaf.name!r} cannot hold these values: {error}.") from error
+        raise RowError(f"field {leaf.name!r} cannot hold these values: {error}.", field=leaf.name) from error
 
 
 def _value(field: EventField, kind: FieldKind, leaf: Leaf, value: Any, row: int) -> Any:
     if is_nothing(value) and leaf.null_branch is not None:
         return None
     if is_nothing(value) and kind != "float":
-        raise RowError(f"row {row}: field {field.name!r} has no value, and may not be null.")
+        raise RowError(f"row {row}: field {field.name!r} has no value, and may not be null.", field=field.name, row=row)
     what, read = _READERS.get(kind, ("", None))
     if read is None:
         return value
     try:
         return read(field, value)
     except (ValueError, TypeError, OverflowError):
-        raise RowError(f"row {row}: field {field.name!r} holds {value!r}, which is not {what}.") from None
+        raise RowError(
+            f"row {row}: field {field.name!r} holds {value!r:.100}, which is not {what}.", field=field.name, row=row
+        ) from None
 
 
 def _whole(_: EventField, value: Any) -> int:
