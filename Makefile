@@ -102,7 +102,7 @@ images: setup  ## the steps of each image, carried out in an empty folder, and t
 	$(BIN)/pytest -q -m images tests/deployment
 
 lock: setup  ## pin the newest packages that pyproject.toml allows
-	$(PIN) --upgrade --extra inference --extra registry --extra pack --extra demo --extra faust --extra tables --extra notebook --extra console --extra dev \
+	$(PIN) --upgrade --extra inference --extra registry --extra pack --extra demo --extra faust --extra tables --extra notebook --extra console --extra gateway --extra dev \
 		--output-file requirements.lock pyproject.toml
 	$(NOT_OURSELVES) requirements.lock && rm requirements.lock.with
 

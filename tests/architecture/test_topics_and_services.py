@@ -199,6 +199,7 @@ def test_each_topic_has_one_writing_role() -> None:
 
     So do workers' states: each has a key of its own service and slot. A model is published by whoever trained it: the
     same bytes lie under the same key. An alarm says which log it is about, and each of those is watched by one service.
+    Events and feedback come from users' own producers, and through the gateway from whoever has none.
     """
     several = {role: {*topic.writers} for role, topic in topic_table().items() if len(topic.writers) > 1}
     data = {service for service in SERVICES if declared_by(service).clues}
@@ -209,5 +210,7 @@ def test_each_topic_has_one_writing_role() -> None:
         ARTIFACTS: trainers,
         CANDIDATES: trainers,
         "alarms": {"drift-detect", "drift-compare"},
+        "events": {"producers", "gateway"},
+        "feedback": {"producers", "gateway"},
     }
     assert topic_table()[WORKERS].writers == (EVERY_SERVICE,)

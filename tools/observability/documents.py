@@ -5,6 +5,7 @@ from typing import Final
 
 from freshet.contracts.topics import Topic, topic_table
 from freshet.runtime.metrics.metric import Source
+from freshet.runtime.metrics.of_gateway import OF_THE_GATEWAY
 from freshet.runtime.metrics.of_services import BUILD, IN_PROCESS, OF_THE_SYSTEM
 from freshet.runtime.metrics.of_topics import OF_TOPICS, PARTITIONS_SHOWN, SERIES_SHOWN
 from tools.observability.alert import Alert
@@ -17,6 +18,7 @@ _SOURCES: Final[dict[Source, str]] = {
     "data services": "ingestion, inference, drift",
     "inference": "inference",
     "drift-join": "drift-join",
+    "gateway": "gateway",
     "observe": "`freshet observe`",
 }
 
@@ -46,7 +48,7 @@ def metrics_page() -> str:
             ("metric", "kind", "unit", "labels", "shown by", "meaning"),
             (
                 (f"`{one.name}`", one.kind_name, one.unit, _labels(one.labels), _SOURCES[one.source], one.meaning)
-                for one in (*IN_PROCESS, BUILD, *OF_THE_SYSTEM)
+                for one in (*IN_PROCESS, *OF_THE_GATEWAY, BUILD, *OF_THE_SYSTEM)
             ),
         ),
         "",

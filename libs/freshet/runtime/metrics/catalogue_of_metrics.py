@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 from freshet.runtime.metrics.metric import Metric
+from freshet.runtime.metrics.of_gateway import OF_THE_GATEWAY
 from freshet.runtime.metrics.of_services import BUILD, IN_PROCESS, OF_THE_SYSTEM
 from freshet.runtime.metrics.of_topics import OF_TOPICS
 
-CATALOGUE: Final[tuple[Metric[Any], ...]] = (*OF_TOPICS, *IN_PROCESS, BUILD, *OF_THE_SYSTEM)
+CATALOGUE: Final[tuple[Metric[Any], ...]] = (*OF_TOPICS, *IN_PROCESS, *OF_THE_GATEWAY, BUILD, *OF_THE_SYSTEM)

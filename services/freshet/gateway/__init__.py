@@ -1,0 +1,1 @@
+"""The gateway: events and labels in, predictions out, over HTTP and WebSocket."""

@@ -1,0 +1,43 @@
+"""Who may ask: the token, and no page of another site that a browser on this machine shows."""
+
+import hmac
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_OPEN: Final = ("/live", "/ready", "/metrics")
+"""For probes and scrapers, as every service shows them."""
+
+
+class Guard:
+    """Middleware. Without a token everybody who reaches the address may ask."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode() if token else b""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        refusal = None if scope["type"] == "lifespan" else self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # before it is accepted: HTTP 403
+        else:
+            await refusal(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
+            why = "Pages of other sites may not ask: leave the header Origin out."
+            return JSONResponse({"error": "other_origin", "why": why}, 403)
+        given = headers.get("authorization", "").encode()
+        if self._expected and scope["path"] not in _OPEN and not hmac.compare_digest(given, self._expected):
+            why = "Send the header Authorization: Bearer TOKEN, with the token that the gateway was started with."
+            return JSONResponse({"error": "no_token", "why": why}, 401, {"WWW-Authenticate": "Bearer"})
+        return None

@@ -1,0 +1,95 @@
+"""Writes what requests bring to one pipeline's topics: one thread, in the order in which it came."""
+
+import queue
+import threading
+from concurrent.futures import Future
+from typing import Final
+
+from freshet.client.event_records import Records
+from freshet.gateway.core.waiters import Position
+from freshet.runtime.bus.protocol import Bus, Producer, RetriableError, Send
+
+_SEND_ROWS: Final = 2_000
+"""Records that are written together, unless one request has more."""
+_ACK_S: Final = 10.0
+"""How long Kafka may take to acknowledge: after that a caller gets no for an answer, and must know soon."""
+
+Job = tuple[Records, "Future[list[Position]]"]
+
+
+class Sending(threading.Thread):
+    """Acknowledges what all replicas have (acks=all, idempotent). Its queue is as long as requests are admitted."""
+
+    def __init__(self, bus: Bus) -> None:
+        """Raises RetriableError if Kafka does not say how many partitions there are."""
+        super().__init__(name=f"sending-{id(self)}", daemon=True)
+        self._bus = bus
+        self._counts = dict(bus.partition_counts(["events", "feedback"]))
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._producer: Producer | None = None
+
+    def submit(self, records: Records) -> "Future[list[Position]]":
+        """Where they lie, once Kafka has acknowledged all of them. The future fails with BusError."""
+        future: Future[list[Position]] = Future()
+        self._queue.put((records, future))
+        return future
+
+    def end(self) -> None:
+        """Write what was submitted, then end."""
+        self._queue.put(None)
+
+    def run(self) -> None:
+        """Take what waits, and write it together."""
+        ended = False
+        while not ended:
+            jobs, ended = self._waiting()
+            for role in self._counts:
+                of_role = [job for job in jobs if job[0].role == role]
+                if of_role:
+                    self._write(role, of_role)
+        if self._producer is not None:
+            self._producer.close()
+
+    def _waiting(self) -> tuple[list[Job], bool]:
+        job = self._queue.get()
+        jobs: list[Job] = []
+        rows = 0
+        while job is not None:
+            jobs.append(job)
+            rows += len(job[0].ids)
+            if rows >= _SEND_ROWS:
+                return jobs, False
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return jobs, False
+        return jobs, True
+
+    def _write(self, role: str, jobs: list[Job]) -> None:
+        try:
+            places = self._placed(role, [records for records, _ in jobs])
+        except Exception as error:
+            # What Kafka did not acknowledge in time must not be written later, after the caller was told.
+            if self._producer is not None:
+                self._producer.close()
+                self._producer = None
+            for _, future in jobs:
+                future.set_exception(error)
+            return
+        at = 0
+        for records, future in jobs:
+            future.set_result(places[at : at + len(records.ids)])
+            at += len(records.ids)
+
+    def _placed(self, role: str, all_records: list[Records]) -> list[Position]:
+        if not self._counts[role]:
+            self._counts |= self._bus.partition_counts([role])
+            if not self._counts[role]:
+                raise RetriableError(f"the topic {role} is not there: `freshet apply` creates it.")
+        if self._producer is None:
+            self._producer = self._bus.producer()
+        partitions = [at for records in all_records for at in records.partitions(self._counts[role])]
+        keys = [key for records in all_records for key in records.keys]
+        values = [value for records in all_records for value in records.values]
+        offsets = self._producer.send(Send(role, keys, values, partitions), _ACK_S)
+        return list(zip(partitions, offsets, strict=True))

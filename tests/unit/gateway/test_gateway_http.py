@@ -1,0 +1,235 @@
+"""The gateway over HTTP, on a bus in memory: every refusal, the token, and the tail."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+from starlette.testclient import TestClient
+
+from freshet.avro import Encoder
+from freshet.avro.control import encode
+from freshet.avro.parsing import parse
+from freshet.avro.plan import column_of, plan_of
+from freshet.avro.schemas import current_schema, schema_id
+from freshet.contracts.messages import PipelineRecord
+from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.topics import TopicNames
+from freshet.gateway.core.limits import Room
+from freshet.gateway.gateway_routes import GatewayRoutes
+from freshet.gateway.gateway_settings import gateway_settings
+from freshet.gateway.lanes import Lanes, Published
+from freshet.gateway.listening import SHOWN, application
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import RetriableError, Send
+from freshet.runtime.settings import SettingsError
+from freshet.runtime.telemetry import Metrics
+
+ROW: Final[dict[str, Any]] = {
+    "applicant": "Ada", "salary": 6e4, "commission": 0, "age": 40, "elevel": 2, "car": 3, "zipcode": 4, "hvalue": 1e5,
+    "hyears": 5, "loan": 5e4,
+}  # fmt: skip
+EVENTS: Final = "/pipelines/loans/events"
+TOKEN: Final = "a-long-enough-token"
+
+
+class World:
+    """A bus with the pipeline loans, and a gateway on it."""
+
+    def __init__(self, stop: threading.Event, token: str = "", room: Room | None = None) -> None:
+        names = TopicNames("", "loans")
+        cluster = MemoryCluster()
+        cluster.ensure(names, 2)
+        self.bus = MemoryBus(cluster, names)
+        folder = pipelines_dir() / "loans"
+        record = PipelineRecord(
+            pipeline="loans",
+            number=1,
+            spec=(folder / "pipeline.yaml").read_text(),
+            event_schema=(folder / "event.avsc").read_text(),
+            event_schema_id=2**30,
+        )
+        self.bus.producer().send(Send("pipelines", [b"loans/1"], [encode(record)]))
+        self.published = Published(self.bus, stop)
+        self.published.start()
+        while self.published.trouble:
+            time.sleep(0.01)
+        self.lanes = Lanes(self.bus, "", self.published)
+        self.metrics = Metrics(SHOWN)
+        routes = GatewayRoutes(self.lanes, self.metrics, room or Room())
+        self.client = TestClient(application(routes, token, ""), base_url="http://127.0.0.1")
+
+    def predict(self, event_id: str, partition: int, offset: int) -> None:
+        """Answer an event."""
+        one: dict[str, list[Any]] = {
+            "event_id": [event_id], "entity": ["Ada"], "event_time": [0], "label": ["approved"],
+            "scores": [[0.75, 0.25]], "version": ["1.0.0"], "epoch": [1], "fallback": [0], "arm": [0],
+            "features_partition": [partition], "features_offset": [0], "source_partition": [partition],
+            "source_offset": [offset], "features_topic": [bytes(16)], "source_topic": [bytes(16)],
+        }  # fmt: skip
+        value = prediction_value(one)
+        self.bus.producer().send(Send("predictions", [b"Ada"], [value], [partition]))
+
+
+def prediction_value(row: dict[str, list[Any]]) -> bytes:
+    """A prediction as inference writes it."""
+    schema = current_schema("Prediction")
+    columns = {leaf.name: column_of(leaf, row[leaf.name]) for leaf in plan_of(parse(schema))}
+    return Encoder(schema, schema_id("Prediction")).encode(columns)[0]
+
+
+@pytest.fixture
+def stop() -> Iterator[threading.Event]:
+    """Set when the test is over."""
+    made = threading.Event()
+    yield made
+    made.set()
+
+
+@pytest.fixture
+def world(stop: threading.Event) -> Iterator[World]:
+    """A gateway without a token."""
+    made = World(stop)
+    with made.client:
+        yield made
+    made.lanes.end()
+
+
+def test_an_event_is_acknowledged_with_its_place(world: World) -> None:
+    """It lies there; an array gets an array; waiting in vain is no error."""
+    answer = world.client.post(EVENTS, json=ROW | {"event_id": "one"})
+    placed = answer.json()
+    assert answer.status_code == 202
+    assert (placed["id"], placed["topic"]) == ("one", "loans.events")
+    assert world.bus.spans("events")[placed["partition"]].end == placed["offset"] + 1
+    several = world.client.post(f"{EVENTS}?wait=50", json=[ROW, ROW])
+    assert several.status_code == 202
+    assert [one["offset"] for one in several.json()] == [placed["offset"] + 1, placed["offset"] + 2]
+    assert len({one["id"] for one in several.json()}) == 2
+
+
+def test_who_waits_gets_the_prediction_and_so_does_a_tail(world: World) -> None:
+    """As JSON, scores by class."""
+    first = world.client.post(EVENTS, json=ROW).json()
+    answering = threading.Timer(0.3, world.predict, ("two", first["partition"], first["offset"] + 1))
+    with world.client.websocket_connect("ws://127.0.0.1/pipelines/loans/predictions/tail") as tail:
+        answering.start()
+        answer = world.client.post(f"{EVENTS}?wait=30000", json=ROW | {"event_id": "two"})
+        row = json.loads(tail.receive_text())
+    assert answer.status_code == 200
+    assert answer.json()["prediction"] == row
+    assert (row["label"], row["scores"], row["version"]) == ("approved", {"approved": 0.75, "declined": 0.25}, "1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "says"),
+    [
+        (ROW | {"age": "old"}, "age", "not a whole number"),
+        (ROW | {"ages": 3}, "ages", "did you mean 'age'"),
+        ({name: value for name, value in ROW.items() if name != "loan"}, "loan", "every event of loans needs it"),
+        (ROW | {"applicant": None}, "applicant", "may not be null"),
+        (ROW | {"age": 2**40}, "age", "cannot hold"),
+    ],
+)
+def test_a_bad_event_is_refused_with_field_and_reason(world: World, row: dict[str, Any], field: str, says: str) -> None:
+    """Nothing of the request is written, not even the rows that are good."""
+    answer = world.client.post(EVENTS, json=[ROW, row] if "ages" in row or row["applicant"] is None else row)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "bad_row"
+    assert answer.json()["field"] == field
+    assert says in answer.json()["why"]
+    assert {span.end for span in world.bus.spans("events").values()} == {0}
+
+
+def test_a_label_is_written_as_feedback_and_a_wrong_one_is_refused(world: World) -> None:
+    """Its event id is never made up."""
+    truth = {"event_id": "one", "entity": "Ada", "label": "declined"}
+    answer = world.client.post("/pipelines/loans/labels", json=truth)
+    assert (answer.status_code, answer.json()["topic"]) == (202, "loans.feedback")
+    for but, field in (({"label": "perhaps"}, "label"), ({"event_id": None}, "event_id")):
+        refused = world.client.post("/pipelines/loans/labels", json=truth | but)
+        assert (refused.status_code, refused.json()["field"]) == (400, field)
+    assert sum(span.end for span in world.bus.spans("feedback").values()) == 1
+
+
+def test_other_refusals_have_their_status(world: World) -> None:
+    """And say what to do."""
+    assert world.client.post("/pipelines/lones/events", json=ROW).status_code == 404
+    assert "loans" in world.client.post("/pipelines/lones/events", json=ROW).json()["why"]
+    assert world.client.post(EVENTS, content=b"x" * 1_100_000, headers=JSON).status_code == 413
+    assert world.client.post(EVENTS, content=iter([b" " * 600_000] * 2), headers=JSON).status_code == 413
+    assert world.client.post(EVENTS, content=b"{}").status_code == 415
+    assert world.client.post(EVENTS, json=ROW, headers={"Origin": "http://elsewhere.example"}).status_code == 403
+    assert world.client.post(EVENTS, json=ROW, headers={"Host": "elsewhere.example"}).status_code == 400
+    assert world.client.get("/ready").status_code == 200
+    world.published.trouble = "nobody answers."
+    assert world.client.get("/ready").status_code == 503
+    assert world.client.post(EVENTS, json=ROW).json()["error"] == "kafka_away"
+
+
+JSON: Final = {"Content-Type": "application/json"}
+
+
+def test_what_kafka_does_not_acknowledge_is_not_acknowledged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503, and the caller is told that it may be there all the same. The next request has a producer of its own."""
+    world.client.post(EVENTS, json=ROW)
+    (lane,) = world.lanes.open().values()
+
+    def silent(*_: object) -> list[int]:
+        raise RetriableError("0 of 1 records were acknowledged in time.")
+
+    assert lane.sending._producer is not None
+    monkeypatch.setattr(lane.sending._producer, "send", silent)
+    answer = world.client.post(EVENTS, json=ROW)
+    assert answer.status_code == 503
+    assert "not known" in answer.json()["why"]
+    assert answer.headers["Retry-After"]
+    assert world.client.post(EVENTS, json=ROW).status_code == 202
+
+
+def test_too_many_in_flight_are_told_to_come_again(stop: threading.Event) -> None:
+    """Nothing of them is written, and room that is free again is given."""
+    room = Room(requests=1)
+    world = World(stop, room=room)
+    with world.client:
+        room.enter(0)
+        refused = world.client.post(EVENTS, json=ROW)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+        room.leave(0)
+        assert world.client.post(EVENTS, json=ROW).status_code == 202
+        assert room.requests == 0
+        measured = world.client.get("/metrics").text
+        assert 'route="events",service="gateway",status="429"} 1.0' in measured
+        assert 'freshet_records_produced_total{pipeline="loans",service="gateway",topic="events"} 1.0' in measured
+    world.lanes.end()
+
+
+def test_with_a_token_nobody_else_gets_in(stop: threading.Event) -> None:
+    """Probes and scrapers need none."""
+    world = World(stop, TOKEN)
+    with world.client:
+        assert world.client.post(EVENTS, json=ROW).status_code == 401
+        wrong = {"Authorization": f"Bearer {TOKEN}x"}
+        assert world.client.post(EVENTS, json=ROW, headers=wrong).status_code == 401
+        right = {"Authorization": f"Bearer {TOKEN}"}
+        assert world.client.post(EVENTS, json=ROW, headers=right).status_code == 202
+        assert world.client.get("/openapi.json").status_code == 401
+        assert world.client.get("/live").status_code == 200
+    world.lanes.end()
+
+
+def test_where_others_can_reach_it_a_token_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address decides."""
+    monkeypatch.delenv("FRESHET_GATEWAY_TOKEN", raising=False)
+    for host in ("127.0.0.1", "::1", "localhost"):
+        gateway_settings(host)
+    for host in ("0.0.0.0", "10.1.2.3", "some.host"):
+        with pytest.raises(SettingsError, match="FRESHET_GATEWAY_TOKEN"):
+            gateway_settings(host)
+    monkeypatch.setenv("FRESHET_GATEWAY_TOKEN", "short")
+    with pytest.raises(SettingsError, match="too short"):
+        gateway_settings("127.0.0.1")
+    monkeypatch.setenv("FRESHET_GATEWAY_TOKEN", TOKEN)
+    gateway_settings("0.0.0.0")
