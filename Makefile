@@ -35,13 +35,13 @@ check: setup  ## style, types, import contracts and all quick tests that need no
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.schemas check
-	$(BIN)/pytest -q $(SPREAD) $(QUICK_WORKERS) -m "not kafka and not e2e and not slow"
+	$(BIN)/pytest -q $(SPREAD) $(QUICK_WORKERS) -m "not kafka and not e2e and not slow and not readers"
 
 test: check  ## everything, with a real Kafka
 	$(BIN)/pytest -q $(SPREAD) $(KAFKA_WORKERS) -m "(kafka or e2e or slow) and not faults and not images and not readers"
 
 coverage: setup  ## which lines and branches the quick and the slow tests reach in this process; no Kafka
-	$(BIN)/coverage run -m pytest -q -m "not kafka and not e2e"
+	$(BIN)/coverage run -m pytest -q -m "not kafka and not e2e and not readers"
 	$(BIN)/coverage report
 
 sim: setup  ## seeded runs of all services on a bus in memory: make sim SEED=7 STEPS=200000 (RUN=3: one run again)
