@@ -186,13 +186,16 @@ class LocalDeployment:
         return self.admin.committed(self.names.group(service), self.names.topic(role))
 
     def unread(self, service: str, role: str) -> int:
-        """Records that the service has not committed past yet. Reads them: ends would count transaction markers too."""
-        committed = self.committed(service, role)
+        """Records that the service has not committed past yet. Reads them: ends would count transaction markers too.
+
+        A transaction that still hides records counts as one: its offsets may be visible before its records are.
+        """
+        committed, spans = self.committed(service, role), self.bus.spans(role)
         starts = {
             Place(role, partition): committed[partition].offset if partition in committed else span.low
-            for partition, span in self.bus.spans(role).items()
+            for partition, span in spans.items()
         }
-        return sum(map(len, everything(self.bus, role, starts)))
+        return sum(span.open for span in spans.values()) + sum(map(len, everything(self.bus, role, starts)))
 
     def close(self) -> None:
         """Stop all services, in order, and free the clients."""
