@@ -77,11 +77,14 @@ def observe(
 
 
 def promise_of(manifest: Manifest) -> float | None:
-    """The error on unseen data that a model was packed with: its metric `error`, `accuracy` or `mae`."""
-    metrics = manifest.metrics
+    """The error on unseen data that a model was packed with: its metric `error`, `accuracy` or `mae`.
+
+    Retraining writes `candidate.` before the names of what it measured on the rows it held out.
+    """
+    found = {name.removeprefix("candidate."): value for name, value in manifest.metrics.items()}
     if not manifest.classes:
-        return metrics.get("mae")
-    return metrics["error"] if "error" in metrics else 1 - metrics["accuracy"] if "accuracy" in metrics else None
+        return found.get("mae")
+    return found["error"] if "error" in found else 1 - found["accuracy"] if "accuracy" in found else None
 
 
 def _rows(

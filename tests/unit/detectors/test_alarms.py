@@ -6,10 +6,12 @@ import pytest
 from freshet.contracts.messages import Alarm
 from freshet.detectors.alarm_of_finding import KEPT, alarm_id
 from freshet.detectors.detector import Finding
+from freshet.detectors.observing import promise_of
 from freshet.detectors.parts.adwin import AdwinDetector
 from freshet.detectors.watch import Watch, WatchState
 from freshet.outcomes.outcome_rows import FIRST, KNOWN_BEFORE
 from support.labelled_log import Log, bernoulli, persistent, rows, value_rows
+from support.models import linear, manifest_of
 
 
 def alarms(log: Log, *detectors: AdwinDetector) -> list[Alarm]:
@@ -143,3 +145,19 @@ def test_an_id_follows_from_what_was_found_with_what() -> None:
     assert alarm_id(
         "p", AdwinDetector(delta=0.01), Finding("detected", "s", 1, 1, 1, (0, 10), (10, 20), 3, 0, "t")
     ) not in (different)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "promise"),
+    [
+        ({"accuracy": 0.75}, 0.25),
+        ({"error": 0.2, "accuracy": 0.75}, 0.2),
+        ({"candidate.accuracy": 0.875, "champion.accuracy": 0.5, "candidate.log_loss": 0.3}, 0.125),
+        ({"champion.accuracy": 0.5}, None),
+    ],
+)
+def test_a_model_promises_what_was_measured_on_rows_that_it_had_not_learned_from(
+    metrics: dict[str, float], promise: float | None
+) -> None:
+    """Whoever packed it says so, and retraining does, under a name of its own."""
+    assert promise_of(manifest_of(linear()).model_copy(update={"metrics": metrics})) == promise
