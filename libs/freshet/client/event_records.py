@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from freshet.avro import Encoder
-from freshet.avro.event_fields import event_fields
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.client.client_errors import RowError
-from freshet.client.python_rows import Rows, event_columns, row_columns
+from freshet.client.python_rows import Rows, RowShape, row_columns, shaped_events
 from freshet.contracts.messages import PipelineRecord
 from freshet.operate.event_values import event_encoder, plain
 from freshet.pipeline import PipelineSpec
@@ -40,15 +39,14 @@ class RecordMaker:
     def __init__(self, record: PipelineRecord) -> None:
         """Raises ContractError for a pipeline whose events Freshet cannot write: those with a decoder of their own."""
         self.spec = PipelineSpec.parse(record.spec)
-        self.schema: Any = json.loads(record.event_schema)
-        self.fields = event_fields(self.schema)
-        self._encode = event_encoder(self.spec, self.schema, record.event_schema_id)
-        self._feedback_schema = current_schema(_FEEDBACK)
-        self._encode_feedback = Encoder(self._feedback_schema, schema_id(_FEEDBACK)).encode
+        schema, feedback = json.loads(record.event_schema), current_schema(_FEEDBACK)
+        self._event, self._label = RowShape(schema), RowShape(feedback)
+        self._encode = event_encoder(self.spec, schema, record.event_schema_id)
+        self._encode_feedback = Encoder(feedback, schema_id(_FEEDBACK)).encode
 
     def events(self, rows: Rows, *, now_ms: int, new_id: Callable[[], str]) -> Records:
         """See `event_columns`. Raises RowError."""
-        columns = event_columns(rows, self.spec, self.schema, now_ms=now_ms, new_id=new_id)
+        columns = shaped_events(rows, self.spec, self._event, now_ms=now_ms, new_id=new_id)
         return _records("events", columns, self.spec.event_id, self.spec.entity, self._encode(columns))
 
     def labels(self, rows: Rows, *, now_ms: int) -> Records:
@@ -56,8 +54,7 @@ class RecordMaker:
 
         Raises RowError; also for a label that is none of the pipeline's classes, or no number where it predicts one.
         """
-        schema = self._feedback_schema
-        columns = row_columns(rows, schema, {"labelled_at": lambda: now_ms}, "every label")
+        columns = row_columns(rows, self._label, {"labelled_at": lambda: now_ms}, "every label")
         for row, label in enumerate(plain(columns["label"])):
             if why := self._no_label(label):
                 raise RowError(f"row {row}: field 'label' holds {label!r:.100}, which {why}.", field="label", row=row)

@@ -35,24 +35,39 @@ def event_columns(
     text (both UTC if they name no zone), numpy's datetime64, or whole numbers in the field's own unit. Raises RowError
     with the row and the field.
     """
-    fields = event_fields(schema)
+    return shaped_events(rows, spec, RowShape(schema), now_ms=now_ms, new_id=new_id)
+
+
+class RowShape:
+    """The fields of a record, looked at once for any number of rows."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.fields, self.leaves = event_fields(schema), plan_of(parse(schema))
+        self.titles = fields_by_title(schema)
+        self.defaults = {leaf.name: leaf.default for leaf in self.leaves if leaf.default is not NO_DEFAULT}
+
+
+def shaped_events(
+    rows: Rows, spec: PipelineSpec, shape: RowShape, *, now_ms: int, new_id: Callable[[], str]
+) -> dict[str, Any]:
+    """See `event_columns`."""
+    fields = shape.fields
     filled: dict[str, Callable[[], Any]] = {spec.event_time: lambda: now_ms * fields[spec.event_time].ticks_per_ms}
     if fields[spec.event_id].kind == "text":
         filled[spec.event_id] = new_id
-    return row_columns(rows, schema, filled, f"every event of {spec.pipeline}", time=spec.event_time)
+    return row_columns(rows, shape, filled, f"every event of {spec.pipeline}", time=spec.event_time)
 
 
 def row_columns(
-    rows: Rows, schema: Schema, filled: Mapping[str, Callable[[], Any]], whose: str, *, time: str = ""
+    rows: Rows, shape: RowShape, filled: Mapping[str, Callable[[], Any]], whose: str, *, time: str = ""
 ) -> dict[str, Any]:
     """The columns of any record, as `event_columns` tells. A field of `filled` that no row has is made for each row.
 
     `whose` begins the sentence that says what is missing; `time` is a field that is a time whatever its type says.
     """
-    fields, leaves = event_fields(schema), plan_of(parse(schema))
-    given = _by_field(named_columns(rows), fields, fields_by_title(schema))
+    fields, leaves, defaults = shape.fields, shape.leaves, shape.defaults
+    given = _by_field(named_columns(rows), fields, shape.titles)
     count = _length(given, rows)
-    defaults = {leaf.name: leaf.default for leaf in leaves if leaf.default is not NO_DEFAULT}
     if count:
         _refuse_gaps([leaf for leaf in leaves if leaf.name not in {*given, *defaults, *filled}], whose)
     made: dict[str, Any] = {}
