@@ -46,14 +46,17 @@ class AnswersReading(threading.Thread):
 
     def run(self) -> None:
         """Until it is told to stop. While Kafka is away, those who wait get no answer in time."""
-        log = structlog.get_logger("gateway")
+        log, trouble = structlog.get_logger("gateway"), ""
         while not self._stop.is_set():
             try:
                 batches = self._reader.read(_READ_ROWS, _POLL_S)
             except BusError as error:
-                log.warning("no_answers", error=str(error))
+                if not trouble:
+                    log.warning("no_answers", error=str(error))
+                trouble = str(error)
                 self._stop.wait(_BACK_OFF_S)
                 continue
+            trouble = ""
             for batch in batches:
                 if batch.role == "predictions":
                     columns = prediction_columns(batch, self._predictions, self._outputs)

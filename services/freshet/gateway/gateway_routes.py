@@ -156,6 +156,10 @@ class GatewayRoutes:
         trouble = self._lanes.published.trouble
         if trouble:
             raise kafka_away(f"Nothing was written: {trouble}")
+        if lane.sending.ended:
+            raise RefusedRequestError(
+                503, "published_anew", "Nothing was written: the pipeline has just been published anew. Send it again."
+            )
         try:
             places = await asyncio.wrap_future(lane.sending.submit(records))
         except FreshetError as error:

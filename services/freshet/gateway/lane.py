@@ -41,9 +41,11 @@ class Lane:
         reading.start()
 
     def end(self) -> None:
-        """Write what was submitted, and read no more."""
+        """Write what was submitted, and read no more. Who still waits gets no more than the event's place, in time."""
         self._stop.set()
         self.sending.end()
+        for tail in self.tails:
+            tail.end()
 
     def _hand_over(self, read: ReadAnswers) -> None:
         """In the reading thread: returns when the other thread has taken it, or both are ending."""

@@ -76,10 +76,7 @@ class Lanes:
                 )
             except FreshetError as error:
                 raise kafka_away(str(error)) from error
-            earlier = self._lanes.get(pipeline)
             self._lanes[pipeline] = record, made
-            if earlier is not None:
-                earlier[1].end()
             return made
 
     def open(self) -> dict[str, Lane]:
@@ -100,8 +97,13 @@ class Lanes:
             lane.end()
 
     def _known(self, pipeline: str) -> Lane | None:
+        """The lane of this pipeline as it is published now."""
         record, lane = self._lanes.get(pipeline, (None, None))
-        return lane if record == self._record(pipeline) else None
+        if lane is None or record == self.published.records.get(pipeline):
+            return lane
+        del self._lanes[pipeline]
+        lane.end()
+        return None
 
     def _record(self, pipeline: str) -> PipelineRecord:
         found = self.published.records.get(pipeline)

@@ -27,15 +27,19 @@ class Sending(threading.Thread):
         self._counts = dict(bus.partition_counts(["events", "feedback"]))
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._producer: Producer | None = None
+        self.ended = False
+        """Whether nothing more may be submitted."""
 
     def submit(self, records: Records) -> "Future[list[Position]]":
         """Where they lie, once Kafka has acknowledged all of them. The future fails with BusError."""
+        assert not self.ended
         future: Future[list[Position]] = Future()
         self._queue.put((records, future))
         return future
 
     def end(self) -> None:
-        """Write what was submitted, then end."""
+        """Write what was submitted, then end. Called in the thread that submits, so that nothing comes after it."""
+        self.ended = True
         self._queue.put(None)
 
     def run(self) -> None:

@@ -1,5 +1,6 @@
 """The gateway over HTTP, on a bus in memory: every refusal, the token, and the tail."""
 
+import asyncio
 import json
 import threading
 import time
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from freshet.avro import Encoder
 from freshet.avro.control import encode
@@ -18,6 +20,7 @@ from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
 from freshet.gateway.core.limits import Room
+from freshet.gateway.core.refused import RefusedRequestError
 from freshet.gateway.gateway_routes import GatewayRoutes
 from freshet.gateway.gateway_settings import gateway_settings
 from freshet.gateway.lanes import Lanes, Published
@@ -44,22 +47,29 @@ class World:
         cluster.ensure(names, 2)
         self.bus = MemoryBus(cluster, names)
         folder = pipelines_dir() / "loans"
-        record = PipelineRecord(
+        self.record = PipelineRecord(
             pipeline="loans",
             number=1,
             spec=(folder / "pipeline.yaml").read_text(),
             event_schema=(folder / "event.avsc").read_text(),
             event_schema_id=2**30,
         )
-        self.bus.producer().send(Send("pipelines", [b"loans/1"], [encode(record)]))
+        self.bus.producer().send(Send("pipelines", [b"loans/1"], [encode(self.record)]))
         self.published = Published(self.bus, stop)
         self.published.start()
         while self.published.trouble:
             time.sleep(0.01)
         self.lanes = Lanes(self.bus, "", self.published)
         self.metrics = Metrics(SHOWN)
-        routes = GatewayRoutes(self.lanes, self.metrics, room or Room())
-        self.client = TestClient(application(routes, token, ""), base_url="http://127.0.0.1")
+        self.routes = GatewayRoutes(self.lanes, self.metrics, room or Room())
+        self.client = TestClient(application(self.routes, token, ""), base_url="http://127.0.0.1")
+
+    def publish_anew(self) -> None:
+        """The pipeline gets another record; returns when the gateway has seen it."""
+        changed = self.record.model_copy(update={"number": 2})
+        self.bus.producer().send(Send("pipelines", [b"loans/2"], [encode(changed)]))
+        while self.published.records["loans"].number == 1:
+            time.sleep(0.01)
 
     def predict(self, event_id: str, partition: int, offset: int) -> None:
         """Answer an event."""
@@ -121,6 +131,24 @@ def test_who_waits_gets_the_prediction_and_so_does_a_tail(world: World) -> None:
     assert answer.status_code == 200
     assert answer.json()["prediction"] == row
     assert (row["label"], row["scores"], row["version"]) == ("approved", {"approved": 0.75, "declined": 0.25}, "1.0.0")
+
+
+def test_a_pipeline_that_is_published_anew_is_served_as_it_is_now(world: World) -> None:
+    """Readers of the old tail are told to connect again."""
+    assert world.client.post(EVENTS, json=ROW).status_code == 202
+    (before,) = world.lanes.open().values()
+    with world.client.websocket_connect("ws://127.0.0.1/pipelines/loans/predictions/tail") as tail:
+        world.publish_anew()
+        assert world.client.post(EVENTS, json=ROW).status_code == 202
+        with pytest.raises(WebSocketDisconnect) as closed:
+            tail.receive_text()
+    assert "anew" in closed.value.reason
+    (now,) = world.lanes.open().values()
+    assert now is not before
+    late = now.maker.events([ROW], now_ms=0, new_id=lambda: "late")
+    with pytest.raises(RefusedRequestError, match="Nothing was written") as refused:
+        asyncio.run(world.routes._written(before, late))
+    assert refused.value.status == 503, "a request that had the old lane when it ended does not hang"
 
 
 @pytest.mark.parametrize(
