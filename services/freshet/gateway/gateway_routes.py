@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket
 from freshet.client.client_errors import RowError
 from freshet.client.event_records import Records
 from freshet.contracts.errors import FreshetError
-from freshet.gateway.core.limits import BODY_BYTES, RETRY_AFTER_S, TAILS, Room, body_room, too_large
+from freshet.gateway.core.limits import BODY_BYTES, BODY_S, RETRY_AFTER_S, TAILS, Room, body_room, too_large
 from freshet.gateway.core.openapi import openapi
 from freshet.gateway.core.posted import Posted, check_sizes, posted, wait_s
 from freshet.gateway.core.refused import RefusedRequestError, bad_row, kafka_away
@@ -77,6 +77,8 @@ class GatewayRoutes:
         dropped = self._metrics[TAIL_DROPPED].labels(NAME, lane.maker.spec.pipeline)
         tail = Tail(dropped.inc)
         lane.tails.add(tail)
+        if lane.sending.ended:  # while the reader was let in
+            tail.end()
         try:
             await tail.serve(socket)
         finally:
@@ -174,12 +176,17 @@ class GatewayRoutes:
 
 
 async def _body(request: Request) -> bytes:
+    """All of it; a caller that is slow to send takes up room for no longer than `BODY_S`."""
     parts, length = [], 0
-    async for part in request.stream():
-        length += len(part)
-        if length > BODY_BYTES:
-            raise too_large("The body", length, BODY_BYTES)
-        parts.append(part)
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for part in request.stream():
+                length += len(part)
+                if length > BODY_BYTES:
+                    raise too_large("The body", length, BODY_BYTES)
+                parts.append(part)
+    except TimeoutError as error:
+        raise RefusedRequestError(408, "slow_body", f"The body did not come within {BODY_S:.0f} s.") from error
     return b"".join(parts)
 
 

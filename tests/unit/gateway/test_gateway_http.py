@@ -19,6 +19,7 @@ from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
+from freshet.gateway import gateway_routes
 from freshet.gateway.core.limits import Room
 from freshet.gateway.core.refused import RefusedRequestError
 from freshet.gateway.gateway_routes import GatewayRoutes
@@ -61,8 +62,10 @@ class World:
             time.sleep(0.01)
         self.lanes = Lanes(self.bus, "", self.published)
         self.metrics = Metrics(SHOWN)
-        self.routes = GatewayRoutes(self.lanes, self.metrics, room or Room())
-        self.client = TestClient(application(self.routes, token, ""), base_url="http://127.0.0.1")
+        self.room = room or Room()
+        self.routes = GatewayRoutes(self.lanes, self.metrics, self.room)
+        self.application = application(self.routes, token, "")
+        self.client = TestClient(self.application, base_url="http://127.0.0.1")
 
     def publish_anew(self) -> None:
         """The pipeline gets another record; returns when the gateway has seen it."""
@@ -232,6 +235,33 @@ def test_too_many_in_flight_are_told_to_come_again(stop: threading.Event) -> Non
         assert 'route="events",service="gateway",status="429"} 1.0' in measured
         assert 'freshet_records_produced_total{pipeline="loans",service="gateway",topic="events"} 1.0' in measured
     world.lanes.end()
+
+
+def test_a_caller_that_is_slow_to_send_its_body_gives_its_room_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a few such callers would keep everybody out."""
+    monkeypatch.setattr(gateway_routes, "BODY_S", 0.2)
+    seen: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        seen.append(world.room.requests)
+        await asyncio.sleep(60)
+        raise AssertionError("it was waited for")
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"host", b"127.0.0.1"), (b"content-length", b"10")]
+    scope = {"type": "http", "method": "POST", "path": EVENTS, "headers": headers, "query_string": b""}
+
+    async def call() -> None:
+        await world.application(scope, receive, send)
+
+    asyncio.run(call())
+    assert (seen, sent[0]["status"], world.room.requests) == ([1], 408, 0)
 
 
 def test_with_a_token_nobody_else_gets_in(stop: threading.Event) -> None:

@@ -19,6 +19,8 @@ _REFUSALS: Final = {
     "400": "A field, a value or the body is wrong; nothing was written.",
     "401": "The token is missing or wrong.",
     "404": "There is no such pipeline.",
+    "408": "The body did not come in time; nothing was written.",
+    "409": "Events of this pipeline can be written only by whoever wrote its decoder.",
     "413": "The body or an event is too large; nothing was written.",
     "415": "The body is not announced as JSON.",
     "429": "Too many requests are in flight; nothing was written. Retry-After says when to try again.",
