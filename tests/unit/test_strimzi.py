@@ -14,7 +14,7 @@ from tools.strimzi.__main__ import as_text, main
 COMMITTED: Final = Path(__file__).parents[2] / "k8s/components/strimzi"
 LOANS: Final = [Pipeline("loans", 6)]
 PARTS: Final = {"drift": {"drift-join", "drift-evaluate", "drift-detect"}}
-PEOPLE: Final = {"cli", "observe", "producers", "consumers"}
+PEOPLE: Final = {"cli", "observe", "webhook", "producers", "consumers"}
 
 
 def on_topics(principal: str, namespace: str = "") -> Iterator[Right]:

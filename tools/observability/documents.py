@@ -8,6 +8,7 @@ from freshet.runtime.metrics.metric import Source
 from freshet.runtime.metrics.of_gateway import OF_THE_GATEWAY
 from freshet.runtime.metrics.of_services import BUILD, IN_PROCESS, OF_THE_SYSTEM
 from freshet.runtime.metrics.of_topics import OF_TOPICS, PARTITIONS_SHOWN, SERIES_SHOWN
+from freshet.runtime.metrics.of_webhook import OF_THE_WEBHOOK
 from tools.observability.alert import Alert
 from tools.observability.rules import ALERTS
 
@@ -19,6 +20,7 @@ _SOURCES: Final[dict[Source, str]] = {
     "inference": "inference",
     "drift-join": "drift-join",
     "gateway": "gateway",
+    "webhook": "webhook",
     "observe": "`freshet observe`",
 }
 
@@ -48,7 +50,7 @@ def metrics_page() -> str:
             ("metric", "kind", "unit", "labels", "shown by", "meaning"),
             (
                 (f"`{one.name}`", one.kind_name, one.unit, _labels(one.labels), _SOURCES[one.source], one.meaning)
-                for one in (*IN_PROCESS, *OF_THE_GATEWAY, BUILD, *OF_THE_SYSTEM)
+                for one in (*IN_PROCESS, *OF_THE_GATEWAY, *OF_THE_WEBHOOK, BUILD, *OF_THE_SYSTEM)
             ),
         ),
         "",

@@ -25,10 +25,10 @@ _MEMBERS: Final = {
 """Services whose processes share the partitions, each with the parts that it consists of."""
 _OWNERS: Final = ("registry", "retraining")
 """Services that decide alone, under one transactional id."""
-_OTHERS: Final = ("cli", "observe", "producers", "consumers")
+_OTHERS: Final = ("cli", "observe", "webhook", "producers", "consumers")
 
 PRINCIPALS: Final = (*_MEMBERS, *_OWNERS, *_OTHERS)
-"""Who has a user of its own: each service, whoever types commands or only looks, and applications on either side."""
+"""Who has a user of its own: services, whoever types commands or only looks, and applications on either side."""
 
 
 def rights(principal: str, namespace: str, pipelines: Collection[str]) -> list[Right]:
@@ -76,6 +76,9 @@ def _on_groups(principal: str, namespace: str, pipelines: Collection[str]) -> It
         yield Right("group", f"{namespace}freshet.", ("Describe",), prefix=True)
     if principal == "cli":
         yield Right("transactionalId", names.transactional_id("cli", ""), ("Write",), prefix=True)
+    if principal == "webhook":  # each bridge has a group named after it
+        yield Right("group", names.group("webhook"), ("Read",), prefix=True)
+        yield Right("transactionalId", names.transactional_id("webhook", ""), ("Write",), prefix=True)
     for part in _MEMBERS.get(principal, ()):
         for own in (TopicNames(namespace, pipeline) for pipeline in sorted(pipelines)):
             yield Right("group", own.group(part), ("Read",))

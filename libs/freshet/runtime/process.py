@@ -108,6 +108,9 @@ def _run_edge(service: EdgeService, settings: Settings, stop: threading.Event) -
     except (SettingsError, RightsError) as error:
         log.error("settings", error=str(error))
         return EXIT_SETTINGS
+    except FreshetError as error:
+        log.error("fatal", error=str(error))
+        return EXIT_FATAL
     except Exception:
         log.exception("unexpected")
         return EXIT_FATAL

@@ -6,5 +6,13 @@ from freshet.runtime.metrics.metric import Metric
 from freshet.runtime.metrics.of_gateway import OF_THE_GATEWAY
 from freshet.runtime.metrics.of_services import BUILD, IN_PROCESS, OF_THE_SYSTEM
 from freshet.runtime.metrics.of_topics import OF_TOPICS
+from freshet.runtime.metrics.of_webhook import OF_THE_WEBHOOK
 
-CATALOGUE: Final[tuple[Metric[Any], ...]] = (*OF_TOPICS, *IN_PROCESS, *OF_THE_GATEWAY, BUILD, *OF_THE_SYSTEM)
+CATALOGUE: Final[tuple[Metric[Any], ...]] = (
+    *OF_TOPICS,
+    *IN_PROCESS,
+    *OF_THE_GATEWAY,
+    *OF_THE_WEBHOOK,
+    BUILD,
+    *OF_THE_SYSTEM,
+)

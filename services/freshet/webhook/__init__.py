@@ -1,0 +1,1 @@
+"""The webhook bridge: decisions, alarms and trainings out, as signed HTTP requests to an address of yours."""
