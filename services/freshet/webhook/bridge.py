@@ -1,11 +1,13 @@
 """Sends what the lines hold, tries again, and gives up: the loop of the bridge."""
 
+import math
 import threading
 import time
 from typing import Final
 
 import structlog
 
+from freshet.contracts.errors import NewerRecordError
 from freshet.runtime import failpoints
 from freshet.runtime.bus.protocol import RefusedError, RetriableError
 from freshet.runtime.metrics.of_webhook import DELIVERED, FAILED, TRIES
@@ -43,7 +45,8 @@ class Bridge:
     def turn(self) -> str:
         """One step of every line; says why nothing is known of Kafka now, empty if it answered.
 
-        Raises FatalError, SettingsError if a letter cannot be written, NewerRecordError.
+        Raises FatalError, SettingsError if a letter cannot be written, and NewerRecordError when the turn of a record
+        has come that only a newer release can read.
         """
         lines = self._reading.lines
         try:
@@ -53,6 +56,8 @@ class Bridge:
                 self._step(line)
         except RefusedError as error:
             self._log.info("refused", error=str(error))  # the next read tells whether the partition is still ours
+            self._answered.wait(_BACK_OFF_S)
+            return ""
         except RetriableError as error:
             self._answered.wait(_BACK_OFF_S)
             return str(error)
@@ -63,14 +68,11 @@ class Bridge:
 
     def _idle_s(self) -> float:
         """How long a read may wait for records: not at all while there is something to do."""
-        now_s = time.monotonic()
-        waits = [
-            line.due_s - now_s if line.first is not None and line.posting is None else _WAIT_S
-            for line in self._reading.lines.values()
-            if line.posting is None or line.posting.answer() is None
-        ]
-        busy = any(line.posting or line.committed != line.position for line in self._reading.lines.values())
-        return 0.0 if busy else max(0.0, min([*waits, _WAIT_S]))
+        lines = self._reading.lines.values()
+        if any(line.posting is not None or line.committed != line.position for line in lines):
+            return 0.0
+        due_s = min((line.due_s for line in lines if line.first is not None), default=math.inf)
+        return min(max(0.0, due_s - time.monotonic()), _WAIT_S)
 
     def _step(self, line: TopicLine) -> None:
         """Commit what is done, else judge what came back, else send whose turn it is."""
@@ -84,6 +86,8 @@ class Bridge:
                 self._judge(line, first, answer)
         elif first is None or time.monotonic() < line.due_s:
             return
+        elif first.newer:
+            raise NewerRecordError(first.unreadable)
         elif first.unreadable:
             self._give_up(line, first, first.unreadable)
         else:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Final
 
 from freshet.webhook.core.hook_target import HookTarget
@@ -61,6 +62,11 @@ class Posting(threading.Thread):
 
 def _connection(target: HookTarget) -> http.client.HTTPConnection:
     if target.tls:
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(target.host, target.port, timeout=SILENCE_S, context=context)
+        return http.client.HTTPSConnection(target.host, target.port, timeout=SILENCE_S, context=_authorities())
     return http.client.HTTPConnection(target.host, target.port, timeout=SILENCE_S)
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Those that the system trusts; read once, since that takes longer than a request."""
+    return ssl.create_default_context()

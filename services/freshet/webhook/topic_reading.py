@@ -42,7 +42,9 @@ class TopicReading:
         try:
             got = self._group.collect(_READ_ROWS, _READ_BYTES, wait_s)
         except ExpiredError as error:
-            self._pass_over(error, skip=skip_expired)
+            self._follow()
+            if error.place in self.lines:
+                self._pass_over(self.lines[error.place], error, skip=skip_expired)
             return
         self._follow()
         if got is None:
@@ -121,10 +123,10 @@ class TopicReading:
     def _commit(self, place: Place, offset: int) -> None:
         self._producer.commit(Transaction(offsets={place: Committed(offset)}, membership=self._group.membership()))
 
-    def _pass_over(self, error: ExpiredError, *, skip: bool) -> None:
+    def _pass_over(self, line: TopicLine, error: ExpiredError, *, skip: bool) -> None:
         """Records expired before they were sent: raise FatalError, or go on at what is left."""
-        span, line = self._group.span(error.place), self.lines.get(error.place)
-        if line is not None and span.low <= error.position <= span.high:
+        span = self._group.span(line.place)
+        if span.low <= error.position <= span.high:
             self.go_on(line)  # a new leader did not know its end yet
             return
         lost = f"{error} The topic holds {span.low} to {span.end}"
@@ -134,7 +136,6 @@ class TopicReading:
                 "skip to go on at what is left."
             ) from error
         self._log.error("expired", detail=lost)
-        if line is not None:
-            line.leave()
-        self.lines[error.place] = begun = TopicLine(error.place, span.low)
-        self.go_on(begun)
+        line.leave()
+        self.lines[line.place] = left = TopicLine(line.place, span.low)
+        self.go_on(left)

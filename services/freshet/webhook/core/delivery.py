@@ -40,16 +40,16 @@ class Delivery:
     """Why it can never be sent; empty if it can."""
     value: bytes = b""
     """The bytes of a record that cannot be read."""
+    newer: bool = False
+    """Whether a newer release can read it: then it must not be given up."""
 
 
 def delivery_of(source: RecordPlace, value: bytes | None) -> Delivery:
-    """What is sent for it. Raises NewerRecordError if only a newer release can read it: nothing is skipped then."""
+    """What is sent for it, or why it cannot be."""
     try:
         message: Any = decode(source.kind, value or b"")
-    except NewerRecordError:
-        raise
     except ContractError as error:
-        return Delivery(source, "", b"", str(error), value or b"")
+        return Delivery(source, "", b"", str(error), value or b"", isinstance(error, NewerRecordError))
     told = {
         "id": source.id,
         "kind": source.kind,

@@ -24,8 +24,8 @@ def target_of(url: str, insecure: bool) -> HookTarget:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise FreshetError(f"FRESHET_WEBHOOK_URL is no address: {error}.") from None
+    except ValueError:
+        raise FreshetError("FRESHET_WEBHOOK_URL is no address: its host or its port cannot be read.") from None
     if parts.scheme not in _PORTS or not parts.hostname:
         raise FreshetError("FRESHET_WEBHOOK_URL must be an address such as https://example.org/hooks/freshet.")
     if parts.username is not None or parts.password is not None:
