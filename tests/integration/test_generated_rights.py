@@ -10,12 +10,15 @@ from typing import Final
 
 import pytest
 
+from freshet.avro.control import encode
+from freshet.contracts.messages import Decision
 from freshet.contracts.resources import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.provision import provision
 from support.ingestion import framed, framed_feedback, loan
 from support.observed import Observed, http_port, observing
+from support.receiver import Receiver
 from support.secured import Right, SecuredKafka
 from support.services import Process, until
 from tools.strimzi import rights
@@ -112,3 +115,21 @@ def test_observe_sees_all_with_the_rights_that_are_generated(
     finally:
         process.terminate()
         assert process.wait(60) == 0
+
+
+def test_the_webhook_bridge_delivers_with_the_rights_that_are_generated(
+    secured: SecuredKafka, namespace: str, stage: LocalDeployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads three topics, and commits how far it is under a transactional id of its own."""
+    login = secured.user(granted("webhook", namespace))
+    with Receiver() as receiver:
+        for name, value in {"URL": receiver.url, "SECRET": "s" * 16, "LETTERS": str(tmp_path / "letters")}.items():
+            monkeypatch.setenv(f"FRESHET_WEBHOOK_{name}", value)
+        monkeypatch.setenv("FRESHET_STATE_DIR", str(tmp_path))
+        with Process(secured.servers, namespace, tmp_path / "log", "webhook", kafka=login) as process:
+            until(lambda: len(process.log("reading")) == 3, "its three topics")
+            decision = Decision(pipeline="loans", about="command", subject="c", verdict="done", reason="Because.")
+            for _ in range(2):  # the second one follows only when the first one is committed
+                stage.producer.send(Send("decisions", [b"loans"], [encode(decision)]))
+            until(lambda: len(receiver.got) == 2, "both")
+            assert process.terminate() == 0

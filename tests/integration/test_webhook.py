@@ -16,7 +16,7 @@ from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.provision import provision
 from support.receiver import Got, Receiver
-from support.services import Process, until
+from support.services import Process, free_port, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
@@ -199,3 +199,17 @@ def test_a_file_that_cannot_be_written_stops_it_with_a_sentence(world: World, mo
         with world.bridge():
             until(lambda: world.letters.exists() and world.given_up(), "the letter")
         assert [found["id"] for found in world.given_up()] == [f"{world.topic}/0/0"]
+
+
+def test_without_kafka_it_waits_and_ends_when_it_is_told_to(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts, lives, and says why it is not ready."""
+    port = free_port()
+    with Receiver() as receiver:
+        monkeypatch.setenv("FRESHET_WEBHOOK_URL", receiver.url)
+        log = world.folder / "away.log"
+        with Process(f"127.0.0.1:{port}", world.namespace, log, "webhook", "--http-port", "0") as bridge:
+            bridge.logged("no_answer")
+            status, why = bridge.get("/ready")
+            assert (status, "reading the ends of" in why) == (503, True)
+            assert bridge.get("/live")[0] == 200
+            assert bridge.terminate() == 0
