@@ -11,6 +11,7 @@ import pytest
 from freshet.avro.control import encode
 from freshet.contracts.messages import Decision
 from freshet.contracts.topics import TopicNames
+from freshet.lab import broker
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send
@@ -213,3 +214,33 @@ def test_without_kafka_it_waits_and_ends_when_it_is_told_to(world: World, monkey
             assert (status, "reading the ends of" in why) == (503, True)
             assert bridge.get("/live")[0] == 200
             assert bridge.terminate() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_broker_that_dies_between_the_answer_and_the_commit_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver takes a record while Kafka is away; when it is back, the ones behind it follow in order."""
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    root = tmp_path / "broker"
+    address = broker.up(root, say=print).bootstrap_servers
+    try:
+        world = World(address, "", tmp_path, monkeypatch)
+        receiver = Receiver()
+        monkeypatch.setenv("FRESHET_WEBHOOK_URL", receiver.url)
+        with world.bridge() as bridge:
+            reading(bridge)
+            world.decide(["a", "b"])
+            bridge.logged("not_taken")
+            broker.kill(root)
+            with receiver:
+                until(lambda: receiver.got, "the first one")
+                broker.up(root, say=print)
+                world.decide(["c"])
+                until(lambda: len({*subjects(receiver)}) == 3, "all of it")
+                assert list(dict.fromkeys(subjects(receiver))) == ["a", "b", "c"]
+                assert subjects(receiver)[-2:] == ["b", "c"]
+            assert bridge.terminate() == 0
+    finally:
+        broker.wipe(root)
