@@ -38,7 +38,7 @@ check: setup  ## style, types, import contracts and all quick tests that need no
 	$(BIN)/pytest -q $(SPREAD) $(QUICK_WORKERS) -m "not kafka and not e2e and not slow and not readers"
 
 test: check  ## everything, with a real Kafka
-	$(BIN)/pytest -q $(SPREAD) $(KAFKA_WORKERS) -m "(kafka or e2e or slow) and not faults and not images and not readers"
+	$(BIN)/pytest -q $(SPREAD) $(KAFKA_WORKERS) -m "(kafka or e2e or slow) and not faults and not images and not readers and not browser"
 
 coverage: setup  ## which lines and branches the quick and the slow tests reach in this process; no Kafka
 	$(BIN)/coverage run -m pytest -q -m "not kafka and not e2e and not readers"
