@@ -6,14 +6,7 @@ import structlog
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus.protocol import (
-    Bus,
-    Committed,
-    ExpiredError,
-    FatalError,
-    Place,
-    Transaction,
-)
+from freshet.runtime.bus.protocol import Bus, Committed, ExpiredError, FatalError, Place, Transaction
 from freshet.webhook.core.delivery import RecordPlace, delivery_of, is_wanted
 from freshet.webhook.topic_line import TopicLine
 
