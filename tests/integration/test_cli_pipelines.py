@@ -111,6 +111,6 @@ def test_topics_before_pipelines(freshet: Freshet) -> None:
     assert "--pipeline loans=6" in unknown.stderr
     steps = document(freshet("topics", "apply", "--pipeline", "loans=2", "--json"))
     made = {step["topic"].partition(".loans.")[2]: step["partitions"] for step in steps if ".loans." in step["topic"]}
-    assert made.pop("outcomes") == 1
+    assert made.pop("outcomes") == made.pop("profiles") == 1
     assert set(made.values()) == {2}
     assert {step["action"] for step in document(freshet("topics", "plan", "--pipeline", "loans=2", "--json"))} == {"ok"}

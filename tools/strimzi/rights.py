@@ -20,7 +20,7 @@ class Right(NamedTuple):
 _MEMBERS: Final = {
     "ingestion": ("ingestion",),
     "inference": ("inference",),
-    "drift": ("drift-join", "drift-evaluate", "drift-detect"),
+    "drift": ("drift-join", "drift-evaluate", "drift-detect", "drift-profile", "drift-compare"),
 }
 """Services whose processes share the partitions, each with the parts that it consists of."""
 _OWNERS: Final = ("registry", "retraining")

@@ -352,6 +352,8 @@ class DriftPlay:
         return found
 
     def _committed(self, service: str, role: str) -> dict[int, Committed]:
+        if service not in self.pipelines:
+            return {}  # nobody runs it here
         at = {number: self.pipelines[service].committed_at(role, number) for number in self.bus.spans(role)}
         return {number: offset for number, offset in at.items() if offset is not None}
 
