@@ -8,12 +8,13 @@ from typing import Final
 import pytest
 
 from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
+from freshet.drift.service import SERVICE as DRIFT
 from tools.strimzi import PRINCIPALS, Pipeline, Right, rights, topics, users
 from tools.strimzi.__main__ import as_text, main
 
 COMMITTED: Final = Path(__file__).parents[2] / "k8s/components/strimzi"
 LOANS: Final = [Pipeline("loans", 6)]
-PARTS: Final = {"drift": {"drift-join", "drift-evaluate", "drift-detect"}}
+PARTS: Final = {DRIFT.name: {part.name for part in DRIFT.services}}
 PEOPLE: Final = {"cli", "observe", "webhook", "producers", "consumers"}
 
 
