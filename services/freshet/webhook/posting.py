@@ -17,7 +17,6 @@ SILENCE_S: Final = 10.0
 """How long the receiver may be silent."""
 TRY_S: Final = 20.0
 """How long a try may take as a whole, also where the receiver sends byte after byte."""
-_TOLD_BYTES: Final = 300
 
 
 class Posting(threading.Thread):
@@ -51,10 +50,12 @@ class Posting(threading.Thread):
         try:
             self._connection.request("POST", self._path, self._body, dict(self._headers))
             response = self._connection.getresponse()
-            detail = response.read1(_TOLD_BYTES).decode("utf-8", "replace").strip()
-            self._answer = Reply(response.status, detail, response.getheader("Retry-After") or "")
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            # Its text is not told: many servers repeat the path in it, which is often a secret.
+            self._answer = Reply(response.status, retry_after=response.getheader("Retry-After") or "")
+        except OSError as error:
             self._answer = Reply(0, str(error) or type(error).__name__)
+        except (http.client.HTTPException, ValueError) as error:
+            self._answer = Reply(0, type(error).__name__)
         finally:
             self._connection.close()
             self._done()

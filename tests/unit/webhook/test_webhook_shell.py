@@ -108,6 +108,21 @@ def test_a_request_brings_status_and_retry_after_and_follows_no_redirect() -> No
     assert replied(target_of(receiver.url, False)).status == 0
 
 
+def test_what_a_receiver_writes_is_told_nowhere() -> None:
+    """Many servers repeat the path in it, and the path is often a secret."""
+    text = b"Cannot POST /services/T0/B0/SECRET"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        target = HookTarget(False, "127.0.0.1", server.getsockname()[1], "/services/T0/B0/SECRET")
+        done = threading.Event()
+        sent = Posting(target, {}, b"{}", done.set)
+        near, _ = server.accept()
+        with near:
+            near.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+            assert done.wait(30)
+        sent.join(10)
+    assert sent.answer() == Reply(404)
+
+
 def test_a_receiver_that_sends_byte_after_byte_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is never silent for long, and never done."""
     monkeypatch.setattr(posting, "TRY_S", 0.2)

@@ -20,7 +20,7 @@ class Reply:
     status: int
     """Of HTTP; 0 if there was no answer."""
     detail: str = ""
-    """Why there was none, or how the receiver's text begins."""
+    """Why there was none."""
     retry_after: str = ""
     """The header of this name."""
 
