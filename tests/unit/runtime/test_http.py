@@ -1,5 +1,6 @@
 """What a process answers to probes and to Prometheus."""
 
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from freshet.contracts.errors import FreshetError
+from freshet.runtime import http
 from freshet.runtime.http import HealthServer
 
 
@@ -69,3 +71,11 @@ def test_a_taken_port_is_told_in_a_sentence(health: Health) -> None:
     """Two processes configured alike: the second says which variable to change."""
     with pytest.raises(FreshetError, match="FRESHET_HTTP_PORT"):
         HealthServer("127.0.0.1", health.server.port, live=str, ready=str, registry=CollectorRegistry())
+
+
+def test_a_connection_that_sends_nothing_keeps_no_thread(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can open one, and forget it."""
+    monkeypatch.setattr(http._QuietHandler, "timeout", 0.1)
+    with socket.create_connection(("127.0.0.1", health.server.port), timeout=30) as idle:
+        assert idle.recv(1) == b""
+    assert health.get("/live")[0] == 200
