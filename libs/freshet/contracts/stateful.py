@@ -18,11 +18,13 @@ class Checkpoint:
 
     A restart reads that again. Rows bound what it computes then, bytes what it reads: a row may itself be a record of
     thousands of rows. A state of many kilobytes is written for megabytes of input, so that it is little beside them.
+    Time bounds how old the rows are that it rests on: of a slow stream they would have expired before there are many.
     """
 
     role: str
     rows: int = 10_000
     input_bytes: int = 16 << 20
+    span_ms: int = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,21 @@ def test_a_checkpoint_is_due_by_bytes_of_input_too(
     assert world.kept() == checkpoints
 
 
+def test_a_checkpoint_is_due_by_time_too() -> None:
+    """Rows of a slow stream expire before there are many of them: a restart would find neither them nor their state."""
+    world = Following()
+    loop = world.worker()
+    for number in NUMBERS[:5]:
+        world.feed(number)
+        world.turn(loop)
+        world.pass_time(40 * 60_000)
+    assert world.kept() == 3
+    loop.close()
+    world.cluster.truncate(world.names.topic("features"), 0, 4)
+    world.turn(world.worker())
+    assert world.said() == TOTALS[:5]
+
+
 def test_what_a_restart_reads_again_counts_towards_the_next_checkpoint() -> None:
     """Workers that are restarted again and again do not read ever more."""
     world = Following()

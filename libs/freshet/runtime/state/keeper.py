@@ -150,16 +150,19 @@ class Keeper:
         for role, at in rows.items():
             staged.has_read([batches[role].values[row] for row in at.tolist()])
         due = self._logic.kept
-        is_early = staged.rows is not None and staged.rows < due.rows and staged.input_bytes < due.input_bytes
-        if is_early and staged.marks == known.marks:
+        newest_ms = max(staged.last_ms.values(), default=0)
+        is_small = staged.rows is not None and staged.rows < due.rows and staged.input_bytes < due.input_bytes
+        is_young = newest_ms < staged.kept_ms + due.span_ms
+        if is_small and is_young and staged.marks == known.marks:
             return []
-        staged.rows = staged.input_bytes = 0
+        staged.rows, staged.input_bytes, staged.kept_ms = 0, 0, newest_ms
         ranges = [
             range_of(role, self._topic_ids[role], mark, mark.since or 0, staged.at[role])
             for role, mark in staged.marks.items()
         ]
         body = self._logic.dump(partition)
-        return [record_of(partition, ranges, self._logic.plan, self._logic.state_format, body)]
+        times_ms = (0, newest_ms)
+        return [record_of(partition, ranges, self._logic.plan, self._logic.state_format, body, times_ms=times_ms)]
 
     def _slabs(
         self, partition: int, staged: StateProgress, batches: Mapping[str, Batch], rows: Mapping[str, Ints]

@@ -44,6 +44,8 @@ class StateProgress:
     """Rows since the last checkpoint; None if there is none."""
     input_bytes: int = 0
     """Bytes of these rows."""
+    kept_ms: int = 0
+    """When the newest row of the last checkpoint was appended; 0: not known."""
 
     def has_seen(self, role: str, last_ms: int) -> None:
         """Rows of this input were taken in, the newest of this time."""
@@ -160,7 +162,7 @@ class Restoring:
         if whole:
             self._logic.load(self._partition, whole[-1].body)
             covered = {known.role: known.end for known in whole[-1].ranges}
-            self.progress.rows = 0
+            self.progress.rows, self.progress.kept_ms = 0, whole[-1].last_ms
         for role, mark in self.progress.marks.items():
             yield from self._again(role, covered.get(role, mark.since or 0), self.progress.at[role], mark)
 
