@@ -49,6 +49,8 @@ class Series:
     start: int = 0
     """The row from which on the reference is learned."""
     learned: tuple[Window, ...] = ()
+    is_whole: bool = False
+    """Whether nothing is added to what was learned any more, however few windows it is: a model learned from these."""
     recent: tuple[Window, ...] = ()
     usual: Mapping[int, FrameContent] = field(default_factory=dict)
     """By hour of the day, those of the weekend by themselves: the rows of days that are over."""
@@ -64,6 +66,7 @@ class Series:
             "open": _values(self.open) if self.open else None,
             "start": self.start,
             "learned": [_values(window) for window in self.learned],
+            "is_whole": self.is_whole,
             "recent": [_values(window) for window in self.recent],
             "usual": {str(phase): content.values() for phase, content in sorted(self.usual.items())},
             "today": {str(phase): [day, content.values()] for phase, (day, content) in sorted(self.today.items())},
@@ -79,6 +82,7 @@ class Series:
             _window(values["open"]) if values["open"] else None,
             values["start"],
             tuple(map(_window, values["learned"])),
+            values["is_whole"],
             tuple(map(_window, values["recent"])),
             {int(phase): FrameContent.of_values(content) for phase, content in values["usual"].items()},
             {int(phase): (day, FrameContent.of_values(content)) for phase, (day, content) in values["today"].items()},
@@ -86,7 +90,13 @@ class Series:
 
     def begun_anew(self) -> "Series":
         """What comes from now on is learned as the reference."""
-        return replace(self, start=self.row, learned=())
+        return replace(self, start=self.row, learned=(), is_whole=False)
+
+    @property
+    def edges(self) -> str:
+        """Between which values its rows are counted, by id; empty at the beginning."""
+        last = self.open or (self.recent[-1] if self.recent else None)
+        return last.content.edges if last is not None else ""
 
     def trained(self, on: TrainedOn) -> "Series":
         """With the rows that a model learned from as the reference, as far as enough windows of them are kept."""
@@ -97,7 +107,7 @@ class Series:
                 rows += window.content.rows
         if len(chosen) < _FEWEST:
             return self
-        return replace(self, start=chosen[0].from_row, learned=tuple(chosen))
+        return replace(self, start=chosen[0].from_row, learned=tuple(chosen), is_whole=True)
 
     def then(
         self, placed: PlacedFrame, *, rows: int, windows: int, edges: Callable[[str], BinEdges | None]
@@ -111,7 +121,7 @@ class Series:
         now = replace(self, row=self.row + frame.rows)
         if not frame.edges or not len(self.names) <= len(frame.names) <= MOST_COLUMNS:
             return now, None
-        if frame.names != self.names:
+        if frame.names != self.names or frame.edges != (self.edges or frame.edges):
             now = Series(self.kind, now.row, frame.names, start=self.row)
         one = _window_of(placed, self.row, now.row)
         both = one if now.open is None else _joined(now.open, one)
@@ -126,12 +136,13 @@ class Series:
         between = edges(window.content.edges)
         windows = max(_FEWEST, min(windows, _LEARNED_COLUMNS // max(1, len(self.names))))
         now, look = self._with_usual(window, rows), None
-        if len(self.learned) >= windows and between is not None:
+        is_whole = self.is_whole or len(self.learned) >= windows
+        if is_whole and between is not None:
             whole = FrameContent.added([one.content for one in self.learned])
             known = [found for phase in window.phases if (found := now._usual_at(phase, rows)) is not None]
             usual = FrameContent.added(known) if len(known) == len(window.phases) else None
             look = Look(self.kind, window, self.learned, whole, self.start, usual, between)
-        learned = self.learned if len(self.learned) >= windows else (*self.learned, window)
+        learned = self.learned if is_whole else (*self.learned, window)
         kept = max(_FEWEST, min(_REMEMBERED, _REMEMBERED_COLUMNS // max(1, len(self.names))))
         return replace(now, learned=learned, recent=(*self.recent, window)[-kept:]), look
 

@@ -156,3 +156,27 @@ def test_a_pipeline_that_is_too_wide_is_not_compared() -> None:
     log.features(normal(1024, MOST_COLUMNS + 1))
     state, alarms = log.watch().fold(InputWatchState(), log.frames)
     assert (state.series["features"].row, state.series["features"].names, alarms) == (1024, (), [])
+
+
+def test_edges_that_change_begin_anew() -> None:
+    """Bins between other edges cannot be added: not inside a window, and not to the reference."""
+    log, rows = ProfileLog(rows=400), normal(20_000, 2)
+    log.features(rows[:5_000])
+    log._chosen.clear()
+    log.features(rows[5_000:] * 100)
+    assert log.alarms(PsiDetector()) == []
+
+
+def test_models_that_come_again_and_again_blind_nobody() -> None:
+    """Each brings the rows that it learned from, fewer than a reference is otherwise made of: these are compared."""
+    rows = normal(60_000, 3)
+    rows[30_000:, 0] += 2.0
+    log = ProfileLog()
+    for at in range(0, 60_000, 4 * 1024):
+        log.features(rows[at : at + 4 * 1024])
+        version = f"1.{at}.0"
+        log.answers(np.full(1024, 0.5), version=version)
+        log.trained[version] = TrainedOn(
+            5 * 1024, max(frame.frame.last_ms for frame in log.frames) if at < 30_000 else 0
+        )
+    assert "detected" in [alarm.level for alarm in log.alarms(PsiDetector())]
