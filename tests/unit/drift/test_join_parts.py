@@ -7,14 +7,19 @@ import pytest
 
 from freshet.avro import Strings
 from freshet.avro.control import encode
+from freshet.contracts.errors import DeletedError
+from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Minute
 from freshet.drift.core.join import join_state, primaries, ring, slab
 from freshet.drift.core.join.hash_table import HashTable
 from freshet.drift.core.join.hashing import hash64, hash64_of
 from freshet.drift.core.join.join_rows import LABEL, NO_LABEL, PAIR, Plans, Windows, distinct, renumbered
 from freshet.drift.core.join.join_state import JoinState
+from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.core.join.outcome_writer import RecordHead, Vectors, records
 from freshet.drift.core.join.told import Told
+from freshet.drift.core.profile.profile_logic import ProfileLogic
+from support.evaluating import pipeline_record
 from support.join_logs import SCORES, label_rows, prediction_rows
 from support.join_reference import Label, Prediction
 
@@ -182,3 +187,17 @@ def test_codes_are_numbered_in_the_order_in_which_they_come() -> None:
     used, codes = renumbered(np.array([4, 4]))
     assert (used, codes.tolist()) == ([4], [0, 0])
     assert distinct(np.array([5, 1, 5, 2])).tolist() == [1, 2, 5]
+
+
+@pytest.mark.parametrize("logic", [JoinLogic("p", most_bytes=1 << 20), ProfileLogic("p")])
+def test_a_pipeline_whose_name_was_used_before_is_served(logic: JoinLogic | ProfileLogic) -> None:
+    """Until the topic is compacted whoever starts reads the deleted one first; only a worker that serves it ends."""
+    record = pipeline_record()
+    for message in (record, None, record):
+        logic.fold(Fact("pipelines", f"p/{record.number}", message, 0))
+    assert logic.unready() is None
+    for role in ("features", *logic.reads):
+        logic.on_topic(role, "topic")
+    logic.begin(0)
+    with pytest.raises(DeletedError):
+        logic.fold(Fact("pipelines", f"p/{record.number}", None, 0))

@@ -75,11 +75,13 @@ class JoinLogic(Stateful):
         return self._book.plans.any_absent
 
     def fold(self, fact: Fact) -> None:
-        """See `Logic`. Raises DeletedError once the pipeline is deleted."""
+        """See `Logic`. Raises DeletedError once the pipeline is deleted; one of that name may have been before."""
         if not fact.key.startswith(f"{self._pipeline}/"):
             return
-        if fact.message is None and self._book.newest:
-            raise DeletedError(self._pipeline)
+        if fact.message is None:
+            if self._states:
+                raise DeletedError(self._pipeline)
+            self._book, self._inputs = PlanBook(self._pipeline), None
         if isinstance(fact.message, PipelineRecord):
             self._book.add(fact.message)
             if self._book.spec is not None:

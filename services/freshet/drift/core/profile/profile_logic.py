@@ -59,11 +59,13 @@ class ProfileLogic(Stateful):
         return BatchLimits(_ROWS if known else _ROWS_WITHOUT_EDGES, _COMMIT_INTERVAL_MS)
 
     def fold(self, fact: Fact) -> None:
-        """See `Logic`. Raises DeletedError once the pipeline is deleted."""
+        """See `Logic`. Raises DeletedError once the pipeline is deleted; one of that name may have been before."""
         if not fact.key.startswith(f"{self._pipeline}/"):
             return
-        if fact.role == "pipelines" and fact.message is None and self._book.newest:
-            raise DeletedError(self._pipeline)
+        if fact.role == "pipelines" and fact.message is None:
+            if self._states:
+                raise DeletedError(self._pipeline)
+            self._book, self._inputs = PlanBook(self._pipeline), None
         if isinstance(fact.message, PipelineRecord):
             self._book.add(fact.message)
             if self._book.spec is not None:
