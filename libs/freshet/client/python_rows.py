@@ -22,6 +22,8 @@ Rows = Any
 _MISSING: Final = frozenset({"NAType", "NaTType"})
 """What pandas calls its own kinds of nothing."""
 _INT64: Final = 1 << 63
+_SHOWN: Final = 100
+"""Characters of an unknown name that a message repeats."""
 
 
 def event_columns(
@@ -44,6 +46,10 @@ class RowShape:
     def __init__(self, schema: Schema) -> None:
         self.fields, self.leaves = event_fields(schema), plan_of(parse(schema))
         self.titles = fields_by_title(schema)
+        self.names = frozenset({*self.fields, *self.titles})
+        """What a value may be called; a nested field is `outer.inner`."""
+        self.groups = frozenset(name[:end] for name in self.names for end, letter in enumerate(name) if letter == ".")
+        """What a nested dict may be called."""
         self.defaults = {leaf.name: leaf.default for leaf in self.leaves if leaf.default is not NO_DEFAULT}
 
 
@@ -66,7 +72,8 @@ def row_columns(
     `whose` begins the sentence that says what is missing; `time` is a field that is a time whatever its type says.
     """
     fields, leaves, defaults = shape.fields, shape.leaves, shape.defaults
-    given = _by_field(named_columns(rows), fields, shape.titles)
+    is_table = isinstance(rows, Mapping) or hasattr(rows, "columns")
+    given = _by_field(named_columns(rows) if is_table else _transposed(rows, shape), shape)
     count = _length(given, rows)
     if count:
         _refuse_gaps([leaf for leaf in leaves if leaf.name not in {*given, *defaults, *filled}], whose)
@@ -84,14 +91,12 @@ def row_columns(
     return made
 
 
-def named_columns(rows: Rows) -> dict[str, list[Any]]:
-    """The values of each column by its name; `outer.inner` for the field of a nested dict. RowError if ragged."""
-    if isinstance(rows, Mapping):
-        columns = {str(name): _listed(str(name), values) for name, values in rows.items()}
-    elif hasattr(rows, "columns"):
-        columns = {str(name): list(rows[name]) for name in rows.columns}
+def named_columns(table: Any) -> dict[str, list[Any]]:
+    """The values of each column of a mapping or a DataFrame, by its name. RowError if they are not of one length."""
+    if isinstance(table, Mapping):
+        columns = {str(name): _listed(str(name), values) for name, values in table.items()}
     else:
-        return _transposed(list(rows))
+        columns = {str(name): list(table[name]) for name in table.columns}
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise RowError(f"the columns are not of one length: {lengths}.")
@@ -113,37 +118,50 @@ def is_nothing(value: Any) -> bool:
     return isinstance(value, float | np.floating) and bool(value != value)  # noqa: PLR0124 - only NaN differs from itself
 
 
-def _transposed(rows: list[Any]) -> dict[str, list[Any]]:
+def _transposed(rows: Iterable[Any], shape: RowShape) -> dict[str, list[Any]]:
     flat = []
     for row, values in enumerate(rows):
         if not isinstance(values, Mapping):
             raise RowError(
                 f"row {row} is a {type(values).__name__}: give dicts, a dict of columns, or a DataFrame.", row=row
             )
-        flat.append(dict(_leaves(values, "")))
+        flat.append(dict(_leaves(values, "", shape, row)))
     names = list(dict.fromkeys(name for values in flat for name in values))
     return {name: [values.get(name) for values in flat] for name in names}
 
 
-def _leaves(values: Mapping[Any, Any], prefix: str) -> Iterable[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
+def _leaves(values: Mapping[Any, Any], prefix: str, shape: RowShape, row: int) -> Iterable[tuple[str, Any]]:
+    """The values of one row under their full names.
+
+    The first unknown name ends it: unknown names, repeated for each nested value and each row, could fill the memory.
+    """
+    for inner, value in values.items():
+        name = f"{prefix}{inner}"
+        if isinstance(value, Mapping) and name in shape.groups:
+            yield from _leaves(value, f"{name}.", shape, row)
+        elif name not in shape.names:
+            raise _no_field(name, shape, row)
+        elif isinstance(value, Mapping):
+            raise RowError(f"row {row}: field {name!r} holds an object, which is no value of it.", field=name, row=row)
         else:
-            yield f"{prefix}{name}", value
+            yield name, value
 
 
-def _by_field(
-    given: Mapping[str, list[Any]], fields: Mapping[str, EventField], titles: Mapping[str, str]
-) -> dict[str, list[Any]]:
+def _no_field(name: str, shape: RowShape, row: int | None = None) -> RowError:
+    shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+    near = get_close_matches(shown, [*shape.fields, *shape.titles], n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    known = ", ".join(shape.fields)
+    return RowError(f"the event has no field {shown!r}: {hint}It has {known}.", field=shown, row=row)
+
+
+def _by_field(given: Mapping[str, list[Any]], shape: RowShape) -> dict[str, list[Any]]:
     """The columns under their fields' names; each may come under that, or under its title in the pipeline's table."""
     found: dict[str, list[Any]] = {}
     for name, values in given.items():
-        field = name if name in fields else titles.get(name)
+        field = name if name in shape.fields else shape.titles.get(name)
         if field is None:
-            near = get_close_matches(name, [*fields, *titles], n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise RowError(f"the event has no field {name!r}: {hint}It has {', '.join(fields)}.", field=name)
+            raise _no_field(name, shape)
         if field in found:
             raise RowError(
                 f"field {field!r} is there twice, under its name and as {name!r}: give one of them.", field=field

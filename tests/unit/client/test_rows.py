@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -134,6 +135,8 @@ def test_times_become_the_fields_own_unit(moment: Any) -> None:
         ({"at": "yesterday"}, "row 0: field 'at' holds 'yesterday', which is not a time"),
         ({"customer": {"id": 7}}, "row 0: field 'customer.id' holds 7, which is not text"),
         ({"ammount": 1}, "the event has no field 'ammount': did you mean 'amount'"),
+        ({"customer": {"idd": "c1"}}, "the event has no field 'customer.idd': did you mean 'customer.id'"),
+        ({"amount": {"net": 1}}, "row 0: field 'amount' holds an object"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named(row: dict[str, Any], told: str) -> None:
@@ -157,6 +160,27 @@ def test_what_is_no_table_is_refused(rows: Any, told: str) -> None:
     with pytest.raises(RowError) as refused:
         values(rows)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"k" * 500_000: {str(number): 1 for number in range(1_000)}}],
+        [{f"n{number}": 1 for number in range(20_000)}, *[{}] * 99],
+    ],
+    ids=["a long name around many", "many names beside many rows"],
+)
+def test_unknown_names_are_refused_before_they_are_multiplied(rows: list[dict[str, Any]]) -> None:
+    """A few bytes of each could become gigabytes; the message repeats no long name."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(RowError, match="has no field") as refused:
+            values(rows)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert len(str(refused.value)) < 400
+    assert len(refused.value.field) < 200
 
 
 def test_a_tables_own_titles_are_taken() -> None:
