@@ -112,6 +112,27 @@ def test_two_events_of_one_id_get_each_its_own_answer() -> None:
     assert (early.answer, late.answer) == ({"prediction": "one"}, {"prediction": "two"})
 
 
+def test_many_events_of_one_id_cost_one_look_each() -> None:
+    """Each prediction finds its waiter by position; those that come before the positions are known go to all."""
+    world = World()
+    placed = [world.expect("a", (0, offset)) for offset in range(50)]
+    early = [world.expect("a") for _ in range(50)]
+    looked: list[int] = []
+
+    def position(row: int) -> tuple[int, int]:
+        looked.append(row)
+        return (0, row)
+
+    world.waiters.predicted(["a"] * 100, position, lambda row: {"prediction": row})
+    assert len(looked) == 100
+    for offset, waiter in enumerate(early, 50):
+        world.waiters.place(waiter, (0, offset))
+    assert [waiter.answer for waiter in (*placed, *early)] == [{"prediction": row} for row in range(100)]
+    for waiter in (*placed, *early):
+        world.waiters.forget(waiter)
+    assert len(world.waiters) == 0
+
+
 def test_a_dead_letter_is_an_answer_also_when_it_comes_first() -> None:
     """It names its event by position only."""
     world = World()

@@ -1,6 +1,6 @@
 """Who waits for which event's answer. Holds what is waited for, and a bounded number of early dead letters."""
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,6 +10,7 @@ Position = tuple[int, int]
 
 _EARLY_LETTERS: Final = 1_000
 _EARLY_PREDICTIONS: Final = 4
+"""For each event of the same id whose position is not known yet."""
 
 
 @dataclass(slots=True, eq=False)
@@ -22,8 +23,23 @@ class Waiter:
     position: Position | None = None
     answer: Mapping[str, Any] | None = None
     """`{"prediction": …}` or `{"dead_letter": …}`."""
+
+
+@dataclass(slots=True)
+class _OfId:
+    """What is known of all that wait for events of one id."""
+
+    waiting: int = 0
+    unplaced: int = 0
+    """How many of them have no position yet."""
     early: dict[Position, Mapping[str, Any]] = field(default_factory=dict)
-    """Answers to events of that id that came before the position was known."""
+    """Answers to events of that id that came while some had no position."""
+
+    def settle(self) -> None:
+        """One of them has a position now, or waits no longer."""
+        self.unplaced -= 1
+        if not self.unplaced:
+            self.early.clear()
 
 
 class Waiters:
@@ -34,36 +50,41 @@ class Waiters:
     """
 
     def __init__(self) -> None:
-        self._by_id: defaultdict[str, list[Waiter]] = defaultdict(list)
+        self._by_id: dict[str, _OfId] = {}
         self._by_position: dict[Position, Waiter] = {}
         self._letters: OrderedDict[Position, Mapping[str, Any]] = OrderedDict()
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_id.values()))
+        return sum(of_id.waiting for of_id in self._by_id.values())
 
     def expect(self, event_id: str, told: Callable[[], object]) -> Waiter:
         """Wait for an event that is about to be sent, until `forget`."""
         waiter = Waiter(event_id, told)
-        self._by_id[event_id].append(waiter)
+        of_id = self._by_id.setdefault(event_id, _OfId())
+        of_id.waiting += 1
+        of_id.unplaced += 1
         return waiter
 
     def place(self, waiter: Waiter, position: Position) -> None:
         """The event has been acknowledged, at this position."""
         waiter.position = position
         self._by_position[position] = waiter
-        found = waiter.early.get(position) or self._letters.pop(position, None)
-        waiter.early.clear()
+        of_id = self._by_id[waiter.event_id]
+        found = of_id.early.pop(position, None) or self._letters.pop(position, None)
+        of_id.settle()
         if found is not None:
             _answer(waiter, found)
 
     def forget(self, waiter: Waiter) -> None:
         """It waits no longer."""
-        waiters = self._by_id[waiter.event_id]
-        waiters.remove(waiter)
-        if not waiters:
-            del self._by_id[waiter.event_id]
-        if waiter.position is not None and self._by_position.get(waiter.position) is waiter:
+        of_id = self._by_id[waiter.event_id]
+        of_id.waiting -= 1
+        if waiter.position is None:
+            of_id.settle()
+        elif self._by_position.get(waiter.position) is waiter:
             del self._by_position[waiter.position]
+        if not of_id.waiting:
+            del self._by_id[waiter.event_id]
 
     def predicted(
         self, ids: Sequence[str], positions: Callable[[int], Position], make: Callable[[int], Mapping[str, Any]]
@@ -72,12 +93,15 @@ class Waiters:
         if not self._by_id:
             return
         for row, event_id in enumerate(ids):
-            for waiter in self._by_id.get(event_id, ()):
-                position = positions(row)
-                if waiter.position == position:
-                    _answer(waiter, make(row))
-                elif waiter.position is None and len(waiter.early) < _EARLY_PREDICTIONS:
-                    waiter.early[position] = make(row)
+            of_id = self._by_id.get(event_id)
+            if of_id is None:
+                continue
+            position = positions(row)
+            waiter = self._by_position.get(position)
+            if waiter is not None and waiter.event_id == event_id:
+                _answer(waiter, make(row))
+            elif len(of_id.early) < _EARLY_PREDICTIONS * of_id.unplaced:
+                of_id.early[position] = make(row)
 
     def set_aside(self, position: Position, letter: Mapping[str, Any]) -> None:
         """An event, or the features made of it, became a dead letter."""
