@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from freshet.avro import Column, Columns
+from freshet.avro import Column, Columns, Ragged
 from freshet.avro.framed import FramedReader
 from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
@@ -89,15 +89,11 @@ def _batches(reader: LogReader, limit: int | None, timeout_s: float) -> Iterator
 
 
 def prediction_columns(batch: Batch, framed: FramedReader, outputs: int) -> dict[str, Any]:
-    """One batch's columns, see `Predictions`; a record that is no prediction (a stranger's) is left out.
+    """One batch's columns, see `Predictions`; a record that is none of the pipeline (a stranger's) is left out.
 
     `outputs` is how many scores a prediction has.
     """
-    if not len(batch):
-        at, columns = np.zeros(0, np.int64), None
-    else:
-        rows = framed.read(batch.values)
-        at, columns = rows.at, rows.columns
+    at, columns = _read(batch, framed, outputs)
     return {
         **{name: _texts(columns, name) for name in _TEXTS},
         "event_time": _whole(columns, "event_time").astype("datetime64[ms]"),
@@ -107,6 +103,20 @@ def prediction_columns(batch: Batch, framed: FramedReader, outputs: int) -> dict
         "offset": batch.offsets[at],
         "answered_at": batch.timestamps_ms[at].astype("datetime64[ms]"),
     }
+
+
+def _read(batch: Batch, framed: FramedReader, outputs: int) -> tuple[Ints, Columns | None]:
+    """Which records are predictions with so many scores, and what they hold; None where there are none."""
+    if not len(batch):
+        return np.zeros(0, np.int64), None
+    rows = framed.read(batch.values)
+    scores = rows.columns["scores"]
+    assert isinstance(scores, Ragged)
+    fits = scores.lengths == outputs
+    if fits.all():
+        return rows.at, rows.columns
+    at = rows.at[fits]
+    return at, framed.read([batch.values[row] for row in at.tolist()]).columns if at.size else None
 
 
 def _texts(columns: Columns | None, name: str) -> Any:

@@ -15,14 +15,14 @@ from freshet.runtime.bus.protocol import Send
 ENCODER = Encoder(current_schema("Prediction"), schema_id("Prediction"))
 
 
-def prediction(number: int) -> bytes:
+def prediction(number: int, outputs: int = 2) -> bytes:
     """A record whose every field follows from its number."""
     whole = np.array([number])
     texts = {name: Strings.from_list([f"{name}-{number}"]) for name in ("event_id", "entity", "label", "version")}
     columns: dict[str, Column] = {
         **texts,
         "event_time": whole,
-        "scores": Ragged(np.array([number, 0.5], np.float32), np.array([2])),
+        "scores": Ragged(np.array([number, 0.5, 0.25][:outputs], np.float32), np.array([outputs])),
         **dict.fromkeys(("epoch", "features_offset", "source_offset"), whole),
         **dict.fromkeys(("fallback", "arm", "features_partition", "source_partition"), whole.astype(np.int32)),
         **dict.fromkeys(("features_topic", "source_topic"), Strings.repeat(bytes(16), 1)),
@@ -70,6 +70,16 @@ def test_a_limit_goes_on_where_it_ended(bus: MemoryBus) -> None:
         seen += page["event_id"].tolist()
         following = page.next
     assert sorted(seen) == [f"event_id-{number}" for number in range(4)]
+
+
+@pytest.mark.parametrize("outputs", [0, 1, 3])
+def test_a_prediction_with_another_number_of_scores_is_passed_over(bus: MemoryBus, outputs: int) -> None:
+    """It is a stranger's, though it is well framed; also where a batch has no others."""
+    bus.producer().send(Send("predictions", [b"k"], [prediction(9, outputs)], [1]))
+    found = read_predictions(bus, 2, None, None, 10.0)
+    assert sorted(found["source_offset"].tolist()) == [0, 1, 2, 3]
+    assert found["scores"].shape == (4, 2)
+    assert len(read_predictions(bus, 2, {0: 4, 1: 1}, None, 10.0)["label"]) == 0
 
 
 def test_columns_have_their_types(bus: MemoryBus) -> None:
