@@ -40,30 +40,40 @@ class AnswersReading(threading.Thread):
         super().__init__(name=f"answers-{id(self)}", daemon=True)
         starts = {Place(role, number): span.end for role in _ROLES for number, span in bus.spans(role).items()}
         self._reader = bus.reader(_ROLES, starts)
-        self._outputs, self._take, self._stop = outputs, take, stop
+        self._outputs, self._take, self._ending = outputs, take, stop  # not _stop: Thread has one
         self._predictions = FramedReader.of("Prediction", max_bytes=_MAX_BYTES)
         self._features = FramedReader.of("FeatureVector", max_bytes=_MAX_BYTES)
+        self._log, self._told_of_strangers = structlog.get_logger("gateway"), False
 
     def run(self) -> None:
         """Until it is told to stop. While Kafka is away, those who wait get no answer in time."""
-        log, trouble = structlog.get_logger("gateway"), ""
-        while not self._stop.is_set():
+        trouble = ""
+        while not self._ending.is_set():
             try:
                 batches = self._reader.read(_READ_ROWS, _POLL_S)
             except BusError as error:
                 if not trouble:
-                    log.warning("no_answers", error=str(error))
+                    self._log.warning("no_answers", error=str(error))
                 trouble = str(error)
-                self._stop.wait(_BACK_OFF_S)
+                self._ending.wait(_BACK_OFF_S)
                 continue
             trouble = ""
             for batch in batches:
-                if batch.role == "predictions":
-                    columns = prediction_columns(batch, self._predictions, self._outputs)
-                    self._take(ReadAnswers(columns, ()))
-                else:
-                    self._take(ReadAnswers(None, tuple(self._letters(batch))))
+                try:
+                    self._take(self._answers(batch))
+                except Exception:  # whatever one batch holds, those behind it are read
+                    self._log.exception("answers_left_out", role=batch.role, spans=batch.spans)
         self._reader.close()
+
+    def _answers(self, batch: Batch) -> ReadAnswers:
+        if batch.role != "predictions":
+            return ReadAnswers(None, tuple(self._letters(batch)))
+        columns = prediction_columns(batch, self._predictions, self._outputs)
+        strangers = len(batch) - len(columns["offset"])
+        if strangers and not self._told_of_strangers:
+            self._told_of_strangers = True
+            self._log.warning("no_predictions", records=strangers, spans=batch.spans)
+        return ReadAnswers(columns, ())
 
     def _letters(self, batch: Batch) -> list[tuple[Position, Letter]]:
         """Those about events, or about features made of them; a letter holds the bytes of what it is about."""

@@ -36,9 +36,13 @@ class Lane:
         self._stop = threading.Event()
         self._classes = maker.spec.target.classes
         self.sending = Sending(bus)
-        reading = AnswersReading(bus, len(self._classes) or 1, self._hand_over, self._stop)
+        self._reading = AnswersReading(bus, len(self._classes) or 1, self._hand_over, self._stop)
         self.sending.start()
-        reading.start()
+        self._reading.start()
+
+    def works(self) -> bool:
+        """Whether both of its threads run; what ended for a reason that nobody foresaw does not come back."""
+        return self.sending.is_alive() and self._reading.is_alive()
 
     def end(self) -> None:
         """Write what was submitted, and read no more. Who still waits gets no more than the event's place, in time."""

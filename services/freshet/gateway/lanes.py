@@ -29,27 +29,28 @@ class Published(threading.Thread):
         super().__init__(name="published", daemon=True)
         self.trouble = "the gateway has just started, and has not read yet which pipelines there are."
         self.records: dict[str, PipelineRecord] = {}
-        self._bus, self._stop = bus, stop
+        self._bus, self._ending = bus, stop  # not _stop: Thread has one
         self._spans: dict[int, Span] = {}
 
     def run(self) -> None:
         """Look once a second; read only when something was written."""
         log = structlog.get_logger("gateway")
-        while not self._stop.is_set():
+        while not self._ending.is_set():
             try:
                 spans = self._bus.spans("pipelines")
                 if spans != self._spans:
                     self.records, self._spans = pipeline_records(self._bus), spans
                 self.trouble = ""
-            except FreshetError as error:
+            except Exception as error:  # the thread goes on, whatever it was: without it no new pipeline would be seen
+                foreseen = isinstance(error, FreshetError)
                 if not self.trouble:
-                    log.warning("no_answer", error=str(error))
-                self.trouble = str(error)
-            self._stop.wait(_LOOK_EVERY_S)
+                    log.warning("no_answer", error=str(error), exc_info=not foreseen)
+                self.trouble = str(error) if foreseen else f"what is published cannot be read: {error!r:.200}."
+            self._ending.wait(_LOOK_EVERY_S)
 
 
 class Lanes:
-    """Called where requests are answered. A lane is made anew when its pipeline's record is another one."""
+    """Called where requests are answered. A lane is made anew when its pipeline's record is another one, or it died."""
 
     def __init__(self, bus: Bus, namespace: str, published: Published) -> None:
         self._bus, self._namespace, self.published = bus, namespace, published
@@ -99,7 +100,7 @@ class Lanes:
     def _known(self, pipeline: str) -> Lane | None:
         """The lane of this pipeline as it is published now."""
         record, lane = self._lanes.get(pipeline, (None, None))
-        if lane is None or record == self.published.records.get(pipeline):
+        if lane is None or (record == self.published.records.get(pipeline) and lane.works()):
             return lane
         del self._lanes[pipeline]
         lane.end()

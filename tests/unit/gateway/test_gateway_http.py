@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pytest
@@ -19,7 +19,7 @@ from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames
-from freshet.gateway import gateway_routes
+from freshet.gateway import answers_reading, gateway_routes, lanes
 from freshet.gateway.core.limits import Room
 from freshet.gateway.core.refused import RefusedRequestError
 from freshet.gateway.gateway_routes import GatewayRoutes
@@ -74,11 +74,11 @@ class World:
         while self.published.records["loans"].number == 1:
             time.sleep(0.01)
 
-    def predict(self, event_id: str, partition: int, offset: int) -> None:
+    def predict(self, event_id: str, partition: int, offset: int, scores: Sequence[float] = (0.75, 0.25)) -> None:
         """Answer an event."""
         one: dict[str, list[Any]] = {
             "event_id": [event_id], "entity": ["Ada"], "event_time": [0], "label": ["approved"],
-            "scores": [[0.75, 0.25]], "version": ["1.0.0"], "epoch": [1], "fallback": [0], "arm": [0],
+            "scores": [list(scores)], "version": ["1.0.0"], "epoch": [1], "fallback": [0], "arm": [0],
             "features_partition": [partition], "features_offset": [0], "source_partition": [partition],
             "source_offset": [offset], "features_topic": [bytes(16)], "source_topic": [bytes(16)],
         }  # fmt: skip
@@ -152,6 +152,58 @@ def test_a_pipeline_that_is_published_anew_is_served_as_it_is_now(world: World) 
     with pytest.raises(RefusedRequestError, match="Nothing was written") as refused:
         asyncio.run(world.routes._written(before, late))
     assert refused.value.status == 503, "a request that had the old lane when it ended does not hang"
+
+
+def test_a_prediction_of_a_stranger_ends_no_reading(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with three scores is passed over; a batch that cannot be read for another reason costs only itself."""
+    event = ROW | {"event_id": "one"}
+    placed = world.client.post(EVENTS, json=event).json()
+    broken = threading.Event()
+
+    def unreadable(*_: object) -> None:
+        monkeypatch.undo()
+        broken.set()
+        raise ZeroDivisionError
+
+    world.predict("stranger", 0, 0, scores=(0.5, 0.25, 0.25))
+    with world.client.websocket_connect("ws://127.0.0.1/pipelines/loans/predictions/tail") as tail:
+        world.predict("one", placed["partition"], placed["offset"])
+        assert json.loads(tail.receive_text())["event_id"] == "one"
+        monkeypatch.setattr(answers_reading, "prediction_columns", unreadable)
+        world.predict("lost", 0, 7)
+        assert broken.wait(10)
+        world.predict("two", 0, 8)
+        assert json.loads(tail.receive_text())["event_id"] == "two"
+
+
+def test_a_lane_whose_reading_died_is_made_anew(world: World) -> None:
+    """Else its callers would get no answers until the gateway is started again."""
+    world.client.post(EVENTS, json=ROW)
+    (before,) = world.lanes.open().values()
+    before._stop.set()
+    before._reading.join(10)
+    assert world.client.post(EVENTS, json=ROW).status_code == 202
+    (now,) = world.lanes.open().values()
+    assert now is not before
+    assert now.works()
+
+
+def test_what_is_published_is_followed_after_any_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`/ready` says it, and the next look may succeed."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(lanes, "pipeline_records", broken)
+    changed = world.record.model_copy(update={"number": 2})
+    world.bus.producer().send(Send("pipelines", [b"loans/2"], [encode(changed)]))
+    while not world.published.trouble and world.published.is_alive():
+        time.sleep(0.01)
+    assert "a fault" in world.client.get("/ready").text
+    monkeypatch.undo()
+    while world.published.trouble and world.published.is_alive():
+        time.sleep(0.01)
+    assert world.published.records["loans"].number == 2
 
 
 @pytest.mark.parametrize(
