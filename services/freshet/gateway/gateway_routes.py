@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket
 from freshet.client.client_errors import RowError
 from freshet.client.event_records import Records
 from freshet.contracts.errors import FreshetError
-from freshet.gateway.core.limits import BODY_BYTES, BODY_S, RETRY_AFTER_S, TAILS, Room, body_room, too_large
+from freshet.gateway.core.limits import BODY_S, RETRY_AFTER_S, TAILS, Room, body_room, too_large
 from freshet.gateway.core.openapi import openapi
 from freshet.gateway.core.posted import Posted, check_sizes, posted, wait_s
 from freshet.gateway.core.refused import RefusedRequestError, bad_row, kafka_away
@@ -106,12 +106,13 @@ class GatewayRoutes:
         """Admit the request, read its body and answer it; every refusal becomes JSON."""
         began_s, pipeline = time.monotonic(), ""
         try:
-            room = body_room(request.headers.get("content-length", ""), request.headers.get("content-type", ""))
+            named = ("content-length", "content-type", "transfer-encoding")
+            room = body_room(*(request.headers.get(name, "") for name in named))
             self._room.enter(room)
             try:
                 lane = await self._lanes.of(str(request.path_params["pipeline"]))
                 pipeline = lane.maker.spec.pipeline
-                response = await handle(lane, await _body(request), request)
+                response = await handle(lane, await _body(request, room), request)
             finally:
                 self._room.leave(room)
         except RowError as error:
@@ -175,15 +176,15 @@ class GatewayRoutes:
         return places
 
 
-async def _body(request: Request) -> bytes:
-    """All of it; a caller that is slow to send takes up room for no longer than `BODY_S`."""
+async def _body(request: Request, room: int) -> bytes:
+    """All of it, if it fits its room; a caller that is slow to send takes that up for no longer than `BODY_S`."""
     parts, length = [], 0
     try:
         async with asyncio.timeout(BODY_S):
             async for part in request.stream():
                 length += len(part)
-                if length > BODY_BYTES:
-                    raise too_large("The body", length, BODY_BYTES)
+                if length > room:
+                    raise too_large("The body", length, room)
                 parts.append(part)
     except TimeoutError as error:
         raise RefusedRequestError(408, "slow_body", f"The body did not come within {BODY_S:.0f} s.") from error

@@ -28,8 +28,9 @@ from freshet.pipeline import load_folder
         (lambda: wait_s("soon"), 400, "milliseconds"),
         (lambda: wait_s("-1"), 400, "milliseconds"),
         (lambda: wait_s("30001"), 400, "30,000"),
-        (lambda: body_room("10", "text/plain"), 415, "application/json"),
-        (lambda: body_room(str(BODY_BYTES + 1), "application/json"), 413, "1,048,576"),
+        (lambda: body_room("10", "text/plain", ""), 415, "application/json"),
+        (lambda: body_room(str(BODY_BYTES + 1), "application/json", ""), 413, "1,048,576"),
+        (lambda: body_room("0", "application/json", "chunked"), 400, "contradict"),
         (lambda: check_sizes([b"k"], [b"v" * 900_000]), 413, "900,000"),
     ],
 )
@@ -45,8 +46,8 @@ def test_a_good_request_is_understood() -> None:
     assert (posted(b'{"a": 1}').rows, posted(b'{"a": 1}').is_list) == ([{"a": 1}], False)
     assert (posted(b'[{"a": 1}]').rows, posted(b'[{"a": 1}]').is_list) == ([{"a": 1}], True)
     assert (wait_s(None), wait_s("0"), wait_s("1500")) == (0.0, 0.0, 1.5)
-    assert body_room("17", "application/json; charset=utf-8") == 17
-    assert body_room("", "application/json") == BODY_BYTES, "a body of unknown length counts as the largest"
+    assert body_room("17", "application/json; charset=utf-8", "") == 17
+    assert body_room("", "application/json", "chunked") == BODY_BYTES, "a body of unknown length counts as the largest"
 
 
 def test_room_is_bounded_and_is_given_back() -> None:

@@ -243,6 +243,9 @@ def test_other_refusals_have_their_status(world: World) -> None:
     assert "loans" in world.client.post("/pipelines/lones/events", json=ROW).json()["why"]
     assert world.client.post(EVENTS, content=b"x" * 1_100_000, headers=JSON).status_code == 413
     assert world.client.post(EVENTS, content=iter([b" " * 600_000] * 2), headers=JSON).status_code == 413
+    assert world.client.post(EVENTS, content=b" " * 20, headers=JSON | {"Content-Length": "10"}).status_code == 413
+    two = JSON | {"Content-Length": "10", "Transfer-Encoding": "chunked"}
+    assert world.client.post(EVENTS, content=iter([b" " * 20]), headers=two).status_code == 400
     assert world.client.post(EVENTS, content=b"{}").status_code == 415
     assert world.client.post(EVENTS, json=ROW, headers={"Origin": "http://elsewhere.example"}).status_code == 403
     assert world.client.post(EVENTS, json=ROW, headers={"Host": "elsewhere.example"}).status_code == 400

@@ -47,8 +47,12 @@ class Room:
         self.bytes -= body_bytes
 
 
-def body_room(content_length: str, content_type: str) -> int:
-    """How many bytes a body may have, by its headers. Raises RefusedRequestError (413, 415)."""
+def body_room(content_length: str, content_type: str, transfer_encoding: str) -> int:
+    """How many bytes a body may have, by its headers. Raises RefusedRequestError (400, 413, 415)."""
+    if content_length and transfer_encoding:
+        raise RefusedRequestError(
+            400, "two_lengths", "Content-Length and Transfer-Encoding contradict each other: send one of them."
+        )
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise RefusedRequestError(
             415, "no_json", "The body must be JSON, with the header Content-Type: application/json."
