@@ -23,6 +23,7 @@ from freshet.gateway.core.refused import RefusedRequestError, bad_row, kafka_awa
 from freshet.gateway.core.waiters import Position, Waiter
 from freshet.gateway.lane import Lane
 from freshet.gateway.lanes import Lanes
+from freshet.gateway.sending import NothingWrittenError
 from freshet.gateway.tail_socket import Tail
 from freshet.runtime.metrics.of_gateway import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, TAIL_DROPPED
 from freshet.runtime.metrics.of_services import BYTES_PRODUCED, RECORDS_PRODUCED
@@ -165,6 +166,8 @@ class GatewayRoutes:
             )
         try:
             places = await asyncio.wrap_future(lane.sending.submit(records))
+        except NothingWrittenError as error:
+            raise kafka_away(f"Nothing was written: {error}") from error
         except FreshetError as error:
             raise kafka_away(
                 f"Kafka has not acknowledged it, and whether it was written is not known: {error} If you send it "

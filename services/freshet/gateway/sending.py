@@ -2,8 +2,10 @@
 
 import queue
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Final
+from typing import Final, NamedTuple
 
 from freshet.client.event_records import Records
 from freshet.gateway.core.waiters import Position
@@ -14,16 +16,27 @@ _SEND_ROWS: Final = 2_000
 _ACK_S: Final = 10.0
 """How long Kafka may take to acknowledge: after that a caller gets no for an answer, and must know soon."""
 
-Job = tuple[Records, "Future[list[Position]]"]
+
+class NothingWrittenError(RetriableError):
+    """The records waited longer for their turn than their caller does, and were not sent to Kafka."""
+
+
+class Job(NamedTuple):
+    """What one request brought."""
+
+    records: Records
+    future: "Future[list[Position]]"
+    since_s: float
+    """When it came."""
 
 
 class Sending(threading.Thread):
     """Acknowledges what all replicas have (acks=all, idempotent). Its queue is as long as requests are admitted."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, now_s: Callable[[], float] = time.monotonic) -> None:
         """Raises RetriableError if Kafka does not say how many partitions there are."""
         super().__init__(name=f"sending-{id(self)}", daemon=True)
-        self._bus = bus
+        self._bus, self._now_s = bus, now_s
         self._counts = dict(bus.partition_counts(["events", "feedback"]))
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._producer: Producer | None = None
@@ -31,10 +44,13 @@ class Sending(threading.Thread):
         """Whether nothing more may be submitted."""
 
     def submit(self, records: Records) -> "Future[list[Position]]":
-        """Where they lie, once Kafka has acknowledged all of them. The future fails with BusError."""
+        """Where they lie, once Kafka has acknowledged all of them. The future fails with BusError.
+
+        A future that is cancelled before its turn is passed over: nothing of it is written.
+        """
         assert not self.ended
         future: Future[list[Position]] = Future()
-        self._queue.put((records, future))
+        self._queue.put(Job(records, future, self._now_s()))
         return future
 
     def end(self) -> None:
@@ -48,9 +64,9 @@ class Sending(threading.Thread):
         while not ended:
             jobs, ended = self._waiting()
             for role in self._counts:
-                of_role = [job for job in jobs if job[0].role == role]
-                if of_role:
-                    self._write(role, of_role)
+                due = self._due([job for job in jobs if job.records.role == role])
+                if due:
+                    self._write(role, due)
         if self._producer is not None:
             self._producer.close()
 
@@ -60,7 +76,7 @@ class Sending(threading.Thread):
         rows = 0
         while job is not None:
             jobs.append(job)
-            rows += len(job[0].ids)
+            rows += len(job.records.ids)
             if rows >= _SEND_ROWS:
                 return jobs, False
             try:
@@ -69,21 +85,32 @@ class Sending(threading.Thread):
                 return jobs, False
         return jobs, True
 
+    def _due(self, jobs: list[Job]) -> list[Job]:
+        """Those whose callers still wait; the others are told that nothing was written."""
+        due = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+        oldest_s = self._now_s() - _ACK_S
+        for job in due:
+            if job.since_s < oldest_s:
+                job.future.set_exception(
+                    NothingWrittenError(f"those before it took Kafka more than {_ACK_S:.0f} s. Send it again.")
+                )
+        return [job for job in due if job.since_s >= oldest_s]
+
     def _write(self, role: str, jobs: list[Job]) -> None:
         try:
-            places = self._placed(role, [records for records, _ in jobs])
+            places = self._placed(role, [job.records for job in jobs])
         except Exception as error:
             # What Kafka did not acknowledge in time must not be written later, after the caller was told.
             if self._producer is not None:
                 self._producer.close()
                 self._producer = None
-            for _, future in jobs:
-                future.set_exception(error)
+            for job in jobs:
+                job.future.set_exception(error)
             return
         at = 0
-        for records, future in jobs:
-            future.set_result(places[at : at + len(records.ids)])
-            at += len(records.ids)
+        for job in jobs:
+            job.future.set_result(places[at : at + len(job.records.ids)])
+            at += len(job.records.ids)
 
     def _placed(self, role: str, all_records: list[Records]) -> list[Position]:
         if not self._counts[role]:

@@ -1,6 +1,7 @@
 """The gateway over HTTP, on a bus in memory: every refusal, the token, and the tail."""
 
 import asyncio
+import itertools
 import json
 import threading
 import time
@@ -273,6 +274,18 @@ def test_what_kafka_does_not_acknowledge_is_not_acknowledged(world: World, monke
     assert "not known" in answer.json()["why"]
     assert answer.headers["Retry-After"]
     assert world.client.post(EVENTS, json=ROW).status_code == 202
+
+
+def test_a_request_whose_turn_came_too_late_hears_that_nothing_was_written(world: World) -> None:
+    """Unlike one that Kafka had: it may be sent again without a second copy."""
+    world.client.post(EVENTS, json=ROW)
+    (lane,) = world.lanes.open().values()
+    times = itertools.chain([0.0], itertools.repeat(11.0))
+    lane.sending._now_s = lambda: next(times)
+    answer = world.client.post(EVENTS, json=ROW)
+    assert answer.status_code == 503
+    assert "Nothing was written" in answer.json()["why"]
+    assert sum(span.end for span in world.bus.spans("events").values()) == 1
 
 
 def test_too_many_in_flight_are_told_to_come_again(stop: threading.Event) -> None:
