@@ -30,6 +30,7 @@ NEWEST: Final = 20_000
 """An event is looked for by its id among so many of the newest predictions of each partition; so is its label."""
 _NEWEST_OUTCOMES: Final = 5_000
 _MOST_LESSONS: Final = 5
+_NOT_SHOWN: Final = {"not shown": "It cannot be decoded, and may hold private fields."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def event_screens(
                     values={name: MASK if name in private.features else at for name, at in parts.values.items()},
                     contributions={name: at for name, at in added.items() if name not in private.features},
                     why_no_contributions=parts.why_not,
-                    prediction=_found("predictions", row | {"value": private.masked_copy(answer)}, ()),
+                    prediction=_found("predictions", row, private.shown("predictions", answer), ()),
                     explanation=told,
                     label=_label(bus, reader, row["partition"], event_id, private),
                     outcome=outcome,
@@ -131,18 +132,12 @@ def _at(reader: Readable, lookups: Lookups, place: Place, offset: int, private: 
     rows = reader.rows(batch)
     if not rows:
         return None
-    shown = () if private else tuple(hexdump(batch.values[0] or b""))
-    row = dict(rows[0])
-    if place.role == "events":
-        row["value"] = private.masked(row["value"])
-    elif isinstance(row["value"], dict):  # a feature vector, whose values the page shows by their names
-        row["value"] = private.masked_copy({name: at for name, at in row["value"].items() if name != "values"})
-    return _found(place.role, row, shown)
+    row, shown = rows[0], () if private else tuple(hexdump(batch.values[0] or b""))
+    return _found(place.role, row, private.shown(place.role, row["value"]), shown)
 
 
-def _found(topic: str, row: Mapping[str, Any], shown: tuple[str, ...]) -> Found:
-    fields = row["value"] if isinstance(row["value"], dict) else {"value": row["value"]}
-    return Found(topic, row["partition"], row["offset"], row["timestamp_ms"], fields, shown)
+def _found(topic: str, row: Mapping[str, Any], fields: Mapping[str, Any] | None, shown: tuple[str, ...]) -> Found:
+    return Found(topic, row["partition"], row["offset"], row["timestamp_ms"], fields or _NOT_SHOWN, shown)
 
 
 def _label(bus: Bus, reader: Readable, partition: int, event_id: str, private: PrivateFields) -> Found | None:
@@ -156,7 +151,7 @@ def _label(bus: Bus, reader: Readable, partition: int, event_id: str, private: P
     ]
     if not found:
         return None
-    return _found("labels", found[-1] | {"value": private.masked_copy(found[-1]["value"])}, ())
+    return _found("labels", found[-1], private.shown("labels", found[-1]["value"]), ())
 
 
 def _outcome(bus: Bus, prediction: Mapping[str, Any]) -> OutcomeRow | None:

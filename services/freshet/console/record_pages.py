@@ -85,8 +85,9 @@ class RecordPages:
         bus = self._site.connection.bus(name)
         found = await self._site.look_up(partial(letter_at, bus, place))
         reader = await self._site.look_up(partial(readable, bus))
-        (value,) = reader.values(found.role or "events", [found.value])
-        decoded = private.masked(value) if isinstance(value, dict) and "undecodable" not in value else None
+        role = found.role or "events"
+        (value,) = reader.values(role, [found.value])
+        decoded = private.shown(role, value) if isinstance(value, dict) and "undecodable" not in value else None
         shown = None if private else hexdump(found.value or b"", 1024)
         values: dict[str, Any] = {"letter": found, "decoded": decoded, "hex": shown, "place": place.replace("/", "@")}
         return self._site.page(request, "letter", values["place"], snapshot, pipeline=name, **values)

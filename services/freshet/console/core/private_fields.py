@@ -6,7 +6,7 @@ Avro leaves attributes alone that it does not know, so producers, decoders and c
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from freshet.pipeline.spec import PipelineSpec
 
@@ -27,6 +27,21 @@ class PrivateFields:
 
     def __bool__(self) -> bool:
         return bool(self.fields)
+
+    def shown(self, role: str, value: Any) -> dict[str, Any] | None:
+        """What a page shows of a decoded record of that role; None where that could tell what is private.
+
+        So it is where the record could not be decoded, and where it has no fields by whose names to judge.
+        """
+        fields = value if isinstance(value, dict) else {"value": value}
+        if not self:
+            return fields
+        if fields is not value or "undecodable" in fields:
+            return None
+        if role == "events":
+            return cast(dict[str, Any], self.masked(fields))
+        hidden = ("values",) if role == "features" else ()  # a vector, whose values have no names here
+        return self.masked_copy({name: part for name, part in fields.items() if name not in hidden})
 
     def masked(self, value: Any, above: str = "") -> Any:
         """A decoded event, without what is private."""
