@@ -31,20 +31,21 @@ def lint(schema: Any) -> list[str]:
 
     `schema` is a JSON text or what it parses to. Refused are: recursion (a short message overflows the stack), array
     or map items of zero size (five bytes become gigabytes), `fixed` over 64 KiB, decimals as bytes, unknown types, and
-    anything that is not a record of valid Avro.
+    anything that is not a record of valid Avro; and a `private` mark that is neither true nor false.
     """
-    return _read(schema)[1]
+    _, problems, marks = _read(schema)
+    return problems + marks
 
 
 def parse(schema: Any) -> Node:
-    """The schema as a tree; raises SchemaError with lint's sentences."""
-    node, problems = _read(schema)
+    """The schema as a tree; raises SchemaError with lint's sentences, but not for marks: they decode nothing."""
+    node, problems, _ = _read(schema)
     if problems:
         raise SchemaError("this schema cannot be used for messages. " + " ".join(problems))
     return node
 
 
-def _read(schema: Any) -> tuple[Node, list[str]]:
+def _read(schema: Any) -> tuple[Node, list[str], list[str]]:
     reader = _Reader()
     node = _NULL
     try:
@@ -58,7 +59,7 @@ def _read(schema: Any) -> tuple[Node, list[str]]:
         reader.problem("schema", f"cannot be read: {error}")
     except Exception as error:  # fastavro's own exceptions share no base class
         reader.problem("schema", f"is not valid Avro: {error}")
-    return node, reader.problems
+    return node, reader.problems, reader.marks
 
 
 _NULL = Node("null", 0)
@@ -69,6 +70,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self.marks: list[str] = []
         self._named: dict[str, Node | None] = {}  # None while the definition is open
 
     def problem(self, path: str, why: str) -> Node:
@@ -151,6 +153,8 @@ class _Reader:
             if not isinstance(name, str) or not _NAME.fullmatch(name) or name in [field.name for field in fields]:
                 return self.problem(path, f"{name!r} is not a field name, or is used twice")
             kind = self.node(declared.get("type"), f"{path}.{name}", namespace, depth + 1)
+            if not isinstance(declared.get("private", False), bool):
+                self.marks.append(f"{path}.{name}: `private` must be true or false, not {declared['private']!r:.80}.")
             default = declared.get("default", NO_DEFAULT)
             if default is not NO_DEFAULT and not self.problems:
                 try:

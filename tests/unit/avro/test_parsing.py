@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from freshet.avro import lint
+from freshet.avro.parsing import parse
 from freshet.contracts.resources import schemas_dir
 
 
@@ -89,6 +90,15 @@ def test_unsafe_schema_is_refused(schema: Any, sentence: str) -> None:
     problems = lint(schema)
     assert any(sentence in problem for problem in problems), problems
     assert all(problem.endswith(".") for problem in problems)
+
+
+def test_a_private_mark_is_true_or_false() -> None:
+    """Whoever writes "yes" means it; what is published already is decoded all the same."""
+    schema = {"type": "record", "name": "R", "fields": [{"name": "a", "type": "int", "private": "yes"}]}
+    assert lint(schema) == ["schema.a: `private` must be true or false, not 'yes'."]
+    assert parse(schema).fields[0].name == "a"
+    schema["fields"] = [{"name": "a", "type": "int", "private": True}]
+    assert lint(schema) == []
 
 
 def test_all_problems_are_listed() -> None:
