@@ -112,7 +112,7 @@ class RecordPages:
 
 def _private(pipeline: str, folded: Folded) -> PrivateFields:
     facts = folded.facts(pipeline)
-    return private_fields(facts.event_schema, facts.spec)
+    return private_fields(facts.event_schemas, facts.spec)
 
 
 def _feature_names(pipeline: str, folded: Folded) -> tuple[str, ...]:

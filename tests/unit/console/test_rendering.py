@@ -121,19 +121,19 @@ def test_without_kafka_every_page_says_so_first() -> None:
 
 def test_private_fields_and_what_is_made_of_them_are_masked() -> None:
     """`"private": true` in the event schema; a nested field by its whole name."""
-    found = private_fields(EVENT_SCHEMA, flowing_world().folded.facts(PIPELINE).spec)
+    found = private_fields([EVENT_SCHEMA], flowing_world().folded.facts(PIPELINE).spec)
     assert found.fields == {"salary"}
     assert found.features == {"salary"}
     assert found.masked({"salary": 12.0, "age": 3}) == {"salary": MASK, "age": 3}
     nested = """{"type": "record", "name": "E", "fields": [{"name": "who", "type": ["null",
       {"type": "record", "name": "W", "fields": [
         {"name": "iban", "type": "string", "private": true}, {"name": "age", "type": "int"}]}]}]}"""
-    inner = private_fields(nested, None)
+    inner = private_fields([nested], None)
     assert inner.fields == {"who.iban"}
     assert inner.masked({"who": {"iban": "DE1", "age": 4}}) == {"who": {"iban": MASK, "age": 4}}
-    assert not private_fields("", None)
+    assert not private_fields([], None)
     spec = flowing_world().folded.facts(PIPELINE).spec
     entity = private_fields(
-        EVENT_SCHEMA.replace('"applicant", "type": "string"', '"applicant", "type": "string", "private": true'), spec
+        [EVENT_SCHEMA.replace('"applicant", "type": "string"', '"applicant", "type": "string", "private": true')], spec
     )
     assert entity.masked_copy({"entity": "me", "event_id": "e", "label": "ok"})["entity"] == MASK

@@ -28,7 +28,8 @@ class PipelineFacts:
     spec: PipelineSpec | None = None
     """The newest specification that can be read here."""
     spec_number: int = 0
-    event_schema: str = ""
+    event_schemas: set[str] = field(default_factory=set)
+    """All that were published: an old event is decoded with its own."""
     quality: QualityCourse = field(default_factory=QualityCourse)
     alarms: deque[Alarm] = field(default_factory=lambda: deque(maxlen=_MOST_ALARMS))
     trainings: deque[Fact] = field(default_factory=lambda: deque(maxlen=_MOST_FACTS))
@@ -84,10 +85,11 @@ class Folded:
 
 
 def _specify(facts: PipelineFacts, record: PipelineRecord) -> None:
+    facts.event_schemas.add(record.event_schema)
     if record.number < facts.spec_number:
         return
     try:
         facts.spec = PipelineSpec.parse(record.spec)
     except ContractError:  # a newer Freshet wrote it: what can be read of the rest is shown all the same
         facts.spec = None
-    facts.spec_number, facts.event_schema = record.number, record.event_schema
+    facts.spec_number = record.number
