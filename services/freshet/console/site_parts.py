@@ -35,10 +35,16 @@ NOT_OURS: Final = "This form was not sent by a page of yours, or your session ha
 async def fields(request: Request) -> Mapping[str, str]:
     """The fields of a form, each once, as browsers send a short form; anything else is refused."""
     length = request.headers.get("content-length", "")
+    if "transfer-encoding" in request.headers:
+        raise HTTPException(400, "A form is sent with its length, not in chunks.")
     if not length.isdecimal() or int(length) > _FORM_BYTES:
         raise HTTPException(413, f"A form has at most {_FORM_BYTES:,} bytes.")
-    text = (await request.body()).decode(errors="replace")
-    return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    sent = bytearray()
+    async for part in request.stream():  # whatever length was told
+        sent += part
+        if len(sent) > _FORM_BYTES:
+            raise HTTPException(413, f"A form has at most {_FORM_BYTES:,} bytes.")
+    return dict(parse_qsl(sent.decode(errors="replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
 
 
 class SiteParts:

@@ -87,6 +87,27 @@ def test_a_form_is_short() -> None:
         asyncio.run(fields(request(headers={"content-length": "many"})))
 
 
+def test_a_form_without_end_is_not_read() -> None:
+    """Chunks beside a length are refused unread; of more bytes than were told at most a form's length is taken."""
+    taken = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += 1
+        return {"type": "http.request", "body": b"x" * 4096, "more_body": taken < 100}
+
+    def endless(**headers: str) -> Request:
+        raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        return Request({"type": "http", "method": "POST", "headers": raw}, receive)
+
+    with pytest.raises(HTTPException, match="not in chunks") as refused:
+        asyncio.run(fields(endless(content_length="10", transfer_encoding="chunked")))
+    assert (refused.value.status_code, taken) == (400, 0)
+    with pytest.raises(HTTPException, match="at most") as refused:
+        asyncio.run(fields(endless(content_length="10")))
+    assert (refused.value.status_code, taken) == (413, 3)
+
+
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "", "/a\nb"])
 def test_after_entering_nobody_is_led_elsewhere(target: str) -> None:
     """Only addresses of the console itself."""
