@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from freshet.console.access import from_elsewhere
 from freshet.console.core.asked_commands import Act
-from freshet.console.site_parts import SiteParts, fields
+from freshet.console.site_parts import NOT_OURS, SiteParts, fields
 from freshet.contracts.messages import Action
 from freshet.operate import commands
 from freshet.operate.redrive import Redriven, Wanted, redrive
@@ -44,6 +45,8 @@ class ActingPages:
         wrong = False
         target = _local(request.query_params.get("next", "/"))
         if request.method == "POST":
+            if from_elsewhere(request):  # each wrong token locks everybody out for a second
+                raise HTTPException(403, NOT_OURS)
             form = await fields(request)
             target = _local(form.get("next", "/"))
             response = RedirectResponse(target, status_code=303)

@@ -2,21 +2,26 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.testclient import TestClient
 
 from freshet.console.access import COOKIE, Access
 from freshet.console.acting_pages import _local
 from freshet.console.change_stream import changes
 from freshet.console.console_settings import console_settings
 from freshet.console.page_parts import PartsCache, Viewer
-from freshet.console.site_parts import fields
+from freshet.console.site_parts import SiteParts, fields
 from freshet.console.snapshot import Snapshot
+from freshet.console.watching import Watching
+from freshet.console.web import application
+from freshet.operate.connection import Connection
 from freshet.runtime.settings import SettingsError
 from support.console import flowing_world
 from unit.console.test_rendering import snapshot
@@ -74,7 +79,42 @@ def test_a_form_counts_only_in_its_own_session_and_from_our_own_pages() -> None:
     assert access.is_ours(request(one), secret)
     assert not access.is_ours(request(other), secret)
     assert not access.is_ours(request(), "")
+    assert not access.is_ours(request(one), "é")
     assert not access.is_ours(request(one, headers={"sec-fetch-site": "cross-site"}), secret)
+
+
+class Never(Watching):
+    """Reads nothing: there is no Kafka, and one snapshot of a world in memory."""
+
+    def __init__(self) -> None:
+        self.snapshot = snapshot(flowing_world())
+
+
+def site(access: Access) -> SiteParts:
+    """What handlers share, without Kafka."""
+    return SiteParts(cast(Connection, None), Never(), access, threading.Event())
+
+
+def browser(access: Access) -> TestClient:
+    """Asks a console with that access."""
+    return TestClient(application(site(access), ""), base_url="http://127.0.0.1", follow_redirects=False)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+    ],
+)
+def test_no_page_of_another_site_can_lock_the_owner_out(headers: dict[str, str]) -> None:
+    """Its wrong token does not count, so the right one is taken at once."""
+    client = browser(Access(TOKEN))
+    assert client.post("/enter", data={"token": "wrong"}, headers=headers).status_code == 403
+    told = client.post("/enter", data={"token": TOKEN}, headers={"origin": "http://127.0.0.1"})
+    assert (told.status_code, told.headers["location"]) == (303, "/")
 
 
 def test_a_form_is_short() -> None:
