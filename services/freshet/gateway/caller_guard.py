@@ -33,11 +33,19 @@ class Guard:
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
+        if origin is not None and _host(origin) != headers.get("host", ""):
             why = "Pages of other sites may not ask: leave the header Origin out."
             return JSONResponse({"error": "other_origin", "why": why}, 403)
         given = headers.get("authorization", "").encode()
         if self._expected and scope["path"] not in _OPEN and not hmac.compare_digest(given, self._expected):
             why = "Send the header Authorization: Bearer TOKEN, with the token that the gateway was started with."
             return JSONResponse({"error": "no_token", "why": why}, 401, {"WWW-Authenticate": "Bearer"})
+        return None
+
+
+def _host(origin: str) -> str | None:
+    """Host and port of an origin; None if it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
         return None

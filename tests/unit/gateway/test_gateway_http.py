@@ -227,6 +227,13 @@ def test_a_bad_event_is_refused_with_field_and_reason(world: World, row: dict[st
     assert {span.end for span in world.bus.spans("events").values()} == {0}
 
 
+@pytest.mark.parametrize("body", [rb'{"\ud800": 1}', rb'{"applicant": "\ud800"}', rb'{"at": "\ud800"}'])
+def test_half_a_surrogate_pair_is_refused_like_any_bad_event(world: World, body: bytes) -> None:
+    """JSON can write it, UTF-8 cannot: neither Kafka nor the answer could have it."""
+    answer = world.client.post(EVENTS, content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["error"]) == (400, "bad_row")
+
+
 def test_a_label_is_written_as_feedback_and_a_wrong_one_is_refused(world: World) -> None:
     """Its event id is never made up."""
     truth = {"event_id": "one", "entity": "Ada", "label": "declined"}
@@ -249,6 +256,7 @@ def test_other_refusals_have_their_status(world: World) -> None:
     assert world.client.post(EVENTS, content=iter([b" " * 20]), headers=two).status_code == 400
     assert world.client.post(EVENTS, content=b"{}").status_code == 415
     assert world.client.post(EVENTS, json=ROW, headers={"Origin": "http://elsewhere.example"}).status_code == 403
+    assert world.client.post(EVENTS, json=ROW, headers={"Origin": "http://["}).status_code == 403
     assert world.client.post(EVENTS, json=ROW, headers={"Host": "elsewhere.example"}).status_code == 400
     assert world.client.get("/ready").status_code == 200
     world.published.trouble = "nobody answers."

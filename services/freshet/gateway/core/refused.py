@@ -15,8 +15,12 @@ class RefusedRequestError(Exception):
 
 
 def bad_row(error: RowError) -> RefusedRequestError:
-    """For rows that are no events or labels of the pipeline: nothing of the request was written."""
-    return RefusedRequestError(400, "bad_row", str(error), field=error.field or None, row=error.row)
+    """For rows that are no events or labels of the pipeline: nothing of the request was written.
+
+    What a sender put in may have characters that UTF-8 cannot write; they are shown as escapes.
+    """
+    why, field = (text.encode(errors="backslashreplace").decode() for text in (str(error), error.field))
+    return RefusedRequestError(400, "bad_row", why, field=field or None, row=error.row)
 
 
 def kafka_away(why: str) -> RefusedRequestError:
