@@ -26,10 +26,13 @@ HEADERS: Final = {
 
 
 class Access:
-    """The token, and the sessions of those who entered it. Without a token nobody can act."""
+    """The token, and the sessions of those who entered it. Without a token nobody can act.
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    Where it is `closed`, nobody sees anything either before entering it.
+    """
+
+    def __init__(self, token: str, *, closed: bool = False) -> None:
+        self._token, self.closed = token, closed
         self._secret = secrets.token_bytes(32)
         self._sessions: dict[str, float] = {}
         self._not_before = 0.0
@@ -43,6 +46,10 @@ class Access:
         """Whether this browser has entered the token."""
         session = request.cookies.get(COOKIE, "")
         return self._sessions.get(session, 0.0) > time.monotonic()
+
+    def may_look(self, request: Request) -> bool:
+        """Whether this browser may see pages."""
+        return not self.closed or self.may_act(request)
 
     def csrf(self, request: Request) -> str:
         """What a form of this session must send back; empty for somebody who may not act."""

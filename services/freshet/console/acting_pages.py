@@ -55,7 +55,13 @@ class ActingPages:
                 return response
             wrong = True
             self._log.warning("wrong_token", client=request.client.host if request.client else "")
-        values: dict[str, Any] = {"wrong": wrong, "next": target, "possible": self._site.access.possible}
+        access = self._site.access
+        values: dict[str, Any] = {
+            "wrong": wrong,
+            "next": target,
+            "possible": access.possible,
+            "closed": access.closed,
+        }
         return self._site.page(
             request, "enter", "act", await self._site.first(), status=403 if wrong else 200, **values
         )

@@ -7,7 +7,7 @@ import structlog
 import uvicorn
 
 from freshet.console.access import Access
-from freshet.console.console_settings import PORT, console_settings
+from freshet.console.console_settings import PORT, console_settings, is_loopback
 from freshet.console.site_parts import SiteParts
 from freshet.console.watching import Watching
 from freshet.console.web import application
@@ -22,10 +22,10 @@ _GRACE_S: Final = 2
 
 def serve(settings: Settings, stop: threading.Event) -> None:
     """Serve until `stop` is set. Raises SettingsError if the address cannot be had. Kafka may be away."""
-    own, log = console_settings(), structlog.get_logger("console")
+    own, log = console_settings(settings.http_host), structlog.get_logger("console")
     admin = KafkaAdmin(settings.bootstrap_servers, extra=settings.kafka, timeout_s=_KAFKA_S)
     connection = Connection(settings.bootstrap_servers, settings.namespace, settings.kafka, admin)
-    access = Access(own.token.get_secret_value())
+    access = Access(own.token.get_secret_value(), closed=not is_loopback(settings.http_host))
     watching = Watching(connection, stop)
     port = settings.http_port or PORT
     server = uvicorn.Server(

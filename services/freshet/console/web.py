@@ -3,21 +3,26 @@
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from freshet.console.access import HEADERS
+from freshet.console.access import HEADERS, Access
 from freshet.console.acting_pages import ActingPages
 from freshet.console.live_pages import LivePages
 from freshet.console.record_pages import RecordPages
 from freshet.console.site_parts import SiteParts
 
+_OPEN: Final = ("/enter", "/live", "/ready")
+"""What everybody may ask for, beside the files under `/static/`."""
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -32,7 +37,11 @@ def application(site: SiteParts, hosts: str) -> ASGIApp:
             *RecordPages(site).routes(),
             Mount("/static", static),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=allowed), Middleware(_Guarded)],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=allowed),
+            Middleware(_Guarded),
+            Middleware(_Entered, access=site.access),
+        ],
         exception_handlers={HTTPException: site.failed},  # type: ignore[dict-item]
     )
 
@@ -51,3 +60,29 @@ class _Guarded:
             await send(message)
 
         await self._app(scope, receive, guarded)
+
+
+class _Entered:
+    """Leads whoever may not look to the page where the token is entered, and then back."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not _is_open(scope["path"]):
+            request = Request(scope)
+            if not self._access.may_look(request):
+                await _enter_first(request)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN or path.startswith("/static/")
+
+
+def _enter_first(request: Request) -> Response:
+    if request.method not in ("GET", "HEAD"):
+        return PlainTextResponse("Enter the token first, at /enter.\n", status_code=403)
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/enter?next={quote(wanted, safe='')}", status_code=303)

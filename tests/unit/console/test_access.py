@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import quote
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -87,6 +88,7 @@ class Never(Watching):
     """Reads nothing: there is no Kafka, and one snapshot of a world in memory."""
 
     def __init__(self) -> None:
+        super().__init__(cast(Connection, None), threading.Event())
         self.snapshot = snapshot(flowing_world())
 
 
@@ -115,6 +117,39 @@ def test_no_page_of_another_site_can_lock_the_owner_out(headers: dict[str, str])
     assert client.post("/enter", data={"token": "wrong"}, headers=headers).status_code == 403
     told = client.post("/enter", data={"token": TOKEN}, headers={"origin": "http://127.0.0.1"})
     assert (told.status_code, told.headers["location"]) == (303, "/")
+
+
+def test_where_others_can_reach_it_every_page_needs_the_token() -> None:
+    """But for the entry page, which leads back, whether it lives, and the files of pages."""
+    client = browser(Access(TOKEN, closed=True))
+    for path in ("/", "/stream", "/pipelines/loans", "/pipelines/loans/events?id=a", "/pipelines/loans/dead-letters"):
+        told = client.get(path)
+        assert (told.status_code, told.headers["location"]) == (303, f"/enter?next={quote(path, safe='')}")
+        assert not told.content
+    assert client.post("/pipelines/loans/ask").status_code == 403
+    assert "Others can reach" in client.get("/enter").text
+    assert client.get("/static/console.css").status_code == 200
+    assert client.get("/live").status_code != 303
+    told = client.post("/enter", data={"token": TOKEN, "next": "/pipelines/loans"})
+    assert told.headers["location"] == "/pipelines/loans"
+    assert client.get("/pipelines/loans/dead-letters").status_code == 200
+
+
+def test_on_loopback_pages_need_no_token() -> None:
+    """Only this machine can ask for them."""
+    assert browser(Access("")).get("/pipelines/loans/dead-letters").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "example.org", ""])
+def test_without_a_token_only_loopback_is_listened_on(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """The sentence says what to set."""
+    monkeypatch.delenv("FRESHET_CONSOLE_TOKEN", raising=False)
+    with pytest.raises(SettingsError, match="needs FRESHET_CONSOLE_TOKEN"):
+        console_settings(host)
+    for near in ("127.0.0.1", "::1", "localhost"):
+        assert not console_settings(near).token.get_secret_value()
+    monkeypatch.setenv("FRESHET_CONSOLE_TOKEN", TOKEN)
+    assert console_settings(host).token.get_secret_value() == TOKEN
 
 
 def test_a_form_is_short() -> None:
@@ -159,7 +194,7 @@ def test_a_short_token_is_refused_and_never_repeated(monkeypatch: pytest.MonkeyP
     """It would be guessed."""
     monkeypatch.setenv("FRESHET_CONSOLE_TOKEN", "s3cret")
     with pytest.raises(SettingsError, match="at least 12") as told:
-        console_settings()
+        console_settings("127.0.0.1")
     assert "s3cret" not in str(told.value)
 
 
