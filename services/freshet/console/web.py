@@ -20,15 +20,14 @@ from freshet.console.acting_pages import ActingPages
 from freshet.console.live_pages import LivePages
 from freshet.console.record_pages import RecordPages
 from freshet.console.site_parts import SiteParts
+from freshet.contracts.addresses import allowed_names
 
 _OPEN: Final = ("/enter", "/live", "/ready")
 """What everybody may ask for, beside the files under `/static/`."""
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
 def application(site: SiteParts, hosts: str) -> ASGIApp:
     """The application; `hosts` are further names under which browsers may ask for it, parted by commas."""
-    allowed = [*_LOOPBACK, *(name.strip() for name in hosts.split(",") if name.strip())]
     static = StaticFiles(directory=Path(str(files("freshet.console") / "static")))
     return Starlette(
         routes=[
@@ -38,7 +37,7 @@ def application(site: SiteParts, hosts: str) -> ASGIApp:
             Mount("/static", static),
         ],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=allowed),
+            Middleware(TrustedHostMiddleware, allowed_hosts=allowed_names(hosts)),
             Middleware(_Guarded),
             Middleware(_Entered, access=site.access),
         ],

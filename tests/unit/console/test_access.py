@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from freshet.console.access import COOKIE, Access
 from freshet.console.acting_pages import _local
 from freshet.console.change_stream import changes
-from freshet.console.console_settings import console_settings
+from freshet.console.console_settings import ConsoleSettings
 from freshet.console.page_parts import PartsCache, Viewer
 from freshet.console.site_parts import SiteParts, fields
 from freshet.console.snapshot import Snapshot
@@ -145,11 +145,11 @@ def test_without_a_token_only_loopback_is_listened_on(monkeypatch: pytest.Monkey
     """The sentence says what to set."""
     monkeypatch.delenv("FRESHET_CONSOLE_TOKEN", raising=False)
     with pytest.raises(SettingsError, match="needs FRESHET_CONSOLE_TOKEN"):
-        console_settings(host)
+        ConsoleSettings.load(host)
     for near in ("127.0.0.1", "::1", "localhost"):
-        assert not console_settings(near).token.get_secret_value()
+        assert not ConsoleSettings.load(near).token.get_secret_value()
     monkeypatch.setenv("FRESHET_CONSOLE_TOKEN", TOKEN)
-    assert console_settings(host).token.get_secret_value() == TOKEN
+    assert ConsoleSettings.load(host).token.get_secret_value() == TOKEN
 
 
 def test_a_form_is_short() -> None:
@@ -194,7 +194,7 @@ def test_a_short_token_is_refused_and_never_repeated(monkeypatch: pytest.MonkeyP
     """It would be guessed."""
     monkeypatch.setenv("FRESHET_CONSOLE_TOKEN", "s3cret")
     with pytest.raises(SettingsError, match="at least 12") as told:
-        console_settings("127.0.0.1")
+        ConsoleSettings.load("127.0.0.1")
     assert "s3cret" not in str(told.value)
 
 

@@ -24,7 +24,7 @@ from freshet.gateway import answers_reading, gateway_routes, lanes
 from freshet.gateway.core.limits import Room
 from freshet.gateway.core.refused import RefusedRequestError
 from freshet.gateway.gateway_routes import GatewayRoutes
-from freshet.gateway.gateway_settings import gateway_settings
+from freshet.gateway.gateway_settings import GatewaySettings
 from freshet.gateway.lanes import Lanes, Published
 from freshet.gateway.listening import SHOWN, application
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
@@ -358,12 +358,12 @@ def test_where_others_can_reach_it_a_token_is_needed(monkeypatch: pytest.MonkeyP
     """The address decides."""
     monkeypatch.delenv("FRESHET_GATEWAY_TOKEN", raising=False)
     for host in ("127.0.0.1", "::1", "localhost"):
-        gateway_settings(host)
+        GatewaySettings.load(host)
     for host in ("0.0.0.0", "10.1.2.3", "some.host"):
         with pytest.raises(SettingsError, match="FRESHET_GATEWAY_TOKEN"):
-            gateway_settings(host)
+            GatewaySettings.load(host)
     monkeypatch.setenv("FRESHET_GATEWAY_TOKEN", "short")
     with pytest.raises(SettingsError, match="too short"):
-        gateway_settings("127.0.0.1")
+        GatewaySettings.load("127.0.0.1")
     monkeypatch.setenv("FRESHET_GATEWAY_TOKEN", TOKEN)
-    gateway_settings("0.0.0.0")
+    GatewaySettings.load("0.0.0.0")

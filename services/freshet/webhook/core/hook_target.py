@@ -1,9 +1,9 @@
 """The address that requests go to."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from freshet.contracts.addresses import is_loopback
 from freshet.contracts.errors import FreshetError
 
 _PORTS = {"https": 443, "http": 80}
@@ -36,16 +36,9 @@ def target_of(url: str, insecure: bool) -> HookTarget:
     if not path.isascii() or not path.isprintable() or " " in path:
         raise FreshetError("FRESHET_WEBHOOK_URL must be ASCII without spaces: write other characters as %XX.")
     tls = parts.scheme == "https"
-    if not tls and not insecure and not _is_loopback(parts.hostname):
+    if not tls and not insecure and not is_loopback(parts.hostname):
         raise FreshetError(
             f"FRESHET_WEBHOOK_URL is http to {parts.hostname}, where everybody on the way could read it: give an https "
             "address. FRESHET_WEBHOOK_INSECURE=true allows it all the same."
         )
     return HookTarget(tls, parts.hostname, port or _PORTS[parts.scheme], path)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
