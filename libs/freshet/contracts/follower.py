@@ -4,7 +4,8 @@ Evaluation, detectors and trainers are such. A log has one partition, so its row
 group has all of it; another process of the same service stands by, and goes on where the first one ends.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from freshet.contracts.batch import Batch
@@ -35,6 +36,8 @@ class Follower(Stateful, Generic[StateT]):
     """Partitions of ours that no log has."""
     _trouble: str = ""
     """Why the next record cannot be taken in."""
+    _topic_ids: Mapping[str, str] = MappingProxyType({})
+    """Which life of each log is followed, so that what is said can name it."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -83,6 +86,10 @@ class Follower(Stateful, Generic[StateT]):
             f"{role} was given more than one partition: there is no order between them, and {type(self).__name__} "
             "follows one log. Make the topic anew with one partition."
         )
+
+    def on_topic(self, role: str, topic_id: str) -> None:
+        """See `Logic`."""
+        self._topic_ids = {**self._topic_ids, role: topic_id}
 
     def on_assign(self, role: str, partition: int, metadata: str) -> None:  # noqa: ARG002
         """See `Logic`. What the log holds may have been put right."""

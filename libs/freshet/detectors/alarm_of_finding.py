@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -20,6 +20,17 @@ _NEARLY_ALL: Final = 0.75
 _EPOCHS_TOLD: Final = 8
 
 Cause = Literal["world", "own_rollout", "data_quality", "unknown"]
+
+
+class Circumstances(NamedTuple):
+    """What an alarm says beside its finding."""
+
+    since: dict[str, int]
+    """By partition, the first offset of the change."""
+    attribution: dict[str, float]
+    """What it consists of, with the share of each."""
+    epochs: tuple[int, ...]
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +78,13 @@ def alarm_of(pipeline: str, detector: Detector, finding: Finding, recent: Recent
     first = max(first, oldest)
     test = recent.take(slice(first, end))
     reference = recent.take(slice(max(oldest, 2 * first - end), first))
+    cause = "data_quality" if finding.data_quality else _cause(reference, test)
+    around = Circumstances(_since(test), _errors_by_epoch(test), tuple(np.unique(test.epoch).tolist()), cause)
+    return first_alarm(pipeline, detector, finding, around, at_ms)
+
+
+def first_alarm(pipeline: str, detector: AlarmingPart, finding: Finding, around: Circumstances, at_ms: int) -> Alarm:
+    """The alarm of any finding, as the first of its episode."""
     number = alarm_id(pipeline, detector, finding)
     return Alarm(
         id=number,
@@ -83,10 +101,10 @@ def alarm_of(pipeline: str, detector: Detector, finding: Finding, recent: Recent
         test_from=finding.test[0],
         test_to=finding.test[1],
         through=finding.offset,
-        since=_since(test),
-        attribution=_errors_by_epoch(test),
-        epochs=tuple(np.unique(test.epoch).tolist()),
-        cause="data_quality" if finding.data_quality else _cause(reference, test),
+        since=around.since,
+        attribution=around.attribution,
+        epochs=around.epochs,
+        cause=around.cause,
         state_from=finding.state_from,
         episode=number,
         at_ms=at_ms,

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Alarm
-from freshet.detectors.alarm_of_finding import alarm_id
+from freshet.detectors.alarm_of_finding import Circumstances, first_alarm
 from freshet.detectors.input_detector import InputDetector, InputFinding
 from freshet.detectors.input_series import Series, TrainedOn
 from freshet.profiles.bin_edges import BinEdges
@@ -138,9 +138,12 @@ class InputWatch:
         names = [f"{kind} {name} " for name in found.attribution]
         if all(any(row <= state.told.get(name + level, -1) for level in levels) for name in names):
             return state, []
-        number = alarm_id(self._pipeline, detector, finding)
+        most = sorted(found.attribution.items(), key=lambda pair: -pair[1])[:_ATTRIBUTED]
+        since = {str(partition): at for partition, at in sorted(found.since.items())}
+        around = Circumstances(since, dict(most), found.epochs, found.cause)
+        alarm = first_alarm(self._pipeline, detector, finding, around, placed.at_ms)
         goes_on = state.episode and row <= state.episode_ends.get(kind, -1)
-        episode = state.episode if goes_on else number
+        episode = state.episode if goes_on else alarm.id
         until = row + detector.cool_down
         state = replace(
             state,
@@ -148,34 +151,8 @@ class InputWatch:
             episode=episode,
             episode_ends={**state.episode_ends, kind: until},
         )
-        most = sorted(found.attribution.items(), key=lambda pair: -pair[1])[:_ATTRIBUTED]
-        return state, [
-            Alarm(
-                id=number,
-                pipeline=self._pipeline,
-                detector=detector.kind,
-                level=finding.level,
-                params=detector.parameters,
-                subject=finding.subject,
-                statistic=finding.statistic,
-                threshold=finding.threshold,
-                effect=finding.effect,
-                reference_from=finding.reference[0],
-                reference_to=finding.reference[1],
-                test_from=finding.test[0],
-                test_to=finding.test[1],
-                through=finding.offset,
-                since={str(partition): at for partition, at in sorted(found.since.items())},
-                attribution=dict(most),
-                epochs=found.epochs,
-                cause=found.cause,
-                state_from=finding.state_from,
-                episode=episode,
-                at_ms=placed.at_ms,
-                text=finding.text,
-                watched=kind,
-            )
-        ]
+        alarm = alarm.model_copy(update={"episode": episode, "watched": kind})
+        return state, [alarm]
 
     def dump(self, state: InputWatchState) -> bytes:
         """The state for a checkpoint. The same state gives the same bytes."""

@@ -32,7 +32,6 @@ class CompareLogic(Follower[InputWatchState]):
         self._pipeline = pipeline
         self._facts = WatchedInputs(pipeline)
         self._watch = InputWatch(pipeline, self._facts.profiles, self._facts.edges, self._facts.trained)
-        self._topic_id = ""
 
     @property
     def limits(self) -> BatchLimits:
@@ -43,10 +42,6 @@ class CompareLogic(Follower[InputWatchState]):
         """See `Logic`. What the log waits for may be among it."""
         if self._facts.fold(fact):
             self._trouble = ""
-
-    def on_topic(self, role: str, topic_id: str) -> None:  # noqa: ARG002
-        """See `Logic`. Each alarm says of which life of the log its place is."""
-        self._topic_id = topic_id
 
     def first_state(self) -> InputWatchState:
         """See `Follower`."""
@@ -66,7 +61,7 @@ class CompareLogic(Follower[InputWatchState]):
                 f"compared until it is.{self._facts.unreadable}"
             )
         state, alarms = self._watch.fold(state, found.frames)
-        placed = [alarm.model_copy(update={"profiles_topic": self._topic_id}) for alarm in alarms]
+        placed = [alarm.model_copy(update={"profiles_topic": self._topic_ids.get(PROFILES, "")}) for alarm in alarms]
         alarms_said = (Announce("alarms", self._pipeline, alarm) for alarm in placed)
         return state, [*dead_letters(found.refused), *alarms_said]
 

@@ -35,7 +35,6 @@ class DetectLogic(Follower[WatchState]):
         self._pipeline = pipeline
         self._facts = WatchedFacts(pipeline)
         self._watch = Watch(pipeline, self._facts.detectors, self._facts.promises)
-        self._topic_id = ""
 
     @property
     def limits(self) -> BatchLimits:
@@ -46,10 +45,6 @@ class DetectLogic(Follower[WatchState]):
         """See `Logic`. What the log waits for may be among it."""
         if self._facts.fold(fact):
             self._trouble = ""
-
-    def on_topic(self, role: str, topic_id: str) -> None:  # noqa: ARG002
-        """See `Logic`. Each alarm says of which life of the log its place is."""
-        self._topic_id = topic_id
 
     def first_state(self) -> WatchState:
         """See `Follower`."""
@@ -66,7 +61,7 @@ class DetectLogic(Follower[WatchState]):
                 f"waits for it.{self._facts.unreadable}"
             )
         state, alarms = self._watch.fold(state, records)
-        placed = [alarm.model_copy(update={"outcomes_topic": self._topic_id}) for alarm in alarms]
+        placed = [alarm.model_copy(update={"outcomes_topic": self._topic_ids.get(OUTCOMES, "")}) for alarm in alarms]
         alarms_said = (Announce("alarms", self._pipeline, alarm) for alarm in placed)
         return state, [*dead_letters(found.refused), *alarms_said]
 

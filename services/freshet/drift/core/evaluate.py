@@ -38,7 +38,6 @@ class EvaluateLogic(Follower[State]):
         self._pipeline = pipeline
         self._settings: dict[int, Setting] = {}
         self._unreadable: dict[int, str] = {}
-        self._topic_id = ""
 
     @property
     def limits(self) -> BatchLimits:
@@ -59,10 +58,6 @@ class EvaluateLogic(Follower[State]):
             except ContractError as error:
                 self._unreadable[fact.message.number] = str(error)
 
-    def on_topic(self, role: str, topic_id: str) -> None:  # noqa: ARG002
-        """See `Logic`. Each evaluation says of which life of the log its place is."""
-        self._topic_id = topic_id
-
     def first_state(self) -> State:
         """See `Follower`."""
         return fold.first_state()
@@ -79,7 +74,7 @@ class EvaluateLogic(Follower[State]):
                 place = f"{OUTCOMES} of pipeline {self._pipeline!r}, offset {offsets[row]}"
                 raise ContractError(f"{place}: {error}") from error
             said += more
-        placed = (one.model_copy(update={"outcomes_topic": self._topic_id}) for one in said)
+        placed = (one.model_copy(update={"outcomes_topic": self._topic_ids.get(OUTCOMES, "")}) for one in said)
         announced = (Announce("evaluations", self._pipeline, one) for one in placed)
         return state, [*dead_letters(found.refused), *announced]
 
