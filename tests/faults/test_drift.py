@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from freshet.lab.broker import kill, up, wipe
 from freshet.models.bundle import Bundle
 from freshet.runtime.provision import provision
-from support.drift_trials import OWN_BROKER, changed, judged
+from support.drift_trials import OWN_BROKER, changed, come_and_go, judged
 from support.faults import STEPS, Trial, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(400)]
@@ -46,13 +46,7 @@ def test_two_drift_workers_join_and_leave(trial: Callable[..., Trial], models: l
     here = trial(drift=("drift-a", "drift-b"), rate=_RATE, env=_ELASTIC)
     here.start(models[0])
     changed(here)
-    for name in ("drift-b", "drift-a", "drift-b"):
-        here.stage.supervisor.stop(name)
-        here.wait_progress("drift")
-        here.run(name)
-        here.wait_progress("drift")
-    here.kill("drift-a")
-    here.wait_progress("drift")
+    come_and_go(here)
     here.wait_alarm()
     judged(here.end())
 

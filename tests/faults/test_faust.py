@@ -10,7 +10,7 @@ import pytest
 
 from freshet.lab.broker import kill, up, wipe
 from freshet.models.bundle import Bundle
-from support.drift_trials import OWN_BROKER, changed, judged
+from support.drift_trials import OWN_BROKER, changed, come_and_go, judged
 from support.faults import Trial
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(400)]
@@ -39,13 +39,7 @@ def test_a_standby_joins_and_leaves(trial: Callable[..., Trial], models: list[Bu
     here = trial(drift=("drift-a", "drift-b"), rate=_RATE, env=_FAUST | {"FRESHET_SLOTS": "elastic"})
     here.start(models[0])
     changed(here)
-    for name in ("drift-b", "drift-a", "drift-b"):
-        here.stage.supervisor.stop(name)
-        here.wait_progress("drift")
-        here.run(name)
-        here.wait_progress("drift")
-    here.kill("drift-a")
-    here.wait_progress("drift")
+    come_and_go(here)
     here.wait_alarm()
     judged(here.end())
 

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -40,14 +40,6 @@ def freshet(kafka: str, namespace: str) -> Freshet:
     """Runs a command on the session's broker, in this test's namespace."""
     environment = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "FRESHET_NAMESPACE": namespace}
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)), env=environment)
-
-
-@pytest.fixture
-def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[LocalDeployment]:
-    """The loans pipeline, applied; services are started by the test."""
-    with LocalDeployment(kafka, namespace, pipelines_dir() / "loans", tmp_path / "logs", workers=1) as made:
-        made.apply()
-        yield made
 
 
 @pytest.fixture

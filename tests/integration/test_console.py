@@ -2,9 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -14,7 +13,6 @@ from freshet.console.core.pipeline_screen import PipelineScreen
 from freshet.console.core.quality_course import SERVED
 from freshet.console.snapshot import Snapshot
 from freshet.console.watching import Watching
-from freshet.contracts.resources import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train_and_pack
 from freshet.lab.local_deployment import LocalDeployment
@@ -34,12 +32,10 @@ WAIT_S: Final = 60.0
 
 
 @pytest.fixture
-def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[LocalDeployment]:
+def stage(stage: LocalDeployment) -> LocalDeployment:
     """The loans pipeline and all its services."""
-    with LocalDeployment(kafka, namespace, pipelines_dir() / "loans", tmp_path / "logs", workers=1) as made:
-        made.apply()
-        made.start()
-        yield made
+    stage.start()
+    return stage
 
 
 @pytest.fixture

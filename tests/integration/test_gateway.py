@@ -5,16 +5,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from freshet.avro.framed import FramedReader
 from freshet.client import Client
-from freshet.contracts.resources import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train_and_pack
 from freshet.lab.local_deployment import LocalDeployment
@@ -37,14 +34,6 @@ ROW: Final[dict[str, Any]] = {
     "hyears": 5,
     "loan": 50_000.0,
 }
-
-
-@pytest.fixture
-def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[LocalDeployment]:
-    """The loans pipeline; no service runs yet."""
-    with LocalDeployment(kafka, namespace, pipelines_dir() / "loans", tmp_path / "logs", workers=1) as made:
-        made.apply()
-        yield made
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +15,6 @@ from typer.testing import CliRunner
 from freshet.avro.control import decode
 from freshet.cli.main import app
 from freshet.contracts.messages import Outcomes
-from freshet.contracts.resources import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train_and_pack
 from freshet.lab.local_deployment import LocalDeployment
@@ -44,12 +42,10 @@ class Answered:
 
 
 @pytest.fixture
-def stage(kafka: str, namespace: str, tmp_path: Path) -> Iterator[LocalDeployment]:
+def stage(stage: LocalDeployment) -> LocalDeployment:
     """The loans pipeline and all its services."""
-    with LocalDeployment(kafka, namespace, pipelines_dir() / "loans", tmp_path / "logs", workers=1) as made:
-        made.apply()
-        made.start()
-        yield made
+    stage.start()
+    return stage
 
 
 def labelled(stage: LocalDeployment) -> list[Answered]:

@@ -21,6 +21,17 @@ def judged(outcome: Outcome) -> dict[str, Finding]:
     return found
 
 
+def come_and_go(here: Trial) -> None:
+    """The two workers leave and join in turn, and then one is killed."""
+    for name in ("drift-b", "drift-a", "drift-b"):
+        here.stage.supervisor.stop(name)
+        here.wait_progress("drift")
+        here.run(name)
+        here.wait_progress("drift")
+    here.kill("drift-a")
+    here.wait_progress("drift")
+
+
 def changed(here: Trial) -> None:
     """The concept changes; whatever is done from now on, the same alarms must come of it."""
     here.wait_progress("drift")
