@@ -50,6 +50,17 @@ class Story:
         self._changed_ms = self._alarmed_ms = self._healed_ms = 0
         self._newest = ""
 
+    def until_recovered(self) -> ModelVersion:
+        """The story up to the model that learned from the change by itself; the second model, which it replaced."""
+        self.begin_load()
+        self.first_model()
+        second = self.second_model()
+        self.compare(second)
+        self.change_the_world()
+        self.learn_anew(second)
+        self.recover()
+        return second
+
     def begin_load(self) -> None:
         """Applications arrive, some of them broken; no model is there yet, so they wait."""
         say, deployment = self._say, self._deployment

@@ -62,13 +62,7 @@ def tell_demo(
 
 
 def _tell(story: Story) -> Found:
-    story.begin_load()
-    story.first_model()
-    second = story.second_model()
-    story.compare(second)
-    story.change_the_world()
-    story.learn_anew(second)
-    story.recover()
+    second = story.until_recovered()
     story.kill_workers()
     story.bad_model()
     story.roll_back(second)
