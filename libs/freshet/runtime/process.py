@@ -80,16 +80,8 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
         gc.set_threshold(100_000)
         turners = Turners(loops, stop)
         turners.run()
-    except (SettingsError, RightsError) as error:
-        log.error("settings", error=str(error))
-        return EXIT_SETTINGS
-    except FreshetError as error:
-        log.error("fatal", error=str(error))
-        return EXIT_FATAL
-    except Exception:
-        # Unknown is fatal: nothing of an open batch was committed, and the supervisor starts us again.
-        log.exception("unexpected")
-        return EXIT_FATAL
+    except Exception as error:
+        return _told(error)
     finally:
         with _shutdown_budget(settings.shutdown_s):
             if turners is not None:
@@ -102,18 +94,25 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
 
 
 def _run_edge(service: EdgeService, settings: Settings, stop: threading.Event) -> int:
-    log = structlog.get_logger("main")
     try:
         return service.run(settings, stop)
-    except (SettingsError, RightsError) as error:
-        log.error("settings", error=str(error))
-        return EXIT_SETTINGS
-    except FreshetError as error:
-        log.error("fatal", error=str(error))
-        return EXIT_FATAL
-    except Exception:
-        log.exception("unexpected")
-        return EXIT_FATAL
+    except Exception as error:
+        return _told(error)
+
+
+def _told(error: Exception) -> int:
+    """Log what ended the process; its exit code."""
+    log = structlog.get_logger("main")
+    match error:
+        case SettingsError() | RightsError():
+            log.error("settings", error=str(error))
+            return EXIT_SETTINGS
+        case FreshetError():
+            log.error("fatal", error=str(error))
+        case _:
+            # Unknown is fatal: nothing of an open batch was committed, and the supervisor starts us again.
+            log.error("unexpected", exc_info=error)
+    return EXIT_FATAL
 
 
 def _hold_slots(service: Service, pipelines: Sequence[str], settings: Settings) -> list[IO[str] | None]:
