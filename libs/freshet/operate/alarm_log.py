@@ -51,8 +51,15 @@ class Agreement:
 def told(bus: Bus, pipeline: str) -> list[Alarm]:
     """The alarms of a pipeline on `freshet.alarms`, in order, each once; what cannot be read is passed over."""
     found: dict[str, Alarm] = {}
+    for _, alarm in every_telling(bus, pipeline):
+        found.setdefault(alarm.id, alarm)
+    return list(found.values())
+
+
+def every_telling(bus: Bus, pipeline: str) -> Iterator[tuple[int, Alarm]]:
+    """Each record of an alarm under the pipeline's key that can be read, with when it was appended."""
     for batch in everything(bus, "alarms"):
-        for key, value in zip(batch.keys, batch.values, strict=True):
+        for key, value, at_ms in zip(batch.keys, batch.values, batch.timestamps_ms.tolist(), strict=True):
             if key != pipeline.encode() or value is None:
                 continue
             try:
@@ -60,8 +67,7 @@ def told(bus: Bus, pipeline: str) -> list[Alarm]:
             except ContractError:
                 continue
             assert isinstance(alarm, Alarm)
-            found.setdefault(alarm.id, alarm)
-    return list(found.values())
+            yield at_ms, alarm
 
 
 def alarm_named(alarms: Sequence[Alarm], number: str) -> Alarm:

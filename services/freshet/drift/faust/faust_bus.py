@@ -25,6 +25,7 @@ from freshet.drift.faust.strict_driver import correct
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.kafka.groups import KafkaGroups
+from freshet.runtime.bus.kafka.kafka_consumer import span_of
 from freshet.runtime.bus.protocol import (
     Assignor,
     Changes,
@@ -172,10 +173,7 @@ class FaustConsumer:
 
     def span(self, place: Place) -> Span:
         """See `bus.GroupConsumer`."""
-        spans = self._bus.spans(place.role)
-        if place.partition not in spans:
-            raise RetriableError(f"{place.role}/{place.partition} is not in the topic as it is now.")
-        return spans[place.partition]
+        return span_of(self._bus.spans(place.role), place)
 
     def close(self) -> None:
         """See `bus.GroupConsumer`."""

@@ -7,7 +7,6 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.avro import Ragged, Strings
-from freshet.avro.control import decode
 from freshet.avro.framed import FramedReader
 from freshet.avro.rows import Rows
 from freshet.contracts.arrays import Floats32, Ints
@@ -17,6 +16,7 @@ from freshet.contracts.messages import Alarm
 from freshet.contracts.position import unstamped
 from freshet.contracts.profile_messages import Frame
 from freshet.detectors.input_watch import InputWatch, InputWatchState
+from freshet.operate.alarm_log import every_telling
 from freshet.operate.profile_log import facts_of, frames
 from freshet.operate.verify.drift.log_counts import PROMISE
 from freshet.operate.verify.drift.retold import Retold, Said
@@ -183,16 +183,9 @@ def _alike(said: FrameContent, again: FrameContent) -> bool:
 
 def _told(bus: Bus, pipeline: str) -> Iterator[tuple[int, Alarm]]:
     """Alarms about profiles, with when they were appended; what a stranger wrote is named elsewhere."""
-    for batch in everything(bus, "alarms"):
-        for key, value, at_ms in zip(batch.keys, batch.values, batch.timestamps_ms.tolist(), strict=True):
-            if key != pipeline.encode() or value is None:
-                continue
-            try:
-                alarm = decode("alarms", value)
-            except ContractError:
-                continue
-            if isinstance(alarm, Alarm) and alarm.pipeline == pipeline and alarm.watched != "outcomes":
-                yield at_ms, alarm
+    for at_ms, alarm in every_telling(bus, pipeline):
+        if alarm.pipeline == pipeline and alarm.watched != "outcomes":
+            yield at_ms, alarm
 
 
 def _reached(bus: Bus, committed: Callable[[str, str], Mapping[int, Committed]]) -> int | None:

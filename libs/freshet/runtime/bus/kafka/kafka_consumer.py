@@ -152,10 +152,7 @@ class KafkaGroupConsumer:
 
     def span(self, place: Place) -> Span:
         """See `bus.GroupConsumer`."""
-        spans = self._spans(place.role)
-        if place.partition not in spans:
-            raise RetriableError(f"{place.role}/{place.partition} is not in the topic as it is now.")
-        return spans[place.partition]
+        return span_of(self._spans(place.role), place)
 
     def close(self) -> None:
         """See `bus.GroupConsumer`."""
@@ -182,3 +179,10 @@ class KafkaGroupConsumer:
                 self._assigned.remove(place)
             else:
                 self._revoked.append(place)
+
+
+def span_of(spans: Mapping[int, Span], place: Place) -> Span:
+    """What the place holds. Raises RetriableError if its topic has no such partition now."""
+    if place.partition not in spans:
+        raise RetriableError(f"{place.role}/{place.partition} is not in the topic as it is now.")
+    return spans[place.partition]
