@@ -8,9 +8,8 @@ import numpy as np
 
 from freshet.avro.rows import dead_letters
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import ContractError, DeletedError
+from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold, Lookup, Mark
-from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.stateful import Slabs, StateFormatError, Stateful
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_text
 from freshet.drift.core.join import slab
@@ -75,19 +74,13 @@ class JoinLogic(Stateful):
         return self._book.plans.any_absent
 
     def fold(self, fact: Fact) -> None:
-        """See `Logic`. Raises DeletedError once the pipeline is deleted; one of that name may have been before."""
-        if not fact.key.startswith(f"{self._pipeline}/"):
+        """See `Logic`. Raises DeletedError once the pipeline is deleted under a worker that serves it."""
+        if not self._book.fold(fact, serves=bool(self._states)):
             return
-        if fact.message is None:
-            if self._states:
-                raise DeletedError(self._pipeline)
-            self._book, self._inputs = PlanBook(self._pipeline), None
-        if isinstance(fact.message, PipelineRecord):
-            self._book.add(fact.message)
-            if self._book.spec is not None:
-                self._inputs = self._inputs or JoinInputs(self._book.spec)
-                for state in self._states.values():
-                    state.plans = self._book.plans
+        spec = self._book.spec
+        self._inputs = None if spec is None else self._inputs or JoinInputs(spec)
+        for state in self._states.values():
+            state.plans = self._book.plans
 
     def on_topic(self, role: str, topic_id: str) -> None:
         """See `Logic`."""

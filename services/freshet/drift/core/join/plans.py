@@ -1,6 +1,7 @@
 """The pipeline's specifications, each of which is a plan under which records are read."""
 
-from freshet.contracts.errors import ContractError
+from freshet.contracts.errors import ContractError, DeletedError
+from freshet.contracts.logic import Fact
 from freshet.contracts.messages import PipelineRecord
 from freshet.drift.core.join.join_rows import Plans, Windows
 from freshet.pipeline import PipelineSpec
@@ -10,10 +11,14 @@ class PlanBook:
     """Knows all specifications by number; the newest is in force."""
 
     def __init__(self, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self._begin()
+
+    def _begin(self) -> None:
         self.newest = 0
         self.spec: PipelineSpec | None = None
         """The newest one that can be read here."""
-        self.trouble = f"pipeline {pipeline} is not published: run `freshet apply`."
+        self.trouble = f"pipeline {self._pipeline} is not published: run `freshet apply`."
         """Why nothing can be read under the newest; empty when it can."""
         self._windows: dict[int, Windows] = {}
 
@@ -21,6 +26,21 @@ class PlanBook:
     def plans(self) -> Plans:
         """The windows of all; at least one must be known."""
         return self._plans
+
+    def fold(self, fact: Fact, *, serves: bool) -> bool:
+        """Take in a record of the pipelines topic; whether it is about this pipeline.
+
+        Raises DeletedError once the pipeline is deleted while it `serves`; else one of that name was before.
+        """
+        if fact.role != "pipelines" or not fact.key.startswith(f"{self._pipeline}/"):
+            return False
+        if fact.message is None:
+            if serves:
+                raise DeletedError(self._pipeline)
+            self._begin()
+        elif isinstance(fact.message, PipelineRecord):
+            self.add(fact.message)
+        return True
 
     def add(self, record: PipelineRecord) -> None:
         """Take in one; the same again changes nothing."""

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import ContractError, DeletedError
+from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact, Hold
-from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.profile_messages import Edges, Frame, FrameKind
 from freshet.contracts.stateful import Checkpoint, StateFormatError, Stateful
 from freshet.drift.core.join.plans import PlanBook
@@ -59,23 +58,19 @@ class ProfileLogic(Stateful):
         return BatchLimits(_ROWS if known else _ROWS_WITHOUT_EDGES, _COMMIT_INTERVAL_MS)
 
     def fold(self, fact: Fact) -> None:
-        """See `Logic`. Raises DeletedError once the pipeline is deleted; one of that name may have been before."""
-        if not fact.key.startswith(f"{self._pipeline}/"):
-            return
-        if fact.role == "pipelines" and fact.message is None:
-            if self._states:
-                raise DeletedError(self._pipeline)
-            self._book, self._inputs = PlanBook(self._pipeline), None
-        if isinstance(fact.message, PipelineRecord):
-            self._book.add(fact.message)
-            if self._book.spec is not None:
-                self._inputs = self._inputs or ProfileInputs(self._book.spec)
-                self._foreign.clear()
-        elif isinstance(fact.message, Edges) and fact.message.pipeline == self._pipeline:
+        """See `Logic`. Raises DeletedError once the pipeline is deleted under a worker that serves it."""
+        if self._book.fold(fact, serves=bool(self._states)):
+            spec = self._book.spec
+            self._inputs = None if spec is None else self._inputs or ProfileInputs(spec)
+            self._foreign.clear()
+        elif isinstance(fact.message, Edges) and self._is_ours(fact.key, fact.message):
             try:
                 self._edges.setdefault((fact.message.kind, fact.message.names), BinEdges.of(fact.message))
             except ContractError:
                 return  # a stranger's
+
+    def _is_ours(self, key: str, edges: Edges) -> bool:
+        return key.startswith(f"{self._pipeline}/") and edges.pipeline == self._pipeline
 
     def on_topic(self, role: str, topic_id: str) -> None:
         """See `Logic`. Frames say of which life of the topic they are."""
