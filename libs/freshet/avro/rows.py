@@ -1,15 +1,19 @@
 """What a batch of values holds: columns of the rows that can be read, and why the other rows cannot."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from freshet.avro.columns import Columns, concat, take
 from freshet.avro.reasons import Refused
 from freshet.contracts.arrays import Ints
+from freshet.contracts.batch import Batch
+from freshet.contracts.errors import ContractError, NewerRecordError
 from freshet.contracts.logic import DeadLetter
+
+T = TypeVar("T")
 
 
 class RefusedRow(NamedTuple):
@@ -45,6 +49,25 @@ class Rows:
         order = np.argsort(at)
         columns = {name: take(concat([part.columns[name] for part in parts]), order) for name in parts[0].columns}
         return cls(at[order], columns, refused)
+
+
+def own_records(
+    role: str, pipeline: str, batch: Batch, read: Callable[[bytes | None], T]
+) -> tuple[list[tuple[int, T]], list[RefusedRow]]:
+    """The records of a batch of one of our own logs, each with its row, and the rows that `read` refuses.
+
+    `read` raises ContractError at what a stranger wrote. Raises NewerRecordError, with the place in the log, at a
+    record of a later release.
+    """
+    found, refused = list[tuple[int, T]](), list[RefusedRow]()
+    for row, value in enumerate(batch.values):
+        try:
+            found.append((row, read(value)))
+        except NewerRecordError as error:
+            raise NewerRecordError(f"{role} of {pipeline!r}, offset {batch.offsets[row]}: {error}") from error
+        except ContractError as error:
+            refused.append(RefusedRow(row, "input_malformed", str(error)))
+    return found, refused
 
 
 def dead_letters(refused: Iterable[RefusedRow]) -> Iterator[DeadLetter]:

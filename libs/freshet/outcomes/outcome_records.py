@@ -1,11 +1,12 @@
 """Reads records of the labelled log."""
 
+from functools import partial
 from typing import Final, NamedTuple
 
 from freshet.avro.control import decode
-from freshet.avro.rows import RefusedRow
+from freshet.avro.rows import RefusedRow, own_records
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import ContractError, NewerRecordError
+from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Outcomes
 from freshet.outcomes.outcome_rows import check_columns
 
@@ -25,15 +26,7 @@ def records_of(pipeline: str, batch: Batch) -> LoggedRecords:
     What is no record may be passed over: each record says how many rows of its partition lie before it, so that one of
     ours that was damaged or lost shows with the next. Raises NewerRecordError at one of a later release.
     """
-    found = LoggedRecords([], [])
-    for row, value in enumerate(batch.values):
-        try:
-            found.records.append((row, outcomes_of(pipeline, value)))
-        except NewerRecordError as error:
-            raise NewerRecordError(f"{OUTCOMES} of {pipeline!r}, offset {batch.offsets[row]}: {error}") from error
-        except ContractError as error:
-            found.refused.append(RefusedRow(row, "input_malformed", str(error)))
-    return found
+    return LoggedRecords(*own_records(OUTCOMES, pipeline, batch, partial(outcomes_of, pipeline)))
 
 
 def outcomes_of(pipeline: str, value: bytes | None) -> Outcomes:

@@ -1,12 +1,13 @@
 """Reads the log of profiles, and tells whether it is whole."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
 from freshet.avro.control import decode
-from freshet.avro.rows import RefusedRow
+from freshet.avro.rows import RefusedRow, own_records
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import ContractError, NewerRecordError
+from freshet.contracts.errors import ContractError
 from freshet.contracts.profile_messages import Frame
 from freshet.profiles.frame_content import check_frame
 
@@ -35,16 +36,9 @@ def frames_of(pipeline: str, batch: Batch) -> FoundFrames:
     What is no frame may be passed over: each says where the one before it ended. Raises NewerRecordError at one of a
     later release.
     """
-    found = FoundFrames([], [])
-    places = zip(batch.offsets.tolist(), batch.timestamps_ms.tolist(), batch.values, strict=True)
-    for row, (offset, at_ms, value) in enumerate(places):
-        try:
-            found.frames.append(PlacedFrame(offset, at_ms, _frame(pipeline, value)))
-        except NewerRecordError as error:
-            raise NewerRecordError(f"{PROFILES} of {pipeline!r}, offset {offset}: {error}") from error
-        except ContractError as error:
-            found.refused.append(RefusedRow(row, "input_malformed", str(error)))
-    return found
+    found, refused = own_records(PROFILES, pipeline, batch, partial(_frame, pipeline))
+    offsets, times_ms = batch.offsets.tolist(), batch.timestamps_ms.tolist()
+    return FoundFrames([PlacedFrame(offsets[row], times_ms[row], frame) for row, frame in found], refused)
 
 
 def next_offsets(expected: Mapping[str, int], frames: Iterable[PlacedFrame]) -> dict[str, int]:
