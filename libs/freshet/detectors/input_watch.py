@@ -108,14 +108,13 @@ class InputWatch:
                 part, findings = detector.window(part, look)
                 found += [(detector, one) for one in findings]
             parts[key] = part
-        if any(one.begins_anew for _, one in found):
-            series = series.begun_anew()
-        state = replace(state, series={**state.series, kind: series}, parts=parts)
-        alarms: list[Alarm] = []
+        state, alarms, is_new = replace(state, parts=parts), list[Alarm](), False
         for detector, one in found:
             state, told = self._told(state, detector, one, placed)
             alarms += told
-        return state, alarms
+            is_new = is_new or (one.begins_anew and bool(told))  # what nobody was told is not learned as usual
+        series = series.begun_anew() if is_new else series
+        return replace(state, series={**state.series, kind: series}), alarms
 
     def _with_versions(self, state: InputWatchState, placed: PlacedFrame) -> InputWatchState:
         """A version that answers for the first time brings what it learned from as the reference of features."""
@@ -147,7 +146,10 @@ class InputWatch:
         until = row + detector.cool_down
         state = replace(
             state,
-            told={**state.told, **{name + finding.level: until for name in names}},
+            told={
+                **state.told,
+                **{(key := name + finding.level): max(until, state.told.get(key, 0)) for name in names},
+            },
             episode=episode,
             episode_ends={**state.episode_ends, kind: until},
         )

@@ -180,3 +180,16 @@ def test_models_that_come_again_and_again_blind_nobody() -> None:
             5 * 1024, max(frame.frame.last_ms for frame in log.frames) if at < 30_000 else 0
         )
     assert "detected" in [alarm.level for alarm in log.alarms(PsiDetector())]
+
+
+def test_a_change_within_the_cool_down_of_another_is_told_behind_it() -> None:
+    """It is not learned as usual before anybody has heard of it."""
+    rows = normal(12_000, 2)
+    rows[3_000:3_900, 0] += 3.0
+    rows[3_900:, 0] -= 3.0
+    log = ProfileLog(rows=100)
+    log.features(rows)
+    sure = [a for a in log.alarms(PsiDetector(), window=100, reference=5) if a.level == "detected"]
+    assert len(sure) >= 2
+    assert sure[0].test_to < 3_900
+    assert sure[1].test_to > sure[0].test_to + PsiDetector().cool_down
