@@ -149,6 +149,13 @@ class Partitions:
         """What the transaction of these batches is to hold beside the answers: state, and offsets that tell of it."""
         return ([], offsets) if self._keeper is None else self._keeper.stage(batches, offsets)
 
+    def silent(self, now_ms: int) -> tuple[object, dict[Place, Committed]]:
+        """Partitions whose state should be kept though nothing comes, and the membership to commit it as."""
+        due = self._keeper.silent(now_ms) if self._keeper is not None else ()
+        places = [place for place in self._ours("flowing", "waiting") if place.partition in due]
+        at = {place: Committed(self._known[place].next, self._known[place].metadata) for place in places}
+        return self._group.membership(), at
+
     def committed(self, offsets: Mapping[Place, Committed]) -> None:
         """These offsets were committed: they go on from here."""
         for place, at in offsets.items():
@@ -157,10 +164,7 @@ class Partitions:
             self._keeper.committed({place.partition for place in offsets})
 
     def rewind(self, cause: str) -> None:
-        """Forget what was read and set every partition to its committed offset.
-
-        Never to the batch's first, which another owner may have passed.
-        """
+        """Set every partition to its committed offset: never to a batch's first, which another owner may have passed."""
         self._set_back(self._ours("flowing"))
         self._counterparts.doubt()
         self._metrics.rewound(cause)
@@ -263,16 +267,14 @@ class Partitions:
     def _set_lacking_aside(self) -> None:
         """Do not read what could not be answered, and let the rest flow."""
         for place in self._in("arrived"):
-            why = "" if self._known[place].why else self._counterparts.lack(place)
-            if why:
+            if why := "" if self._known[place].why else self._counterparts.lack(place):
                 self._known[place].why = why
                 self._log.error("no_counterpart", place=place, why=why)
 
     def _set_back(self, places: Iterable[Place]) -> None:
         """These, and all that move with them."""
-        for partner in {partner for place in places for partner in self._partners(place)}:
-            partition = self._known.get(partner)
-            if partition is not None and partition.state != "arrived":
+        for partner in {partner for place in places for partner in self._partners(place)} & self._known.keys():
+            if (partition := self._known[partner]).state != "arrived":
                 self._group.pause(partner)
                 partition.on("rewound")
                 partition.why = ""

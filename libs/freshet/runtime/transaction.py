@@ -39,6 +39,7 @@ _FIRST_ROWS: Final = 250
 _REFUSALS_IN_A_ROW: Final = 3
 _FIRST_PAUSE_MS: Final = 200
 _LONGEST_PAUSE_MS: Final = 5000
+_LOOK_MS: Final = 60_000
 
 
 class Transactor:
@@ -71,6 +72,7 @@ class Transactor:
         self._resume_ms = 0
         self._last_begin_ms: int | None = None
         self._full = False
+        self._looked_ms = 0
 
     def turn(self, timeout_s: float) -> int:
         """Answer what has arrived, waiting at most that long for the first row. Returns the rows answered."""
@@ -81,6 +83,7 @@ class Transactor:
         self._space()
         got = self._partitions.collect(min(self._limit, self._rows_max()), self._options.batch_bytes, timeout_s)
         rows = self._answer(got) if got is not None else 0
+        self._keep_silent()
         self._partitions.place(self._clock.now_ms())
         return rows
 
@@ -159,6 +162,25 @@ class Transactor:
             self._refusals.pop(place, None)
         return True
 
+    def _keep_silent(self) -> None:
+        """Every minute: keep the state of partitions to which nothing has come for long."""
+        now_ms = self._clock.now_ms()
+        if 0 <= now_ms - self._looked_ms < _LOOK_MS:
+            return
+        self._looked_ms = now_ms
+        membership, at = self._partitions.silent(now_ms)
+        if not at:
+            return
+        self._partitions.starts.lives.ask()
+        state, offsets = self._partitions.stage((), at)
+        try:
+            self._publish(Collected((), membership, interrupted=False), state, offsets)
+        except (RefusedError, TooLargeError) as error:
+            self._log.warning("silent_state_not_kept", error=str(error))
+            self._partitions.rewind("refused")
+            return
+        self._partitions.committed(offsets)
+
     def _refused(self, got: Collected, error: RefusedError) -> None:
         """Try again after a pause that grows with each refusal in a row, from the third on with half the rows.
 
@@ -220,7 +242,7 @@ class Transactor:
         Raises RefusedError, or FatalError if an input topic was made anew.
         """
         try:
-            self._partitions.starts.lives.confirm({batch.role for batch in got.batches})
+            self._partitions.starts.lives.confirm({place.role for place in offsets})
             self._producer.commit(Transaction(sends, self._partitions.starts.stamped(offsets), got.membership))
         except RetriableError as error:  # the latter's comes from taking its id anew, before it begins
             raise RefusedError(f"nothing was written: {error}") from error

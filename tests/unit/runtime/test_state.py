@@ -12,7 +12,7 @@ from freshet.runtime.bus.protocol import Committed, FatalError, RetriableError, 
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.state import restoring
 from support.state_stage import KEPT, NAMES, Stage, state
-from support.stateful import INPUTS, KINDS, SERVICE, Counter, Slabbed, Windowed
+from support.stateful import INPUTS, KINDS, SERVICE, Checkpointed, Counter, Slabbed, Windowed
 
 DAY_MS = 86_400_000
 
@@ -234,6 +234,29 @@ def test_s6_a_tail_that_has_expired_stops_the_service(kind: type[Counter]) -> No
     stage.expire("features", 36)
     with pytest.raises(FatalError, match=rf"features/0 {end} to 36"):
         stage.turn(stage.worker())
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_s6_a_log_that_falls_silent_is_kept_before_its_rows_expire(refused: bool) -> None:  # noqa: FBT001
+    """After an hour without a row the state is kept as it is, and once; a refused transaction is tried again."""
+    stage = Stage(Checkpointed)
+    loop = stage.worker()
+    stage.feed(37)
+    stage.drain(loop)
+    expected, before = state(loop), len(stage.kept())
+    interrupted = interrupt_once(stage, "commit") if refused else []
+    for _ in range(8):
+        stage.clock.advance(DAY_MS // 24)
+        stage.cluster.advance(DAY_MS // 24)
+        stage.turn(loop, times=3)
+    assert len(interrupted) == refused
+    assert len(stage.kept()) == before + 1
+    loop.close()
+    stage.expire("features", 37)
+    assert stage.restored() == expected
+    stage.feed(2)
+    stage.drain(stage.worker())
+    assert len(stage.answers()) == 39
 
 
 def test_s6_what_is_out_of_reach_may_expire() -> None:

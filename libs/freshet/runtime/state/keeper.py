@@ -95,10 +95,27 @@ class Keeper:
         for partition in self._known.keys() - set(partitions):
             self.forget(partition)
 
+    def silent(self, now_ms: int) -> list[int]:
+        """Partitions that got nothing for so long that the rows since their last checkpoint should be kept now.
+
+        Else these rows would be all that a restart has to go on from, and they expire some day.
+        """
+        if not isinstance(self._logic.kept, Checkpoint):
+            return []
+        newest_ms = now_ms - self._logic.kept.span_ms
+        return [
+            partition
+            for partition, known in self._known.items()
+            if known.rows and partition not in self._restoring and max(known.last_ms.values()) <= newest_ms
+        ]
+
     def stage(
         self, batches: Sequence[Batch], offsets: Mapping[Place, Committed]
     ) -> tuple[list[Send], dict[Place, Committed]]:
-        """State records for the transaction of these batches, and its offsets, whose metadata describes the state."""
+        """State records for the transaction of these batches, and its offsets, whose metadata describes the state.
+
+        Without batches the state stays what it is, and is kept.
+        """
         records: list[StateRecord] = []
         marked = dict(offsets)
         for partition in sorted({place.partition for place in offsets}):
@@ -153,7 +170,7 @@ class Keeper:
         newest_ms = max(staged.last_ms.values(), default=0)
         is_small = staged.rows is not None and staged.rows < due.rows and staged.input_bytes < due.input_bytes
         is_young = newest_ms < staged.kept_ms + due.span_ms
-        if is_small and is_young and staged.marks == known.marks:
+        if batches and is_small and is_young and staged.marks == known.marks:
             return []
         staged.rows, staged.input_bytes, staged.kept_ms = 0, 0, newest_ms
         ranges = [
