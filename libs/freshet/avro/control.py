@@ -2,12 +2,13 @@
 
 import io
 import struct
+from functools import cache
 from typing import Any, Final
 
 from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
-from freshet.avro.schemas import current_schema, is_newer, schema_by_id, schema_id
+from freshet.avro.schemas import is_newer, schema_by_id, schema_id
 from freshet.contracts import messages, profile_messages, state_messages, training_message
 from freshet.contracts.errors import ContractError, FreshetError, NewerRecordError
 from freshet.contracts.messages import Message
@@ -33,15 +34,14 @@ CONTROL_ROLES: Final[dict[str, type[Message]]] = {
 """Which message each control topic carries, each kind of state topic, the labelled log, and the profiles."""
 
 _HEADER: Final = struct.Struct(">bI")
-_parsed: dict[str, Any] = {}
 
 
 def encode(message: Message) -> bytes:
     """The framed Avro bytes of a control message."""
-    record = type(message).__name__
+    identifier = schema_id(type(message).__name__)
     body = io.BytesIO()
-    body.write(_HEADER.pack(0, schema_id(record)))
-    schemaless_writer(body, _schema(record), message.model_dump())
+    body.write(_HEADER.pack(0, identifier))
+    schemaless_writer(body, _parsed(identifier), message.model_dump())
     return body.getvalue()
 
 
@@ -63,7 +63,7 @@ def decode(role: str, value: bytes) -> Message:
         if magic != 0 or writer.record != kind.__name__:
             raise ContractError(f"it is framed as {writer.record} (magic byte {magic}).")
         body = io.BytesIO(value[_HEADER.size :])
-        fields = schemaless_reader(body, parse_schema(dict(writer.schema)), _schema(kind.__name__))
+        fields = schemaless_reader(body, _parsed(identifier), _parsed(schema_id(kind.__name__)))
         if body.tell() != len(value) - _HEADER.size:
             raise ContractError("bytes are left over after the record.")
         return kind.model_validate(fields)
@@ -73,7 +73,7 @@ def decode(role: str, value: bytes) -> Message:
         raise ContractError(f"a record on the {role} topic is not a valid {kind.__name__}: {error}") from error
 
 
-def _schema(record: str) -> Any:
-    if record not in _parsed:
-        _parsed[record] = parse_schema(dict(current_schema(record)))
-    return _parsed[record]
+@cache
+def _parsed(identifier: int) -> Any:
+    """A released schema as fastavro wants it: to parse one takes longer than to read a record."""
+    return parse_schema(dict(schema_by_id(identifier).schema))
