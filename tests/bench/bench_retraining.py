@@ -12,9 +12,9 @@ from contextlib import closing
 
 import numpy as np
 
-from freshet.avro.control import decode, encode
-from freshet.contracts.messages import Outcomes
+from freshet.avro.control import encode
 from freshet.outcomes.log_rows import stretch_of
+from freshet.outcomes.outcome_records import outcomes_of
 from freshet.outcomes.outcome_rows import FIRST, REVISED
 from freshet.retraining.data_set import data_set
 from freshet.retraining.training_run import train, training_server
@@ -51,7 +51,7 @@ def measure(size: int) -> float:
     """CPU of a row in µs."""
     values, cut = log_of(size), _ROWS * 4 // 5
     began = time.process_time()
-    records = [record for value in values if isinstance(record := decode("outcomes", value), Outcomes)]
+    records = [outcomes_of("p", value) for value in values]
     log = stretch_of(records, _ROWS, width=len(_NAMES), classes=2)
     found = data_set(log, 0, cut, _ROWS, names=_NAMES, classes=_CLASSES)
     spent = time.process_time() - began

@@ -95,4 +95,9 @@ def schema_by_id(identifier: int) -> LockEntry:
 
 def is_newer(identifier: int) -> bool:
     """Whether a later release of Freshet may have given out this id: they go on from ours, one by one."""
-    return 0 < identifier - max(entry.id for entry in schema_lock()) <= _NEXT_IDS
+    return 0 < identifier - _newest_id() <= _NEXT_IDS
+
+
+@cache
+def _newest_id() -> int:
+    return max(entry.id for entry in schema_lock())

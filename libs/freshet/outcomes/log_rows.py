@@ -11,6 +11,7 @@ count its rows.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -60,12 +61,14 @@ def stretch_of(records: Sequence[Outcomes], end_row: int, *, width: int, classes
     """These consecutive records, the last of which ends before `end_row`.
 
     Each row gets `width` values. Features are only ever appended, so an older row is NaN where it lacks the newer ones.
-    Raises ContractError if a record is damaged, or has not this number of classes (1 for a regression).
+    Who read the records has checked their columns. Raises ContractError if one has not this number of classes (1 for a
+    regression).
     """
-    parts = [_fitting(OutcomeRows.of(record), width) for record in records]
-    partition = np.repeat([record.partition for record in records], [len(part) for part in parts]).astype(np.int64)
+    alike = groupby(records, key=lambda record: (record.width, record.classes))
+    parts = [_fitting(OutcomeRows.of_all(list(group)), width) for _, group in alike]
+    of_record = np.array([(record.partition, record.rows) for record in records], np.int64).reshape(-1, 2)
     rows = OutcomeRows.joined(parts, width=width, classes=classes)
-    return Stretch(end_row - len(rows), rows, partition)
+    return Stretch(end_row - len(rows), rows, np.repeat(*of_record.T))
 
 
 def _fitting(rows: OutcomeRows, width: int) -> OutcomeRows:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from math import prod
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, Self
 
 import numpy as np
@@ -44,6 +45,7 @@ _STORED: Final[Mapping[str, str]] = {
 }
 """How each column is written. All but versions and flags are wider in memory."""
 _DTYPES: Final = {name: np.dtype(dtype) for name, dtype in _STORED.items()}
+_columns_of: Final = attrgetter(*_STORED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,11 +84,26 @@ class OutcomeRows:
     def of(cls, record: Outcomes) -> Self:
         """The rows of a record. Raises ContractError if a column's length is not what the record says."""
         check_columns(record)
+        return cls.of_all([record])
+
+    @classmethod
+    def of_all(cls, records: Sequence[Outcomes]) -> Self:
+        """The rows of these records (at least one), all of one width and number of classes, one after the other.
+
+        Each column is made once, however few rows a record has. Who read the records has checked their columns.
+        """
+        rows = [record.rows for record in records]
+        names, codes = version_codes([name for record in records for name in record.versions])
         columns: dict[str, Any] = {}
         for name, dtype in _DTYPES.items():
-            column = np.frombuffer(getattr(record, name), dtype).reshape(_shape(record, name))
+            joined = b"".join([getattr(record, name) for record in records])
+            column = np.frombuffer(joined, dtype)
             columns[name] = column if dtype.kind == "f" else column.astype(np.int64)
-        return cls(record.versions, **columns)
+        columns["scores"] = columns["scores"].reshape(sum(rows), records[0].classes)
+        columns["values"] = columns["values"].reshape(sum(rows), records[0].width)
+        firsts = np.cumsum([0, *(len(record.versions) for record in records)])[:-1]
+        columns["version"] = codes[columns["version"] + np.repeat(firsts, rows)]
+        return cls(names, **columns)
 
     def columns(self) -> dict[str, bytes]:
         """All columns as the fields of a record."""
@@ -125,20 +142,27 @@ class OutcomeRows:
 
 def check_columns(record: Outcomes) -> None:
     """Raises ContractError if a column has not as many bytes as the record says, or rows name no version of it."""
-    for name, dtype in _DTYPES.items():
-        data = getattr(record, name)
-        if len(data) != prod(_shape(record, name)) * dtype.itemsize:
+    sizes = _row_bytes(record.width, record.classes)
+    for name, size, data in zip(_STORED, sizes, _columns_of(record), strict=True):
+        if len(data) != record.rows * size:
             raise ContractError(
                 f"the column {name} of an outcomes record has {len(data)} bytes, which is not what {record.rows} "
                 "rows take: a stranger wrote it, or it was damaged."
             )
-    if record.rows and int(np.frombuffer(record.version, _DTYPES["version"]).max()) >= len(record.versions):
+    if record.rows and _largest(record.version) >= len(record.versions):
         raise ContractError("an outcomes record names fewer versions than its rows count.")
 
 
-def _shape(record: Outcomes, name: str) -> tuple[int, ...]:
-    more = {"scores": (record.classes,), "values": (record.width,)}
-    return (record.rows, *more.get(name, ()))
+@lru_cache(maxsize=64)
+def _row_bytes(width: int, classes: int) -> list[int]:
+    """Bytes of a row in each column."""
+    more = {"scores": classes, "values": width}
+    return [dtype.itemsize * more.get(name, 1) for name, dtype in _DTYPES.items()]
+
+
+def _largest(version: bytes) -> int:
+    """The largest index in the column; in most records one version answered, whose index is 0."""
+    return int(np.frombuffer(version, _DTYPES["version"]).max()) if version.strip(b"\0") else 0
 
 
 assert tuple(_STORED) == tuple(field.name for field in fields(OutcomeRows))[1:]
