@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from freshet.runtime.rights import PRINCIPALS, Right, rights, user_name
 from freshet.runtime.topic_plan import plan_topics
-from tools.strimzi.rights import PRINCIPALS, Right, rights
 
 Resource = Mapping[str, Any]
 
@@ -27,7 +27,7 @@ def topics(cluster: str, namespace: str, pipelines: Collection[Pipeline]) -> Ite
 
 
 def users(cluster: str, namespace: str, pipelines: Collection[Pipeline]) -> Iterator[Resource]:
-    """A user with a password for each principal, named `freshet-PRINCIPAL`, who may do what it needs."""
+    """A user with a password for each principal, who may do what it needs."""
     names = [pipeline.name for pipeline in pipelines]
     for principal in PRINCIPALS:
         acls = [_acl(right) for right in rights(principal, namespace, names)]
@@ -35,7 +35,7 @@ def users(cluster: str, namespace: str, pipelines: Collection[Pipeline]) -> Iter
             "authentication": {"type": "scram-sha-512"},
             "authorization": {"type": "simple", "acls": acls},
         }
-        yield _resource("KafkaUser", f"freshet-{principal}", cluster, spec)
+        yield _resource("KafkaUser", user_name(principal), cluster, spec)
 
 
 def _acl(right: Right) -> Resource:

@@ -31,6 +31,16 @@ PRINCIPALS: Final = (*_MEMBERS, *_OWNERS, *_OTHERS)
 """Who has a user of its own: services, whoever types commands or only looks, and applications on either side."""
 
 
+def user_name(principal: str) -> str:
+    """The user that Kafka knows a principal by, unless somebody gives it another one."""
+    return f"freshet-{principal}"
+
+
+def rights_of_users(namespace: str, pipelines: Collection[str]) -> dict[str, list[Right]]:
+    """All rights of all principals, by the user that each of them is."""
+    return {user_name(principal): rights(principal, namespace, pipelines) for principal in PRINCIPALS}
+
+
 def rights(principal: str, namespace: str, pipelines: Collection[str]) -> list[Right]:
     """All that the principal needs for these pipelines, in a fixed order. Whoever may READ or WRITE may DESCRIBE, too.
 
