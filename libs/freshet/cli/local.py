@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Json, emit, reporting, say
+from freshet.cli.output import Json, Secure, emit, reporting, say
 from freshet.lab import broker
 from freshet.lab.choose import BOOTSTRAP_SERVERS
 
@@ -16,9 +16,13 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 @app.command()
 @reporting
-def up(as_json: Json = False) -> None:
-    """Start the broker of this folder, or find it running; its data stay from one start to the next."""
-    endpoint = broker.up(Path.cwd(), say=say)
+def up(secure: Secure = False, as_json: Json = False) -> None:
+    """Start the broker of this folder, or find it running; its data stay from one start to the next.
+
+    A secured one stays secured until it is wiped. Commands in this folder log in as its administrator, `freshet run`
+    as the service that it runs; .local/kafka/secured has the certificate, and in logins FRESHET_KAFKA of each user.
+    """
+    endpoint = broker.up(Path.cwd(), say=say, secure=secure)
     if endpoint.kind == "external":
         say(f"{BOOTSTRAP_SERVERS} is set: that Kafka is used, nothing was started.")
     emit(

@@ -14,14 +14,15 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from freshet.contracts.errors import FreshetError
-from freshet.operate.connection import Connection, local_broker
+from freshet.operate.broker_record import ADMIN
+from freshet.operate.connection import Connection, local_broker, settings_for
 from freshet.operate.connection import connect as open_connection
 from freshet.operate.operate_error import Meaning, OperateError
 from freshet.pipeline import PipelineError
 from freshet.pipeline.record import PipelineConflictError
 from freshet.runtime.bus.protocol import RetriableError, RightsError
 from freshet.runtime.provision import TopicConflictError
-from freshet.runtime.settings import BOOTSTRAP_VARIABLE, Settings, SettingsError, load_settings
+from freshet.runtime.settings import BOOTSTRAP_VARIABLE, Settings, SettingsError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,6 +62,10 @@ Bootstrap = Annotated[
 Namespace = Annotated[
     str, typer.Option(envvar="FRESHET_NAMESPACE", metavar="PREFIX", help="Prefix of all names, such as `dev.`.")
 ]
+Secure = Annotated[
+    bool,
+    typer.Option("--secure", help="A broker with TLS, a password for each user, and only the rights that each needs."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -70,14 +75,18 @@ Force = Annotated[bool, typer.Option("--force", help="Write over what is there, 
 def connect(bootstrap: str | None, namespace: str = "") -> Connection:
     """The cluster that the options, the environment or this folder's local broker name; raises UnreachableError.
 
-    Security settings come from FRESHET_KAFKA, as for the services. What takes long there is told on stderr.
+    Security settings come from FRESHET_KAFKA, as for the services; on a secured broker of this folder, without that,
+    from its administrator's login. What takes long there is told on stderr.
     """
     return open_connection(settings(bootstrap, namespace=namespace), say)
 
 
-def settings(bootstrap: str | None, **given: object) -> Settings:
-    """What options, environment and this folder's local broker say, without asking any broker."""
-    return load_settings(bootstrap or local_broker(), **given)
+def settings(bootstrap: str | None, principal: str = ADMIN, **given: object) -> Settings:
+    """What options, environment and this folder's local broker say, without asking any broker.
+
+    A secured broker of this folder is logged in to as the principal, unless FRESHET_KAFKA says how.
+    """
+    return settings_for(bootstrap or local_broker(), principal, **given)
 
 
 def shown_text(text: str | bytes | None) -> str:

@@ -39,7 +39,7 @@ def run(
     """Run a service until SIGTERM or Ctrl-C; its log goes to stderr as JSON lines."""
     given = {"slot": slot, "slots": slots, "http_port": http_port, "on_expired": on_expired}
     found = load_service(service)
-    where = settings(bootstrap, namespace=namespace, **given)
+    where = settings(bootstrap, found.name, namespace=namespace, **given)
     raise typer.Exit(run_service(found, _pipelines(found, pipelines), where))
 
 

@@ -21,7 +21,7 @@ from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topics import TopicNames
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
-from freshet.operate.connection import local_broker
+from freshet.operate.connection import local_broker, settings_for
 from freshet.operate.facts import not_there
 from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.pipeline_view import View
@@ -31,7 +31,7 @@ from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import BusError, Producer, Send
 from freshet.runtime.publishing import pipeline_records
-from freshet.runtime.settings import BOOTSTRAP_VARIABLE, load_settings
+from freshet.runtime.settings import BOOTSTRAP_VARIABLE
 
 _SEND_ROWS: Final = 1000
 
@@ -48,7 +48,7 @@ class Client:
 
         `namespace` is FRESHET_NAMESPACE by default; TLS and SASL come from FRESHET_KAFKA. Asks nothing of Kafka yet.
         """
-        self._settings = load_settings(bootstrap or default_bootstrap(), namespace=namespace)
+        self._settings = settings_for(bootstrap or default_bootstrap(), namespace=namespace)
         self._producers: dict[str, Producer] = {}
 
     def __enter__(self) -> Self:

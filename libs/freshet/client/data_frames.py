@@ -17,7 +17,7 @@ except ModuleNotFoundError as missing:
 from freshet.client.client import default_bootstrap
 from freshet.contracts.messages import Alarm, Evaluation
 from freshet.operate.alarm_log import told
-from freshet.operate.connection import connect
+from freshet.operate.connection import connect, settings_for
 from freshet.operate.export.topic_export import range_batches
 from freshet.operate.export.topic_range import topic_range
 from freshet.operate.export.topic_tables import topic_table_of
@@ -25,7 +25,6 @@ from freshet.operate.facts import published, read
 from freshet.operate.quality.series_quality import Evaluations
 from freshet.quality.counts import Counts
 from freshet.quality.metrics import metrics
-from freshet.runtime.settings import load_settings
 
 Moment = str | datetime | timedelta
 """Where a range begins or ends: a text as --from and --to of `freshet topic export` take it (`2h`, empty for all there
@@ -42,7 +41,7 @@ class Frames:
     def __init__(self, pipeline: str, bootstrap: str | None = None, *, namespace: str | None = None) -> None:
         """`bootstrap` and `namespace` as for `Client`. Raises FreshetError if the pipeline is not there."""
         self._pipeline = pipeline
-        self._connection = connect(load_settings(bootstrap or default_bootstrap(), namespace=namespace))
+        self._connection = connect(settings_for(bootstrap or default_bootstrap(), namespace=namespace))
         self.spec = published(self._connection, pipeline).spec
         """The pipeline's newest specification, whose features are columns."""
 

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 from freshet.lab import choose
+from freshet.lab.credentials import Credentials
 from freshet.lab.kafka_jars import KAFKA, library
 from freshet.lab.ports import free_port, port_is_free
 from freshet.lab.processes import end, exclusive, must_end, spawn_detached, wait_ended
 from freshet.lab.server_files import LOOPBACK, READY_LINE, Launch, StateFolder, cluster_id
-from freshet.operate.broker_record import Endpoint, load, save, start_mark
+from freshet.operate.broker_record import ADMIN, Endpoint, load, save, start_mark
 from freshet.operate.operate_error import LocalError
+from freshet.runtime.bus.kafka.grants import KafkaGrants
 
 _READY_WITHIN_S: Final = 90.0  # 2 s on an idle laptop
 _STOPPED_WITHIN_S: Final = 30.0
@@ -43,14 +45,22 @@ class Status:
     data_bytes: int
 
 
-def up(root: Path, *, say: Callable[[str], None], environ: Mapping[str, str] = os.environ) -> Endpoint:
+def up(
+    root: Path, *, say: Callable[[str], None], environ: Mapping[str, str] = os.environ, secure: bool = False
+) -> Endpoint:
     """The broker of this root, running and answering: the one that already runs, or a new start on its data.
 
     With KAFKA_BOOTSTRAP_SERVERS set it is the user's Kafka, and nothing is started. A broker keeps its ports over
-    crashes and restarts, unless someone else has taken them. `say` is told each step that takes time. Raises
-    LocalError if there is nothing to run Kafka on, or if it does not come up; the message holds its last words.
+    crashes and restarts, unless someone else has taken them. With `secure` it asks for TLS, a password and rights; so
+    it does from then on, until it is wiped. `say` is told each step that takes time. Raises LocalError if there is
+    nothing to run Kafka on, if it does not come up (the message holds its last words), or if it is there already and
+    asks for nothing.
     """
     if theirs := choose.external(environ):
+        if secure:
+            raise LocalError(
+                f"--secure is about a broker of this folder, and {choose.BOOTSTRAP_SERVERS} names another: unset it."
+            )
         if not theirs.answers:
             raise LocalError(
                 f"{choose.BOOTSTRAP_SERVERS} is {theirs.bootstrap_servers!r}, and nothing answers there. Start that "
@@ -63,12 +73,19 @@ def up(root: Path, *, say: Callable[[str], None], environ: Mapping[str, str] = o
             raise LocalError(f"{path} is a file, and Freshet keeps its data in a folder of that name. Move it away.")
     with exclusive(state.lock):
         known = load(state.endpoint)
+        credentials = Credentials(state.root)
+        if secure and not credentials.made and (state.formatted or known):
+            raise LocalError(
+                f"the broker of {state.path} was made without --secure. `freshet local wipe` deletes it with its data; "
+                "then --secure makes a new one. Or use another folder."
+            )
         if known and known.alive:  # perhaps not yet ready: whoever started it may have been interrupted
-            return _wait_ready(state, known)
+            return _admitted(_wait_ready(state, known), credentials)
         keep = known and all(port and port_is_free(port) for port in (known.client_port, known.controller_port))
         if known and not keep:
             say(f"port {known.client_port} or {known.controller_port} is in use; the broker moves to new ones")
-        return _start(state, known if keep else None, environ, say=say)
+        started = _start(state, known if keep else None, environ, say=say, secure=secure)
+        return _admitted(started, credentials)
 
 
 def down(root: Path, *, environ: Mapping[str, str] = os.environ) -> bool:
@@ -87,7 +104,7 @@ def restart(root: Path, *, say: Callable[[str], None], environ: Mapping[str, str
     with exclusive(state.lock):
         known = _known(state)
         _stop(state, environ)
-        return _start(state, known, environ, say=say)
+        return _start(state, known, environ, say=say, secure=False)
 
 
 def kill(root: Path) -> None:
@@ -136,16 +153,20 @@ def _known(state: StateFolder) -> Endpoint:
 
 
 def _start(
-    state: StateFolder, known: Endpoint | None, environ: Mapping[str, str], *, say: Callable[[str], None]
+    state: StateFolder, known: Endpoint | None, environ: Mapping[str, str], *, say: Callable[[str], None], secure: bool
 ) -> Endpoint:
-    """Start a broker and wait for it; on the ports of `known` if given."""
+    """Start a broker and wait for it; on the ports of `known` if given. A secured one stays so, whatever is said."""
     _refuse_data_of_another_release(state)
     engine = choose.engine(environ, say=say)
+    credentials = Credentials(state.root)
+    if secure or credentials.made:
+        credentials.make(engine.java.executable)
     launch = Launch(
         state,
         client_port=(known and known.client_port) or free_port(),
         controller_port=(known and known.controller_port) or free_port(),
         new_cluster=cluster_id(secrets.token_bytes(16)),
+        credentials=credentials if credentials.made else None,
     )
     bootstrap_servers = f"{LOOPBACK}:{launch.client_port}"
     say(f"starting Kafka {KAFKA} on {bootstrap_servers}")
@@ -165,6 +186,14 @@ def _start(
     )
     save(state.endpoint, endpoint)  # before it is ready: if we are interrupted now, the next call finds it
     return _wait_ready(state, endpoint)
+
+
+def _admitted(endpoint: Endpoint, credentials: Credentials) -> Endpoint:
+    """On a secured broker, let each principal log in: also one that is new since its first start."""
+    if credentials.made:
+        admin = KafkaGrants(endpoint.bootstrap_servers, extra=credentials.login(ADMIN))
+        admin.set_passwords(credentials.passwords())
+    return endpoint
 
 
 def _refuse_data_of_another_release(state: StateFolder) -> None:

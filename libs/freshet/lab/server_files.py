@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from freshet.operate.broker_record import record_of
+from freshet.lab.credentials import NODE, Credentials, write_private
+from freshet.operate.broker_record import ADMIN, record_of
 
 READY_LINE: Final = "Kafka Server started"
 
@@ -26,10 +27,10 @@ _SERVER_PROPERTIES: Final = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers={loopback}:{controller_port}
-listeners=PLAINTEXT://{loopback}:{client_port},CONTROLLER://{loopback}:{controller_port}
-advertised.listeners=PLAINTEXT://{loopback}:{client_port},CONTROLLER://{loopback}:{controller_port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=PLAINTEXT
+listeners={door}://{loopback}:{client_port},CONTROLLER://{loopback}:{controller_port}
+advertised.listeners={door}://{loopback}:{client_port},CONTROLLER://{loopback}:{controller_port}
+listener.security.protocol.map={door}:{door},CONTROLLER:{controller_protocol}
+inter.broker.listener.name={door}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 # One node: internal topics cannot be replicated.
@@ -59,6 +60,23 @@ metadata.max.idle.interval.ms=5000
 auto.create.topics.enable=false
 """
 
+_SECURED: Final = """\
+# TLS, passwords, and no right that is not granted. The node comes to its own controller with its certificate.
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=false
+super.users=User:{admin};User:{node}
+sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule \
+required username="{admin}" password="{password}";
+ssl.keystore.type=PKCS12
+ssl.keystore.location={key_store}
+ssl.keystore.password={store_password}
+ssl.truststore.type=PEM
+ssl.truststore.location={certificate}
+listener.name.controller.ssl.client.auth=required
+"""
+
 _LOG4J2_PROPERTIES: Final = f"""\
 # Written by `freshet local up`; edits are overwritten. Warnings, and the line "{READY_LINE}".
 rootLogger.level=warn
@@ -83,12 +101,21 @@ class StateFolder:
         return cls(record_of(root).parent)
 
     @property
+    def root(self) -> Path:
+        return self.path.parents[1]
+
+    @property
     def data(self) -> Path:
         return self.path / "data"
 
     @property
     def properties(self) -> Path:
         return self.path / "server.properties"
+
+    @property
+    def format_arguments(self) -> Path:
+        """Arguments that hold a password, so that they stand in a file: `ps` shows the others to everybody."""
+        return self.path / "secured" / "format-arguments"
 
     @property
     def log4j2(self) -> Path:
@@ -136,19 +163,27 @@ class Launch:
     controller_port: int
     new_cluster: str
     """The cluster id to format with, should the data folder be new."""
+    credentials: Credentials | None = None
+    """Of a secured broker."""
 
     def write_settings(self) -> None:
         """Write both settings files."""
         self.state.data.mkdir(parents=True, exist_ok=True)
         self.state.log4j2.write_text(_LOG4J2_PROPERTIES)
-        self.state.properties.write_text(
-            _SERVER_PROPERTIES.format(
-                loopback=LOOPBACK,
-                client_port=self.client_port,
-                controller_port=self.controller_port,
-                data=self.state.data,
-            )
+        door, controller_protocol = ("SASL_SSL", "SSL") if self.credentials else ("PLAINTEXT", "PLAINTEXT")
+        settings = _SERVER_PROPERTIES.format(
+            loopback=LOOPBACK,
+            door=door,
+            controller_protocol=controller_protocol,
+            client_port=self.client_port,
+            controller_port=self.controller_port,
+            data=self.state.data,
         )
+        if self.credentials:
+            settings += _secured(self.credentials)
+            if not self.state.formatted:
+                write_private(self.state.format_arguments, _first_user(self.credentials))
+        write_private(self.state.properties, settings)
 
     def script(self, java: str, class_path: str, flags: tuple[str, ...] = ()) -> str:
         """The shell line that becomes the broker; formats the data folder first if that was never done."""
@@ -158,8 +193,27 @@ class Launch:
         if state.formatted:
             return f"exec {run}"
         tool = ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "-t", self.new_cluster]
-        format_it = shlex.join([*common, "-cp", class_path, *tool, "-c", str(state.properties)])
-        return f"{format_it} && exec {run}"
+        arguments = [f"@{state.format_arguments}"] if self.credentials else []
+        format_it = shlex.join([*common, "-cp", class_path, *tool, "-c", str(state.properties), *arguments])
+        return f"{format_it} >/dev/null && exec {run}"  # it prints what passwords can be tried against
+
+
+def _secured(credentials: Credentials) -> str:
+    admin = credentials.login(ADMIN)
+    return _SECURED.format(
+        admin=admin["sasl.username"],
+        password=admin["sasl.password"],
+        node=NODE,
+        key_store=credentials.key_store,
+        store_password=credentials.store_password(),
+        certificate=credentials.certificate,
+    )
+
+
+def _first_user(credentials: Credentials) -> str:
+    """The one who makes the others has to be there before the first start."""
+    admin = credentials.login(ADMIN)
+    return f"--add-scram\nSCRAM-SHA-512=[name={admin['sasl.username']},password={admin['sasl.password']}]\n"
 
 
 def cluster_id(random: bytes) -> str:

@@ -11,6 +11,9 @@ from freshet.operate.operate_error import LocalError
 
 Kind = Literal["external", "java"]
 
+ADMIN: Final = "admin"
+"""The principal that may do everything on a secured local broker: whoever owns its folder."""
+
 _CONNECT_TIMEOUT_S: Final = 1.0
 
 
@@ -48,6 +51,11 @@ class Endpoint(BaseModel):
 def record_of(folder: Path) -> Path:
     """Where the record of a folder's broker is."""
     return folder.resolve() / ".local" / "kafka" / "endpoint.json"
+
+
+def login_file(folder: Path, principal: str) -> Path:
+    """Where the client settings are with which a principal logs in to a folder's broker, if that is a secured one."""
+    return record_of(folder).with_name("secured") / "logins" / f"{principal}.json"
 
 
 def load(path: Path) -> Endpoint | None:

@@ -1,17 +1,19 @@
 """Where Kafka is, and a connection to it."""
 
+import json
 import logging
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from freshet.contracts.topics import TopicNames
-from freshet.operate.broker_record import load, record_of
+from freshet.operate.broker_record import ADMIN, load, login_file, record_of
 from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say, silent
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin, UnreachableError
-from freshet.runtime.settings import BOOTSTRAP_VARIABLE, Settings
+from freshet.runtime.settings import BOOTSTRAP_VARIABLE, KAFKA_VARIABLE, Settings, load_settings
 
 _TIMEOUT_S: Final = 5.0  # a person waits
 
@@ -52,6 +54,18 @@ def connect(settings: Settings, say: Say = silent) -> Connection:
             "start it anew, with its data."
         ) from error
     return Connection(settings.bootstrap_servers, settings.namespace, settings.kafka, admin, say)
+
+
+def settings_for(bootstrap_servers: str | None, principal: str = ADMIN, **given: object) -> Settings:
+    """The settings that are given, else the environment's; for the secured broker of this folder, those of a principal.
+
+    FRESHET_KAFKA, if it is set, goes before the principal's login. Raises SettingsError.
+    """
+    servers = bootstrap_servers or os.environ.get(BOOTSTRAP_VARIABLE, "")
+    file = login_file(Path.cwd(), principal)
+    if KAFKA_VARIABLE not in os.environ and _is_local(servers) and file.exists():
+        given["kafka"] = json.loads(file.read_text())
+    return load_settings(bootstrap_servers, **given)
 
 
 def address(bootstrap_servers: str) -> str:

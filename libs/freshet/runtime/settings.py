@@ -14,6 +14,7 @@ from freshet.contracts.errors import FreshetError
 
 BOOTSTRAP_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 _PREFIX: Final = "FRESHET_"
+KAFKA_VARIABLE: Final = f"{_PREFIX}KAFKA"
 _SEPARATORS: Final = "._-"
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]*")
 

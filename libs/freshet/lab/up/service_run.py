@@ -12,11 +12,11 @@ from freshet.contracts.topics import TopicNames
 from freshet.lab.supervisor import Supervisor
 from freshet.lab.up.merged_log import MergedLog, sentence
 from freshet.lab.up.services import Planned, Services
-from freshet.operate.connection import Connection
+from freshet.operate.connection import Connection, settings_for
 from freshet.operate.facts import ledger_of
 from freshet.operate.operate_error import OperateError
 from freshet.runtime.process import EXIT_SETTINGS
-from freshet.runtime.settings import SettingsError, load_settings
+from freshet.runtime.settings import SettingsError
 from freshet.runtime.slot import hold_slot
 
 _TURN_S: Final = 0.2
@@ -57,7 +57,7 @@ class Run:
         self._show, self._say = show, connection.say
         self._connection, self._names, self._planned = connection, names, planned
         self._unowned, self._owned = list(owners), list[str]()
-        self._settings = load_settings(connection.bootstrap_servers, namespace=connection.namespace)
+        self._settings = settings_for(connection.bootstrap_servers, namespace=connection.namespace)
         logs = Path(".local/logs") / f"up.{connection.namespace}{names[0]}"
         env = {"KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers, "FRESHET_NAMESPACE": connection.namespace}
         self._services = Services(Supervisor(logs, final={EXIT_SETTINGS}), planned, env)
