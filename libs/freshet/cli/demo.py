@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Exit, Json, emit, reporting
+from freshet.cli.output import Exit, Json, Secure, emit, reporting
 from freshet.cli.screen_narrator import ScreenNarrator
 from freshet.lab.demo.telling import tell_demo
 
@@ -14,6 +14,7 @@ from freshet.lab.demo.telling import tell_demo
 @reporting
 def demo(
     stay: Annotated[bool, typer.Option("--stay", help="Keep everything running until Ctrl-C, and its topics.")] = False,
+    secure: Secure = False,
     as_json: Json = False,
 ) -> None:
     """Serve a stream with models that arrive as data, on a real Kafka: publish, swap, kill, refuse, roll back, verify.
@@ -25,5 +26,5 @@ def demo(
     verify, quality, alarms, trainings and score found to stdout.
     """
     on_result = partial(emit, shown="", as_json=True) if as_json else None
-    if not tell_demo(ScreenNarrator(stderr=as_json), Path.cwd(), stay=stay, on_result=on_result):
+    if not tell_demo(ScreenNarrator(stderr=as_json), Path.cwd(), stay=stay, secure=secure, on_result=on_result):
         raise typer.Exit(Exit.CHECK)

@@ -1,5 +1,6 @@
 """A whole Freshet for one pipeline on this machine: topics, services as supervised processes, and a view of them."""
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,21 +12,24 @@ from typing import Final
 from freshet.contracts.messages import Action as Asked
 from freshet.contracts.messages import Decision, Manifest, ModelVersion, Rollout
 from freshet.contracts.topics import TopicNames
-from freshet.lab.console_process import OpenConsole, open_console
+from freshet.lab.console_process import CONSOLE, OpenConsole, open_console
 from freshet.lab.load import Load
+from freshet.lab.logins import Logins
 from freshet.lab.supervisor import Supervisor
 from freshet.operate import commands
+from freshet.operate.broker_record import ADMIN
 from freshet.operate.lag.lag_rows import ANSWERING, JUDGING
 from freshet.operate.pipeline_view import View
 from freshet.pipeline import load_folder
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.kafka import KafkaBus
-from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.grants import KafkaGrants
 from freshet.runtime.bus.protocol import Committed, Place
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.provision import provision
 from freshet.runtime.publishing import publish_pipeline
 from freshet.runtime.reading import everything
+from freshet.runtime.rights import Right, rights_of_users
 from freshet.runtime.service import ControlService, load_service
 
 DRIFT: Final = "drift-0"
@@ -37,13 +41,25 @@ _EXPIRY_MS: Final = 120_000
 class LocalDeployment:
     """Applies a pipeline folder, starts its services, and talks to them as any user would: over the topics."""
 
-    def __init__(self, bootstrap_servers: str, namespace: str, folder: Path, logs: Path, *, workers: int = 2) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        namespace: str,
+        folder: Path,
+        logs: Path,
+        *,
+        workers: int = 2,
+        logins: Logins | None = None,
+    ) -> None:
+        """`logins` tell as whom each service connects, and this, as `admin`; without them nobody is asked."""
         # the client repeats ten times a second what `wait` will say once
         logging.getLogger("freshet.kafka").setLevel(logging.CRITICAL)
         self.spec, self._text, self.schema = load_folder(folder)
         self.names = TopicNames(namespace, self.spec.pipeline)
-        self.bus = KafkaBus(bootstrap_servers, self.names)
-        self.admin = KafkaAdmin(bootstrap_servers)
+        self._bootstrap_servers, self._logins = bootstrap_servers, logins or Logins()
+        ours = self._logins.login(ADMIN)
+        self.bus = KafkaBus(bootstrap_servers, self.names, extra=ours)
+        self.admin = KafkaGrants(bootstrap_servers, extra=ours)
         self.producer = self.bus.producer()
         self.inference = tuple(f"inference-{slot}" for slot in range(workers))
         self.supervisor = Supervisor(logs=logs)
@@ -67,7 +83,9 @@ class LocalDeployment:
         return self._view
 
     def apply(self, say: Callable[[str], object] = lambda _: None) -> None:
-        """Create the topics and publish the pipeline with its schemas."""
+        """Create the topics, on a secured broker of ours also the rights, and publish the pipeline with its schemas."""
+        if self._logins.ours is not None:
+            self.admin.grant(self._rights())
         provision(self.admin, self.names.namespace, [(self.spec.pipeline, self.spec.partitions)], say=say)
         published = publish_pipeline(self.bus, self.names.namespace, self.spec, self._text, self.schema)
         self.event_schema_id = published.record.event_schema_id
@@ -83,11 +101,18 @@ class LocalDeployment:
         command = [sys.executable, "-m", "freshet.cli", "run", service, "--slot", slot or "0"]
         alone = isinstance(load_service(service), ControlService)
         pipelines = [] if alone else ["--pipelines", self.spec.pipeline]
-        self.supervisor.start(name, [*command, *pipelines], self._env)
+        self.supervisor.start(name, [*command, *pipelines], self._env_of(service))
+
+    def _env_of(self, principal: str) -> dict[str, str]:
+        login = self._logins.login(principal)
+        return {**self._env, "FRESHET_KAFKA": json.dumps(dict(login))} if login else self._env
+
+    def _rights(self) -> dict[str, list[Right]]:
+        return rights_of_users(self.names.namespace, [self.spec.pipeline])
 
     def open_console(self) -> OpenConsole | None:
         """Start the console, which shows this deployment in a browser; None if its packages are not installed."""
-        return open_console(self.supervisor, self._env)
+        return open_console(self.supervisor, self._env_of(CONSOLE))
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -97,8 +122,9 @@ class LocalDeployment:
 
     def load(self, **options: object) -> Load:
         """A source of load on this pipeline; options as for `Load`."""
+        theirs = self._logins.login("producers")
         return Load(
-            self.bus.producer(),
+            KafkaBus(self._bootstrap_servers, self.names, extra=theirs).producer(),
             self.spec,
             self.schema,
             self.event_schema_id,
@@ -196,6 +222,11 @@ class LocalDeployment:
             for partition, span in spans.items()
         }
         return sum(span.open for span in spans.values()) + sum(map(len, everything(self.bus, role, starts)))
+
+    def forget_rights(self) -> None:
+        """Take back the rights that `apply` has granted."""
+        if self._logins.ours is not None:
+            self.admin.revoke(self._rights())
 
     def close(self) -> None:
         """Stop all services, in order, and free the clients."""

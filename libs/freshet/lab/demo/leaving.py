@@ -7,9 +7,8 @@ from freshet.contracts.topics import TopicNames
 from freshet.lab.console_process import OpenConsole
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.local_deployment import LocalDeployment
-from freshet.operate.connection import connect
+from freshet.operate.connection import connect, settings_for
 from freshet.operate.deletion import delete_namespace
-from freshet.runtime.settings import load_settings
 
 
 def look_around(
@@ -45,7 +44,7 @@ def leave(narrator: Narrator, bootstrap_servers: str, names: TopicNames, *, keep
     if keep:
         say(f"\nIts topics stay, under the prefix {names.namespace}: look with `--namespace {names.namespace}`.")
     else:
-        settings = load_settings(bootstrap_servers, namespace=names.namespace)
+        settings = settings_for(bootstrap_servers, namespace=names.namespace)
         delete_namespace(connect(settings))
         for path in settings.state_dir.glob(f"{glob.escape(names.namespace)}*"):
             path.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from freshet.lab.demo.served_table import ServedTable, serve_halves, serve_retra
 from freshet.lab.demo.stepwise import event_ids
 from freshet.lab.demo.stream_folder import folder_for, name_of
 from freshet.lab.local_deployment import LocalDeployment
+from freshet.lab.logins import Logins
 from freshet.operate.score.arithmetic import Errors
 from freshet.operate.tables.events import Events
 from freshet.operate.tables.new_pipeline import Roles
@@ -78,7 +79,8 @@ def tell_stream(
     endpoint = broker.up(home, say=narrator.line)
     namespace = f"stream{int(time.time())}."
     logs = Path(".local/logs") / namespace.rstrip(".")
-    with LocalDeployment(endpoint.bootstrap_servers, namespace, folder, logs) as deployment:
+    logins = Logins.at(home, endpoint)
+    with LocalDeployment(endpoint.bootstrap_servers, namespace, folder, logs, logins=logins) as deployment:
         deployment.apply()
         deployment.start()
         narrator.line(f"services run with the prefix {namespace}; their logs are in {logs}")
@@ -93,6 +95,8 @@ def tell_stream(
     if answered < models:
         narrator.text(f"Only {answered} of {models} models answered anything.")
     good = passes(found.judgement, waited=True) and answered >= models and not again.compared.differences
+    if good and not stay:
+        deployment.forget_rights()
     leave(narrator, endpoint.bootstrap_servers, deployment.names, keep=stay or not good)
     return good
 

@@ -13,6 +13,7 @@ from freshet.lab.demo.narrator import Narrator
 from freshet.lab.demo.outcome import Found, as_result
 from freshet.lab.demo.story import Story
 from freshet.lab.local_deployment import LocalDeployment
+from freshet.lab.logins import Logins
 from freshet.operate.verify.judgement import passes
 
 _CONCLUSION: Final = """\
@@ -24,9 +25,15 @@ _CONCLUSION: Final = """\
 
 
 def tell_demo(
-    narrator: Narrator, home: Path, *, stay: bool, on_result: Callable[[dict[str, Any]], None] | None = None
+    narrator: Narrator,
+    home: Path,
+    *,
+    stay: bool,
+    secure: bool = False,
+    on_result: Callable[[dict[str, Any]], None] | None = None,
 ) -> bool:
-    """Run the demo on the local broker of the folder `home`, which is started if need be.
+    """Run the demo on the local broker of the folder `home`, which is started if need be: with `secure` one that asks
+    for TLS, passwords and rights.
 
     Returns whether every promise was kept, and drift was seen and learned from; `on_result` is given what was found.
     The topics go at the end, unless it is not good or `stay` keeps them; with `stay` the services run on until an
@@ -34,14 +41,17 @@ def tell_demo(
     """
     began = time.monotonic()
     narrator.chapter("A real Kafka, a pipeline, and its services")
-    endpoint = broker.up(home, say=narrator.line)
+    endpoint = broker.up(home, say=narrator.line, secure=secure)
     narrator.line(f"Kafka answers at {endpoint.bootstrap_servers}")
+    logins = Logins.at(home, endpoint)
     namespace = f"demo{int(time.time())}."
     logs = Path(".local/logs") / namespace.rstrip(".")
     folder = loans.folder_with_retraining(pipelines_dir() / "loans", home / ".local/pipelines/loans-demo")
-    with LocalDeployment(endpoint.bootstrap_servers, namespace, folder, logs) as deployment:
+    with LocalDeployment(endpoint.bootstrap_servers, namespace, folder, logs, logins=logins) as deployment:
         deployment.apply()
         narrator.line(f"topics made and pipeline loans published, under the prefix {namespace}")
+        if logins.ours is not None:
+            narrator.line("it asks for TLS and a password; each service is a user of its own, with the rights it needs")
         deployment.start()
         narrator.line(f"started {', '.join(deployment.services)}; their logs are in {logs}")
         console = deployment.open_console() if stay else None
@@ -57,6 +67,8 @@ def tell_demo(
             look_around(narrator, deployment, endpoint.bootstrap_servers, console)
     good = passes(found.judgement, waited=True) and bool(found.quality.series) and bool(found.alarms)
     good = good and any(run.last.gate == "pass" for run in found.trainings)
+    if good and not stay:
+        deployment.forget_rights()
     leave(narrator, endpoint.bootstrap_servers, deployment.names, keep=stay or not good)
     return good
 
