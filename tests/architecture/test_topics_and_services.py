@@ -199,7 +199,8 @@ def test_each_topic_has_one_writing_role() -> None:
 
     So do workers' states: each has a key of its own service and slot. A model is published by whoever trained it: the
     same bytes lie under the same key. An alarm says which log it is about, and each of those is watched by one service.
-    Events and feedback come from users' own producers, and through the gateway from whoever has none.
+    Events and feedback come from users' own producers, and through the gateway from whoever has none; the command line
+    replays tables, and it and the console send dead letters through once more.
     """
     several = {role: {*topic.writers} for role, topic in topic_table().items() if len(topic.writers) > 1}
     data = {service for service in SERVICES if declared_by(service).clues}
@@ -210,7 +211,7 @@ def test_each_topic_has_one_writing_role() -> None:
         ARTIFACTS: trainers,
         CANDIDATES: trainers,
         "alarms": {"drift-detect", "drift-compare"},
-        "events": {"producers", "gateway"},
-        "feedback": {"producers", "gateway"},
+        "events": {"producers", "gateway", *operators},
+        "feedback": {"producers", "gateway", "cli"},
     }
     assert topic_table()[WORKERS].writers == (EVERY_SERVICE,)

@@ -25,10 +25,16 @@ _MEMBERS: Final = {
 """Services whose processes share the partitions, each with the parts that it consists of."""
 _OWNERS: Final = ("registry", "retraining")
 """Services that decide alone, under one transactional id."""
-_OTHERS: Final = ("cli", "observe", "webhook", "producers", "consumers")
+_EDGE: Final = ("console", "gateway", "webhook")
+"""Services at the edge, which answer no records and have no place in the pipelines."""
+_OTHERS: Final = (*_EDGE, "cli", "observe", "producers", "consumers")
 
 PRINCIPALS: Final = (*_MEMBERS, *_OWNERS, *_OTHERS)
 """Who has a user of its own: services, whoever types commands or only looks, and applications on either side."""
+_OPERATORS: Final = ("cli", "console")
+"""Who sends dead letters through the pipeline once more: under the transactional ids of the command line."""
+_LOOKING: Final = (*_OPERATORS, "observe")
+"""Who tells how far the groups of all services have come."""
 
 
 def user_name(principal: str) -> str:
@@ -82,9 +88,9 @@ def _on_groups(principal: str, namespace: str, pipelines: Collection[str]) -> It
     yield Right("group", names.reader_group, ("Read",))
     if principal in _OWNERS:
         yield Right("transactionalId", names.transactional_id(principal, "owner"), ("Write",))
-    if principal in ("cli", "observe"):
+    if principal in _LOOKING:
         yield Right("group", f"{namespace}freshet.", ("Describe",), prefix=True)
-    if principal == "cli":
+    if principal in _OPERATORS:
         yield Right("transactionalId", names.transactional_id("cli", ""), ("Write",), prefix=True)
     if principal == "webhook":  # each bridge has a group named after it
         yield Right("group", names.group("webhook"), ("Read",), prefix=True)

@@ -27,5 +27,5 @@ SERVICE = EdgeService(
     name="console",
     run=_run,
     reads=(*WHOLE, *RECENT, *_LOOKED_UP),
-    writes=("commands", "dead-letters"),
+    writes=("commands", "dead-letters", "events"),
 )
