@@ -1,0 +1,184 @@
+"""The secured local broker: every principal may do what topics.yaml says, and is refused all else."""
+
+import json
+import logging
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from confluent_kafka import KafkaError
+
+from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
+from freshet.drift.service import SERVICE as DRIFT
+from freshet.lab import broker
+from freshet.lab.local_deployment import LocalDeployment
+from freshet.lab.logins import Logins
+from freshet.operate.broker_record import ADMIN, login_file
+from freshet.runtime.rights import PRINCIPALS
+from support.attempts import Told, commits, connects, reads, transactions, writes
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+NAMES: Final = TopicNames("t1.", "loans")
+ALONE: Final = TopicNames("t1.")
+PARTS: Final = {DRIFT.name: tuple(part.name for part in DRIFT.services)}
+SERVICES: Final = ("ingestion", "inference", "drift", "registry", "retraining")
+TOPICS: Final = {role: NAMES.topic(role) for role in topic_table()}
+
+LOGS: Final = logging.getLogger("of-refused-clients")
+LOGS.disabled = True  # the client logs each refusal, several times
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a secured broker, on which the loans pipeline is applied."""
+
+    root: Path
+    servers: str
+    logins: Logins
+
+    def client(self, principal: str, **other: str) -> dict[str, Any]:
+        """Settings of a client of this principal."""
+        return {"bootstrap.servers": self.servers, **self.logins.login(principal), **other, "logger": LOGS}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One broker for all tests of this file; after them nothing is left of it."""
+    root = tmp_path_factory.mktemp("secured")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+        try:
+            endpoint = broker.up(root, say=print, secure=True)
+            made = Place(root, endpoint.bootstrap_servers, Logins.at(root, endpoint))
+            with LocalDeployment(
+                made.servers, NAMES.namespace, pipelines_dir() / "loans", root / "logs", logins=made.logins
+            ) as stage:
+                stage.apply()
+            yield made
+        finally:
+            broker.wipe(root)
+        assert not (root / ".local/kafka").exists()
+
+
+def test_keys_and_passwords_are_for_their_owner_and_stay(place: Place) -> None:
+    """A second `up`, with or without the option, finds the same; no log holds a password."""
+    folder = login_file(place.root, ADMIN).parents[1]
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    for secure in (True, False):
+        assert broker.up(place.root, say=print, secure=secure).bootstrap_servers == place.servers
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
+    log = (folder.parent / "broker.log").read_text()
+    assert not any(place.logins.login(principal)["sasl.password"] in log for principal in (ADMIN, *PRINCIPALS))
+
+
+def test_nobody_comes_in_without_tls_a_password_and_trust(place: Place) -> None:
+    """Plainly, with a wrong password, as somebody else, or trusting only certificates of others."""
+    assert connects(place.client("drift"))
+    assert not connects({"bootstrap.servers": place.servers, "logger": LOGS})
+    others = (
+        {"sasl.password": "wrong"},
+        {"sasl.username": "freshet-registry"},
+        {"sasl.username": "nobody"},
+        {"security.protocol": "SASL_PLAINTEXT"},
+        {"security.protocol": "SSL"},
+        {"ssl.ca.location": ""},
+    )
+    with ThreadPoolExecutor(len(others)) as pool:
+        came_in = pool.map(lambda other: connects(place.client("drift", **other)), others)
+        assert [other for other, came in zip(others, came_in, strict=True) if came] == []
+
+
+def roles_of(principal: str) -> set[str]:
+    """Under which names topics.yaml knows this principal."""
+    everybody = {EVERY_SERVICE} if principal in SERVICES else set()
+    return {*PARTS.get(principal, (principal,)), *everybody}
+
+
+def owners_of_groups() -> dict[str, set[str]]:
+    """Who may commit for each consumer group."""
+    parts = {part: principal for principal in SERVICES[:3] for part in PARTS.get(principal, (principal,))}
+    return {
+        **{NAMES.group(part): {principal} for part, principal in parts.items()},
+        ALONE.reader_group: {*PRINCIPALS} - {"producers", "consumers"},
+        ALONE.group("webhook") + "hook": {"webhook"},
+        f"{NAMES.namespace}consumers.app": {"consumers"},
+        f"{NAMES.namespace}somebody": set(),
+    }
+
+
+def owners_of_ids() -> dict[str, set[str]]:
+    """Who may take over each transactional id."""
+    parts = {part: principal for principal in SERVICES[:3] for part in PARTS.get(principal, (principal,))}
+    return {
+        **{NAMES.transactional_id(part, "0"): {principal} for part, principal in parts.items()},
+        ALONE.transactional_id("registry", "owner"): {"registry"},
+        ALONE.transactional_id("retraining", "owner"): {"retraining"},
+        ALONE.transactional_id("cli", "redrive"): {"cli", "console"},
+        ALONE.transactional_id("webhook", "hook"): {"webhook"},
+        f"{NAMES.namespace}somebody": set(),
+    }
+
+
+def tried(place: Place, principal: str) -> dict[str, Told]:
+    """Everything that this principal can try, and what came of it."""
+    client = place.client(principal)
+    topics = [*TOPICS.values()]
+    return {
+        "Read": reads(client, topics),
+        "Write": writes(client, topics),
+        "group": commits(client, owners_of_groups(), NAMES.topic("predictions")),
+        "id": transactions(client, owners_of_ids()),
+    }
+
+
+def expected(principal: str) -> dict[str, Told]:
+    """What must come of it, by topics.yaml alone."""
+    who, table = roles_of(principal), topic_table()
+    topic, group, id_ = (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    )
+    may_read = who & {*table["predictions"].readers}
+    return {
+        "Read": {name: None if who & {*table[role].readers} else topic for role, name in TOPICS.items()},
+        "Write": {name: None if who & {*table[role].writers} else topic for role, name in TOPICS.items()},
+        "group": {
+            name: (None if may_read else topic) if principal in owners else group
+            for name, owners in owners_of_groups().items()
+        },
+        "id": {name: None if principal in owners else id_ for name, owners in owners_of_ids().items()},
+    }
+
+
+@pytest.mark.timeout(300)
+def test_each_principal_may_do_what_is_its_own_and_nothing_else(place: Place) -> None:
+    """All topics, groups and transactional ids, by each principal: what is not allowed is refused, what is passes."""
+    with ThreadPoolExecutor(4) as pool:
+        told = dict(zip(PRINCIPALS, pool.map(lambda one: tried(place, one), PRINCIPALS), strict=True))
+    unlike = {
+        (principal, kind, name): (got, want)
+        for principal in PRINCIPALS
+        for kind, wanted in expected(principal).items()
+        for name, want in wanted.items()
+        if (got := told[principal][kind].get(name)) != want
+    }
+    assert unlike == {}
+    for kind in ("Read", "Write", "group", "id"):
+        answers = [code for principal in PRINCIPALS for code in told[principal][kind].values()]
+        passed = answers.count(None)
+        print(f"{kind}: {len(answers)} attempts of {len(PRINCIPALS)} principals, {passed} passed, the others refused")
+        assert 0 < passed < len(answers) / 2
+
+
+def test_logins_are_settings_of_a_service(place: Place) -> None:
+    """Each file is what FRESHET_KAFKA may hold."""
+    for principal in PRINCIPALS:
+        assert json.loads(login_file(place.root, principal).read_text()) == place.logins.login(principal)
