@@ -5,6 +5,7 @@ from typing import Final
 
 from freshet.contracts.topics import Topic, topic_table
 from freshet.runtime.metrics.metric import Source
+from freshet.runtime.metrics.of_console import OF_THE_CONSOLE
 from freshet.runtime.metrics.of_gateway import OF_THE_GATEWAY
 from freshet.runtime.metrics.of_services import BUILD, IN_PROCESS, OF_THE_SYSTEM
 from freshet.runtime.metrics.of_topics import OF_TOPICS, PARTITIONS_SHOWN, SERIES_SHOWN
@@ -19,6 +20,7 @@ _SOURCES: Final[dict[Source, str]] = {
     "data services": "ingestion, inference, drift",
     "inference": "inference",
     "drift-join": "drift-join",
+    "console": "console",
     "gateway": "gateway",
     "webhook": "webhook",
     "observe": "`freshet observe`",
@@ -50,7 +52,7 @@ def metrics_page() -> str:
             ("metric", "kind", "unit", "labels", "shown by", "meaning"),
             (
                 (f"`{one.name}`", one.kind_name, one.unit, _labels(one.labels), _SOURCES[one.source], one.meaning)
-                for one in (*IN_PROCESS, *OF_THE_GATEWAY, *OF_THE_WEBHOOK, BUILD, *OF_THE_SYSTEM)
+                for one in (*IN_PROCESS, *OF_THE_CONSOLE, *OF_THE_GATEWAY, *OF_THE_WEBHOOK, BUILD, *OF_THE_SYSTEM)
             ),
         ),
         "",

@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from freshet.console.change_stream import MOST_STREAMS, changes
@@ -22,7 +22,6 @@ class LivePages:
     def __init__(self, site: SiteParts) -> None:
         self._site = site
         self._caches: dict[tuple[str, Viewer], PartsCache] = {}
-        self._streams = 0
 
     def routes(self) -> list[BaseRoute]:
         """What they answer."""
@@ -31,7 +30,6 @@ class LivePages:
             Route("/stream", self.overview_stream),
             Route("/pipelines/{pipeline}", self.pipeline),
             Route("/pipelines/{pipeline}/stream", self.pipeline_stream),
-            Route("/live", self.live),
         ]
 
     async def overview(self, request: Request) -> Response:
@@ -55,11 +53,6 @@ class LivePages:
         _, name = await self._site.known(request)
         return self._stream(request, self._cache(name, request))
 
-    async def live(self, _: Request) -> Response:
-        """Whether the console itself runs."""
-        alive = self._site.watching.is_alive()
-        return PlainTextResponse("yes\n" if alive else "the reading thread ended\n", status_code=200 if alive else 503)
-
     def _cache(self, pipeline: str, request: Request) -> PartsCache:
         viewer, rendering = self._site.viewer(request), self._site.rendering
         key = (pipeline, viewer)
@@ -69,7 +62,7 @@ class LivePages:
         return self._caches[key]
 
     def _stream(self, request: Request, cache: PartsCache) -> Response:
-        if self._streams >= MOST_STREAMS:
+        if self._site.streams >= MOST_STREAMS:
             raise HTTPException(503, f"{MOST_STREAMS} pages are open already. Close some, and reload.")
         last = request.headers.get("last-event-id", "")
         after = int(last) if last.isdecimal() and len(last) <= _LONGEST_ID else 0
@@ -81,11 +74,11 @@ class LivePages:
             return self._site.watching.snapshot
 
         async def counted() -> AsyncIterator[bytes]:
-            self._streams += 1
+            self._site.streams += 1
             try:
                 async for part in changes(cache, newest, after, self._site.stop.is_set):
                     yield part
             finally:
-                self._streams -= 1
+                self._site.streams -= 1
 
         return StreamingResponse(counted(), media_type="text/event-stream")

@@ -53,6 +53,8 @@ class SiteParts:
     def __init__(self, connection: Connection, watching: Watching, access: Access, stop: threading.Event) -> None:
         self.connection, self.watching, self.access, self.stop = connection, watching, access, stop
         self.rendering = Rendering()
+        self.streams = 0
+        """Open pages that follow Kafka."""
 
     async def first(self) -> Snapshot:
         """The newest snapshot. Right after the start it waits until what there was has been read, but not for long."""

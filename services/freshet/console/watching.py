@@ -63,6 +63,9 @@ class Watching(threading.Thread):
         self._watched: dict[str, float] = {}
         self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.snapshot: Snapshot | None = None
+        self.build_s = 0.0
+        """How long it took to make the newest one."""
+        self._built_s = time.monotonic()
 
     def watch(self, pipeline: str) -> None:
         """Somebody looks at this pipeline's page."""
@@ -86,6 +89,16 @@ class Watching(threading.Thread):
     def now_ms(self) -> int:
         """The time by the broker's clock, as far as it is known."""
         return _local_ms() + max(self._skews)
+
+    def age_s(self) -> float:
+        """How old the newest snapshot is; before the first, how long this object has been there."""
+        return time.monotonic() - self._built_s
+
+    def waits_for(self) -> str:
+        """Why pages do not tell of now; empty if they do."""
+        if self._trouble or self._caught_up:
+            return self._trouble
+        return "the console has just started, and has not read yet what there was."
 
     def run(self) -> None:
         """See `threading.Thread`. Whatever Kafka does, this goes on; a fault of our own is logged, and tried again."""
@@ -192,8 +205,10 @@ class Watching(threading.Thread):
         page = overview(self._folded, list(screens.values()), kafka, self._connection.namespace, now_ms)
         number = self.snapshot.number + 1 if self.snapshot is not None else _local_ms()
         self.snapshot = Snapshot(number, now_ms, page, screens)
+        self._built_s = time.monotonic()
+        self.build_s = self._built_s - began_s
         # pages are never more than a quarter of this thread's work, however many pipelines there are
-        self._due["build"] = max(self._due.get("build", 0.0), time.monotonic() + 3 * (time.monotonic() - began_s))
+        self._due["build"] = max(self._due.get("build", 0.0), self._built_s + 3 * self.build_s)
 
     def _screen(self, name: str, now_ms: int) -> PipelineScreen:
         measured = self._measured.get(name, Measurements())

@@ -8,7 +8,6 @@ from urllib.parse import quote
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount
@@ -18,11 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from freshet.console.access import HEADERS, Access
 from freshet.console.acting_pages import ActingPages
 from freshet.console.live_pages import LivePages
+from freshet.console.probe_pages import ProbePages
 from freshet.console.record_pages import RecordPages
 from freshet.console.site_parts import SiteParts
-from freshet.contracts.addresses import allowed_names
+from freshet.runtime.asked_names import OF_PROBES, AskedNames
 
-_OPEN: Final = ("/enter", "/live", "/ready")
+_OPEN: Final = ("/enter", *OF_PROBES)
 """What everybody may ask for, beside the files under `/static/`."""
 
 
@@ -31,13 +31,14 @@ def application(site: SiteParts, hosts: str) -> ASGIApp:
     static = StaticFiles(directory=Path(str(files("freshet.console") / "static")))
     return Starlette(
         routes=[
+            *ProbePages(site).routes(),
             *LivePages(site).routes(),
             *ActingPages(site).routes(),
             *RecordPages(site).routes(),
             Mount("/static", static),
         ],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=allowed_names(hosts)),
+            Middleware(AskedNames, hosts=hosts),
             Middleware(_Guarded),
             Middleware(_Entered, access=site.access),
         ],

@@ -1,15 +1,13 @@
 """Who may ask: the token, and no page of another site that a browser on this machine shows."""
 
 import hmac
-from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_OPEN: Final = ("/live", "/ready", "/metrics")
-"""For probes and scrapers, as every service shows them."""
+from freshet.runtime.asked_names import OF_PROBES
 
 
 class Guard:
@@ -37,7 +35,7 @@ class Guard:
             why = "Pages of other sites may not ask: leave the header Origin out."
             return JSONResponse({"error": "other_origin", "why": why}, 403)
         given = headers.get("authorization", "").encode()
-        if self._expected and scope["path"] not in _OPEN and not hmac.compare_digest(given, self._expected):
+        if self._expected and scope["path"] not in OF_PROBES and not hmac.compare_digest(given, self._expected):
             why = "Send the header Authorization: Bearer TOKEN, with the token that the gateway was started with."
             return JSONResponse({"error": "no_token", "why": why}, 401, {"WWW-Authenticate": "Bearer"})
         return None

@@ -5,16 +5,15 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 
-from freshet.contracts.addresses import allowed_names
 from freshet.contracts.topics import TopicNames
 from freshet.gateway.caller_guard import Guard
 from freshet.gateway.core.limits import REQUESTS_IN_FLIGHT, TAILS, Room
 from freshet.gateway.gateway_routes import NAME, GatewayRoutes
 from freshet.gateway.gateway_settings import PORT, GatewaySettings
 from freshet.gateway.lanes import Lanes, Published
+from freshet.runtime.asked_names import AskedNames
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.edge_server import serve_until
 from freshet.runtime.metrics.of_gateway import OF_THE_GATEWAY
@@ -53,7 +52,7 @@ def application(routes: GatewayRoutes, token: str, hosts: str) -> ASGIApp:
     return Starlette(
         routes=routes.routes(),
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=allowed_names(hosts)),
+            Middleware(AskedNames, hosts=hosts),
             Middleware(Guard, token=token),
         ],
     )

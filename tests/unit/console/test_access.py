@@ -135,6 +135,20 @@ def test_where_others_can_reach_it_every_page_needs_the_token() -> None:
     assert client.get("/pipelines/loans/dead-letters").status_code == 200
 
 
+def test_probes_and_scrapers_need_neither_a_token_nor_a_name() -> None:
+    """They know a process by its address. Pages are refused under any name that is not ours."""
+    client, pod = browser(Access(TOKEN, closed=True)), {"host": "10.1.2.3:8080"}
+    for path, status, told in (
+        ("/live", 503, "ended"),
+        ("/ready", 503, "has not read yet"),
+        ("/metrics", 200, 'freshet_console_snapshot_age_seconds{pipeline="",service="console"}'),
+    ):
+        answer = client.get(path, headers=pod)
+        assert (answer.status_code, told in answer.text) == (status, True)
+    for path in ("/", "/enter", "/static/console.css"):
+        assert client.get(path, headers=pod).status_code == 400
+
+
 def test_on_loopback_pages_need_no_token() -> None:
     """Only this machine can ask for them."""
     assert browser(Access("")).get("/pipelines/loans/dead-letters").status_code == 200

@@ -341,7 +341,7 @@ def test_a_caller_that_is_slow_to_send_its_body_gives_its_room_back(
 
 
 def test_with_a_token_nobody_else_gets_in(stop: threading.Event) -> None:
-    """Probes and scrapers need none."""
+    """Probes and scrapers need none, and no name either: they know a process by its address."""
     world = World(stop, TOKEN)
     with world.client:
         assert world.client.post(EVENTS, json=ROW).status_code == 401
@@ -350,7 +350,9 @@ def test_with_a_token_nobody_else_gets_in(stop: threading.Event) -> None:
         right = {"Authorization": f"Bearer {TOKEN}"}
         assert world.client.post(EVENTS, json=ROW, headers=right).status_code == 202
         assert world.client.get("/openapi.json").status_code == 401
-        assert world.client.get("/live").status_code == 200
+        for path in ("/live", "/ready", "/metrics"):
+            assert world.client.get(path, headers={"Host": "10.1.2.3:8080"}).status_code == 200
+        assert world.client.get("/openapi.json", headers=right | {"Host": "10.1.2.3:8080"}).status_code == 400
     world.lanes.end()
 
 
