@@ -19,25 +19,13 @@ from freshet.runtime.provision import provision
 from support.ingestion import framed, framed_feedback, loan
 from support.observed import Observed, http_port, observing
 from support.receiver import Receiver
-from support.secured import Right, SecuredKafka
+from support.secured import SecuredKafka, granted
 from support.services import Process, until
-from tools.strimzi import rights
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
 
 LOANS: Final = pipelines_dir() / "loans"
 SERVICES: Final = ("ingestion", "inference", "drift", "registry", "retraining")
-
-
-def granted(principal: str, namespace: str) -> list[Right]:
-    """What the tool gives this principal, as the test's Kafka takes it."""
-    kinds = {"transactionalId": "transactional id"}
-    capitals = {"DescribeConfigs": "DESCRIBE_CONFIGS"}
-    return [
-        Right(capitals.get(operation, operation.upper()), kinds.get(right.kind, right.kind), right.name, right.prefix)
-        for right in rights(principal, namespace, ["loans"])
-        for operation in right.operations
-    ]
 
 
 def apply(kafka: SecuredKafka, namespace: str, login: dict[str, str]) -> "subprocess.CompletedProcess[str]":

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from freshet.lab import broker, server_files
 from freshet.lab.ports import free_port
+from tools.strimzi import rights
 
 _USERS: Final = 60
 _PASSWORD: Final = "of-a-test"
@@ -41,6 +42,17 @@ class Right(NamedTuple):
     name: str
     prefix: bool = False
     """Whether it is about all whose names begin so."""
+
+
+def granted(principal: str, namespace: str) -> list[Right]:
+    """What the tool for Strimzi gives this principal for the pipeline loans."""
+    kinds = {"transactionalId": "transactional id"}
+    capitals = {"DescribeConfigs": "DESCRIBE_CONFIGS"}
+    return [
+        Right(capitals.get(operation, operation.upper()), kinds.get(right.kind, right.kind), right.name, right.prefix)
+        for right in rights(principal, namespace, ["loans"])
+        for operation in right.operations
+    ]
 
 
 @dataclass

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from freshet.console.core.folded import RECENT, WHOLE
+from freshet.operate.lag.lag_reader import ROLES
 from freshet.runtime.service import EdgeService
 from freshet.runtime.settings import Settings, SettingsError
 
@@ -20,8 +21,8 @@ def _run(settings: Settings, stop: threading.Event) -> int:
     return 0
 
 
-_LOOKED_UP: Final = ("events", "features", "predictions", "labels", "outcomes", "dead-letters", "artifacts")
-"""Single records, where somebody asks for them; none of these is read all the time."""
+_LOOKED_UP: Final = ("artifacts", *ROLES)
+"""Single records: where somebody asks for them, and the next ones of each group for its lag."""
 
 SERVICE = EdgeService(
     name="console",
