@@ -11,11 +11,14 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from freshet.console.console_settings import ConsoleSettings
+from freshet.gateway.gateway_settings import GatewaySettings
 from freshet.lab import broker, server_files
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
-from freshet.runtime.service import ControlService, load_service
+from freshet.runtime.service import ControlService, EdgeService, load_service
 from freshet.runtime.settings import Settings
-from support.images import ROOT, SERVICES
+from freshet.webhook.webhook_settings import webhook_settings
+from support.images import EDGES, ROOT, SERVICES
 from support.metrics import mistakes
 
 FILE: Final = ROOT / "docker-compose.yml"
@@ -53,8 +56,23 @@ def test_every_service_runs_and_the_owners_once() -> None:
         _, name, *options = service["command"]
         assert service["image"] == f"freshet-{name}:0.1.0"
         assert service["build"]["args"] == {"SERVICE": name}
-        assert ("--pipelines" in options) != isinstance(load_service(name), ControlService)
+        assert ("--pipelines" in options) != isinstance(load_service(name), ControlService | EdgeService)
         assert service["volumes"][0].endswith(":/var/lib/freshet")
+
+
+@pytest.mark.parametrize("service", EDGES)
+def test_services_at_the_edge_start_with_what_they_are_given(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their own settings; only the webhook, which needs a receiver, is run for whoever asks for it."""
+    for name, value in ALL[service]["environment"].items():
+        monkeypatch.setenv(name, re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value)))
+    if service == "webhook":
+        assert ALL[service]["profiles"] == ["webhook"]
+        monkeypatch.setenv("FRESHET_WEBHOOK_URL", "https://example.org/hook")
+        monkeypatch.setenv("FRESHET_WEBHOOK_SECRET", "s" * 16)
+        assert str(webhook_settings().letters).startswith("/var/lib/freshet/")
+        return
+    found = {"console": ConsoleSettings, "gateway": GatewaySettings}[service].load("0.0.0.0")
+    assert len(found.token.get_secret_value()) >= 12
 
 
 def test_our_processes_have_few_rights_and_time_to_leave() -> None:
@@ -80,7 +98,10 @@ def test_only_this_machine_is_let_in() -> None:
 def test_prometheus_asks_every_process() -> None:
     """By its name and the images' port."""
     (job,) = yaml.safe_load((ROOT / "docker/prometheus.yml").read_text())["scrape_configs"]
-    assert job["static_configs"] == [{"targets": [f"{name}:8080" for name in OURS if name != "apply"]}]
+    asked = [f"{name}:8080" for name, service in OURS.items() if name != "apply" and "profiles" not in service]
+    assert job["static_configs"] == [{"targets": asked}]
+    optional = [name for name, service in OURS.items() if "profiles" in service]
+    assert job["dns_sd_configs"] == [{"names": optional, "type": "A", "port": 8080}]
     (rules,) = yaml.safe_load((ROOT / "docker/prometheus.yml").read_text())["rule_files"]
     assert f"./observability/alerts.yml:{rules}:ro" in ALL["prometheus"]["volumes"]
 

@@ -12,7 +12,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.pipeline import load_folder
 from freshet.runtime.service import ControlService, load_service
 from freshet.runtime.settings import Settings
-from support.images import ROOT, SERVICES
+from support.images import EDGES, ROOT, SERVICES
 from support.kubernetes import (
     OVERLAYS,
     WORKLOADS,
@@ -110,7 +110,7 @@ def test_every_service_runs_and_owners_never_twice(resources: Sequence[Resource]
         (container,) = pod(ours[name])["containers"]
         assert container["args"][:2] == ["run", name]
         assert container["image"] == f"freshet-{name}:0.1.0"
-        assert ("--pipelines" in container["args"]) == (name not in OWNERS)
+        assert ("--pipelines" in container["args"]) == (name not in (*OWNERS, *EDGES))
         assert {"name": "state", "mountPath": "/var/lib/freshet"} in container["volumeMounts"]
     for name in OWNERS:
         assert ours[name]["kind"] == "Deployment"
@@ -147,8 +147,9 @@ def test_every_service_has_a_disruption_budget(resources: Sequence[Resource]) ->
 def test_the_network_is_closed_but_for_kafka_names_and_metrics(resources: Sequence[Resource]) -> None:
     """Every pod of ours is held to the policies; what they may reach is the port of the Kafka that they are told."""
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind(resources, "NetworkPolicy")}
-    assert {*policies} == {"freshet-nobody", "freshet-names", "freshet-metrics", "freshet-kafka"}
-    assert {tuple(spec["podSelector"]["matchLabels"].items()) for spec in policies.values()} == {tuple(PART.items())}
+    of_all = {name for name, spec in policies.items() if spec["podSelector"] == {"matchLabels": PART}}
+    assert of_all == {"freshet-nobody", "freshet-names", "freshet-metrics", "freshet-kafka"}
+    assert {*policies} - of_all == {"freshet-callers", "freshet-receiver"}
     assert policies["freshet-nobody"]["policyTypes"] == ["Ingress", "Egress"]
     assert "egress" not in policies["freshet-nobody"]
     assert "ingress" not in policies["freshet-nobody"]
@@ -156,6 +157,32 @@ def test_the_network_is_closed_but_for_kafka_names_and_metrics(resources: Sequen
     (egress,) = policies["freshet-kafka"]["egress"]
     port = int(settings["data"]["KAFKA_BOOTSTRAP_SERVERS"].rpartition(":")[2])
     assert egress["ports"] == [{"protocol": "TCP", "port": port}]
+
+
+def test_the_edge_is_open_to_callers_only_and_the_webhook_reaches_only_https(resources: Sequence[Resource]) -> None:
+    """Console and gateway from namespaces that somebody labelled; they hold no secret that is in these files."""
+    policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind(resources, "NetworkPolicy")}
+    (asked,) = policies["freshet-callers"]["podSelector"]["matchExpressions"]
+    callable_ = {asked_service["metadata"]["name"] for asked_service in of_kind(resources, "Service")} & {*EDGES}
+    assert {*asked["values"]} == callable_ == {"console", "gateway"}
+    assert policies["freshet-callers"]["policyTypes"] == ["Ingress"]
+    assert policies["freshet-receiver"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "webhook"}}
+    assert policies["freshet-receiver"]["egress"] == [{"ports": [{"protocol": "TCP", "port": 443}]}]
+    for kind, name in (("Deployment", "console"), ("Deployment", "gateway"), ("StatefulSet", "webhook")):
+        (container,) = pod(named(resources, kind, name))["containers"]
+        secrets = {e["name"]: e for e in container["env"] if e["name"].endswith(("_TOKEN", "_SECRET", "_WEBHOOK_URL"))}
+        assert secrets
+        assert {e["valueFrom"]["secretKeyRef"]["name"] for e in secrets.values()} == {f"freshet-{name}"}
+
+
+def test_the_webhook_runs_once_a_receiver_is_known_and_keeps_its_letters(resources: Sequence[Resource]) -> None:
+    """None at first; what it could not deliver outlives the pod."""
+    webhook = named(resources, "StatefulSet", "webhook")
+    assert webhook["spec"]["replicas"] == 0
+    (claim,) = webhook["spec"]["volumeClaimTemplates"]
+    (container,) = pod(webhook)["containers"]
+    (mounted,) = (m["mountPath"] for m in container["volumeMounts"] if m["name"] == claim["metadata"]["name"])
+    assert environment(container)["FRESHET_WEBHOOK_LETTERS"].startswith(f"{mounted}/")
 
 
 @pytest.mark.parametrize("overlay", ["production", "elastic"])

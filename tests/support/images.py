@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 ROOT: Final = Path(__file__).parents[2]
 DOCKERFILE: Final = ROOT / "docker/Dockerfile"
 LOCKS: Final = ROOT / "docker/locks"
-SERVICES: Final = ("ingestion", "inference", "drift", "retraining", "registry")
+EDGES: Final = ("console", "gateway", "webhook")
+SERVICES: Final = ("ingestion", "inference", "drift", "retraining", "registry", *EDGES)
 
 _OURS: Final = re.compile(r"(?<![\w./])(?=/(?:opt|build|var/lib/freshet|pipelines)\b)")
 """Where a path begins that an image has, and this machine has not."""

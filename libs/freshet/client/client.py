@@ -13,7 +13,6 @@ import numpy as np
 from freshet.avro.event_fields import event_fields
 from freshet.client.client_errors import ClientError, NotSentError
 from freshet.client.event_records import RecordMaker
-from freshet.client.model import PackOptions, bundle_of
 from freshet.client.one_row import Answer, Follower
 from freshet.client.predictions import Predictions, Since, read_predictions
 from freshet.client.python_rows import Rows
@@ -93,6 +92,10 @@ class Client:
         sample has the same version. Raises ModelError if it cannot be packed, ClientError if it is refused, or if no
         registry answers in time: the model is published then, and will be judged once one runs.
         """
+        try:  # whoever only sends and reads needs no library for models
+            from freshet.client.model import PackOptions, bundle_of  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise ClientError(f"a model is packed with {error.name}: pip install 'freshet[pack]'.") from error
         bus = self._bus(pipeline)
         options = PackOptions(columns, labels, output_name, max_gap, lineage)
         bundle = bundle_of(model, sample, self._published(pipeline)[1], options)
