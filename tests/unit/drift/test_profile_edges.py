@@ -51,3 +51,16 @@ def test_partitions_that_choose_at_once_count_between_the_same_edges() -> None:
     assert len(frames) >= 6
     assert {frame.edges for frame in frames} == {records[0].id}
     world.check_frames()
+
+
+def test_rows_wider_than_the_specification_wait_for_a_newer_one() -> None:
+    """Also where the answers of the pipeline have as many columns as those rows: two features are not three answers."""
+    pipeline, world = stage(1)
+    loop = pipeline.loop(ProfileLogic(PIPELINE))
+    pipeline.send("features", [b"card"] * 2000, vectors(1, 2000))
+    pipeline.send("features", [b"card"], [feature_vector((1.0, 2.0, 3.0))])
+    pipeline.send("features", [b"card"] * 2000, vectors(2, 2000))
+    pipeline.turn(loop, times=30)
+    assert "rows have 3 features" in (loop.unready() or "")
+    assert sum(frame.rows for frame in world.frames()) < 2000
+    assert all(len(frame.names) == 2 for frame in world.frames())

@@ -94,8 +94,9 @@ class ProfileLogic(Stateful):
         """See `Logic`. A record for each frame that is over, and the edges where this partition has to choose them."""
         for partition in batch.spans:
             read = self._read(batch, partition)
-            if held := self._untakeable(read) or self._unread(batch.role, partition):
-                self._foreign[batch.role, partition] = self._untakeable(read)
+            foreign = self._untakeable(batch.role, read)
+            if held := foreign or self._unread(batch.role, partition):
+                self._foreign[batch.role, partition] = foreign
                 yield Hold(batch.role, partition, held)
             else:
                 yield from self._answer(batch.role, partition, read)
@@ -120,16 +121,12 @@ class ProfileLogic(Stateful):
         assert self._inputs is not None
         return self._inputs.read(batch, partition)
 
-    def _untakeable(self, read: ReadRows) -> str:
-        """Why these rows cannot be taken in yet; empty if they can."""
+    def _untakeable(self, role: str, read: ReadRows) -> str:
+        """Why these rows cannot be taken in yet; empty if they can. Answers are always as wide as the classes ask."""
         widest = max((part.values.shape[1] for part in read.stretches), default=0)
-        if self._book.spec is not None and widest > max(len(self._book.spec.feature_names), len(self._answer_names)):
+        if role == FEATURES and self._book.spec is not None and widest > len(self._book.spec.feature_names):
             return f"rows have {widest} features, more than specification {self._book.newest} has: waiting for a newer."
         return read.newer
-
-    @property
-    def _answer_names(self) -> tuple[str, ...]:
-        return self._inputs.answer_names if self._inputs else ()
 
     def _unread(self, role: str, partition: int) -> str:
         """Whether this partition has chosen edges that have not come back yet."""
@@ -140,7 +137,8 @@ class ProfileLogic(Stateful):
 
     def _names(self, role: str, width: int) -> tuple[str, ...]:
         assert self._book.spec is not None
-        return self._book.spec.feature_names[:width] if role == FEATURES else self._answer_names
+        assert self._inputs is not None
+        return self._book.spec.feature_names[:width] if role == FEATURES else self._inputs.answer_names
 
     def _edges_of(self, role: str, names: tuple[str, ...]) -> BinEdges | None:
         assert self._inputs is not None
@@ -215,7 +213,7 @@ class ProfileLogic(Stateful):
         """See `Stateful`."""
         (partition,) = batch.spans
         read = self._read(batch, partition)
-        if why := self._untakeable(read):
+        if why := self._untakeable(batch.role, read):
             raise StateFormatError(why)
         self._taken(batch.role, partition, read)
         self.committed(partition)
