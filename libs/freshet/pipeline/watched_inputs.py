@@ -5,24 +5,28 @@ from typing import Final
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import ModelVersion, PipelineRecord
-from freshet.contracts.profile_messages import Edges
 from freshet.detectors.input_series import TrainedOn
 from freshet.pipeline.profile_section import ProfileSpec
 from freshet.pipeline.spec import PipelineSpec
 from freshet.profiles.bin_edges import BinEdges, answer_names, fixed
+from freshet.profiles.edges_book import EdgesBook
 
 ROLES: Final = ("pipelines", "edges", "models")
 """The control topics that tell it."""
 
 
 class WatchedInputs:
-    """Facts of one pipeline, from the control topics. None ever changes, so it does not matter when they come."""
+    """Facts of one pipeline, from the control topics.
+
+    None of them changes while the pipeline is there, so it does not matter when they come.
+    """
 
     def __init__(self, pipeline: str) -> None:
         self._pipeline = pipeline
         self.profiles: dict[int, ProfileSpec] = {}
         """By number of the specification."""
-        self.edges: dict[str, BinEdges] = {}
+        self.book = EdgesBook(pipeline)
+        self.edges: dict[str, BinEdges] = self.book.by_id
         """By id."""
         self.trained: dict[str, TrainedOn | None] = {}
         """By version; None where it does not say what it learned from, or where its record is deleted."""
@@ -49,12 +53,8 @@ class WatchedInputs:
             if classes := spec.target.classes:
                 answers = fixed(answer_names(classes), len(classes))
                 self.edges[answers.id] = answers
-        elif isinstance(message, Edges):
-            try:
-                found = BinEdges.of(message)
-            except ContractError:
-                return True  # a stranger's
-            self.edges[found.id] = found
+        elif fact.role == "edges":
+            self.book.fold(fact.key, message)
         return True
 
 

@@ -2,12 +2,13 @@
 
 from random import Random
 
+from freshet.contracts.logic import Announce, Effect, Fact
 from freshet.contracts.profile_messages import Edges
 from freshet.contracts.topics import TopicNames
 from freshet.drift.core.profile.profile_logic import ProfileLogic
 from freshet.drift.service import PROFILE
 from freshet.testing.memory_pipeline import MemoryPipeline
-from support.join_world import PIPELINE
+from support.join_world import PIPELINE, pipeline_record
 from support.profile_world import ProfileWorld, feature_vector
 
 HOUR_MS = 3_600_000
@@ -64,3 +65,42 @@ def test_rows_wider_than_the_specification_wait_for_a_newer_one() -> None:
     assert "rows have 3 features" in (loop.unready() or "")
     assert sum(frame.rows for frame in world.frames()) < 2000
     assert all(len(frame.names) == 2 for frame in world.frames())
+
+
+def test_edges_of_a_deleted_pipeline_are_nobodys() -> None:
+    """What is published under its name later chooses its own, also while the old record is not compacted away."""
+    before, _ = stage(1)
+    before.send("features", [b"card"] * 2000, vectors(1, 2000))
+    before.turn(before.loop(ProfileLogic(PIPELINE)), times=20)
+    (old,) = before.messages("edges", Edges)
+    pipeline, world = stage(1)
+    key = f"{PIPELINE}/features/old/0"
+    pipeline.tell("edges", key, old)
+    pipeline.send("edges", [key.encode()], [None])
+    pipeline.send("features", [b"card"] * 3000, [feature_vector((50.0 + at % 7, at % 3)) for at in range(3000)])
+    pipeline.turn(pipeline.loop(ProfileLogic(PIPELINE)), times=20)
+    assert {frame.edges for frame in world.frames()} == {pipeline.messages("edges", Edges)[-1].id} != {old.id}
+
+
+def test_edges_that_were_written_are_not_chosen_again() -> None:
+    """A rewind before they are read back: the second record would change their place in the topic once it is compacted.
+    Those of a transaction that came to nothing are chosen again.
+    """
+    pipeline, _ = stage(1)
+    pipeline.send("features", [b"card"] * 600, vectors(1, 600))
+    (batch,) = pipeline.read("features")
+    logic = ProfileLogic(PIPELINE)
+    logic.fold(Fact("pipelines", f"{PIPELINE}/1", pipeline_record("{}")))
+    logic.on_topic("features", pipeline.bus.topic_id("features"))
+
+    def answered() -> list[Effect]:
+        logic.on_assign("features", 0, "")
+        logic.begin(0)
+        return [one for one in logic.on_batch(batch) if isinstance(one, Announce) and one.role == "edges"]
+
+    assert len(answered()) == 1
+    logic.discarded(0)
+    assert len(answered()) == 1
+    logic.committed(0)
+    assert answered() == []
+    assert "on their way back" in logic.waits("features", 0)

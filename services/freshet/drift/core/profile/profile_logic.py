@@ -14,6 +14,7 @@ from freshet.drift.core.join.plans import PlanBook
 from freshet.drift.core.profile.open_frame import ClosedFrame, OpenFrame
 from freshet.drift.core.profile.profile_rows import FEATURES, KINDS, PREDICTIONS, ProfileInputs, ReadRows
 from freshet.profiles.bin_edges import BinEdges, chosen, fixed
+from freshet.profiles.edges_book import EdgesBook
 from freshet.profiles.frame_making import content, unusual_rows
 
 _COMMIT_INTERVAL_MS: Final = 250
@@ -42,9 +43,11 @@ class ProfileLogic(Stateful):
         self._pipeline = pipeline
         self._book = PlanBook(pipeline)
         self._inputs: ProfileInputs | None = None
-        self._edges: dict[tuple[FrameKind, tuple[str, ...]], BinEdges] = {}
+        self._edges = EdgesBook(pipeline)
         self._proposed: dict[tuple[str, int], tuple[FrameKind, tuple[str, ...]]] = {}
         """By input and partition, which edges it has chosen and not read back yet."""
+        self._uncommitted: set[tuple[str, int]] = set()
+        """Those of them that may never have been written."""
         self._topic_ids: dict[str, str] = {}
         self._states: dict[int, Partition] = {}
         self._staged: dict[int, Partition] = {}
@@ -54,7 +57,7 @@ class ProfileLogic(Stateful):
     def limits(self) -> BatchLimits:
         """See `Logic`."""
         spec = self._book.spec
-        known = spec is not None and ("features", spec.feature_names) in self._edges
+        known = spec is not None and self._edges.in_force("features", spec.feature_names) is not None
         return BatchLimits(_ROWS if known else _ROWS_WITHOUT_EDGES, _COMMIT_INTERVAL_MS)
 
     def fold(self, fact: Fact) -> None:
@@ -63,28 +66,26 @@ class ProfileLogic(Stateful):
             spec = self._book.spec
             self._inputs = None if spec is None else self._inputs or ProfileInputs(spec)
             self._foreign.clear()
-        elif isinstance(fact.message, Edges) and self._is_ours(fact.key, fact.message):
-            try:
-                self._edges.setdefault((fact.message.kind, fact.message.names), BinEdges.of(fact.message))
-            except ContractError:
-                return  # a stranger's
-
-    def _is_ours(self, key: str, edges: Edges) -> bool:
-        return key.startswith(f"{self._pipeline}/") and edges.pipeline == self._pipeline
+        elif fact.role == "edges":
+            self._edges.fold(fact.key, fact.message)
 
     def on_topic(self, role: str, topic_id: str) -> None:
         """See `Logic`. Frames say of which life of the topic they are."""
         self._topic_ids[role] = topic_id
 
     def on_assign(self, role: str, partition: int, metadata: str) -> None:  # noqa: ARG002
-        """See `Logic`. What was proposed may never have been committed."""
-        self._proposed.pop((role, partition), None)
-        self._foreign.pop((role, partition), None)
+        """See `Logic`. What was written is waited for, and what was not is chosen again."""
+        self._begun_anew(role, partition)
 
     def on_revoke(self, role: str, partition: int) -> None:
         """See `Logic`."""
-        self._proposed.pop((role, partition), None)
+        self._begun_anew(role, partition)
+
+    def _begun_anew(self, role: str, partition: int) -> None:
         self._foreign.pop((role, partition), None)
+        if (role, partition) in self._uncommitted:
+            self._uncommitted.remove((role, partition))
+            self._proposed.pop((role, partition), None)
 
     def waits(self, role: str, partition: int) -> str:
         """See `Logic`."""
@@ -105,6 +106,7 @@ class ProfileLogic(Stateful):
         state = self._taken(role, partition, read)
         if (edges := self._to_choose(role, state)) is not None:
             self._proposed[role, partition] = (KINDS[role], edges.names)
+            self._uncommitted.add((role, partition))
             yield Announce(
                 "edges", self._edges_key(role, partition, edges), self._record(role, partition, state, edges)
             )
@@ -131,7 +133,7 @@ class ProfileLogic(Stateful):
     def _unread(self, role: str, partition: int) -> str:
         """Whether this partition has chosen edges that have not come back yet."""
         proposed = self._proposed.get((role, partition))
-        if proposed is None or proposed in self._edges:
+        if proposed is None or self._edges.in_force(*proposed) is not None:
             return ""
         return f"the edges that it chose for its {proposed[0]} are on their way back from their topic."
 
@@ -144,7 +146,7 @@ class ProfileLogic(Stateful):
         assert self._inputs is not None
         if role == PREDICTIONS and self._inputs.classes:
             return fixed(names, len(self._inputs.classes))
-        return self._edges.get((KINDS[role], names))
+        return self._edges.in_force(KINDS[role], names)
 
     def _to_choose(self, role: str, state: OpenFrame) -> BinEdges | None:
         """Edges from the first rows, if there are none in force, and enough rows to choose them from."""
@@ -221,6 +223,7 @@ class ProfileLogic(Stateful):
     def committed(self, partition: int) -> None:
         """See `Stateful`."""
         self._states[partition] = self._staged[partition]
+        self._uncommitted.difference_update([(role, partition) for role in self.reads])
 
     def discarded(self, partition: int) -> None:
         """See `Stateful`."""
