@@ -15,7 +15,7 @@ from freshet.detectors.observing import LogRecord
 from freshet.detectors.watch import Watch, WatchState
 from freshet.operate.facts import read
 from freshet.operate.operate_error import OperateError
-from freshet.operate.profile_log import facts_of, refolded
+from freshet.operate.profile_log import facts_of, first_offset, refolded
 from freshet.outcomes.outcome_records import OUTCOMES, records_of
 from freshet.pipeline.watched import ROLES, WatchedFacts
 from freshet.runtime.bus.protocol import Bus
@@ -100,23 +100,20 @@ def replay(bus: Bus, pipeline: str, kind: str = "", changes: Mapping[str, str] |
     labelled = _labelled(bus, pipeline, facts)
     profiles = refolded(bus, pipeline, inputs, lambda parts: _changed(parts, kind, asked))
     alarms = [*labelled.alarms, *profiles.alarms]
-    first_offset = labelled.first_offset or profiles.first_offset
-    return Replayed(alarms, labelled.rows, first_offset, profiles.frames)
+    return Replayed(alarms, labelled.rows, labelled.first_offset or profiles.first_offset, profiles.frames)
 
 
 def _labelled(bus: Bus, pipeline: str, facts: WatchedFacts) -> Replayed:
     """What the fold of the labelled log gives."""
     watch, state, alarms = Watch(pipeline, facts.detectors, facts.promises), WatchState(), list[Alarm]()
-    first_offset = 0
+    begins = first_offset(bus, OUTCOMES)
     for batch in everything(bus, OUTCOMES):
-        if not state.number:
-            first_offset = int(batch.offsets[0])
         records = list(_records(pipeline, batch))
         if lacking := watch.lacks(records):
             raise OperateError(f"the labelled log names {lacking}, which no topic tells.{facts.unreadable}", "failed")
         state, more = watch.fold(state, records)
         alarms += more
-    return Replayed(alarms, state.observing.row, first_offset)
+    return Replayed(alarms, state.observing.row, begins)
 
 
 def agreement(told_alarms: Sequence[Alarm], replayed: Sequence[Alarm]) -> Agreement:

@@ -36,6 +36,14 @@ def facts_of(bus: Bus, pipeline: str) -> WatchedInputs:
     return facts
 
 
+def first_offset(bus: Bus, role: str) -> int:
+    """Where a log of one partition begins. Above 0 its beginning has expired: a record that is no longer there is not
+    one that no reader ever saw, such as that of an aborted transaction or a stranger's.
+    """
+    span = bus.spans(role).get(0)
+    return span.low if span is not None else 0
+
+
 def frames(bus: Bus, pipeline: str) -> Iterator[PlacedFrame]:
     """All frames, in order; nothing where there is no such topic."""
     for batch in everything(bus, PROFILES):
@@ -57,10 +65,8 @@ def refolded(
         for number, spec in facts.profiles.items()
     }
     watch, state, alarms = InputWatch(pipeline, settings, facts.edges, facts.trained), InputWatchState(), list[Alarm]()
-    count, first_offset = 0, 0
+    count, begins = 0, first_offset(bus, PROFILES)
     for placed in frames(bus, pipeline):
-        if not count:
-            first_offset = placed.offset
         count += 1
         if lacking := watch.lacks([placed]):
             raise OperateError(f"the {PROFILES} name {lacking}, which no topic tells.{facts.unreadable}", "failed")
@@ -70,4 +76,4 @@ def refolded(
             raise OperateError(str(error), "failed") from error
         alarms += more
     rows = state.series["features"].row
-    return RefoldedFrames(alarms, count, rows, first_offset)
+    return RefoldedFrames(alarms, count, rows, begins)

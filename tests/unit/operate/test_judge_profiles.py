@@ -12,7 +12,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.drift.core.compare import CompareLogic
 from freshet.drift.core.profile.profile_logic import ProfileLogic
 from freshet.drift.service import COMPARE, PROFILE
-from freshet.operate.alarm_log import told
+from freshet.operate.alarm_log import agreement, replay, told
 from freshet.operate.verify.drift.profiled import ProfileJudgement, judge_profiles
 from freshet.runtime.bus.memory.partition_log import At
 from freshet.runtime.bus.protocol import Committed
@@ -32,6 +32,7 @@ class Stage:
             PROFILE.name, partitions=1, references=PROFILE.clues, names=NAMES, batch_rows=5000
         )
         self.world = ProfileWorld(self.pipeline.bus, 1)
+        self.pipeline.send("profiles", [b"k"], [None])  # a stranger's: the first frame is not at offset 0
         self.pipeline.tell("models", f"{PIPELINE}/1.0.0", model("1.0.0"))
         chance, rows = Random(1), 16_000
         values = np.random.default_rng(1).normal(size=(rows, 2))
@@ -76,6 +77,11 @@ def test_what_is_right_passes(stage: Stage) -> None:
     ]
     assert min(one.looked_at for one in found.findings) >= 2
     assert found.unjudged == []
+    done = replay(stage.pipeline.bus, PIPELINE)
+    assert (len(agreement(told(stage.pipeline.bus, PIPELINE), done.alarms).same), done.first_offset) == (
+        len(told(stage.pipeline.bus, PIPELINE)),
+        0,
+    )
     assert sum(frame.refused for frame in stage.world.frames()) == 1
 
 

@@ -17,7 +17,7 @@ from freshet.contracts.position import unstamped
 from freshet.contracts.profile_messages import Frame
 from freshet.detectors.input_watch import InputWatch, InputWatchState
 from freshet.operate.alarm_log import every_telling
-from freshet.operate.profile_log import facts_of, frames
+from freshet.operate.profile_log import facts_of, first_offset, frames
 from freshet.operate.verify.drift.log_counts import PROMISE
 from freshet.operate.verify.drift.retold import Retold, Said
 from freshet.operate.verify.findings import Finding, Unjudged, listed
@@ -53,12 +53,13 @@ def judge_profiles(
 
     `committed` gives the offsets of a service's group on a role's topic. Nothing is said where there are no frames.
     """
+    expired = first_offset(bus, PROFILES) > 0
     said = Said("compare", "input alarm", list(_told(bus, pipeline)), _reached(bus, committed))
     log, found = list(frames(bus, pipeline)), ProfileJudgement()
     if not log:
         return found
     facts = facts_of(bus, pipeline)
-    if log[0].offset > 0:
+    if expired:
         why = "about profiles whose oldest frames have expired: a reference is learned from the beginning"
         found.unjudged.append(Unjudged("input alarms", len(said.messages), why))
     elif said.has_run:
