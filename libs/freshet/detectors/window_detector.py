@@ -95,8 +95,10 @@ class WindowDetector(InputDetector):
         window, names = look.window, self.columns(look.window.content)
         order = at[np.argsort(-value[at], kind="stable")]
         first = int(order[0])
-        named = [names[column] for column in order[:_NAMED].tolist()]
-        more = f" and {len(order) - len(named)} more" if len(order) > len(named) else ""
+        # in the order of the columns: the alarm's id rests on these names, and which of two changed more may hang on a
+        # last digit, which differs on another machine
+        named = [names[column] for column in at[:_NAMED].tolist()]
+        more = f" and {len(at) - len(named)} more" if len(at) > len(named) else ""
         finding = Finding(
             level,
             f"{', '.join(named)}{more}",

@@ -49,7 +49,9 @@ def test_one_cause_is_told_once_with_the_features_that_changed() -> None:
     assert [alarm.level for alarm in alarms] == ["suspected", "detected"]
     assert {alarm.episode for alarm in alarms} == {alarms[0].id}
     sure = alarms[-1]
-    assert list(sure.attribution) == ["f3", "f1"]
+    assert (sure.subject, list(sure.attribution)) == ("f1, f3", ["f3", "f1"])
+    assert "f3" in sure.text
+    assert "f1" not in sure.text
     assert sum(sure.attribution.values()) == pytest.approx(1.0)
     assert (sure.cause, sure.watched, sure.since) == ("world", "features", {"0": sure.test_from})
     assert sure.reference_to <= 20_000 < sure.test_to
