@@ -71,6 +71,9 @@ CASES: Final = {
         },
         'pipeline="p", service="ingestion"',
     ),
+    "FreshetNoEvents": one(
+        f'freshet_records_consumed_total{{topic="events", {_S}}}', "0+10x30 300x170", "0+10x200", _P
+    ),
     "FreshetPromiseBroken": one(f'freshet_verify_breaches{{check="c", {_P}}}', "1x200", "0x200", f'check="c", {_P}'),
     "FreshetManyBadEvents": Case(
         {

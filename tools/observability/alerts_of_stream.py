@@ -103,6 +103,18 @@ STREAM: Final = (
         "it: `freshet schemas publish`.",
     ),
     Alert(
+        "FreshetNoEvents",
+        f'sum by (pipeline) (increase({service.RECORDS_CONSUMED.name}{{topic="events"}}[1h])) == 0 '
+        f'and sum by (pipeline) (increase({service.RECORDS_CONSUMED.name}{{topic="events"}}[1d])) > 0',
+        "10m",
+        "ticket",
+        "No event of {{ $labels.pipeline }} has come for an hour, and there were some within a day.",
+        "Producers have stopped, or do not reach Kafka. No detector tells it while it lasts: alarms need records, "
+        "and there are none. `stale` tells it once rows come again.",
+        "`freshet topic tail events --pipeline P` shows the last events; `freshet lag` whether ingestion reads.",
+        "Start the producers. Where a pipeline rests for hours every day, make the window longer than its rest.",
+    ),
+    Alert(
         "FreshetUnaccounted",
         f"sum by (service, pipeline) ({service.RECORDS_CONSUMED.name}{{{_ONE_TO_ONE}}}) - "
         f"sum by (service, pipeline) ({service.RECORDS_PRODUCED.name}{{{_ONE_TO_ONE}, {_OUTPUTS}}}) != 0",

@@ -1,4 +1,4 @@
-"""`stale`: features or answers have stopped, all of them or those of one partition, while others go on."""
+"""`stale`: features or answers have stopped: those of one partition, all of them while others go on, or everything."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
@@ -15,6 +15,7 @@ _LONGER: Final = 2
 """A silence is longer than this times the longest one before."""
 _SURER: Final = 1.5
 """It is detected once it is this many times as long as a suspicious one."""
+EVERYTHING: Final = "features and answers"
 
 
 class StaleDetector(InputDetector):
@@ -22,6 +23,9 @@ class StaleDetector(InputDetector):
 
     A silence is counted in the time of all rows, in which a hole of all of them is an hour at most: after a stop of
     everything nobody was silent. The frame of a slow partition is over an hour late, so the shortest silence is longer.
+
+    A stop of everything is told once rows come again, as there is no record before that could tell it. It is detected
+    once an hour of rows has come without one from a slow partition that belongs into the hole.
     """
 
     kind: ClassVar[str] = "stale"
@@ -34,11 +38,12 @@ class StaleDetector(InputDetector):
 
     def begin(self) -> Any:
         """See `InputDetector`."""
-        return {"newest_ms": 0, "clock_ms": 0, "seen": {}}
+        return {"newest_ms": 0, "clock_ms": 0, "seen": {}, "hole": None, "longest_hole_ms": 0}
 
     def frame(self, state: Any, placed: PlacedFrame, row: int) -> tuple[Any, Sequence[InputFinding]]:
         """See `InputDetector`."""
-        frame, found = placed.frame, list[InputFinding]()
+        frame = placed.frame
+        hole, longest_hole_ms, found = self._everything(state, placed, row)
         seen = {name: list(entry) for name, entry in state["seen"].items()}
         newest_ms = max(state["newest_ms"], frame.last_ms)
         passed_ms = newest_ms - state["newest_ms"] if state["newest_ms"] else 0
@@ -53,7 +58,37 @@ class StaleDetector(InputDetector):
             if silent_ms >= limit_ms and told not in ("detected", level):
                 seen[name] = [last_ms, longest_ms, level]
                 found.append(_finding(name, level, silent_ms / 1000, limit_ms / 1000, (row, placed)))
-        return {"newest_ms": newest_ms, "clock_ms": clock_ms, "seen": seen}, found
+        now = {"newest_ms": newest_ms, "clock_ms": clock_ms, "seen": seen}
+        return {**now, "hole": hole, "longest_hole_ms": longest_hole_ms}, found
+
+    def _everything(
+        self, state: Any, placed: PlacedFrame, row: int
+    ) -> tuple[list[int] | None, int, list[InputFinding]]:
+        """The hole in all rows that is not sure yet, as [from, to, limit] in ms, the longest one, and what is found."""
+        frame, newest_ms, found = placed.frame, state["newest_ms"], list[InputFinding]()
+        hole, longest_ms = state.get("hole"), state.get("longest_hole_ms", 0)  # what an older release kept has none
+        if hole and hole[0] < frame.last_ms and frame.first_ms < hole[1]:
+            hole = _without(hole, frame.first_ms, frame.last_ms)
+        silent_ms = frame.first_ms - newest_ms if newest_ms else 0
+        limit_ms = max(self.silence.ms, _LONGER * longest_ms)
+        if silent_ms >= limit_ms:
+            hole = [newest_ms, frame.first_ms, limit_ms]
+            found.append(_finding(EVERYTHING, "suspected", silent_ms / 1000, limit_ms / 1000, (row, placed)))
+        elif hole and max(newest_ms, frame.last_ms) - hole[1] >= HOUR_MS:
+            silent_ms = hole[1] - hole[0]
+            found.append(_finding(EVERYTHING, "detected", silent_ms / 1000, hole[2] / 1000, (row, placed)))
+            hole, longest_ms = None, max(longest_ms, silent_ms)
+        elif hole is None:
+            longest_ms = max(longest_ms, silent_ms)
+        return hole, longest_ms, found
+
+
+def _without(hole: Sequence[int], first_ms: int, last_ms: int) -> list[int] | None:
+    """What is left of a hole in which a slow partition had these rows: its longer part, if that is long enough."""
+    begin_ms, end_ms, limit_ms = hole
+    parts = ([begin_ms, first_ms, limit_ms], [last_ms, end_ms, limit_ms])
+    left = max(parts, key=lambda part: part[1] - part[0])
+    return left if left[1] - left[0] >= limit_ms else None
 
 
 def _finding(name: str, level: Level, silent_s: float, limit_s: float, at: tuple[int, PlacedFrame]) -> InputFinding:
@@ -62,13 +97,19 @@ def _finding(name: str, level: Level, silent_s: float, limit_s: float, at: tuple
         level,
         name,
         statistic=silent_s,
-        threshold=limit_s * (_SURER if level == "detected" else 1),
+        threshold=limit_s * (_SURER if level == "detected" and name != EVERYTHING else 1),
         effect=silent_s,
         reference=(0, row),
         test=(row, row + placed.frame.rows),
         offset=placed.offset,
         state_from=0,
-        text=f"No row of the {name} has come for {silent_s / 60:,.0f} minutes, while others did.",
+        text=_sentence(name, silent_s / 60),
         data_quality=True,
     )
     return InputFinding(finding, {name: 1.0}, "data_quality")
+
+
+def _sentence(name: str, minutes: float) -> str:
+    if name == EVERYTHING:
+        return f"No row of the {name} came for {minutes:,.0f} minutes; now they come again."
+    return f"No row of the {name} has come for {minutes:,.0f} minutes, while others did."
