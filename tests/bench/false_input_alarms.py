@@ -1,7 +1,8 @@
 """How often detectors of inputs cry wolf, and how late they are: writes the second tables in docs/detectors.md.
 
-Rows go through the same frames, windows and cool-downs as a service's. Arguments: CSV files (.gz) of real streams,
-whose columns but the last are features, to count the alarms on as well. Takes a minute or two.
+Rows go through the same frames, windows and cool-downs as a service's. A linear model of all features answers them.
+Arguments: CSV files (.gz) of real streams, whose columns but the last are features, to count the alarms on as well.
+Takes a minute or two.
 """
 
 import csv
@@ -15,9 +16,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from river.datasets import synth
 
+from bench.false_silences import silence_lines
 from freshet.contracts.arrays import Floats
 from freshet.contracts.messages import Alarm
 from freshet.detectors.input_detector import InputDetector
+from freshet.detectors.parts.answers import AnswersDetector
 from freshet.detectors.parts.missing import MissingDetector
 from freshet.detectors.parts.psi import PsiDetector
 from freshet.detectors.parts.unusual import UnusualDetector
@@ -31,9 +34,12 @@ TRIALS: Final = 10
 CHANGE: Final = 20_480
 _AFTER: Final = 20_480
 _DAY_S: Final = 86_400
+_LEARNED: Final = 10_000
+"""The model of the answers knows the usual values from so many rows."""
 DETECTORS: Final[Sequence[InputDetector]] = (
     PsiDetector(),
     WassersteinDetector(),
+    AnswersDetector(),
     MissingDetector(),
     RangeDetector(),
     UnusualDetector(),
@@ -96,13 +102,26 @@ CHANGES: Final[Mapping[str, Callable[[Floats, int], None]]] = {
     "one of ten features doubles its spread": lambda rows, seed: _widen(rows),
     "5 % of one feature are missing": lambda rows, seed: _put(rows, seed, 0.05, np.nan),
     "5 % of one feature are 30": lambda rows, seed: _put(rows, seed, 0.05, 30.0),
+    "all ten features move by .25 sd": lambda rows, seed: _move(rows, 0.25, columns=slice(None)),
 }
+_SURER: Final = "the same rows are answered more surely"
+_SURER_BY: Final = 2.0
+"""Log-odds are so many times as large."""
 
 
-def alarms(values: Floats, rate: float = 100.0) -> dict[str, list[Alarm]]:
-    """What each detector raises on these rows, by its kind."""
+def log_odds(values: Floats) -> Floats:
+    """What a linear model says of these rows, which weighs all features alike; at first mostly within ± 2."""
+    first = values[:_LEARNED]
+    usual = (values - np.nanmean(first, axis=0)) / np.maximum(np.nanstd(first, axis=0), 1e-9)
+    found: Floats = np.clip(np.nan_to_num(usual), -10, 10).sum(axis=1) / np.sqrt(values.shape[1])
+    return found
+
+
+def alarms(values: Floats, rate: float = 100.0, odds: Floats | None = None) -> dict[str, list[Alarm]]:
+    """What each detector raises on these rows, by its kind; with the answers of `log_odds` if no others are given."""
     log = ProfileLog(rate=rate)
     log.features(values)
+    log.answers(1 / (1 + np.exp(-(log_odds(values) if odds is None else odds))))
     return {detector.kind: log.alarms(detector) for detector in DETECTORS}
 
 
@@ -115,13 +134,17 @@ def counted(stream: Stream) -> dict[str, dict[str, float]]:
     }
 
 
-def delays(change: Callable[[Floats, int], None]) -> dict[str, list[float]]:
-    """Rows from the change to the alarm of level detected, infinite where none came."""
+def delays(change: Callable[[Floats, int], None] | None) -> dict[str, list[float]]:
+    """Rows from the change to the alarm of level detected, infinite where none came; None changes answers alone."""
     found: dict[str, list[float]] = {}
     for trial in range(TRIALS):
         values = independent(100 + trial, CHANGE + _AFTER)
-        change(values, trial)
-        for kind, told in alarms(values).items():
+        if change is not None:
+            change(values, trial)
+        odds = log_odds(values)
+        if change is None:
+            odds[CHANGE:] *= _SURER_BY
+        for kind, told in alarms(values, odds=odds).items():
             late = [one.test_to - CHANGE for one in told if one.level == "detected" and one.test_to > CHANGE]
             found.setdefault(kind, []).append(late[0] if late else np.inf)
     return found
@@ -159,7 +182,7 @@ def delay_lines() -> Iterator[str]:
     yield ""
     yield "| change | " + " | ".join(kinds) + " |"
     yield "|---|" + "---|" * len(kinds)
-    for name, change in CHANGES.items():
+    for name, change in (*CHANGES.items(), (_SURER, None)):
         found = delays(change)
         yield f"| {name} | " + " | ".join(_delay(found[kind]) for kind in kinds) + " |"
 
@@ -189,13 +212,14 @@ def main(arguments: Sequence[str]) -> None:
     before, _, behind = rest.partition(_END)
     kept = "### Inputs: alarms on real" + before.partition("### Inputs: alarms on real")[2].rstrip()
     told = "\n".join(real_lines([Path(name) for name in arguments])) if arguments else kept
-    made = "\n".join([*false_lines(), "", *delay_lines(), "", told])
+    made = "\n".join([*false_lines(), "", *delay_lines(), "", *silence_lines(TRIALS), "", told])
     DOCUMENT.write_text(f"{head}{_BEGIN}\n\n{made}\n\n{_END}{behind}")
     print(made)  # noqa: T201
 
 
-def _move(rows: Floats, by: float, over: int = 1) -> None:
-    rows[CHANGE:, 3] += by * np.clip(np.arange(len(rows) - CHANGE) / over, 0, 1)
+def _move(rows: Floats, by: float, over: int = 1, columns: int | slice = 3) -> None:
+    late = by * np.clip(np.arange(len(rows) - CHANGE) / over, 0, 1)
+    rows[CHANGE:, columns] += late if isinstance(columns, int) else late[:, None]
 
 
 def _widen(rows: Floats) -> None:
