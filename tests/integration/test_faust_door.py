@@ -14,8 +14,10 @@ import pytest
 
 from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import Send
 from support.detect_engines import WatchedLog
 from support.faults import until
+from support.labelled_log import bernoulli
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
@@ -67,10 +69,109 @@ def test_the_documented_agent_counts_every_row_once(kafka: str, namespace: str, 
         until("the last record to be committed, behind the last marker", lambda: committed(log) > log.last_offset())
 
 
-def committed(log: WatchedLog) -> int:
-    """How far the example says that it has come. As it is released, Faust stands still at transaction markers."""
-    at = log.admin.committed(log.names.group("faust-wrong-answers"), log.names.topic("outcomes"))
+def committed(log: WatchedLog, name: str = "wrong-answers") -> int:
+    """How far an app says that it has come. As it is released, Faust stands still at transaction markers."""
+    at = log.admin.committed(log.names.group(f"faust-{name}"), log.names.topic("outcomes"))
     return at[0].offset if at else 0
+
+
+def test_offsets_keep_up_with_transactions(kafka: str, namespace: str, tmp_path: Path) -> None:
+    """A gap right behind offset 0, then aborted records, then hundreds of transactions of one record each.
+
+    As it is released, Faust commits nothing more after the first of these, and one transaction an interval of the last.
+    """
+    program = tmp_path / "reader.py"
+    program.write_text(
+        "from freshet.drift.faust import app\n"
+        "from freshet.runtime.settings import load_settings\n"
+        "here = app(load_settings(), 'fraud', 'reader')\n"
+        "@here.agent(here.outcomes)\n"
+        "async def reads(stream):\n"
+        "    async for _ in stream: pass\n"
+        "here.main()\n"
+    )
+    log = WatchedLog(kafka, namespace, tmp_path)
+    log.log.errors(bernoulli(1, 400, 0.3), size=1)
+    first, *rest = log.log.records
+    log.write([first])
+    log.write(rest[:20], aborted=True)
+    log.write(rest[:20])
+    with running(program, log):
+        until("what lies behind the gap to be committed", lambda: committed(log, "reader") > log.last_offset())
+        for one in rest[20:]:
+            log.write([one])
+        until("all transactions to be committed", lambda: committed(log, "reader") > log.last_offset(), 40)
+
+
+_COUNTER = """\
+import json
+from freshet.drift.faust import app
+from freshet.runtime.settings import load_settings
+settings = load_settings()
+here = app(settings, "fraud", "counter")
+output = here.topic(f"{settings.namespace}fraud.counts", key_type=bytes, value_type=bytes, partitions=1)
+state = here.Table("counts", partitions=3)
+
+@here.agent(here.features)
+async def count(stream):
+    async for event in stream.events():
+        at = event.message
+        now = state.get(str(at.partition)) or {"next": 0, "rows": 0}
+        if at.offset < now["next"]:
+            continue
+        now = {"next": at.offset + 1, "rows": now["rows"] + 1}
+        await (await output.send(key=str(at.partition).encode(), value=json.dumps(now).encode()))
+        state[str(at.partition)] = now
+
+here.main()
+"""
+
+
+@pytest.mark.faults
+def test_workers_that_join_leave_and_die_count_every_record_once(kafka: str, namespace: str, tmp_path: Path) -> None:
+    """Partitions and their state go from one to the other under load: with the fence of docs/faust.md the counts are
+    those of the topic, and each goes up by one.
+    """
+    programs = [tmp_path / name for name in ("a.py", "b.py")]
+    for program in programs:
+        program.write_text(_COUNTER)
+    log = WatchedLog(kafka, namespace, tmp_path)
+    topic = f"{namespace}fraud.counts"
+    KafkaAdmin(kafka).create(topic, 1, {})
+    producer, sent = log.bus.producer(), 0
+
+    def send(count: int) -> None:
+        nonlocal sent
+        for partition in range(3):
+            producer.send(Send("features", [b"card"] * count, [b"x"] * count, [partition] * count))
+        sent += count
+
+    def rows() -> dict[str, list[int]]:
+        """By partition, the counts in the order of the topic, each once where it was written again."""
+        found: dict[str, list[int]] = {}
+        for key, value in log.records(topic):
+            count = json.loads(value)["rows"]
+            if count > max(found.setdefault(key.decode(), [0])):
+                found[key.decode()].append(count)
+        return found
+
+    def reached(count: int) -> bool:
+        return len(rows()) == 3 and min(found[-1] for found in rows().values()) >= count
+
+    send(300)
+    with running(programs[0], log):
+        until("the first counts", lambda: reached(50))
+        with running(programs[1], log) as leaving:
+            send(300)
+            until("counts beside another", lambda: reached(350), 60)
+            leaving.terminate()
+            leaving.wait(30)
+        send(300)
+        with running(programs[1], log):  # this one is killed
+            until("counts beside it again", lambda: reached(700), 60)
+    with running(programs[1], log):
+        until("all counts", lambda: reached(sent), 90)
+    assert rows() == {str(partition): list(range(sent + 1)) for partition in range(3)}
 
 
 def test_an_agent_that_raises_ends_the_process(kafka: str, namespace: str, tmp_path: Path) -> None:
