@@ -174,7 +174,7 @@ def test_each_principal_may_do_what_is_its_own_and_nothing_else(place: Place) ->
     for kind in ("Read", "Write", "group", "id"):
         answers = [code for principal in PRINCIPALS for code in told[principal][kind].values()]
         passed = answers.count(None)
-        print(f"{kind}: {len(answers)} attempts of {len(PRINCIPALS)} principals, {passed} passed, the others refused")
+        print(f"{kind}: {len(answers)} attempts of {len(PRINCIPALS)} principals, {passed} passed, the others refused")  # noqa: T201
         assert 0 < passed < len(answers) / 2
 
 

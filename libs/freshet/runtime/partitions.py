@@ -164,7 +164,7 @@ class Partitions:
             self._keeper.committed({place.partition for place in offsets})
 
     def rewind(self, cause: str) -> None:
-        """Set every partition to its committed offset: never to a batch's first, which another owner may have passed."""
+        """Set every partition to its committed offset: not to a batch's first, which another owner may have passed."""
         self._set_back(self._ours("flowing"))
         self._counterparts.doubt()
         self._metrics.rewound(cause)

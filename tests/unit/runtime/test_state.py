@@ -237,7 +237,7 @@ def test_s6_a_tail_that_has_expired_stops_the_service(kind: type[Counter]) -> No
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_s6_a_log_that_falls_silent_is_kept_before_its_rows_expire(refused: bool) -> None:  # noqa: FBT001
+def test_s6_a_log_that_falls_silent_is_kept_before_its_rows_expire(refused: bool) -> None:
     """After an hour without a row the state is kept as it is, and once; a refused transaction is tried again."""
     stage = Stage(Checkpointed)
     loop = stage.worker()
