@@ -83,8 +83,8 @@ false-alarms: setup  ## how often detectors cry wolf, and how late they are: wri
 	PYTHONPATH=tests $(BIN)/python -m bench.false_alarms
 	PYTHONPATH=tests $(BIN)/python -m bench.false_input_alarms $(STREAMS)
 
-faults: setup  ## the long fault runs: every service and the broker are killed in every way, then verify
-	$(BIN)/pytest -q -s -m faults tests/faults tests/e2e
+faults: setup  ## the long fault runs: every service and the broker are killed in every way, then verify; an hour or more
+	$(BIN)/pytest -q -s -m faults tests/faults tests/e2e tests/integration
 
 PIN := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
