@@ -171,7 +171,7 @@ def without(ground: Ground, service: str, right: Right) -> tuple[str, bool]:
         return event if event != "settings" or process.ended() == EXIT_SETTINGS else "no exit", right.name in error
 
 
-@pytest.mark.faults  # a process for each of some thirty rights: minutes. That each is refused alone is tried by make test
+@pytest.mark.faults  # a process for each of some thirty rights: minutes
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("service", ["ingestion", "inference", "registry"])
 def test_a_service_needs_these_rights_and_names_the_one_it_lacks(ground: Ground, service: str) -> None:
