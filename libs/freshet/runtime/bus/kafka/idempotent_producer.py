@@ -53,10 +53,10 @@ class KafkaProducer:
                 enqueue(self._producer, topic, send, delivered)
                 left = self._flushed(held, send.role, _DELIVERY_DEADLINE_S if within_s is None else within_s)
             except (KafkaException, SystemError) as error:
-                raise bus_error(kafka_error(error), f"writing to {topic}") from error
+                raise bus_error(kafka_error(error), f"writing to {topic}", f"WRITE on topic {topic}") from error
         written = f"{len(offsets)} of {len(send.values)} records were acknowledged"
         if failures:
-            raise bus_error(failures[0], f"writing to {topic}: {written}")
+            raise bus_error(failures[0], f"writing to {topic}: {written}", f"WRITE on topic {topic}")
         if left:
             raise RetriableError(f"writing to {topic}: {written} in time.")
         return [offsets[row] for row in range(len(send.values))]

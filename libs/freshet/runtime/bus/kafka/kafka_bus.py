@@ -92,7 +92,7 @@ class KafkaBus:
     def spans(self, role: str) -> dict[int, Span]:
         """See `bus.Bus`."""
         topic = self.names.topic(role)
-        with translated(f"reading the ends of {topic}", self._why, topic):
+        with translated(f"reading the ends of {topic}", self._why, f"READ on topic {topic}"):
             partitions = self._partitions(topic)
             lows = self._offsets(topic, partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
             ends = self._offsets(topic, partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
@@ -103,7 +103,7 @@ class KafkaBus:
     def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
         """See `bus.Bus`."""
         topic = self.names.topic(role)
-        with translated(f"looking up a time in {topic}", self._why, topic):
+        with translated(f"looking up a time in {topic}", self._why, f"READ on topic {topic}"):
             partitions = self._partitions(topic)
             ends = self._offsets(topic, partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
             found = self._offsets(topic, partitions, OffsetSpec.for_timestamp(timestamp_ms))
@@ -141,8 +141,11 @@ class KafkaBus:
             )
 
         def answer() -> dict[str, TopicDescription | None]:
-            with translated(doing, self._why):
-                return {role: _described(asked[topic]) for role, topic in topics.items()}
+            found = {}
+            for role, topic in topics.items():
+                with translated(doing, self._why, f"READ on topic {topic}, or WRITE if it only writes there"):
+                    found[role] = _described(asked[topic])
+            return found
 
         return answer
 

@@ -89,7 +89,8 @@ class KafkaGroupConsumer:
         if error.code() == KafkaError._AUTO_OFFSET_RESET and topic is not None and partition is not None:
             self._expired(Place(self._roles[topic], partition), message.offset())
             return
-        raise bus_error(error, f"reading {topic}/{partition}" if topic else f"as a member of group {self._group}")
+        doing = f"reading {topic}/{partition}" if topic else f"as a member of group {self._group}"
+        raise bus_error(error, doing, f"READ on topic {topic}")
 
     def _expired(self, place: Place, offset: int | None) -> None:
         """Raise ExpiredError once for each start, and never for an offset that lies before it.
@@ -131,7 +132,8 @@ class KafkaGroupConsumer:
         found: dict[Place, Committed | None] = {}
         for answer in answers:
             if answer.error is not None:
-                raise bus_error(answer.error, f"reading the committed offset of {answer.topic}/{answer.partition}")
+                doing = f"reading the committed offset of {answer.topic}/{answer.partition}"
+                raise bus_error(answer.error, doing, f"READ on topic {answer.topic}")
             known = Committed(answer.offset, metadata_of(answer)) if answer.offset >= 0 else None
             found[Place(self._roles[answer.topic], answer.partition)] = known
         return found

@@ -61,12 +61,14 @@ def kafka_error(error: BaseException) -> KafkaError:
     raise error
 
 
-def bus_error(error: KafkaError, doing: str, reads: str = "") -> BusError:
-    """What a loop should make of a Kafka error met while doing something; `reads` is the topic that this only reads."""
+def bus_error(error: KafkaError, doing: str, needs: str = "") -> BusError:
+    """What a loop should make of a Kafka error met while doing something; `needs`: the right that it takes on a topic,
+    such as `READ on topic p.events`.
+    """
     sentence = f"{doing}: {error.str()} ({error.name()})"
     if error.code() in _GRANT:
-        only_reads = reads and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
-        grant = f"READ on topic {reads}" if only_reads else _GRANT[error.code()]
+        of_a_topic = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        grant = needs if needs and of_a_topic else _GRANT[error.code()]
         return RightsError(f"{sentence}. Grant the user of FRESHET_KAFKA {grant}.")
     if error.code() == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
         return FatalError(
@@ -87,13 +89,13 @@ def bus_error(error: KafkaError, doing: str, reads: str = "") -> BusError:
 
 
 @contextmanager
-def translated(doing: str, why: Callable[[], str] = str, reads: str = "") -> Iterator[None]:
+def translated(doing: str, why: Callable[[], str] = str, needs: str = "") -> Iterator[None]:
     """Raise Kafka's exceptions as bus errors; `why` tells the cause behind a broker that does not answer, if known.
 
-    `reads`: see `bus_error`.
+    `needs`: see `bus_error`.
     """
     try:
         yield
     except (KafkaException, SystemError) as error:
         cause = why()
-        raise bus_error(kafka_error(error), f"{doing} ({cause})" if cause else doing, reads) from error
+        raise bus_error(kafka_error(error), f"{doing} ({cause})" if cause else doing, needs) from error

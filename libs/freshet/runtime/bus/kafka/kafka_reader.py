@@ -70,7 +70,7 @@ class KafkaLogReader:
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 doing = f"reading {topic}/{partition}" if topic else f"as group {self._group}"
-                self._failure = bus_error(error, doing, reads=topic or "")
+                self._failure = bus_error(error, doing, f"READ on topic {topic}")
                 continue
             assert topic is not None
             assert partition is not None

@@ -42,7 +42,7 @@ class KafkaRangeReader:
             for message in self._fetched(end - first):
                 error, offset = message.error(), message.offset()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    raise bus_error(error, doing, reads=topic)
+                    raise bus_error(error, doing, f"READ on topic {topic}")
                 assert offset is not None
                 if error is not None:
                     return found, min(offset, end)  # type: ignore[return-value]
