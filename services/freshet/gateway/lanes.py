@@ -34,17 +34,18 @@ class Published(threading.Thread):
 
     def run(self) -> None:
         """Look once a second; read only when something was written."""
-        log = structlog.get_logger("gateway")
+        log, told = structlog.get_logger("gateway"), False
         while not self._ending.is_set():
             try:
                 spans = self._bus.spans("pipelines")
                 if spans != self._spans:
                     self.records, self._spans = pipeline_records(self._bus), spans
-                self.trouble = ""
+                self.trouble, told = "", False
             except Exception as error:  # the thread goes on, whatever it was: without it no new pipeline would be seen
                 foreseen = isinstance(error, FreshetError)
-                if not self.trouble:
+                if not told:
                     log.warning("no_answer", error=str(error), exc_info=not foreseen)
+                    told = True
                 self.trouble = str(error) if foreseen else f"what is published cannot be read: {error!r:.200}."
             self._ending.wait(_LOOK_EVERY_S)
 

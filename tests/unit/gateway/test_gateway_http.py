@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from structlog.testing import capture_logs
 
 from freshet.avro import Encoder
 from freshet.avro.control import encode
@@ -205,6 +206,24 @@ def test_what_is_published_is_followed_after_any_error(world: World, monkeypatch
     while world.published.trouble and world.published.is_alive():
         time.sleep(0.01)
     assert world.published.records["loans"].number == 2
+
+
+def test_a_start_without_kafka_is_told_once(stop: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the log, not at `/ready` alone; and once more after Kafka had answered."""
+    bus, answers = World(threading.Event()).bus, iter([RetriableError("away")] * 2)
+    spans = bus.spans
+
+    def away(role: str) -> object:
+        for error in answers:
+            raise error
+        stop.set()
+        return spans(role)
+
+    monkeypatch.setattr(bus, "spans", away)
+    monkeypatch.setattr(lanes, "_LOOK_EVERY_S", 0.01)
+    with capture_logs() as told:
+        Published(bus, stop).run()
+    assert [(line["event"], line["error"]) for line in told] == [("no_answer", "away")]
 
 
 @pytest.mark.parametrize(
