@@ -88,6 +88,8 @@ class Sending(threading.Thread):
     def _due(self, jobs: list[Job]) -> list[Job]:
         """Those whose callers still wait; the others are told that nothing was written."""
         due = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+        if not due:
+            return []
         oldest_s = self._now_s() - _ACK_S
         for job in due:
             if job.since_s < oldest_s:
