@@ -32,6 +32,11 @@ class Records:
         """Where Java would put them in a topic of so many partitions."""
         return [partition_for(key, count) for key in self.keys]
 
+    def part(self, first: int, end: int) -> "Records":
+        """Those of some rows."""
+        rows = slice(first, end)
+        return Records(self.role, self.ids[rows], self.entities[rows], self.keys[rows], self.values[rows])
+
 
 class RecordMaker:
     """Makes records for one pipeline as it is published now."""

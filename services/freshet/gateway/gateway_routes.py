@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -23,6 +22,7 @@ from freshet.gateway.core.refused import RefusedRequestError, bad_row, kafka_awa
 from freshet.gateway.core.waiters import Position, Waiter
 from freshet.gateway.lane import Lane
 from freshet.gateway.lanes import Lanes
+from freshet.gateway.record_making import now_ms
 from freshet.gateway.sending import NothingWrittenError
 from freshet.gateway.tail_socket import Tail
 from freshet.runtime.metrics.of_gateway import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, TAIL_DROPPED
@@ -126,16 +126,16 @@ class GatewayRoutes:
 
     async def _take_events(self, lane: Lane, body: bytes, request: Request) -> Response:
         patience_s, found = wait_s(request.query_params.get("wait")), posted(body)
-        records = lane.maker.events(found.rows, now_ms=_now_ms(), new_id=lambda: str(uuid.uuid4()))
+        records = await lane.making.events(found.rows)
         check_sizes(records.keys, records.values)
         if not patience_s:
             return _positions(lane, records, found, await self._written(lane, records), [])
-        answered = asyncio.Event()
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiters: list[Waiter] = []
 
         def told() -> None:
-            if all(waiter.answer is not None for waiter in waiters):
-                answered.set()
+            if not answered.done() and all(waiter.answer is not None for waiter in waiters):
+                answered.set_result(None)
 
         waiters += [lane.waiters.expect(event_id, told) for event_id in records.ids]
         try:
@@ -143,7 +143,8 @@ class GatewayRoutes:
             for waiter, position in zip(waiters, places, strict=True):
                 lane.waiters.place(waiter, position)
             with suppress(TimeoutError):  # it will be answered all the same: the caller gets its position
-                await asyncio.wait_for(answered.wait(), patience_s)
+                async with asyncio.timeout(patience_s):
+                    await answered
             return _positions(lane, records, found, places, [waiter.answer for waiter in waiters])
         finally:
             for waiter in waiters:
@@ -151,7 +152,7 @@ class GatewayRoutes:
 
     async def _take_labels(self, lane: Lane, body: bytes, request: Request) -> Response:  # noqa: ARG002
         found = posted(body)
-        records = lane.maker.labels(found.rows, now_ms=_now_ms())
+        records = lane.maker.labels(found.rows, now_ms=now_ms())
         check_sizes(records.keys, records.values)
         return _positions(lane, records, found, await self._written(lane, records), [])
 
@@ -212,7 +213,3 @@ def _positions(
 def _refusal(refused: RefusedRequestError) -> Response:
     later = {"Retry-After": str(RETRY_AFTER_S)} if refused.status in (429, 503) else None
     return JSONResponse(refused.body, refused.status, later)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

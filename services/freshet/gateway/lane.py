@@ -16,6 +16,7 @@ from freshet.gateway.answers_reading import AnswersReading, ReadAnswers
 from freshet.gateway.core.answer_rows import prediction_row
 from freshet.gateway.core.limits import TAIL_ROWS
 from freshet.gateway.core.waiters import Waiters
+from freshet.gateway.record_making import RecordMaking
 from freshet.gateway.sending import Sending
 from freshet.gateway.tail_socket import Tail
 from freshet.runtime.bus.protocol import Bus
@@ -30,6 +31,7 @@ class Lane:
         """Raises BusError if Kafka is away."""
         self.maker = maker
         self.names = names
+        self.making = RecordMaking(maker)
         self.waiters = Waiters()
         self.tails: set[Tail] = set()
         self._loop = loop
