@@ -10,13 +10,24 @@ from rich.console import Group, RenderableType
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
 from freshet.contracts.profile_messages import FrameKind
-from freshet.operate.facts import published
+from freshet.operate.facts import published, read
 from freshet.operate.profile.profile_page import compared_page, shown_page
 from freshet.operate.profile.profile_tables import COMPARED, SHOWN, compared_rows, shown_rows, unusual_rows_of
 from freshet.operate.profile.profile_view import ColumnChange, Stretch, compared, document, stretch
 from freshet.operate.profile_log import facts_of, frames
+from freshet.operate.quality.estimated import (
+    NOTE,
+    TITLES,
+    Estimate,
+    calibrations,
+    estimate_rows,
+    estimates,
+    estimates_document,
+)
+from freshet.operate.quality.series_quality import Evaluations
 from freshet.operate.times import clock_time, moment_ms
 from freshet.profiles.frame_records import PlacedFrame
+from freshet.quality.calibration import Calibration
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.clock import SystemClock
 
@@ -45,9 +56,10 @@ def show(
 ) -> None:
     """Show the distribution of each column, and the rows that lie farthest out.
 
-    It reads `{p}.profiles`, which `freshet run drift` writes, and no feature. Exits with 4 if there is nothing to show.
+    It reads `{p}.profiles`, which `freshet run drift` writes, and no feature; and of answers with a confidence it
+    estimates how good they are without labels. Exits with 4 if there is nothing to show.
     """
-    log, _ = _read(pipeline, bootstrap, namespace)
+    log, bus = _read(pipeline, bootstrap, namespace)
     from_ms, to_ms = _range(since, until)
     found = [(kind, one) for kind in _KINDS if (one := stretch(log, kind, from_ms, to_ms)) is not None]
     _end_if_nothing(found, as_json=as_json)
@@ -56,8 +68,10 @@ def show(
         parts += [f"{kind}: {one.told}", _table(SHOWN, shown_rows(one)), ""]
         if one.unusual:
             parts += [_table(("row", "distance", "feature"), unusual_rows_of(one)), ""]
-    emit({kind: document(one) for kind, one in found}, Group(*parts), as_json=as_json)
-    _write(html, shown_page(pipeline, found, _now()))
+    guessed = estimates(log, _calibrations(bus, pipeline), from_ms, to_ms)
+    told = {kind: document(one) for kind, one in found} | estimates_document(guessed)
+    emit(told, Group(*parts, *_estimated([("", guessed)])), as_json=as_json)
+    _write(html, shown_page(pipeline, found, _now(), guessed))
 
 
 @app.command()
@@ -79,9 +93,9 @@ def compare(
     log, bus = _read(pipeline, bootstrap, namespace)
     edges = facts_of(bus, pipeline).edges
     found: list[tuple[str, Stretch, Stretch, list[ColumnChange]]] = []
+    asked_ms, to_ms = _range(since, until)
     for kind in _KINDS:
-        from_ms, to_ms = _range(since, until)
-        from_ms = from_ms or _last_rows_ms(log, kind, to_ms)
+        from_ms = asked_ms or _last_rows_ms(log, kind, to_ms)
         before, now = stretch(log, kind, 0, from_ms), stretch(log, kind, from_ms, to_ms)
         if before is not None and now is not None and (changes := compared(before, now, edges)):
             found.append((kind, before, now, changes))
@@ -90,8 +104,13 @@ def compare(
     for name, before, now, changes in found:
         parts += [f"{name}, before: {before.told}", f"{name}, now: {now.told}"]
         parts += [_table(COMPARED, compared_rows(changes)), ""]
-    emit({name: _changes(changes) for name, _, _, changes in found}, Group(*parts), as_json=as_json)
-    _write(html, compared_page(pipeline, found, _now()))
+    known, from_ms = _calibrations(bus, pipeline), asked_ms or _last_rows_ms(log, "answers", to_ms)
+    old, new = estimates(log, known, until_ms=from_ms), estimates(log, known, from_ms, to_ms)
+    told = {name: _changes(changes) for name, _, _, changes in found}
+    guessed = {"estimated_before": estimates_document(old)["estimated"], **estimates_document(new)}
+    by_time = [("before", old), ("now", new)]
+    emit(told | guessed, Group(*parts, *_estimated(by_time)), as_json=as_json)
+    _write(html, compared_page(pipeline, found, _now(), by_time))
 
 
 def _read(pipeline: str, bootstrap: str | None, namespace: str) -> tuple[list[PlacedFrame], Bus]:
@@ -99,6 +118,23 @@ def _read(pipeline: str, bootstrap: str | None, namespace: str) -> tuple[list[Pl
     published(connection, pipeline)  # a misspelt name would have no profile
     bus = connection.bus(pipeline)
     return list(frames(bus, pipeline)), bus
+
+
+def _calibrations(bus: Bus, pipeline: str) -> dict[str, Calibration]:
+    """What labels said of answers by their confidence, by version."""
+    evaluations = Evaluations(pipeline)
+    evaluations.take(read(bus, "evaluations"))
+    return calibrations(evaluations.records)
+
+
+def _estimated(by_time: Sequence[tuple[str, Sequence[Estimate]]]) -> list[RenderableType]:
+    """What is told of answers without labels, by stretch of time."""
+    tables = [(name, _table(TITLES, estimate_rows(found))) for name, found in by_time if found]
+    return (
+        [NOTE, *(part for name, shown in tables for part in ((f"{name}:", shown) if name else (shown,)))]
+        if tables
+        else []
+    )
 
 
 def _range(since: str, until: str) -> tuple[int, int]:

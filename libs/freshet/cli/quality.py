@@ -16,7 +16,15 @@ from freshet.operate.operate_error import OperateError
 from freshet.operate.presence import absence, presence
 from freshet.operate.profile_log import frames
 from freshet.operate.quality.chart import lines
-from freshet.operate.quality.estimated import NOTE, Estimate, estimates, estimates_document
+from freshet.operate.quality.estimated import (
+    NOTE,
+    TITLES,
+    Estimate,
+    calibrations,
+    estimate_rows,
+    estimates,
+    estimates_document,
+)
 from freshet.operate.quality.page import page
 from freshet.operate.quality.quality_tables import class_rows, class_titles, rows, titles
 from freshet.operate.quality.series_quality import Evaluations, Quality, View, document, quality
@@ -66,18 +74,21 @@ def show(
     connection = connect(bootstrap, namespace)
     published(connection, pipeline)  # a misspelt name would have no quality
     bus = connection.bus()
-    evaluations, feed = Evaluations(pipeline), Feed(bus.reader(["evaluations"]))
+    evaluations, feed, guessed = Evaluations(pipeline), Feed(bus.reader(["evaluations"])), list[Estimate]()
 
     def now() -> Quality:
         chosen: View = "closed" if view == "closed" else "arrival"
         ledger = ledger_of(bus, *_LEDGER).of(pipeline)
         found = quality(evaluations.records, ledger, view=chosen, names=series or (), since_ms=since_ms)
         if html is not None and found.series:
-            html.write_text(page(found, f"{clock_time(SystemClock().now_ms())} UTC"), encoding="utf-8")
+            made = f"{clock_time(SystemClock().now_ms())} UTC"
+            html.write_text(page(found, made, guessed), encoding="utf-8")
         return found
 
     try:
         evaluations.take(drained(feed))
+        known = calibrations(evaluations.records)
+        guessed += estimates(frames(connection.bus(pipeline), pipeline), known, since_ms or 0)
         found = now()
         if watch:
             _watch(feed, evaluations, now)
@@ -85,7 +96,6 @@ def show(
     finally:
         feed.close()
     nothing = "" if found.series else why_nothing(bus, pipeline, evaluations)
-    guessed = estimates(frames(connection.bus(pipeline), pipeline), since_ms or 0)
     told = document(found) | estimates_document(guessed) | ({"why_nothing": nothing} if nothing else {})
     emit(told, Group(nothing or shown(found), *_estimated(guessed)), as_json=as_json)
     if nothing:
@@ -107,8 +117,7 @@ def _estimated(found: Sequence[Estimate]) -> Sequence[RenderableType]:
     """What is told beside it of answers without labels."""
     if not found:
         return ()
-    cells = [(one.version, f"{one.answers:,}", f"{one.accuracy:.1%}") for one in found]
-    return "", Text(NOTE), _table(("version", "answers", "estimated accuracy"), cells)
+    return "", Text(NOTE), _table(TITLES, estimate_rows(found))
 
 
 def why_nothing(bus: Bus, pipeline: str, evaluations: Evaluations) -> str:

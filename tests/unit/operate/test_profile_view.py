@@ -1,5 +1,7 @@
 """What people see of profiles: added up as a plain count has it, most changed first, and safe to open."""
 
+import json
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
@@ -110,6 +112,7 @@ def freshet(monkeypatch: pytest.MonkeyPatch) -> Any:
     facts = type("Facts", (), {"edges": log.edges})()
     monkeypatch.setattr(cli, "_read", lambda pipeline, bootstrap, namespace: (log.frames, None))
     monkeypatch.setattr(cli, "facts_of", lambda bus, pipeline: facts)
+    monkeypatch.setattr(cli, "_calibrations", lambda bus, pipeline: {})
     app = typer.Typer()
     app.add_typer(cli.app, name="profile")
 
@@ -130,3 +133,24 @@ def test_the_command_shows_compares_and_writes_a_page(freshet: Any, tmp_path: An
     nothing = freshet("show", "--to", "2001-01-01T00:00Z")
     assert nothing.exit_code == Exit.CHECK
     assert "no frames" in nothing.stdout
+
+
+def test_the_command_tells_what_is_estimated(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Of all that is shown, and of both sides of a comparison; in the terminal, as a document and on the page."""
+    log, page = ProfileLog(rate=1.0), tmp_path / "page.html"
+    log.answers(np.full(4096, 0.9), version="1.0.0")
+    log.answers(np.full(2048, 0.6), version="1.0.1")
+    monkeypatch.setattr(cli, "_read", lambda pipeline, bootstrap, namespace: (log.frames, None))
+    monkeypatch.setattr(cli, "facts_of", lambda bus, pipeline: type("Facts", (), {"edges": log.edges})())
+    monkeypatch.setattr(cli, "_calibrations", lambda bus, pipeline: {})
+    app = typer.Typer()
+    app.add_typer(cli.app, name="profile")
+    shown = CliRunner().invoke(app, ["profile", "show", "--pipeline", "p", "--html", str(page)])
+    assert "Estimated without labels" in shown.stdout
+    assert "Estimated without labels" in page.read_text()
+    split = f"{datetime.fromtimestamp(START_MS / 1000 + 4096, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    asked = ["profile", "compare", "--pipeline", "p", "--from", split, "--html", str(page), "--json"]
+    told = json.loads(CliRunner().invoke(app, asked).stdout)
+    assert [one["version"] for one in told["estimated_before"]["versions"]] == ["1.0.0"]
+    assert [one["version"] for one in told["estimated"]["versions"]] == ["1.0.1"]
+    assert page.read_text().count("<h3>") == 2

@@ -6,15 +6,18 @@ from typing import Final
 
 from freshet.operate.profile.profile_tables import COMPARED, SHOWN, compared_rows, shown_rows
 from freshet.operate.profile.profile_view import ColumnChange, Stretch
-from freshet.operate.quality.page import STYLE, table_of
+from freshet.operate.quality.estimated import Estimate
+from freshet.operate.quality.page import STYLE, estimated_part, table_of
 
 _WIDTH, _HEIGHT, _FOOT = 440, 120, 18
 _BEFORE, _NOW = "#9aa7b4", "#1f5fa8"
 _PLOTS: Final = "<div style='display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem'>"
 
 
-def shown_page(pipeline: str, parts: Sequence[tuple[str, Stretch]], made: str) -> str:
-    """The distributions of each kind."""
+def shown_page(
+    pipeline: str, parts: Sequence[tuple[str, Stretch]], made: str, estimated: Sequence[Estimate] = ()
+) -> str:
+    """The distributions of each kind, and how good the answers are by their confidence."""
     body = []
     for kind, found in parts:
         content = found.content
@@ -23,13 +26,16 @@ def shown_page(pipeline: str, parts: Sequence[tuple[str, Stretch]], made: str) -
         if content.edges:
             plots = (_plot(name, [content.histogram[at].tolist()], [_NOW]) for at, name in enumerate(content.names))
             body.append(_PLOTS + "\n".join(plots) + "</div>")
-    return _page(f"Profile of {pipeline}", body, made)
+    return _page(f"Profile of {pipeline}", [*body, estimated_part([("all of that time", estimated)])], made)
 
 
 def compared_page(
-    pipeline: str, parts: Sequence[tuple[str, Stretch, Stretch, Sequence[ColumnChange]]], made: str
+    pipeline: str,
+    parts: Sequence[tuple[str, Stretch, Stretch, Sequence[ColumnChange]]],
+    made: str,
+    estimated: Sequence[tuple[str, Sequence[Estimate]]] = (),
 ) -> str:
-    """Both stretches of each kind, one over the other; what changed most comes first."""
+    """Both stretches of each kind, one over the other; what changed most comes first, and estimates of both last."""
     body = []
     for kind, before, now, changes in parts:
         body += [f"<h2>{escape(kind.capitalize())}</h2>"]
@@ -37,7 +43,7 @@ def compared_page(
         body.append(table_of(COMPARED[:-2], [row[:-2] for row in compared_rows(changes)]))
         plots = (_plot(f"{one.name}: {one.index:.3f}", one.shares, [_BEFORE, _NOW]) for one in changes)
         body.append(_PLOTS + "\n".join(plots) + "</div>")
-    return _page(f"What changed in {pipeline}", body, made)
+    return _page(f"What changed in {pipeline}", [*body, estimated_part(estimated)], made)
 
 
 def _page(title: str, body: Sequence[str], made: str) -> str:

@@ -6,6 +6,7 @@ from html import escape
 from typing import Final
 
 from freshet.operate.quality.chart import Point, bounds, courses, number, place
+from freshet.operate.quality.estimated import NOTE, TITLES, Estimate, estimate_rows
 from freshet.operate.quality.quality_tables import class_rows, class_titles, rows, titles
 from freshet.operate.quality.series_quality import Quality
 
@@ -23,7 +24,7 @@ svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; 
 """How pages look, on a light screen and on a dark one."""
 
 
-def page(found: Quality, made: str) -> str:
+def page(found: Quality, made: str, estimated: Sequence[Estimate] = ()) -> str:
     """The page; `made` says when."""
     title = f"Quality of {escape(found.pipeline)}"
     view = (
@@ -40,11 +41,17 @@ def page(found: Quality, made: str) -> str:
     ]
     if found.classes:
         parts += ["<h2>What was served, by class</h2>", table_of(class_titles(), class_rows(found))]
-    body = "\n".join(parts)
+    body = "\n".join([*parts, estimated_part([("all of that time", estimated)])])
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
         f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
     )
+
+
+def estimated_part(stretches: Sequence[tuple[str, Sequence[Estimate]]]) -> str:
+    """What is estimated without labels, by stretch of time; nothing where there are no answers with a confidence."""
+    tables = [f"<h3>{escape(name)}</h3>{table_of(TITLES, estimate_rows(found))}" for name, found in stretches if found]
+    return "\n".join(["<h2>Estimated without labels</h2>", f"<p>{escape(NOTE)}</p>", *tables]) if tables else ""
 
 
 def table_of(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
