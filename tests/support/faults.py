@@ -31,7 +31,7 @@ from freshet.runtime.reading import everything
 
 STEPS: Final = ("begun", "produced", "offsets_sent", "committed")
 _OUTPUTS: Final = ("features", "labels", "predictions", "dead-letters")
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 180.0
 _POLL_S: Final = 0.1
 _READS: Final = {
     "ingestion": (("ingestion", "events"),),
