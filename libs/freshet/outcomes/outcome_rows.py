@@ -110,7 +110,7 @@ class OutcomeRows:
         return {name: np.ascontiguousarray(getattr(self, name), dtype).tobytes() for name, dtype in _STORED.items()}
 
     @classmethod
-    def joined(cls, parts: Sequence["OutcomeRows"], *, width: int, classes: int) -> Self:
+    def joined(cls, parts: Sequence[Self], *, width: int, classes: int) -> Self:
         """The rows of all parts. Raises ContractError unless all have this many values and scores."""
         for part in parts:
             if part.scores.shape[1] != classes or part.values.shape[1] != width:
@@ -118,6 +118,8 @@ class OutcomeRows:
                     f"an outcomes record has {part.scores.shape[1]} scores and {part.values.shape[1]} values a row, "
                     f"where {classes} and {width} are asked for."
                 )
+        if len(parts) == 1:
+            return parts[0]
         names, codes = version_codes([name for part in parts for name in part.versions])
         firsts = np.cumsum([0, *(len(part.versions) for part in parts)])[:-1]
         columns = {name: [getattr(part, name) for part in parts] for name in _STORED}

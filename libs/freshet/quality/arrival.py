@@ -39,8 +39,8 @@ class Ready(NamedTuple):
 
 def arrived(
     open_series: Mapping[str, Series], measures: Measures, members: Mapping[str, Ints]
-) -> tuple[dict[str, Series], list[Ready]]:
-    """The series after these rows, and the counts that became complete, in the order of rows.
+) -> tuple[dict[str, Series], list[Ready], list[Ready]]:
+    """The series after these rows, the counts that became complete, in the order of rows, and those of dropped series.
 
     `members` gives the indexes of each series' rows in the measures; the series are in their order of precedence.
     """
@@ -56,7 +56,7 @@ def arrived(
         cuts[name] = (len(bases), (series.rows + len(at)) // EVERY_ROWS)
         bases += [series.counts] + [nothing] * int(numbers[-1])
     if not bases:
-        return dict(open_series), []
+        return dict(open_series), [], []
     sums = added(bases, measures, np.concatenate(list(members.values())), np.concatenate(groups))
     ready = [
         Ready(name, counts) for name, (first, complete) in cuts.items() for counts in sums[first : first + complete]
@@ -69,7 +69,7 @@ def arrived(
         last_row = int(measures.row[members[name][-1]])
         found[name] = Series(counts, rows, series.records + complete, last_row)
     found, left = _without_the_longest_silent(found)
-    return found, sorted(ready, key=lambda one: one.counts.end_row) + left
+    return found, sorted(ready, key=lambda one: one.counts.end_row), left
 
 
 def _without_the_longest_silent(series: dict[str, Series]) -> tuple[dict[str, Series], list[Ready]]:

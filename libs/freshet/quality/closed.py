@@ -13,13 +13,9 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
-import numpy as np
-
-from freshet.contracts.arrays import Ints
 from freshet.contracts.messages import Minute
 from freshet.quality.arrival import VERSION, Ready
 from freshet.quality.counts import Counts
-from freshet.quality.measures import Measures, added
 
 RANGE_PREDICTIONS: Final = 500
 LABELLED_SHARE: Final = 0.8
@@ -63,7 +59,7 @@ class Range:
         if minute.answer >= 0:
             answered = _sums(answered, {minute.answer: (minute.predictions, minute.labelled)})
         predictions, labelled = self.predictions + minute.predictions, self.labelled + minute.labelled
-        return replace(self, predictions=predictions, labelled=labelled, answered=answered)
+        return Range(self.start_ms, self.end_ms, predictions, labelled, self.counts, answered)
 
     def with_next(self, later: "Range") -> "Range":
         """Both as one range. Either both were published, or neither."""
@@ -88,6 +84,11 @@ class Ranges:
     """The end of the newest minute of each partition."""
 
     @property
+    def bounds(self) -> list[tuple[int, int, bool]]:
+        """Begin and end of each range, and whether it was published."""
+        return [(one.start_ms, one.end_ms, one.counts is None) for one in self.ranges]
+
+    @property
     def passed_ms(self) -> int:
         """The time before which all predictions have arrived, as far as can be known."""
         newest = max(self.reached_ms.values(), default=0) if self.reached_ms else 0
@@ -97,6 +98,8 @@ class Ranges:
 def told(state: Ranges, horizon_ms: int) -> tuple[Ranges, list[Ready]]:
     """Close the ranges that are complete by now, and return their counts."""
     passed, ready = state.passed_ms, list[Ready]()
+    if not any(one.counts is not None and _is_done(one, passed, horizon_ms) for one in state.ranges):
+        return state, ready
     found: list[Range] = []
     for one in state.ranges:
         if one.counts is None or not _is_done(one, passed, horizon_ms):
@@ -140,19 +143,19 @@ def _precedence(series: str) -> tuple[bool, bool, str]:
 
 def extended(state: Ranges, partition: int, minutes: Sequence[Minute], *, classes: int, partitions: int) -> Ranges:
     """The ranges with a partition's counts of some minutes (at least one); complete small neighbours are joined."""
-    begin = min(minute.start_ms for minute in minutes)
-    reached = dict(state.reached_ms or dict.fromkeys(range(partitions), begin))  # the others may lag, or be idle
-    newest = max(minute.start_ms for minute in minutes) + _MINUTE_MS
-    reached[partition] = max(reached.get(partition, 0), newest)
-    state = replace(state, reached_ms=dict(sorted(reached.items())))
+    minutes = sorted(minutes, key=lambda minute: minute.start_ms)
+    reached = state.reached_ms or dict.fromkeys(range(partitions), minutes[0].start_ms)  # others may lag, or be idle
+    newest = minutes[-1].start_ms + _MINUTE_MS
+    if newest > reached.get(partition, 0):
+        reached = dict(sorted({**reached, partition: newest}.items()))
     ranges = list(state.ranges)
-    for minute in sorted(minutes, key=lambda minute: minute.start_ms):
+    for minute in minutes:
         _count(ranges, minute, state.behind_ms)
-    ranges = _put_together(ranges, state.passed_ms)
+    ranges = _put_together(ranges, Ranges(reached_ms=reached).passed_ms)
     most = min(max(_MOST_CELLS // (classes * classes + 128), 4), 32)
     while sum(one.counts is not None for one in ranges) > most and _join_smallest(ranges):
         pass
-    return replace(state, ranges=tuple(ranges))
+    return Ranges(tuple(ranges), state.behind_ms, reached)
 
 
 def _count(ranges: list[Range], minute: Minute, behind_ms: int) -> None:
@@ -193,41 +196,6 @@ def _join_smallest(ranges: list[Range]) -> bool:
     return True
 
 
-def filled(state: Ranges, measures: Measures, members: Mapping[str, Ints]) -> Ranges:
-    """The ranges with these rows counted, each in that of its prediction; `members` as in `arrived`."""
-    if not state.ranges or not len(measures):
-        return state
-    ranges = list(state.ranges)
-    starts, ends = (np.array([getattr(one, name) for one in ranges]) for name in ("start_ms", "end_ms"))
-    place = np.searchsorted(starts, measures.predicted_ms, side="right") - 1
-    is_open = np.array([one.counts is not None for one in ranges])
-    inside = (place >= 0) & (measures.predicted_ms < ends[place]) & is_open[place]
-    bases: list[Counts] = []
-    places: list[Ints] = []
-    groups: list[Ints] = []
-    targets: list[tuple[int, str]] = []
-    nothing = Counts.none(measures.classes)
-    for name, rows in members.items():
-        at = rows[inside[rows]]
-        there = np.flatnonzero(np.bincount(place[at], minlength=len(ranges)))
-        there = there[[_takes(ranges[index], name) for index in there.tolist()]] if there.size else there
-        codes = np.full(len(ranges), -1, np.int64)
-        codes[there] = len(bases) + np.arange(len(there))
-        group = codes[place[at]]
-        places.append(at[group >= 0])
-        groups.append(group[group >= 0])
-        for index in there.tolist():
-            bases.append((ranges[index].counts or {}).get(name, nothing))
-            targets.append((index, name))
-            ranges[index] = _with(ranges[index], name, bases[-1])
-    if not bases:
-        return state
-    sums = added(bases, measures, np.concatenate(places), np.concatenate(groups))
-    for (index, name), counts in zip(targets, sums, strict=True):
-        ranges[index] = _with(ranges[index], name, counts)
-    return replace(state, ranges=tuple(ranges))
-
-
 def without(state: Ranges, names: Collection[str]) -> Ranges:
     """The ranges without the counts of these series, whose names mean something else from now on."""
     ranges = [
@@ -237,15 +205,3 @@ def without(state: Ranges, names: Collection[str]) -> Ranges:
         for one in state.ranges
     ]
     return replace(state, ranges=tuple(ranges))
-
-
-def _with(one: Range, series: str, counts: Counts) -> Range:
-    return replace(one, counts={**(one.counts or {}), series: counts})
-
-
-def _takes(one: Range, series: str) -> bool:
-    """Whether the range has room for a series."""
-    assert one.counts is not None
-    if series in one.counts or not series.startswith(VERSION):
-        return True
-    return sum(name.startswith(VERSION) for name in one.counts) < MOST_VERSIONS

@@ -1,12 +1,13 @@
-"""The evaluation of a labelled log: a fold over its records, one after the other.
+"""The evaluation of a labelled log: a fold over its records, of which it takes many at once.
 
 The result depends on the log and the pipeline's specifications alone, so `freshet verify` runs the same fold to check
 it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
@@ -14,14 +15,17 @@ from freshet.contracts.arrays import Ints
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Evaluation, Outcomes
 from freshet.outcomes.outcome_rows import OutcomeRows
-from freshet.quality.arrival import VERSION, Ready, Series, arrived, flushed
-from freshet.quality.closed import Ranges, extended, filled, told, without
+from freshet.quality.arrival import OPEN_VERSIONS, VERSION, Ready, Series, arrived, flushed
+from freshet.quality.closed import Ranges, without
 from freshet.quality.known import Known, guesses
 from freshet.quality.measures import Measures, guessed, served
+from freshet.quality.range_rows import passed
 from freshet.quality.setting import Setting
 
 SERVED = "served"
 SLICE = "slice:"
+_MOST_ROWS: Final = 8192
+"""So many rows are counted together: with more a row costs no less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,40 +53,82 @@ def first_state() -> State:
 
 def step(
     state: State, record: Outcomes, offset: int, settings: Mapping[int, Setting]
-) -> tuple[State, tuple[Evaluation, ...]]:
-    """The state after this record, which is at that offset, and the evaluations that it completes.
+) -> tuple[State, list[Evaluation]]:
+    """`steps` for one record."""
+    return steps(state, [(offset, record)], settings)
 
-    `settings` are by specification number and must have those of all records. Raises ContractError if the record does
-    not follow on those before it, or does not hold what it says.
+
+def steps(
+    state: State, records: Sequence[tuple[int, Outcomes]], settings: Mapping[int, Setting]
+) -> tuple[State, list[Evaluation]]:
+    """The state after these records, each with its offset, and the evaluations that they complete, in order.
+
+    However the records are cut, the same is said in the end, and of the same offset. `settings` are by specification
+    number and must have those of all records. Who read the records has checked their columns. Raises ContractError if a
+    record does not follow on those before it, or does not hold what it says.
     """
-    number = max(state.number, record.number)
+    said: list[Evaluation] = []
+    for run in _runs(state, records):
+        alone = len(run) > 1 and not _has_room(state, run)
+        for part in [[one] for one in run] if alone else [run]:
+            state, more = _folded(state, part, settings)
+            said += more
+    return state, said
+
+
+def _runs(state: State, records: Sequence[tuple[int, Outcomes]]) -> Iterator[list[tuple[int, Outcomes]]]:
+    """The records in pieces whose rows can be counted together: of one specification and shape, numbered on."""
+    run: list[tuple[int, Outcomes]] = []
+    number, rows, before = state.number, 0, (0, 0, 0)
+    partitions = set(state.next_row)
+    for offset, record in records:
+        number, rows = max(number, record.number), rows + record.rows
+        shape = (number, record.width, record.classes)
+        expired = record.first_row and record.partition not in partitions
+        if run and (shape != before or expired or rows > _MOST_ROWS):
+            yield run
+            run, rows = [], record.rows
+        partitions.add(record.partition)
+        run.append((offset, record))
+        before = shape
+    if run:
+        yield run
+
+
+def _has_room(state: State, run: Sequence[tuple[int, Outcomes]]) -> bool:
+    """Whether all versions can be counted: else it matters which of these records drops one."""
+    names = {VERSION + name for _, record in run for name in record.versions}
+    return len(names.union(name for name in state.series if name.startswith(VERSION))) <= OPEN_VERSIONS
+
+
+def _folded(
+    state: State, run: Sequence[tuple[int, Outcomes]], settings: Mapping[int, Setting]
+) -> tuple[State, list[Evaluation]]:
+    """`steps` for a run."""
+    records = [record for _, record in run]
+    number = max(state.number, records[0].number)
     setting = settings[number]
-    state = _counted(state, record)
-    rows, first_row = OutcomeRows.of(record), state.rows - record.rows
+    state = _counted(state, records)
+    rows = OutcomeRows.of_all(records)
+    first_row = state.rows - len(rows)
+    edges = first_row + np.cumsum([0, *(record.rows for record in records)])
     series, ranges, changed = state.series, state.ranges, list[Ready]()
     if number != state.number:
         gone = _changed_slices(series, settings.get(state.number), setting)
         changed = flushed(series, gone)
         series, ranges = {name: one for name, one in series.items() if name not in gone}, without(ranges, gone)
     known, measures, members = _measured(state.known, rows, first_row, setting)
-    series, complete = arrived(series, measures, members)
-    done: list[Ready] = []
-    if record.minutes:
-        ranges, done = told(ranges, setting.horizon_ms)
-        ranges = extended(
-            ranges,
-            record.partition,
-            record.minutes,
-            classes=len(setting.classes),
-            partitions=setting.partitions,
-        )
-    ranges = filled(ranges, measures, members)
-    views = (("arrival", changed + complete), ("closed", done))
-    said = tuple(
-        one.counts.evaluation(record.pipeline, one.series, view, through=offset, classes=setting.classes)
-        for view, found in views
-        for one in found
-    )
+    series, complete, dropped = arrived(series, measures, members)
+    ranges, closed = passed(ranges, records, edges, measures, members, setting=setting)
+    at = (np.searchsorted(edges, [one.counts.end_row for one in complete]) - 1).tolist()
+    ready = [(0, "arrival", one) for one in changed]
+    ready += [(index, "arrival", one) for index, one in zip(at, complete, strict=True)]
+    ready += [(len(run) - 1, "arrival", one) for one in dropped]
+    ready += [(index, "closed", one) for index, one in closed]
+    said = [
+        one.counts.evaluation(records[0].pipeline, one.series, view, through=run[index][0], classes=setting.classes)
+        for index, view, one in sorted(ready, key=lambda found: found[:2])
+    ]
     return State(number, len(setting.classes), state.rows, state.next_row, known, series, ranges), said
 
 
@@ -94,17 +140,19 @@ def evaluations(records: Iterable[tuple[int, Outcomes]], settings: Mapping[int, 
         yield from said
 
 
-def _counted(state: State, record: Outcomes) -> State:
-    """The state with the record's rows counted. What came before the first record of a partition has expired."""
-    expected = state.next_row.get(record.partition)
-    if expected is not None and record.first_row != expected:
-        raise ContractError(
-            f"of partition {record.partition} the record at hand begins with row {record.first_row}, where row "
-            f"{expected} should come: records of the log are missing, or were written twice."
-        )
-    expired = record.first_row if expected is None else 0
-    next_row = {**state.next_row, record.partition: record.first_row + record.rows}
-    return replace(state, rows=state.rows + expired + record.rows, next_row=next_row)
+def _counted(state: State, records: Sequence[Outcomes]) -> State:
+    """The state with the records' rows counted. What came before the first record of a partition has expired."""
+    rows, next_row = state.rows, dict(state.next_row)
+    for record in records:
+        expected = next_row.get(record.partition)
+        if expected is not None and record.first_row != expected:
+            raise ContractError(
+                f"of partition {record.partition} the record at hand begins with row {record.first_row}, where row "
+                f"{expected} should come: records of the log are missing, or were written twice."
+            )
+        rows += record.rows + (record.first_row if expected is None else 0)
+        next_row[record.partition] = record.first_row + record.rows
+    return replace(state, rows=rows, next_row=next_row)
 
 
 def _changed_slices(series: Mapping[str, Series], old: Setting | None, new: Setting) -> list[str]:

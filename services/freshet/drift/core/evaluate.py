@@ -1,6 +1,6 @@
 """Drift, second part: how good each series of answers is, from the labelled log to `freshet.evaluations`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Final
 
 from freshet.avro.rows import dead_letters
@@ -64,19 +64,27 @@ class EvaluateLogic(Follower[State]):
 
     def step(self, state: State, batch: Batch, plan: int) -> tuple[State, Iterable[Effect]]:  # noqa: ARG002
         """See `Follower`. Raises ContractError, with the place in the log, at a record that cannot be taken in."""
-        said: list[Evaluation] = []
         found, offsets = records_of(self._pipeline, batch), batch.offsets.tolist()
-        for row, record in found.records:
-            try:
-                self._check(record)
-                state, more = fold.step(state, record, offsets[row], self._settings)
-            except ContractError as error:
-                place = f"{OUTCOMES} of pipeline {self._pipeline!r}, offset {offsets[row]}"
-                raise ContractError(f"{place}: {error}") from error
-            said += more
+        state, said = self._taken(state, [(offsets[row], record) for row, record in found.records])
         placed = (one.model_copy(update={"outcomes_topic": self._topic_ids.get(OUTCOMES, "")}) for one in said)
         announced = (Announce("evaluations", self._pipeline, one) for one in placed)
         return state, [*dead_letters(found.refused), *announced]
+
+    def _taken(self, state: State, records: Sequence[tuple[int, Outcomes]]) -> tuple[State, list[Evaluation]]:
+        """All of them together; where that cannot be, one after the other, to name the one that is in the way."""
+        try:
+            for _, record in records:
+                self._check(record)
+            return fold.steps(state, records, self._settings)
+        except ContractError as error:
+            if len(records) == 1:
+                place = f"{OUTCOMES} of pipeline {self._pipeline!r}, offset {records[0][0]}"
+                raise ContractError(f"{place}: {error}") from error
+        said: list[Evaluation] = []
+        for one in records:
+            state, more = self._taken(state, [one])
+            said += more
+        return state, said
 
     def _check(self, record: Outcomes) -> None:
         if record.number not in self._settings:
