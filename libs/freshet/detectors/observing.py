@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from math import nan
 from typing import Any, Final, NamedTuple, Self
 
@@ -58,16 +59,16 @@ class ObservingState:
 def observe(
     state: ObservingState, records: Sequence[LogRecord], promises: Mapping[str, float | None]
 ) -> tuple[ObservingState, Observed, Recent]:
-    """The state after these records, what detectors see of them, and the same rows as `Recent` keeps them."""
+    """The state after these records, what detectors see of them, and the same rows as `Recent` keeps them.
+
+    Who read the records has checked their columns.
+    """
     rows: list[tuple[Any, ...]] = [_nothing()]
     minutes: list[tuple[int, ...]] = []
-    for offset, at_ms, record in records:
-        first = state.row
-        state, columns = _rows(state, record, offset, promises)
+    for _, alike in groupby(records, key=lambda one: (one.record.width, one.record.classes)):
+        state, columns, more = _rows(state, list(alike), promises)
         rows.append(columns)
-        minutes += [
-            (first, offset, at_ms, start_ms, *counts, state.labels_ms) for start_ms, counts in _minutes(record).items()
-        ]
+        minutes += more
     row, offset_of, error, promised, newcomer, partition, features_offset, epoch = (
         np.concatenate(columns) for columns in zip(*rows, strict=True)
     )
@@ -88,17 +89,21 @@ def promise_of(manifest: Manifest) -> float | None:
 
 
 def _rows(
-    state: ObservingState, record: Outcomes, offset: int, promises: Mapping[str, float | None]
-) -> tuple[ObservingState, tuple[Any, ...]]:
-    """The columns of one record's rows that measure something."""
-    rows = OutcomeRows.of(record)
+    state: ObservingState, records: Sequence[LogRecord], promises: Mapping[str, float | None]
+) -> tuple[ObservingState, tuple[Any, ...], list[tuple[int, ...]]]:
+    """Of records of one shape the columns of those rows that measure something, and what they say of minutes."""
+    rows = OutcomeRows.of_all([one.record for one in records])
+    places = np.array([(one.offset, one.record.partition, one.record.rows) for one in records], np.int64)
+    ends = np.cumsum(places[:, 2])
+    offset, partition = np.repeat(places[:, :2], places[:, 2], axis=0).T
+    newest_ms = np.maximum.accumulate(np.append(state.labels_ms, rows.labelled_ms))
+    minutes = _minutes(records, state.row + ends - places[:, 2], newest_ms[ends])
     at = rows.first
-    is_value = record.classes == 1
+    is_value = rows.scores.shape[1] == 1
     size = _sizes(rows, at) if is_value else (rows.answer[at] != rows.label[at]).astype(np.float64)
     finite = np.isfinite(size)
     first, refused = state.row, state.refused + int(np.count_nonzero(~finite))
-    labels_ms = max(state.labels_ms, int(rows.labelled_ms.max(initial=0)))
-    state = replace(state, row=first + len(rows), refused=refused, labels_ms=labels_ms)
+    state = replace(state, row=first + len(rows), refused=refused, labels_ms=int(newest_ms[-1]))
     at, size = at[finite], size[finite]
     if is_value and not state.scale:
         state, at, size = _scaled(state, at, size)
@@ -109,24 +114,27 @@ def _rows(
     promised = np.array([nan if (told := promises[name]) is None else told for name in rows.versions] or [nan])
     columns = (
         at + first,
-        np.full(len(at), offset),
+        offset[at],
         error,
         np.where(rows.fallback[at] == 0, promised[rows.version[at]] / (scale or 1.0), nan),
         newest[1:] > newest[:-1],
-        np.full(len(at), record.partition),
+        partition[at],
         rows.features_offset[at],
         epoch,
     )
-    return replace(state, epoch=int(newest[-1])), columns
+    return replace(state, epoch=int(newest[-1])), columns, minutes
 
 
-def _minutes(record: Outcomes) -> dict[int, tuple[int, int]]:
-    """More predictions and labelled ones of each minute, whatever was answered."""
-    found: dict[int, tuple[int, int]] = {}
-    for entry in record.minutes:
-        predictions, labelled = found.get(entry.start_ms, (0, 0))
-        found[entry.start_ms] = predictions + entry.predictions, labelled + entry.labelled
-    return found
+def _minutes(records: Sequence[LogRecord], firsts: Ints, labels_ms: Ints) -> list[tuple[int, ...]]:
+    """More predictions and labelled ones of each minute, whatever was answered, as rows of `Minutes`."""
+    entries: list[tuple[int, ...]] = []
+    for (offset, at_ms, record), first, newest_ms in zip(records, firsts.tolist(), labels_ms.tolist(), strict=True):
+        found: dict[int, tuple[int, int]] = {}
+        for entry in record.minutes:
+            predictions, labelled = found.get(entry.start_ms, (0, 0))
+            found[entry.start_ms] = predictions + entry.predictions, labelled + entry.labelled
+        entries += [(first, offset, at_ms, start_ms, *counts, newest_ms) for start_ms, counts in found.items()]
+    return entries
 
 
 def _sizes(rows: OutcomeRows, at: Ints) -> Floats:
