@@ -32,6 +32,7 @@ from freshet.runtime.memory_use import keep_freed_memory, resident_bytes
 from support.inference import model
 from support.join_rows_made import labels_of, predictions_at
 from support.join_world import common_columns, label_columns, prediction_columns
+from support.outcomes import minutes_of
 
 PIPELINE = "bench"
 ROWS, ROUNDS = 5_000, 24
@@ -170,17 +171,17 @@ def checkpoints_a_day(kept: Checkpoint, records: Sequence[bytes]) -> float:
 
 
 def cut(log: Sequence[bytes], rows: int) -> list[bytes]:
-    """The same rows in records of at most so many."""
+    """The same rows in records of at most so many, each of which says what minutes its rows are of."""
     found, first = list[bytes](), 0
     for value in log:
         record = decode("outcomes", value)
         assert isinstance(record, Outcomes)
-        whole, minutes = OutcomeRows.of(record), record.minutes
+        whole = OutcomeRows.of(record)
         for at in range(0, record.rows, rows):
             part = whole.take(np.arange(at, min(at + rows, record.rows)))
-            more = {"first_row": first, "rows": len(part), "minutes": minutes, **part.columns()}
+            more = {"first_row": first, "rows": len(part), "minutes": minutes_of(part), **part.columns()}
             found.append(encode(record.model_copy(update=more)))
-            first, minutes = first + len(part), ()
+            first += len(part)
     return found
 
 
