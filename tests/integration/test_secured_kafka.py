@@ -1,8 +1,12 @@
 """The secured local broker: every principal may do what topics.yaml says, and is refused all else."""
 
+import json
 import logging
+import os
 import stat
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +14,13 @@ from typing import Any, Final
 
 import pytest
 from confluent_kafka import KafkaError
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
@@ -18,7 +29,9 @@ from freshet.lab import broker
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.lab.logins import Logins
 from freshet.operate.broker_record import ADMIN, login_file
+from freshet.operate.requirements import REQUIREMENTS
 from freshet.runtime.bus.kafka.grants import KafkaGrants
+from freshet.runtime.bus.kafka.groups import KafkaGroups
 from freshet.runtime.process import EXIT_SETTINGS
 from freshet.runtime.rights import PRINCIPALS, Right, user_name
 from support.attempts import Told, commits, connects, reads, transactions, writes
@@ -178,6 +191,91 @@ def test_each_principal_may_do_what_is_its_own_and_nothing_else(place: Place) ->
         passed = answers.count(None)
         print(f"{kind}: {len(answers)} attempts, {passed} passed, {len(answers) - passed} refused")  # noqa: T201
         assert 0 < passed < len(answers) / 2
+
+
+def found_by_doctor(place: Place, login: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What `freshet doctor --requirements` says as this user, by what it is about: how it is, and what was seen."""
+    where = {"KAFKA_BOOTSTRAP_SERVERS": place.servers, "FRESHET_NAMESPACE": NAMES.namespace}
+    done = subprocess.run(
+        [sys.executable, "-m", "freshet.cli", "doctor", "--requirements", "--json"],
+        env={**os.environ, **where, "FRESHET_KAFKA": json.dumps(dict(login))},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    found = {line["about"]: (line["health"], line["seen"]) for line in json.loads(done.stdout)}
+    assert done.returncode == (4 if any(health == "bad" for health, _ in found.values()) else 0)
+    assert "Traceback" not in done.stderr
+    return found
+
+
+ALL: Final = [one.about for one in REQUIREMENTS]
+
+
+def test_doctor_finds_all_that_freshet_needs(place: Place) -> None:
+    """And leaves nothing behind: no topic, no group."""
+    admin = KafkaGroups(place.servers, extra=place.logins.login(ADMIN))
+    found = found_by_doctor(place, place.logins.login(ADMIN))
+    assert found.keys() == {*ALL}
+    assert {health for health, _ in found.values()} == {"ok"}, found
+    left = [*admin.names(), *admin.groups(NAMES.namespace)]
+    assert [name for name in left if "doctor" in name] == []
+
+
+def test_doctor_names_the_size_that_is_too_small(place: Place) -> None:
+    """On topics with a size of their own nothing is missing."""
+    limit = {"message.max.bytes": "100000"}
+    admin = AdminClient(place.client(ADMIN))
+    entries = [ConfigEntry(name, text, incremental_operation=AlterConfigOpType.SET) for name, text in limit.items()]
+    small = ConfigResource(ResourceType.BROKER, "1", incremental_configs=entries)
+    usual = ConfigResource(
+        ResourceType.BROKER,
+        "1",
+        incremental_configs=[ConfigEntry(name, "", incremental_operation=AlterConfigOpType.DELETE) for name in limit],
+    )
+    admin.incremental_alter_configs([small])[small].result(30)
+    try:
+        found = found_by_doctor(place, place.logins.login(ADMIN))
+    finally:
+        admin.incremental_alter_configs([usual])[usual].result(30)
+    assert [about for about, (health, _) in found.items() if health != "ok"] == ["records of 512 KiB"]
+    assert "t1.freshet.doctor-" in found["records of 512 KiB"][1]
+
+
+@pytest.mark.parametrize(
+    ("without", "unmet"),
+    [
+        (Right("topic", "t1.", ("Create",), prefix=True), [about for about in ALL if about != "release"]),
+        (
+            Right("transactionalId", "t1.", ("Write",), prefix=True),
+            ["transactions", "fencing and isolation"],
+        ),
+        (Right("group", "t1.", ("Delete",), prefix=True), ["topics and groups can be deleted"]),
+    ],
+)
+def test_doctor_names_the_right_that_is_missing(place: Place, without: Right, unmet: list[str]) -> None:
+    """What cannot be tried for want of topics is told as that, and is not called bad."""
+    operations = {
+        "topic": ("Create", "Read", "Write", "Delete", "DescribeConfigs"),
+        "group": ("Read", "Delete"),
+        "transactionalId": ("Write",),
+    }
+    rights = [
+        Right(kind, "t1.", (operation,), prefix=True)  # type: ignore[arg-type]
+        for kind, allowed in operations.items()
+        for operation in allowed
+    ]
+    assert without in rights
+    user = f"operator-without-{without.kind}"
+    admin = KafkaGrants(place.servers, extra=place.logins.login(ADMIN))
+    admin.set_passwords({user: "of-a-test"})
+    admin.grant({user: [right for right in rights if right != without]})
+    login = {**place.logins.login(ADMIN), "sasl.username": user, "sasl.password": "of-a-test"}
+    found = found_by_doctor(place, login)
+    assert [about for about, (health, _) in found.items() if health != "ok"] == unmet, found
+    about = next(about for about, (health, _) in found.items() if health == "bad")
+    assert "uthorization failed" in found[about][1]
 
 
 @pytest.mark.parametrize(

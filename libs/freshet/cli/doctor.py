@@ -11,6 +11,7 @@ from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, 
 from freshet.contracts.errors import FreshetError
 from freshet.operate.checkup import cluster, installed, settings
 from freshet.operate.finding import Health, Line
+from freshet.operate.requirements import requirements
 
 _STYLES: Final[dict[Health, str]] = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
@@ -18,15 +19,22 @@ _STYLES: Final[dict[Health, str]] = {"ok": "green", "warn": "yellow", "bad": "bo
 @reporting
 def doctor(
     deep: Annotated[bool, typer.Option("--deep", help="Also commit a transaction and read it back.")] = False,
+    needs: Annotated[
+        bool,
+        typer.Option(
+            "--requirements", help="Instead, try all that Freshet needs of a Kafka, on topics that are deleted again."
+        ),
+    ] = False,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
     """Look at everything that Freshet needs. Exits with 4 if something is bad, with 3 if no Kafka answers."""
-    lines = [*installed(), *settings()]
+    lines = [] if needs else [*installed(), *settings()]
     code = Exit.OK
     try:
-        lines += cluster(connect(bootstrap, namespace), deep=deep)
+        connection = connect(bootstrap, namespace)
+        lines += requirements(connection) if needs else cluster(connection, deep=deep)
     except FreshetError as error:
         seen, _, advice = str(error).partition(". ")
         lines.append(Line("kafka", "bad", seen, advice))
