@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "stream": ("freshet.cli.stream:stream", "Serve a table of yours end to end."),
     "local": ("freshet.cli.local:app", "A Kafka of this folder, for trying things out."),
     "topics": ("freshet.cli.topics:app", "Topics as code: what schemas/topics.yaml says, on a cluster."),
+    "rights": ("freshet.cli.rights_command:app", "What each user may do on a Kafka that asks for it."),
     "schemas": ("freshet.cli.schemas:app", "Avro schemas: what services agree on."),
     "pipeline": ("freshet.cli.pipeline:app", "Pipelines: one folder per use case."),
     "test": ("freshet.cli.own_tests:app", "Your own tests of a pipeline: sample events and recorded rows."),

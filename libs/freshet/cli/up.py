@@ -9,11 +9,14 @@ import typer
 
 from freshet.cli.output import Bootstrap, Namespace, connect, reporting, say, settings, shown_lines
 from freshet.lab import broker
+from freshet.lab.logins import Logins
 from freshet.lab.ports import free_port
 from freshet.lab.up.service_run import Run, pipeline_folders
 from freshet.lab.up.services import RETRAINING, plan
 from freshet.operate.folder_apply import apply_folder
 from freshet.pipeline import PipelineSpec, load_checked
+from freshet.runtime.bus.kafka.grants import KafkaGrants
+from freshet.runtime.rights import rights_of_users
 from freshet.runtime.service import ControlService, EdgeService, Service, load_service, service_names
 from freshet.runtime.settings import SettingsError
 
@@ -37,16 +40,22 @@ def up(
 ) -> None:
     """Apply a pipeline, or all of a folder, and run what they need, with one log, until Ctrl-C ends all of it in order.
 
-    Without a Kafka named, the local broker of this folder is started; it stays when this ends. What dies is started
+    Without a Kafka named, the local broker of this folder is started; it stays when this ends. If it is a secured one,
+    each service is granted its rights, and logs in as a user of its own. What dies is started
     again, but a service that cannot run with its settings ends everything with its sentence and exit code 2. A second
     Ctrl-C kills.
     """
     pipelines = [load_checked(found) for found in pipeline_folders(folder)]
     services = _services([spec for spec, _, _ in pipelines], registry=registry)
     started_broker = bootstrap is None
+    grants = False
     if bootstrap is None:
-        bootstrap = broker.up(Path.cwd(), say=say).bootstrap_servers
+        endpoint = broker.up(Path.cwd(), say=say)
+        bootstrap, grants = endpoint.bootstrap_servers, Logins.at(Path.cwd(), endpoint).ours is not None
     connection = connect(bootstrap, namespace)
+    if grants:
+        rights = rights_of_users(namespace, [spec.pipeline for spec, _, _ in pipelines])
+        KafkaGrants(bootstrap, extra=connection.client).grant(rights)
     for checked in pipelines:
         record = apply_folder(connection, checked).record
         say(f"{record.pipeline} is applied as number {record.number}; its event schema has id {record.event_schema_id}")

@@ -13,7 +13,7 @@ from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say, silent
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin, UnreachableError
-from freshet.runtime.settings import BOOTSTRAP_VARIABLE, KAFKA_VARIABLE, Settings, load_settings
+from freshet.runtime.settings import BOOTSTRAP_VARIABLE, KAFKA_VARIABLE, Settings, SettingsError, load_settings
 
 _TIMEOUT_S: Final = 5.0  # a person waits
 
@@ -62,9 +62,14 @@ def settings_for(bootstrap_servers: str | None, principal: str = ADMIN, **given:
     FRESHET_KAFKA, if it is set, goes before the principal's login. Raises SettingsError.
     """
     servers = bootstrap_servers or os.environ.get(BOOTSTRAP_VARIABLE, "")
-    file = login_file(Path.cwd(), principal)
-    if KAFKA_VARIABLE not in os.environ and _is_local(servers) and file.exists():
-        given["kafka"] = json.loads(file.read_text())
+    login, secured = login_file(Path.cwd(), principal), login_file(Path.cwd(), ADMIN).exists()
+    if secured and KAFKA_VARIABLE not in os.environ and _is_local(servers):
+        if not login.exists():
+            raise SettingsError(
+                f"{principal} has no user on the secured broker of this folder: set {KAFKA_VARIABLE} to the settings "
+                f"of one that has its rights, such as a file of {login.parent}."
+            )
+        given["kafka"] = json.loads(login.read_text())
     return load_settings(bootstrap_servers, **given)
 
 

@@ -5,7 +5,7 @@ from typing import Final, Literal, NamedTuple
 
 from freshet.contracts.topics import EVERY_SERVICE, Topic, TopicNames, topic_table
 
-Kind = Literal["topic", "group", "transactionalId", "cluster"]
+Kind = Literal["topic", "group", "transactionalId"]
 
 
 class Right(NamedTuple):
@@ -15,6 +15,16 @@ class Right(NamedTuple):
     name: str
     operations: tuple[str, ...]
     prefix: bool = False
+
+    @property
+    def shown_kind(self) -> str:
+        """The kind, in words."""
+        return "transactional id" if self.kind == "transactionalId" else self.kind
+
+    @property
+    def shown_name(self) -> str:
+        """The name, with a star behind it where all names are meant that begin so."""
+        return f"{self.name}*" if self.prefix else self.name
 
 
 _MEMBERS: Final = {

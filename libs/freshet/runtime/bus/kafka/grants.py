@@ -24,7 +24,6 @@ _KINDS: Final = {
     "topic": ResourceType.TOPIC,
     "group": ResourceType.GROUP,
     "transactionalId": ResourceType.TRANSACTIONAL_ID,
-    "cluster": ResourceType.BROKER,
 }
 _OPERATIONS: Final = {one.name.replace("_", "").lower(): one for one in AclOperation}
 _ANYWHERE: Final = "*"
