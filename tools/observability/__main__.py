@@ -7,7 +7,7 @@ from typing import Final
 
 from tools.observability.asyncapi import asyncapi
 from tools.observability.dashboard import dashboard
-from tools.observability.documents import metrics_page, runbook_page, topics_page
+from tools.observability.documents import metrics_page, requirements_page, runbook_page, topics_page
 from tools.observability.rules import prometheus_rule, rules
 
 ROOT: Final = Path(__file__).parents[2]
@@ -16,6 +16,7 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     "k8s/components/monitoring/rules.yaml": prometheus_rule,
     "docker/grafana/dashboards/freshet.json": dashboard,
     "docs/metrics.md": metrics_page,
+    "docs/requirements.md": requirements_page,
     "docs/runbook.md": runbook_page,
     "docs/topics.md": topics_page,
     "docs/asyncapi.yaml": asyncapi,

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from freshet.contracts.topics import Topic, topic_table
+from freshet.operate.requirements import REQUIREMENTS
 from freshet.runtime.metrics.metric import Source
 from freshet.runtime.metrics.of_console import OF_THE_CONSOLE
 from freshet.runtime.metrics.of_gateway import OF_THE_GATEWAY
 from freshet.runtime.metrics.of_services import BUILD, IN_PROCESS, OF_THE_SYSTEM
 from freshet.runtime.metrics.of_topics import OF_TOPICS, PARTITIONS_SHOWN, SERIES_SHOWN
 from freshet.runtime.metrics.of_webhook import OF_THE_WEBHOOK
+from freshet.runtime.rights import PRINCIPALS, rights, user_name
 from tools.observability.alert import Alert
 from tools.observability.rules import ALERTS
 
@@ -110,6 +112,40 @@ def topics_page() -> str:
         "",
     ]
     return "\n".join(parts)
+
+
+def requirements_page() -> str:
+    """docs/requirements.md."""
+    parts = [
+        "# What Freshet needs of a Kafka",
+        _WRITTEN,
+        "`freshet doctor --requirements` tries each of these on a cluster, on topics that it deletes again, and names "
+        "what is missing. It is for whoever runs `freshet apply`; [deploy.md](deploy.md#a-kafka-that-asks-for-a-login) "
+        "says how Freshet logs in.",
+        "",
+        *_table(("need", "right or setting", "what for"), ((one.about, one.needs, one.why) for one in REQUIREMENTS)),
+        "",
+        "Not tried, since it takes too long: whether the log cleaner runs, and whether retention deletes.",
+        "",
+        "## Rights of each user",
+        "",
+        "They follow from `schemas/topics.yaml`; `freshet rights show` prints them for your pipelines and namespace, "
+        "`freshet rights grant` grants them. `p` is the pipeline, `NAME*` all names that begin so. READ and WRITE "
+        "bring DESCRIBE. No user may make, alter or delete a topic.",
+        "",
+        *_table(("user", "on", "may"), (row for one in PRINCIPALS for row in _rights(one))),
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _rights(principal: str) -> Iterator[tuple[str, str, str]]:
+    """A row for all that a principal may do in the same way on things of the same kind."""
+    names: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for right in rights(principal, "", ["p"]):
+        names.setdefault((right.shown_kind, right.operations), []).append(f"`{right.shown_name}`")
+    for (kind, operations), found in names.items():
+        yield f"`{user_name(principal)}`", f"{kind} {', '.join(found)}", ", ".join(operations)
 
 
 def _topic(topic: Topic) -> tuple[str, ...]:
