@@ -9,6 +9,7 @@ import numpy as np
 
 from freshet.avro import Column, Columns, Ragged
 from freshet.avro.framed import FramedReader
+from freshet.client.text_arrays import joined, text_array
 from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
 from freshet.operate.event_values import plain
@@ -29,7 +30,8 @@ _NUMBERS: Final = ("epoch", "fallback", "source_partition", "source_offset")
 class Predictions(dict[str, Any]):
     """Columns of predictions by name, numpy arrays of one length.
 
-    Text: `event_id`, `entity`, `label`, `version`. Times in milliseconds (datetime64): `event_time`, and `answered_at`
+    Text: `event_id`, `entity`, `label`, `version`, as `str_`, or as `object` where one text is so long that numpy would
+    fill memory with padding for the others. Times in milliseconds (datetime64): `event_time`, and `answered_at`
     by the broker's clock. `scores`: float32 (n, classes), or (n, 1) for a value. Whole numbers: `epoch`, `fallback`,
     `partition`, `offset`, and `source_partition`, `source_offset` of the event.
     """
@@ -54,7 +56,7 @@ def read_predictions(bus: Bus, outputs: int, since: Since, limit: int | None, ti
         reader.close()
     names = parts[0].keys() if parts else ()
     empty = prediction_columns(Batch(ROLE, []), framed, outputs) if not parts else {}
-    return Predictions(empty or {name: np.concatenate([part[name] for part in parts]) for name in names}, following)
+    return Predictions(empty or {name: joined([part[name] for part in parts]) for name in names}, following)
 
 
 def _starts(bus: Bus, since: Since, now_ms: int) -> dict[int, int]:
@@ -120,7 +122,7 @@ def _read(batch: Batch, framed: FramedReader, outputs: int) -> tuple[Ints, Colum
 
 
 def _texts(columns: Columns | None, name: str) -> Any:
-    return np.array(plain(columns[name]) if columns else [], dtype=np.str_)
+    return text_array(plain(columns[name]) if columns else [])
 
 
 def _whole(columns: Columns | None, name: str) -> Ints:

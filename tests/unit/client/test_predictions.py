@@ -8,6 +8,7 @@ import pytest
 from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.client.predictions import Since, read_predictions
+from freshet.client.text_arrays import joined, text_array
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
@@ -92,3 +93,16 @@ def test_columns_have_their_types(bus: MemoryBus) -> None:
     assert {kinds[name] for name in ("event_id", "entity", "label", "version")} == {"U"}
     assert {kinds[name] for name in ("event_time", "answered_at")} == {"M"}
     assert (found["partition"].tolist(), found["offset"].tolist()) == ([0], [2])
+
+
+def test_one_long_text_takes_no_room_in_the_other_rows() -> None:
+    """A stranger's label of half a megabyte among ten thousand would take 20 GB; among others read later, too."""
+    long, short = "x" * 500_000, ["declined"] * 10_000
+    alone = text_array([long])
+    among = text_array([long, *short])
+    later = joined([text_array(short), alone, text_array(short)])
+    for found, expected in ((among, [long, *short]), (later, [*short, long, *short])):
+        assert found.nbytes < 1 << 20
+        assert found.tolist() == expected
+    assert text_array(short).dtype == joined([text_array(short)] * 2).dtype == np.dtype("<U8")
+    assert joined([text_array([]), text_array(["a"])]).tolist() == ["a"]
