@@ -12,7 +12,7 @@ from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import RetriableError
 from freshet.runtime.http import HealthServer
 from freshet.runtime.metrics.of_services import READY
-from freshet.runtime.metrics.of_webhook import OF_THE_WEBHOOK
+from freshet.runtime.metrics.of_webhook import BEGAN_AT_END, OF_THE_WEBHOOK
 from freshet.runtime.service import EdgeService
 from freshet.runtime.settings import Settings
 from freshet.runtime.slot import hold_slot
@@ -20,6 +20,7 @@ from freshet.runtime.telemetry import Metrics
 from freshet.webhook.bridge import Bridge
 from freshet.webhook.core.delivery import KINDS
 from freshet.webhook.letter_file import LetterFile
+from freshet.webhook.place_note import PlaceNote
 from freshet.webhook.topic_reading import NAME, TopicReading
 from freshet.webhook.webhook_settings import WebhookSettings, webhook_settings
 
@@ -67,11 +68,24 @@ class _Turning(threading.Thread):
         while not self._stopping.is_set():
             try:
                 bus.spans(own.roles[0])
-                return TopicReading(bus, names, own.roles, own.wanted, slot=settings.slot, fixed=fixed)
+                note, slot = PlaceNote(own.letters), settings.slot
+                return TopicReading(
+                    bus,
+                    names,
+                    own.roles,
+                    own.wanted,
+                    note,
+                    began_at_end=self._began_at_end,
+                    slot=slot,
+                    fixed=fixed,
+                )
             except RetriableError as error:
                 self._tell(str(error))
                 self._stopping.wait(_BACK_OFF_S)
         return None
+
+    def _began_at_end(self, kind: str) -> None:
+        self._metrics[BEGAN_AT_END].labels(NAME, "", kind).inc()
 
     def _tell(self, trouble: str) -> None:
         if trouble not in ("", _NOTHING_YET, self.trouble):

@@ -1,5 +1,6 @@
 """A member of the bridge's consumer group: fills the lines of its partitions, and commits how far they are done."""
 
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -8,6 +9,7 @@ from freshet.contracts.batch import Batch
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.protocol import Bus, Committed, ExpiredError, FatalError, Place, Transaction
 from freshet.webhook.core.delivery import RecordPlace, delivery_of, is_wanted
+from freshet.webhook.place_note import PlaceNote
 from freshet.webhook.topic_line import TopicLine
 
 NAME: Final = "webhook"
@@ -20,11 +22,24 @@ class TopicReading:
     """`lines` are those of the partitions that are ours now. A partition rests while records of it wait."""
 
     def __init__(
-        self, bus: Bus, names: TopicNames, roles: tuple[str, ...], wanted: frozenset[str], *, slot: str, fixed: bool
+        self,
+        bus: Bus,
+        names: TopicNames,
+        roles: tuple[str, ...],
+        wanted: frozenset[str],
+        note: PlaceNote,
+        *,
+        began_at_end: Callable[[str], object],
+        slot: str,
+        fixed: bool,
     ) -> None:
-        """Joins the group. Raises RetriableError, FatalError."""
+        """Joins the group; `began_at_end` is told the kind of records of which nobody knows any more what was sent.
+
+        Raises RetriableError, FatalError.
+        """
         self.lines: dict[Place, TopicLine] = {}
-        self._names, self._wanted = names, wanted
+        self._topic_ids: dict[str, str] = {}
+        self._bus, self._names, self._wanted, self._note, self._began_at_end = bus, names, wanted, note, began_at_end
         self._log = structlog.get_logger(NAME)
         self._producer = bus.transactional_producer(NAME, slot)
         self._producer.open()
@@ -55,8 +70,9 @@ class TopicReading:
             return
         known = self._group.committed(new, _ASK_S)
         for place in new:
+            self._topic_ids[place.role] = self._bus.topic_id(place.role)
             at = known[place]
-            line = TopicLine(place, self._first_start(place) if at is None else at.offset)
+            line = TopicLine(place, self._not_committed(place) if at is None else at.offset)
             self.lines[place] = line
             self._log.info("reading", topic=self._names.topic(place.role), offset=line.position)
             self.go_on(line)
@@ -101,20 +117,27 @@ class TopicReading:
             if self.lines[place].first is not None:
                 self._group.pause(place)
 
-    def _first_start(self, place: Place) -> int:
-        """The end as of now. Committed at once: what comes from now on is sent, also if this process dies."""
-        end = self._group.span(place).end
-        self._commit(place, end)
-        self._log.info(
-            "first_start",
-            topic=self._names.topic(place.role),
-            offset=end,
-            why="this bridge has never read the topic: it begins at the end, and sends what is written from now on",
-        )
-        return end
+    def _not_committed(self, place: Place) -> int:
+        """Where to begin when Kafka knows no offset: where our note says, else at the end as of now.
+
+        Committed at once: what comes from there on is sent, also if this process dies.
+        """
+        noted, end = self._note.offset(self._topic_ids[place.role], place.partition), self._group.span(place).end
+        offset = end if noted is None else noted
+        self._commit(place, offset)
+        topic = self._names.topic(place.role)
+        if noted is None:
+            why = "nothing says what this bridge has sent of it: it sends what is written from now on, nothing older"
+            self._log.warning("first_start", topic=topic, offset=offset, why=why)
+            self._began_at_end(place.role)
+        else:
+            why = "Kafka no longer knows the committed offset: the note beside the dead-letter file does"
+            self._log.warning("offset_from_note", topic=topic, offset=offset, end=end, why=why)
+        return offset
 
     def _commit(self, place: Place, offset: int) -> None:
         self._producer.commit(Transaction(offsets={place: Committed(offset)}, membership=self._group.membership()))
+        self._note.put(self._topic_ids[place.role], place.partition, offset)
 
     def _pass_over(self, line: TopicLine, error: ExpiredError, *, skip: bool) -> None:
         """Records expired before they were sent: raise FatalError, or go on at what is left."""

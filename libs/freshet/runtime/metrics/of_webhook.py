@@ -26,5 +26,13 @@ TRIES: Final = counter(
     "outcome",
     source="webhook",
 )
+BEGAN_AT_END: Final = counter(
+    "webhook_began_at_end_total",
+    "count",
+    "Topics at whose end the bridge began, since nothing said what it had sent of them: at its first start, or because "
+    "committed offsets had expired and the note was lost; pipeline is empty.",
+    "kind",
+    source="webhook",
+)
 
-OF_THE_WEBHOOK: Final = (DELIVERED, FAILED, TRIES)
+OF_THE_WEBHOOK: Final = (DELIVERED, FAILED, TRIES, BEGAN_AT_END)
