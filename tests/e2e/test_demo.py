@@ -29,6 +29,9 @@ def right(told: str) -> dict[str, float]:
     return {name: float(share) for name, share in found}
 
 
+AGAIN = r"[\d,]+ rows and [\d,]+ frames of profiles folded again: [1-9]\d* alarms come again, each with the same id\."
+
+
 def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: Shell) -> None:
     """Every check holds; the offsets of all four cut-overs, quality, the alarm and the model that it leads to, the
     kills, the refusal and the rollback are told."""
@@ -62,6 +65,9 @@ def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: She
     assert "1.1.0 → 1.0.1" in told
     scored = re.findall(r"^(1\.[01]\.[01]) +[\d,]+ +[\d,]+ +[\d,]+ +([\d.]+)% +([\d.]+)%", told, re.MULTILINE)
     assert [version for version, _, _ in scored] == VERSIONS
+    assert re.search(AGAIN, told)
+    asked = re.findall(r"(\w+) with a threshold of [\d.]+ would have raised \d+ alarms", told)
+    assert asked == ["adwin", "psi"]
     assert re.search(r'prediction \d/\d+: {"event_id": "live-', told)
     assert re.search(r"dead letter \d/\d+: input_", told)
     document = json.loads(shell.freshet("demo", "--json"))
@@ -70,5 +76,8 @@ def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: She
     assert next((run["phase"], run["gate"]) for run in document["trainings"]) == ("finished", "pass")
     assert {"served", "version:1.0.0", "version:1.0.1"} <= {one["series"] for one in document["quality"]["series"]}
     assert "detected" in {alarm["level"] for alarm in document["alarms"]}
+    again = document["alarms_replayed"]
+    assert {alarm["id"] for alarm in document["alarms"]} <= set(again["same"])
+    assert (again["only_told"], again["only_replayed"]) == ([], [])
     assert shell.topics() == [], "each run deletes what it made for itself"
     assert list((shell.folder / ".local/state").glob("demo*")) == []

@@ -70,6 +70,8 @@ def test_a_table_is_served_end_to_end_by_one_command(shell: Shell) -> None:
     assert quality[0] == "all that was served"
     assert scores[0][0] in quality
     assert re.search(r"^  (no alarm\.|alarm [0-9a-f]{8}, )", told, re.MULTILINE)
+    assert re.search(r"frames of profiles folded again: \d+ alarms come again, each with the same id\.", told)
+    assert len(re.findall(r"with a threshold of [\d.]+ would have raised", told)) == 2
     assert "freshet.evaluations say exactly the same" in told
     assert "repeating the label of the row before gives" in told
     assert re.search(r'prediction \d/\d+: {"event_id": ', told)

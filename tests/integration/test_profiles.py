@@ -96,5 +96,10 @@ def test_a_change_of_a_feature_is_told_and_comes_again(kafka: str, namespace: st
     agreed = agreement(alarms, replay(world.bus, PIPELINE).alarms)
     assert agreed.same == [one.id for one in alarms]
     assert agreed.only_told == agreed.only_replayed == []
-    patient = replay(world.bus, PIPELINE, "psi", {"threshold": "50"}).alarms
-    assert [one for one in patient if one.detector == "psi"] == []
+
+    def of_psi(threshold: str) -> list[str]:
+        asked = replay(world.bus, PIPELINE, "psi", {"threshold": threshold}).alarms
+        return [one.level for one in asked if one.detector == "psi"]
+
+    assert of_psi("50") == []
+    assert of_psi("0.5")[:2] == ["suspected", "detected"]

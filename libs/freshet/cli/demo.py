@@ -22,8 +22,8 @@ def demo(
     Labels come late and say how good each version is; then the world changes, an alarm says since when, and a new model
     learns from what came since then, passes its gate and answers, by itself.
     Takes one to two minutes once everything is installed. Each run has topics of its own, which go at its end if every
-    promise was kept and the change was learned; else it exits with 4. With --json the story goes to stderr, and what
-    verify, quality, alarms, trainings and score found to stdout.
+    promise was kept, the change was learned, and a replay gives the same alarms; else it exits with 4. With --json the
+    story goes to stderr, and what verify, quality, alarms, trainings and score found to stdout.
     """
     on_result = partial(emit, shown="", as_json=True) if as_json else None
     if not tell_demo(ScreenNarrator(stderr=as_json), Path.cwd(), stay=stay, secure=secure, on_result=on_result):

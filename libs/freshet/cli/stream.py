@@ -47,7 +47,7 @@ def stream(
     their answers, each step waits for the one before, and two runs end with the same digests (--rate is not used).
     Without it, but with triggers under `retraining` in the pipeline's folder, trainings come as these say, and
     arrival decides on which rows.
-    At the end, evaluations are compared with quality counted again from the table.
+    At the end, evaluations are compared with quality counted again from the table, and alarms with a replay.
     The pipeline's folder is written to .local/pipelines/NAME, for you to edit; the next run uses it as it is,
     and is refused if it has another label or other columns.
     Each run has topics of its own, which go at its end if all promises were kept and both models answered; else it

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -79,41 +80,60 @@ def alarm_named(alarms: Sequence[Alarm], number: str) -> Alarm:
     return found[0]
 
 
+class ReplayChange(NamedTuple):
+    """Fields of the detectors of one kind that are changed for a replay; nothing is changed by default."""
+
+    kind: str = ""
+    fields: Mapping[str, str] = {}
+
+
 def replay(bus: Bus, pipeline: str, kind: str = "", changes: Mapping[str, str] | None = None) -> Replayed:
+    """`replays` with one change, or none."""
+    return replays(bus, pipeline, [ReplayChange(kind, changes or {})])[0]
+
+
+def replays(bus: Bus, pipeline: str, asked: Sequence[ReplayChange]) -> list[Replayed]:
     """Fold the labelled log and the profiles, from where they begin, as `drift-detect` and `drift-compare` do.
 
-    Fields of the detectors of this kind are changed; of the log that they do not watch the alarms stay. Raises
-    OperateError if no specification has such a detector or field, or if a log names what is not known, and
-    ContractError where it is not whole.
+    Each log is read once, however many changes are asked about; of a log that detectors of that kind do not watch the
+    alarms stay. Raises OperateError if no specification has such a detector or field, or if a log names what is not
+    known, and ContractError where it is not whole.
     """
     facts, inputs = WatchedFacts(pipeline), facts_of(bus, pipeline)
     for fact in read(bus, *ROLES):
         facts.fold(fact)
-    if kind:
-        every = [*facts.detectors.values(), *(spec.detectors for spec in inputs.profiles.values())]
-        kinds = {detector.kind for parts in every for detector in parts}
-        if kind not in kinds:
+    every = [*facts.detectors.values(), *(spec.detectors for spec in inputs.profiles.values())]
+    kinds = {detector.kind for parts in every for detector in parts}
+    for one in asked:
+        if one.kind and one.kind not in kinds:
             known = ", ".join(sorted(kinds))
-            raise OperateError(f"no detector of the pipeline is of the kind {kind!r}: {known}.", "usage")
-    asked = changes or {}
-    facts.detectors = {number: _changed(parts, kind, asked) for number, parts in facts.detectors.items()}
-    labelled = _labelled(bus, pipeline, facts)
-    profiles = refolded(bus, pipeline, inputs, lambda parts: _changed(parts, kind, asked))
-    alarms = [*labelled.alarms, *profiles.alarms]
-    return Replayed(alarms, labelled.rows, labelled.first_offset or profiles.first_offset, profiles.frames)
+            raise OperateError(f"no detector of the pipeline is of the kind {one.kind!r}: {known}.", "usage")
+    labelled = _labelled(bus, pipeline, facts, asked)
+    profiles = refolded(bus, pipeline, inputs, [partial(_changed, asked=one) for one in asked])
+    return [
+        Replayed([*rows.alarms, *frames.alarms], rows.rows, rows.first_offset or frames.first_offset, frames.frames)
+        for rows, frames in zip(labelled, profiles, strict=True)
+    ]
 
 
-def _labelled(bus: Bus, pipeline: str, facts: WatchedFacts) -> Replayed:
-    """What the fold of the labelled log gives."""
-    watch, state, alarms = Watch(pipeline, facts.detectors, facts.promises), WatchState(), list[Alarm]()
+def _labelled(bus: Bus, pipeline: str, facts: WatchedFacts, asked: Sequence[ReplayChange]) -> list[Replayed]:
+    """What the folds of the labelled log give."""
+    watches = [
+        Watch(
+            pipeline, {number: _changed(parts, asked=one) for number, parts in facts.detectors.items()}, facts.promises
+        )
+        for one in asked
+    ]
+    states, alarms = [WatchState() for _ in asked], [list[Alarm]() for _ in asked]
     begins = first_offset(bus, OUTCOMES)
     for batch in everything(bus, OUTCOMES):
         records = list(_records(pipeline, batch))
-        if lacking := watch.lacks(records):
+        if lacking := watches[0].lacks(records):
             raise OperateError(f"the labelled log names {lacking}, which no topic tells.{facts.unreadable}", "failed")
-        state, more = watch.fold(state, records)
-        alarms += more
-    return Replayed(alarms, state.observing.row, begins)
+        for at, watch in enumerate(watches):
+            states[at], more = watch.fold(states[at], records)
+            alarms[at] += more
+    return [Replayed(found, state.observing.row, begins) for found, state in zip(alarms, states, strict=True)]
 
 
 def agreement(told_alarms: Sequence[Alarm], replayed: Sequence[Alarm]) -> Agreement:
@@ -143,9 +163,9 @@ def _records(pipeline: str, batch: Batch) -> Iterator[LogRecord]:
         yield LogRecord(offsets[row], times_ms[row], record)
 
 
-def _changed(parts: Sequence[P], kind: str, changes: Mapping[str, str]) -> Sequence[P]:
-    """These detectors, those of this kind with these fields."""
-    return [_with(part, changes) if part.kind == kind else part for part in parts]
+def _changed(parts: Sequence[P], *, asked: ReplayChange) -> Sequence[P]:
+    """These detectors, with the fields that are asked about."""
+    return [_with(part, asked.fields) if part.kind == asked.kind else part for part in parts]
 
 
 def _with(detector: P, changes: Mapping[str, str]) -> P:

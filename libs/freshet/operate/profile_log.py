@@ -15,6 +15,9 @@ from freshet.profiles.frame_records import PROFILES, PlacedFrame, frames_of
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.reading import everything
 
+Change = Callable[[Sequence[InputDetector]], Sequence[InputDetector]]
+"""Detectors as they are to be for a fold, given those of a specification."""
+
 
 @dataclass(frozen=True, slots=True)
 class RefoldedFrames:
@@ -50,30 +53,32 @@ def frames(bus: Bus, pipeline: str) -> Iterator[PlacedFrame]:
         yield from frames_of(pipeline, batch).frames
 
 
-def refolded(
-    bus: Bus,
-    pipeline: str,
-    facts: WatchedInputs,
-    change: Callable[[Sequence[InputDetector]], Sequence[InputDetector]] = lambda parts: parts,
-) -> RefoldedFrames:
-    """Fold the log, from where it begins, as `drift-compare` does; with detectors changed by `change`.
+def refolded(bus: Bus, pipeline: str, facts: WatchedInputs, changes: Sequence[Change]) -> list[RefoldedFrames]:
+    """Fold the log, from where it begins, as `drift-compare` does: once with the detectors that each change gives.
 
     Raises OperateError if the log names what is not known, and ContractError where it is not whole.
     """
-    settings: Mapping[int, ProfileSpec] = {
-        number: spec.model_copy(update={"detectors": tuple(change(spec.detectors))})
-        for number, spec in facts.profiles.items()
-    }
-    watch, state, alarms = InputWatch(pipeline, settings, facts.edges, facts.trained), InputWatchState(), list[Alarm]()
+    watches = [InputWatch(pipeline, _settings(facts, change), facts.edges, facts.trained) for change in changes]
+    states, alarms = [InputWatchState() for _ in changes], [list[Alarm]() for _ in changes]
     count, begins = 0, first_offset(bus, PROFILES)
     for placed in frames(bus, pipeline):
         count += 1
-        if lacking := watch.lacks([placed]):
+        if lacking := watches[0].lacks([placed]):
             raise OperateError(f"the {PROFILES} name {lacking}, which no topic tells.{facts.unreadable}", "failed")
         try:
-            state, more = watch.fold(state, [placed])
+            for at, watch in enumerate(watches):
+                states[at], more = watch.fold(states[at], [placed])
+                alarms[at] += more
         except ContractError as error:
             raise OperateError(str(error), "failed") from error
-        alarms += more
-    rows = state.series["features"].row
-    return RefoldedFrames(alarms, count, rows, begins)
+    return [
+        RefoldedFrames(found, count, state.series["features"].row, begins)
+        for found, state in zip(alarms, states, strict=True)
+    ]
+
+
+def _settings(facts: WatchedInputs, change: Change) -> Mapping[int, ProfileSpec]:
+    return {
+        number: spec.model_copy(update={"detectors": tuple(change(spec.detectors))})
+        for number, spec in facts.profiles.items()
+    }

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from freshet.contracts.messages import Alarm, Evaluation
+from freshet.lab.demo.alarms_again import AlarmsAgain, alarms_again, show_alarms_again
 from freshet.lab.demo.drift_watch import DriftWatch, show_alarms, show_quality
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.demo.training_watch import show_trainings
@@ -37,6 +38,7 @@ class Found:
     judgement: Judgement
     quality: Quality
     alarms: Sequence[Alarm]
+    again: AlarmsAgain
     scores: Scoring
     evaluations: Sequence[Evaluation] = ()
     trainings: Sequence[Run] = ()
@@ -51,6 +53,7 @@ def as_result(deployment: LocalDeployment, bootstrap_servers: str, found: Found)
         "verify": as_document(found.judgement),
         "quality": quality_document(found.quality),
         "alarms": [alarm.model_dump() for alarm in found.alarms],
+        "alarms_replayed": found.again.document(),
         "trainings": [run.last.model_dump() | {"version": run.version} for run in found.trainings],
         "score": document(found.scores, deployment.spec),
     }
@@ -69,13 +72,19 @@ def look_back(narrator: Narrator, deployment: LocalDeployment) -> Found:
     for line in lines(quality, _CHART_COLUMNS):
         narrator.text(f"  {line}")
     show_alarms(narrator, alarms)
-    runs = trainings(deployment.bus, deployment.spec.pipeline)
-    if deployment.spec.retraining.triggers:
+    narrator.chapter("The same alarms by the logs alone, and others under other thresholds: freshet alarms replay")
+    spec = deployment.spec
+    again = alarms_again(
+        deployment.bus, spec.pipeline, {one.kind for one in (*spec.detectors, *spec.profile.detectors)}
+    )
+    show_alarms_again(narrator, again)
+    runs = trainings(deployment.bus, spec.pipeline)
+    if spec.retraining.triggers:
         narrator.chapter("What led to trainings, what they cost and what came of them: freshet trainings")
         show_trainings(narrator, runs)
-    found = Found(judgement, quality, alarms, scored(deployment.bus, deployment.spec), watch.evaluations, runs)
+    found = Found(judgement, quality, alarms, again, scored(deployment.bus, spec), watch.evaluations, runs)
     narrator.chapter("The same by the predictions and labels themselves: freshet score")
-    narrator.scores(found.scores, deployment.spec)
+    narrator.scores(found.scores, spec)
     show_examples(narrator, deployment)
     return found
 

@@ -68,8 +68,8 @@ def tell_stream(
 ) -> bool:
     """Serve the table on the local broker of the folder `home`, which is started if need be.
 
-    Returns whether all promises were kept, evaluations are right, and both models answered (one, where retraining
-    decides); `on_result` is given what was found.
+    Returns whether all promises were kept, evaluations are right, alarms come again, and both models answered (one,
+    where retraining decides); `on_result` is given what was found.
     Its topics go at the end, unless it is not good or `stay` keeps them; with `stay` the services run on until
     an interrupt.
     """
@@ -95,6 +95,7 @@ def tell_stream(
     if answered < models:
         narrator.text(f"Only {answered} of {models} models answered anything.")
     good = passes(found.judgement, waited=True) and answered >= models and not again.compared.differences
+    good = good and found.again.good
     if good and not stay:
         deployment.forget_rights()
     leave(narrator, endpoint.bootstrap_servers, deployment.names, keep=stay or not good)

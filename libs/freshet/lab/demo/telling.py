@@ -35,7 +35,8 @@ def tell_demo(
     """Run the demo on the local broker of the folder `home`, which is started if need be: with `secure` one that asks
     for TLS, passwords and rights.
 
-    Returns whether every promise was kept, and drift was seen and learned from; `on_result` is given what was found.
+    Returns whether every promise was kept, drift was seen and learned from, and its alarms come again; `on_result` is
+    given what was found.
     The topics go at the end, unless it is not good or `stay` keeps them; with `stay` the services run on until an
     interrupt.
     """
@@ -66,7 +67,7 @@ def tell_demo(
         if stay:
             look_around(narrator, deployment, endpoint.bootstrap_servers, console)
     good = passes(found.judgement, waited=True) and bool(found.quality.series) and bool(found.alarms)
-    good = good and any(run.last.gate == "pass" for run in found.trainings)
+    good = good and found.again.good and any(run.last.gate == "pass" for run in found.trainings)
     if good and not stay:
         deployment.forget_rights()
     leave(narrator, endpoint.bootstrap_servers, deployment.names, keep=stay or not good)
