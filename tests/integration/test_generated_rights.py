@@ -81,6 +81,20 @@ def test_a_service_runs_with_the_rights_that_are_generated(
         assert process.terminate() == 0
 
 
+def test_detection_on_faust_logs_in_with_the_rights_that_are_generated(
+    secured: SecuredKafka, namespace: str, stage: LocalDeployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client is another one, and takes user and password from the same settings."""
+    stage.apply()
+    monkeypatch.setenv("FRESHET_DRIFT_ENGINE", "faust")
+    login = secured.user(granted("drift", namespace))
+    run = ("drift-detect", "--pipelines", "loans")
+    with Process(secured.servers, namespace, tmp_path / "log", *run, kafka=login) as process:
+        until(lambda: process.get("/ready")[0] == 200, "its readiness")
+        assert [line for line in process.lines() if "Grant the user" in str(line.get("error"))] == []
+        assert process.terminate() == 0
+
+
 def test_observe_sees_all_with_the_rights_that_are_generated(
     secured: SecuredKafka, namespace: str, stage: LocalDeployment, tmp_path: Path
 ) -> None:

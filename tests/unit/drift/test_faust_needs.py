@@ -9,7 +9,6 @@ import faust
 import pytest
 
 from freshet.contracts.topics import TopicNames
-from freshet.drift.faust.faust_settings import safe_settings
 from freshet.drift.service import DETECT
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.service import Context
@@ -47,9 +46,3 @@ def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faust, "__version__", "0.16.0")
     with pytest.raises(SettingsError, match=r"does not know whether 0\.16\.0 has them"):
         import_module("freshet.drift.faust")
-
-
-def test_a_cluster_with_tls_is_refused(tmp_path: Path) -> None:
-    """Faust would connect without, and wait."""
-    with pytest.raises(SettingsError, match="Faust connects without TLS and passwords only"):
-        safe_settings(settings(tmp_path, kafka={"security.protocol": "SASL_SSL"}))

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-from freshet.runtime.settings import Settings, SettingsError
+from freshet.drift.faust.faust_credentials import credentials
+from freshet.runtime.settings import Settings
 
 
 def safe_settings(settings: Settings) -> dict[str, Any]:
     """For `faust.App`. Raises SettingsError where Faust cannot connect as these settings ask for."""
-    protocol = settings.kafka.get("security.protocol", "plaintext").lower()
-    if protocol != "plaintext":
-        raise SettingsError(f"Faust connects without TLS and passwords only, and FRESHET_KAFKA asks for {protocol}.")
     folder = settings.state_dir / "faust"
     folder.mkdir(parents=True, exist_ok=True)  # nothing is kept there with tables in memory, but Faust wants it
     return {
         "broker": [f"kafka://{address}" for address in settings.bootstrap_servers.split(",")],
+        "broker_credentials": credentials(settings.kafka),
         "store": "memory://",
         "datadir": str(folder),
         "autodiscover": False,
