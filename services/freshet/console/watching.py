@@ -35,6 +35,8 @@ _LETTERS_S: Final = 15.0
 _WATCHED_S: Final = 60.0
 """Dead letters are read for pipelines that somebody has looked at within so long."""
 _AGAIN_S: Final = 1.0
+_FIRST_READING_S: Final = 5.0
+"""How often everything else is done while what there was at the start is still being read."""
 _DAY_MS: Final = 86_400_000
 _LEAST_RECORDS: Final = 2000
 """Of topics that grow, the last day is read and at least so many records, so that a quiet pipeline has a past."""
@@ -114,6 +116,8 @@ class Watching(threading.Thread):
 
     def _turn(self) -> None:
         self._take()
+        if not self._caught_up and not self._is_due("first reading", _FIRST_READING_S):
+            return  # what there was is read before anything is made of it
         while not self._asked.empty():
             self._asked.get()()
         pipelines = self._folded.pipelines()

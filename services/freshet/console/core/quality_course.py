@@ -96,10 +96,14 @@ class QualityCourse:
         step = record.end_ms // STEP_MS
         right = int(np.trace(counts.confusion)) if record.classes else 0
         tally = Tally(record.rows, right, record.absolute_sum, record.predictions)
-        steps[step] = steps[step] + tally if step in steps else tally
+        if step in steps:
+            steps[step] += tally
+            return
+        steps[step] = tally
         self._forget(steps, step)
 
     def _forget(self, steps: dict[int, Tally], newest: int) -> None:
+        """A new step, and perhaps a new series: what is too old, or too much, goes."""
         for step in [one for one in steps if one < newest - KEPT_MS // STEP_MS]:
             del steps[step]
         while len(self._newest) > MOST_SERIES:
