@@ -47,11 +47,13 @@ coverage: setup  ## which lines and branches the quick and the slow tests reach 
 sim: setup  ## seeded runs of all services on a bus in memory: make sim SEED=7 STEPS=200000 (RUN=3: one run again)
 	PYTHONPATH=tests $(BIN)/python -m support.simulation --seed "$(SEED)" --steps $(or $(STEPS),200000) $(if $(RUN),--run $(RUN))
 
-bench: setup  ## CPU per event against the do-nothing loop, then latency, the cost at rest, from label to answer, and both engines of detection (ARGS for the first)
+bench: setup  ## CPU per event against the do-nothing loop, then latency, the cost at rest, from label to answer, profiles, each detector, and both engines of detection (ARGS for the first)
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_services $(ARGS)
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m bench.bench_publish
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_retraining
+	PYTHONPATH=tests $(BIN)/python -m bench.bench_profile
+	PYTHONPATH=tests $(BIN)/python -m bench.bench_detectors
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_engines
 
 bench-publish: setup  ## from a published model, and from a label, to the first answer: each step in ms
