@@ -200,7 +200,8 @@ def test_each_topic_has_one_writing_role() -> None:
     So do workers' states: each has a key of its own service and slot. A model is published by whoever trained it: the
     same bytes lie under the same key. An alarm says which log it is about, and each of those is watched by one service.
     Events and feedback come from users' own producers, and through the gateway from whoever has none; the command line
-    replays tables, and it and the console send dead letters through once more.
+    replays tables, and it and the console send dead letters through once more. Edges that a command chose have keys of
+    their own.
     """
     several = {role: {*topic.writers} for role, topic in topic_table().items() if len(topic.writers) > 1}
     data = {service for service in SERVICES if declared_by(service).clues}
@@ -211,6 +212,7 @@ def test_each_topic_has_one_writing_role() -> None:
         ARTIFACTS: trainers,
         CANDIDATES: trainers,
         "alarms": {"drift-detect", "drift-compare"},
+        "edges": {"drift-profile", "cli"},
         "events": {"producers", "gateway", *operators},
         "feedback": {"producers", "gateway", "cli"},
     }

@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Group, RenderableType
 
+from freshet.avro.control import encode
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
 from freshet.contracts.profile_messages import FrameKind
 from freshet.operate.facts import published, read
+from freshet.operate.operate_error import OperateError
+from freshet.operate.profile.edges_change import EDGES, FEWEST, edges_from_newest, edges_rows
 from freshet.operate.profile.profile_page import compared_page, shown_page
 from freshet.operate.profile.profile_tables import COMPARED, SHOWN, compared_rows, shown_rows, unusual_rows_of
 from freshet.operate.profile.profile_view import ColumnChange, Stretch, compared, document, stretch
@@ -28,7 +32,7 @@ from freshet.operate.quality.series_quality import Evaluations
 from freshet.operate.times import clock_time, moment_ms
 from freshet.profiles.frame_records import PlacedFrame
 from freshet.quality.calibration import Calibration
-from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.bus.protocol import Bus, Send
 from freshet.runtime.clock import SystemClock
 
 app = typer.Typer(help="What features and answers look like, and what has changed.", no_args_is_help=True)
@@ -36,6 +40,9 @@ app = typer.Typer(help="What features and answers look like, and what has change
 _KINDS: Final[tuple[FrameKind, ...]] = ("features", "answers")
 _FOR_EVER_MS: Final = 1 << 62
 _LAST: Final = 1000
+_LATER: Final = (
+    "a comparison begins anew there. Give --from a moment that lies later; `freshet profile edges` shows them."
+)
 
 Pipeline = Annotated[str, typer.Option(help="Whose features and answers.")]
 From = Annotated[str, typer.Option("--from", metavar="TIME", help="Rows from then on: 2026-05-01T12:00Z, or 2h.")]
@@ -91,14 +98,16 @@ def compare(
     Exits with 4 if there is nothing to compare.
     """
     log, bus = _read(pipeline, bootstrap, namespace)
-    edges = facts_of(bus, pipeline).edges
+    between = facts_of(bus, pipeline).edges
     found: list[tuple[str, Stretch, Stretch, list[ColumnChange]]] = []
     asked_ms, to_ms = _range(since, until)
     for kind in _KINDS:
         from_ms = asked_ms or _last_rows_ms(log, kind, to_ms)
         before, now = stretch(log, kind, 0, from_ms), stretch(log, kind, from_ms, to_ms)
-        if before is not None and now is not None and (changes := compared(before, now, edges)):
+        if before is not None and now is not None and (changes := compared(before, now, between)):
             found.append((kind, before, now, changes))
+        elif before is not None and now is not None:
+            say(f"{kind}: the columns, or the edges between which they are counted, changed in between: {_LATER}")
     _end_if_nothing(found, as_json=as_json)
     parts: list[RenderableType] = []
     for name, before, now, changes in found:
@@ -111,6 +120,42 @@ def compare(
     by_time = [("before", old), ("now", new)]
     emit(told | guessed, Group(*parts, *_estimated(by_time)), as_json=as_json)
     _write(html, compared_page(pipeline, found, _now(), by_time))
+
+
+@app.command()
+@reporting
+def edges(
+    pipeline: Pipeline,
+    choose: Annotated[bool, typer.Option("--choose", help="Choose others from the newest rows.")] = False,
+    kind: Annotated[str, typer.Option(help="With --choose: features, or answers of a regression.")] = "features",
+    rows: Annotated[int, typer.Option(min=FEWEST, help="With --choose: from so many rows.")] = 10_000,
+    partition: Annotated[int | None, typer.Option(min=0, help="With --choose: of this one, not the longest.")] = None,
+    bootstrap: Bootstrap = None,
+    namespace: Namespace = "",
+    as_json: Json = False,
+) -> None:
+    """Show between which values rows are counted; with --choose change that.
+
+    Others are recorded on `freshet.edges` before they are used, and hold for frames that close from then on. Bins
+    between other edges cannot be added up, so detectors learn anew, and `compare` compares on one side of the change.
+    """
+    connection = connect(bootstrap, namespace)
+    spec, bus = published(connection, pipeline).spec, connection.bus(pipeline)
+    if choose:
+        key, record = edges_from_newest(bus, spec, _kind(kind), rows=rows, partition=partition)
+        with closing(bus.producer()) as producer:
+            producer.send(Send("edges", [key.encode()], [encode(record)]))
+        say(f"edges {record.id} are recorded: frames that close from now on are counted between them.")
+    book = facts_of(bus, pipeline).book
+    shown = edges_rows(book)
+    told = [dict(zip(EDGES, row, strict=True)) for row in shown]
+    emit(told, _table(EDGES, shown) if shown else "No edges were chosen yet.", as_json=as_json)
+
+
+def _kind(text: str) -> FrameKind:
+    if text not in _KINDS:
+        raise OperateError(f"--kind {text}: there are {' and '.join(_KINDS)}.", "usage")
+    return _KINDS[_KINDS.index(text)]
 
 
 def _read(pipeline: str, bootstrap: str | None, namespace: str) -> tuple[list[PlacedFrame], Bus]:

@@ -50,7 +50,7 @@ class Frame(Message):
 
 
 class Edges(Message):
-    """Between which values the columns of a pipeline are counted; the first record of its names is in force."""
+    """Between which values the columns of a pipeline are counted; `EdgesBook` says which of its names are in force."""
 
     pipeline: str
     kind: FrameKind

@@ -4,7 +4,7 @@ import numpy as np
 
 from freshet.contracts.profile_messages import Edges
 from freshet.profiles.bin_edges import BinEdges, chosen
-from freshet.profiles.edges_book import EdgesBook
+from freshet.profiles.edges_book import EdgesBook, edges_key, edges_record, is_by_command
 
 NAMES = ("amount",)
 
@@ -16,21 +16,8 @@ def edges(middle: float) -> BinEdges:
 
 def record(found: BinEdges, pipeline: str = "p") -> Edges:
     """Its record."""
-    return Edges(
-        pipeline=pipeline,
-        kind="features",
-        id=found.id,
-        names=NAMES,
-        bins_each=found.bins_each,
-        edges=found.edges.tobytes(),
-        centre=found.centre.tobytes(),
-        distance=found.distance.tobytes(),
-        topic="t",
-        partition=0,
-        from_offset=0,
-        to_offset=100,
-        rows=100,
-    )
+    made = edges_record("p", "features", found, topic="t", rows=(0, 0, 100, 100))
+    return made.model_copy(update={"pipeline": pipeline})
 
 
 def test_the_first_record_is_in_force_and_all_are_known() -> None:
@@ -63,3 +50,23 @@ def test_a_tombstone_takes_its_record_back() -> None:
     book.fold("p/features/c/2", None)
     assert book.in_force("features", NAMES) is None
     assert book.by_id == {}
+
+
+def test_what_a_command_wrote_last_is_in_force() -> None:
+    """Whatever a partition writes before or after; all stay known, as frames name them. The same again is newest."""
+    book, own, first, second = EdgesBook("p"), edges(0.0), edges(5.0), edges(9.0)
+
+    def in_force() -> str:
+        found = book.in_force("features", NAMES)
+        assert found is not None
+        return found.id
+
+    keys = {one.id: edges_key("p", "features", one, None) for one in (first, second)}
+    book.fold(edges_key("p", "features", own, 3), record(own))
+    for one in (first, second, first):
+        book.fold(keys[one.id], record(one))
+        assert in_force() == one.id
+    book.fold(edges_key("p", "features", second, 0), record(second))
+    assert in_force() == first.id
+    assert set(book.by_id) == {own.id, first.id, second.id}
+    assert [is_by_command(key) for key in book.records] == [False, True, True, False]

@@ -2,11 +2,18 @@
 
 from random import Random
 
+import pytest
+
 from freshet.contracts.logic import Announce, Effect, Fact
 from freshet.contracts.profile_messages import Edges
 from freshet.contracts.topics import TopicNames
 from freshet.drift.core.profile.profile_logic import ProfileLogic
 from freshet.drift.service import PROFILE
+from freshet.operate.operate_error import OperateError
+from freshet.operate.profile.edges_change import edges_from_newest, edges_rows
+from freshet.operate.profile_log import facts_of
+from freshet.pipeline import PipelineSpec
+from freshet.profiles.bin_edges import BinEdges
 from freshet.testing.memory_pipeline import MemoryPipeline
 from support.join_world import PIPELINE, pipeline_record
 from support.profile_world import ProfileWorld, feature_vector
@@ -104,3 +111,29 @@ def test_edges_that_were_written_are_not_chosen_again() -> None:
     logic.committed(0)
     assert answered() == []
     assert "on their way back" in logic.waits("features", 0)
+
+
+def test_edges_that_a_command_chose_hold_for_what_comes_then() -> None:
+    """Of rows that no first row foretold: the newest ones decide, and frames name which edges are theirs."""
+    pipeline, world = stage(1)
+    loop = pipeline.loop(ProfileLogic(PIPELINE))
+    spec = PipelineSpec.parse(pipeline_record("{}").spec)
+    with pytest.raises(OperateError, match="holds 0 rows with 2 columns"):
+        edges_from_newest(pipeline.bus, spec, "features", rows=500)
+    with pytest.raises(OperateError, match="has the partitions 0 to 0, and no 7"):
+        edges_from_newest(pipeline.bus, spec, "features", rows=500, partition=7)
+    with pytest.raises(OperateError, match="are fixed"):
+        edges_from_newest(pipeline.bus, spec, "answers", rows=500)
+    pipeline.send("features", [b"card"] * 2500, vectors(1, 2500))
+    pipeline.turn(loop, times=20)
+    pipeline.send("features", [b"card"] * 2500, [feature_vector((900.0 + at, at % 3)) for at in range(2500)])
+    key, record = edges_from_newest(pipeline.bus, spec, "features", rows=500)
+    assert (record.from_offset, record.to_offset, record.rows) == (4500, 5000, 500)
+    assert BinEdges.of(record).centre[0] == 900 + 2249.5
+    pipeline.tell("edges", key, record)
+    pipeline.turn(loop, times=20)
+    before, after = {one.edges for one in world.frames()[:2]}, {one.edges for one in world.frames()[3:]}
+    assert after == {record.id} != before
+    assert sum(one.rows for one in world.frames()) > 4000, "none is missing between"
+    facts = facts_of(pipeline.bus, PIPELINE)
+    assert [row[3:5] for row in edges_rows(facts.book)] == [["no", "its first rows"], ["yes", "a command"]]

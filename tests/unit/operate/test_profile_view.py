@@ -154,3 +154,25 @@ def test_the_command_tells_what_is_estimated(monkeypatch: pytest.MonkeyPatch, tm
     assert [one["version"] for one in told["estimated_before"]["versions"]] == ["1.0.0"]
     assert [one["version"] for one in told["estimated"]["versions"]] == ["1.0.1"]
     assert page.read_text().count("<h3>") == 2
+
+
+def test_edges_that_changed_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows between older ones are left out of a stretch; two sides that have nothing in common are not compared."""
+    log, chance = ProfileLog(rate=1.0), np.random.default_rng(7)
+    log.features(chance.normal(size=(3072, 2)))
+    log._chosen.clear()
+    log.features(chance.normal(size=(2048, 2)) * 50)
+    whole = stretch(log.frames, "features")
+    assert whole is not None
+    assert (whole.content.rows, whole.left_out) == (2048, 3072)
+    assert whole.content.bins.any()
+    assert "3,072 rows before were counted between other edges" in whole.told
+    monkeypatch.setattr(cli, "_read", lambda pipeline, bootstrap, namespace: (log.frames, None))
+    monkeypatch.setattr(cli, "facts_of", lambda bus, pipeline: type("Facts", (), {"edges": log.edges})())
+    monkeypatch.setattr(cli, "_calibrations", lambda bus, pipeline: {})
+    app = typer.Typer()
+    app.add_typer(cli.app, name="profile")
+    split = f"{datetime.fromtimestamp(START_MS / 1000 + 3072, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    found = CliRunner().invoke(app, ["profile", "compare", "--pipeline", "p", "--from", split])
+    assert found.exit_code == Exit.CHECK
+    assert "changed in between: a comparison begins anew there" in " ".join(found.output.split())

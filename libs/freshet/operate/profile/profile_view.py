@@ -27,6 +27,8 @@ class Stretch:
     first_ms: int
     last_ms: int
     refused: int
+    left_out: int
+    """Rows between other edges than those of the newest frames: their bins cannot be added to these."""
     unusual: Sequence[tuple[int, int, float, str]]
     """Partition, offset, usual distances from the median, and the feature, of the rows that lie farthest out."""
 
@@ -34,7 +36,8 @@ class Stretch:
     def told(self) -> str:
         """One line for people."""
         when = f"{clock_time(self.first_ms)[:16]} to {clock_time(self.last_ms)[:16]} UTC"
-        return f"{self.content.rows:,} rows in {self.frames:,} frames, {when}"
+        less = f"; {self.left_out:,} rows before were counted between other edges" if self.left_out else ""
+        return f"{self.content.rows:,} rows in {self.frames:,} frames, {when}{less}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,18 +56,20 @@ class ColumnChange:
 
 
 def stretch(frames: Iterable[PlacedFrame], kind: FrameKind, from_ms: int = 0, to_ms: int = 1 << 62) -> Stretch | None:
-    """Frames that lie between two moments, of the newest list of columns; None if there are none."""
+    """Frames between two moments, of the newest list of columns and the newest edges; None if there are none."""
     found = [one.frame for one in frames if one.frame.kind == kind and from_ms <= one.frame.first_ms < to_ms]
     found = [frame for frame in found if frame.names == found[-1].names]
     if not found:
         return None
-    binned = [frame for frame in found if frame.edges] or found
+    edges = next((frame.edges for frame in reversed(found) if frame.edges), "")
+    binned = [frame for frame in found if frame.edges == edges]
     return Stretch(
         FrameContent.added([FrameContent.of(frame) for frame in binned]),
         len(binned),
         min(frame.first_ms for frame in binned),
         max(frame.last_ms for frame in binned),
         sum(frame.refused for frame in found),
+        sum(frame.rows for frame in found if frame.edges not in {"", edges}),
         _unusual(found),
     )
 

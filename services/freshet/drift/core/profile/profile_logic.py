@@ -1,9 +1,8 @@
 """Profiles as a service: features and predictions → frames on `{p}.profiles`."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
@@ -14,7 +13,7 @@ from freshet.drift.core.join.plans import PlanBook
 from freshet.drift.core.profile.open_frame import ClosedFrame, OpenFrame
 from freshet.drift.core.profile.profile_rows import FEATURES, KINDS, PREDICTIONS, ProfileInputs, ReadRows
 from freshet.profiles.bin_edges import BinEdges, chosen, fixed
-from freshet.profiles.edges_book import EdgesBook
+from freshet.profiles.edges_book import EdgesBook, edges_key, edges_record
 from freshet.profiles.frame_making import content, unusual_rows
 
 _COMMIT_INTERVAL_MS: Final = 250
@@ -31,7 +30,8 @@ class ProfileLogic(Stateful):
     """Counts what features and predictions of one pipeline look like.
 
     A frame follows from its rows and the edges that it names. Edges are chosen by whichever partition has enough rows
-    first; the first record of them on their topic is in force. A frame that was over before has no bins.
+    first; the first record of them on their topic is in force, until a command writes others. A frame that was over
+    before has no bins.
     """
 
     reads = (FEATURES, PREDICTIONS)
@@ -107,9 +107,8 @@ class ProfileLogic(Stateful):
         if (edges := self._to_choose(role, state)) is not None:
             self._proposed[role, partition] = (KINDS[role], edges.names)
             self._uncommitted.add((role, partition))
-            yield Announce(
-                "edges", self._edges_key(role, partition, edges), self._record(role, partition, state, edges)
-            )
+            key = edges_key(self._pipeline, KINDS[role], edges, partition)
+            yield Announce("edges", key, self._record(role, partition, state, edges))
         for closed in state.closed:
             frame = self._frame(role, partition, closed)
             yield Announce("profiles", f"{frame.kind}/{partition}/{frame.from_offset}", frame)
@@ -155,26 +154,10 @@ class ProfileLogic(Stateful):
         names = self._names(role, state.first_width)
         return None if self._edges_of(role, names) else chosen(names, state.chosen_from.values)
 
-    def _edges_key(self, role: str, partition: int, edges: BinEdges) -> str:
-        columns = hashlib.sha256(json.dumps(edges.names).encode()).hexdigest()[:16]
-        return f"{self._pipeline}/{KINDS[role]}/{columns}/{partition}"
-
     def _record(self, role: str, partition: int, state: OpenFrame, edges: BinEdges) -> Edges:
-        rows = state.chosen_from
-        columns: Mapping[str, Any] = {"edges": edges.edges, "centre": edges.centre, "distance": edges.distance}
-        return Edges(
-            pipeline=self._pipeline,
-            kind=KINDS[role],
-            id=edges.id,
-            names=edges.names,
-            bins_each=edges.bins_each,
-            **{name: column.astype("<f8").tobytes() for name, column in columns.items()},
-            topic=self._topic_ids[role],
-            partition=partition,
-            from_offset=int(rows.offsets[0]),
-            to_offset=int(rows.offsets[-1]) + 1,
-            rows=len(rows.offsets),
-        )
+        offsets = state.chosen_from.offsets
+        rows = partition, int(offsets[0]), int(offsets[-1]) + 1, len(offsets)
+        return edges_record(self._pipeline, KINDS[role], edges, topic=self._topic_ids[role], rows=rows)
 
     def _frame(self, role: str, partition: int, closed: ClosedFrame) -> Frame:
         names = self._names(role, closed.rows.values.shape[1])
