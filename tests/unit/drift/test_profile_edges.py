@@ -1,9 +1,15 @@
 """Edges are chosen by somebody, once, from the first rows, and everybody counts between them."""
 
+import json
 from random import Random
+from types import SimpleNamespace
 
 import pytest
+import typer
+from typer.testing import CliRunner, Result
 
+from freshet.cli import profile_command as cli
+from freshet.cli.output import Exit
 from freshet.contracts.logic import Announce, Effect, Fact
 from freshet.contracts.profile_messages import Edges
 from freshet.contracts.topics import TopicNames
@@ -137,3 +143,24 @@ def test_edges_that_a_command_chose_hold_for_what_comes_then() -> None:
     assert sum(one.rows for one in world.frames()) > 4000, "none is missing between"
     facts = facts_of(pipeline.bus, PIPELINE)
     assert [row[3:5] for row in edges_rows(facts.book)] == [["no", "its first rows"], ["yes", "a command"]]
+
+
+def test_the_command_shows_edges_and_writes_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it writes is what it then shows as in force; a kind that there is not is refused."""
+    pipeline, _ = stage(1)
+    pipeline.send("features", [b"card"] * 1500, vectors(3, 1500))
+    pipeline.turn(pipeline.loop(ProfileLogic(PIPELINE)), times=20)
+    spec = PipelineSpec.parse(pipeline_record("{}").spec)
+    monkeypatch.setattr(cli, "connect", lambda *_: SimpleNamespace(bus=lambda _name: pipeline.bus))
+    monkeypatch.setattr(cli, "published", lambda *_: SimpleNamespace(spec=spec))
+    app = typer.Typer()
+    app.add_typer(cli.app, name="profile")
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["profile", "edges", "--pipeline", PIPELINE, *arguments])
+
+    assert [one["chosen by"] for one in json.loads(run("--json").stdout)] == ["its first rows"]
+    chosen = json.loads(run("--choose", "--rows", "1000", "--json").stdout)
+    assert [(one["chosen by"], one["in force"]) for one in chosen] == [("its first rows", "no"), ("a command", "yes")]
+    assert chosen[1]["id"] == pipeline.messages("edges", Edges)[-1].id
+    assert run("--choose", "--kind", "labels").exit_code == Exit.USAGE
