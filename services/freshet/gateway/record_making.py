@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from freshet.client.event_records import RecordMaker, Records
-from freshet.gateway.core.joint_records import MOST_REQUESTS, joint_records
+from freshet.gateway.joint_records import MOST_REQUESTS, joint_records
 
 
 class _Request(NamedTuple):
