@@ -3,11 +3,13 @@
 import pytest
 
 from freshet.console.core.answer import Kind
-from freshet.contracts.messages import Rollout
+from freshet.contracts.messages import PipelineRecord, Rollout
 from support.console import (
+    EVENT_SCHEMA,
     MINUTE_MS,
     NOW_MS,
     PIPELINE,
+    SPEC,
     ConsoleWorld,
     alarm,
     evaluation,
@@ -257,3 +259,36 @@ def test_a_deleted_pipeline_is_gone() -> None:
     world.tell("pipelines", f"{PIPELINE}/1", None)
     assert world.folded.pipelines() == []
     assert world.folded.facts(PIPELINE).spec is None
+
+
+def test_declared_slices_have_lines_and_every_point_is_in_the_table() -> None:
+    """The figure, its table and the cross-hair tell the same numbers; a slice that is declared no more is not shown."""
+    world = flowing_world()
+    spec = SPEC.format(pipeline=PIPELINE, partitions=2, target="{classes: [approved, declined]}")
+    slices = "slices: [{name: young, feature: age, below: 30}]"
+    record = PipelineRecord(
+        pipeline=PIPELINE, number=2, spec=f"{spec}{slices}\n", event_schema=EVENT_SCHEMA, event_schema_id=1
+    )
+    world.tell("pipelines", f"{PIPELINE}/2", record)
+    for minute in range(8, 0, -1):
+        for name, right in (("young", 200), ("gone", 100)):
+            world.tell("evaluations", PIPELINE, evaluation(f"slice:{name}", NOW_MS - minute * MINUTE_MS, right))
+    world.measured.worst[NOW_MS // MINUTE_MS - 3] = 2.5
+    screen = world.screen()
+    lines = {one.name: one for one in screen.right.lines}
+    assert (lines["young"].role, "gone" in lines) == ("slice", False)
+    assert 'class="lsl"' in screen.chart
+    assert screen.course.names == ("lag", *(one.name for one in screen.right.lines))
+    at = screen.course.names.index("young")
+    assert {row.values[at] for row in screen.course.rows} == {".800"}
+    assert [row.start_ms for row in screen.course.rows] == [point.start_ms for point in lines["young"].points][::-1]
+    assert [row.values[0] for row in screen.course.rows].count("2.5 s") == 1
+
+
+def test_before_any_label_the_table_has_the_lag() -> None:
+    """By the minute."""
+    world = ConsoleWorld()
+    world.apply()
+    world.measured.worst |= {NOW_MS // MINUTE_MS - ago: 1.0 for ago in range(3)}
+    course = world.screen().course
+    assert (course.names, [row.values for row in course.rows]) == (("lag",), [("1.0 s",)] * 3)

@@ -259,7 +259,7 @@ class _Figure:
 
 
 _KINDS: Final = {"served": "t1", "champion": "t1", "challenger": "tn"}
-_LINES: Final = {"served": "li", "champion": "li2", "challenger": "ln", "baseline": "ref2"}
+_LINES: Final = {"served": "li", "champion": "li2", "challenger": "ln", "slice": "lsl", "baseline": "ref2"}
 
 
 def _high(values: Sequence[float], least: float) -> float:

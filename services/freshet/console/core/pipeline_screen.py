@@ -10,6 +10,7 @@ from freshet.console.core.aside import Aside, Letters, aside
 from freshet.console.core.asked_commands import Acting, acting
 from freshet.console.core.changed import Changed, changed
 from freshet.console.core.course_chart import Course, course_charts
+from freshet.console.core.course_table import CourseTable, course_table
 from freshet.console.core.doing import Doing, TrainingLine, doing
 from freshet.console.core.flowing import Flowing, flowing
 from freshet.console.core.folded import Folded
@@ -52,6 +53,8 @@ class PipelineScreen:
     chart: str
     """SVG."""
     chart_small: str
+    course: CourseTable
+    """What the figure draws, in numbers."""
     crews: dict[str, Crew]
 
     @property
@@ -86,7 +89,8 @@ def pipeline_screen(folded: Folded, name: str, beside: Beside, namespace: str, n
         version: at_ms for version, record in ledger.versions.records.items() if (at_ms := _trained_ms(record))
     }
     marked = marks(ledger, facts.quality, facts.alarms, trained_ms, now_ms)
-    right = rightness(ledger, facts.quality, marked.since_ms, marked.until_ms)
+    slices = [one.name for one in spec.slices] if spec else []
+    right = rightness(ledger, facts.quality, slices, marked.since_ms, marked.until_ms)
     chart, chart_small = course_charts(Course(marked, dict(beside.measured.worst), right))
     triggers = tuple(trigger.kind for trigger in spec.retraining.triggers) if spec else ()
     trainer = spec.retraining.trainer.kind if spec else ""
@@ -109,5 +113,6 @@ def pipeline_screen(folded: Folded, name: str, beside: Beside, namespace: str, n
         marks=marked,
         chart=chart,
         chart_small=chart_small,
+        course=course_table(right, beside.measured.worst, marked.since_ms),
         crews=there,
     )

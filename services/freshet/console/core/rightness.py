@@ -11,10 +11,13 @@ from freshet.console.core.quality_course import BASELINE, SERVED, VERSION, Cours
 from freshet.contracts.messages import ModelVersion
 from freshet.detectors.observing import promise_of
 from freshet.ledger.ledger import PipelineLedger
+from freshet.quality.fold import SLICE
 
 _POINTS: Final = 72
 _ENOUGH_ROWS: Final = 200
 _SHORT_MS: Final = 3_600_000
+_SLICES: Final = 6
+"""Of more, `freshet quality` tells."""
 _BASELINES: Final = {f"{BASELINE}no_change": "no change", f"{BASELINE}majority": "majority", f"{BASELINE}mean": "mean"}
 
 
@@ -24,7 +27,7 @@ class Line:
 
     name: str
     role: str
-    """champion, challenger, served, rejected, or baseline."""
+    """champion, challenger, served, slice, other, or baseline."""
     points: tuple[CoursePoint, ...]
     figure: Figure | None
     promise: float | None
@@ -47,8 +50,10 @@ class Rightness:
     """Until when predictions are judged; 0 if none are."""
 
 
-def rightness(ledger: PipelineLedger, quality: QualityCourse, since_ms: int, until_ms: int) -> Rightness:
-    """The section, with the course between these moments.
+def rightness(
+    ledger: PipelineLedger, quality: QualityCourse, slices: Sequence[str], since_ms: int, until_ms: int
+) -> Rightness:
+    """The section, with the course between these moments; `slices` are those that the pipeline declares now.
 
     Over hours it shows ranges of time that are done, which no class of late labels distorts; over minutes, and where no
     range is done yet, rows in the order in which their labels came.
@@ -71,6 +76,7 @@ def rightness(ledger: PipelineLedger, quality: QualityCourse, since_ms: int, unt
         version = series.removeprefix(VERSION)
         role = "champion" if version == champion else "challenger" if version in answering else "other"
         lines.append(line(series, version, role, promises.get(version)))
+    lines += [line(SLICE + name, name, "slice") for name in slices[:_SLICES] if quality.has(SLICE + name, view)]
     lines += [
         line(series, _BASELINES.get(series, series.removeprefix(BASELINE)), "baseline")
         for series in sorted(quality.series(view))

@@ -46,8 +46,8 @@ function take(old, fresh) {
     if (has.nodeType !== node.nodeType || has.nodeName !== node.nodeName) { has.replaceWith(node); return; }
     if (node.nodeType !== Node.ELEMENT_NODE) { if (has.data !== node.data) has.data = node.data; return; }
     if (has.dataset?.at && node.dataset?.at && has.classList.contains("age") && node.classList.contains("age")) { has.dataset.at = node.dataset.at; return; }
-    if (has.isEqualNode(node)) return;
-    for (const { name } of [...has.attributes]) if (!node.hasAttribute(name)) has.removeAttribute(name);
+    if (has.isEqualNode(node) || has.classList.contains("cross")) return;
+    for (const { name } of [...has.attributes]) if (!node.hasAttribute(name) && !(name === "open" && has.nodeName === "DETAILS")) has.removeAttribute(name);
     for (const { name, value } of [...node.attributes]) if (has.getAttribute(name) !== value) has.setAttribute(name, value);
     take(has, node);
   });
@@ -127,7 +127,14 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { b.textContent = "copy"; }, 1500);
 });
 
-// ---- cross-hair: one line through all panels, and the time that it stands at
+// ---- cross-hair: one line through all panels, the time that it stands at, and the values there, which the table has
+function values(at) {
+  const row = [...document.querySelectorAll(".values tr[data-from]")].find((one) => Number(one.dataset.from) <= at && at < Number(one.dataset.to));
+  if (!row) return "";
+  const names = [...document.querySelectorAll(".values thead th")].slice(1);
+  const told = [...row.cells].slice(1).map((cell, number) => [names[number].textContent, cell.textContent.trim()]);
+  return told.filter(([, value]) => value !== "–").map(([name, value]) => ` · ${name} ${value}`).join("");
+}
 function cross(chart, share) {
   const line = chart.querySelector(".cross");
   const [x0, x1] = [Number(chart.dataset.x0), Number(chart.dataset.x1)];
@@ -136,7 +143,9 @@ function cross(chart, share) {
   line.style.left = `${(x0 + (x1 - x0) * at) * 100}%`;
   line.style.visibility = "visible";
   line.dataset.at = String(at);
-  line.dataset.time = new Date(since + (until - since) * at).toISOString().slice(11, 19);
+  const moment = since + (until - since) * at;
+  line.dataset.time = new Date(moment).toISOString().slice(11, 19) + values(moment);
+  line.classList.toggle("left", at > 0.5);
 }
 document.addEventListener("pointermove", (event) => {
   const chart = event.target.closest?.(".chart[data-x0]");
@@ -151,5 +160,6 @@ document.addEventListener("keydown", (event) => {
   if (!chart || (event.key !== "ArrowLeft" && event.key !== "ArrowRight")) return;
   const at = Number(chart.querySelector(".cross").dataset.at ?? 1);
   cross(chart, at + (event.key === "ArrowLeft" ? -1 : 1) / 60);
+  document.getElementById("said").textContent = chart.querySelector(".cross").dataset.time;
   event.preventDefault();
 });
