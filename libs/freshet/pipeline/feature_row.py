@@ -36,7 +36,9 @@ class FeatureRow:
         NaN means that a feature has no value there. The same row gives the same bits in any batch.
         """
         columns = self._in_milliseconds(columns)
-        values = np.concatenate([transform.compute(columns) for transform in self._transforms], axis=1)
+        # Producers may send any bits as a float. What numpy would warn of is no mistake here, and is judged below.
+        with np.errstate(all="ignore"):
+            values = np.concatenate([transform.compute(columns) for transform in self._transforms], axis=1)
         infinite = np.isinf(values)
         if not infinite.any():
             return values, []

@@ -1,5 +1,7 @@
 """A pipeline's feature row as a whole."""
 
+import warnings
+
 import numpy as np
 
 from freshet.avro import Column, Nullable
@@ -18,6 +20,7 @@ features:
     - {kind: cyclic_time, of: at, period: 4s}
     - {kind: cyclic_time, of: seen, period: 4s}
     - {kind: field, of: b}
+    - {kind: log, of: b}
 target: {kind: value}
 """)
 MICROS = {"type": "long", "logicalType": "timestamp-micros"}
@@ -43,10 +46,13 @@ def test_features_stand_in_the_order_of_the_specification() -> None:
         "b": np.array([3.0, 4.0]),
     }
     values, refusals = FeatureRow(SPEC, SCHEMA).compute(columns)
-    names = ("a", "at_4s_sin", "at_4s_cos", "seen_4s_sin", "seen_4s_cos", "b")
+    names = ("a", "at_4s_sin", "at_4s_cos", "seen_4s_sin", "seen_4s_cos", "b", "log_b")
     assert SPEC.feature_names == names
     before_1970 = -2 * np.pi / 4000  # a microsecond before is within the millisecond before
-    expected = [[1, 1, 0, -1, 0, 3], [2, np.sin(before_1970), np.cos(before_1970), np.nan, np.nan, 4]]
+    expected = [
+        [1, 1, 0, -1, 0, 3, np.log(4)],
+        [2, np.sin(before_1970), np.cos(before_1970), np.nan, np.nan, 4, np.log(5)],
+    ]
     np.testing.assert_allclose(values, expected, atol=1e-6)
     assert values.dtype == np.float32
     assert refusals == []
@@ -62,3 +68,19 @@ def test_infinite_feature_refuses_its_row_once() -> None:
     }
     _, refusals = FeatureRow(SPEC, SCHEMA).compute(columns)
     assert [(refusal.row, refusal.detail.split("'")[1]) for refusal in refusals] == [(0, "a"), (1, "b"), (2, "a")]
+
+
+def test_a_signalling_nan_is_no_value_and_warns_of_nothing() -> None:
+    """A producer may send these bits, and a service's log holds nothing but its own lines."""
+    signalling = np.array([0x7FF0000000000001], np.uint64).view(np.float64)
+    columns: dict[str, Column] = {
+        "at": np.array([0]),
+        "seen": Nullable(np.zeros(1, np.int64), np.zeros(1, np.bool_)),
+        "a": signalling,
+        "b": signalling,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values, refusals = FeatureRow(SPEC, SCHEMA).compute(columns)
+    assert np.isnan(values[0, [0, -2, -1]]).all()
+    assert refusals == []
