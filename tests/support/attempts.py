@@ -19,6 +19,11 @@ Told = dict[str, int | None]
 """By name, what came of the attempt on it."""
 
 _PATIENCE_S: Final = 30.0
+_LATER: Final = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
 
 
 def writes(client: dict[str, Any], topics: Collection[str]) -> Told:
@@ -64,16 +69,23 @@ def _code_of(message: Message) -> int | None:
 def commits(client: dict[str, Any], groups: Collection[str], topic: str) -> Told:
     """Commit an offset of this topic, which the client may read, for each group."""
     admin = AdminClient(client)
-    asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 0)]) for group in groups]
-    answers = {one.group_id: admin.alter_consumer_group_offsets([one])[one.group_id] for one in asked}
-    told: Told = {}
-    for group, answer in answers.items():
+    place = TopicPartition(topic, 0, 0)
+    return {group: _committed(admin, ConsumerGroupTopicPartitions(group, [place])) for group in groups}
+
+
+def _committed(admin: AdminClient, asked: ConsumerGroupTopicPartitions) -> int | None:
+    """Asks again while the broker has not yet read what it knows of groups, as after its start."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
         try:
-            errors = [at.error for at in answer.result(_PATIENCE_S).topic_partitions]
+            (at,) = admin.alter_consumer_group_offsets([asked])[asked.group_id].result(_PATIENCE_S).topic_partitions
+            code = at.error.code() if at.error is not None else None
         except KafkaException as refused:
-            errors = [refused.args[0]]
-        told[group] = errors[0].code() if errors[0] is not None else None
-    return told
+            code = int(refused.args[0].code())
+        if code not in _LATER or time.monotonic() > deadline:
+            # a group with members takes nothing from others, which is told only to whom it would take something from
+            return None if code == KafkaError.UNKNOWN_MEMBER_ID else code
+        time.sleep(0.1)
 
 
 def transactions(client: dict[str, Any], ids: Collection[str]) -> Told:

@@ -85,7 +85,8 @@ def _operations(principal: str, topic: Topic) -> Iterator[str]:
     # a writer asks how large a record the topic takes; `apply` compares all topics with what they should be
     if principal == "cli" or (principal != "producers" and roles & {*topic.writers}):
         yield "DescribeConfigs"
-    if principal == "cli" and not roles & {*topic.readers, *topic.writers}:
+    # operators ask how long every topic is
+    if principal in _OPERATORS and not roles & {*topic.readers, *topic.writers}:
         yield "Describe"
 
 
