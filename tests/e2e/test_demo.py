@@ -81,3 +81,15 @@ def test_the_demo_keeps_its_promises_and_says_how_each_time_it_is_run(shell: She
     assert (again["only_told"], again["only_replayed"]) == ([], [])
     assert shell.topics() == [], "each run deletes what it made for itself"
     assert list((shell.folder / ".local/state").glob("demo*")) == []
+
+
+@pytest.mark.faults  # as long as the one above; what users may do is tried in a minute by test_secured_kafka
+def test_the_demo_keeps_its_promises_where_each_service_is_a_user_of_its_own(shell: Shell) -> None:
+    """From nothing, with TLS, passwords and rights: nobody asks for a right that topics.yaml does not give."""
+    document = json.loads(shell.freshet("demo", "--secure", "--json"))
+    assert document["verify"]["verdict"] == "kept"
+    logs = "".join(path.read_text() for path in (shell.folder / ".local/logs").rglob("*.log"))
+    assert '"event": "started"' in logs
+    assert "Grant the user" not in logs
+    assert "AUTHORIZATION_FAILED" not in logs
+    assert shell.topics() == []

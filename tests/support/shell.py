@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import pytest
 
+from freshet.lab.logins import Logins
 from freshet.lab.server_files import StateFolder
-from freshet.operate.broker_record import load
+from freshet.operate.broker_record import ADMIN, load
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 
 _FRESHET: Final = Path(sys.executable).with_name("freshet")
@@ -66,7 +67,9 @@ class Shell:
         """All topics on the folder's broker, but those of Kafka itself."""
         endpoint = load(StateFolder.of(self.folder).endpoint)
         assert endpoint is not None
-        return [name for name in KafkaAdmin(endpoint.bootstrap_servers).names() if not name.startswith("__")]
+        login = Logins.at(self.folder, endpoint).login(ADMIN)
+        admin = KafkaAdmin(endpoint.bootstrap_servers, extra=login)
+        return [name for name in admin.names() if not name.startswith("__")]
 
     def end(self) -> dict[str, int]:
         """SIGTERM to all that was begun; their exit codes, by name."""
