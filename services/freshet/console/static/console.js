@@ -129,8 +129,10 @@ document.addEventListener("click", async (event) => {
 
 // ---- cross-hair: one line through all panels, the time that it stands at, and the values there, which the table has
 function values(at) {
-  const row = [...document.querySelectorAll(".values tr[data-from]")].find((one) => Number(one.dataset.from) <= at && at < Number(one.dataset.to));
-  if (!row) return "";
+  const away = (row) => Math.abs((Number(row.dataset.from) + Number(row.dataset.to)) / 2 - at);
+  const [row] = [...document.querySelectorAll(".values tr[data-from]")].sort((one, other) => away(one) - away(other));
+  // as far as the lines are drawn through
+  if (!row || away(row) > Math.max(60_000, 6 * (row.dataset.to - row.dataset.from))) return "";
   const names = [...document.querySelectorAll(".values thead th")].slice(1);
   const told = [...row.cells].slice(1).map((cell, number) => [names[number].textContent, cell.textContent.trim()]);
   return told.filter(([, value]) => value !== "–").map(([name, value]) => ` · ${name} ${value}`).join("");
