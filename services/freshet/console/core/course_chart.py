@@ -252,9 +252,7 @@ class _Figure:
         )
         newest = percent_words(told[-1].labelled) if told else "not known yet"
         return (
-            bars
-            + self._words(panel.top + 11, "labelled share", newest)
-            + self._title(panel, "labelled share", newest)
+            bars + self._words(panel.top + 11, "labelled share", newest) + self._title(panel, "labelled share", newest)
         )
 
 
