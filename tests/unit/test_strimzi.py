@@ -9,6 +9,7 @@ import pytest
 
 from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
 from freshet.drift.service import SERVICE as DRIFT
+from freshet.runtime.service import service_names
 from tools.strimzi import PRINCIPALS, Pipeline, Right, rights, topics, users
 from tools.strimzi.__main__ import as_text, main
 
@@ -34,6 +35,11 @@ def test_topics_have_names_that_kubernetes_takes() -> None:
     made = {t["spec"]["topicName"]: t["metadata"]["name"] for t in topics("kafka", "T1_", LOANS)}
     assert made["T1_loans.events"] == "t1-loans.events"
     assert len({*made.values()}) == len(made) > 20
+
+
+def test_every_service_is_a_principal() -> None:
+    """One that is forgotten could not log in to a secured Kafka."""
+    assert {*service_names()} <= {*PRINCIPALS}
 
 
 @pytest.mark.parametrize("operation", ["Read", "Write"])

@@ -64,7 +64,16 @@ def requirements(connection: Connection) -> Iterator[Line]:
 
     Without topics, nothing that comes after them can be tried.
     """
-    trial, unmet = Trial(connection), False
+    trial = Trial(connection)
+    try:
+        yield from _tried(trial)
+    finally:
+        with suppress(FreshetError):
+            _delete(trial)  # what is left by a failure half-way, or an interrupt
+
+
+def _tried(trial: Trial) -> Iterator[Line]:
+    unmet = False
     for one in REQUIREMENTS:
         if unmet:
             yield Line(one.about, "warn", "was not tried, since topics could not be made for it", one.needs)
@@ -74,9 +83,6 @@ def requirements(connection: Connection) -> Iterator[Line]:
         except FreshetError as error:
             unmet = one.attempt is _create
             yield Line(one.about, "bad", str(error), one.needs)
-    if unmet:
-        with suppress(FreshetError):
-            _delete(trial)  # some may have been made
 
 
 def _release(trial: Trial) -> str:
