@@ -3,22 +3,19 @@
 import json
 import os
 from pathlib import Path
-from typing import Final
 
 from freshet.runtime.settings import SettingsError
 
-_SUFFIX: Final = ".places"
-
 
 class PlaceNote:
-    """Lies beside the dead-letter file, on the same disk that stays.
+    """Lies beside the dead-letter file, on the same disk that stays; bridges of other names have other notes.
 
-    Another bridge of the same group may be further by now: then records are sent once more, and none is left out.
+    Another process of the same name may be further by now: then records are sent once more, and none is left out.
     """
 
-    def __init__(self, letters: Path) -> None:
+    def __init__(self, letters: Path, bridge: str) -> None:
         """Raises SettingsError if there is a note that cannot be read."""
-        self._path = letters.with_name(letters.name + _SUFFIX)
+        self._path = letters.with_name(f"{letters.name}.{bridge}.places")
         self._offsets: dict[str, int] = {}
         try:
             self._offsets = {str(place): int(offset) for place, offset in json.loads(self._path.read_bytes()).items()}

@@ -68,7 +68,7 @@ class _Turning(threading.Thread):
         while not self._stopping.is_set():
             try:
                 bus.spans(own.roles[0])
-                note, slot = PlaceNote(own.letters), settings.slot
+                note, slot = PlaceNote(own.letters, own.name), settings.slot
                 return TopicReading(
                     bus,
                     names,

@@ -45,7 +45,7 @@ class World:
 
     def joined(self, wanted: str = "") -> TopicReading:
         """One that has not read yet."""
-        note, wanted_ones = PlaceNote(self.letters), frozenset({wanted} - {""})
+        note, wanted_ones = PlaceNote(self.letters, "main"), frozenset({wanted} - {""})
         told = self.began_at_end.append
         return TopicReading(self.bus, NAMES, ("decisions",), wanted_ones, note, began_at_end=told, slot="0", fixed=True)
 
@@ -152,7 +152,7 @@ def test_without_offsets_and_note_it_says_that_it_begins_at_the_end(tmp_path: Pa
     world.reading().close()
     world.decide("a")
     world.cluster.group(NAMES.group("webhook")).lose_offsets()
-    world.letters.with_name("letters.jsonl.places").unlink()
+    world.letters.with_name("letters.jsonl.main.places").unlink()
     again = world.joined()
     assert finish(again, turn(again)) == []
     assert world.began_at_end == ["decisions"] * 2
@@ -160,6 +160,6 @@ def test_without_offsets_and_note_it_says_that_it_begins_at_the_end(tmp_path: Pa
 
 def test_a_note_that_cannot_be_read_stops_it(tmp_path: Path) -> None:
     """Guessing would leave something out."""
-    (tmp_path / "letters.jsonl.places").write_text("[")
+    (tmp_path / "letters.jsonl.main.places").write_text("[")
     with pytest.raises(SettingsError, match="how far the bridge was"):
         World(tmp_path).joined()
