@@ -62,7 +62,8 @@ def judged(rows: OutcomeRows, classes: tuple[str, ...], *, wrong: int | None = N
         ],
     )
     said = list(evaluations(enumerate(cut(rows, 300, 1_111)), {1: setting(classes=classes)}))
-    return compared(quality(said, PipelineLedger("p")), recount(book, truths, classes))
+    early = sum(row.known_before for row in book.log)
+    return compared(quality(said, PipelineLedger("p")), recount(book, truths, classes), known_before=early)
 
 
 @pytest.mark.parametrize("classes", [CLASSES, ()])
@@ -73,6 +74,14 @@ def test_right_evaluations_are_found_right(classes: tuple[str, ...]) -> None:
     assert found.series == 5
     assert found.rows > 1_500
     assert "say exactly the same" in found.text
+
+
+def test_labels_that_count_nowhere_are_told() -> None:
+    """Else a reader looks in vain for them among the rows; where there are none, nothing is said."""
+    rows = log_of(5, CLASSES)
+    early = int((rows.flags & KNOWN_BEFORE != 0).sum())
+    assert f"{early} labels more are left out" in judged(rows, CLASSES).text
+    assert "left out" not in Compared(5, 2_000, 0, ()).text
 
 
 @pytest.mark.parametrize("classes", [CLASSES, ()])

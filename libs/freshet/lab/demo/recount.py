@@ -27,6 +27,8 @@ class Compared(NamedTuple):
     series: int
     rows: int
     """Of what was served."""
+    known_before: int
+    """Labels that were written before the prediction that they are about."""
     differences: tuple[str, ...]
 
     @property
@@ -37,9 +39,18 @@ class Compared(NamedTuple):
         if not self.differences:
             return (
                 f"Counted again, row by row, from the predictions and the table: {self.series} series, {self.rows:,} "
-                "rows of what was served; freshet.evaluations say exactly the same."
+                f"rows of what was served; freshet.evaluations say exactly the same.{self._left_out}"
             )
         return "Counted again, freshet.evaluations are wrong:\n  " + "\n  ".join(self.differences)
+
+    @property
+    def _left_out(self) -> str:
+        if not self.known_before:
+            return ""
+        return (
+            f" {self.known_before:,} labels more are left out, as everywhere in quality: each of them was sent before "
+            "its event was answered."
+        )
 
 
 def recount(book: AnswerBook, truths: Mapping[str, str], classes: Sequence[str]) -> dict[str, Pairs]:
@@ -71,12 +82,15 @@ def recount(book: AnswerBook, truths: Mapping[str, str], classes: Sequence[str])
     return found
 
 
-def compared(quality: Quality, counted: Mapping[str, Pairs]) -> Compared:
-    """Each series of the evaluations but slices, held against the first rows of the recount, as many as it has."""
+def compared(quality: Quality, counted: Mapping[str, Pairs], *, known_before: int) -> Compared:
+    """Each series of the evaluations but slices, held against the first rows of the recount, as many as it has.
+
+    `known_before` is only passed on.
+    """
     series = [one for one in quality.series if one.name in counted or not one.name.startswith("slice:")]
     differences = [text for one in series for text in _differences(one, quality.classes, counted.get(one.name, []))]
     served = next((one.counts.rows for one in series if one.name == SERVED), 0)
-    return Compared(len(series), served, tuple(differences))
+    return Compared(len(series), served, known_before, tuple(differences))
 
 
 def _differences(one: SeriesQuality, classes: Sequence[str], pairs: Pairs) -> list[str]:

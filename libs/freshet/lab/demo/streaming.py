@@ -130,7 +130,8 @@ def _counted_again(deployment: LocalDeployment, narrator: Narrator, served: Even
     with AnswerBook(deployment.bus, spec) as book:
         book.wait_answered(len(served))
         book.wait_labelled(truths.keys())
-        result = compared(found.quality, recount(book, truths, spec.target.classes))
+        early = sum(row.known_before for row in book.log)
+        result = compared(found.quality, recount(book, truths, spec.target.classes), known_before=early)
         models = deployment.view.ledger.versions.records
         told = digests(book, models, found.trainings, found.evaluations, found.alarms)
     narrator.text(result.text)
