@@ -479,3 +479,18 @@ def test_an_alarm_does_not_learn_from_rows_of_a_later_change() -> None:
     (covered,) = here.later()
     assert (covered.trigger_id, covered.phase) == ("first", "skipped")
     assert "has taken in its rows" in covered.reason
+
+
+@pytest.mark.parametrize("order", [("alarm}", "rows, every: 2000}"), ("rows, every: 2000}", "alarm}")])
+def test_rows_from_before_a_change_that_waits_are_not_learned_from(order: tuple[str, str]) -> None:
+    """Most of what a training by count would learn is of the world that is gone; what a person asks for is done."""
+    triggers = ", ".join(f"{{kind: {one}" for one in order)
+    here = world(f"triggers: [{triggers}], min_rows: 1000")
+    here.rows = 1900
+    here.alarm("changed", (1700, 1900))
+    assert here.settle() == []
+    here.rows = 2100
+    assert here.later() == []
+    here.rows = 3000
+    started, _ = here.later()
+    assert (started.trigger, started.from_row) == ("alarm", 1700)

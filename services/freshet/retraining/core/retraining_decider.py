@@ -88,17 +88,21 @@ class RetrainingDecider(Decider):
     ) -> list[Announce]:
         """Up to the first training, in the order of importance; the rest waits for its end.
 
-        While a change waits for rows to learn from, no training begins for an earlier change: its rows are of both.
+        As long as a change is not learned from, no other training begins on rows from before it, which are of an older
+        world, unless a person asks.
         """
-        found, change = [], 0
-        for occasion in _occasions(triggers, state.seen(now_ms, measured))[:_MOST_AT_ONCE]:
-            said = answer(state, rules, occasion, measured, now_ms=now_ms, code=self._code(_trainer(rules)))
-            if said is None:
-                change = max(change, occasion.from_row)
-            elif said.phase != "started":
-                found.append(training_records.told(said))
-            elif not 0 < occasion.from_row < change and not state.awaits_verdict(now_ms):
-                return [*found, training_records.told(said)]
+        code = self._code(_trainer(rules))
+        occasions = _occasions(triggers, state.seen(now_ms, measured))[:_MOST_AT_ONCE]
+        said = [(one, answer(state, rules, one, measured, now_ms=now_ms, code=code)) for one in occasions]
+        open_changes = [one.from_row for one, record in said if record is None or record.phase == "started"]
+        change, found = max(open_changes, default=0), []
+        for occasion, record in said:
+            if record is None:
+                continue
+            if record.phase != "started":
+                found.append(training_records.told(record))
+            elif (occasion.by or occasion.from_row >= change) and not state.awaits_verdict(now_ms):
+                return [*found, training_records.told(record)]
         return found
 
 
