@@ -118,9 +118,20 @@ def test_without_a_registry_nobody_decides() -> None:
 def test_worse_than_promised_needs_a_look() -> None:
     """Only once chance does not explain it."""
     world = flowing_world()
-    world.tell("evaluations", PIPELINE, evaluation("served", NOW_MS, 150))
+    world.tell("evaluations", PIPELINE, evaluation("version:1.0.0", NOW_MS, 150))
     answer = world.screen().right.answer
     assert (answer.kind, answer.brief) == ("warn", ".600, promise .900")
+
+
+def test_a_champion_is_not_blamed_for_the_answers_of_others() -> None:
+    """It has gone live and answered nothing yet: what was served does not break its promise."""
+    world = flowing_world()
+    world.admit("1.1.0", metrics={"accuracy": 0.95})
+    world.live(2, "1.1.0")
+    world.tell("evaluations", PIPELINE, evaluation("served", NOW_MS, 160))
+    answer = world.screen().right.answer
+    assert answer.kind == "ok"
+    assert answer.sentence.endswith("Of 1.1.0 too few labels have come to hold it to its promise.")
 
 
 def test_worse_than_no_model_needs_a_look_where_nothing_was_promised() -> None:
@@ -228,6 +239,7 @@ def test_a_regression_has_errors_instead_of_accuracies() -> None:
     world.live(1, "1.0.0")
     world.run_all()
     world.tell("evaluations", PIPELINE, evaluation("served", NOW_MS, 0, classes=()))
+    world.tell("evaluations", PIPELINE, evaluation("version:1.0.0", NOW_MS, 0, classes=()))
     screen = world.screen()
     assert not screen.right.classes
     assert screen.right.answer.sentence.startswith("Yes: mean error 2 in the last 250 rows")

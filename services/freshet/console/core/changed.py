@@ -98,7 +98,7 @@ def _answer(rows: Sequence[AlarmRow], open_rows: Sequence[AlarmRow], suspected: 
     if rows:
         clock = minute_words(rows[0].alarm.at_ms)
         return SectionAnswer(
-            "ok", f"Nothing now. The last alarm was at {clock}; another model has answered since.", "nothing now"
+            "ok", f"Nothing now. The last alarm was at {clock}; another model has gone live since.", "nothing now"
         )
     return SectionAnswer("off", "Nothing: no detector has raised an alarm in what was read.", "nothing")
 

@@ -106,36 +106,41 @@ def _answer(quality: QualityCourse, lines: Sequence[Line], champion: str, promis
     if served is None:
         return SectionAnswer("wait", "Not known yet: no labels have met their predictions.", "no labels yet")
     classes = bool(quality.classes)
-    what = "accuracy" if classes else "mean error"
-    value = figure_words(served.value, classes=classes)
-    rows = f"the last {count_words(served.rows)} rows with a label"
-    labelled = "" if math.isnan(served.labelled) else f", {percent_words(served.labelled)} of them labelled"
-    told = f"{what} {value} in {rows}{labelled}"
+    value, told = figure_words(served.value, classes=classes), _told(served, classes=classes)
     if served.rows < _ENOUGH_ROWS:
         return SectionAnswer("wait", f"Too few labels to say: {told}.", f"{value}, too few")
-    return _against_promise(served, told, champion, promise, classes=classes) or _against_nothing(
-        lines, served, told, classes=classes
-    )
-
-
-def _against_promise(
-    served: Figure, told: str, champion: str, promise: float | None, *, classes: bool
-) -> SectionAnswer | None:
-    """Whether it is as good as promised; None without a promise."""
+    own = next((line.figure for line in lines if line.role == "champion"), None)
     if promise is None:
-        return None
+        return _against_nothing(lines, served, told, "The model was published without a promise.", classes=classes)
+    if own is None or own.rows < _ENOUGH_ROWS:
+        unknown = f"Of {champion} too few labels have come to hold it to its promise."
+        return _against_nothing(lines, served, told, unknown, classes=classes)
+    return _against_promise(own, _told(own, classes=classes), champion, promise, classes=classes)
+
+
+def _told(figure: Figure, *, classes: bool) -> str:
+    what = "accuracy" if classes else "mean error"
+    labelled = "" if math.isnan(figure.labelled) else f", {percent_words(figure.labelled)} of them labelled"
+    value = figure_words(figure.value, classes=classes)
+    return f"{what} {value} in the last {count_words(figure.rows)} rows with a label{labelled}"
+
+
+def _against_promise(own: Figure, told: str, champion: str, promise: float, *, classes: bool) -> SectionAnswer:
+    """Whether the champion's own answers are as good as it promised; those of others are not its doing."""
     promised = figure_words(promise, classes=classes)
-    brief = f"{figure_words(served.value, classes=classes)}, promise {promised}"
-    low, high = served.interval
+    brief = f"{figure_words(own.value, classes=classes)}, promise {promised}"
+    low, high = own.interval
     if high < promise if classes else low > promise:
         return SectionAnswer("warn", f"Worse than promised: {told}; {champion} promised {promised}.", brief)
-    if served.value >= promise if classes else served.value <= promise:
+    if own.value >= promise if classes else own.value <= promise:
         return SectionAnswer("ok", f"Yes: {told}; {champion} promised {promised}.", brief)
     return SectionAnswer("ok", f"As promised, within what chance does: {told}; {champion} promised {promised}.", brief)
 
 
-def _against_nothing(lines: Sequence[Line], served: Figure, told: str, *, classes: bool) -> SectionAnswer:
-    """Whether it is better than what would have been said without a model."""
+def _against_nothing(
+    lines: Sequence[Line], served: Figure, told: str, no_promise: str, *, classes: bool
+) -> SectionAnswer:
+    """Whether it is better than what would have been said without a model; `no_promise` tells why that is asked."""
     value = figure_words(served.value, classes=classes)
     low, high = served.interval
     for line in lines:
@@ -144,4 +149,4 @@ def _against_nothing(lines: Sequence[Line], served: Figure, told: str, *, classe
             alone = figure_words(other, classes=classes)
             sentence = f"Worse than no model at all: {told}; {line.name} alone gives {alone}."
             return SectionAnswer("warn", sentence, f"{value}, {line.name} {alone}")
-    return SectionAnswer("ok", f"{told[0].upper()}{told[1:]}. The model was published without a promise.", value)
+    return SectionAnswer("ok", f"{told[0].upper()}{told[1:]}. {no_promise}", value)
