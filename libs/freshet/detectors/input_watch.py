@@ -46,7 +46,8 @@ class InputWatchState:
     """The versions that have answered, in the order in which they first did."""
     told: Mapping[str, int] = field(default_factory=dict)
     """By what an alarm was about, up to which row no other of that is told."""
-    episode: str = ""
+    episodes: Mapping[str, str] = field(default_factory=dict)
+    """By kind of frames, the newest episode: rows of features are not rows of answers, so each kind has its own."""
     episode_ends: Mapping[str, int] = field(default_factory=dict)
     """By kind of frames, the row from which on an alarm begins a new episode."""
 
@@ -141,8 +142,8 @@ class InputWatch:
         since = {str(partition): at for partition, at in sorted(found.since.items())}
         around = Circumstances(since, dict(most), found.epochs, found.cause)
         alarm = first_alarm(self._pipeline, detector, finding, around, placed.at_ms)
-        goes_on = state.episode and row <= state.episode_ends.get(kind, -1)
-        episode = state.episode if goes_on else alarm.id
+        goes_on = kind in state.episodes and row <= state.episode_ends[kind]
+        episode = state.episodes[kind] if goes_on else alarm.id
         until = row + detector.cool_down
         state = replace(
             state,
@@ -150,7 +151,7 @@ class InputWatch:
                 **state.told,
                 **{(key := name + finding.level): max(until, state.told.get(key, 0)) for name in names},
             },
-            episode=episode,
+            episodes={**state.episodes, kind: episode},
             episode_ends={**state.episode_ends, kind: until},
         )
         alarm = alarm.model_copy(update={"episode": episode, "watched": kind})
@@ -165,7 +166,7 @@ class InputWatch:
             "parts": state.parts,
             "versions": state.versions,
             "told": state.told,
-            "episode": state.episode,
+            "episodes": state.episodes,
             "episode_ends": state.episode_ends,
         }
         return zlib.compress(json.dumps(values, sort_keys=True, separators=(",", ":")).encode())
@@ -179,6 +180,8 @@ class InputWatch:
                 "is unknown or cannot be read here. Install what it needs."
             )
         series = {kind: Series.of(one) for kind, one in values["series"].items()}
+        if "episode" in values:  # an older release kept one for all kinds
+            values["episodes"] = dict.fromkeys(values["episode_ends"], values.pop("episode"))
         return InputWatchState(**{**values, "series": series, "versions": tuple(values["versions"])})
 
 
