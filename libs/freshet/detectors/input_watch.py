@@ -152,7 +152,7 @@ class InputWatch:
                 **{(key := name + finding.level): max(until, state.told.get(key, 0)) for name in names},
             },
             episodes={**state.episodes, kind: episode},
-            episode_ends={**state.episode_ends, kind: until},
+            episode_ends={**state.episode_ends, kind: max(until, state.episode_ends.get(kind, 0))},
         )
         alarm = alarm.model_copy(update={"episode": episode, "watched": kind})
         return state, [alarm]

@@ -8,7 +8,24 @@ import numpy as np
 from freshet.detectors.input_watch import InputWatchState
 from freshet.detectors.parts.answers import AnswersDetector
 from freshet.detectors.parts.psi import PsiDetector
+from freshet.detectors.parts.stale import StaleDetector
 from support.frames import ProfileLog
+
+
+def test_a_silence_does_not_end_the_episode_of_another_detector() -> None:
+    """A feature moves, and while it is suspected, partition 1 is told to be silent: the rest is the same episode."""
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(24_576, 3))
+    rows[20_480:, 0] += 2.0
+    log = ProfileLog(rate=512 / 3600, rows=512)  # a frame is an hour, a window two of them
+    log.features(rows[:19_968])
+    log.features(rng.normal(size=(1, 3)), partition=1)
+    log.features(rows[19_968:])
+    alarms = log.alarms(PsiDetector(), StaleDetector())
+    told = [(one.detector, one.level) for one in alarms]
+    assert told[:3] == [("psi", "suspected"), ("stale", "suspected"), ("psi", "detected")]
+    assert alarms[2].test_to - alarms[0].test_to < PsiDetector().cool_down
+    assert alarms[2].episode == alarms[0].episode
 
 
 def test_answers_that_change_meanwhile_do_not_take_over_the_episode_of_features() -> None:
