@@ -62,16 +62,24 @@ class LogTable:
         self.schema: Any = pa.schema([*own, *((name, pa.float32()) for name in features)])
 
     def rows(self, batch: Batch) -> tuple[Any, int]:
-        """See `TopicTable`. A record whose scores are not as many as the pipeline's is a stranger's, too."""
+        """See `TopicTable`. A record of other classes than the pipeline's is a stranger's, too."""
         found = records_of(self._pipeline, batch)
-        ours = [(row, record) for row, record in found.records if record.classes == len(self._scores)]
-        parts = [self._of(record, int(batch.offsets[row]), int(batch.timestamps_ms[row])) for row, record in ours]
+        read = [(at, record, OutcomeRows.of(record)) for at, record in found.records]
+        ours = [(at, record, rows) for at, record, rows in read if self._is_of_our_classes(rows)]
+        parts = [
+            self._of(record, rows, int(batch.offsets[at]), int(batch.timestamps_ms[at])) for at, record, rows in ours
+        ]
         table = pa.Table.from_batches(parts, self.schema).combine_chunks()
         whole = pa.RecordBatch.from_arrays([_chunk(column) for column in table.columns], schema=self.schema)
         return whole, len(batch) - len(ours)
 
-    def _of(self, record: Outcomes, offset: int, at_ms: int) -> Any:
-        rows = OutcomeRows.of(record)
+    def _is_of_our_classes(self, rows: OutcomeRows) -> bool:
+        """Whether there are as many scores as the pipeline has, and each answer and label is one of its classes."""
+        places = np.concatenate([rows.answer, rows.label])
+        there = (places >= -1) & (places < len(self._classes) - 1)
+        return rows.scores.shape[1] == len(self._scores) and bool(there.all())
+
+    def _of(self, record: Outcomes, rows: OutcomeRows, offset: int, at_ms: int) -> Any:
         n = len(rows)
         columns: dict[str, Any] = {name: moments(getattr(rows, source)) for name, source in _MOMENTS.items()}
         columns |= {"answer": self._names(rows.answer), "label": self._names(rows.label), "truth": pa.array(rows.truth)}
