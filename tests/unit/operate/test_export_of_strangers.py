@@ -28,6 +28,20 @@ def test_a_labelled_log_record_of_unknown_classes_is_left_out_and_counted(column
     assert (table.num_rows, left_out) == (3, 1)
 
 
+@pytest.mark.parametrize("scores", [0, 1, 5])
+def test_a_prediction_with_another_number_of_scores_is_left_out_and_counted(scores: int) -> None:
+    """The label join and profiles refuse it too. Scores that were cut or filled up are what no model answered."""
+    own = prediction_columns(["a", "b"], [0, 1], bytes(16))
+    strange = prediction_columns(["c"], [2], bytes(16)) | {
+        "scores": Ragged.from_matrix(np.full((1, scores), 0.2, np.float32)),
+    }
+    (first, last), (between,) = encoder("Prediction").encode(own), encoder("Prediction").encode(strange)
+    rows = [row(0, offset, value) for offset, value in enumerate([first, between, last])]
+    table, left_out = topic_table_of("predictions", SPEC).rows(batch(rows))
+    exported = pa.Table.from_batches([table]).to_pydict()
+    assert (exported["event_id"], exported["offset"], left_out) == (["a", "b"], [0, 2], 1)
+
+
 @pytest.mark.parametrize("cuts", [(1,), (2, 3), (5,)])
 def test_the_digest_does_not_depend_on_how_records_are_batched(cuts: tuple[int, ...]) -> None:
     """With NaN, infinity and empty text among them, and a record that is left out."""

@@ -1,12 +1,12 @@
 """What each role's records are as a table: which columns, of which types, and how a batch becomes rows of it."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
 
-from freshet.avro import Column
+from freshet.avro import Column, Ragged, take
 from freshet.avro.framed import FramedReader
 from freshet.contracts.batch import Batch
 from freshet.operate.export.arrow_columns import (
@@ -58,10 +58,15 @@ class RecordTable:
         self.schema = pa.schema([*fields, *PLACE])
 
     def rows(self, batch: Batch) -> tuple[Any, int]:
-        """See `TopicTable`."""
+        """See `TopicTable`. A prediction with another number of scores than the pipeline's is a stranger's, too."""
         rows = self._reader.read(batch.values)
-        arrays = [*self._arrays(rows.columns), *place_arrays(batch, rows.at)]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema), len(batch) - rows.at.size
+        at, columns = rows.at, rows.columns
+        if "scores" in self._spread:
+            fits = cast(Ragged, columns["scores"]).lengths == len(self._spread["scores"])
+            if not fits.all():
+                at, columns = at[fits], {name: take(column, fits) for name, column in columns.items()}
+        arrays = [*self._arrays(columns), *place_arrays(batch, at)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema), len(batch) - at.size
 
     def _arrays(self, columns: Mapping[str, Column]) -> list[Any]:
         own = [_array(name, columns[name]) for name in self._own]
