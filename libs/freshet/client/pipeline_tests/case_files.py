@@ -84,8 +84,8 @@ def read_cases(folder: Path) -> Mapping[Path, Cases]:
 def _read(file: Path) -> Cases:
     try:
         return Cases.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise OperateError(f"{file} cannot be read as YAML: {error}", "usage") from error
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise OperateError(f"{file} is not a test file: {told}. docs/testing.md has the format.", "usage") from error
+    except (OSError, yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that does not exist
+        raise OperateError(f"{file} cannot be read as YAML: {error}", "usage") from error
