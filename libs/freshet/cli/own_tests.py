@@ -1,6 +1,5 @@
 """`freshet test pipeline`: a user's own tests of a pipeline's folder."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -44,13 +43,12 @@ def pipeline(
             )
         say(f"wrote {example_file(folder)}")
     tester = event_cases.EventTester(spec, text, schema)
-    found: list[Failure] = []
-    count = 0
+    by_case: list[list[Failure]] = []  # by test and not by name: two tests may have one
     for file, cases in read_cases(folder).items():
-        count += len(cases.events) + len(cases.models)
-        found += event_cases.failures(tester, cases.events, str(file))
-        found += _of_models(spec, cases.models, file) if cases.models else []
-    failed = len({failure.case for failure in found})
+        by_case += [list(event_cases.failures(tester, [case], str(file))) for case in cases.events]
+        by_case += [_of_model(spec, case, file) for case in cases.models]
+    found = [failure for failures in by_case for failure in failures]
+    count, failed = len(by_case), sum(map(bool, by_case))
     lines = [f"✗ {failure.case}\n    {failure.what}\n    {failure.advice}" for failure in found]
     lines.append(f"{count - failed} passed, {failed} failed")
     document = {"passed": count - failed, "failed": failed, "failures": [failure._asdict() for failure in found]}
@@ -59,7 +57,7 @@ def pipeline(
         raise typer.Exit(Exit.FAILURE)
 
 
-def _of_models(spec: PipelineSpec, cases: Sequence[ModelCase], file: Path) -> list[Failure]:
+def _of_model(spec: PipelineSpec, case: ModelCase, file: Path) -> list[Failure]:
     from freshet.client.pipeline_tests import model_cases  # noqa: PLC0415 (needs pyarrow and onnxruntime)
 
-    return list(model_cases.failures(spec, cases, file))
+    return list(model_cases.failures(spec, [case], file))

@@ -11,6 +11,8 @@ from freshet.client.pipeline_tests.case_files import ModelCase
 from freshet.client.pipeline_tests.failures import Failure
 from freshet.contracts.arrays import Floats32
 from freshet.models.bundle import Bundle
+from freshet.models.contract import Contract, Limits
+from freshet.models.manifest import check_manifest
 from freshet.models.model_error import ModelError
 from freshet.models.scorer import Scorer
 from freshet.operate.export.column_names import score_columns
@@ -32,6 +34,10 @@ def failures(spec: PipelineSpec, cases: Sequence[ModelCase], file: Path) -> Iter
 def _problems(spec: PipelineSpec, case: ModelCase, folder: Path) -> Iterator[tuple[str, str]]:
     try:
         bundle = Bundle.load(folder / case.bundle)
+        contract = Contract(spec.feature_names, spec.target.classes, Limits.of(spec.limits))
+        if wrong := check_manifest(bundle.manifest, contract):
+            yield f"{folder / case.bundle} is no model of {spec.pipeline}: {' '.join(wrong)}", "Pack one that is."
+            return
         rows = recorded_rows(folder / case.rows, spec)
         scorer = Scorer.load(bundle.data, bundle.manifest)
     except ModelError as error:
