@@ -23,7 +23,10 @@ _STATUS: Final[Mapping[str, Literal["RUNNING", "FINISHED", "FAILED"]]] = {
 _OVER_TIME: Final = {True: ("accuracy", "log_loss"), False: ("mae", "rmse")}
 """Metrics that are followed while a version serves: of classes, or of values."""
 _NO_NAME: Final = re.compile(r"[^\w\-. /]")
+_NO_PART: Final = {"", ".", ".."}
+"""What may not stand between slashes: MLflow takes names for paths."""
 _LONGEST: Final = 5000
+_LONGEST_NAME: Final = 250
 
 
 class Point(NamedTuple):
@@ -139,4 +142,9 @@ def _short(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _name(name: str) -> str:
-    return _NO_NAME.sub("_", name)
+    """The name, if MLflow takes it; else one like it with a digest of the name, so that two never become one."""
+    cleaned = _NO_NAME.sub("_", name)
+    if cleaned == name and len(name) <= _LONGEST_NAME and not _NO_PART & {*name.split("/")}:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{cleaned.replace('/', '_')[: _LONGEST_NAME - 13]}_{digest}"

@@ -1,5 +1,6 @@
 """What MLflow is to hold of a pipeline: each training once, each packed version once, quality over time."""
 
+import posixpath
 from collections.abc import Sequence
 
 from freshet.contracts.messages import Change, Evaluation, ModelVersion
@@ -83,3 +84,20 @@ def test_the_content_changes_with_what_is_known_and_with_nothing_else() -> None:
     assert [record.name for record in changed] == ["1.0.0 packed"]
     points = [(point.value, point.step) for point in changed[0].metrics if point.name == "served.accuracy"]
     assert points == [(0.9, 10), (1.0, 20)]
+
+
+def test_names_that_people_choose_are_names_that_mlflow_takes() -> None:
+    """MLflow refuses names that are odd as paths, or long. Two names never become one."""
+    lineage = {"data//may": "1", "data/": "2", "size#": "3", "size:": "4", "/root": "5", "..": "6", "k" * 300: "7"}
+    packed = ModelVersion(
+        pipeline=PIPELINE,
+        version="1.0.0",
+        state="admitted",
+        reason="good",
+        manifest=candidate("packed", lineage=lineage).manifest,
+        history=(Change(at_ms=5, what="admitted"),),
+    )
+    (record,) = run_records(PIPELINE, [], [packed], [])
+    names = [name for name in record.tags if name.startswith("lineage.")]
+    assert len(names) == len(lineage)
+    assert [name for name in names if posixpath.normpath(name) != name or len(name) > 250] == []
