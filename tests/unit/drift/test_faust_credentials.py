@@ -102,3 +102,18 @@ def test_apps_are_made_with_them(tmp_path: Path) -> None:
         "localhost:9092", state_dir=tmp_path, kafka={"security.protocol": "SASL_PLAINTEXT", **LOGIN}
     )
     assert safe_settings(settings)["broker_credentials"].username == "ann"
+
+
+def test_comments_of_an_authority_may_be_in_any_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka's C client skips what stands between certificates; Python takes no text with such letters at all."""
+    asked: list[str | None] = []
+
+    def context(cadata: str | None, **_: str | None) -> ssl.SSLContext:
+        asked.append(cadata)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    with pytest.raises(SettingsError, match="cannot be used"):
+        credentials({"security.protocol": "SSL", "ssl.ca.pem": "# Autoridad de Certificación\nno certificate"})
+    monkeypatch.setattr(ssl, "create_default_context", context)
+    credentials({"security.protocol": "SSL", "ssl.ca.pem": "# Certificación\n-----BEGIN CERTIFICATE-----"})
+    assert asked == ["# Certificaci?n\n-----BEGIN CERTIFICATE-----"]

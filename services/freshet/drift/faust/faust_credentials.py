@@ -62,7 +62,7 @@ def _tls(kafka: Mapping[str, str]) -> ssl.SSLContext:
     folder = place if Path(place).is_dir() and place else None
     try:
         context = ssl.create_default_context(
-            cafile=None if folder else place or None, capath=folder, cadata=kafka.get("ssl.ca.pem")
+            cafile=None if folder else place or None, capath=folder, cadata=_ascii(kafka.get("ssl.ca.pem"))
         )
         if certificate := kafka.get("ssl.certificate.location"):
             context.load_cert_chain(certificate, kafka.get("ssl.key.location"), kafka.get("ssl.key.password"))
@@ -73,3 +73,11 @@ def _tls(kafka: Mapping[str, str]) -> ssl.SSLContext:
     if kafka.get("enable.ssl.certificate.verification", "true").lower() == "false":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
+
+
+def _ascii(pem: str | None) -> str | None:
+    """Python takes certificates as ASCII only; comments between them, which may be in any language, count for nothing.
+
+    A letter that is no ASCII inside a certificate becomes one that no certificate has, so that it is still refused.
+    """
+    return None if pem is None else pem.encode("ascii", "replace").decode("ascii")
