@@ -88,6 +88,7 @@ def test_authorities_and_our_own_certificate_are_loaded(tmp_path: Path, monkeypa
         ({"security.protocol": "SASL_PLAINTEXT"}, "has sasl.mechanism GSSAPI"),
         ({"security.protocol": "SSL", "ssl.keystore.location": "k.p12"}, "does not know ssl.keystore.location"),
         ({"security.protocol": "SSL", "ssl.ca.location": "nowhere.pem"}, "cannot be used"),
+        ({"security.protocol": "SSL", "ssl.key.location": "k.pem"}, "without ssl.certificate.location"),
     ],
 )
 def test_what_faust_cannot_do_is_refused(kafka: dict[str, str], told: str) -> None:

@@ -60,6 +60,10 @@ def _tls(kafka: Mapping[str, str]) -> ssl.SSLContext:
     place = kafka.get("ssl.ca.location", "")
     place = "" if place == "probe" else place
     folder = place if Path(place).is_dir() and place else None
+    if kafka.get("ssl.key.location") and not kafka.get("ssl.certificate.location"):
+        raise SettingsError(
+            "FRESHET_KAFKA has ssl.key.location without ssl.certificate.location: name the key's certificate, too."
+        )
     try:
         context = ssl.create_default_context(
             cafile=None if folder else place or None, capath=folder, cadata=_ascii(kafka.get("ssl.ca.pem"))
