@@ -94,7 +94,7 @@ class PipelineApp(faust.App):  # type: ignore[misc]
     def columns(self, role: str, values: Sequence[bytes | None]) -> dict[str, Any]:
         """Rows of outcomes, features, predictions or labels as numpy columns by name, in order.
 
-        Text is an array of str. Raises ContractError if one of the values is none of this role.
+        Text is an object array of str. Raises ContractError if one of the values is none of this role.
         """
         if role == "outcomes":
             return _joined([_outcome_columns(self._bus.names.pipeline, value) for value in values])
@@ -166,7 +166,7 @@ def _outcome_columns(pipeline: str, value: bytes | None) -> dict[str, Any]:
     columns = {name: getattr(rows, name) for name in OutcomeRows.__slots__ if name != "versions"}
     return {
         **columns,
-        "version": np.array(rows.versions, np.str_)[rows.version] if len(rows) else np.array([], np.str_),
+        "version": np.array(rows.versions, object)[rows.version] if len(rows) else np.array([], object),
         "partition": np.full(len(rows), record.partition),
     }
 
@@ -177,7 +177,9 @@ def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _plain(column: Any) -> Any:
     if isinstance(column, Strings):
-        return np.array([text.decode() for text in column.tobytes()], np.str_)
+        return np.array(
+            [text.decode() for text in column.tobytes()], object
+        )  # numpy's text drops zero bytes at its end
     if isinstance(column, Ragged):
         width = int(column.lengths[0]) if len(column) else 0
         return column.matrix(width) if (column.lengths == width).all() else column
