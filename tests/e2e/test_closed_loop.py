@@ -15,7 +15,8 @@ from support.shell import Shell, shell
 
 __all__ = ["shell"]
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(600)]
+# the demo goes through the whole loop in `make test`
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(600)]
 
 _CHANGE = 2_500
 """From this row on the answer is the other one."""

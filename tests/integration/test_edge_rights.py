@@ -83,10 +83,10 @@ def test_the_console_shows_and_acts(stage: LocalDeployment, edge: httpx.Client) 
     csrf = _found(edge, r'name="csrf" value="([^"]+)"')
     told = edge.post("/pipelines/loans/ask", data={"csrf": csrf, "ask": page})
     assert "1 events were sent again" in told.text
-    assert stage.bus.spans("events")[0].end >= 1
+    until(lambda: stage.bus.spans("events")[0].end >= 1, "the event to be readable")
     retrain = until(lambda: _found(edge, r'value="(retrain [^"]*)"'), "its button")
     assert edge.post("/pipelines/loans/ask", data={"csrf": csrf, "ask": retrain}).status_code == 303
-    assert stage.bus.spans("commands")[0].end == 1
+    until(lambda: stage.bus.spans("commands")[0].end == 1, "the command to be readable")
 
 
 def _found(edge: httpx.Client, pattern: str) -> str:
