@@ -5,7 +5,7 @@ Data go to stdout, as a table or with `--json` as one document; progress and err
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
 
@@ -131,6 +131,14 @@ def table(*columns: str) -> Table:
     made = SafeTable(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column)
+    return made
+
+
+def filled_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table of these rows."""
+    made = table(*columns)
+    for row in rows:
+        made.add_row(*row)
     return made
 
 

@@ -10,7 +10,8 @@ import typer
 from rich.console import Group, RenderableType
 
 from freshet.avro.control import encode
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.estimate_parts import estimate_parts
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, filled_table, reporting, say
 from freshet.contracts.profile_messages import FrameKind
 from freshet.operate.facts import published, read
 from freshet.operate.operate_error import OperateError
@@ -19,15 +20,7 @@ from freshet.operate.profile.profile_page import compared_page, shown_page
 from freshet.operate.profile.profile_tables import COMPARED, SHOWN, compared_rows, shown_rows, unusual_rows_of
 from freshet.operate.profile.profile_view import ColumnChange, Stretch, compared, document, stretch
 from freshet.operate.profile_log import facts_of, frames
-from freshet.operate.quality.estimated import (
-    NOTE,
-    TITLES,
-    Estimate,
-    calibrations,
-    estimate_rows,
-    estimates,
-    estimates_document,
-)
+from freshet.operate.quality.estimated import calibrations, estimates, estimates_document
 from freshet.operate.quality.series_quality import Evaluations
 from freshet.operate.times import clock_time, moment_ms
 from freshet.profiles.frame_records import PlacedFrame
@@ -72,12 +65,12 @@ def show(
     _end_if_nothing(found, as_json=as_json)
     parts: list[RenderableType] = []
     for kind, one in found:
-        parts += [f"{kind}: {one.told}", _table(SHOWN, shown_rows(one)), ""]
+        parts += [f"{kind}: {one.told}", filled_table(SHOWN, shown_rows(one)), ""]
         if one.unusual:
-            parts += [_table(("row", "distance", "feature"), unusual_rows_of(one)), ""]
+            parts += [filled_table(("row", "distance", "feature"), unusual_rows_of(one)), ""]
     guessed = estimates(log, _calibrations(bus, pipeline), from_ms, to_ms)
     told = {kind: document(one) for kind, one in found} | estimates_document(guessed)
-    emit(told, Group(*parts, *_estimated([("", guessed)])), as_json=as_json)
+    emit(told, Group(*parts, *estimate_parts([("", guessed)])), as_json=as_json)
     _write(html, shown_page(pipeline, found, _now(), guessed))
 
 
@@ -112,13 +105,13 @@ def compare(
     parts: list[RenderableType] = []
     for name, before, now, changes in found:
         parts += [f"{name}, before: {before.told}", f"{name}, now: {now.told}"]
-        parts += [_table(COMPARED, compared_rows(changes)), ""]
+        parts += [filled_table(COMPARED, compared_rows(changes)), ""]
     known, from_ms = _calibrations(bus, pipeline), asked_ms or _last_rows_ms(log, "answers", to_ms)
     old, new = estimates(log, known, until_ms=from_ms), estimates(log, known, from_ms, to_ms)
     told = {name: _changes(changes) for name, _, _, changes in found}
     guessed = {"estimated_before": estimates_document(old)["estimated"], **estimates_document(new)}
     by_time = [("before", old), ("now", new)]
-    emit(told | guessed, Group(*parts, *_estimated(by_time)), as_json=as_json)
+    emit(told | guessed, Group(*parts, *estimate_parts(by_time)), as_json=as_json)
     _write(html, compared_page(pipeline, found, _now(), by_time))
 
 
@@ -149,7 +142,7 @@ def edges(
     book = facts_of(bus, pipeline).book
     shown = edges_rows(book)
     told = [dict(zip(EDGES, row, strict=True)) for row in shown]
-    emit(told, _table(EDGES, shown) if shown else "No edges were chosen yet.", as_json=as_json)
+    emit(told, filled_table(EDGES, shown) if shown else "No edges were chosen yet.", as_json=as_json)
 
 
 def _kind(text: str) -> FrameKind:
@@ -170,16 +163,6 @@ def _calibrations(bus: Bus, pipeline: str) -> dict[str, Calibration]:
     evaluations = Evaluations(pipeline)
     evaluations.take(read(bus, "evaluations"))
     return calibrations(evaluations.records)
-
-
-def _estimated(by_time: Sequence[tuple[str, Sequence[Estimate]]]) -> list[RenderableType]:
-    """What is told of answers without labels, by stretch of time."""
-    tables = [(name, _table(TITLES, estimate_rows(found))) for name, found in by_time if found]
-    return (
-        [NOTE, *(part for name, shown in tables for part in ((f"{name}:", shown) if name else (shown,)))]
-        if tables
-        else []
-    )
 
 
 def _range(since: str, until: str) -> tuple[int, int]:
@@ -229,10 +212,3 @@ def _write(html: Path | None, page: str) -> None:
 
 def _now() -> str:
     return f"{clock_time(SystemClock().now_ms())} UTC"
-
-
-def _table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> RenderableType:
-    made = table(*heads)
-    for row in cells:
-        made.add_row(*row)
-    return made

@@ -1,6 +1,6 @@
 """`freshet quality`: how good the answers are, as evaluations tell it, in the terminal or as a page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,21 +10,25 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table, wide_console
+from freshet.cli.estimate_parts import estimate_parts
+from freshet.cli.output import (
+    Bootstrap,
+    Exit,
+    Json,
+    Namespace,
+    connect,
+    emit,
+    filled_table,
+    reporting,
+    say,
+    wide_console,
+)
 from freshet.operate.facts import drained, ledger_of, published
 from freshet.operate.operate_error import OperateError
 from freshet.operate.presence import absence, presence
 from freshet.operate.profile_log import frames
 from freshet.operate.quality.chart import lines
-from freshet.operate.quality.estimated import (
-    NOTE,
-    TITLES,
-    Estimate,
-    calibrations,
-    estimate_rows,
-    estimates,
-    estimates_document,
-)
+from freshet.operate.quality.estimated import Estimate, calibrations, estimates, estimates_document
 from freshet.operate.quality.page import page
 from freshet.operate.quality.quality_tables import class_rows, class_titles, rows, titles
 from freshet.operate.quality.series_quality import Evaluations, Quality, View, document, quality
@@ -97,7 +101,8 @@ def show(
         feed.close()
     nothing = "" if found.series else why_nothing(bus, pipeline, evaluations)
     told = document(found) | estimates_document(guessed) | ({"why_nothing": nothing} if nothing else {})
-    emit(told, Group(nothing or shown(found), *_estimated(guessed)), as_json=as_json)
+    beside = estimate_parts([("", guessed)])
+    emit(told, Group(nothing or shown(found), *([""] if beside else []), *beside), as_json=as_json)
     if nothing:
         raise typer.Exit(Exit.CHECK)
     if html is not None:
@@ -106,18 +111,11 @@ def show(
 
 def shown(found: Quality) -> RenderableType:
     """Tables, and the chart over time."""
-    parts: list[RenderableType] = [_table(titles(found), rows(found)), ""]
+    parts: list[RenderableType] = [filled_table(titles(found), rows(found)), ""]
     by_class = class_rows(found)
     if by_class and len(by_class) <= _MOST_CLASSES:
-        parts += [_table(class_titles(), by_class), ""]
+        parts += [filled_table(class_titles(), by_class), ""]
     return Group(*parts, *map(Text, lines(found, _CHART_COLUMNS)))
-
-
-def _estimated(found: Sequence[Estimate]) -> Sequence[RenderableType]:
-    """What is told beside it of answers without labels."""
-    if not found:
-        return ()
-    return "", Text(NOTE), _table(TITLES, estimate_rows(found))
 
 
 def why_nothing(bus: Bus, pipeline: str, evaluations: Evaluations) -> str:
@@ -142,10 +140,3 @@ def _watch(feed: Feed, evaluations: Evaluations, now: Callable[[], Quality]) -> 
             found = now()
             live.update(shown(found) if found.series else "There is no evaluation yet.", refresh=True)
             evaluations.take(feed.facts(_AGAIN_S))
-
-
-def _table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> RenderableType:
-    made = table(*heads)
-    for row in cells:
-        made.add_row(*row)
-    return made
