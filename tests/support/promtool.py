@@ -44,8 +44,8 @@ def checked(*arguments: str, given: str = "") -> str:
 
 
 @contextmanager
-def prometheus(folder: Path, ports: Mapping[str, int], rules: Path) -> Iterator[Callable[[str], int]]:
-    """A Prometheus with these rules that scrapes these processes each second; it answers with a number of series."""
+def prometheus(folder: Path, ports: Mapping[str, int], rules: Path) -> Iterator[Callable[[str], list[dict[str, str]]]]:
+    """A Prometheus with these rules that scrapes these processes each second; it answers with the labels of series."""
     port = free_port()
     targets = [{"targets": [f"127.0.0.1:{at}"], "labels": {"instance": name}} for name, at in ports.items()]
     jobs = [{"job_name": "freshet", "scrape_interval": "1s", "static_configs": targets}]
@@ -54,14 +54,14 @@ def prometheus(folder: Path, ports: Mapping[str, int], rules: Path) -> Iterator[
     options = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data", "--log.level=warn")
     server = subprocess.Popen([program("prometheus"), *options, f"--web.listen-address=127.0.0.1:{port}"])
 
-    def ask(expr: str) -> int:
+    def ask(expr: str) -> list[dict[str, str]]:
         query = urllib.parse.urlencode({"query": expr.replace("$__rate_interval", "1m")})
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{query}", timeout=10) as answer:
-            return len(json.loads(answer.read())["data"]["result"])
+            return [series["metric"] for series in json.loads(answer.read())["data"]["result"]]
 
     def ready() -> bool:
         with suppress(OSError):
-            return ask("up") == len(ports)
+            return len(ask("up")) == len(ports)
         return False
 
     try:
