@@ -13,6 +13,7 @@ from freshet.runtime.bus.protocol import (
 )
 from support.buses import (
     BusWorld,
+    assert_reads,
     collect,
     committed,
     gather,
@@ -23,7 +24,6 @@ from support.buses import (
     settle,
     settled,
     until,
-    values_of,
     write,
 )
 
@@ -102,7 +102,7 @@ def test_a_commit_that_a_rebalance_has_overtaken_is_refused(bus_world: BusWorld)
     owner.start(Place("events", 0), 0)
     again = until(lambda: collect(owner))
     producer.commit(answer(again, again.membership))
-    assert values_of(read_all(bus_world.bus, "predictions")) == [b"a"]
+    assert_reads(bus_world.bus, "predictions", [b"a"])
 
 
 def test_a_rebalance_inside_a_collect_interrupts_the_batch(bus_world: BusWorld) -> None:
@@ -135,7 +135,7 @@ def test_a_rebalance_inside_a_collect_interrupts_the_batch(bus_world: BusWorld) 
     whole = until(lambda: collect(second))
     opened(bus_world.bus, "1").commit(answer(whole, whole.membership))
     opened(bus_world.bus, "0").commit(answer(interrupted, first.membership()))
-    assert values_of(read_all(bus_world.bus, "predictions")) == [b"row", b"row"]
+    assert_reads(bus_world.bus, "predictions", [b"row", b"row"])
 
 
 def test_a_fixed_slot_takes_its_predecessors_place(bus_world: BusWorld) -> None:

@@ -16,11 +16,13 @@ from freshet.runtime.bus.protocol import (
 from support.buses import (
     BusWorld,
     as_rows,
+    assert_reads,
     collect,
     committed,
     gather,
     opened,
     read_all,
+    read_once_there,
     send,
     settled,
     until,
@@ -49,10 +51,10 @@ def test_a_committed_transaction_is_seen_whole_and_in_order(bus_world: BusWorld)
         send("dead-letters", b"bad"),
     ]
     producer.commit(Transaction(sends))
-    seen = read_all(bus_world.bus, "predictions")
+    seen = read_once_there(bus_world.bus, "predictions", 4)
     assert [record.value() for record in seen if record.partition() == 0] == [b"1", b"2", b"3"]
     assert [record.value() for record in seen if record.partition() == 1] == [b"x"]
-    assert values_of(read_all(bus_world.bus, "dead-letters")) == [b"bad"]
+    assert_reads(bus_world.bus, "dead-letters", [b"bad"])
 
 
 def test_an_open_transaction_hides_what_follows_and_a_successor_ends_it(bus_world: BusWorld) -> None:
@@ -63,11 +65,11 @@ def test_an_open_transaction_hides_what_follows_and_a_successor_ends_it(bus_worl
         opened(bus_world.bus, "0"), Transaction([send("predictions", b"dead", b"dead too")]), "offsets_sent"
     )
     opened(bus_world.bus, "1").commit(Transaction([send("predictions", b"after")]))
-    assert values_of(read_all(bus_world.bus, "predictions")) == [b"before"]
+    assert_reads(bus_world.bus, "predictions", [b"before"])
     assert bus_world.bus.spans("predictions")[0].end == 1
 
     opened(bus_world.bus, "0")
-    seen = until(lambda: [rows for rows in [read_all(bus_world.bus, "predictions")] if len(rows) > 1])[0]
+    seen = read_once_there(bus_world.bus, "predictions", 2)
     assert values_of(seen) == [b"before", b"after"]
     assert [record.offset() for record in seen] == [0, 3], "aborted rows and markers keep their offsets"
 
@@ -120,7 +122,7 @@ def test_records_and_offsets_become_visible_together(bus_world: BusWorld) -> Non
     assert read_all(bus_world.bus, "predictions") == []
     successor.commit(answer)
     assert committed(consumer, P0) == Committed(1, "e=1 f=0")
-    assert values_of(read_all(bus_world.bus, "predictions")) == [b"answer"]
+    assert_reads(bus_world.bus, "predictions", [b"answer"])
 
 
 def test_a_crash_after_the_commit_loses_nothing(bus_world: BusWorld) -> None:
@@ -132,7 +134,7 @@ def test_a_crash_after_the_commit_loses_nothing(bus_world: BusWorld) -> None:
     bus_world.crash(opened(bus_world.bus), answer, "committed")
     opened(bus_world.bus)
     assert committed(consumer, P0) == Committed(1, "e=1 f=0")
-    assert values_of(read_all(bus_world.bus, "predictions")) == [b"answer"]
+    assert_reads(bus_world.bus, "predictions", [b"answer"])
 
 
 def test_open_fences_the_predecessor(bus_world: BusWorld) -> None:
@@ -145,7 +147,7 @@ def test_open_fences_the_predecessor(bus_world: BusWorld) -> None:
         old.commit(Transaction([send("rollouts", b"7, by the old")]))
     young.commit(Transaction([send("rollouts", b"7")]))
     other.commit(Transaction([send("rollouts", b"other")]))
-    assert values_of(read_all(bus_world.bus, "rollouts")) == [b"6", b"7", b"other"]
+    assert_reads(bus_world.bus, "rollouts", [b"6", b"7", b"other"])
 
 
 def test_a_commit_never_takes_an_id_back(bus_world: BusWorld) -> None:
@@ -158,7 +160,7 @@ def test_a_commit_never_takes_an_id_back(bus_world: BusWorld) -> None:
     with pytest.raises(FatalError, match="start anew"):
         old.commit(Transaction([send("rollouts", b"7, by the old")]))
     young.commit(Transaction([send("rollouts", b"8")]))
-    assert values_of(read_all(bus_world.bus, "rollouts")) == [b"6", b"7", b"8"]
+    assert_reads(bus_world.bus, "rollouts", [b"6", b"7", b"8"])
 
 
 @pytest.mark.parametrize("reopen", [True, False])
@@ -169,7 +171,7 @@ def test_an_oversize_record_is_refused_and_the_same_client_goes_on(bus_world: Bu
     with pytest.raises(TooLargeError):
         producer.commit(Transaction([send("rollouts", b"small"), send("rollouts", b"x" * 1_100_000)]))
     producer.commit(Transaction([send("rollouts", b"6")]))
-    assert values_of(read_all(bus_world.bus, "rollouts")) == [b"6"]
+    assert_reads(bus_world.bus, "rollouts", [b"6"])
 
 
 def test_a_suspect_client_that_may_reopen_goes_on(bus_world: BusWorld) -> None:
@@ -178,7 +180,7 @@ def test_a_suspect_client_that_may_reopen_goes_on(bus_world: BusWorld) -> None:
     producer = opened(bus_world.bus)
     bus_world.commit_slowly(producer, Transaction([send("predictions", b"1")]))
     producer.commit(Transaction([send("predictions", b"2")]))
-    assert values_of(read_all(bus_world.bus, "predictions")) == [b"1", b"2"]
+    assert_reads(bus_world.bus, "predictions", [b"1", b"2"])
 
 
 def test_a_suspect_member_polls_before_it_takes_its_id_anew(bus_world: BusWorld) -> None:
@@ -193,7 +195,7 @@ def test_a_suspect_member_polls_before_it_takes_its_id_anew(bus_world: BusWorld)
         producer.commit(answer)
     producer.commit(answer)
     assert committed(consumer, P0) == Committed(1, "e=1 f=0")
-    assert values_of(read_all(bus_world.bus, "predictions")) == [b"1", b"2"]
+    assert_reads(bus_world.bus, "predictions", [b"1", b"2"])
 
 
 def test_committed_offsets_go_with_their_topic(bus_world: BusWorld) -> None:

@@ -299,6 +299,18 @@ def read_all(bus: Bus, role: str, starts: dict[Place, int] | None = None) -> lis
     return records
 
 
+def read_once_there(bus: Bus, role: str, count: int) -> list[Record]:
+    """All that a reader gives, once it is so many: a commit is acknowledged before its markers are written."""
+    return until(lambda: [rows for rows in [read_all(bus, role)] if len(rows) == count])[0]
+
+
+def assert_reads(bus: Bus, role: str, values: list[bytes | None], starts: dict[Place, int] | None = None) -> None:
+    """A reader gives just these values, at the latest when the markers of transactions that have ended are written."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while (found := values_of(read_all(bus, role, starts))) != values:
+        assert time.monotonic() < deadline, f"{found} instead of {values}"
+
+
 def member(
     bus: Bus, *roles: str, instance: str | None = None, assignor: Assignor = "cooperative-sticky"
 ) -> GroupConsumer:

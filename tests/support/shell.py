@@ -31,6 +31,10 @@ class Shell:
 
     def freshet(self, *arguments: str, code: int = 0) -> str:
         """What the command prints on stdout; it must end with this code."""
+        return self.both(*arguments, code=code)[0]
+
+    def both(self, *arguments: str, code: int = 0) -> tuple[str, str]:
+        """What the command prints on stdout and on stderr; it must end with this code."""
         done = subprocess.run(
             [_FRESHET, *arguments],
             cwd=self.folder,
@@ -42,7 +46,7 @@ class Shell:
             check=False,
         )
         assert done.returncode == code, f"freshet {' '.join(arguments)} → {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        return done.stdout, done.stderr
 
     def document(self, *arguments: str, code: int = 0) -> Any:
         """What the command prints with `--json`."""
