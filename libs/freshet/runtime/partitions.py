@@ -172,10 +172,11 @@ class Partitions:
 
     def expired(self, error: ExpiredError, *, skip: bool) -> None:
         """Records were deleted before we read them: stop, or leave a dead letter that says which and go on."""
-        if error.place not in self._group.owned():
-            return  # it was taken from us in the same poll: its next owner will find out
+        known = self._known.get(error.place)
+        if error.place not in self._group.owned() or known is None or known.state == "arrived":
+            return  # taken from us in the same poll, or not begun by us yet: whoever begins it will find out
         try:
-            self.starts.pass_over(self._group, error, self._known[error.place].metadata, skip=skip)
+            self.starts.pass_over(self._group, error, known.metadata, skip=skip)
         finally:
             # Started anew it goes on, or finds out again: also where the broker could not be asked just now.
             self.rewind("expired")

@@ -101,7 +101,7 @@ class Starts:
         detail = f"offsets {error.position} to {span.low} expired unread"
         self._log.error("expired", place=place, detail=detail)
         letter = expired_letter(place, span.low, detail, self.lives.known[place.role])
-        at = self.stamped({place: Committed(span.low, metadata or self._origin)})
+        at = self.stamped({place: Committed(span.low, metadata)})
         try:
             self._producer.commit(Transaction([letter], at, group.membership()))
         except RefusedError as refused:

@@ -290,6 +290,38 @@ def test_expired_records_are_found_again_where_the_broker_could_not_be_asked() -
     assert stand.answers() == [(0, offset) for offset in range(12, 20)]
 
 
+def test_an_expiry_told_before_a_partition_is_placed_forgets_no_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its start is not known yet, so nothing is committed for it: the epoch that was committed stays."""
+    stand = Stand(partitions=1)
+    stand.feed(5, 0)
+    loop = stand.loop(Answerer(), skip_expired=True)
+    stand.turn(loop)
+    assert stand.committed(0) == (5, "e=1 f=0")
+    loop.close()
+    stand.feed(15, 0)
+    stand.cluster.truncate(NAMES.topic("features"), 0, 12)
+    collect, reports = MemoryGroupConsumer.collect, [5]
+
+    def early(self: MemoryGroupConsumer, limit: int, limit_bytes: int, timeout_s: float) -> Collected | None:
+        collected = collect(self, limit, limit_bytes, timeout_s)
+        if reports and self.owned():
+            stand.cluster.before = None
+            raise ExpiredError(Place("features", 0), reports.pop())
+        return collected
+
+    def away(_client: str, operation: str) -> None:
+        if operation == "committed":
+            raise RetriableError("the coordinator is away.")
+
+    monkeypatch.setattr(MemoryGroupConsumer, "collect", early)
+    logic = Answerer()
+    stand.cluster.before = away
+    stand.turn(stand.loop(logic, skip_expired=True), times=40)
+    assert not reports, "too weak"
+    assert [told["freshet.reason"] for told in stand.dead()] == ["input_expired"]
+    assert {metadata for _, metadata in logic.assigned} == {"e=1 f=0"}
+
+
 def test_leaving_is_told_and_frees_the_partitions() -> None:
     """close() says goodbye; the next worker goes on at the committed offset."""
     stand = Stand()
