@@ -107,6 +107,13 @@ def test_every_room_has_its_floor() -> None:
     assert {room for floor in floors for room in floor.split(" | ")} == rooms
 
 
+def test_every_room_is_typed_for_who_imports_it() -> None:
+    """PEP 561: without its `py.typed` a room's types are not seen by a user's checker."""
+    rooms = {path.parent for path in SOURCES if path.name == "__init__.py" and path.parent.parent.name == "freshet"}
+    assert len(rooms) > 20, "this check looks at the wrong folders"
+    assert sorted(room.name for room in rooms if not (room / "py.typed").exists()) == []
+
+
 def test_services_stand_on_their_floor_wherever_they_are_found() -> None:
     """No list names them: one knows no other and none of the rooms above, and only those rooms know it.
 
