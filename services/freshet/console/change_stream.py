@@ -1,4 +1,4 @@
-"""Server-sent events: to each open page the parts that changed, at most twice a second."""
+"""Server-sent events: to each open page the parts that changed, soon after each snapshot."""
 
 import asyncio
 import json
@@ -10,7 +10,8 @@ from freshet.console.snapshot import Snapshot
 
 MOST_STREAMS: Final = 100
 """Open pages; more are refused."""
-_LOOK_S: Final = 0.4
+LOOK_S: Final = 0.2
+"""How often it is looked whether there is a newer snapshot, for each open page: one comparison."""
 _BEAT_S: Final = 2.0
 """A page is told at least so often that the console lives, and how old its news are."""
 
@@ -33,8 +34,8 @@ async def changes(
         if snapshot is not None and (parts or silent_s >= _BEAT_S):
             yield event(after, {"now_ms": snapshot.now_ms, "trouble": snapshot.overview.kafka.trouble, "parts": parts})
             silent_s = 0.0
-        await asyncio.sleep(_LOOK_S)
-        silent_s += _LOOK_S
+        await asyncio.sleep(LOOK_S)
+        silent_s += LOOK_S
 
 
 def event(number: int, document: object) -> bytes:

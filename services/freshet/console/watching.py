@@ -11,10 +11,12 @@ from typing import Final, TypeVar
 import structlog
 
 from freshet.console.asking_kafka import ask_ends, ask_lags, ask_letters
+from freshet.console.core.alive import next_silence_ms
 from freshet.console.core.aside import Letters
 from freshet.console.core.folded import RECENT, WHOLE, Folded
 from freshet.console.core.measured import Measurements
 from freshet.console.core.overview import KafkaState, overview
+from freshet.console.core.pace import Pace
 from freshet.console.core.pipeline_screen import Beside, PipelineScreen, pipeline_screen
 from freshet.console.snapshot import Snapshot
 from freshet.console.training_lines import approval_of, training_lines
@@ -28,7 +30,6 @@ from freshet.runtime.feed import Feed
 T = TypeVar("T")
 
 _READ_S: Final = 0.2
-_BUILD_S: Final = 0.8
 _ENDS_S: Final = 2.0
 _LAGS_S: Final = 5.0
 _LETTERS_S: Final = 15.0
@@ -58,6 +59,7 @@ class Watching(threading.Thread):
         self._lags: dict[str, LagReader] = {}
         self._approvals: dict[str, tuple[tuple[int, int], str]] = {}
         self._due: dict[str, float] = {}
+        self._pace = Pace()
         self._skews: deque[int] = deque([0], maxlen=_SKEWS)
         self._feed: Feed | None = None
         self._read = self._topics = self._answered_ms = 0
@@ -130,12 +132,13 @@ class Watching(threading.Thread):
         if self._is_due("lags", _LAGS_S):
             for name in pipelines:
                 self._measure(name, self._ask_lags)
+                self._build_if_due()
         if self._is_due("letters", _LETTERS_S):
             for name in pipelines:
                 if time.monotonic() - self._watched.get(name, -_WATCHED_S) < _WATCHED_S:
                     self._measure(name, self._ask_letters)
-        if self._is_due("build", _BUILD_S):
-            self._build()
+                    self._build_if_due()
+        self._build_if_due()
 
     def _forget(self, deleted: Collection[str]) -> None:
         for name in deleted:
@@ -172,7 +175,7 @@ class Watching(threading.Thread):
         if self._feed is None:
             self._feed = Feed(self._connection.bus().reader((*WHOLE, *RECENT), self._starts()))
         was_caught_up = self._caught_up
-        for fact in self._feed.facts(_READ_S):
+        for fact in self._feed.facts(self._pace.wait_s(self.now_ms, _READ_S)):
             self._folded.fold(fact)
             self._read += 1
             if was_caught_up and isinstance(fact.message, WorkerState):
@@ -193,6 +196,10 @@ class Watching(threading.Thread):
                 starts[Place(role, at)] = max(first, span.end - _MOST_RECORDS)
         return starts
 
+    def _build_if_due(self) -> None:
+        if self._pace.is_due(time.monotonic(), self.now_ms):
+            self._build()
+
     def _build(self) -> None:
         began_s, now_ms = time.monotonic(), self.now_ms
         screens = {name: self._screen(name, now_ms) for name in self._folded.pipelines()}
@@ -211,8 +218,7 @@ class Watching(threading.Thread):
         self.snapshot = Snapshot(number, now_ms, page, screens)
         self._built_s = time.monotonic()
         self.build_s = self._built_s - began_s
-        # pages are never more than a quarter of this thread's work, however many pipelines there are
-        self._due["build"] = max(self._due.get("build", 0.0), self._built_s + 3 * self.build_s)
+        self._pace.made(began_s, self._built_s, next_silence_ms(self._folded.ledger, now_ms))
 
     def _screen(self, name: str, now_ms: int) -> PipelineScreen:
         measured = self._measured.get(name, Measurements())

@@ -9,7 +9,10 @@ from freshet.ledger.ledger import Ledger
 from freshet.ledger.workers import ALIVE, Beat
 
 SILENT_AFTER: Final = 1.4
-"""A worker is silent from so many intervals after its last beat; `missed beats` of the ledger make it dead."""
+"""A worker is silent from so many intervals after its last beat; `missed beats` of the ledger make it dead.
+
+One beat is missing then, and the next is not due yet: a busy worker may be late by four tenths of an interval.
+"""
 FORGOTTEN_MS: Final = 3_600_000
 """A worker that left, or died, so long ago is not shown any more."""
 SERVING: Final = ("ingestion", "inference")
@@ -104,11 +107,21 @@ def _state(beat: Beat, now_ms: int) -> tuple[Kind, str]:
         return "off", "left"
     if beat.state(now_ms) not in ALIVE:
         return "bad", "dead"
-    if now_ms - beat.timestamp_ms > SILENT_AFTER * beat.worker.interval_ms:
+    if now_ms >= _silent_from_ms(beat):
         return "stale", "silent"
     if any(at.held for at in beat.worker.partitions):
         return "held", "waits"
     return "ok", "serving" if beat.worker.partitions else "runs"
+
+
+def _silent_from_ms(beat: Beat) -> int:
+    return beat.timestamp_ms + int(SILENT_AFTER * beat.worker.interval_ms) + 1
+
+
+def next_silence_ms(ledger: Ledger, now_ms: int) -> int | None:
+    """When the next worker falls silent, should no more beats come; None if there is none that could."""
+    beats = (beat for pipeline in ledger for beat in pipeline.workers.beats.values() if not beat.worker.leaving)
+    return min((at_ms for at_ms in map(_silent_from_ms, beats) if at_ms > now_ms), default=None)
 
 
 def dead_workers(found: Sequence[Crew]) -> list[Worker]:
