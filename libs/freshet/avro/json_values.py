@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from struct import Struct
 from typing import Any, Final
 
+from freshet.avro.field_names import named
 from freshet.avro.nodes import NO_DEFAULT, Node
 from freshet.avro.reasons import DecodeReason, Refused
 
@@ -184,7 +185,8 @@ def _record(node: Node, tolerance: Tolerance) -> Accept:
         for name, accept_field, default in fields:
             given = value.get(name, _ABSENT)
             if given is _ABSENT and default is NO_DEFAULT:
-                raise _invalid(f"key {name!r} is missing.")
+                absent = [name for name, _, default in fields if default is NO_DEFAULT and name not in value]
+                raise _invalid(f"{named(absent, 'key')} {'is' if len(absent) == 1 else 'are'} missing.")
             result[name] = default if given is _ABSENT else _within(name, accept_field, given)
         if not tolerance.unknown_fields and not names.issuperset(value):
             strange = next(key for key in value if key not in names)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.avro.event_fields import EventField, FieldKind, event_fields
+from freshet.avro.field_names import named
 from freshet.avro.nodes import NO_DEFAULT
 from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, column_of, plan_of
@@ -24,6 +25,13 @@ _MISSING: Final = frozenset({"NAType", "NaTType"})
 _INT64: Final = 1 << 63
 _SHOWN: Final = 100
 """Characters of an unknown name that a message repeats."""
+
+
+class _NothingError(Exception):
+    """A row has no value where one is needed."""
+
+    def __init__(self, row: int) -> None:
+        self.row = row
 
 
 def event_columns(
@@ -82,7 +90,10 @@ def row_columns(
         name, field = leaf.name, fields[leaf.name]
         if name in given:
             kind = "time" if name == time else field.kind
-            values = [_value(field, kind, leaf, value, row) for row, value in enumerate(given[name])]
+            try:
+                values = [_value(field, kind, leaf, value, row) for row, value in enumerate(given[name])]
+            except _NothingError as nothing:
+                raise _no_value(given, shape, nothing.row) from None
         elif name in filled:
             values = [filled[name]() for _ in range(count)]
         else:
@@ -175,7 +186,7 @@ def _refuse_gaps(absent: Sequence[Leaf], whose: str) -> None:
     missing = [leaf.name for leaf in absent if leaf.null_branch is None]
     if missing:
         raise RowError(
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing: {whose} needs "
+            f"{named(missing)} {'is' if len(missing) == 1 else 'are'} missing: {whose} needs "
             f"{'it' if len(missing) == 1 else 'them'}.",
             field=missing[0] if len(missing) == 1 else "",
         )
@@ -196,7 +207,7 @@ def _value(field: EventField, kind: FieldKind, leaf: Leaf, value: Any, row: int)
     if is_nothing(value) and leaf.null_branch is not None:
         return None
     if is_nothing(value) and kind != "float":
-        raise RowError(f"row {row}: field {field.name!r} has no value, and may not be null.", field=field.name, row=row)
+        raise _NothingError(row)
     what, read = _READERS.get(kind, ("", None))
     if read is None:
         return value
@@ -206,6 +217,14 @@ def _value(field: EventField, kind: FieldKind, leaf: Leaf, value: Any, row: int)
         raise RowError(
             f"row {row}: field {field.name!r} holds {value!r:.100}, which is not {what}.", field=field.name, row=row
         ) from None
+
+
+def _no_value(given: Mapping[str, Sequence[Any]], shape: RowShape, row: int) -> RowError:
+    """What the row lacks: all fields that need a value there and have none."""
+    needed = (leaf.name for leaf in shape.leaves if leaf.null_branch is None and leaf.name in given)
+    lacking = [name for name in needed if shape.fields[name].kind != "float" and is_nothing(given[name][row])]
+    verb, only = ("has", lacking[0]) if len(lacking) == 1 else ("have", "")
+    return RowError(f"row {row}: {named(lacking, 'field')} {verb} no value, and may not be null.", field=only, row=row)
 
 
 def _whole(_: EventField, value: Any) -> int:

@@ -153,6 +153,7 @@ def test_a_value_that_does_not_fit_is_named(row: dict[str, Any], told: str) -> N
         ({"amount": [1.0], "channel": []}, "not of one length"),
         ([ROW, 3], "row 1 is a int"),
         ([{"amount": 1.0}], "customer.id, channel are missing: every event of orders needs them"),
+        ([ROW, {"amount": 1.0}], "row 1: fields 'customer.id', 'channel' have no value, and may not be null"),
     ],
 )
 def test_what_is_no_table_is_refused(rows: Any, told: str) -> None:

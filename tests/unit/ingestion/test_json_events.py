@@ -109,6 +109,7 @@ def without(name: str) -> bytes:
             "applicant: must be text that utf-8 can",
         ),
         (without("car"), "input_malformed", "key 'car' is missing."),
+        (b'{"age": 40, "car": 3}', "input_malformed", "keys 'event_id', 'applicant', 'at', "),
         (as_json(extra=1), "input_malformed", "key 'extra' is not a field of freshet.loans.LoanApplication."),
         (as_json().replace(b'"age"', b'"car": 1, "age"'), "input_malformed", "a key is written twice"),
         (b'{"a":' * 5000, "input_malformed", "nested deeper"),
