@@ -10,6 +10,7 @@ from freshet.cli.output import Exit, Json, emit, reporting
 from freshet.cli.screen_narrator import ScreenNarrator
 from freshet.cli.table_options import Decimal, Delimiter, Encoding, Na, TimeFormat
 from freshet.lab.demo.streaming import Streaming, tell_stream
+from freshet.lab.ended_run import stops_its_broker
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.new_pipeline import Roles
 from freshet.operate.tables.table import Dialect
@@ -69,5 +70,8 @@ def stream(
         dialect=dialect,
     )
     on_result = partial(emit, shown="", as_json=True) if as_json else None
-    if not tell_stream(ScreenNarrator(stderr=as_json), Path.cwd(), told, stay=stay, on_result=on_result):
+    narrator, home = ScreenNarrator(stderr=as_json), Path.cwd()
+    with stops_its_broker(home, say=narrator.text):
+        good = tell_stream(narrator, home, told, stay=stay, on_result=on_result)
+    if not good:
         raise typer.Exit(Exit.CHECK)
