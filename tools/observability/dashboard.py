@@ -98,6 +98,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         Panel("Transactions", service.TRANSACTIONS, "rate", "service"),
         Panel("Commit, p99", service.COMMIT_SECONDS, "p99", "service"),
         Panel("Answering a batch, p99", service.LOGIC_SECONDS, "p99", "service"),
+        Panel("Reading and writing the records of a batch, p99", service.CODEC_SECONDS, "p99", "service step"),
         Panel("Records in a batch, p99", service.BATCH_ROWS, "p99", "service"),
         Panel("Bytes read", service.BYTES_CONSUMED, "rate", "service topic"),
         Panel("Bytes written", service.BYTES_PRODUCED, "rate", "service topic"),

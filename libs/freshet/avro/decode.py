@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from freshet.avro.codec_time import timed
 from freshet.avro.columns import Columns, take
 from freshet.avro.fast import FastReader
 from freshet.avro.frame import HEADER_BYTES, Joined, byte_lengths
@@ -56,6 +57,7 @@ class Decoder:
         """Zeros that `decode` needs behind values that its caller has joined."""
         return self._fast.padding if self._fast else 0
 
+    @timed("decode")
     def decode(
         self, bodies: Sequence[bytes | None], *, offset: int = HEADER_BYTES, joined: Joined | None = None
     ) -> Rows:

@@ -9,6 +9,7 @@ import numpy as np
 from fastavro import schemaless_writer
 from fastavro.validation import validate
 
+from freshet.avro.codec_time import timed
 from freshet.avro.columns import (
     Column,
     Columns,
@@ -37,6 +38,7 @@ class Encoder:
         self._plan = plan_of(parse(schema))
         self._header = Same(frame_header(schema_id))
 
+    @timed("encode")
     def encode(self, columns: Columns) -> list[bytes]:
         """One framed value per row; the decoder of the same schema gives the columns back bit for bit.
 

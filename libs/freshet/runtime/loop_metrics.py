@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from freshet.avro.codec_time import CodecTime
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Job
 from freshet.contracts.worker import WorkerReport
@@ -42,6 +43,11 @@ class LoopMetrics:
         metrics[told.COMMIT_SECONDS].labels(*labels).observe(commit_s)
         first_ms = min(batch.records[0].timestamp()[1] for batch in got.batches)
         metrics[told.ANSWER_DELAY].labels(*labels).observe(max(0, now_ms - first_ms) / 1000)
+
+    def coded(self, time: CodecTime) -> None:
+        """How long decoding and encoding of such a batch took."""
+        for step, took_s in (("decode", time.decode_s), ("encode", time.encode_s)):
+            self._metrics[told.CODEC_SECONDS].labels(*self._labels, step).observe(took_s)
 
     def rewound(self, cause: str) -> None:
         """A batch was dropped, to be read again."""

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import structlog
 
+from freshet.avro.codec_time import codec_timed
 from freshet.contracts.logic import DeadLetter, Logic
 from freshet.contracts.stateful import Stateful
 from freshet.contracts.topics import TopicNames
@@ -118,8 +119,9 @@ class Transactor:
         began, began_ms = time.perf_counter(), self._clock.elapsed_ms()
         outcome = self._outcome()
         try:
-            for batch in got.batches:
-                outcome.add(batch, self._logic.on_batch(batch))
+            with codec_timed(time.perf_counter) as codec:
+                for batch in got.batches:
+                    outcome.add(batch, self._logic.on_batch(batch))
         except RetriableError as error:  # of a lookup
             self._refused(got, RefusedError(f"nothing was written: {error}"))
             self._partitions.rewind("lookup")
@@ -136,6 +138,7 @@ class Transactor:
         self._partitions.hold(outcome.holds)
         self._grow(outcome.rows)
         self._last_begin_ms = began_ms
+        self._metrics.coded(codec)
         self._tell(got, outcome, logic_s=answered - began, answered=answered)
         return outcome.rows
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from freshet.avro.decode import Decoder
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter, Effect, Job, Publish
 from freshet.runtime.jobs import Stop
@@ -92,3 +93,27 @@ def test_jobs_are_timed_and_their_failures_counted() -> None:
         timed(Work(), threading.Event())
     assert shown(metrics, "jobs_failed_total", job="Work") == 1
     assert shown(metrics, "job_duration_seconds_count", job="Work") == 1
+
+
+class Coding(Answerer):
+    """Decodes each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = Decoder('{"type": "record", "name": "R", "fields": []}')
+
+    def on_batch(self, batch: Batch) -> Iterable[Effect]:
+        """As a logic of ours would."""
+        self.decoder.decode(batch.values)
+        return super().on_batch(batch)
+
+
+def test_time_in_the_codec_is_told_for_each_batch_that_was_committed() -> None:
+    """Of both steps."""
+    stand, metrics = Stand(partitions=1), Metrics()
+    stand.feed(60)
+    stand.turn(stand.loop(Coding(), metrics=metrics), times=20)
+    batches = shown(metrics, "transactions_committed_total")
+    assert batches > 0
+    assert [shown(metrics, "codec_duration_seconds_count", step=step) for step in ("decode", "encode")] == [batches] * 2
+    assert min(shown(metrics, "codec_duration_seconds_sum", step=step) for step in ("decode", "encode")) > 0

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from prometheus_client import Counter, Gauge
 
-from freshet.runtime.metrics.metric import LONG_S, Metric, counter, gauge, histogram
+from freshet.runtime.metrics.metric import LONG_S, SHORT_S, Metric, counter, gauge, histogram
 
 RECORDS_CONSUMED: Final = counter(
     "records_consumed_total",
@@ -66,6 +66,13 @@ BATCH_ROWS: Final = histogram(
 )
 LOGIC_SECONDS: Final = histogram(
     "logic_duration_seconds", "seconds", "Time to answer a batch: reading, computing and writing its bytes."
+)
+CODEC_SECONDS: Final = histogram(
+    "codec_duration_seconds",
+    "seconds",
+    "Of that time: to read the records of a batch, and to write those of its answers, by step: decode, encode.",
+    "step",
+    buckets=(0.0001, 0.00025, 0.0005, *SHORT_S),
 )
 COMMIT_SECONDS: Final = histogram(
     "commit_duration_seconds", "seconds", "Time a transaction took, from its begin until it was committed."
@@ -173,6 +180,7 @@ IN_PROCESS: Final[tuple[Metric[Any], ...]] = (
     JOBS_FAILED,
     BATCH_ROWS,
     LOGIC_SECONDS,
+    CODEC_SECONDS,
     COMMIT_SECONDS,
     ANSWER_DELAY,
     JOB_SECONDS,

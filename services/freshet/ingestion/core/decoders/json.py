@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, NoReturn
 
 import numpy as np
 
+from freshet.avro.codec_time import timed
 from freshet.avro.json_fast import FastJson
 from freshet.avro.json_values import json_reader
 from freshet.avro.parsing import parse
@@ -42,6 +43,7 @@ class JsonDecoder(EventDecoder):
         self._accept = json_reader(record, ignore_unknown=ignore_unknown)
         self._max_bytes = max_bytes
 
+    @timed("decode")
     def read(self, values: Sequence[bytes | None]) -> Rows:
         """Decode at least one value; a row is refused as malformed where it differs from the schema in any way."""
         refused: list[RefusedRow] = []
