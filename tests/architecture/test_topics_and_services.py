@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 
+from freshet.contracts.beating_services import services_of_all, services_of_pipelines
 from freshet.contracts.logic import Decider, Logic
 from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
 from freshet.registry.core.decider import RegistryDecider
@@ -161,6 +162,13 @@ def test_every_service_is_looked_at() -> None:
     """A folder of a service is found by whoever runs services; each has a core that says which topics it uses."""
     assert service_names() == FOLDERS
     assert [service for service in SERVICES if declared_by(service) == Declared()] == []
+
+
+def test_every_service_with_a_loop_is_among_those_that_are_looked_for() -> None:
+    """Whoever asks who is alive learns it from the table of topics, and needs no service's code."""
+    loops = [load_service(service) for service in SERVICES]
+    assert {*services_of_pipelines()} == {one.name for one in loops if isinstance(one, DataService)}
+    assert {*services_of_all()} == {one.name for one in loops if isinstance(one, ControlService)}
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -11,6 +11,7 @@ from freshet.console.core.folded import Folded
 from freshet.console.core.measured import GroupLag, Measurements, TopicEnds
 from freshet.console.core.pipeline_screen import Beside, PipelineScreen, pipeline_screen
 from freshet.console.training_lines import approval_of, training_lines
+from freshet.contracts.beating_services import services_of_all, services_of_pipelines
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import (
     Alarm,
@@ -188,7 +189,7 @@ class ConsoleWorld:
 
     def beat(self, service: str, slot: str = "0", age_ms: int = 0, **but: Any) -> None:
         """A worker's state, so long ago."""
-        pipeline = "" if service in ("registry", "retraining") else PIPELINE
+        pipeline = "" if service in services_of_all() else PIPELINE
         name = "/".join(filter(None, (service, pipeline, slot)))
         fields: dict[str, Any] = {"instance": name, "service": service, "pipeline": pipeline, "interval_ms": 3000}
         held = but.pop("held", "")
@@ -200,9 +201,8 @@ class ConsoleWorld:
 
     def run_all(self, **but: Any) -> None:
         """Every service beats."""
-        for service in ("ingestion", "inference", "drift-join", "drift-evaluate", "drift-detect", "registry"):
+        for service in (*services_of_pipelines(), *services_of_all()):
             self.beat(service, **but)
-        self.beat("retraining", **but)
 
     def cut(self, epoch: int, partition: int, at_ms: int | None = None) -> None:
         """A partition is answered under an epoch from some offset on."""

@@ -65,6 +65,10 @@ class Workers:
             if beat.worker.service == service and lane in (None, beat.worker.lane):
                 yield key, beat
 
+    def services(self) -> list[str]:
+        """The services that were heard of, by name; alive or not."""
+        return sorted({beat.worker.service for beat in self.beats.values()})
+
     def alive(self, service: str, now_ms: int | None = None) -> dict[str, WorkerState]:
         """Workers of one service that run, by instance: by the newest beat of anybody, or as of `now_ms`."""
         now_ms = self._clock.newest_ms if now_ms is None else now_ms

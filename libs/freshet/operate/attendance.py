@@ -24,6 +24,19 @@ def service_line(present: Presence) -> Line:
     return Line(about, "bad" if present.beats else "warn", f"is not running: {present.told}", present.command)
 
 
+def judging_lines(found: Sequence[Presence]) -> Iterator[Line]:
+    """Whether those that watch a pipeline's answers are there. Nobody needs them to be answered: of a suite, those that
+    were never started have one line.
+    """
+    yield from (service_line(present) for present in found if present.beats)
+    never = [present for present in found if not present.beats]
+    for suite in dict.fromkeys(present.suite for present in never):
+        those = [present for present in never if present.suite == suite]
+        names = ", ".join(present.service for present in those)
+        verb = "has" if len(those) == 1 else "have"
+        yield Line(f"{suite} {those[0].pipeline}", "warn", f"{names} {verb} never been heard", those[0].command)
+
+
 def retraining_lines(present: Presence, waiting: Sequence[str]) -> Iterator[Line]:
     """Whether retraining is there, if anybody wants it: `waiting` are the pipelines that have triggers."""
     line = service_line(present)

@@ -14,11 +14,11 @@ from typing import Final
 from freshet.avro.schema_records import missing, released_records
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.messages import PipelineRecord
-from freshet.operate.attendance import group_lines, retraining_lines, service_line
+from freshet.operate.attendance import group_lines, judging_lines, retraining_lines, service_line
 from freshet.operate.connection import Connection
 from freshet.operate.finding import Health, Line
 from freshet.operate.lag.lag_rows import ANSWERING
-from freshet.operate.presence import presence
+from freshet.operate.presence import judging, presence
 from freshet.operate.roll_call import roll_call
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.kafka.releases import FAULT, REMEDY, UNTOLD, cluster_verdict
@@ -199,6 +199,7 @@ def _services(connection: Connection, records: Records) -> Iterator[Line]:
             service: presence(called.ledger, service, pipeline, called.now_ms) for service in ("ingestion", "inference")
         }
         yield from map(service_line, present.values())
+        yield from judging_lines(judging(called.ledger, pipeline, called.now_ms))
         yield from group_lines(connection, pipeline, present)
 
 

@@ -3,21 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
+from freshet.contracts.beating_services import services_of_all, services_of_pipelines
 from freshet.ledger.ledger import Ledger
 from freshet.ledger.workers import ALIVE, Beat
 from freshet.operate.times import ago
-
-RUN: Final = {
-    "registry": "freshet run registry",
-    "ingestion": "freshet run ingestion --pipelines {}",
-    "inference": "freshet run inference --pipelines {}",
-    "drift-evaluate": "freshet run drift --pipelines {}",
-    "retraining": "freshet run retraining",
-}
-"""How a service is started; the gap is the pipeline's name."""
-
-OF_ALL: Final = frozenset({"registry", "retraining"})
-"""Services of which one serves all pipelines."""
 
 SERVING: Final = ("registry", "ingestion", "inference")
 """Those without whom no event is answered."""
@@ -45,8 +34,13 @@ class Presence:
 
     @property
     def command(self) -> str:
-        """What starts it."""
-        return RUN[self.service].format(self.pipeline)
+        """What starts it; of a suite, all of it."""
+        return f"freshet run {self.suite}{f' --pipelines {self.pipeline}' if self.pipeline else ''}"
+
+    @property
+    def suite(self) -> str:
+        """The folder that the service is found in: `drift` of `drift-join`."""
+        return self.service.partition("-")[0]
 
     @property
     def told(self) -> str:
@@ -54,7 +48,7 @@ class Presence:
         if self.alive:
             last = max(beat.timestamp_ms for beat in self.alive)
             lost = "".join(f"; {self._silence(beat)}" for beat in self.silent)
-            count = f"{len(self.alive)} running" if self.service not in OF_ALL else "running"
+            count = f"{len(self.alive)} running" if self.pipeline else "running"
             return f"{count}, last heard {ago(last, self.now_ms)}{lost}"
         if self.silent:
             return "; ".join(map(self._silence, self.silent))
@@ -69,10 +63,17 @@ class Presence:
 
 
 def presence(ledger: Ledger, service: str, pipeline: str, now_ms: int) -> Presence:
-    """Who serves a pipeline in that service; see `OF_ALL`."""
-    of = "" if service in OF_ALL else pipeline
+    """Who serves a pipeline in that service; some serve all pipelines."""
+    of = "" if service in services_of_all() else pipeline
     beats = ledger.of(of).workers.of(service, lane=None)
     return Presence(service, of, tuple(beat for _, beat in beats), now_ms)
+
+
+def judging(ledger: Ledger, pipeline: str, now_ms: int) -> list[Presence]:
+    """Who is there beside those that answer a pipeline's events: its other services, of other packages too."""
+    heard = ledger.of(pipeline).workers.services()
+    names = [name for name in dict.fromkeys((*services_of_pipelines(), *heard)) if name not in SERVING]
+    return [presence(ledger, name, pipeline, now_ms) for name in names]
 
 
 def absence(present: Presence) -> str:

@@ -7,9 +7,9 @@ import pytest
 from freshet.avro.control import encode
 from freshet.contracts.messages import WorkerState
 from freshet.contracts.topics import TopicNames
-from freshet.operate.attendance import retraining_lines, service_line
+from freshet.operate.attendance import judging_lines, retraining_lines, service_line
 from freshet.operate.patience import missing_for_answer
-from freshet.operate.presence import presence
+from freshet.operate.presence import judging, presence
 from freshet.operate.progress import silent
 from freshet.operate.roll_call import roll_call
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
@@ -115,3 +115,21 @@ def test_triggers_without_retraining_are_told_and_nothing_else_is(bus: MemoryBus
     beat(bus, service="retraining", leaving=True)
     assert told() == []
     assert told("loans") == [("bad", "freshet run retraining")]
+
+
+def test_every_service_of_a_pipeline_is_told_of_and_those_never_started_in_one_line(bus: MemoryBus) -> None:
+    """The others by what they last said; also one of another package, as soon as it was heard."""
+    for service in ("drift-join", "drift-profile", "stranger"):
+        worker = NAMES.worker(service, "0")
+        state = WorkerState(instance=worker, service=service, pipeline="loans", interval_ms=3000)
+        bus.producer().send(Send("workers", [worker.encode()], [encode(state)]))
+    called = roll_call(bus, clock_ms=lambda: bus.cluster.now_ms)
+    lines = list(judging_lines(judging(called.ledger, "loans", called.now_ms)))
+    assert [(line.about, line.health) for line in lines] == [
+        ("drift-join loans", "ok"),
+        ("drift-profile loans", "ok"),
+        ("stranger loans", "ok"),
+        ("drift loans", "warn"),
+    ]
+    assert lines[-1].seen == "drift-evaluate, drift-detect, drift-compare have never been heard"
+    assert lines[-1].do == "freshet run drift --pipelines loans"

@@ -1,10 +1,11 @@
 """Who runs: workers of all services, by their beats, on the broker's clock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from freshet.console.core.answer import Kind
+from freshet.contracts.beating_services import services_of_all, services_of_pipelines
 from freshet.ledger.ledger import Ledger
 from freshet.ledger.workers import ALIVE, Beat
 
@@ -17,9 +18,6 @@ FORGOTTEN_MS: Final = 3_600_000
 """A worker that left, or died, so long ago is not shown any more."""
 SERVING: Final = ("ingestion", "inference")
 """Those without whom no event of a pipeline is answered."""
-JUDGING: Final = ("drift-join", "drift-evaluate", "drift-detect")
-OF_ALL: Final = ("registry", "retraining")
-"""Services of which one works for all pipelines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +70,22 @@ class Crew:
 
 def crew(ledger: Ledger, service: str, pipeline: str, now_ms: int) -> Crew:
     """The workers of a service, those of another lane too, as of that moment of the broker's clock."""
-    beats = ledger.of("" if service in OF_ALL else pipeline).workers.of(service, lane=None)
+    beats = ledger.of("" if service in services_of_all() else pipeline).workers.of(service, lane=None)
     found = [_worker(name, beat, now_ms) for name, beat in beats]
     recent = [one for one in found if one.alive or now_ms - one.beat_ms < FORGOTTEN_MS]
     return Crew(service, tuple(recent))
 
 
 def crews(ledger: Ledger, pipeline: str, now_ms: int) -> dict[str, Crew]:
-    """All services that a pipeline has to do with, by name."""
-    return {name: crew(ledger, name, pipeline, now_ms) for name in (*SERVING, *JUDGING, *OF_ALL)}
+    """All services that a pipeline has to do with, by name; those of other packages too, once they were heard."""
+    heard = ledger.of(pipeline).workers.services()
+    names = dict.fromkeys((*services_of_pipelines(), *heard, *services_of_all()))
+    return {name: crew(ledger, name, pipeline, now_ms) for name in names}
+
+
+def own(crews: Mapping[str, Crew]) -> list[Crew]:
+    """Of those, the ones that serve this pipeline alone."""
+    return [found for name, found in crews.items() if name not in services_of_all()]
 
 
 def _worker(name: str, beat: Beat, now_ms: int) -> Worker:

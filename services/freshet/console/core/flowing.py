@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from freshet.console.core.alive import JUDGING, SERVING, Crew, dead_workers, silent_workers
+from freshet.console.core.alive import SERVING, Crew, dead_workers, own, silent_workers
 from freshet.console.core.answer import Kind, SectionAnswer, Why
 from freshet.console.core.measured import GroupLag, Measurements
 from freshet.console.core.number_words import lag_words, minute_words, plural, rate_words
@@ -125,7 +125,7 @@ def _bars(lag: GroupLag | None, held: Sequence[HeldPartition]) -> tuple[tuple[Pa
 
 def _absent(crews: Mapping[str, Crew]) -> list[Why]:
     found = []
-    for worker in dead_workers([crews[name] for name in (*SERVING, *JUDGING)]):
+    for worker in dead_workers(own(crews)):
         since = minute_words(worker.beat_ms)
         found.append(
             Why(
@@ -143,7 +143,7 @@ def _absent(crews: Mapping[str, Crew]) -> list[Why]:
             "Its last beat is overdue. After three missed beats it counts as dead.",
             "Ingestion and inference: one batch",
         )
-        for worker in silent_workers([crews[name] for name in (*SERVING, *JUDGING)])
+        for worker in silent_workers(own(crews))
     ]
     return found
 
@@ -182,7 +182,7 @@ def _answer(
         return SectionAnswer("bad", f"No: {away.service} {what}, so no event is answered.", f"no {away.service} runs")
     if not ledger.epochs.serving:
         return SectionAnswer("wait", "Not yet: no model answers, so events wait.", "waits for a model")
-    return _impaired([crews[name] for name in (*SERVING, *JUDGING)], held) or _moving(measured, wires)
+    return _impaired(own(crews), held) or _moving(measured, wires)
 
 
 def _impaired(crews: Sequence[Crew], held: Sequence[HeldPartition]) -> SectionAnswer | None:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from freshet.console.core.alive import JUDGING, OF_ALL, SERVING, Crew, crew
+from freshet.console.core.alive import Crew, crew
 from freshet.console.core.answer import Kind, SectionAnswer, urgency
 from freshet.console.core.asked_commands import Acting
 from freshet.console.core.flowing import STUCK_ROW
 from freshet.console.core.folded import Folded
 from freshet.console.core.pipeline_screen import PipelineScreen
+from freshet.contracts.beating_services import services_of_all, services_of_pipelines
 from freshet.contracts.messages import Decision
 
 SHOWN_EVENTS: Final = 20
@@ -83,8 +84,9 @@ def overview(
 ) -> Overview:
     """The page as of that moment of the broker's clock."""
     rows = tuple(sorted(screens, key=lambda one: (urgency(one.worst), one.name)))
-    found = {name: [one.crews[name] for one in screens] for name in (*SERVING, *JUDGING)}
-    found |= {name: [crew(folded.ledger, name, "", now_ms)] for name in OF_ALL}
+    names = dict.fromkeys((*services_of_pipelines(), *(name for one in screens for name in one.crews)))
+    found = {name: [one.crews[name] for one in screens if name in one.crews] for name in names}
+    found |= {name: [crew(folded.ledger, name, "", now_ms)] for name in services_of_all()}
     services = tuple(_service(name, crews) for name, crews in found.items())
     return Overview(
         namespace, _answer(rows), rows, services, _alive(services), kafka, _kafka(kafka), _happened(folded, rows)
