@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from freshet.runtime.bus.kafka.client_log import client_log
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
 from freshet.runtime.bus.kafka.kafka_error import kafka_error
 from freshet.runtime.bus.protocol import SESSION_TIMEOUT_S, Assignor
 from freshet.runtime.settings import SettingsError
 
 ClientConfig = Mapping[str, str]
-
-_LOG: Final = logging.getLogger("freshet.kafka")
 
 REQUEST_TIMEOUT_S: Final = 10.0
 
@@ -41,7 +40,7 @@ def common(bootstrap_servers: str, extra: ClientConfig) -> dict[str, Any]:
     return {
         "error_cb": ConnectionErrors(),
         "bootstrap.servers": bootstrap_servers,
-        "logger": _LOG,
+        "logger": client_log(),
         "client.id": "freshet",
         # the default of 10 s would be added to every recovery from a broker restart
         "reconnect.backoff.max.ms": 1000,
