@@ -19,6 +19,7 @@ import numpy as np
 
 from bench.bench_latency import Latency
 from bench.bench_services import WIDTH, cpu_s
+from bench.cpu_waiting import scheduled
 from freshet.avro import Decoder, Strings
 from freshet.lab import broker
 from freshet.runtime.reading import everything
@@ -100,10 +101,11 @@ def main() -> None:
         door = gateway(bench.supervisor, endpoint.bootstrap_servers, namespace)
         pid = bench.supervisor.pid("gateway")
         assert pid is not None
-        before_s, began_s = cpu_s(pid) or 0.0, time.monotonic()
+        before_s, before, began_s = cpu_s(pid) or 0.0, scheduled(pid), time.monotonic()
         callers = Callers(door, arguments.rate, arguments.seconds, arguments.callers)
         callers.join()
         took_s, gateway_s = time.monotonic() - began_s, (cpu_s(pid) or 0.0) - before_s
+        waited = scheduled(pid).since(before)
         lost = missing(bench, callers.acknowledged)
     finally:
         bench.close()
@@ -115,6 +117,10 @@ def main() -> None:
     print(f"{told}, through the gateway: p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms, max {max_ms:.0f} ms")  # noqa: T201
     answered = sum(callers.statuses.values())
     print(f"{answered / took_s:.0f} requests a second; the gateway took {gateway_s / answered * 1000:.2f} ms CPU each")  # noqa: T201
+    print(  # noqa: T201
+        f"its threads waited {waited.waited_s / answered * 1000:.2f} ms a request for a CPU: "
+        f"{waited.share_waited:.0%} of the time in which they could have run"
+    )
     print(f"answers by status: {dict(callers.statuses)}; acknowledged and not on the topic: {lost}")  # noqa: T201
 
 
