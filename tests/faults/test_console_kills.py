@@ -81,9 +81,7 @@ def test_every_service_that_is_killed_is_told_on_the_open_page(kafka: str, names
         page.start()
         for name in deployment.services * KILLS:
             service = ROWS.get(name.partition("-")[0], name)
-            page.wait(
-                lambda page, of=service: re.search(r"\b1 of 1\b.*\b(all|some wait)\b", page.state(of)) is not None
-            )
+            page.wait(partial(tells, service, ALIVE))
             time.sleep(chance.random() * INTERVAL_MS / 1000)
             deployment.supervisor.kill(name)
             told_s = page.wait(partial(tells, service, GONE))

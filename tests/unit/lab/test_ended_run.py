@@ -19,7 +19,12 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders whose broker was stopped; before the run none is there."""
     folders: list[Path] = []
     monkeypatch.setattr(broker, "status", lambda _: SimpleNamespace(state="absent"))
-    monkeypatch.setattr(broker, "down", lambda home: folders.append(home) or True)
+
+    def down(home: Path) -> bool:
+        folders.append(home)
+        return True
+
+    monkeypatch.setattr(broker, "down", down)
     return folders
 
 
