@@ -22,6 +22,7 @@ _SOURCES: Final[dict[Source, str]] = {
     "data services": "ingestion, inference, drift",
     "inference": "inference",
     "drift-join": "drift-join",
+    "detection": "drift-detect, drift-compare",
     "console": "console",
     "gateway": "gateway",
     "webhook": "webhook",

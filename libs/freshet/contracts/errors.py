@@ -9,6 +9,10 @@ class ContractError(FreshetError):
     """A pipeline, schema, topic or message breaks what the rooms have agreed on."""
 
 
+class UnheardError(ContractError):
+    """Rows name something that the facts read so far do not tell: it may be on its way, or never have been."""
+
+
 class NewerRecordError(ContractError):
     """A control record under a schema that this release does not know: a newer one wrote it."""
 

@@ -86,7 +86,8 @@ class Stateful(Logic):
     def take_in(self, batch: Batch, plan: int) -> None:
         """Change the state as these rows of one partition did when they were answered under that plan; nothing else.
 
-        They were committed: nothing is staged, announced or started.
+        They were committed: nothing is staged, announced or started. Raises UnheardError where they name what no fact
+        tells yet: they are read again once the facts are.
         """
         raise NotImplementedError
 
@@ -97,6 +98,14 @@ class Stateful(Logic):
     def load(self, partition: int, body: bytes) -> None:
         """Go on from a dump; the partition has just begun."""
         raise NotImplementedError
+
+    def unsure(self) -> bool:
+        """Whether rows wait only because a fact may be on its way: the control topics are then read to their ends."""
+        return False
+
+    def on_facts_read(self) -> str:
+        """All facts are folded that were there when it became unsure. Returns what it goes on without, for the log."""
+        return ""
 
     def dump_rows(self, role: str, partition: int, first: int, end: int) -> bytes:
         """What the rows first ≤ offset < end of this input led to, for a slab. The same rows give the same bytes."""

@@ -12,6 +12,7 @@ from freshet.detectors.alarm_of_finding import Circumstances, first_alarm
 from freshet.detectors.input_detector import InputDetector, InputFinding
 from freshet.detectors.input_series import Series, TrainedOn
 from freshet.profiles.bin_edges import BinEdges
+from freshet.profiles.frame_content import FrameContent
 from freshet.profiles.frame_records import PlacedFrame, next_offsets
 
 _ATTRIBUTED: Final = 8
@@ -76,10 +77,11 @@ class InputWatch:
                 return f"specification {frame.number}"
             if frame.edges and frame.edges not in self._edges:
                 return f"edges {frame.edges}"
-            for version in frame.versions:
-                if version and version not in self._trained:
-                    return f"model version {version}"
         return ""
+
+    def unheard(self, frames: Sequence[PlacedFrame]) -> set[str]:
+        """Versions of which nothing is known. `fold` leaves their rows out, as those of versions that never were."""
+        return {version for _, _, frame in frames for version in frame.versions if version} - self._trained.keys()
 
     def fold(self, state: InputWatchState, frames: Sequence[PlacedFrame]) -> tuple[InputWatchState, list[Alarm]]:
         """The state after these frames, and the alarms that they raise, in order.
@@ -95,6 +97,11 @@ class InputWatch:
     def _with(self, state: InputWatchState, placed: PlacedFrame) -> tuple[InputWatchState, list[Alarm]]:
         due = next_offsets(state.next_offsets, [placed])
         number = max(state.number, placed.frame.number)
+        if strange := self.unheard([placed]):
+            content = FrameContent.of(placed.frame).without_versions(strange)
+            if not content.versions:
+                return replace(state, number=number, next_offsets=due), []
+            placed = placed._replace(frame=placed.frame.model_copy(update=content.fields()))
         setting, kind = self._settings[number], placed.frame.kind
         state = replace(self._with_versions(state, placed), number=number, next_offsets=due)
         before = state.series[kind]

@@ -44,7 +44,7 @@ class ObservingState:
     sizes: tuple[float, ...] = ()
     """Absolute errors that the scale will be computed from."""
     refused: int = 0
-    """How many first labels had an error of NaN."""
+    """How many first labels had an error of NaN, or were of a version that never was."""
 
     def values(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -61,7 +61,8 @@ def observe(
 ) -> tuple[ObservingState, Observed, Recent]:
     """The state after these records, what detectors see of them, and the same rows as `Recent` keeps them.
 
-    Who read the records has checked their columns.
+    A version that is not among the promises never was: a stranger wrote its answers, and nobody sees them. Who read the
+    records has checked their columns.
     """
     rows: list[tuple[Any, ...]] = [_nothing()]
     minutes: list[tuple[int, ...]] = []
@@ -101,7 +102,8 @@ def _rows(
     at = rows.first
     is_value = rows.scores.shape[1] == 1
     size = _sizes(rows, at) if is_value else (rows.answer[at] != rows.label[at]).astype(np.float64)
-    finite = np.isfinite(size)
+    known = np.array([name in promises for name in rows.versions] or [True])
+    finite = np.isfinite(size) & known[rows.version[at]]
     first, refused = state.row, state.refused + int(np.count_nonzero(~finite))
     state = replace(state, row=first + len(rows), refused=refused, labels_ms=int(newest_ms[-1]))
     at, size = at[finite], size[finite]
@@ -111,7 +113,7 @@ def _rows(
     error = np.minimum(size / scale, 1.0) if scale else size
     epoch = rows.epoch[at]
     newest = np.maximum.accumulate(np.concatenate([[state.epoch], epoch]))
-    promised = np.array([nan if (told := promises[name]) is None else told for name in rows.versions] or [nan])
+    promised = np.array([nan if (told := promises.get(name)) is None else told for name in rows.versions] or [nan])
     columns = (
         at + first,
         offset[at],

@@ -56,14 +56,13 @@ class Watch:
         self._pipeline, self._detectors, self._promises = pipeline, detectors, promises
 
     def lacks(self, records: Sequence[LogRecord]) -> str:
-        """Which specification or version must be known before these records can be folded; empty if none is missing."""
-        for _, _, record in records:
-            if record.number not in self._detectors:
-                return f"specification {record.number}"
-            for version in record.versions:
-                if version not in self._promises:
-                    return f"model version {version}"
-        return ""
+        """Which specification must be known before these records can be folded; empty if none is missing."""
+        missing = (record.number for _, _, record in records if record.number not in self._detectors)
+        return next((f"specification {number}" for number in missing), "")
+
+    def unheard(self, records: Sequence[LogRecord]) -> set[str]:
+        """Versions of which nothing is known. `fold` leaves their rows out, as those of versions that never were."""
+        return {version for _, _, record in records for version in record.versions} - self._promises.keys()
 
     def fold(self, state: WatchState, records: Sequence[LogRecord]) -> tuple[WatchState, list[Alarm]]:
         """The state after these records, and the alarms that they raise, in order.

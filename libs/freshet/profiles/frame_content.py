@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from freshet.contracts.arrays import Floats, Ints
+from freshet.contracts.arrays import Bools, Floats, Ints
 from freshet.contracts.errors import ContractError
 from freshet.contracts.profile_messages import Frame
 
@@ -93,7 +93,13 @@ class FrameContent:
 
     def of_epochs(self, epochs: Collection[int]) -> "FrameContent":
         """Rows and bins of these epochs alone; all else is told of all rows only, and stays."""
-        kept = np.isin(self.epochs, list(epochs))
+        return self._of_groups(np.isin(self.epochs, list(epochs)))
+
+    def without_versions(self, versions: Collection[str]) -> "FrameContent":
+        """Without rows and bins of these versions; all else is told of all rows only, and stays."""
+        return self._of_groups(~np.isin(self.versions, list(versions)))
+
+    def _of_groups(self, kept: Bools) -> "FrameContent":
         groups = [group for group, keep in zip(zip(self.versions, self.epochs, strict=True), kept, strict=True) if keep]
         return replace(
             self,

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from freshet.contracts.logic import Cancel, Effect, Logic, Start
+from freshet.contracts.stateful import Stateful
 from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process, WorkerReport
 from freshet.runtime.beats import Beats
@@ -109,6 +110,7 @@ class DataLoop:
             lookups=Lookups(bus, logic.looks_up),
         )
         self._next_control_ms = self._next_measure_ms = 0
+        self._ends_asked = False
         self.beat_s = time.monotonic()
 
     def step(self, timeout_s: float) -> int:
@@ -154,6 +156,7 @@ class DataLoop:
         self._next_control_ms = elapsed_ms + _CONTROL_INTERVAL_MS
         for fact in self._feed.facts():
             self.logic.fold(fact)
+        self._settle_doubts()
         for role, count in self._feed.refused.items():
             self._metrics.refused(role, count)
         self._feed.refused.clear()
@@ -167,6 +170,18 @@ class DataLoop:
             self._beats.beat(self._report(), elapsed_ms)
             self._measure(elapsed_ms)
         self._metrics.state(held=self._partitions.waiting, ready=self.unready() is None)
+
+    def _settle_doubts(self) -> None:
+        """Once all facts are folded that were there when the logic became unsure, tell it so."""
+        if not isinstance(self.logic, Stateful) or not self.logic.unsure():
+            self._ends_asked = False
+        elif not self._ends_asked:
+            self._feed.mark_ends()
+            self._ends_asked = True
+        elif self._feed.caught_up():
+            self._ends_asked = False
+            if without := self.logic.on_facts_read():
+                self._log.warning("goes_on_without", what=without)
 
     def _measure(self, elapsed_ms: int) -> None:
         if elapsed_ms >= self._next_measure_ms:

@@ -1,11 +1,13 @@
 """The core that detects: its alarms are those of one that nothing ever happened to."""
 
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
 import pytest
 
 from freshet.avro.control import encode
+from freshet.contracts.logic import Fact
 from freshet.detectors.observing import LogRecord
 from freshet.drift.core.detect import DetectLogic
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
@@ -119,18 +121,77 @@ def test_a_log_made_anew_is_watched_from_its_beginning() -> None:
 
 def test_the_log_waits_for_what_its_next_record_names() -> None:
     """When a specification or a model is heard of may not decide what is found."""
-    made = Detecting()
+    undisturbed, made = world(), Detecting()
+    undisturbed.feed(log())
+    undisturbed.turn(undisturbed.worker())
     made.feed(log())
     loop = made.worker()
     made.turn(loop)
     assert "specification 1" in (detect(loop).unready() or "")
+    made.admit("v1")
     made.publish()
     made.turn(loop)
-    assert "model version v1" in (detect(loop).unready() or "")
-    made.admit("v1")
-    made.turn(loop)
     assert detect(loop).unready() is None
-    assert made.alarms()
+    assert made.alarms() == undisturbed.alarms() != []
+
+
+def strange(records: Sequence[LogRecord]) -> list[LogRecord]:
+    """The same records, of which every second one holds answers of a version that never was: all of them wrong."""
+    return [
+        one._replace(record=one.record.model_copy(update={"versions": ("9.9.9",)})) if at % 2 else one
+        for at, one in enumerate(records)
+    ]
+
+
+def test_answers_of_a_version_that_never_was_are_left_out() -> None:
+    """A stranger wrote the predictions. Whoever has read the models topic to its end knows that; it is counted."""
+    made = world()
+    made.feed(strange(log()))
+    loop = made.worker()
+    made.turn(loop, times=40)
+    logic = detect(loop)
+    assert logic.unready() is None
+    assert logic.measured() == {"unknown_versions": 1}
+    assert logic.state is not None
+    assert (logic.state.observing.row, logic.state.observing.refused) == (len(log()) * 20, len(log()) * 10)
+    alarms = made.alarms()
+    assert {alarm.subject for alarm in alarms}
+    loop.close()
+    made.group.lose_offsets()
+    made.cluster.remake_topic(NAMES.topic(KEPT))
+    again = made.worker()
+    made.turn(again, times=40)
+    assert made.alarms() == alarms, "a successor that reads the log again leaves out the same rows"
+    assert detect(again).unready() is None
+
+
+def test_a_version_whose_record_is_read_late_is_no_stranger() -> None:
+    """The models topic had it before anybody answered with it: it is read to its end before a row is left out."""
+    undisturbed, made = world(), Detecting()
+    undisturbed.feed(log())
+    undisturbed.turn(undisturbed.worker())
+    made.publish()
+    loop = made.worker()
+    made.turn(loop)
+    read, held = loop._feed.facts, list[Fact]()
+
+    def late(timeout_s: float = 0.0) -> Iterator[Fact]:
+        held.extend(read(timeout_s))
+        yield from held[:-1] if waits else held
+        del held[: -1 if waits else None]
+
+    waits = True
+    loop._feed.facts = late  # type: ignore[method-assign]
+    loop._feed.caught_up = lambda: not held  # type: ignore[method-assign]
+    made.admit("v1")
+    made.feed(log())
+    made.turn(loop)
+    assert "model version v1" in (loop.unready() or "")
+    assert made.alarms() == []
+    waits = False
+    made.turn(loop, times=40)
+    assert loop.unready() is None
+    assert [alarm.id for alarm in made.alarms()] == [alarm.id for alarm in undisturbed.alarms()] != []
 
 
 @pytest.mark.parametrize("early", [True, False])

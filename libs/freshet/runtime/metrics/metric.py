@@ -8,7 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 CollectorT = TypeVar("CollectorT", Counter, Gauge, Histogram)
 
 Unit = Literal["records", "bytes", "seconds", "ratio", "partitions", "models", "count", "number", "info"]
-Source = Literal["services", "data services", "inference", "drift-join", "console", "gateway", "webhook", "observe"]
+Source = Literal[
+    "services", "data services", "inference", "drift-join", "detection", "console", "gateway", "webhook", "observe"
+]
 """Who shows a metric: every service, those that answer a pipeline's records, one alone, or `freshet observe`."""
 
 SHORT_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

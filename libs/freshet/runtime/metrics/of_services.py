@@ -129,10 +129,17 @@ JOIN_COVERAGE: Final = gauge(
     "Of the predictions whose time for labels is over, the share that has one.",
     source="drift-join",
 )
+UNKNOWN_VERSIONS: Final = gauge(
+    "unknown_versions",
+    "versions",
+    "Model versions that answers name and the registry never admitted: strangers wrote these answers, and detection "
+    "leaves them out.",
+    source="detection",
+)
 
 MEASURED: Final = {
     metric.name.removeprefix("freshet_"): metric
-    for metric in (OPEN_PREDICTIONS, WAITING_LABELS, STATE_BYTES, LABEL_DELAY, JOIN_COVERAGE)
+    for metric in (OPEN_PREDICTIONS, WAITING_LABELS, STATE_BYTES, LABEL_DELAY, JOIN_COVERAGE, UNKNOWN_VERSIONS)
 }
 """What a logic measures of its own part, by the names in `Logic.measured`."""
 

@@ -8,9 +8,10 @@ import numpy as np
 import structlog
 
 from freshet.contracts.batch import Batch
+from freshet.contracts.errors import UnheardError
 from freshet.contracts.state_messages import StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
-from freshet.runtime.bus.protocol import Bus, FatalError, Place
+from freshet.runtime.bus.protocol import Bus, FatalError, Place, RetriableError
 from freshet.runtime.state.frames import Frame, cut
 from freshet.runtime.state.state_mark import StateMark
 from freshet.runtime.state.state_records import Kept, range_of, slab_of
@@ -205,13 +206,19 @@ class Restoring:
                 self._note_expired(place, told, int(batch.offsets[0]))
             unread = False
             self._seen(role, int(batch.timestamps_ms[0]), int(batch.timestamps_ms.max()))
-            self._logic.take_in(batch, mark.plan)
+            self._take_in(batch, mark.plan)
             self.progress.has_read(batch.values)
             self._cut(role, batch, mark)
             size = sum(len(value) for value in batch.values if value)
             yield max(len(batch), STEP_ROWS * size // _STEP_BYTES)
         if unread:
             self._note_expired(place, told, end)
+
+    def _take_in(self, batch: Batch, plan: int) -> None:
+        try:
+            self._logic.take_in(batch, plan)
+        except UnheardError as error:
+            raise RetriableError(str(error)) from error
 
     def _note_expired(self, place: Place, first: int, read: int) -> None:
         """Note a gap if the first row that was read from `first` on lies further on, at `read`."""

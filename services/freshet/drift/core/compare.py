@@ -6,10 +6,10 @@ from typing import ClassVar, Final
 from freshet.avro.rows import dead_letters
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
-from freshet.contracts.follower import Follower
 from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact
 from freshet.contracts.stateful import Checkpoint
 from freshet.detectors.input_watch import InputWatch, InputWatchState
+from freshet.drift.core.version_follower import VersionFollower
 from freshet.pipeline.watched_inputs import ROLES, WatchedInputs
 from freshet.profiles.frame_records import PROFILES, frames_of
 
@@ -17,7 +17,7 @@ _LIMITS: Final = BatchLimits(rows=64, commit_interval_ms=250)
 """A frame stands for up to a thousand rows, and nobody waits a quarter of a second for an alarm about them."""
 
 
-class CompareLogic(Follower[InputWatchState]):
+class CompareLogic(VersionFollower[InputWatchState]):
     """One pipeline's input detectors: the fold of `freshet.detectors.input_watch` over its profiles.
 
     Each frame says under which specification and between which edges it was made, and which versions answered. So
@@ -31,6 +31,7 @@ class CompareLogic(Follower[InputWatchState]):
     def __init__(self, pipeline: str) -> None:
         self._pipeline = pipeline
         self._facts = WatchedInputs(pipeline)
+        self._heard = self._facts.trained
         self._watch = InputWatch(pipeline, self._facts.profiles, self._facts.edges, self._facts.trained)
 
     @property
@@ -60,6 +61,7 @@ class CompareLogic(Follower[InputWatchState]):
                 f"the {PROFILES} of pipeline {self._pipeline!r} name {lacking}, which is not known (yet): they are not "
                 f"compared until it is.{self._facts.unreadable}"
             )
+        self._ask_for(self._watch.unheard(found.frames), PROFILES)
         state, alarms = self._watch.fold(state, found.frames)
         placed = [alarm.model_copy(update={"profiles_topic": self._topic_ids.get(PROFILES, "")}) for alarm in alarms]
         alarms_said = (Announce("alarms", self._pipeline, alarm) for alarm in placed)

@@ -6,11 +6,11 @@ from typing import ClassVar, Final
 from freshet.avro.rows import dead_letters
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
-from freshet.contracts.follower import Follower
 from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact
 from freshet.contracts.stateful import Checkpoint
 from freshet.detectors.observing import LogRecord
 from freshet.detectors.watch import Watch, WatchState
+from freshet.drift.core.version_follower import VersionFollower
 from freshet.outcomes.outcome_records import OUTCOMES, records_of
 from freshet.pipeline.watched import ROLES, WatchedFacts
 
@@ -18,7 +18,7 @@ _LIMITS: Final = BatchLimits(rows=64, commit_interval_ms=250)
 """A record of the log has up to half a megabyte of rows, and no alarm is later by a quarter of a second to anybody."""
 
 
-class DetectLogic(Follower[WatchState]):
+class DetectLogic(VersionFollower[WatchState]):
     """One pipeline's detectors: the fold of `freshet.detectors` over its labelled log.
 
     Each record says under which specification it was made, and which versions answered. So nothing here depends on when
@@ -34,6 +34,7 @@ class DetectLogic(Follower[WatchState]):
     def __init__(self, pipeline: str) -> None:
         self._pipeline = pipeline
         self._facts = WatchedFacts(pipeline)
+        self._heard = self._facts.promises
         self._watch = Watch(pipeline, self._facts.detectors, self._facts.promises)
 
     @property
@@ -60,6 +61,7 @@ class DetectLogic(Follower[WatchState]):
                 f"the {OUTCOMES} of pipeline {self._pipeline!r} name {lacking}, which is not known (yet): detection "
                 f"waits for it.{self._facts.unreadable}"
             )
+        self._ask_for(self._watch.unheard(records), OUTCOMES)
         state, alarms = self._watch.fold(state, records)
         placed = [alarm.model_copy(update={"outcomes_topic": self._topic_ids.get(OUTCOMES, "")}) for alarm in alarms]
         alarms_said = (Announce("alarms", self._pipeline, alarm) for alarm in placed)
