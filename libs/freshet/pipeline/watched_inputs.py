@@ -8,7 +8,7 @@ from freshet.contracts.messages import ModelVersion, PipelineRecord
 from freshet.detectors.input_series import TrainedOn
 from freshet.pipeline.profile_section import ProfileSpec
 from freshet.pipeline.spec import PipelineSpec
-from freshet.profiles.bin_edges import BinEdges, answer_names, fixed
+from freshet.profiles.bin_edges import BinEdges, all_answer_names, answer_names, fixed
 from freshet.profiles.edges_book import EdgesBook
 
 ROLES: Final = ("pipelines", "edges", "models")
@@ -51,8 +51,9 @@ class WatchedInputs:
                 return True
             self.profiles[message.number], self.classes = spec.profile, spec.target.classes
             if classes := spec.target.classes:
-                answers = fixed(answer_names(classes), len(classes))
-                self.edges[answers.id] = answers
+                for names in (answer_names(classes), all_answer_names(classes)):  # an older release's frames have all
+                    answers = fixed(names, len(classes))
+                    self.edges[answers.id] = answers
         elif fact.role == "edges":
             self.book.fold(fact.key, message)
         return True

@@ -16,6 +16,8 @@ BINS: Final = 20
 ANSWER: Final = "answer"
 """The column of answers that holds the place of the answered class among the pipeline's classes."""
 CONFIDENCE: Final = "confidence"
+MOST_CLASSES: Final = 80
+"""Of more classes no scores are counted: each has as many bins as there are classes, and frames must stay small."""
 VALUE: Final = "value"
 _TO_SIGMA: Final = 1.4826
 """The median distance from the median, times this, is the standard deviation of normal values."""
@@ -81,7 +83,16 @@ def chosen(names: tuple[str, ...], values: Floats32) -> BinEdges:
 
 
 def answer_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """What is counted of predictions of these classes, or of a regression's; of two classes one score is enough."""
+    """What is counted of predictions of these classes, or of a regression's; of two classes one score is enough.
+
+    Of very many classes no scores are counted: how often each class is answered, and how surely, tells enough.
+    """
+    every = all_answer_names(classes)
+    return every[:2] if len(classes) > MOST_CLASSES else every
+
+
+def all_answer_names(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """With the scores of each class, however many: frames that an older release wrote have all of them."""
     if not classes:
         return (VALUE,)
     scores = tuple(f"score of {name}" for name in classes)

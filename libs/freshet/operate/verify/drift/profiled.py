@@ -164,7 +164,8 @@ def _rows(frame: Frame, batch: Batch, rows: Rows, classes: Sequence[str]) -> _Re
         answers = np.array([places.get(name, -1) for name in labels.take(kept).tolist()], np.int64)
         sound &= answers >= 0
         shown = matrix if len(classes) > 2 else matrix[:, 1:]
-        matrix = np.column_stack([answers.astype(np.float32), matrix.max(axis=1, initial=0.0), shown])
+        every = np.column_stack([answers.astype(np.float32), matrix.max(axis=1, initial=0.0), shown])
+        matrix = every[:, : len(frame.names)]  # of very many classes scores are not counted
     kept, matrix = kept[sound], matrix[sound]
     epochs = np.asarray(rows.columns["epoch"])[kept].astype(np.int64)
     return batch.offsets[rows.at[kept]], matrix.astype(np.float32), versions.take(kept).tolist(), epochs

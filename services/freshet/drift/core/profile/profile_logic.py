@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from freshet.contracts.batch import Batch
@@ -162,7 +163,9 @@ class ProfileLogic(Stateful):
     def _frame(self, role: str, partition: int, closed: ClosedFrame) -> Frame:
         names = self._names(role, closed.rows.values.shape[1])
         edges = self._edges_of(role, names)
-        count, told = unusual_rows(names, closed.rows, edges)
+        # Of very many classes the open frame keeps all scores, as older releases do: so both cut the log alike.
+        rows = replace(closed.rows, values=closed.rows.values[:, : len(names)])
+        count, told = unusual_rows(names, rows, edges)
         return Frame(
             pipeline=self._pipeline,
             kind=KINDS[role],
@@ -174,7 +177,7 @@ class ProfileLogic(Stateful):
             first_ms=closed.first_ms,
             last_ms=closed.last_ms,
             refused=closed.refused,
-            **{**content(names, closed.rows, edges).fields(), "unusual_rows": count},
+            **{**content(names, rows, edges).fields(), "unusual_rows": count},
             unusual=tuple(told),
             state_from={role: max(0, one.since) for role, one in self._staged[partition].items()},
         )
