@@ -3,6 +3,7 @@
 from typing import Final
 
 import numpy as np
+import pytest
 
 from freshet.contracts.messages import Alarm
 from freshet.detectors.input_detector import InputFinding
@@ -69,6 +70,37 @@ def test_rows_of_a_slow_partition_take_it_back() -> None:
     early = slow.model_copy(update={"first_ms": middle - 140 * 60_000, "last_ms": middle - 139 * 60_000})
     log.frames[behind] = PlacedFrame(0, log.frames[behind].at_ms, early)
     assert levels() == ["suspected", "detected"], "the rest of the stop is long enough"
+
+
+def ahead(log: ProfileLog, place: int, hours: float) -> None:
+    """The frame at this place holds times of a clock that is so many hours ahead."""
+    log.frames[place] = moved(log.frames[place], hours)
+
+
+@pytest.mark.parametrize("place", [0, 1, 50, 120])
+def test_a_clock_that_is_ahead_raises_no_alarm_and_blinds_nobody(place: int) -> None:
+    """One frame is stamped 30 days ahead: that is no stop of everything, and real ones are told all the same."""
+    log = stopping()
+    ahead(log, place, 720)
+    assert told(log) == []
+    log = stopping((80, 5))
+    ahead(log, place, 720)
+    assert [(one.level, one.subject) for one in told(log)] == [("suspected", EVERYTHING), ("detected", EVERYTHING)]
+    silent = stopping()
+    ahead(silent, place, 720)
+    silent.frames = [one for at, one in enumerate(silent.frames) if at < 140 or one.frame.kind == "features"]
+    assert [(one.level, one.subject) for one in told(silent)][:2] == [
+        ("suspected", "answers"),
+        ("suspected", "answers of partition 0"),
+    ]
+
+
+def test_a_clock_that_is_wrong_again_and_again_is_no_stop() -> None:
+    """One producer of several, in every tenth frame."""
+    log = stopping()
+    for place in range(5, 240, 10):
+        ahead(log, place, 720)
+    assert told(log) == []
 
 
 def test_a_state_of_an_older_release_goes_on() -> None:

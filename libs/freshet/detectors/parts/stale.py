@@ -1,7 +1,7 @@
 """`stale`: features or answers have stopped: those of one partition, all of them while others go on, or everything."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from pydantic import Field
 
@@ -15,7 +15,31 @@ _LONGER: Final = 2
 """A silence is longer than this times the longest one before."""
 _SURER: Final = 1.5
 """It is detected once it is this many times as long as a suspicious one."""
+_ALONE: Final = 3
+"""So many frames of one input bear each other out."""
 EVERYTHING: Final = "features and answers"
+
+
+class _Came(NamedTuple):
+    """When rows of an input came."""
+
+    kind: str
+    partition: int
+    first_ms: int
+    last_ms: int
+
+    def borne_out(self, held: "Sequence[_Came]") -> bool:
+        """Whether another input's rows came at about this time, or more of this one did."""
+        alike = [one for one in held if abs(one.first_ms - self.first_ms) <= HOUR_MS]
+        return len({one[:2] for one in alike}) > 1 or sum(one[:2] == self[:2] for one in held) >= _ALONE
+
+    def at_most(self, other: "_Came") -> "_Came":
+        """As come with the other rows, if its time is over an hour behind theirs."""
+        return self if self.first_ms <= other.last_ms + HOUR_MS else self.at(other.last_ms)
+
+    def at(self, now_ms: int) -> "_Came":
+        """As if these rows had come then."""
+        return self._replace(first_ms=now_ms, last_ms=now_ms)
 
 
 class StaleDetector(InputDetector):
@@ -23,6 +47,9 @@ class StaleDetector(InputDetector):
 
     A silence is counted in the time of all rows, in which a hole of all of them is an hour at most: after a stop of
     everything nobody was silent. The frame of a slow partition is over an hour late, so the shortest silence is longer.
+
+    A time over an hour ahead of all others is believed once another input bears it out, or the third frame of the same
+    one. Else some clock was wrong: its rows count as come now.
 
     A stop of everything is told once rows come again, as there is no record before that could tell it. It is detected
     once an hour of rows has come without one from a slow partition that belongs into the hole.
@@ -38,12 +65,33 @@ class StaleDetector(InputDetector):
 
     def begin(self) -> Any:
         """See `InputDetector`."""
-        return {"newest_ms": 0, "clock_ms": 0, "seen": {}, "hole": None, "longest_hole_ms": 0}
+        return {"newest_ms": 0, "clock_ms": 0, "seen": {}, "hole": None, "longest_hole_ms": 0, "held": []}
 
     def frame(self, state: Any, placed: PlacedFrame, row: int) -> tuple[Any, Sequence[InputFinding]]:
         """See `InputDetector`."""
-        frame = placed.frame
-        hole, longest_hole_ms, found = self._everything(state, placed, row)
+        frame, newest_ms = placed.frame, state["newest_ms"]
+        came = _Came(frame.kind, frame.partition, frame.first_ms, frame.last_ms)
+        held = [_Came(*one) for one in state.get("held", ())]  # what an older release kept has none
+        is_ahead = came.first_ms > newest_ms + HOUR_MS
+        if is_ahead and (not held or came.first_ms >= held[0].first_ms - HOUR_MS):
+            held.append(came)
+            if not came.borne_out(held):
+                return {**state, "held": held}, ()
+            due, held = [one.at_most(came) for one in held], []
+        elif is_ahead or frame.last_ms >= newest_ms:  # the others go on as before: the clock of what is held is wrong
+            due = [one.at(newest_ms) for one in held if newest_ms]
+            due, held = (due, [came]) if is_ahead else ([*due, came], [])
+        else:
+            due = [came]
+        found = list[InputFinding]()
+        for one in due:
+            state, more = self._taken(state, one, placed, row)
+            found += more
+        return {**state, "held": held}, found
+
+    def _taken(self, state: Any, frame: "_Came", placed: PlacedFrame, row: int) -> tuple[Any, list[InputFinding]]:
+        """The state after rows that came at these times; what they show is told at the frame of `placed`."""
+        hole, longest_hole_ms, found = self._everything(state, frame, placed, row)
         seen = {name: list(entry) for name, entry in state["seen"].items()}
         newest_ms = max(state["newest_ms"], frame.last_ms)
         passed_ms = newest_ms - state["newest_ms"] if state["newest_ms"] else 0
@@ -62,10 +110,10 @@ class StaleDetector(InputDetector):
         return {**now, "hole": hole, "longest_hole_ms": longest_hole_ms}, found
 
     def _everything(
-        self, state: Any, placed: PlacedFrame, row: int
+        self, state: Any, frame: "_Came", placed: PlacedFrame, row: int
     ) -> tuple[list[int] | None, int, list[InputFinding]]:
         """The hole in all rows that is not sure yet, as [from, to, limit] in ms, the longest one, and what is found."""
-        frame, newest_ms, found = placed.frame, state["newest_ms"], list[InputFinding]()
+        newest_ms, found = state["newest_ms"], list[InputFinding]()
         hole, longest_ms = state.get("hole"), state.get("longest_hole_ms", 0)  # what an older release kept has none
         if hole and hole[0] < frame.last_ms and frame.first_ms < hole[1]:
             hole = _without(hole, frame.first_ms, frame.last_ms)
