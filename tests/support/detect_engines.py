@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
@@ -26,7 +26,7 @@ from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import InlineJobs
 from freshet.runtime.provision import provision
 from freshet.runtime.reading import everything
-from freshet.runtime.service import Context, no_jobs
+from freshet.runtime.service import Context, DataService, no_jobs
 from freshet.runtime.settings import Settings, load_settings
 from freshet.runtime.telemetry import Metrics
 from support.faults import until
@@ -44,24 +44,30 @@ def settings_of(kafka: str, namespace: str, folder: Path, engine: str) -> Settin
     return load_settings(kafka, namespace=namespace, state_dir=folder / "state", drift_engine=engine, slots="elastic")
 
 
-def data_loop(bus: Bus, names: TopicNames, slot: str, *, fixed: bool = False) -> DataLoop:
+def data_loop(
+    bus: Bus, names: TopicNames, slot: str, *, fixed: bool = False, service: DataService = DETECT
+) -> DataLoop:
     """The loop of a worker. In a fixed slot it need not wait until Kafka knows that the last one is dead."""
     return DataLoop(
-        DetectLogic(PIPELINE),
+        service.logic(Context(names, load_settings("unused:1"), bus)),
         bus,
         names,
-        service=DETECT.name,
+        service=service.name,
         slot=slot,
         fixed_slot=fixed,
         jobs=InlineJobs(no_jobs),
         clock=SystemClock(),
         metrics=Metrics(),
-        references=DETECT.clues,
+        references=service.clues,
     )
 
 
 class WatchedLog:
     """Topics, a specification, an admitted version, and a log that grows."""
+
+    service: ClassVar[DataService] = DETECT
+    role: ClassVar[str] = "outcomes"
+    """Of the log that the service follows."""
 
     def __init__(self, kafka: str, namespace: str, folder: Path, *, partitions: int = 3) -> None:
         self.kafka, self.folder = kafka, folder
@@ -70,7 +76,7 @@ class WatchedLog:
         self.log = Log(partitions)
         self._chance, self._errors = np.random.default_rng(5), 0
         provision(self.admin, namespace, [(PIPELINE, partitions)])
-        self._producer = self.bus.transactional_producer("drift-join", "test")
+        self._producer = self.bus.transactional_producer("drift-join", f"test-{self.role}")
         self._producer.open()
         admitted = model("v1")
         promised = admitted.manifest.model_copy(update={"metrics": {"error": 0.1}})
@@ -99,21 +105,25 @@ class WatchedLog:
 
     def write(self, records: Sequence[LogRecord], *, aborted: bool = False) -> None:
         """Write these in one transaction."""
-        send = Send("outcomes", [b"0"] * len(records), [encode(one.record) for one in records])
+        self._append([encode(one.record) for one in records], aborted=aborted)
+
+    def _append(self, values: Sequence[bytes], *, aborted: bool = False) -> None:
+        send = Send(self.role, [b"0"] * len(values), values)
         if not aborted:
             self._producer.commit(Transaction([send]))
             return
         client = self._producer._client
         client.begin_transaction()
         for value in send.values:
-            client.produce(self.names.topic("outcomes"), value)
+            client.produce(self.names.topic(self.role), value)
         client.flush()
         client.abort_transaction()
 
     def worker(self, engine: str) -> DataLoop:
         """A new worker in this process."""
         settings = settings_of(self.kafka, self.names.namespace, self.folder, engine)
-        return data_loop(DETECT.bus(Context(self.names, settings, self.bus)), self.names, engine)
+        bus = self.service.bus(Context(self.names, settings, self.bus))
+        return data_loop(bus, self.names, engine, service=self.service)
 
     def process(self, which: str) -> subprocess.Popen[bytes]:
         """A new worker on Faust in a process of its own: `corrected`, or `stock`. What it logs is in a file."""
@@ -137,20 +147,20 @@ class WatchedLog:
     def unread(self) -> int:
         """Records of the log behind the committed offset."""
         committed = self.committed()
-        records = [record for batch in everything(self.bus, "outcomes") for record in batch.records]
+        records = [record for batch in everything(self.bus, self.role) for record in batch.records]
         return sum(record.offset() >= (committed.offset if committed else 0) for record in records)
 
     def last_offset(self) -> int:
         """The offset of the last record."""
-        return max(int(batch.offsets[-1]) for batch in everything(self.bus, "outcomes"))
+        return max(int(batch.offsets[-1]) for batch in everything(self.bus, self.role))
 
     def committed(self) -> Committed | None:
         """What the group has committed."""
-        return self.admin.committed(self.names.group(DETECT.name), self.names.topic("outcomes")).get(0)
+        return self.admin.committed(self.names.group(self.service.name), self.names.topic(self.role)).get(0)
 
     def members(self) -> list[Member]:
         """The members that Kafka counts to the group."""
-        return KafkaGroups(self.kafka).members(self.names.group(DETECT.name))
+        return KafkaGroups(self.kafka).members(self.names.group(self.service.name))
 
     def last_value(self, topic: str) -> bytes | None:
         """The value of the last record of a topic of one partition."""
@@ -192,8 +202,8 @@ class WatchedLog:
     def truth(self) -> list[bytes]:
         """What a fold of the whole log gives."""
         found: list[Alarm] = list(replay(self.bus, PIPELINE).alarms)
-        topic_id = self.bus.topic_id("outcomes")
-        return [encode(alarm.model_copy(update={"outcomes_topic": topic_id})) for alarm in found]
+        topic_id = self.bus.topic_id(self.role)
+        return [encode(alarm.model_copy(update={f"{self.role}_topic": topic_id})) for alarm in found]
 
     def states(self) -> list[bytes]:
         """The values of the checkpoints topic, newest last."""
@@ -201,7 +211,7 @@ class WatchedLog:
 
     def forget_what_was_said(self) -> None:
         """As if detection had never run: its alarms, its state and its offsets are gone."""
-        self.admin.delete([self.names.topic("alarms"), self.names.topic(KEPT)])
+        self.admin.delete([self.names.topic("alarms"), self.names.topic(f"checkpoints/{self.service.name}")])
         groups = KafkaGroups(self.kafka)
-        until("the group to be deleted", lambda: not groups.delete_groups([self.names.group(DETECT.name)]))
+        until("the group to be deleted", lambda: not groups.delete_groups([self.names.group(self.service.name)]))
         provision(self.admin, self.names.namespace, [(PIPELINE, self.log.partitions)])

@@ -79,12 +79,13 @@ def _needs_river(logic: Logic) -> Logic:
     return logic
 
 
-def _engine(context: Context) -> Bus:
+def _engine(context: Context, state_role: str) -> Bus:
+    """The bus of a service that follows one log of one partition, and keeps its state there."""
     if context.settings.drift_engine == "loop":
         return context.bus
     from freshet.drift.faust.faust_bus import FaustBus  # noqa: PLC0415 - an extra, which most do not install
 
-    return FaustBus(context, DetectLogic.kept.role)
+    return FaustBus(context, state_role)
 
 
 def _alarmed(message: Message) -> Summed | None:
@@ -99,7 +100,7 @@ DETECT: Final = DataService(
     name="drift-detect",
     logic=_detect,
     references=(),
-    bus=_engine,
+    bus=lambda context: _engine(context, DetectLogic.kept.role),
     summary=Summary("alarms", _alarmed),
 )
 
@@ -137,6 +138,7 @@ COMPARE: Final = DataService(
     name="drift-compare",
     logic=lambda context: _needs_river(CompareLogic(context.names.pipeline)),
     references=(),
+    bus=lambda context: _engine(context, CompareLogic.kept.role),
     summary=Summary("alarms", _compared),
 )
 

@@ -131,7 +131,7 @@ JOIN_COVERAGE: Final = gauge(
 )
 UNKNOWN_VERSIONS: Final = gauge(
     "unknown_versions",
-    "versions",
+    "models",
     "Model versions that answers name and the registry never admitted: strangers wrote these answers, and detection "
     "leaves them out.",
     source="detection",
