@@ -77,6 +77,18 @@ def test_an_export_that_is_repeated_writes_nothing_twice(
     assert len(client.get_metric_history(found["a"].info.run_id, "served.accuracy")) == 2
 
 
+def test_runs_with_hundreds_of_parameters_and_tags_are_written(tmp_path: Path, mlflow: Any) -> None:
+    """MLflow takes a hundred of each at a time."""
+    write_runs = import_module("freshet.operate.mlflow_store").write_runs
+    params, tags = ({f"{kind}{at}": str(at) for at in range(250)} for kind in ("param", "tag"))
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    assert write_runs(store, "p", [replace(run("a"), params=params, tags=tags)]) == (1, 0, 0)
+    client = mlflow.MlflowClient(store)
+    (found,) = client.search_runs([client.get_experiment_by_name("p").experiment_id])
+    assert found.data.params == params
+    assert {name: value for name, value in found.data.tags.items() if name.startswith("tag")} == tags
+
+
 def test_a_model_of_mlflow_is_packed_as_its_file_is(tmp_path: Path, mlflow: Any) -> None:
     """From a run and from MLflow's registry: the bundle has the bytes of `model pack`, and says where it came from."""
     folder, store = pipelines_dir() / "loans", f"sqlite:///{tmp_path}/mlflow.db"

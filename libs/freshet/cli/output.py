@@ -7,6 +7,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
+from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -145,6 +146,15 @@ def filled_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table
 def say(text: str) -> None:
     """Progress, on stderr."""
     Console(stderr=True, highlight=False).print(shown_lines(text), markup=False, soft_wrap=True, style="dim")
+
+
+def write_file(file: Path, text: str) -> None:
+    """Write what was asked for. Raises OperateError where the file cannot be written."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        where = "" if file.parent.is_dir() else f" There is no folder {file.parent}: make it first."
+        raise OperateError(f"{file} cannot be written: {error.strerror}.{where}", "usage") from error
 
 
 def fail(error: FreshetError | str, code: Exit = Exit.FAILURE, *, as_json: bool = False) -> NoReturn:

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 
 from freshet.avro.control import encode
 from freshet.cli.estimate_parts import estimate_parts
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, filled_table, reporting, say
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, filled_table, reporting, say, write_file
 from freshet.contracts.profile_messages import FrameKind
 from freshet.operate.facts import published, read
 from freshet.operate.operate_error import OperateError
@@ -206,7 +206,7 @@ def _end_if_nothing(found: Sequence[object], *, as_json: bool) -> None:
 
 def _write(html: Path | None, page: str) -> None:
     if html is not None:
-        html.write_text(page, encoding="utf-8")
+        write_file(html, page)
         say(f"wrote {html}")
 
 

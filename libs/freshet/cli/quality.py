@@ -22,6 +22,7 @@ from freshet.cli.output import (
     reporting,
     say,
     wide_console,
+    write_file,
 )
 from freshet.operate.facts import drained, ledger_of, published
 from freshet.operate.operate_error import OperateError
@@ -86,7 +87,7 @@ def show(
         found = quality(evaluations.records, ledger, view=chosen, names=series or (), since_ms=since_ms)
         if html is not None and found.series:
             made = f"{clock_time(SystemClock().now_ms())} UTC"
-            html.write_text(page(found, made, guessed), encoding="utf-8")
+            write_file(html, page(found, made, guessed))
         return found
 
     try:

@@ -12,10 +12,9 @@ from rich.console import Group, RenderableType
 
 from freshet.cli.model.ask import Asking, Expires, Tag, Text, Wait
 from freshet.cli.model.view import note_lines
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say, table, write_file
 from freshet.operate.facts import published
 from freshet.operate.notes import NOTE, note_text, tags_of
-from freshet.operate.operate_error import OperateError
 from freshet.operate.times import clock_time
 from freshet.operate.training_comparison import compare, figure, figure_names, table_rows
 from freshet.operate.training_runs import Run, find, trainings
@@ -101,10 +100,7 @@ def export(
     if output is None:
         typer.echo(text, nl=False)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OperateError(f"{output} cannot be written: {error.strerror}.", "usage") from error
+    write_file(output, text)
     say(f"{len(runs):,} trainings are in {output}.")
 
 

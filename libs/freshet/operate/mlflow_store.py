@@ -19,6 +19,8 @@ _ID: Final = "freshet.id"
 _CONTENT: Final = "freshet.content"
 _AT_ONCE: Final = 500
 """Metrics that one request may hold, less than a server takes."""
+_LABELS_AT_ONCE: Final = 100
+"""Parameters, and tags, that one request may hold: a server takes no more."""
 
 
 class Written(NamedTuple):
@@ -68,7 +70,9 @@ def _write(client: Any, run: Any, record: RunRecord) -> None:
     number = run.info.run_id
     params = [Param(name, value) for name, value in record.params.items() if name not in run.data.params]
     tags = [RunTag(name, value) for name, value in {**record.tags, "mlflow.runName": record.name}.items()]
-    client.log_batch(number, params=params, tags=tags)
+    for first in range(0, max(len(params), len(tags)), _LABELS_AT_ONCE):
+        part = slice(first, first + _LABELS_AT_ONCE)
+        client.log_batch(number, params=params[part], tags=tags[part])
     missing = list(_missing(client, run, record.metrics))
     for first in range(0, len(missing), _AT_ONCE):
         client.log_batch(number, [Metric(*point) for point in missing[first : first + _AT_ONCE]])

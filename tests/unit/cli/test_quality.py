@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from freshet.avro.control import encode
 from freshet.cli import quality as command
 from freshet.cli.main import app
+from freshet.cli.output import Exit
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Cutover, Evaluation, Message, ModelVersion, Rollout, Share
 from freshet.contracts.topics import TopicNames
@@ -201,6 +202,9 @@ def test_the_command_shows_tables_a_chart_and_writes_a_page(world: World, tmp_pa
         assert part in result.stdout
     assert (tmp_path / "quality.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert "class" in result.stdout
+    lost = world.run("--html", str(tmp_path / "away" / "quality.html"))
+    assert lost.exit_code == Exit.USAGE
+    assert "There is no folder" in lost.stderr
 
 
 def test_series_and_time_are_chosen(world: World) -> None:

@@ -130,6 +130,9 @@ def test_the_command_shows_compares_and_writes_a_page(freshet: Any, tmp_path: An
     assert "moving" in shown.stdout
     assert "<svg" in page.read_text()
     assert '"moving"' in freshet("compare", "--json").stdout
+    lost = freshet("show", "--html", str(tmp_path / "away" / "page.html"))
+    assert lost.exit_code == Exit.USAGE
+    assert "There is no folder" in lost.stderr
     nothing = freshet("show", "--to", "2001-01-01T00:00Z")
     assert nothing.exit_code == Exit.CHECK
     assert "no frames" in nothing.stdout
