@@ -8,6 +8,7 @@ from onnx import ModelProto, NodeProto
 
 from freshet.contracts.arrays import Bools, Floats, Floats32, Ints
 from freshet.features.transform import Domain
+from freshet.models.thresholds import neighbours
 from freshet.models.tree_sums import BRANCH_TESTS
 
 Score = Callable[[Floats32], Floats32]
@@ -95,7 +96,7 @@ def _rows_of(node: NodeProto, rows: Floats32) -> Iterator[Floats32]:
     at = np.flatnonzero(trees.splits)
     at = at[np.linspace(0, at.size - 1, min(at.size, _SPLITS)).astype(np.int64)] if at.size else at
     coming = np.where(coming >= 0, coming, np.arange(coming.size) % len(rows))
-    below, above = (np.nextafter(trees.values[at], np.float32(to)) for to in (-np.inf, np.inf))
+    below, above = neighbours(trees.values[at])
     for values in (trees.values[at], below, above, trees.values[at] + np.float32(0.5)):
         asked = rows[coming[at]].copy()
         asked[np.arange(at.size), trees.features[at]] = values

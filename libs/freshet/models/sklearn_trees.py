@@ -8,7 +8,7 @@ from onnx import ModelProto
 
 from freshet.contracts.arrays import Floats32
 from freshet.models.original import parts_of
-from freshet.models.thresholds import floor_float32
+from freshet.models.thresholds import floor_float32, neighbours
 
 _ROUTES: Final = "nodes_missing_value_tracks_true"
 _ENSEMBLES: Final = frozenset({"TreeEnsembleClassifier", "TreeEnsembleRegressor"})
@@ -64,8 +64,7 @@ def _are_near(tree: _Tree, written: Floats32) -> bool:
     """Whether these thresholds are the tree's, rounded in whatever way."""
     splits = np.array(tree.splits)
     mine, theirs = tree.thresholds[splits], written[splits]
-    above = np.nextafter(mine, np.float32(np.inf))
-    below = np.nextafter(mine, np.float32(-np.inf))
+    below, above = neighbours(mine)
     return bool(((below <= theirs) & (theirs <= above)).all())
 
 

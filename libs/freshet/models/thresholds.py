@@ -10,5 +10,11 @@ def floor_float32(values: object) -> Floats32:
     exact = np.asarray(values, np.float64)
     with np.errstate(over="ignore"):
         near = exact.astype(np.float32)
-    floors: Floats32 = np.where(near > exact, np.nextafter(near, np.float32(-np.inf)), near)
+    floors: Floats32 = np.where(near > exact, neighbours(near)[0], near)
     return floors
+
+
+def neighbours(values: Floats32) -> tuple[Floats32, Floats32]:
+    """The float32 right below each of these, and the one right above; those of the largest ones are infinite."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.nextafter(values, np.float32(-np.inf)), np.nextafter(values, np.float32(np.inf))

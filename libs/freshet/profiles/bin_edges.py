@@ -110,7 +110,8 @@ def fixed(names: tuple[str, ...], classes: int) -> BinEdges:
 
 def _edges(column: Floats) -> Floats:
     """`BINS - 1` edges."""
-    above = np.nextafter(np.float32(column.max()), np.float32(np.inf), dtype=np.float32).astype(np.float64)
+    with np.errstate(over="ignore"):
+        above = np.nextafter(np.float32(column.max()), np.float32(np.inf), dtype=np.float32).astype(np.float64)
     above = above if np.isfinite(above) else column.max()
     distinct = np.unique(column)
     if distinct.size > BINS - 2:

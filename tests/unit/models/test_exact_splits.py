@@ -21,7 +21,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from freshet.models.original import parts_of
 from freshet.models.packing import pack
-from freshet.models.thresholds import floor_float32
+from freshet.models.thresholds import floor_float32, neighbours
+from freshet.profiles.bin_edges import chosen
 from support.fitted import pipeline, scores_of, table, wanted
 
 pytestmark = pytest.mark.slow
@@ -35,10 +36,21 @@ def test_a_threshold_is_rounded_down() -> None:
     rng = np.random.default_rng(0)
     thresholds = np.concatenate([rng.normal(0, 1e5, 5000), [0.0, -0.0, 1e300, -1e300, 1e-46, -1e-46, 3.5e38, -3.5e38]])
     floors = floor_float32(thresholds)
-    near = np.concatenate([floors, *(np.nextafter(floors, np.float32(to)) for to in (-np.inf, np.inf))])
+    near = np.concatenate([floors, *neighbours(floors)])
     exact, rounded = np.tile(thresholds, 3), np.tile(floors, 3)
     finite = np.isfinite(near)
     np.testing.assert_array_equal((near.astype(np.float64) <= exact)[finite], (near <= rounded)[finite])
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_the_largest_float32_has_neighbours_without_a_warning() -> None:
+    """The one above it is infinite: whoever packs a model or chooses edges is not told of an overflow."""
+    largest = np.finfo(np.float32).max
+    below, above = neighbours(np.array([-largest, largest], np.float32))
+    assert (float(below[0]), float(above[1])) == (-np.inf, np.inf)
+    assert floor_float32([1e300, -1e300]).tolist() == [float(largest), -np.inf]
+    edges = chosen(("f",), np.array([[largest], [0.0]], np.float32))
+    assert edges.edges.max() == largest
 
 
 def _thresholds(model: Any) -> list[tuple[int, float]]:
@@ -80,8 +92,8 @@ def test_every_row_takes_its_branch(kind: str, holes: bool, dtype: Any) -> None:
     rows, rng = trained_on.astype(np.float32), np.random.default_rng(2)
     found = [rows]
     for feature, threshold in _thresholds(model):
-        near = np.float32(threshold)
-        for value in (near, np.nextafter(near, np.float32(-np.inf)), np.nextafter(near, np.float32(np.inf))):
+        near = np.array([threshold]).astype(np.float32)
+        for value in (near, *neighbours(near)):
             more = rows[rng.integers(0, len(rows), 4)].copy()
             more[:, feature] = value
             found.append(more)

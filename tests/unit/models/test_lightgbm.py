@@ -11,6 +11,7 @@ import pytest
 from freshet.models.lightgbm_trees import ZERO
 from freshet.models.model_error import ModelError
 from freshet.models.packing import inputs_for, pack
+from freshet.models.thresholds import neighbours
 from support.fitted import NAMES, pipeline, scores_of, table, wanted
 
 pytestmark = pytest.mark.slow
@@ -38,13 +39,9 @@ def _hard_rows(booster: Any, rows: Any) -> Any:
         (at, value) for at in range(rows.shape[1]) for value in (0, -0.0, ZERO, -ZERO, 1e-40, -1e-40, -0.5, np.nan)
     ]
     for feature, threshold in [*_splits(booster), *plain]:
-        near = np.float32(threshold)
-        for value in (
-            near,
-            np.nextafter(near, np.float32(-np.inf)),
-            np.nextafter(near, np.float32(np.inf)),
-            near + np.float32(0.7),
-        ):
+        with np.errstate(over="ignore"):
+            near = np.array([threshold]).astype(np.float32)
+        for value in (near, *neighbours(near), near + np.float32(0.7)):
             more = rows[rng.integers(0, len(rows), 8)].copy()
             more[:, feature] = value
             found.append(more)
