@@ -31,6 +31,7 @@ class Doubt:
     not_borne_out: int = 0
     seen: int = 0
     seen_total: float = 0.0
+    """Rows of the blocks that bear it out, and their errors: their mean is above the limit."""
 
     @property
     def limit(self) -> float:
@@ -45,10 +46,10 @@ class Doubt:
             return None
         if self.total > self.limit * self.block:
             self.borne_out += 1
+            self.seen += self.count
+            self.seen_total += self.total
         else:
             self.not_borne_out += 1
-        self.seen += self.count
-        self.seen_total += self.total
         self.count, self.total = 0, 0.0
         return True if self.borne_out == _BLOCKS else False if self.not_borne_out == _BLOCKS else None
 

@@ -9,6 +9,7 @@ from freshet.contracts.arrays import Bools, Floats
 from freshet.contracts.duration import Duration
 from freshet.contracts.messages import Minute
 from freshet.detectors.detector import Detector, Finding, Minutes, Observed
+from freshet.detectors.doubt import Doubt
 from freshet.detectors.observing import ObservingState, observe
 from freshet.detectors.parts.adwin import AdwinDetector
 from freshet.detectors.parts.labels import SHARE, SILENCE, LabelsDetector
@@ -44,6 +45,16 @@ def test_adwin_puts_the_change_where_it_was(seed: int) -> None:
     assert detected.test[0] == suspected.test[0]
     assert 0 < suspected.threshold < suspected.statistic
     assert abs(detected.effect - 0.4) < 0.15
+
+
+def test_what_is_detected_lies_above_its_threshold() -> None:
+    """One of three blocks may be good: the statistic is the error of those that bear the suspicion out."""
+    doubt = Doubt(before=0.1, after=0.5, reference_from=0, test_from=100, block=10)
+    settled = [doubt.settled_by(error) for error in [0.2] * 10 + [0.0] * 10 + [0.2] * 10]
+    assert settled[-1] is True
+    found = doubt.finding("error", 129, 3)
+    assert found.statistic == pytest.approx(0.2)
+    assert found.statistic > found.threshold
 
 
 def test_adwin_says_nothing_of_an_error_that_falls() -> None:
