@@ -108,6 +108,14 @@ def test_an_id_that_repeats_is_refused(title: str, said: str | None) -> None:
     assert caught.value.meaning == "usage"
 
 
+def test_a_column_of_three_values_is_a_category_whatever_it_is_called() -> None:
+    """An entity has many values: `member` may hold a title, as gold, silver and none."""
+    titles = ["member", "device", "load", "y"]
+    rows = [[("gold", "silver", "none")[row % 3], f"d{row % 30}", f"{row}.5", "ab"[row % 2]] for row in range(80)]
+    told = infer_pipeline("t", titles, rows, "y").told
+    assert any(line.startswith("entity: device") for line in told), told
+
+
 def test_what_new_says_of_an_entity_is_counted() -> None:
     """One that is new in every row keeps no order."""
     rows = [[f"p{row % 10}", f"{row}.5", f"s{row}", "ab"[row % 2]] for row in range(80)]

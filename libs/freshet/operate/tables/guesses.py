@@ -22,6 +22,7 @@ from freshet.operate.tables.odd_texts import odd_texts
 from freshet.operate.tables.title_words import ENTITY_WORDS, ID_WORDS, TIME_WORDS
 from freshet.operate.tables.titles import title_attribute
 
+_FEWEST_ENTITIES: Final = 5
 MOST_CATEGORIES: Final = 20
 """A text column with more values than this is taken for free text or an id, a number label for a regression's."""
 
@@ -234,7 +235,8 @@ def _as_entity(found: Column) -> int:
     if found.blank or not returns or found.kind not in ("integer", "text") or found.is_time or found.amounts:
         return 0
     called = not ENTITY_WORDS.isdisjoint(found.words)
-    if found.named_id or (called and len(found.words) == 1):
+    many = found.kind == "integer" or len(found.distinct) >= _FEWEST_ENTITIES  # three titles are a category
+    if found.named_id or (called and many and len(found.words) == 1):
         return 4 if called else 3
     if found.kind == "integer":
         return 0
