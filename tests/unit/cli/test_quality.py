@@ -1,7 +1,7 @@
 """`freshet quality`: tables, chart, page and document from the evaluations on a bus in memory."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.ledger.ledger import PipelineLedger
 from freshet.operate.quality import chart
 from freshet.operate.quality.page import page
+from freshet.operate.quality.quality_tables import rows
 from freshet.operate.quality.series_quality import Evaluations, Quality, quality
 from freshet.quality.fold import evaluations
 from freshet.quality.setting import SliceRange
@@ -124,6 +125,15 @@ def ledger() -> PipelineLedger:
 def of(found: list[Evaluation], **options: Any) -> Quality:
     """What is to be shown of these."""
     return quality(found, ledger(), **options)
+
+
+def test_a_retrained_version_promises_its_own_figures_in_a_few_words() -> None:
+    """Retraining also measures the champion, intervals and each slice: those are in `--json`."""
+    metrics = {"candidate.accuracy": 0.9, "candidate.accuracy.low": 0.8, "champion.accuracy": 0.7}
+    metrics |= {"candidate.slice.big.accuracy": 0.6, "baseline.no_change.accuracy": 0.5}
+    found = of(said())
+    served = replace(found.series[0], promised=metrics)
+    assert rows(replace(found, series=(served,)))[0][-1] == "accuracy 0.9"
 
 
 def test_each_series_is_added_up_with_its_interval_and_what_was_promised() -> None:

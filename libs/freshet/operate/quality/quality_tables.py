@@ -1,12 +1,14 @@
 """The tables of `freshet quality` as text, for a terminal and for a page."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from freshet.operate.quality.series_quality import SERVED, Quality, SeriesQuality
 from freshet.quality.metrics import Interval
 
 _CLASSES = ("accuracy", "95 %", "balanced", "precision", "recall", "F1", "kappa", "log loss", "calibration", "AUC")
+_CANDIDATE: Final = "candidate."
 _VALUES = ("MAE", "95 %", "RMSE", "R²")
 
 
@@ -23,10 +25,16 @@ def rows(found: Quality) -> list[tuple[str, ...]]:
             f"{one.counts.rows:,}",
             share(one.labelled),
             *(_of_classes(one) if found.classes else _of_values(one)),
-            ", ".join(f"{name} {value:.4g}" for name, value in sorted(one.promised.items())),
+            ", ".join(f"{name} {value:.4g}" for name, value in sorted(_promised(one.promised).items())),
         )
         for one in found.series
     ]
+
+
+def _promised(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Of a version that retraining made only its own figures on all rows: not its rival's, nor those of slices."""
+    ours = {name.removeprefix(_CANDIDATE): value for name, value in metrics.items() if name.startswith(_CANDIDATE)}
+    return {name: value for name, value in (ours or metrics).items() if "." not in name}
 
 
 def class_titles() -> tuple[str, ...]:
