@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, shown_text, table
 from freshet.contracts.messages import Alarm
@@ -85,7 +85,11 @@ def replay(
         "alarms": [one.model_dump() for one in alarms],
     }
     if changes:
-        emit(document, _shown(alarms) if alarms else "No alarms.", as_json=as_json)
+        ours = [alarm for alarm in alarms if alarm.detector == detector]
+        found: list[RenderableType] = [_shown(ours) if ours else f"No alarms of {detector}."]
+        if others := len(alarms) - len(ours):
+            found.append(f"{others} more of other detectors, with their parameters as they are: --json has them, too.")
+        emit(document, Group(*found), as_json=as_json)
         return
     agreed = operate.agreement(operate.told(bus, pipeline), done.alarms)
     document["agreement"] = {

@@ -139,7 +139,10 @@ def test_the_command_lists_shows_and_replays(world: Detecting, freshet: Any) -> 
     late = json.loads(freshet("replay", "--from", str(alarms[0].test_to), "--json").stdout)
     assert [entry["id"] for entry in late["alarms"]] == [alarm.id for alarm in alarms[1:]]
     assert freshet("replay", "--threshold", "0.1").exit_code == Exit.USAGE
-    assert freshet("replay", "--detector", "adwin", "--param", "delta=0.5").exit_code == Exit.OK
+    other = freshet("replay", "--detector", "adwin", "--param", "delta=0.5")
+    assert other.exit_code == Exit.OK
+    assert "promise" not in other.stdout, "alarms of detectors that nobody asked about look as if they had changed"
+    assert "more of other detectors, with their parameters as they are" in other.stdout
 
 
 def test_an_alarm_that_does_not_come_again_fails_the_replay(world: Detecting, freshet: Any) -> None:
