@@ -27,7 +27,7 @@ def publish(
     """
     found = Bundle.load(bundle)
     connection = connect(bootstrap, namespace)
-    published(connection, found.manifest.pipeline)
+    policy = published(connection, found.manifest.pipeline).spec.rollout.policy
     try:
         verdict = publish_bundle(connection, found, wait=wait)
     except KeyboardInterrupt:
@@ -43,8 +43,18 @@ def publish(
         "reason": verdict.reason,
         "required": verdict.manifest.required,
     }
-    emit(document, shown(verdict), as_json=as_json)
+    emit(document, f"{shown(verdict)}{waits_for(verdict, policy)}", as_json=as_json)
     raise typer.Exit(Exit.CHECK if verdict.state == "refused" else Exit.OK)
+
+
+def waits_for(verdict: ModelVersion, policy: str) -> str:
+    """What a person has to do before an admitted version answers; empty where nothing has to be done."""
+    if verdict.state != "admitted" or policy == "immediate":
+        return ""
+    promote = f"`freshet model promote {verdict.version} --pipeline {verdict.pipeline}`"
+    if policy == "gated":
+        return f"\nThe policy is gated: it answers if retraining found it good enough; any other waits for {promote}."
+    return f"\nThe policy is {policy}: it may wait for {promote}."
 
 
 def shown(verdict: ModelVersion) -> str:
