@@ -17,12 +17,12 @@ from freshet.quality.counts import Counts
 
 NOTE: Final = (
     "Estimated without labels: the confidence of all answers, corrected by how often answers of that confidence were "
-    "right where labels have come; with 0 labels it is not corrected. Where the concept changes it stays high. "
-    "Nothing is promoted or rolled back by it."
+    "right where labels have come: all labels of the version, whatever time is shown; with 0 labels it is not "
+    "corrected. Where the concept changes it stays high. Nothing is promoted or rolled back by it."
 )
 _BARE: Final = Calibration.of(Counts.none(2))
 """Of no labels."""
-TITLES: Final = ("version", "answers", "mean confidence", "labels", "estimated accuracy")
+TITLES: Final = ("version", "answers", "confidence, by bins", "labels so far", "estimated accuracy")
 
 
 @dataclass(frozen=True, slots=True)
