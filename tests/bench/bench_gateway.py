@@ -93,9 +93,10 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=200, help="connections")
     arguments = parser.parse_args()
     endpoint = broker.up(Path.cwd(), say=print)
-    assert endpoint.pid is not None, "the latency bench looks at the broker's CPU: use the local broker"
+    assert endpoint.nodes, "the latency bench looks at the broker's CPU: use the local broker"
+    pids = [node.pid for node in endpoint.nodes if node.pid is not None]
     namespace = f"door{int(time.time()) % 1_000_000}."
-    bench = Latency(endpoint.bootstrap_servers, endpoint.pid, namespace)
+    bench = Latency(endpoint.bootstrap_servers, pids, namespace)
     try:
         kafka = bench.at_rate(arguments.rate, arguments.seconds)
         door = gateway(bench.supervisor, endpoint.bootstrap_servers, namespace)

@@ -13,7 +13,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +35,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     arguments = parser.parse_args()
     endpoint = broker.up(Path.cwd(), say=print)
-    assert endpoint.pid is not None, "the latency bench looks at the broker's CPU: use the local broker"
-    bench = Latency(endpoint.bootstrap_servers, endpoint.pid, f"latency{int(time.time()) % 1_000_000}.")
+    assert endpoint.nodes, "the latency bench looks at the broker's CPU: use the local broker"
+    pids = [node.pid for node in endpoint.nodes if node.pid is not None]
+    bench = Latency(endpoint.bootstrap_servers, pids, f"latency{int(time.time()) % 1_000_000}.")
     try:
         rows = [bench.at_rest(arguments.seconds)]
         rows += [bench.at_rate(int(rate), arguments.seconds) for rate in arguments.rates.split(",")]
@@ -64,9 +65,9 @@ def report(rows: list[dict[str, float]]) -> None:
 class Latency(Bench):
     """A whole Freshet on the bench pipeline, a paced producer and a reader."""
 
-    def __init__(self, bootstrap_servers: str, broker_pid: int, namespace: str) -> None:
+    def __init__(self, bootstrap_servers: str, broker_pids: Sequence[int], namespace: str) -> None:
         super().__init__(bootstrap_servers, namespace, events=0)
-        self._broker_pid = broker_pid
+        self._broker_pids = broker_pids
         self._publish_logreg()
         self.run("ingestion-0")
         self.run("inference-0")
@@ -93,10 +94,12 @@ class Latency(Bench):
 
     def _cpu_during(self, wait: object, seconds: float) -> dict[str, float]:
         pids = {name: self.supervisor.pid(name) for name in ("registry", "ingestion-0", "inference-0")}
-        pids = {"broker": self._broker_pid, **pids, "bench": os.getpid()}
+        pids = {**pids, "bench": os.getpid()}
 
         def spent_s() -> dict[str, float]:
-            return {name: cpu_s(pid) or 0.0 for name, pid in pids.items() if pid is not None} | {"machine": busy_s()}
+            brokers_s = sum(cpu_s(pid) or 0.0 for pid in self._broker_pids)
+            spent = {name: cpu_s(pid) or 0.0 for name, pid in pids.items() if pid is not None}
+            return {"broker": brokers_s, **spent, "machine": busy_s()}
 
         before_s = spent_s()
         assert callable(wait)

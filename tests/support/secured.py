@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from freshet.lab import broker, server_files
 from freshet.lab.ports import free_port
+from freshet.operate.broker_record import LOOPBACK
 from tools.strimzi import rights
 
 _USERS: Final = 60
@@ -111,6 +112,6 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
         patch.setattr(server_files, "_SERVER_PROPERTIES", settings)
         try:
             endpoint = broker.up(root, say=print, environ=environ)
-            yield SecuredKafka(endpoint.bootstrap_servers, f"{server_files.LOOPBACK}:{port}")
+            yield SecuredKafka(endpoint.bootstrap_servers, f"{LOOPBACK}:{port}")
         finally:
             broker.wipe(root, environ=environ)

@@ -1,6 +1,6 @@
-"""A real single-node Kafka on this machine: up, down, status, wipe; and kill and restart for fault runs.
+"""A real Kafka of one broker or of three on this machine: up, down, status, wipe; and kill for fault runs.
 
-Everything a broker has lies in `<root>/.local/kafka`; brokers of different roots know nothing of each other. All
+Everything it has lies in `<root>/.local/kafka`; those of different roots know nothing of each other. All
 functions may be called at any time, twice, and from several processes at once: they take turns by a lock file.
 """
 
@@ -9,119 +9,111 @@ import os
 import secrets
 import shutil
 import signal
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from freshet.lab import choose
+from freshet.lab.broker_node import begin, signal_to, wait_killed, wait_ready, wait_stopped
 from freshet.lab.credentials import Credentials
 from freshet.lab.kafka_jars import KAFKA, library
 from freshet.lab.ports import free_port, port_is_free
-from freshet.lab.processes import end, exclusive, must_end, spawn_detached, wait_ended
-from freshet.lab.server_files import LOOPBACK, READY_LINE, Launch, StateFolder, cluster_id
-from freshet.operate.broker_record import ADMIN, Endpoint, load, save, start_mark
+from freshet.lab.processes import exclusive
+from freshet.lab.server_files import Launch, StateFolder, cluster_id
+from freshet.operate.broker_record import ADMIN, Endpoint, Node, load, save
 from freshet.operate.operate_error import LocalError
 from freshet.runtime.bus.kafka.grants import KafkaGrants
 
-_READY_WITHIN_S: Final = 90.0  # 2 s on an idle laptop
-_STOPPED_WITHIN_S: Final = 30.0
-_POLL_S: Final = 0.05
-_TAIL_LINES: Final = 15
+COUNTS: Final = (1, 3)
+"""How many brokers there may be: with two, neither could go on without the other."""
+
+State = Literal["external", "running", "crashed", "stopped", "absent"]
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """What there is under a root.
 
-    `running` and `external` brokers may still not answer; a `crashed` one was running and ended by itself or by
-    SIGKILL; a `stopped` one has its data and ports; `absent`: never started, or wiped.
+    `running`: at least one broker runs, and `external` ones are not ours; both may still not answer. `crashed`: none
+    runs, and one ended by itself or by SIGKILL. `stopped`: data and ports are there. `absent`: never started, or wiped.
     """
 
-    state: Literal["external", "running", "crashed", "stopped", "absent"]
+    state: State
     endpoint: Endpoint | None
     answers: bool
     data_bytes: int
 
 
 def up(
-    root: Path, *, say: Callable[[str], None], environ: Mapping[str, str] = os.environ, secure: bool = False
+    root: Path,
+    *,
+    say: Callable[[str], None],
+    environ: Mapping[str, str] = os.environ,
+    secure: bool = False,
+    brokers: int | None = None,
 ) -> Endpoint:
-    """The broker of this root, running and answering: the one that already runs, or a new start on its data.
+    """The Kafka of this root, all of its brokers running and answering: those that already run, and a start of others.
 
-    With KAFKA_BOOTSTRAP_SERVERS set it is the user's Kafka, and nothing is started. A broker keeps its ports over
-    crashes and restarts, unless someone else has taken them. With `secure` it asks for TLS, a password and rights; so
-    it does from then on, until it is wiped. `say` is told each step that takes time. Raises LocalError if there is
+    With KAFKA_BOOTSTRAP_SERVERS set it is the user's Kafka, and nothing is started. A broker keeps its data and ports
+    over crashes and restarts, unless someone else has taken the ports. With `secure` it asks for TLS, a password and
+    rights; with three `brokers`, each record is kept by all and acknowledged by two. Both are chosen at the first
+    start and stay until the root is wiped. `say` is told each step that takes time. Raises LocalError if there is
     nothing to run Kafka on, if it does not come up (the message holds its last words), or if it is there already and
-    asks for nothing.
+    was made otherwise.
     """
     if theirs := choose.external(environ):
-        if secure:
-            raise LocalError(
-                f"--secure is about a broker of this folder, and {choose.BOOTSTRAP_SERVERS} names another: unset it."
-            )
-        if not theirs.answers:
-            raise LocalError(
-                f"{choose.BOOTSTRAP_SERVERS} is {theirs.bootstrap_servers!r}, and nothing answers there. Start that "
-                "Kafka, correct the variable, or unset it to have a local one started."
-            )
-        return theirs
+        return _theirs(theirs, asked="--secure" if secure else "--brokers" if brokers else "")
     state = StateFolder.of(root)
     for path in (state.path.parent, state.path):
         if path.exists() and not path.is_dir():
             raise LocalError(f"{path} is a file, and Freshet keeps its data in a folder of that name. Move it away.")
     with exclusive(state.lock):
         known = load(state.endpoint)
-        credentials = Credentials(state.root)
-        if secure and not credentials.made and (state.formatted or known):
-            raise LocalError(
-                f"the broker of {state.path} was made without --secure. `freshet local wipe` deletes it with its data; "
-                "then --secure makes a new one. Or use another folder."
-            )
-        if known and known.alive:  # perhaps not yet ready: whoever started it may have been interrupted
-            return _admitted(_wait_ready(state, known), credentials)
-        keep = known and all(port and port_is_free(port) for port in (known.client_port, known.controller_port))
-        if known and not keep:
-            say(f"port {known.client_port} or {known.controller_port} is in use; the broker moves to new ones")
-        started = _start(state, known if keep else None, environ, say=say, secure=secure)
-        return _admitted(started, credentials)
+        made = len(known.nodes) if known else _formatted(state)
+        _refuse_another_kind(state, made, secure=secure, brokers=brokers)
+        endpoint = _placed(known, made or brokers or 1, say)
+        if not all(node.alive for node in endpoint.nodes):
+            endpoint = _start(state, endpoint, environ, say=say, secure=secure)
+        for number, node in enumerate(endpoint.nodes, start=1):  # whoever started it may have been interrupted
+            wait_ready(StateFolder.of(root, number), node)
+        return _admitted(endpoint, Credentials(state.root))
 
 
-def down(root: Path, *, environ: Mapping[str, str] = os.environ) -> bool:
-    """Stop the broker of this root in order; its data and ports stay. False if none was running."""
-    state = StateFolder.of(root)
-    with exclusive(state.lock):
-        return _stop(state, environ)
+def down(root: Path, *, environ: Mapping[str, str] = os.environ, broker: int | None = None) -> bool:
+    """Stop the brokers of this root in order, or one of them; data and ports stay. False if none was running.
 
-
-def restart(root: Path, *, say: Callable[[str], None], environ: Mapping[str, str] = os.environ) -> Endpoint:
-    """Stop the broker of this root if it runs, and start it on the same ports and data.
-
-    Raises LocalError if there was none, or if its ports are taken: clients that know it must find it again.
+    Raises LocalError if there is no broker of that number.
     """
     state = StateFolder.of(root)
     with exclusive(state.lock):
-        known = _known(state)
-        _stop(state, environ)
-        return _start(state, known, environ, say=say, secure=False)
+        return _stop(state, environ, broker)
 
 
-def kill(root: Path) -> None:
-    """End the broker of this root by SIGKILL, as a crash would; for fault runs. Raises LocalError if none runs."""
+def kill(root: Path, *, broker: int | None = None) -> None:
+    """End all brokers of this root at once by SIGKILL, as a crash would, or one of them; for fault runs.
+
+    Raises LocalError if none of them runs.
+    """
     state = StateFolder.of(root)
     with exclusive(state.lock):
-        known = _known(state)
-        if not known.alive:
+        known = load(state.endpoint)
+        if known is None:
+            raise LocalError(f"there is no broker in {state.path}; start one first")
+        running = [known.nodes[number - 1] for number in _numbers(state, known, broker)]
+        running = [node for node in running if node.alive]
+        if not running:
             raise LocalError(f"the broker of {state.path} is not running, so it cannot be killed; start it first")
-        _kill(known)
+        for act in (lambda node: signal_to(node, signal.SIGKILL), wait_killed):
+            for node in running:
+                act(node)
 
 
 def wipe(root: Path, *, environ: Mapping[str, str] = os.environ) -> None:
-    """Stop the broker of this root and delete all it has: data, settings, log, ports. Nothing else deletes data."""
+    """Stop the brokers of this root and delete all they have: data, settings, log, ports. Nothing else deletes data."""
     state = StateFolder.of(root)
     with exclusive(state.lock):
-        _stop(state, environ)
+        _stop(state, environ, None)
         if state.path.exists():
             shutil.rmtree(state.path)
 
@@ -134,58 +126,104 @@ def status(root: Path, *, environ: Mapping[str, str] = os.environ) -> Status:
         return Status("external", theirs, theirs.answers, 0)
     if known is None:
         return Status("absent", None, False, 0)
-    data_bytes = _disk_bytes(state.data)
-    if known.alive:
-        return Status("running", known, known.answers, data_bytes)
-    return Status("crashed" if known.pid else "stopped", known, False, data_bytes)
+    states = {node.state for node in known.nodes}
+    found: State = "running" if "running" in states else "crashed" if "crashed" in states else "stopped"
+    folders = [StateFolder.of(root, number).data for number in range(1, len(known.nodes) + 1)]
+    return Status(found, known, found == "running" and known.answers, sum(map(_disk_bytes, folders)))
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two addresses are one broker of this machine: the variable may name the one of this folder."""
+    """Whether two addresses are one Kafka of this machine: the variable may name the one of this folder."""
     return one.replace("localhost", "127.0.0.1") == other.replace("localhost", "127.0.0.1")
 
 
-def _known(state: StateFolder) -> Endpoint:
-    known = load(state.endpoint)
-    if known is None:
-        raise LocalError(f"there is no broker in {state.path}; start one first")
-    return known
+def _theirs(endpoint: Endpoint, asked: str) -> Endpoint:
+    if asked:
+        raise LocalError(
+            f"{asked} is about a broker of this folder, and {choose.BOOTSTRAP_SERVERS} names another: unset it."
+        )
+    if not endpoint.answers:
+        raise LocalError(
+            f"{choose.BOOTSTRAP_SERVERS} is {endpoint.bootstrap_servers!r}, and nothing answers there. Start that "
+            "Kafka, correct the variable, or unset it to have a local one started."
+        )
+    return endpoint
+
+
+def _formatted(state: StateFolder) -> int:
+    """How many brokers a folder has data of, where no record tells."""
+    return 1 + len([*state.path.glob("broker-*/data/meta.properties")]) if state.formatted else 0
+
+
+def _refuse_another_kind(state: StateFolder, made: int, *, secure: bool, brokers: int | None) -> None:
+    if brokers is not None and brokers not in COUNTS:
+        raise LocalError(
+            f"--brokers is 1 or 3, not {brokers}: two stop when either is lost, and three are enough to try that out."
+        )
+    if made and brokers not in (None, made):
+        raise LocalError(
+            f"the Kafka of {state.path} was made of {made} broker{'s' if made > 1 else ''}. `freshet local wipe` "
+            f"deletes it with its data; then --brokers {brokers} makes a new one. Or use another folder."
+        )
+    if made and secure and not Credentials(state.root).made:
+        raise LocalError(
+            f"the broker of {state.path} was made without --secure. `freshet local wipe` deletes it with its data; "
+            "then --secure makes a new one. Or use another folder."
+        )
+
+
+def _placed(known: Endpoint | None, brokers: int, say: Callable[[str], None]) -> Endpoint:
+    """Ports for all brokers: those that they had, as far as nobody else has taken them."""
+    nodes = [*known.nodes] if known else []
+    for at, node in enumerate(nodes):
+        if node.alive or (port_is_free(node.client_port) and port_is_free(node.controller_port)):
+            continue
+        if any(other.alive for other in nodes):
+            raise LocalError(
+                f"broker {at + 1} cannot start: its port {node.client_port} or {node.controller_port} is in use, and "
+                "the others know it there. Free the port; or `freshet local down` and `up` move it to a new one."
+            )
+        say(f"port {node.client_port} or {node.controller_port} is in use; the broker moves to new ones")
+        nodes[at] = _at_free_ports()
+    nodes += [_at_free_ports() for _ in range(brokers - len(nodes))]
+    return _endpoint(nodes)
+
+
+def _at_free_ports() -> Node:
+    return Node(client_port=free_port(), controller_port=free_port())
+
+
+def _endpoint(nodes: list[Node]) -> Endpoint:
+    return Endpoint(kind="java", bootstrap_servers=",".join(node.address for node in nodes), nodes=tuple(nodes))
 
 
 def _start(
-    state: StateFolder, known: Endpoint | None, environ: Mapping[str, str], *, say: Callable[[str], None], secure: bool
+    state: StateFolder, endpoint: Endpoint, environ: Mapping[str, str], *, say: Callable[[str], None], secure: bool
 ) -> Endpoint:
-    """Start a broker and wait for it; on the ports of `known` if given. A secured one stays so, whatever is said."""
-    _refuse_data_of_another_release(state)
+    """Start those that do not run; `wait_ready` waits for them. A secured one stays so, whatever is said."""
     engine = choose.engine(environ, say=say)
     credentials = Credentials(state.root)
     if secure or credentials.made:
         credentials.make(engine.java.executable)
-    launch = Launch(
-        state,
-        client_port=(known and known.client_port) or free_port(),
-        controller_port=(known and known.controller_port) or free_port(),
-        new_cluster=cluster_id(secrets.token_bytes(16)),
-        credentials=credentials if credentials.made else None,
-    )
-    bootstrap_servers = f"{LOOPBACK}:{launch.client_port}"
-    say(f"starting Kafka {KAFKA} on {bootstrap_servers}")
-    launch.write_settings()
-    if not state.formatted:
-        state.note_release(
-            KAFKA
-        )  # before it is done: a note without data says nothing, data without a note are refused
-    pid, mark = _spawn(launch, engine)
-    endpoint = Endpoint(
-        kind="java",
-        bootstrap_servers=bootstrap_servers,
-        client_port=launch.client_port,
-        controller_port=launch.controller_port,
-        pid=pid,
-        started=mark,
-    )
-    save(state.endpoint, endpoint)  # before it is ready: if we are interrupted now, the next call finds it
-    return _wait_ready(state, endpoint)
+    nodes = [*endpoint.nodes]
+    places = [StateFolder(state.path, number) for number in range(1, len(nodes) + 1)]
+    cluster = next((place.cluster for place in places if place.cluster), None) or cluster_id(secrets.token_bytes(16))
+    state.path.mkdir(parents=True, exist_ok=True)
+    for place, node in zip(places, endpoint.nodes, strict=True):
+        if node.alive:
+            continue
+        say(f"starting Kafka {KAFKA} on {node.address}")
+        launch = Launch(
+            place,
+            client_port=node.client_port,
+            controller_port=node.controller_port,
+            new_cluster=cluster,
+            credentials=credentials if credentials.made else None,
+            quorum=tuple(one.controller_port for one in nodes) if len(nodes) > 1 else (),
+        )
+        nodes[place.node - 1] = begin(launch, engine)
+        save(state.endpoint, _endpoint(nodes))  # before it is ready: if we are interrupted now, the next call finds it
+    return _endpoint(nodes)
 
 
 def _admitted(endpoint: Endpoint, credentials: Credentials) -> Endpoint:
@@ -196,71 +234,27 @@ def _admitted(endpoint: Endpoint, credentials: Credentials) -> Endpoint:
     return endpoint
 
 
-def _refuse_data_of_another_release(state: StateFolder) -> None:
-    by = state.formatted_by
-    if by not in (None, KAFKA):
-        formatter = f"Kafka {by}" if by else "another Kafka (4.3.1 or older)"
-        raise LocalError(
-            f"the data in {state.data} were formatted by {formatter}, and Kafka {KAFKA}, which starts here, may not be "
-            "able to read them: `freshet local wipe --yes` deletes them, and `freshet local up` then begins anew."
-        )
+def _numbers(state: StateFolder, known: Endpoint, broker: int | None) -> list[int]:
+    """Those that are meant: all, or the one of this number."""
+    numbers = [*range(1, len(known.nodes) + 1)]
+    if broker is not None and broker not in numbers:
+        raise LocalError(f"there is no broker {broker} in {state.path}: it has {len(numbers)}, from 1 on.")
+    return numbers if broker is None else [broker]
 
 
-def _spawn(launch: Launch, engine: choose.Engine) -> tuple[int, str]:
-    state = launch.state
-    if state.log.exists():
-        state.log.replace(state.log.with_name("broker.previous.log"))  # keeps a crash's last words
-    pid = spawn_detached(engine.command(launch), log=state.log)
-    mark = start_mark(pid)
-    if mark is None:
-        raise LocalError(_failure(state, "ended at once"))
-    return pid, mark
-
-
-def _wait_ready(state: StateFolder, endpoint: Endpoint) -> Endpoint:
-    """Wait until the broker has said that it is started and its port answers."""
-    deadline = time.monotonic() + _READY_WITHIN_S
-    while not (READY_LINE in _log_text(state) and endpoint.answers):
-        if not endpoint.alive:
-            raise LocalError(_failure(state, "ended while starting"))
-        if time.monotonic() > deadline:
-            raise LocalError(_failure(state, f"is not ready after {_READY_WITHIN_S:.0f} s and still runs"))
-        time.sleep(_POLL_S)
-    return endpoint
-
-
-def _stop(state: StateFolder, environ: Mapping[str, str]) -> bool:
+def _stop(state: StateFolder, environ: Mapping[str, str], broker: int | None) -> bool:
     known = load(state.endpoint)
-    if known is None or known.pid is None or known.started is None:
+    if known is None:
         return False
-    was_alive = known.alive
-    end(known.pid, known.started, signal.SIGTERM)
-    if not wait_ended(known.pid, known.started, _STOPPED_WITHIN_S):
-        _kill(known)
-    save(state.endpoint, known.stopped())
-    if was_alive:
-        _keep_archive(state, library(environ))
-    return was_alive
-
-
-def _kill(known: Endpoint) -> None:
-    assert known.pid is not None
-    assert known.started is not None
-    end(known.pid, known.started, signal.SIGKILL)
-    must_end(known.pid, known.started)
-
-
-def _keep_archive(state: StateFolder, folder: Path) -> None:
-    """Move the class-data archive that an orderly exit has written to the jars, where the next start finds it.
-
-    The JVM does not write it there itself: another broker could be reading the half-written file. One that does
-    not fit, or was cut short, costs a JVM that meets it a warning and the time it would have saved.
-    """
-    for archive in state.path.glob("classes-*.jsa"):
-        if folder.is_dir():  # the cache may have been deleted while the broker ran
-            scratch = folder / f"{archive.name}.{os.getpid()}"
-            shutil.move(archive, scratch)  # perhaps onto another disk, so not yet under its name
-            scratch.replace(folder / archive.name)
+    nodes, numbers = [*known.nodes], _numbers(state, known, broker)
+    were_alive = [number for number in numbers if nodes[number - 1].alive]
+    for number in were_alive:  # all first: the last one would wait in vain for controllers that have gone
+        signal_to(nodes[number - 1], signal.SIGTERM)
+    for number in numbers:
+        wait_stopped(StateFolder(state.path, number), nodes[number - 1], library(environ))
+        nodes[number - 1] = nodes[number - 1].stopped()
+    save(state.endpoint, _endpoint(nodes))
+    return bool(were_alive)
 
 
 def _disk_bytes(folder: Path) -> int:
@@ -270,15 +264,3 @@ def _disk_bytes(folder: Path) -> int:
             with contextlib.suppress(FileNotFoundError):  # a running broker deletes segments while we look
                 total += Path(where, name).stat().st_blocks * 512
     return total
-
-
-def _failure(state: StateFolder, what: str) -> str:
-    last = "\n".join(_log_text(state).splitlines()[-_TAIL_LINES:]) or "(it said nothing)"
-    return (
-        f"the broker of {state.path} {what}. If the words below do not tell why, read {state.log}; "
-        f"`freshet local wipe` starts afresh and deletes the broker's data. Its last words:\n{last}"
-    )
-
-
-def _log_text(state: StateFolder) -> str:
-    return state.log.read_text(errors="replace") if state.log.exists() else ""

@@ -4,7 +4,7 @@ import secrets
 import socket
 from typing import Final
 
-from freshet.lab.server_files import LOOPBACK
+from freshet.operate.broker_record import LOOPBACK
 
 _PORT_FIRST: Final = 20_000
 _PORT_COUNT: Final = 10_000

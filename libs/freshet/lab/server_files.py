@@ -1,4 +1,4 @@
-"""The files a single-node broker is started from, and the command that starts it."""
+"""The files that a broker of one node or of three is started from, and the command that starts it."""
 
 import base64
 import shlex
@@ -7,39 +7,40 @@ from pathlib import Path
 from typing import Final
 
 from freshet.lab.credentials import NODE, Credentials, write_private
-from freshet.operate.broker_record import ADMIN, record_of
+from freshet.operate.broker_record import ADMIN, LOOPBACK, record_of
 
 READY_LINE: Final = "Kafka Server started"
 
-LOOPBACK: Final = "127.0.0.1"
-
 _JVM: Final = (
     "-Xms64m",  # it grows where there is load; 256 MB from the start cost 60 MB at rest
-    "-Xmx512m",
     "-XX:+UseSerialGC",  # one node on a laptop: a small, quick collector and compiler, no threads to spare
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
 )
 
+_HEAP_MB: Final = {1: 512, 3: 256}
+"""By how many brokers there are: how much memory each may have for its objects."""
+
 _SERVER_PROPERTIES: Final = """\
-# Written by `freshet local up`; edits are overwritten. One node, broker and controller in one process.
+# Written by `freshet local up`; edits are overwritten. Broker and controller in one process.
 process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers={loopback}:{controller_port}
+node.id={node}
+{quorum}
 listeners={door}://{loopback}:{client_port},CONTROLLER://{loopback}:{controller_port}
 advertised.listeners={door}://{loopback}:{client_port},CONTROLLER://{loopback}:{controller_port}
 listener.security.protocol.map={door}:{door},CONTROLLER:{controller_protocol}
 inter.broker.listener.name={door}
 controller.listener.names=CONTROLLER
 log.dirs={data}
-# One node: internal topics cannot be replicated.
-default.replication.factor=1
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+# Each record on every broker, and acknowledged once most of them have it.
+default.replication.factor={replicas}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={replicas}
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
 # Small and quick: the defaults are 50 partitions each and a cleaner buffer of 128 MB.
 offsets.topic.num.partitions=4
 transaction.state.log.num.partitions=4
@@ -92,25 +93,34 @@ logger.ready.level=info
 
 @dataclass(frozen=True, slots=True)
 class StateFolder:
-    """Where a broker keeps everything: `<root>/.local/kafka`. Absolute: the broker runs elsewhere."""
+    """Where a broker keeps everything: `<root>/.local/kafka`, and of several all but the first in a folder therein.
+
+    Absolute: the broker runs elsewhere.
+    """
 
     path: Path
+    node: int = 1
 
     @classmethod
-    def of(cls, root: Path) -> "StateFolder":
-        return cls(record_of(root).parent)
+    def of(cls, root: Path, node: int = 1) -> "StateFolder":
+        return cls(record_of(root).parent, node)
 
     @property
     def root(self) -> Path:
         return self.path.parents[1]
 
     @property
+    def own(self) -> Path:
+        """What belongs to this broker alone."""
+        return self.path if self.node == 1 else self.path / f"broker-{self.node}"
+
+    @property
     def data(self) -> Path:
-        return self.path / "data"
+        return self.own / "data"
 
     @property
     def properties(self) -> Path:
-        return self.path / "server.properties"
+        return self.own / "server.properties"
 
     @property
     def format_arguments(self) -> Path:
@@ -119,11 +129,11 @@ class StateFolder:
 
     @property
     def log4j2(self) -> Path:
-        return self.path / "log4j2.properties"
+        return self.own / "log4j2.properties"
 
     @property
     def log(self) -> Path:
-        return self.path / "broker.log"
+        return self.own / "broker.log"
 
     @property
     def endpoint(self) -> Path:
@@ -136,6 +146,12 @@ class StateFolder:
     @property
     def formatted(self) -> bool:
         return (self.data / "meta.properties").exists()
+
+    @property
+    def cluster(self) -> str | None:
+        """The id of the cluster that the data were formatted for; None if there are none."""
+        lines = (self.data / "meta.properties").read_text().splitlines() if self.formatted else []
+        return next((line.partition("=")[2] for line in lines if line.startswith("cluster.id=")), None)
 
     @property
     def formatted_by(self) -> str | None:
@@ -151,7 +167,7 @@ class StateFolder:
 
     @property
     def _release_note(self) -> Path:
-        return self.path / "formatted-by"
+        return self.own / "formatted-by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +181,8 @@ class Launch:
     """The cluster id to format with, should the data folder be new."""
     credentials: Credentials | None = None
     """Of a secured broker."""
+    quorum: tuple[int, ...] = ()
+    """The controller ports of all brokers, if there are several."""
 
     def write_settings(self) -> None:
         """Write both settings files."""
@@ -172,6 +190,10 @@ class Launch:
         self.state.log4j2.write_text(_LOG4J2_PROPERTIES)
         door, controller_protocol = ("SASL_SSL", "SSL") if self.credentials else ("PLAINTEXT", "PLAINTEXT")
         settings = _SERVER_PROPERTIES.format(
+            node=self.state.node,
+            quorum=self._quorum(),
+            replicas=self._brokers,
+            in_sync=self._brokers // 2 + 1,
             loopback=LOOPBACK,
             door=door,
             controller_protocol=controller_protocol,
@@ -188,14 +210,26 @@ class Launch:
     def script(self, java: str, class_path: str, flags: tuple[str, ...] = ()) -> str:
         """The shell line that becomes the broker; formats the data folder first if that was never done."""
         state = self.state
-        common = [java, *_JVM, f"-Dlog4j2.configurationFile=file:{state.log4j2}"]
+        common = [java, f"-Xmx{_HEAP_MB[self._brokers]}m", *_JVM, f"-Dlog4j2.configurationFile=file:{state.log4j2}"]
         run = shlex.join([*common, *flags, "-cp", class_path, "kafka.Kafka", str(state.properties)])
         if state.formatted:
             return f"exec {run}"
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "-t", self.new_cluster]
+        alone = [] if self.quorum else ["--standalone"]
+        tool = ["kafka.tools.StorageTool", "format", *alone, "--ignore-formatted", "-t", self.new_cluster]
         arguments = [f"@{state.format_arguments}"] if self.credentials else []
         format_it = shlex.join([*common, "-cp", class_path, *tool, "-c", str(state.properties), *arguments])
         return f"{format_it} >/dev/null && exec {run}"  # it prints what passwords can be tried against
+
+    @property
+    def _brokers(self) -> int:
+        return len(self.quorum) or 1
+
+    def _quorum(self) -> str:
+        """How controllers find each other. Several have a fixed list: their ports are then no part of the data."""
+        if not self.quorum:
+            return f"controller.quorum.bootstrap.servers={LOOPBACK}:{self.controller_port}"
+        voters = (f"{node}@{LOOPBACK}:{port}" for node, port in enumerate(self.quorum, start=1))
+        return f"controller.quorum.voters={','.join(voters)}"
 
 
 def _secured(credentials: Credentials) -> str:

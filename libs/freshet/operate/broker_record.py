@@ -1,4 +1,4 @@
-"""What is known about the broker of a folder, kept in `.local/kafka/endpoint.json`: `freshet local` writes it."""
+"""What is known about the Kafka of a folder, kept in `.local/kafka/endpoint.json`: `freshet local` writes it."""
 
 import socket
 import subprocess
@@ -14,24 +14,27 @@ Kind = Literal["external", "java"]
 ADMIN: Final = "admin"
 """The principal that may do everything on a secured local broker: whoever owns its folder."""
 
+LOOPBACK: Final = "127.0.0.1"
+"""Where the brokers of a folder listen, and nowhere else."""
+
 _CONNECT_TIMEOUT_S: Final = 1.0
 
 
-class Endpoint(BaseModel):
-    """One broker: where it answers, what runs it, and exactly which process that is.
-
-    A stopped broker keeps its ports and has neither `pid` nor `started`; `external` has nothing but its address.
-    """
+class Node(BaseModel):
+    """One broker: its ports, and exactly which process it is. A stopped one has neither `pid` nor `started`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Kind
-    bootstrap_servers: str
-    client_port: int | None = None
-    controller_port: int | None = None
+    client_port: int
+    controller_port: int
     pid: int | None = None
     started: str | None = None
     """When the process was started: the same pid with another start is somebody else's process."""
+
+    @property
+    def address(self) -> str:
+        """Where clients find it."""
+        return f"{LOOPBACK}:{self.client_port}"
 
     @property
     def alive(self) -> bool:
@@ -40,12 +43,40 @@ class Endpoint(BaseModel):
 
     @property
     def answers(self) -> bool:
-        """Whether a connection to one of the bootstrap servers opens."""
-        return any(_connects(server) for server in self.bootstrap_servers.split(","))
+        """Whether a connection to it opens."""
+        return _connects(self.address)
 
-    def stopped(self) -> "Endpoint":
+    @property
+    def state(self) -> Literal["running", "crashed", "stopped"]:
+        """`running` may still not answer; a `crashed` one ended by itself or by SIGKILL; a `stopped` one in order."""
+        if self.alive:
+            return "running"
+        return "stopped" if self.pid is None else "crashed"
+
+    def stopped(self) -> "Node":
         """The same broker without a process."""
         return self.model_copy(update={"pid": None, "started": None})
+
+
+class Endpoint(BaseModel):
+    """One Kafka: where it answers, and the brokers that it is made of; of an `external` one they are not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind
+    bootstrap_servers: str
+    nodes: tuple[Node, ...] = ()
+    """In the order of their numbers, which begin with 1."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether one of its brokers runs."""
+        return any(node.alive for node in self.nodes)
+
+    @property
+    def answers(self) -> bool:
+        """Whether a connection to one of the bootstrap servers opens."""
+        return any(_connects(server) for server in self.bootstrap_servers.split(","))
 
 
 def record_of(folder: Path) -> Path:

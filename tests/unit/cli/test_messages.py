@@ -14,7 +14,7 @@ from freshet.contracts.errors import ContractError
 from freshet.lab import broker
 from freshet.lab.server_files import StateFolder
 from freshet.operate import checkup, connection
-from freshet.operate.broker_record import Endpoint, save, start_mark
+from freshet.operate.broker_record import Endpoint, Node, save, start_mark
 from freshet.operate.checkup import cluster
 from freshet.operate.facts import not_there, published
 from freshet.runtime.bus.kafka.releases import Verdict
@@ -75,7 +75,8 @@ def broker_here(folder: Path, monkeypatch: pytest.MonkeyPatch, *, alive: bool) -
     """A record of a broker on a port where nobody answers; its process runs, or has ended."""
     StateFolder.of(folder).path.mkdir(parents=True)
     pid, started = (os.getpid(), start_mark(os.getpid())) if alive else (None, None)
-    known = Endpoint(kind="java", bootstrap_servers="127.0.0.1:1", pid=pid, started=started)
+    node = Node(client_port=1, controller_port=2, pid=pid, started=started)
+    known = Endpoint(kind="java", bootstrap_servers="127.0.0.1:1", nodes=(node,))
     save(StateFolder.of(folder).endpoint, known)
     monkeypatch.setattr(connection, "_TIMEOUT_S", 0.2)
 

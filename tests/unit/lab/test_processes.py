@@ -9,7 +9,7 @@ import pytest
 
 from freshet.lab.ports import free_port
 from freshet.lab.processes import end, must_end, spawn_detached
-from freshet.operate.broker_record import Endpoint, is_alive, load, save, start_mark
+from freshet.operate.broker_record import Endpoint, Node, is_alive, load, save, start_mark
 from freshet.operate.operate_error import LocalError
 
 
@@ -36,7 +36,7 @@ def test_a_detached_process_is_out_of_reach_of_our_terminal(sleeper: tuple[int, 
 def test_a_reused_pid_is_another_process(sleeper: tuple[int, str]) -> None:
     """A record of a dead broker whose pid now belongs to somebody else must never get that somebody killed."""
     pid, mark = sleeper
-    stale = Endpoint(kind="java", bootstrap_servers="127.0.0.1:1", pid=pid, started="long ago")
+    stale = Node(client_port=1, controller_port=2, pid=pid, started="long ago")
 
     end(pid, "long ago", signal.SIGKILL)
 
@@ -61,7 +61,8 @@ def test_a_record_survives_a_round_trip_and_a_broken_one_is_explained(tmp_path: 
     path = tmp_path / "endpoint.json"
     assert load(path) is None
 
-    endpoint = Endpoint(kind="java", bootstrap_servers="127.0.0.1:1", client_port=1, pid=2, started="then")
+    node = Node(client_port=1, controller_port=2, pid=2, started="then")
+    endpoint = Endpoint(kind="java", bootstrap_servers="127.0.0.1:1", nodes=(node, node.stopped()))
     save(path, endpoint)
     assert load(path) == endpoint
 

@@ -46,3 +46,39 @@ def test_nothing_listens_beyond_this_machine(launch: Launch) -> None:
 
     assert listeners is not None
     assert listeners[1] == "PLAINTEXT://127.0.0.1:20001,CONTROLLER://127.0.0.1:20002"
+
+
+def test_three_brokers_keep_each_record_and_acknowledge_with_two(tmp_path: Path) -> None:
+    """Also the offsets of groups and the transactions; each has a folder of its own and knows all controllers."""
+    state = StateFolder.of(tmp_path, node=2)
+    launch = Launch(state, client_port=20003, controller_port=20004, new_cluster="A" * 22, quorum=(20002, 20004, 20006))
+    launch.write_settings()
+    lines = state.properties.read_text().splitlines()
+
+    assert state.own == StateFolder.of(tmp_path).path / "broker-2"
+    assert "node.id=2" in lines
+    assert "controller.quorum.voters=1@127.0.0.1:20002,2@127.0.0.1:20004,3@127.0.0.1:20006" in lines
+    factors = {line for line in lines if "replication.factor=" in line}
+    assert {line.partition("=")[2] for line in factors} == {"3"}
+    assert {"default.replication.factor=3", "offsets.topic.replication.factor=3"} <= factors
+    assert "transaction.state.log.replication.factor=3" in factors
+    assert {"min.insync.replicas=2", "transaction.state.log.min.isr=2"} <= {*lines}
+    assert "--standalone" not in launch.script("java", "lib/*")
+
+
+def test_a_single_broker_replicates_nothing(launch: Launch) -> None:
+    """It is its own quorum, whatever ports it moves to."""
+    launch.write_settings()
+    lines = launch.state.properties.read_text().splitlines()
+
+    assert "controller.quorum.bootstrap.servers=127.0.0.1:20002" in lines
+    assert {"default.replication.factor=1", "min.insync.replicas=1"} <= {*lines}
+    assert "--standalone" in launch.script("java", "lib/*")
+
+
+def test_a_new_broker_is_formatted_for_the_cluster_of_the_others(launch: Launch) -> None:
+    """Which one that is stands in the data of any of them."""
+    assert launch.state.cluster is None
+    launch.write_settings()
+    (launch.state.data / "meta.properties").write_text("#\nversion=1\ncluster.id=MkU3OEVBNTcwNTJENDM2Qk\nnode.id=1\n")
+    assert launch.state.cluster == "MkU3OEVBNTcwNTJENDM2Qk"
