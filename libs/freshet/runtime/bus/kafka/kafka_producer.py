@@ -144,21 +144,23 @@ class KafkaTransactionalProducer:
                 f"committing a transaction: {cause.str()} ({cause.name()}). This producer cannot go on; the supervisor "
                 "restarts the process, and the next owner of the transactional id settles what is open."
             )
-        failure: BaseException | None = None
+        failure: KafkaError | None = None
         try:
             self._retried(lambda: self._client.abort_transaction(REQUEST_TIMEOUT_S), "aborting")
         except (KafkaException, SystemError) as error:
-            failure = error
+            failure = kafka_error(error)
         if cause.code() in RIGHTS:  # the broker would refuse it again and again, and does not say which topic it was
             written = sorted({self._topic(send.role) for send in transaction.sends})
             raise bus_error(cause, f"committing a transaction that writes to {' and '.join(written) or 'no topic'}")
         too_large = self._too_large(cause)  # once more: the abort has waited for all answers
-        # After an oversize record the client raises its own epoch, and may then take itself for fenced. Nothing was
-        # committed, and the next poll tells whether somebody really has our place.
-        if failure is not None and not (too_large and self._reopen):
-            raise FatalError(
-                f"an abort failed: {kafka_error(failure).str()}. The process must be restarted."
-            ) from failure
+        if failure is not None:
+            # After an oversize record the client raises its own epoch, and may then take itself for fenced. Nothing was
+            # committed, and the next poll tells whether somebody really has our place.
+            if not self._reopen or (failure.code() in FENCED and not too_large):
+                raise FatalError(f"an abort failed: {failure.str()}. The process must be restarted.")
+            # When a broker dies, librdkafka 2.16 may abort once more what the coordinator has ended already
+            # (librdkafka#4849). Taking the id anew ends whatever is left.
+            self._suspect, self._asked = True, False
         errors = [error for error, _ in self._undelivered if error.code() not in _PURGED]
         reasons = "; ".join(dict.fromkeys(error.str() for error in (*errors, cause)))
         if not too_large:
