@@ -22,6 +22,10 @@ _JVM: Final = (
 _HEAP_MB: Final = {1: 512, 3: 256}
 """By how many brokers there are: how much memory each may have for its objects."""
 
+_SESSION_MS: Final = {1: 3_000, 3: 9_000}
+"""By how many brokers there are. One waits so long for itself at its start after a crash. Of three, each is held for
+dead that does not come to say a word in this time, as on a busy laptop: Kafka's own default."""
+
 _SERVER_PROPERTIES: Final = """\
 # Written by `freshet local up`; edits are overwritten. Broker and controller in one process.
 process.roles=broker,controller
@@ -52,8 +56,8 @@ log.cleaner.threads=1
 log.cleaner.dedupe.buffer.size=2097152
 # A killed producer's open transaction hides everyone's later rows until this sweep finds it; the default is 10 s.
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-# After a crash the controller, being the same process, still believes in its dead broker for this long: 9 s by default.
-broker.session.timeout.ms=3000
+# For so long the controller believes in a broker that has died; 9 s by default.
+broker.session.timeout.ms={session_ms}
 broker.heartbeat.interval.ms=500
 # Records without content, by which followers of a controller measure their lag: here is none. The default is 500.
 metadata.max.idle.interval.ms=5000
@@ -194,6 +198,7 @@ class Launch:
             quorum=self._quorum(),
             replicas=self._brokers,
             in_sync=self._brokers // 2 + 1,
+            session_ms=_SESSION_MS[self._brokers],
             loopback=LOOPBACK,
             door=door,
             controller_protocol=controller_protocol,
