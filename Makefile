@@ -10,7 +10,7 @@ KAFKA_WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency bench-publish count-batch models late-labels intervals false-alarms faults readers screenshots images lock lock-images lock-schemas observability clean
+.PHONY: help setup demo stream check test coverage sim bench bench-peers bench-parts bench-latency bench-publish count-batch scale models late-labels intervals false-alarms faults readers screenshots images lock lock-images lock-schemas observability clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
@@ -71,6 +71,9 @@ count-batch: setup  ## functions and files that one batch of inference passes: w
 
 bench-latency: setup  ## latency at four rates, and the CPU of every process at rest and at each rate
 	PYTHONPATH=tests $(BIN)/python -m bench.bench_latency $(ARGS)
+
+scale: setup  ## what partitions, transactions and events cost, checked at other loads: writes the tables in docs/scale.md (3 to 6 minutes)
+	PYTHONPATH=tests $(BIN)/python -m bench.bench_scale $(ARGS)
 
 models: setup  ## which models can be packed, and how exactly: writes the table in docs/models.md
 	PYTHONPATH=tests:$(PYTHONPATH) OMP_NUM_THREADS=1 $(BIN)/python -m bench.model_matrix

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from confluent_kafka import Consumer, Producer
 
-from bench.bench_services import WIDTH, Bench, cpu_s
+from bench.bench_services import HERE, WIDTH, Bench, cpu_s
 from freshet.avro import Column, Decoder, Encoder, Strings
 from freshet.avro.schemas import current_schema
 from freshet.lab import broker
@@ -65,8 +65,10 @@ def report(rows: list[dict[str, float]]) -> None:
 class Latency(Bench):
     """A whole Freshet on the bench pipeline, a paced producer and a reader."""
 
-    def __init__(self, bootstrap_servers: str, broker_pids: Sequence[int], namespace: str) -> None:
-        super().__init__(bootstrap_servers, namespace, events=0)
+    def __init__(
+        self, bootstrap_servers: str, broker_pids: Sequence[int], namespace: str, pipeline: Path = HERE / "pipeline"
+    ) -> None:
+        super().__init__(bootstrap_servers, namespace, 0, pipeline)
         self._broker_pids = broker_pids
         self._publish_logreg()
         self.run("ingestion-0")

@@ -66,8 +66,8 @@ def variant(
 class Bench(LocalDeployment):
     """A pipeline of eight numbers on topics of its own."""
 
-    def __init__(self, bootstrap_servers: str, namespace: str, events: int) -> None:
-        super().__init__(bootstrap_servers, namespace, HERE / "pipeline", Path(".local/logs/bench"), workers=1)
+    def __init__(self, bootstrap_servers: str, namespace: str, events: int, pipeline: Path = HERE / "pipeline") -> None:
+        super().__init__(bootstrap_servers, namespace, pipeline, Path(".local/logs/bench"), workers=1)
         self._bootstrap_servers = bootstrap_servers
         self._events = events
         self._random = np.random.default_rng(7)
