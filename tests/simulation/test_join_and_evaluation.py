@@ -1,6 +1,6 @@
 """Join and evaluation together on the memory bus: from predictions and labels to evaluations."""
 
-from freshet.contracts.messages import Evaluation
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.drift.core.evaluate import EvaluateLogic
 from freshet.drift.service import EVALUATE
 from freshet.pipeline import PipelineSpec

@@ -12,13 +12,13 @@ from freshet.console.core.measured import GroupLag, Measurements, TopicEnds
 from freshet.console.core.pipeline_screen import Beside, PipelineScreen, pipeline_screen
 from freshet.console.training_lines import approval_of, training_lines
 from freshet.contracts.beating_services import services_of_all, services_of_pipelines
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import (
     Alarm,
     Command,
     Cutover,
     Decision,
-    Evaluation,
     Manifest,
     Message,
     ModelVersion,

@@ -15,7 +15,8 @@ from freshet.avro import Column, Decoder, Encoder, Ragged, Strings
 from freshet.avro.control import encode
 from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Alarm, Evaluation, Message, Minute, Outcomes, PipelineRecord
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Alarm, Message, Minute, Outcomes, PipelineRecord
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.detectors.observing import LogRecord
 from freshet.drift.core.join.join_rows import Windows

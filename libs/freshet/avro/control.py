@@ -9,7 +9,7 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
 from freshet.avro.schemas import is_newer, schema_by_id, schema_id
-from freshet.contracts import messages, profile_messages, state_messages, training_message
+from freshet.contracts import evaluation_message, messages, profile_messages, state_messages, training_message
 from freshet.contracts.errors import ContractError, FreshetError, NewerRecordError
 from freshet.contracts.messages import Message
 
@@ -23,7 +23,7 @@ CONTROL_ROLES: Final[dict[str, type[Message]]] = {
     "commands": messages.Command,
     "decisions": messages.Decision,
     "outcomes": messages.Outcomes,
-    "evaluations": messages.Evaluation,
+    "evaluations": evaluation_message.Evaluation,
     "alarms": messages.Alarm,
     "trainings": training_message.Training,
     "edges": profile_messages.Edges,

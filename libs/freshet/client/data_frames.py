@@ -15,7 +15,8 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from freshet.client.client import default_bootstrap
-from freshet.contracts.messages import Alarm, Evaluation
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Alarm
 from freshet.operate.alarm_log import told
 from freshet.operate.connection import connect, settings_for
 from freshet.operate.export.topic_export import range_batches

@@ -17,13 +17,17 @@ class Message(BaseModel):
 
 
 class PipelineRecord(Message):
-    """A pipeline specification as published by `freshet apply`; number counts up from 1."""
+    """A pipeline specification as published by `freshet apply`; number counts up from 1.
+
+    `life` is another one when a deleted pipeline is applied again; empty if an earlier release applied it first.
+    """
 
     pipeline: str
     number: int = Field(ge=1)
     spec: str
     event_schema: str
     event_schema_id: int
+    life: str = ""
 
 
 class Golden(Message):
@@ -55,10 +59,14 @@ class Manifest(Message):
 
 
 class Candidate(Message):
-    """A model that asks to be admitted. `chunk_offsets` is only a hint: a chunk counts by its key."""
+    """A model that asks to be admitted. `chunk_offsets` is only a hint: a chunk counts by its key.
+
+    `signatures` of its manifest, each under the id of the builder's key that made it.
+    """
 
     manifest: Manifest
     chunk_offsets: tuple[int, ...] = ()
+    signatures: dict[str, bytes] = {}
 
 
 class Change(Message):
@@ -83,6 +91,7 @@ class ModelVersion(Message):
     manifest_id: str = ""
     candidate_offset: int = -1
     pardoned: tuple[str, ...] = ()
+    signatures: dict[str, bytes] = {}
 
 
 class Share(Message):
@@ -93,7 +102,11 @@ class Share(Message):
 
 
 class Rollout(Message):
-    """One epoch of a pipeline. The same key moves from prepare to live or aborted; the highest live one is in force."""
+    """One epoch of a pipeline. The same key moves from prepare to live or aborted; the highest live one is in force.
+
+    `manifests` holds the id of the manifest of each version that it names; `signatures` are of all the rest of the
+    record, each under the id of the release key that made it.
+    """
 
     pipeline: str
     epoch: int = Field(ge=1)
@@ -110,6 +123,9 @@ class Rollout(Message):
     deadline_ms: int = 0
     cause: str
     command_id: str = ""
+    life: str = ""
+    manifests: dict[str, str] = {}
+    signatures: dict[str, bytes] = {}
 
 
 class Cutover(Message):
@@ -164,6 +180,7 @@ class WorkerState(Message):
     host: str = ""
     pid: int = 0
     started_ms: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 class Command(Message):
@@ -242,32 +259,6 @@ class Outcomes(Message):
     input_topics: dict[str, str] = {}
     number_from: dict[str, int] = {}
     state_from: dict[str, int] = {}
-
-
-class Evaluation(Message):
-    """How good one series of answers was over a range of the labelled log: counts that add up, not metrics."""
-
-    pipeline: str
-    series: str
-    view: Literal["arrival", "closed"]
-    first_row: int
-    end_row: int
-    through: int
-    start_ms: int
-    end_ms: int
-    predictions: int
-    rows: int
-    classes: tuple[str, ...]
-    confusion: bytes
-    score_bins: bytes
-    log_loss_sum: float
-    absolute_sum: float
-    squared_sum: float
-    truth_sum: float
-    truth_squared_sum: float
-    versions: dict[str, int]
-    epochs: tuple[int, ...]
-    outcomes_topic: str = ""
 
 
 class Alarm(Message):

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, NamedTuple
 
-from freshet.contracts.messages import Evaluation, ModelVersion
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import ModelVersion
 from freshet.operate.notes import tags_of
 from freshet.operate.quality.series_quality import VERSION
 from freshet.operate.training_runs import TRAINING, Run

@@ -8,7 +8,7 @@ import numpy as np
 
 from freshet.contracts.arrays import Floats, Ints
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Evaluation
+from freshet.contracts.evaluation_message import Evaluation
 
 SCORE_BINS: Final = 64
 """How many bins of equal width the scores from 0 to 1 are counted in."""

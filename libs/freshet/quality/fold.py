@@ -13,7 +13,8 @@ import numpy as np
 
 from freshet.contracts.arrays import Ints
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Evaluation, Outcomes
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Outcomes
 from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.quality.arrival import OPEN_VERSIONS, VERSION, Ready, Series, arrived, flushed
 from freshet.quality.closed import Ranges, without

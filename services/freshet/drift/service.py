@@ -3,8 +3,9 @@
 from importlib.util import find_spec
 from typing import Final
 
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.logic import Logic
-from freshet.contracts.messages import Alarm, Evaluation, Message, Outcomes
+from freshet.contracts.messages import Alarm, Message, Outcomes
 from freshet.contracts.profile_messages import Frame
 from freshet.drift.core.compare import CompareLogic
 from freshet.drift.core.detect import DetectLogic

@@ -13,8 +13,9 @@ from freshet.avro.control import encode
 from freshet.cli import quality as command
 from freshet.cli.main import app
 from freshet.cli.output import Exit
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Cutover, Evaluation, Message, ModelVersion, Rollout, Share
+from freshet.contracts.messages import Cutover, Message, ModelVersion, Rollout, Share
 from freshet.contracts.topics import TopicNames
 from freshet.ledger.ledger import PipelineLedger
 from freshet.operate.quality import chart

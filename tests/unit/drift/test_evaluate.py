@@ -7,7 +7,8 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.batch import read_headers
-from freshet.contracts.messages import Evaluation, Outcomes
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Outcomes
 from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.pipeline import PipelineSpec
 from freshet.quality.fold import evaluations

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from freshet.contracts.arrays import Bools, Floats
-from freshet.contracts.messages import Evaluation
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.operate.quality.estimated import NOTE, calibrations, estimates, estimates_document
 from freshet.quality.calibration import Calibration
 from freshet.quality.counts import SCORE_BINS, Counts

@@ -3,7 +3,8 @@
 import posixpath
 from collections.abc import Sequence
 
-from freshet.contracts.messages import Change, Evaluation, ModelVersion
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Change, ModelVersion
 from freshet.operate.mlflow_runs import RunRecord, run_records
 from freshet.operate.training_runs import runs_of
 from freshet.quality.counts import Counts

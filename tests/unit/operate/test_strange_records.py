@@ -3,7 +3,7 @@
 import pytest
 
 from freshet.avro.control import decode, encode
-from freshet.contracts.messages import Evaluation
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.resources import schemas_dir
 from freshet.contracts.topics import TopicNames
 from freshet.operate.alarm_log import told

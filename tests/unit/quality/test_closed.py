@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from freshet.contracts.messages import Evaluation, Minute, Outcomes
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Minute, Outcomes
 from freshet.quality.fold import State, first_state, step
 from freshet.quality.state_bytes import from_bytes, to_bytes
 from support.outcomes import HORIZON_MS, MINUTE_MS, record_of, rows_of, setting

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Evaluation, Outcomes
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Outcomes
 from freshet.outcomes.outcome_rows import FIRST, KNOWN_BEFORE, REVISED, OutcomeRows
 from freshet.quality import arrival
 from freshet.quality.fold import State, evaluations, first_state, step

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Evaluation, Minute, Outcomes
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Minute, Outcomes
 from freshet.outcomes.outcome_rows import FIRST, REVISED
 from freshet.quality.fold import State, first_state, step, steps
 from freshet.quality.setting import SliceRange

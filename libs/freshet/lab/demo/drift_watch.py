@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from freshet.contracts.messages import Alarm, Evaluation
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Alarm
 from freshet.lab.demo.narrator import Narrator
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.quality.quality_tables import share

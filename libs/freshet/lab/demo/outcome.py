@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from freshet.contracts.messages import Alarm, Evaluation
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Alarm
 from freshet.lab.demo.alarms_again import AlarmsAgain, alarms_again, show_alarms_again
 from freshet.lab.demo.drift_watch import DriftWatch, show_alarms, show_quality
 from freshet.lab.demo.narrator import Narrator

@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from freshet.contracts.messages import Alarm, Evaluation, ModelVersion
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Alarm, ModelVersion
 from freshet.lab.demo.answer_book import AnswerBook
 from freshet.operate.training_runs import Run
 

@@ -6,7 +6,8 @@ from functools import reduce
 from operator import add
 from typing import Any, Final, NamedTuple
 
-from freshet.contracts.messages import Alarm, Evaluation, Message
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Alarm, Message
 from freshet.contracts.training_message import Training
 from freshet.ledger.epochs import Tenure
 from freshet.ledger.ledger import PipelineLedger

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.contracts.arrays import Ints
-from freshet.contracts.messages import Evaluation
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.operate.quality.series_quality import VERSION
 from freshet.profiles.bin_edges import CONFIDENCE
 from freshet.profiles.frame_content import FrameContent

@@ -8,8 +8,8 @@ from operator import add
 from typing import Any, Final, Literal
 
 from freshet.contracts.errors import ContractError
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Evaluation
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.versions import admission_order
 from freshet.quality.counts import Counts

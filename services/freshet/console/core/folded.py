@@ -6,8 +6,9 @@ from typing import Final
 
 from freshet.console.core.quality_course import QualityCourse
 from freshet.contracts.errors import ContractError
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Alarm, Command, Decision, Evaluation, ModelVersion, PipelineRecord
+from freshet.contracts.messages import Alarm, Command, Decision, ModelVersion, PipelineRecord
 from freshet.contracts.training_message import Training
 from freshet.ledger.ledger import Ledger, PipelineLedger, pipeline_of
 from freshet.pipeline.spec import PipelineSpec

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Evaluation
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.quality.counts import Counts
 from freshet.quality.metrics import Interval, metrics, wilson
 

@@ -6,9 +6,10 @@ from typing import ClassVar, Final
 from freshet.avro.rows import dead_letters
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
+from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.follower import Follower
 from freshet.contracts.logic import Announce, BatchLimits, Effect, Fact
-from freshet.contracts.messages import Evaluation, Outcomes, PipelineRecord
+from freshet.contracts.messages import Outcomes, PipelineRecord
 from freshet.contracts.stateful import Checkpoint
 from freshet.outcomes.outcome_records import OUTCOMES, records_of
 from freshet.pipeline import PipelineSpec

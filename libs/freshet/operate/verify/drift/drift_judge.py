@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 
 from freshet.avro.control import decode
 from freshet.contracts.errors import ContractError, NewerRecordError
-from freshet.contracts.messages import Alarm, Evaluation, Message, Outcomes
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Alarm, Message, Outcomes
 from freshet.contracts.position import unstamped
 from freshet.detectors.observing import LogRecord
 from freshet.operate.facts import ledger_of

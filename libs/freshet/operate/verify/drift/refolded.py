@@ -6,7 +6,8 @@ from math import isclose
 from typing import Final, Generic, TypeVar
 
 from freshet.contracts.errors import ContractError
-from freshet.contracts.messages import Alarm, Evaluation, Message
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.contracts.messages import Alarm, Message
 from freshet.detectors.observing import LogRecord, promise_of
 from freshet.detectors.watch import Watch, WatchState
 from freshet.ledger.ledger import PipelineLedger
