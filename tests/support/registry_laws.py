@@ -66,7 +66,9 @@ class Laws:
             assert rollout.previous_digest == (sha256(encode(self.live)).hexdigest() if self.live else "")
         else:
             assert before.phase == "prepare", f"epoch {rollout.epoch} changed after it was {before.phase}"
-            assert rollout == before.model_copy(update={"phase": rollout.phase}), "the table changed under one number"
+            assert rollout == before.model_copy(update={"phase": rollout.phase, "signatures": rollout.signatures}), (
+                "the table changed under one number"
+            )
         if rollout.phase != "aborted":
             assert rollout.epoch > (self.live.epoch if self.live else 0), "an epoch went live below the one in force"
             answering = [share.version for share in rollout.table]

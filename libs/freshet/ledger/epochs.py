@@ -73,6 +73,11 @@ class Cause(NamedTuple):
         return cls(command.action, command.command_id)
 
 
+def _own_of_each_phase(record: Rollout) -> dict[str, object]:
+    """What may differ between two records of one epoch."""
+    return {"phase": record.phase, "signatures": record.signatures}
+
+
 def _with_command(record: Rollout) -> Rollout:
     """The record as it is written now: earlier releases put the command's id behind its action, into the cause."""
     action, _, command_id = record.cause.partition(" ")
@@ -118,7 +123,7 @@ class Epochs:
         record = _with_command(record)
         known = self.records.get(record.epoch)
         phase = known.phase if known else UNKNOWN
-        same = known is None or known.model_copy(update={"phase": record.phase}) == record
+        same = known is None or known.model_copy(update=_own_of_each_phase(record)) == record
         if known is not None and not (same and EPOCH.allows(phase, record.phase)):
             how = f"as {phase} and as {record.phase}" if same else "with two contents"
             return self._contradicted(known, record, timestamp_ms, how)

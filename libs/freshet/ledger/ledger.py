@@ -1,7 +1,7 @@
 """What the control topics say: one fold for everybody who reads them, and all questions about it."""
 
 import copy
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import (
@@ -19,6 +19,7 @@ from freshet.ledger.decisions import Commands
 from freshet.ledger.epochs import Epochs, named_by, understudy
 from freshet.ledger.predecessors import Predecessors
 from freshet.ledger.versions import Versions
+from freshet.ledger.vouching import BelieveAll, Disbelieved, Vouching
 from freshet.ledger.workers import Beat, BeatClock, Workers
 
 
@@ -31,9 +32,15 @@ class PipelineLedger:
     later (decision 24).
     """
 
-    def __init__(self, name: str, clock: BeatClock | None = None) -> None:
-        """`clock` is shared by the pipelines whose workers are compared with each other."""
+    def __init__(self, name: str, clock: BeatClock | None = None, vouching: Vouching | None = None) -> None:
+        """`clock` is shared by the pipelines whose workers are compared with each other.
+
+        An epoch that `vouching` speaks against does not count; without it, all do.
+        """
         self.name = name
+        self._vouching = vouching or BelieveAll()
+        self.disbelieved: dict[int, Disbelieved] = {}
+        """By epoch: the newest record that does not count."""
         self.specifications: dict[int, PipelineRecord] = {}
         """By number; events of each of them may still be read."""
         self.specification: PipelineRecord | None = None
@@ -50,7 +57,19 @@ class PipelineLedger:
     @property
     def alarm(self) -> str:
         """The last contradiction, for a person; empty while there is none."""
-        return self.epochs.alarm or self.versions.alarm or self.commands.alarm
+        return self.epochs.alarm or self.versions.alarm or self.commands.alarm or self.disbelief()
+
+    def disbelief(self) -> str:
+        """Which epoch would be in force if it were believed, and why it is not; empty if there is none."""
+        ahead = [epoch for epoch in self.disbelieved if epoch > self.epochs.live_epoch]
+        if not ahead:
+            return ""
+        return f"epoch {max(ahead)} of {self.name} is not believed: {self.disbelieved[max(ahead)].why}"
+
+    @property
+    def life(self) -> str:
+        """Which life of the pipeline this is; empty if nobody has said."""
+        return self.specification.life if self.specification else ""
 
     def fold(self, fact: Fact) -> None:
         """Take in one control record."""
@@ -62,7 +81,7 @@ class PipelineLedger:
     def _take(self, fact: Fact) -> None:
         match fact.message:
             case Rollout() as rollout:
-                self._place(self.epochs.fold(rollout, fact.timestamp_ms))
+                self._consider(rollout, fact.timestamp_ms)
             case ModelVersion() as model:
                 self._place([self.versions.fold(model)])
             case PipelineRecord() as record:
@@ -75,6 +94,27 @@ class PipelineLedger:
                 self.workers.fold(fact.key, Beat(fact.timestamp_ms, fact.offset, worker))
             case Cutover() as cut:
                 self.cutovers.fold(cut, fact.timestamp_ms)
+
+    def _consider(self, rollout: Rollout, timestamp_ms: int) -> None:
+        if why := self._vouching.against_epoch(rollout):
+            self.disbelieved[rollout.epoch] = Disbelieved(rollout, timestamp_ms, why)
+            return
+        self.disbelieved.pop(rollout.epoch, None)
+        self._place(self.epochs.fold(rollout, timestamp_ms))
+
+    def reconsider(self) -> None:
+        """Ask again about the epochs that were not believed. One that once was is never taken back."""
+        for _, known in sorted(self.disbelieved.items()):
+            self._consider(known.record, known.timestamp_ms)
+
+    def against(self, version: str) -> str:
+        """Why no new epoch may name this version, for want of a signature; empty if one may, or if there is none."""
+        record = self.versions.records.get(version)
+        return self._vouching.against_version(record) if record else ""
+
+    def against_live(self) -> str:
+        """Why the epoch in force would not be believed if it were written today; empty if it would, or is none."""
+        return self._vouching.against_epoch(self.epochs.live) if self.epochs.live else ""
 
     def _specify(self, record: PipelineRecord) -> None:
         self.specifications[record.number] = record
@@ -92,6 +132,7 @@ class PipelineLedger:
             self._predecessors = Predecessors()
         elif fact.role == "rollouts":
             self.epochs.forget()
+            self.disbelieved.clear()
             self._predecessors = Predecessors()
         elif fact.role == "cutovers":
             self.cutovers = Cutovers()
@@ -122,7 +163,7 @@ class PipelineLedger:
 
         None that a rollback left: somebody found it bad, and it comes back only if somebody names it.
         """
-        return self._predecessors.before(version)
+        return (other for other in self._predecessors.before(version) if not self.against(other))
 
     def rollback_target(self) -> str:
         """Where a rollback without a version goes: the understudy, which workers hold, else who served last before.
@@ -130,7 +171,7 @@ class PipelineLedger:
         A second rollback goes back further, never to what the first one left. Empty when there is nowhere to go.
         """
         spare = understudy(self.epochs.live)
-        if self.versions.may_serve(spare) and not self.epochs.left_behind(spare):
+        if self.versions.may_serve(spare) and not self.epochs.left_behind(spare) and not self.against(spare):
             return spare
         return next(self.served_before(self.epochs.serving), "")
 
@@ -169,7 +210,11 @@ class PipelineLedger:
 class Ledger:
     """All pipelines that any fact has named."""
 
-    def __init__(self, facts: Iterable[Fact] = ()) -> None:
+    def __init__(
+        self, facts: Iterable[Fact] = (), vouching: Callable[[str], Vouching] = lambda _: BelieveAll()
+    ) -> None:
+        """`vouching` gives what a pipeline's ledger asks, by the pipeline's name."""
+        self._vouching = vouching
         self._pipelines: dict[str, PipelineLedger] = {}
         self._clock = BeatClock()
         for fact in facts:
@@ -187,7 +232,7 @@ class Ledger:
     def of(self, pipeline: str) -> PipelineLedger:
         """The pipeline of that name, without anything known of it if no fact has named it."""
         if pipeline not in self._pipelines:
-            self._pipelines[pipeline] = PipelineLedger(pipeline, self._clock)
+            self._pipelines[pipeline] = PipelineLedger(pipeline, self._clock, self._vouching(pipeline))
         return self._pipelines[pipeline]
 
     def fold(self, fact: Fact) -> None:

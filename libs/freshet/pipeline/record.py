@@ -22,10 +22,17 @@ class PipelineConflictError(ContractError):
 
 
 def next_record(
-    previous: PipelineRecord | None, spec: PipelineSpec, text: str, event_schema: Schema, earlier: Iterable[Schema] = ()
+    previous: PipelineRecord | None,
+    spec: PipelineSpec,
+    text: str,
+    event_schema: Schema,
+    earlier: Iterable[Schema] = (),
+    *,
+    life: str = "",
 ) -> PipelineRecord:
     """The record that follows `previous`, or `previous` itself if nothing has changed but comments and layout.
 
+    `life` names the pipeline's life if this is its first record: a text that was never used before.
     `earlier` are the event schemas published so far: producers and retained events may still use any of them. Raises
     PipelineConflictError with every reason, and ContractError if the published specification cannot be read here.
     """
@@ -35,6 +42,7 @@ def next_record(
         spec=text,
         event_schema=json.dumps(event_schema, separators=(",", ":"), ensure_ascii=False),
         event_schema_id=event_schema_id(event_schema),
+        life=life if previous is None else previous.life,
     )
     if previous is None:
         return record

@@ -163,6 +163,8 @@ class PipelineSpec(SpecModel):
     """When a new model is trained, how, and what it must be worth."""
     limits: Limits = Limits()
     """What a model and a batch may cost."""
+    trust: Literal["off", "required"] = "off"
+    """`required`: only models signed by a trusted builder, in epochs signed by the registry, may answer."""
 
     _lines: Lines = PrivateAttr(default_factory=Lines)
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
+from uuid import uuid4
 
 from freshet.avro.control import decode, encode
 from freshet.avro.schema_records import (
@@ -113,7 +114,7 @@ def review_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, eve
     subject = value_subject(names, "events")
     earlier = [json.loads(record.schema) for (of, _), record in published.items() if of == subject]
     previous = pipeline_records(bus).get(spec.pipeline)
-    record = next_record(previous, spec, text, event_schema, earlier)
+    record = next_record(previous, spec, text, event_schema, earlier, life=uuid4().hex)
     event = event_record(names, record.event_schema_id, json.loads(record.event_schema), published)
     new = missing([*released_records(namespace, [spec.pipeline]), event], published)
     return Publication(record, record is not previous, tuple(new))

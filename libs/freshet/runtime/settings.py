@@ -93,6 +93,12 @@ class Settings(BaseSettings):
     """What detection of drift runs on: Freshet's own loop, or Faust. Both raise the same alarms from the same state."""
     trainer_programs: Path | None = None
     """Folder of the programs that the trainer `command` may run; without it, none."""
+    trust: Path | None = None
+    """The trust file: whose signatures count. Needed where a pipeline says `trust: required`; read each second."""
+    release_key: Path | None = None
+    """The registry's private key: with it, the registry signs every epoch."""
+    builder_key: Path | None = None
+    """Retraining's private key: with it, retraining signs the models that it makes."""
     transaction_timeout_ms: int = Field(default=15_000, ge=1000)
     """How long a killed worker's open transaction may hide the rows behind it, unless it is restarted in place."""
 

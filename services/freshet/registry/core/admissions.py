@@ -3,13 +3,14 @@
 from typing import Any, Final, NamedTuple
 
 from freshet.contracts.logic import Announce, Cancel, Outcome, Start
-from freshet.contracts.messages import Change, ModelVersion, Verdict
+from freshet.contracts.messages import Candidate, Change, ModelVersion, Verdict
 from freshet.ledger.versions import Version
 from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.core import announce
 from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.numbering import next_version
-from freshet.registry.core.state import PipelineState
+from freshet.registry.core.state import PipelineState, Waiting
+from freshet.trust.signature_check import Objection
 
 _FIRST_WAIT_MS: Final = 1_000
 _LONGEST_WAIT_MS: Final = 60_000
@@ -19,6 +20,15 @@ _LONGEST_WAIT_MS: Final = 60_000
 class _Failed(NamedTuple):
     times: int
     again_ms: int
+
+
+class Judged(NamedTuple):
+    """A candidate, and what it was judged by: the number of the specification, and the record that asked."""
+
+    candidate: Candidate
+    specification: int
+    manifest_id: str
+    offset: int
 
 
 class Admissions:
@@ -45,6 +55,7 @@ class Admissions:
             (waiting.offsets[0], identity)
             for identity, waiting in state.candidates.items()
             if identity not in state.ledger.versions.admitted_as
+            and not _distrust(state, waiting)
             and now_ms >= self._failed.get((state.name, identity), _Failed(0, 0)).again_ms
         ]
         if not due:
@@ -77,7 +88,8 @@ class Admissions:
         job = self._running[state.name]
         key = (state.name, job.manifest_id)
         if _is_open(state, job) and outcome.result is not None:
-            return _judge(state, job, outcome.result, now_ms)
+            judged = Judged(job.candidate, job.specification, job.manifest_id, job.offset)
+            return _judge(state, judged, outcome.result, now_ms)
         failed = self._failed.pop(key, _Failed(0, 0)).times
         if outcome.error is not None and state.name not in self._cancelled:
             wait_ms = min(_FIRST_WAIT_MS << min(failed, 10), _LONGEST_WAIT_MS)
@@ -87,16 +99,42 @@ class Admissions:
         return []
 
 
-def renew_hints(state: PipelineState, now_ms: int) -> list[Announce]:
-    """A version that was published again: its chunks lie elsewhere now, and its record says so."""
+def renew_published(state: PipelineState, now_ms: int) -> list[Announce]:
+    """A version that was published again: its record says where its chunks lie now, and takes what it is signed with.
+
+    Signatures that count for less than those it has are left out: anybody may publish a manifest again.
+    """
     renewed, versions = [], state.ledger.versions
     for identity in sorted(state.candidates.keys() & versions.admitted_as.keys()):
         waiting, record = state.candidates[identity], versions.records[versions.admitted_as[identity]]
-        offsets = waiting.candidate.chunk_offsets
+        candidate = waiting.candidate
+        changes: dict[str, object] = {"candidate_offset": waiting.offsets[-1]}
         what = "published again: its chunks are looked for there first."
-        changes = {"chunk_offsets": offsets, "candidate_offset": waiting.offsets[-1]}
+        if candidate.chunk_offsets:
+            changes["chunk_offsets"] = candidate.chunk_offsets
+        if candidate.signatures and not _distrust(state, waiting):
+            changes["signatures"] = candidate.signatures
+            what = "published again, with what it is signed with now."
         renewed.append(announce.model(announce.revised(record, now_ms, "publish", what, **changes)))
     return renewed
+
+
+def refuse_unsigned(state: PipelineState, now_ms: int) -> list[Announce]:
+    """The refusal of the first candidate that no trusted builder has signed, before any of its bytes is looked at."""
+    rules = state.rules
+    if rules is None or rules.spec is None:
+        return []
+    for identity, waiting in sorted(state.candidates.items(), key=lambda found: found[1].offsets[0]):
+        if identity in state.ledger.versions.admitted_as:
+            continue
+        if found := _distrust(state, waiting):
+            judged = Judged(waiting.candidate, rules.number, identity, waiting.offsets[-1])
+            return _judge(state, judged, AdmissionVerdict(False, found.reason, found.detail), now_ms)
+    return []
+
+
+def _distrust(state: PipelineState, waiting: Waiting) -> Objection | None:
+    return state.trust.of_manifest(waiting.candidate.manifest, waiting.candidate.signatures)
 
 
 def _is_open(state: PipelineState, job: Admit) -> bool:
@@ -105,9 +143,9 @@ def _is_open(state: PipelineState, job: Admit) -> bool:
     return waiting is not None and job.offset in waiting.offsets and identity not in state.ledger.versions.admitted_as
 
 
-def _judge(state: PipelineState, job: Admit, found: AdmissionVerdict, now_ms: int) -> list[Announce]:
+def _judge(state: PipelineState, judged: Judged, found: AdmissionVerdict, now_ms: int) -> list[Announce]:
     """The version or the refusal, and the decision that explains it."""
-    manifest, versions = job.candidate.manifest, state.ledger.versions
+    manifest, versions = judged.candidate.manifest, state.ledger.versions
     trouble = "" if found.admitted else f"{found.reason}: {found.detail}"
     if not trouble and manifest.digest in state.ledger.revoked():
         twin = ", ".join(versions.same_bytes(manifest.digest))
@@ -124,15 +162,16 @@ def _judge(state: PipelineState, job: Admit, found: AdmissionVerdict, now_ms: in
         state="admitted" if version else "refused",
         reason=reason,
         manifest=manifest,
-        chunk_offsets=job.candidate.chunk_offsets,
+        chunk_offsets=judged.candidate.chunk_offsets,
         memory_bytes=found.memory_bytes,
         history=(Change(at_ms=now_ms, what=reason),),
-        manifest_id=job.manifest_id,
-        candidate_offset=job.offset,
+        manifest_id=judged.manifest_id,
+        candidate_offset=judged.offset,
+        signatures=judged.candidate.signatures,
     )
     inputs = {
         "version": version,
-        "specification": str(job.specification),
+        "specification": str(judged.specification),
         "memory_bytes": str(found.memory_bytes),
         "p99_us": str(found.p99_us),
     }

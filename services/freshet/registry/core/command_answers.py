@@ -25,19 +25,22 @@ _TRAINING: Final = re.compile(r"[0-9a-f]{32}")
 """The id of a training, which no version looks like."""
 
 
-def answer_command(state: PipelineState, now_ms: int) -> list[Announce]:
-    """The first command in the topic's order that can be answered or begun now; nothing if all must wait."""
+def answer_command(state: PipelineState, now_ms: int, unsigned: str = "") -> list[Announce]:
+    """The first command in the topic's order that can be answered or begun now; nothing if all must wait.
+
+    `unsigned` says why no epoch can be signed that would be believed; then nothing that needs one is begun.
+    """
     under_way = {opened.command_id for opened in state.ledger.epochs.open}
     waiting = state.ledger.commands.open.values()
     for asked in sorted(waiting, key=lambda asked: (asked.offset, asked.command.command_id)):
         if asked.command.command_id not in under_way:
-            effects = _consider(state, asked.command, now_ms)
+            effects = _consider(state, asked.command, now_ms, unsigned)
             if effects:
                 return effects
     return []
 
 
-def _consider(state: PipelineState, command: Command, now_ms: int) -> list[Announce]:
+def _consider(state: PipelineState, command: Command, now_ms: int, unsigned: str) -> list[Announce]:
     """Answer or begin one command; nothing if it must wait, for its pipeline to be known or for a prepare to end."""
     ledger = state.ledger
     if command.withdrawn:
@@ -51,20 +54,26 @@ def _consider(state: PipelineState, command: Command, now_ms: int) -> list[Annou
     if command.expected_epoch is not None and command.expected_epoch != live:
         expected = f"epoch {command.expected_epoch} was expected, but {live} is live: look again, then ask again."
         return [_decide(ledger, command, "stale", expected)]
-    if command.action in _MOVES:
-        return _MOVES[command.action](ledger, state.rules, command, now_ms)
-    return _ACTIONS[command.action](ledger, command, now_ms)
+    if unsigned and command.action in _NEEDS_AN_EPOCH:
+        effects = [_decide(ledger, command, "refused", unsigned)]
+    elif command.action in _MOVES:
+        effects = _MOVES[command.action](ledger, state.rules, command, now_ms)
+    else:
+        effects = _ACTIONS[command.action](ledger, command, now_ms)
+    return effects
 
 
 def _promote(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: int) -> list[Announce]:
     version, epochs = command.version, ledger.epochs
     if not ledger.versions.may_serve(version):
         return [_decide(ledger, command, "refused", _state_of(ledger, version))]
+    if why := ledger.against(version):
+        return [_decide(ledger, command, "refused", f"{version} may not be rolled out: {why}")]
     if epochs.paused:
         return [_decide(ledger, command, "refused", "rollouts are paused: resume first.")]
     if epochs.open:
         return []
-    if version == epochs.serving:
+    if version == epochs.serving and not ledger.against_live():
         return [_already_answers(ledger, command, version)]
     return _prepare(ledger, rules, command, version, now_ms)
 
@@ -88,6 +97,8 @@ def _rollback(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: in
         return [_decide(ledger, command, "refused", _nowhere(ledger))]
     if not ledger.versions.may_serve(version):
         return [_decide(ledger, command, "refused", _state_of(ledger, version))]
+    if why := ledger.against(version):
+        return [_decide(ledger, command, "refused", f"{version} may not be rolled back to: {why}")]
     if version == ledger.epochs.serving:
         return [*overtake(ledger, Cause.of(command)), _already_answers(ledger, command, version)]
     if not held(ledger, version):
@@ -176,6 +187,8 @@ _MOVES: Final[Mapping[Action, Callable[[PipelineLedger, Rules, Command, int], li
     "rollback": _rollback,
 }
 """What may ask workers to load a version: how long that may take stands in the specification."""
+
+_NEEDS_AN_EPOCH: Final = frozenset({"promote", "rollback", "pause", "resume"})
 
 _ACTIONS: Final[Mapping[Action, Callable[[PipelineLedger, Command, int], list[Announce]]]] = {
     "pause": _pause,

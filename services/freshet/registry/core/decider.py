@@ -1,15 +1,17 @@
 """The registry: admits models, gives them numbers, and alone decides which version answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Outcome, Start
+from freshet.contracts.messages import Rollout
 from freshet.ledger.epochs import Cause
 from freshet.pipeline.catalogue import Catalogue
 from freshet.registry.core import announce
-from freshet.registry.core.admissions import Admissions, renew_hints
+from freshet.registry.core.admissions import Admissions, refuse_unsigned, renew_published
 from freshet.registry.core.command_answers import answer_command
 from freshet.registry.core.deleted_pipelines import forget_deleted
 from freshet.registry.core.fallback_recovery import recover
@@ -17,6 +19,10 @@ from freshet.registry.core.policy import Opinion, Policy, View
 from freshet.registry.core.quarantine import answer_quarantines, spend_pardons
 from freshet.registry.core.rollouts import advance, prepare
 from freshet.registry.core.state import Pipelines, PipelineState
+from freshet.trust.pipeline_trust import TrustBook, no_keys
+from freshet.trust.signing_key import SigningKey
+from freshet.trust.statements import release_statement
+from freshet.trust.trusted_keys import TrustedKeys
 
 
 class RegistryDecider(Decider):
@@ -30,8 +36,10 @@ class RegistryDecider(Decider):
     follows: ClassVar[tuple[str, ...]] = ("pipelines", "candidates", "workers", "commands")
     owns: ClassVar[tuple[str, ...]] = ("models", "rollouts", "decisions")
 
-    def __init__(self) -> None:
-        self._pipelines = Pipelines(_known_policies())
+    def __init__(self, keys: Callable[[], TrustedKeys | None] = no_keys, release: SigningKey | None = None) -> None:
+        """`keys` gives the trusted keys of now; with `release`, every epoch is signed."""
+        self._release = release
+        self._pipelines = Pipelines(_known_policies(), TrustBook(keys))
         self._admissions = Admissions()
         self._shorter: dict[str, list[Announce]] = {}
         """By pipeline: what stands in for announcements that could not be written."""
@@ -49,6 +57,7 @@ class RegistryDecider(Decider):
         state = self._pipelines.state(pipeline)
         shorter = self._shorter.pop(pipeline, None)
         steps = shorter or self._step(state, now_ms)  # before the next admission: it may end the last one
+        steps = [self._signed(state, effect) for effect in steps]
         job = self._admissions.next(state, now_ms)
         return [*steps, *([job] if job is not None else [])]
 
@@ -66,14 +75,24 @@ class RegistryDecider(Decider):
         return (
             forget_deleted(ledger)
             or answer_quarantines(ledger, now_ms)
-            or answer_command(state, now_ms)
+            or answer_command(state, now_ms, state.trust.cannot_sign(self._release))
             or advance(ledger, now_ms)
-            or renew_hints(state, now_ms)
+            or renew_published(state, now_ms)
+            or refuse_unsigned(state, now_ms)
             or self._admissions.verdict(state, now_ms)
             or _follow_policy(state, now_ms)
             or spend_pardons(ledger, now_ms)
             or recover(ledger, now_ms)
         )
+
+    def _signed(self, state: PipelineState, effect: Announce) -> Announce:
+        """An epoch's record with its signature. Raises ContractError if nobody would believe it: the pipeline waits."""
+        if not isinstance(record := effect.message, Rollout):
+            return effect
+        if why := state.trust.cannot_sign(self._release):
+            raise ContractError(f"epoch {record.epoch} of {record.pipeline} is not written: {why}")
+        signatures = self._release.sign(release_statement(record)) if self._release else {}
+        return replace(effect, message=record.model_copy(update={"signatures": signatures}))
 
 
 def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
@@ -94,6 +113,8 @@ def _follow_policy(state: PipelineState, now_ms: int) -> list[Announce]:
         return _told(state, opinion, now_ms)
     version = None if view.approval_required else rules.policy.choose(view)
     if version is None:
+        return []
+    if ledger.against(version):
         return []
     if not versions.may_serve(version) or version == epochs.serving:
         raise ContractError(

@@ -54,8 +54,10 @@ def _new_epoch(after: PipelineLedger, quarantined: set[str], now_ms: int) -> lis
 def _successor_of(after: PipelineLedger, live: Rollout) -> str:
     """Who answers from now on: the same, else the understudy that already does, else the last to serve before."""
     serving = champion(live)
-    choices = (serving, understudy(live), *after.served_before(serving))
-    return next(filter(after.versions.may_serve, choices), "")
+    if after.versions.may_serve(serving):
+        return serving
+    choices = (understudy(live), *after.served_before(serving))
+    return next((found for found in choices if after.versions.may_serve(found) and not after.against(found)), "")
 
 
 def _reported(ledger: PipelineLedger, instance: str, worker: WorkerState) -> set[str]:

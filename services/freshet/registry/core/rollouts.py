@@ -13,8 +13,9 @@ from typing import Final
 from freshet.avro.control import encode
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Phase, Prepared, Rollout, Share, Verdict, WorkerState
-from freshet.ledger.epochs import Cause, champion, understudy
+from freshet.ledger.epochs import Cause, champion, named_by, understudy
 from freshet.ledger.ledger import PipelineLedger
+from freshet.ledger.manifest_id import manifest_id
 from freshet.ledger.versions import admission_order
 from freshet.registry.core import announce
 from freshet.registry.core.short_text import listed
@@ -88,7 +89,7 @@ def repeat_live(ledger: PipelineLedger, cause: Cause, *, paused: bool) -> list[A
     before = ledger.epochs.live
     if before is not None:
         changes |= {"understudies": before.understudies, "resident": before.resident}
-    live = _successor(ledger, champion(before), cause, "live").model_copy(update=changes)
+    live = _attested(ledger, _successor(ledger, champion(before), cause, "live").model_copy(update=changes))
     return [*overtake(ledger, cause), announce.rollout(live)]
 
 
@@ -97,7 +98,7 @@ def _successor(
 ) -> Rollout:
     spare = _previous(ledger, version, left)
     epochs, live = ledger.epochs, ledger.epochs.live
-    return Rollout(
+    record = Rollout(
         pipeline=ledger.name,
         epoch=epochs.next_epoch,
         phase=phase,
@@ -112,7 +113,16 @@ def _successor(
         deadline_ms=deadline_ms,
         cause=cause.what,
         command_id=cause.command_id,
+        life=ledger.life,
     )
+    return _attested(ledger, record)
+
+
+def _attested(ledger: PipelineLedger, record: Rollout) -> Rollout:
+    """The record with the manifests of all versions that it names: a number alone could come to mean another model."""
+    known = ledger.versions.records
+    manifests = {name: manifest_id(known[name].manifest) for name in sorted(named_by(record)) if name in known}
+    return record.model_copy(update={"manifests": manifests})
 
 
 def _previous(ledger: PipelineLedger, version: str, left: str) -> str:
@@ -161,8 +171,9 @@ def _hindrance(ledger: PipelineLedger, opened: Rollout, answers: Mapping[str, Pr
     if opened.expected_previous != live:
         return f"it was to follow epoch {opened.expected_previous}, but {live} is live."
     fallen = [version for version in opened.resident if not ledger.versions.may_serve(version)]
-    if fallen:
-        return f"{listed(fallen)} may no longer serve."
+    distrusted = [f"{version}: {why}" for version in opened.resident if (why := ledger.against(version))]
+    if fallen or distrusted:
+        return f"{listed(fallen)} may no longer serve." if fallen else distrusted[0]
     asked = ledger.commands.open.get(opened.command_id)
     if asked is not None and asked.command.withdrawn:
         return "whoever asked for it has withdrawn it."

@@ -15,6 +15,7 @@ from freshet.pipeline import PipelineSpec
 from freshet.pipeline.catalogue import Catalogue
 from freshet.registry.core import short_text
 from freshet.registry.core.policy import Policy
+from freshet.trust.pipeline_trust import PipelineTrust, TrustBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class PipelineState:
     """One pipeline as the registry knows it."""
 
     ledger: PipelineLedger
+    trust: PipelineTrust
     rules: Rules | None = None
     candidates: dict[str, Waiting] = field(default_factory=dict)
     """Candidates that ask for something, by manifest id."""
@@ -67,8 +69,7 @@ class PipelineState:
         versions = self.ledger.versions
         open_offsets = tuple(offset for offset in waiting.offsets if offset > versions.judged.get(identity, -1))
         version = versions.admitted_as.get(identity)
-        hint = waiting.candidate.chunk_offsets
-        known = version is not None and (not hint or versions.records[version].chunk_offsets == hint)
+        known = version is not None and not _tells_more(waiting.candidate, versions.records[version])
         if open_offsets and not known:
             self.candidates[identity] = Waiting(open_offsets, waiting.candidate)
 
@@ -82,9 +83,9 @@ class PipelineState:
 class Pipelines:
     """The state of every pipeline that any fact has named."""
 
-    def __init__(self, policies: Catalogue[Policy]) -> None:
-        self._policies = policies
-        self._ledger = Ledger()
+    def __init__(self, policies: Catalogue[Policy], trust: TrustBook) -> None:
+        self._policies, self._trust = policies, trust
+        self._ledger = Ledger(vouching=trust.of)
         self._states: dict[str, PipelineState] = {}
 
     def __iter__(self) -> Iterator[PipelineState]:
@@ -93,7 +94,7 @@ class Pipelines:
 
     def state(self, pipeline: str) -> PipelineState:
         """The pipeline of that name, without anything known of it if no fact has named it."""
-        return self._states.setdefault(pipeline, PipelineState(self._ledger.of(pipeline)))
+        return self._states.setdefault(pipeline, PipelineState(self._ledger.of(pipeline), self._trust.of(pipeline)))
 
     def fold(self, fact: Fact) -> None:
         """Take in one control record of any role that the registry follows or owns.
@@ -107,7 +108,10 @@ class Pipelines:
         self._ledger.fold(fact)
         match fact.message:
             case PipelineRecord() as record if self._ledger.of(pipeline).specification is record:
-                self.state(pipeline).rules = self._rules(record)
+                self.state(pipeline).rules = rules = self._rules(record)
+                if rules.spec is not None:
+                    self._trust.of(pipeline).follow(demanded=rules.spec.trust == "required", life=record.life)
+                    self._ledger.of(pipeline).reconsider()
             case Candidate() as candidate:
                 self.state(pipeline).ask(candidate, fact.offset)
             case ModelVersion() as model:
@@ -124,6 +128,12 @@ class Pipelines:
             return Rules(record.number, spec, self._policies.find(spec.rollout.policy)())
         except ContractError as error:
             return Rules(record.number, trouble=str(error))
+
+
+def _tells_more(candidate: Candidate, record: ModelVersion) -> bool:
+    """Whether a version that was published again lies elsewhere now, or bears other signatures."""
+    hint, signatures = candidate.chunk_offsets, candidate.signatures
+    return bool(hint and hint != record.chunk_offsets) or bool(signatures and signatures != record.signatures)
 
 
 def _with_sound_hint(candidate: Candidate) -> Candidate:

@@ -1,0 +1,192 @@
+"""A registry of a pipeline that demands signatures: what it refuses, and what it signs."""
+
+from collections.abc import Callable
+
+import pytest
+
+from freshet.contracts.logic import Fact
+from freshet.contracts.messages import Candidate, Rollout
+from freshet.registry.core.decider import RegistryDecider
+from freshet.trust.signature_check import Objection, objection
+from freshet.trust.statements import release_statement
+from support.registry import PIPELINE, World, candidate, specification
+from support.signed import KeyRing, demanding, signed
+
+
+def trusting(ring: KeyRing, policy: str = "manual") -> World:
+    """A world whose pipeline demands signatures."""
+    world = World()
+    world.decider = RegistryDecider(ring.keys, ring.release)
+    world.tell("pipelines", f"{PIPELINE}/1", demanding(specification(policy)))
+    return world
+
+
+def refusal(world: World, asked: Candidate) -> str:
+    """Why the candidate is refused; empty if it is admitted."""
+    world.publish(asked)
+    world.settle()
+    return next((record.reason for record in world.models().values() if record.state == "refused"), "")
+
+
+def against(epoch: Rollout, ring: KeyRing) -> Objection | None:
+    """What speaks against an epoch's signature."""
+    return objection("release", release_statement(epoch), epoch.signatures, ring.now)
+
+
+def changed(ring: KeyRing) -> Candidate:
+    """Another manifest under a signature of the first."""
+    other = candidate("b")
+    return other.model_copy(update={"signatures": signed(candidate("a"), ring.builder).signatures})
+
+
+def of_another_pipeline(ring: KeyRing) -> Candidate:
+    """A manifest that was signed for another pipeline."""
+    mine = candidate("a")
+    theirs = mine.model_copy(update={"manifest": mine.manifest.model_copy(update={"pipeline": "loans"})})
+    return mine.model_copy(update={"signatures": signed(theirs, ring.builder).signatures})
+
+
+def revoked(ring: KeyRing) -> Candidate:
+    """Signed by a key that was revoked."""
+    ring.revoke(ring.builder)
+    return signed(candidate("a"), ring.builder)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (lambda _: candidate("a"), "signature_missing"),
+        (lambda ring: signed(candidate("a"), ring.stranger), "signature_unknown_key"),
+        (lambda ring: signed(candidate("a"), ring.release), "signature_wrong_role"),
+        (revoked, "signature_revoked_key"),
+        (changed, "signature_invalid"),
+        (of_another_pipeline, "signature_invalid"),
+    ],
+    ids=["unsigned", "unknown key", "wrong role", "revoked", "other bytes", "other pipeline"],
+)
+def test_a_candidate_without_a_trusted_signature_is_refused(asked: Callable[[KeyRing], Candidate], reason: str) -> None:
+    """Each with its own code and what to do, and before the sandbox sees a byte of it."""
+    ring = KeyRing()
+    world = trusting(ring)
+    told = refusal(world, asked(ring))
+    assert told.startswith(f"{reason}: ")
+    assert "freshet model sign" in told or "Add it as a builder key" in told
+    assert world.jobs == []
+
+
+def test_what_is_signed_is_admitted_and_its_epochs_are_signed() -> None:
+    """Both phases of the epoch bear a release signature of exactly that; a refused model that is signed comes in."""
+    ring = KeyRing()
+    world = trusting(ring)
+    assert refusal(world, candidate("a"))
+    world.publish(signed(candidate("a"), ring.builder))
+    world.settle()
+    asked = world.command("promote", "1.0.0")
+    world.settle()
+    assert world.verdict(asked) == "done"
+    live = world.live()
+    assert live is not None
+    assert live.life == "a1"
+    assert live.manifests == {"1.0.0": world.models()["1.0.0"].manifest_id}
+    epochs = [fact.message for fact in world.log if isinstance(fact.message, Rollout)]
+    assert [against(epoch, ring) for epoch in epochs] == [None, None]
+    assert against(live.model_copy(update={"phase": "aborted"}), ring)
+
+
+def test_a_pipeline_without_trust_is_as_before() -> None:
+    """Nothing is demanded where the specification says nothing."""
+    world = World()
+    world.decider = RegistryDecider(KeyRing().keys)
+    world.apply("immediate")
+    assert refusal(world, candidate("a")) == ""
+    assert world.serving() == "1.0.0"
+
+
+def test_revocation_bars_promotion_and_rollback_but_takes_nothing_away() -> None:
+    """What a revoked builder made answers on, is no one's understudy, and a new signature brings it back."""
+    ring = KeyRing()
+    world = trusting(ring)
+    for minor, name in enumerate(("a", "b")):
+        world.publish(signed(candidate(name), ring.builder))
+        world.settle()
+        world.command("promote", f"1.{minor}.0")
+        world.settle()
+    ring.revoke(ring.builder)
+    ring.trust(ring.stranger, "builder")
+    world.settle()
+    assert world.serving() == "1.1.0"
+    back, named = world.command("rollback"), world.command("promote", "1.0.0")
+    world.settle()
+    assert (world.verdict(back), world.verdict(named)) == ("refused", "refused")
+    assert "signature_revoked_key" in world.decisions(named)[0].reason
+    world.publish(signed(candidate("a"), ring.stranger))
+    world.settle()
+    again = world.command("promote", "1.0.0")
+    world.settle()
+    assert world.verdict(again) == "done"
+    live = world.live()
+    assert live is not None
+    assert live.understudies == {}, "1.1.0 is still of the revoked key"
+
+
+def test_a_stranger_cannot_weaken_a_signature_by_publishing_again() -> None:
+    """The signatures of a version are only replaced by trusted ones."""
+    ring = KeyRing()
+    world = trusting(ring)
+    world.publish(signed(candidate("a"), ring.builder))
+    world.settle()
+    world.publish(signed(candidate("a"), ring.stranger))
+    world.settle()
+    assert list(world.models()["1.0.0"].signatures) == [ring.builder.id]
+
+
+def test_a_forged_epoch_is_not_in_force_for_the_next_owner() -> None:
+    """A successor that folds a stranger's epoch goes on under its own, and rolls out under the same number."""
+    ring = KeyRing()
+    world = trusting(ring)
+    for name in ("a", "b"):
+        world.publish(signed(candidate(name), ring.builder))
+        world.settle()
+    world.command("promote", "1.0.0")
+    world.settle()
+    live = world.live()
+    assert live is not None
+    forged = live.model_copy(update={"epoch": 9, "table": live.table, "cause": "stranger"})
+    world.decider = RegistryDecider(ring.keys, ring.release)
+    for fact in (*world.log, Fact("rollouts", f"{PIPELINE}/9", forged, world.now_ms, len(world.log))):
+        world.decider.fold(fact)
+    world.settle()
+    asked = world.command("promote", "1.1.0")
+    world.settle()
+    assert world.verdict(asked) == "done"
+    assert world.rollouts()[2].table[0].version == "1.1.0"
+
+
+@pytest.mark.parametrize("lost", ["no key", "revoked key"])
+def test_a_registry_that_cannot_sign_says_so(lost: str) -> None:
+    """A command that needs an epoch is refused with what to do; nothing is written that nobody would believe."""
+    ring = KeyRing()
+    world = trusting(ring)
+    world.publish(signed(candidate("a"), ring.builder))
+    world.settle()
+    if lost == "no key":
+        world.decider = RegistryDecider(ring.keys)
+        for fact in world.log:
+            world.decider.fold(fact)
+    else:
+        ring.revoke(ring.release)
+    asked = world.command("promote", "1.0.0")
+    world.settle()
+    assert world.verdict(asked) == "refused"
+    assert "release key" in world.decisions(asked)[0].reason
+    assert world.rollouts() == {}
+
+
+def test_without_a_trust_file_nothing_is_admitted_where_signatures_are_demanded() -> None:
+    """The registry serves other pipelines: it goes on, and says what it lacks."""
+    ring = KeyRing()
+    world = trusting(ring)
+    world.decider = RegistryDecider()
+    for fact in world.log:
+        world.decider.fold(fact)
+    assert refusal(world, signed(candidate("a"), ring.builder)).startswith("trust_unset: ")
