@@ -45,6 +45,8 @@ from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.core.model_jobs import Loaded, LoadModel, RetireModel
 from freshet.ledger.manifest_id import manifest_id
 from freshet.models.model_error import ModelError
+from freshet.trust.pipeline_trust import no_keys
+from freshet.trust.trusted_keys import TrustedKeys
 
 PIPELINE = "fraud"
 TOPIC_ID = "features-topic-of-nowA"
@@ -252,6 +254,7 @@ class Worker:
     deaths: Sequence[Death] = ()
     died_loading: Sequence[str] = ()
     guard: Guard = unguarded
+    keys: Callable[[], TrustedKeys | None] = no_keys
     now_ms: int = 0
     started: list[Job[Any]] = field(default_factory=list)
 
@@ -263,6 +266,7 @@ class Worker:
             deaths=self.deaths,
             died_loading=self.died_loading,
             guard=self.guard,
+            keys=self.keys,
         )
         self.scorers: dict[str, FakeScorer] = {}
 

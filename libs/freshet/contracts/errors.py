@@ -25,6 +25,10 @@ class UnknownPartError(ContractError):
     """A `kind` that no installed part has."""
 
 
+class UnsetError(FreshetError):
+    """A pipeline demands what this process was not given: an operator has to set it, and start it again."""
+
+
 class DeletedError(FreshetError):
     """The pipeline was deleted under a running worker."""
 

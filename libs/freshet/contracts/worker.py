@@ -29,6 +29,8 @@ class WorkerReport:
     partitions: tuple[PartitionState, ...] = ()
     """With the epoch that each is answered under; where there is none, the runtime knows enough of them."""
     quarantined: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What an operator should know although it answers, a sentence each."""
 
 
 NOTHING_TO_REPORT = WorkerReport()

@@ -83,6 +83,8 @@ def model_status(connection: Connection, pipeline: str) -> ModelStatus:
     waiting = [pipeline] if spec.retraining.triggers else []
     lines += retraining_lines(presence(called.ledger, "retraining", pipeline, now_ms), waiting)
     lines += [Line("control topics", "bad", ledger.alarm)] if ledger.alarm else []
+    beats = [beat for beat in ledger.workers.serving().values() if beat.warnings]
+    lines += [Line(f"inference {one.instance}", "bad", warning) for one in beats for warning in one.warnings]
     return ModelStatus(ledger, now_ms, tuple(line for line in lines if line.health != "ok"))
 
 

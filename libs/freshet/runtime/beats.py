@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+import structlog
+
 from freshet.avro.control import encode
 from freshet.contracts.messages import WorkerState
 from freshet.contracts.topics import TopicNames
@@ -34,6 +36,7 @@ class Beats:
         self._instance, self._memory = names.worker(service, slot), memory
         self._last: WorkerReport = NOTHING_TO_REPORT
         self._next_ms: int | None = None
+        self._warned: tuple[str, ...] = ()
 
     def beat(self, report: WorkerReport, now_ms: int) -> None:
         """Write the state if that is due. `now_ms` counts from any moment in the past, and need not be a date."""
@@ -51,6 +54,10 @@ class Beats:
         self._reports.close()
 
     def _tell(self, report: WorkerReport, *, leaving: bool) -> None:
+        for warning in report.warnings:
+            if warning not in self._warned:
+                structlog.get_logger("worker").warning("warning", pipeline=self._names.pipeline, text=warning)
+        self._warned = report.warnings
         state = WorkerState(
             instance=self._instance,
             service=self._service,
@@ -62,6 +69,7 @@ class Beats:
             resident=report.resident,
             partitions=report.partitions,
             quarantined=report.quarantined,
+            warnings=report.warnings,
             memory_bytes=self._memory(),
             leaving=leaving,
             host=self._process.host,

@@ -13,7 +13,7 @@ from typing import IO, Final
 
 import structlog
 
-from freshet.contracts.errors import FreshetError
+from freshet.contracts.errors import FreshetError, UnsetError
 from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import Process
 from freshet.runtime import watchdog
@@ -104,7 +104,7 @@ def _told(error: Exception) -> int:
     """Log what ended the process; its exit code."""
     log = structlog.get_logger("main")
     match error:
-        case SettingsError() | RightsError():
+        case SettingsError() | RightsError() | UnsetError():
             log.error("settings", error=str(error))
             return EXIT_SETTINGS
         case FreshetError():

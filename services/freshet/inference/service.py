@@ -20,7 +20,9 @@ from freshet.runtime.bus.protocol import FatalError
 from freshet.runtime.jobs import Runner, Stop
 from freshet.runtime.recovery import InputReference
 from freshet.runtime.service import Context, DataService
+from freshet.runtime.trust_file import TrustFile, trust_file
 from freshet.runtime.watchdog import Watchdog
+from freshet.trust.pipeline_trust import no_keys
 
 _ANY_TOPIC: Final = ""  # the load of a model has nothing to do with offsets
 
@@ -44,6 +46,7 @@ def _logic(context: Context) -> Logic:
         )
     for death in loading.deaths:
         log.warning("died_while_loading", version=death.flight.version, shared=death.shared)
+    keys = _followed(context.settings.trust)
     return InferenceLogic(
         context.names.pipeline,
         context.names.worker("inference", context.settings.slot),
@@ -52,7 +55,14 @@ def _logic(context: Context) -> Logic:
         deaths=scoring.deaths,
         died_loading=blamed_loads(loading.deaths),
         guard=ScoreGuard(scoring, Watchdog().start()),
+        keys=keys or no_keys,
     )
+
+
+@cache
+def _followed(path: Path | None) -> TrustFile | None:
+    """One follower for all pipelines of the process."""
+    return trust_file(path)
 
 
 def _note(context: Context, topic_id: str, kind: str) -> InFlightNote:

@@ -1,11 +1,11 @@
 """Inference: answers each feature vector with the model version that its offset calls for."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import ContractError, DeletedError, FreshetError
+from freshet.contracts.errors import ContractError, DeletedError, FreshetError, UnsetError
 from freshet.contracts.logic import Abort, Announce, BatchLimits, Effect, Fact, Hold, Logic, Mark, Outcome, Start
 from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord
 from freshet.contracts.position import ORIGIN, Position
@@ -20,10 +20,14 @@ from freshet.inference.core.prediction_writer import PredictionWriter
 from freshet.inference.core.report import Report
 from freshet.inference.core.resident_models import ResidentModels
 from freshet.inference.core.scoring import Scoring
+from freshet.inference.core.signed_versions import SignedVersions
 from freshet.inference.core.vectors import VectorReader
 from freshet.ledger.ledger import PipelineLedger, pipeline_of
 from freshet.models.input_columns import FeatureSpace
+from freshet.models.model_error import ModelError
 from freshet.pipeline import PipelineSpec
+from freshet.trust.pipeline_trust import PipelineTrust, no_keys
+from freshet.trust.trusted_keys import TrustedKeys
 
 _INTERVAL_DIVISOR: Final = 4
 """Its input arrives in ingestion's transactions, spaced already: the whole distance again would mostly be delay. Some
@@ -53,16 +57,20 @@ class InferenceLogic(Logic):
         guard: Guard = unguarded,
         lane: str = "serve",
         model_wait_ms: int = 30_000,
+        keys: Callable[[], TrustedKeys | None] = no_keys,
     ) -> None:
         """`instance` is this worker's name among all workers, `topic_id` the broker's id of the features topic.
 
         `deaths` are those of our predecessors in a row, each while a version scored, and `died_loading` the versions
         of those that died while they loaded one; `guard` goes around each score call. A partition that waits
-        longer than `model_wait_ms` for a model is answered by the epoch's understudy, if any.
+        longer than `model_wait_ms` for a model is answered by the epoch's understudy, if any. `keys` gives the trusted
+        keys of now.
         """
         self._pipeline, self._instance, self._lane = pipeline, instance, lane
         self._topic_id = topic_id
-        self._ledger, self._models = PipelineLedger(pipeline), ResidentModels(died_loading)
+        self._trust = trust = PipelineTrust(pipeline, keys)
+        self._ledger, self._models = PipelineLedger(pipeline, vouching=trust), ResidentModels(died_loading)
+        self._signatures = SignedVersions(self._ledger, trust)
         self._rules = EpochRules(self._ledger, self._models)
         self._blame = blame = CrashBlame(deaths)
         self._calls = GuardedCalls(blame, guard)
@@ -192,6 +200,10 @@ class InferenceLogic(Logic):
         except ContractError as error:
             self._spec_error = f"specification {record.number} of {self._pipeline} cannot be read here: {error}"
             return
+        self._trust.follow(demanded=spec.trust == "required", life=record.life)
+        if (why := self._trust.unset) and not self._rules.reached:
+            raise UnsetError(f"pipeline {self._pipeline}: {why}")
+        self._ledger.reconsider()
         interval_ms = spec.limits.commit_interval_ms // _INTERVAL_DIVISOR
         self._limits = BatchLimits(spec.limits.max_batch_rows, interval_ms)
         self._writer.pass_headers = spec.headers == "pass"
@@ -212,6 +224,10 @@ class InferenceLogic(Logic):
     def on_tick(self, now_ms: int) -> Iterable[Effect]:
         """See `Logic`. Raises ModelMissingError when a partition had better be another worker's."""
         self._now_ms = now_ms
+        if self._trust.renewed():
+            self._ledger.reconsider()
+            self._models.forget_failures(())
+            self._settle()
         self._positions.tick(now_ms)
         yield from self._care_for_models(now_ms)
 
@@ -219,7 +235,9 @@ class InferenceLogic(Logic):
         known = (self._ledger.versions.records.get(version) for version in self._ledger.wanted())
         wanted = [model for model in known if model]
         load = self._models.next_load(wanted, self._limits.rows, now_ms) if self._rules.space else None
-        if load:
+        if load and (against := self._signatures.against(load.version)):
+            self._models.note_failure(load.version, ModelError(against.reason, against.detail), now_ms)
+        elif load:
             yield Start(load)
         # Until the newest epoch can be answered here, an unlisted model may be the last one that can answer anything.
         if self._rules.reached and self._rules.reached == self._ledger.epochs.live_epoch:
@@ -246,4 +264,5 @@ class InferenceLogic(Logic):
             resident=tuple(self._models.loaded()),
             partitions=self._positions.states(),
             quarantined=tuple(self._models.quarantined()),
+            warnings=tuple(self._signatures.warnings(self._models.loaded())),
         )

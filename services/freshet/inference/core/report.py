@@ -28,7 +28,7 @@ class Report:
         """A sentence for a partition that cannot be answered at `position` nor later."""
         live = self._ledger.epochs.live
         if live is None:
-            return NO_MODEL
+            return self._ledger.disbelief() or NO_MODEL
         if position.epoch > live.epoch:
             return f"it was answered under epoch {position.epoch}, which is not known here yet."
         if not servable(live):

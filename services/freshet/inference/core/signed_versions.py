@@ -1,0 +1,53 @@
+"""Which versions a worker may load, by what they are signed with, and what it says of those that it has loaded."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from freshet.ledger.epochs import named_by
+from freshet.ledger.ledger import PipelineLedger
+from freshet.ledger.manifest_id import manifest_id
+from freshet.trust.pipeline_trust import PipelineTrust
+from freshet.trust.signature_check import REVOKED_KEY, Objection
+
+OTHER_MANIFEST: Final = "signature_other_model"
+
+
+class SignedVersions:
+    """Judges a version before its bytes are fetched. What is in memory stays there, whatever becomes of its key.
+
+    A version of a builder whose key was revoked is loaded only for the live epoch: the registry signed that epoch
+    before, and to answer nothing would harm more than to go on. No new epoch names it.
+    """
+
+    def __init__(self, ledger: PipelineLedger, trust: PipelineTrust) -> None:
+        self._ledger, self._trust = ledger, trust
+
+    def against(self, version: str) -> Objection | None:
+        """Why this version may not be loaded; None if it may."""
+        record = self._ledger.versions.records[version]
+        if not self._trust.required:
+            return None
+        meant = {
+            rollout.manifests.get(version) for rollout in self._ledger.epochs.asked() if version in named_by(rollout)
+        }
+        if meant - {manifest_id(record.manifest)}:
+            return Objection(
+                OTHER_MANIFEST,
+                f"the record of {version} holds another model than the one that the registry signed. Find out who else "
+                "writes the models topic, and promote a version again.",
+            )
+        found = self._trust.of_version(record)
+        live = self._ledger.epochs.live
+        if found and found.reason == REVOKED_KEY and live is not None and version in named_by(live):
+            return None
+        return found
+
+    def warnings(self, loaded: Iterable[str]) -> Iterator[str]:
+        """A sentence for an epoch that is not believed, and for each loaded version whose signature counts no more."""
+        if told := self._ledger.disbelief():
+            yield told
+        if told := self._ledger.against_live():
+            yield f"epoch {self._ledger.epochs.live_epoch} goes on, but a restarted worker would not believe it: {told}"
+        for version in loaded:
+            if told := self._ledger.against(version):
+                yield f"{version} goes on answering where it is live, but no new epoch will name it: {told}"
