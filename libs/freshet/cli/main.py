@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "topic": ("freshet.cli.topic:app", "Look at the records of a topic."),
     "dead-letters": ("freshet.cli.dead_letters:app", "Events that were set aside: look at them, send them again."),
     "model": ("freshet.cli.model.group:app", "Models: pack, publish, promote, roll back."),
+    "key": ("freshet.cli.key:app", "Keys that sign models and epochs."),
     "export": ("freshet.cli.mlflow_bridge:export_app", "Write runs, versions and figures into MLflow."),
     "import": ("freshet.cli.mlflow_bridge:import_app", "Pack a model of an MLflow store."),
     "retrain": ("freshet.cli.retrain:retrain", "Have a new model trained on the labelled log."),
@@ -52,6 +53,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 _EXTRAS: Final[Mapping[str, str]] = {
     "joblib": "pack",
     "alembic": "mlflow",
+    "cryptography": "trust",
     "lightgbm": "pack",
     "mlflow": "mlflow",
     "sqlalchemy": "mlflow",

@@ -103,7 +103,7 @@ class Client:
             raise ClientError(f"the bundle was packed for pipeline {bundle.manifest.pipeline}, not for {pipeline}.")
         view = View(bus, pipeline)
         try:
-            offset = publish_model(self._producer(pipeline), bundle.data, bundle.manifest).offset
+            offset = publish_model(self._producer(pipeline), bundle.data, bundle.manifest, bundle.signatures).offset
             versions = view.ledger.versions
             verdict = view.wait("the verdict", lambda _: versions.verdict(bundle.manifest, offset), timeout_s)
         except LocalError as error:

@@ -24,7 +24,7 @@ def publish(connection: Connection, bundle: Bundle, *, wait: bool = True) -> Mod
     view = View(connection.bus(), manifest.pipeline)
     producer = connection.bus().producer()
     try:
-        offset = publish_model(producer, bundle.data, manifest).offset
+        offset = publish_model(producer, bundle.data, manifest, bundle.signatures).offset
         return _verdict(connection, view, manifest, offset) if wait else None
     except KeyboardInterrupt:
         connection.say(_withdrawn(producer, manifest))

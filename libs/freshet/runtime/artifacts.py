@@ -1,7 +1,7 @@
 """Artifacts on their topic: a model's bytes go out in chunks, and come back checked."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from freshet.avro.control import encode
@@ -24,7 +24,9 @@ class Published(NamedTuple):
     offset: int
 
 
-def publish_model(producer: Producer, data: bytes, manifest: Manifest) -> Published:
+def publish_model(
+    producer: Producer, data: bytes, manifest: Manifest, signatures: Mapping[str, bytes] | None = None
+) -> Published:
     """Write the chunks, wait until all are acknowledged, then write the candidate; returns what was written.
 
     No transaction is needed: nobody looks for chunks that no candidate names. Whoever is stopped half-way may simply
@@ -36,7 +38,7 @@ def publish_model(producer: Producer, data: bytes, manifest: Manifest) -> Publis
         some = chunks[first : first + _CHUNKS_AT_ONCE]
         keys = [chunk_key(manifest.digest, index).encode() for index in range(first, first + len(some))]
         offsets += producer.send(Send("artifacts", keys, some))
-    candidate = Candidate(manifest=manifest, chunk_offsets=tuple(offsets))
+    candidate = Candidate(manifest=manifest, chunk_offsets=tuple(offsets), signatures=dict(signatures or {}))
     (offset,) = producer.send(Send("candidates", [_candidate_key(manifest)], [encode(candidate)]))
     return Published(candidate, offset)
 

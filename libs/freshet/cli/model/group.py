@@ -8,6 +8,7 @@ from freshet.cli.lazy import lazy_app
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "pack": ("freshet.cli.model.pack:pack", "Turn a trained estimator into a bundle that can be published."),
     "check": ("freshet.cli.model.check:check", "Judge a bundle as the registry would, without publishing it."),
+    "sign": ("freshet.cli.model.sign:sign", "Sign a bundle with a builder's key."),
     "publish": ("freshet.cli.model.publish:publish", "Publish a bundle, and wait for the registry's verdict."),
     "list": ("freshet.cli.model.view:list_command", "All versions and what became of them."),
     "show": ("freshet.cli.model.view:show", "Everything about one version."),

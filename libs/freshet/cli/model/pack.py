@@ -16,6 +16,7 @@ from freshet.models.packing import Packed, inputs_for
 from freshet.models.packing import pack as pack_model
 from freshet.models.saved import check_saved, is_pickle, load_saved
 from freshet.operate.operate_error import OperateError
+from freshet.operate.private_key import read_key, sign_bundle
 from freshet.operate.tables.sample import Sample, read_expected, read_sample
 from freshet.operate.tables.table import Dialect
 from freshet.operate.target import target
@@ -60,6 +61,9 @@ def pack(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     decimal: Decimal = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sign it with this private key, as `model sign` does.")
+    ] = None,
     force: Force = False,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
@@ -71,6 +75,7 @@ def pack(
     this pipeline in DIR is written anew; any other model or manifest there is kept, unless --force is given.
     """
     _check_file(file, expected)
+    signer = None if key is None else read_key(key)
     spec, schema = target(pipeline, lambda: connect(bootstrap, namespace))
     _refuse_other(output, spec, force=force)
     model = _load(file)
@@ -90,7 +95,7 @@ def pack(
         lineage=_pairs(lineage),
         max_gap=max_gap,
     )
-    packed.bundle.save(output)
+    (packed.bundle if signer is None else sign_bundle(packed.bundle, signer)).save(output)
     _report(packed, output, as_json=as_json)
 
 

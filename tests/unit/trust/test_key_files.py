@@ -1,0 +1,97 @@
+"""Keys in files: made, shown, used for signing, followed by processes, and told when they cannot be used."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from freshet.cli.main import app
+from freshet.models.bundle import Bundle
+from freshet.operate.private_key import read_key, sign_bundle
+from freshet.runtime.settings import SettingsError
+from freshet.runtime.trust_file import TrustFile, signing_key
+from freshet.trust.signature_check import objection
+from freshet.trust.statements import builder_statement
+from freshet.trust.trusted_keys import TrustedKeys
+from support.registry import candidate
+from support.signed import KeyRing
+
+
+def test_a_new_key_is_private_and_its_entry_is_a_trust_file(tmp_path: Path) -> None:
+    """Only its owner may read it, it is never written over, and what is printed can be trusted as it stands."""
+    file = tmp_path / "builder.pem"
+    made = CliRunner().invoke(app, ["key", "new", "--role", "builder", "--out", str(file)])
+    assert made.exit_code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    before = file.read_bytes()
+    again = CliRunner().invoke(app, ["key", "new", "--role", "builder", "--out", str(file)])
+    assert (again.exit_code, file.read_bytes()) == (5, before)
+    shown = CliRunner().invoke(app, ["key", "show", str(file), "--role", "builder", "--json"])
+    entry = json.loads(shown.stdout)
+    keys = TrustedKeys.parse("keys:\n" + made.stdout)
+    assert keys.trusts(entry["id"], "builder")
+    assert b"PRIVATE" not in made.stdout_bytes + shown.stdout_bytes
+
+
+def test_a_bundle_keeps_its_signatures(tmp_path: Path) -> None:
+    """Several keys may sign; what is saved comes back, and a bundle that is packed anew has none."""
+    ring, manifest = KeyRing(), candidate("a").manifest
+    once = sign_bundle(Bundle(manifest, b""), ring.builder)
+    twice = sign_bundle(once, ring.stranger)
+    assert sorted(twice.signatures) == sorted([ring.builder.id, ring.stranger.id])
+    assert objection("builder", builder_statement(manifest), twice.signatures, ring.now) is None
+    twice.save(tmp_path)
+    assert json.loads((tmp_path / "signatures.json").read_text()).keys() == twice.signatures.keys()
+    Bundle(manifest, b"").save(tmp_path)
+    assert not (tmp_path / "signatures.json").exists()
+
+
+def test_a_changed_file_counts_without_a_restart(tmp_path: Path) -> None:
+    """The same object until the file changes, so that nobody judges anew for nothing."""
+    ring = KeyRing()
+    path = ring.save(tmp_path)
+    file = TrustFile(path)
+    before = file()
+    file.look()
+    assert file() is before
+    ring.revoke(ring.builder)
+    ring.save(tmp_path)
+    file.look()
+    assert not file().trusts(ring.builder.id, "builder")
+
+
+@pytest.mark.parametrize("broken", ["gone", "rubbish"])
+def test_a_broken_file_leaves_the_keys_as_they_were(tmp_path: Path, broken: str) -> None:
+    """Whoever can only remove it neither revokes nor trusts anybody."""
+    path = KeyRing().save(tmp_path)
+    file = TrustFile(path)
+    before = file()
+    if broken == "gone":
+        path.unlink()
+    else:
+        path.write_text("keys: 1")
+    file.look()
+    assert file() is before
+
+
+@pytest.mark.parametrize("content", [None, "keys: 1"])
+def test_a_file_that_cannot_be_used_is_a_settings_error(tmp_path: Path, content: str | None) -> None:
+    """With the variable's name, the path and what to do: the process ends with exit code 2."""
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SettingsError, match=f"FRESHET_TRUST: .*{path}"):
+        TrustFile(path)
+    with pytest.raises(SettingsError, match=f"FRESHET_RELEASE_KEY: .*{path}"):
+        signing_key(path, "FRESHET_RELEASE_KEY")
+
+
+def test_a_key_is_read_from_where_it_was_saved(tmp_path: Path) -> None:
+    """The operator's way and a service's way read the same key."""
+    ring = KeyRing()
+    ring.save(tmp_path)
+    found = signing_key(tmp_path / "builder.pem", "FRESHET_BUILDER_KEY")
+    assert found is not None
+    assert found.id == read_key(tmp_path / "builder.pem").id == ring.builder.id
