@@ -27,6 +27,8 @@ from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.jobs import Stop
 from freshet.training.trainer import Trainer, TrainingError
 from freshet.training.trainers.command import PROGRAMS
+from freshet.trust.signing_key import SigningKey
+from freshet.trust.statements import builder_statement
 
 ROWS: Final = "data_set"
 """What a model's lineage calls the artifact that lists the rows of its training."""
@@ -40,11 +42,13 @@ def train(
     *,
     archive: RowArchive | None = None,
     server: ForkServer | None = None,
+    signer: SigningKey | None = None,
 ) -> Trained:
     """See `Train`, also for what is raised. `bus` is one of the pipeline; `programs` those of the trainer `command`.
 
     Blocks for as long as the training takes. Its rows are published before its model. `archive` and `server` (see
-    `training_server`) are what a process keeps from one training to the next, to save time. The same job on the same
+    `training_server`) are what a process keeps from one training to the next, to save time. `signer` is a builder's
+    key: with it, the model is signed. The same job on the same
     log gives the same candidate: to do it again is harmless, also after it was published.
     """
     stretch = read_log(job, bus)
@@ -54,7 +58,8 @@ def train(
     del stretch
     made = make(job, data, bus, stop, programs=programs, rows=rows, server=server)
     with closing(bus.producer()) as producer:
-        published = publish_model(producer, made.graph, made.manifest)
+        signatures = signer.sign(builder_statement(made.manifest)) if signer else {}
+        published = publish_model(producer, made.graph, made.manifest, signatures)
     return Trained(
         manifest=made.manifest,
         offset=published.offset,
