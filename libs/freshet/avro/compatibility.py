@@ -29,6 +29,14 @@ def incompatibilities(new: Schema, old: Schema) -> list[str]:
     return reasons + list(_changed_meanings(new, old))
 
 
+def unreadable(reader: Schema, writer: Schema) -> list[str]:
+    """Why this reader cannot take what the writer wrote, a sentence each; empty if it can.
+
+    One direction only: nobody asks for the way back. Raises SchemaError as `incompatibilities` does.
+    """
+    return [*_unreadable(reader, writer), *_changed_meanings(reader, writer)]
+
+
 def _unreadable(reader: Schema, writer: Schema) -> Iterator[str]:
     avro = importlib.import_module("avro.compatibility")  # imported here, as most commands compare no schemas
     parse_by_avro = importlib.import_module("avro.schema").parse

@@ -14,6 +14,8 @@ class DecodeReason(StrEnum):
     """No byte 00 with a schema id, or such a frame where there should be none."""
     UNKNOWN_SCHEMA = "input_schema_unknown"
     """Framed with an id that nobody has published, or not yet."""
+    UNFIT_SCHEMA = "input_schema_unfit"
+    """Framed with an id of the user's registry whose schema the pipeline's event schema cannot read."""
     MALFORMED = "input_malformed"
     """Not JSON, or not of its schema."""
     TRUNCATED = "input_truncated"

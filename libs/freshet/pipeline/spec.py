@@ -133,6 +133,8 @@ class PipelineSpec(SpecModel):
     """`rekey` (always right) sends features where the entity hashes to; `keep` if producers key all alike by it."""
     decoder: str = "avro"
     """Kind of the event decoder: `avro` in Confluent framing, or `json`."""
+    registry: str = ""
+    """Address of a schema registry of yours, whose ids Avro events may have; without one only ids of `apply` count."""
     unknown_fields: Literal["refuse", "ignore"] = "refuse"
     """A JSON event's keys that event.avsc lacks: `refuse` finds misspelt ones, `ignore` lets producers go ahead."""
     headers: Literal["drop", "pass"] = "drop"

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from freshet.contracts.errors import ContractError
+from freshet.contracts.registry_address import registry_address
 from freshet.pipeline.retraining import retraining_contradictions
 from freshet.pipeline.text import Path
 
@@ -26,6 +28,7 @@ def contradictions(spec: "PipelineSpec") -> Iterator[tuple[Path, str]]:
     for index, part in enumerate(spec.profile.detectors):
         if part in spec.profile.detectors[:index]:
             yield ("profile", "detectors", index), "is there twice, with the same parameters."
+    yield from _registry_contradictions(spec)
     classes = spec.target.classes
     if spec.target.kind == "classes" and len(classes) < 2:
         yield ("target",), "a classification needs at least two classes; for a regression write `kind: value`."
@@ -34,6 +37,17 @@ def contradictions(spec: "PipelineSpec") -> Iterator[tuple[Path, str]]:
     for index, name in enumerate(classes):
         if name in classes[:index] or not name:
             yield ("target", "classes", index), f"class {name!r} is empty or listed twice."
+
+
+def _registry_contradictions(spec: "PipelineSpec") -> Iterator[tuple[Path, str]]:
+    if not spec.registry:
+        return
+    try:
+        registry_address(spec.registry)
+    except ContractError as error:
+        yield ("registry",), str(error)
+    if spec.decoder == "json":
+        yield ("registry",), "plain JSON has no schema ids, so nothing would be asked of it: remove it."
 
 
 def _feature_contradictions(features: "FeatureSpec") -> Iterator[tuple[Path, str]]:

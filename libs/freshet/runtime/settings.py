@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import pydantic_settings
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from freshet.contracts.errors import FreshetError
+from freshet.contracts.errors import ContractError, FreshetError
+from freshet.contracts.registry_address import address_and_login
 
 BOOTSTRAP_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 _PREFIX: Final = "FRESHET_"
@@ -99,6 +100,10 @@ class Settings(BaseSettings):
     """The registry's private key: with it, the registry signs every epoch."""
     builder_key: Path | None = None
     """Retraining's private key: with it, retraining signs the models that it makes."""
+    schema_registry: SecretStr = SecretStr("")
+    """The address of a schema registry with the login for it, as in https://user:password@host. Pipelines that name a
+    registry at that scheme, host and port are given the login; no other server ever sees it.
+    """
     transaction_timeout_ms: int = Field(default=15_000, ge=1000)
     """How long a killed worker's open transaction may hide the rows behind it, unless it is restarted in place."""
 
@@ -108,6 +113,16 @@ class Settings(BaseSettings):
         refused = [f"{key} cannot be set here, since {_NOT_YOURS[key]}" for key in value if key in _NOT_YOURS]
         if refused:
             raise ValueError("; ".join(refused))
+        return value
+
+    @field_validator("schema_registry")
+    @classmethod
+    def _an_address(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            try:
+                address_and_login(value.get_secret_value())
+            except ContractError as error:
+                raise ValueError(str(error)) from None
         return value
 
     @field_validator("namespace", "slot")

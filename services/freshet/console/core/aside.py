@@ -13,6 +13,7 @@ _MEANINGS: Final = {
     "input_malformed": "it cannot be read as the event schema says",
     "input_framing": "it does not begin with a schema id",
     "input_schema_unknown": "it names a schema that was never published",
+    "input_schema_unfit": "its producer's schema does not fit the pipeline's",
     "input_truncated": "it ends too early",
     "input_trailing": "it goes on after its end",
     "input_empty": "it has no value",

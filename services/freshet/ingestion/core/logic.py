@@ -1,7 +1,7 @@
 """Ingestion: every event becomes one feature vector or one dead letter, every feedback one label or one dead letter."""
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from freshet.contracts.arrays import Bools, Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.headers import passed
-from freshet.contracts.logic import BatchLimits, Effect, Fact, Hold, Logic, Publish
+from freshet.contracts.logic import BatchLimits, Effect, Fact, Hold, Logic, Outcome, Publish, Start
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.ingestion.core.conversion_plan import EVENTS, FEEDBACK, Plan, build_plan, read_schema
+from freshet.ingestion.core.foreign_schemas import ForeignSchemas
 from freshet.ingestion.core.record_converter import Answer
 from freshet.ingestion.core.waiting import AwaitedSchemas
 
@@ -28,7 +29,7 @@ class IngestionLogic(Logic):
     """One pipeline's ingestion. A pipeline record with a higher number takes over between two batches.
 
     What becomes of a row follows from its own record, its broker timestamp and the plan in force. Only how long an
-    unknown schema id is waited for depends on the wall clock.
+    unknown schema id is waited for depends on the wall clock, and what a registry's id means on that registry.
     """
 
     reads: ClassVar[tuple[str, ...]] = (EVENTS, FEEDBACK)
@@ -41,6 +42,7 @@ class IngestionLogic(Logic):
         self._plan: Plan | None = None
         self._trouble = f"pipeline {pipeline!r} is not published yet; `freshet apply` publishes it."
         self._awaited = AwaitedSchemas(int(schema_wait_s * 1000))
+        self._foreign = ForeignSchemas()
         self._topic_ids: dict[str, bytes] = {}
 
     @property
@@ -67,7 +69,11 @@ class IngestionLogic(Logic):
         try:
             if record is self._newest or record.event_schema_id not in self._schemas:
                 self._schemas[record.event_schema_id] = read_schema(record)
-            self._plan = build_plan(self._newest, self._schemas)
+            plan = build_plan(self._newest, self._schemas)
+            if plan.spec.registry != self._foreign.registry:  # ids of another registry mean nothing here
+                self._foreign = ForeignSchemas(plan.spec.registry)
+            self._foreign.follow(self._schemas[self._newest.event_schema_id])
+            self._plan = build_plan(self._newest, {**self._foreign.writers, **self._schemas})
         except ContractError as error:
             self._plan, self._trouble = None, f"pipeline {self._pipeline!r}, number {self._newest.number}: {error}"
 
@@ -77,6 +83,7 @@ class IngestionLogic(Logic):
 
     def _forget(self) -> None:
         self._newest, self._plan, self._schemas = None, None, {}
+        self._foreign = ForeignSchemas()
         self._trouble = f"pipeline {self._pipeline!r} was deleted; `freshet apply` publishes it anew."
 
     def on_topic(self, role: str, topic_id: str) -> None:
@@ -85,15 +92,18 @@ class IngestionLogic(Logic):
 
     def on_assign(self, role: str, partition: int, metadata: str) -> None:  # noqa: ARG002
         """Nothing is remembered of a partition but for which schemas it waits."""
-        self._awaited.forget(role, partition)
+        self.on_revoke(role, partition)
 
     def on_revoke(self, role: str, partition: int) -> None:
         """Nothing waits for a partition that is another's."""
         self._awaited.forget(role, partition)
+        self._foreign.forget(role, partition)
 
     def waits(self, role: str, partition: int) -> str:
         """See `Logic`. For the pipeline's record, or for a schema that a producer uses ahead of time."""
-        return self._awaited.waits(role, partition) if self._plan else self._trouble
+        if self._plan is None:
+            return self._trouble
+        return self._awaited.waits(role, partition) or self._foreign.waits(role, partition)
 
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
         """Answer every row; hold the partitions in which a schema id is still waited for."""
@@ -107,7 +117,7 @@ class IngestionLogic(Logic):
         topic_id = self._topic_ids.get(batch.role, UNKNOWN_BYTES)
         answer = converter.answer(batch, _without(rows, held) if holds else rows, topic_id)
         _assert_complete(answer, np.flatnonzero(held), len(batch))
-        effects: list[Effect] = [*holds, *dead_letters(answer.refused)]
+        effects: list[Effect] = [*holds, *dead_letters([self._foreign.explained(row) for row in answer.refused])]
         if answer.at.size:
             keep = self._plan.spec.partitioning == "keep"
             kept = batch.partitions[answer.at].tolist() if keep else None
@@ -116,9 +126,16 @@ class IngestionLogic(Logic):
         return effects
 
     def on_tick(self, now_ms: int) -> Iterable[Effect]:
-        """Wait no longer for schemas that do not come."""
+        """Wait no longer for schemas that do not come, and ask the user's registry for those that it may have."""
         self._awaited.tick(now_ms)
-        return ()
+        return [Start(job) for job in self._foreign.due(now_ms)]
+
+    def on_job(self, outcome: Outcome[Any]) -> None:
+        """The user's registry has answered: its schemas are read from the next batch on."""
+        known = len(self._foreign.writers)
+        self._foreign.on_answer(outcome)
+        if self._plan and self._newest and len(self._foreign.writers) > known:
+            self._plan = build_plan(self._newest, {**self._foreign.writers, **self._schemas})
 
     def unready(self) -> str | None:
         """Why no batch can be answered yet."""
@@ -126,14 +143,17 @@ class IngestionLogic(Logic):
 
     def _holds(self, batch: Batch, rows: Rows) -> list[Hold]:
         """The partitions that wait, each for all its unknown schema ids at once: one wait, not one for each."""
-        strange: dict[int, set[int]] = {}
-        for row in rows.refused:
-            unknown = row.schema_id if row.reason == DecodeReason.UNKNOWN_SCHEMA else None
-            if unknown is not None and self._awaited.worth_waiting(unknown):
-                strange.setdefault(int(batch.partitions[row.row]), set()).add(unknown)
-        for partition, schema_ids in strange.items():
-            self._awaited.wait(batch.role, partition, schema_ids)
-        return [Hold(batch.role, number, self.waits(batch.role, number)) for number in sorted(strange)]
+        held: set[int] = set()
+        for source in (self._awaited, self._foreign):
+            strange: dict[int, set[int]] = {}
+            for row in rows.refused:
+                unknown = row.schema_id if row.reason == DecodeReason.UNKNOWN_SCHEMA else None
+                if unknown is not None and source.worth_waiting(unknown):
+                    strange.setdefault(int(batch.partitions[row.row]), set()).add(unknown)
+            for partition, schema_ids in strange.items():
+                source.wait(batch.role, partition, schema_ids)
+            held |= strange.keys()
+        return [Hold(batch.role, number, self.waits(batch.role, number)) for number in sorted(held)]
 
 
 def _without(rows: Rows, held: Bools) -> Rows:
