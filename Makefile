@@ -113,7 +113,7 @@ lock: setup  ## pin the newest packages that pyproject.toml allows
 
 lock-images: setup  ## pin what each service's image holds: the versions of requirements.lock, as far as it needs them
 	$(PIN) --constraint requirements.lock --only-build-deps --build-deps-for wheel --output-file docker/locks/build.lock pyproject.toml
-	set -e; for service in ingestion inference registry drift retraining console gateway webhook; do \
+	set -e; for service in ingestion inference registry drift retraining console gateway webhook subjects; do \
 		$(PIN) --constraint requirements.lock --extra $$service --output-file docker/locks/$$service.lock pyproject.toml; done
 	$(NOT_OURSELVES) docker/locks/*.lock && rm docker/locks/*.with
 

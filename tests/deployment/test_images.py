@@ -85,7 +85,12 @@ def test_an_image_holds_the_versions_that_were_tested(service: str) -> None:
 
 @pytest.mark.parametrize(
     ("service", "module"),
-    [("console", "console.serving"), ("gateway", "gateway.listening"), ("webhook", "webhook.service")],
+    [
+        ("console", "console.serving"),
+        ("gateway", "gateway.listening"),
+        ("webhook", "webhook.service"),
+        ("subjects", "subjects.service"),
+    ],
 )
 def test_a_service_at_the_edge_needs_no_package_but_its_own(service: str, module: str) -> None:
     """All that this environment has beside is hidden: else only a start from the image would show what is missing."""

@@ -160,11 +160,11 @@ def test_the_network_is_closed_but_for_kafka_names_and_metrics(resources: Sequen
 
 
 def test_the_edge_is_open_to_callers_only_and_the_webhook_reaches_only_https(resources: Sequence[Resource]) -> None:
-    """Console and gateway from namespaces that somebody labelled; they hold no secret that is in these files."""
+    """Those that are asked from namespaces that somebody labelled; they hold no secret that is in these files."""
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind(resources, "NetworkPolicy")}
     (asked,) = policies["freshet-callers"]["podSelector"]["matchExpressions"]
     callable_ = {asked_service["metadata"]["name"] for asked_service in of_kind(resources, "Service")} & {*EDGES}
-    assert {*asked["values"]} == callable_ == {"console", "gateway"}
+    assert {*asked["values"]} == callable_ == {"console", "gateway", "subjects"}
     assert policies["freshet-callers"]["policyTypes"] == ["Ingress"]
     assert policies["freshet-receiver"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "webhook"}}
     assert policies["freshet-receiver"]["egress"] == [{"ports": [{"protocol": "TCP", "port": 443}]}]

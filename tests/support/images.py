@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 ROOT: Final = Path(__file__).parents[2]
 DOCKERFILE: Final = ROOT / "docker/Dockerfile"
 LOCKS: Final = ROOT / "docker/locks"
-EDGES: Final = ("console", "gateway", "webhook")
+EDGES: Final = ("console", "gateway", "webhook", "subjects")
 SERVICES: Final = ("ingestion", "inference", "drift", "retraining", "registry", *EDGES)
 
 _OURS: Final = re.compile(r"(?<![\w./])(?=/(?:opt|build|var/lib/freshet|pipelines)\b)")

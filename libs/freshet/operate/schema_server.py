@@ -1,20 +1,23 @@
 """The schemas topic as a schema registry that is only read, for clients that know Confluent's HTTP interface."""
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from fastavro.schema import to_parsing_canonical_form
 
+from freshet.avro.compatibility import incompatibilities
 from freshet.avro.nodes import meanings
 from freshet.avro.parsing import parse
 from freshet.avro.schema_records import Key, SchemaRecord
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.headers import whole_number
-from freshet.runtime.http import WebServer
+from freshet.runtime.http import HealthPages, WebServer
 
 Answer = tuple[int, Any]
 """HTTP status and JSON document."""
@@ -25,8 +28,11 @@ _TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _REASONS: Final = {200: "OK", 404: "Not Found", 413: "Content Too Large", 422: "Unprocessable Entity"}
 
 
-def answer(method: str, path: str, body: bytes, table: Mapping[Key, SchemaRecord]) -> Answer:
-    """What the registry says to a request (its path decoded), from these schemas alone. Changes nothing."""
+def answer(method: str, path: str, body: bytes, table: Mapping[Key, SchemaRecord], prefix: str = "") -> Answer:
+    """What the registry says to a request (its path decoded), from these schemas alone. Changes nothing.
+
+    `prefix` is `subjectPrefix` of the query: what the names of subjects must begin with.
+    """
     match method, [part for part in path.split("/") if part]:
         case "GET", []:
             found: Answer = (200, {})
@@ -35,9 +41,11 @@ def answer(method: str, path: str, body: bytes, table: Mapping[Key, SchemaRecord
         case "GET", ["schemas", "ids", identifier, *more]:
             found = _by_id(identifier, more, table)
         case "GET", ["subjects"]:
-            found = (200, sorted({subject for subject, _ in table}))
-        case "GET", ["subjects", subject, "versions", *version] if len(version) <= 1:
-            found = _versions(subject, version, table)
+            found = (200, sorted({subject for subject, _ in table if subject.startswith(prefix)}))
+        case "GET", ["subjects", subject, "versions", *version] if len(version) <= 2:
+            found = _part_of_version(_versions(subject, version[:1], table), version[1:])
+        case "POST", ["compatibility", "subjects", subject, "versions", *version] if len(version) <= 1:
+            found = _compatible(subject, version, body, table)
         case "POST", ["subjects", subject]:
             found = _same_schema(subject, body, table, (404, _error(40403, "Schema not found")))
         case "POST", ["subjects", subject, "versions"]:
@@ -93,6 +101,35 @@ def _same_schema(subject: str, body: bytes, table: Mapping[Key, SchemaRecord], o
     return otherwise if known or otherwise[0] == 422 else (404, _error(40401, f"Subject '{subject}' not found."))
 
 
+def _part_of_version(version: Answer, part: list[str]) -> Answer:
+    """All of a version, its schema, or the ids of the schemas that refer to it: none of ours does."""
+    status, document = version
+    match part:
+        case ["schema"] if status == 200:
+            return 200, json.loads(document["schema"])
+        case ["referencedby"] if status == 200:
+            return 200, []
+        case [_] if status == 200:
+            return 404, _error(404, "HTTP 404 Not Found")
+    return version
+
+
+def _compatible(subject: str, version: list[str], body: bytes, table: Mapping[Key, SchemaRecord]) -> Answer:
+    """Whether a schema is fully compatible with a version, or with all, by the rules of `freshet apply`."""
+    try:
+        asked = json.loads(json.loads(body)["schema"])
+        parse(asked)
+    except Exception:  # as in `_same_schema`
+        return 422, _error(42201, "Invalid schema: the request holds no Avro schema under `schema`.")
+    known = {number: record for (of, number), record in table.items() if of == subject}
+    status, found = _versions(subject, version, table)
+    if status != 200:
+        return status, found
+    numbers = [found["version"]] if version else list(known)
+    reasons = [why for number in numbers for why in incompatibilities(asked, json.loads(known[number].schema))]
+    return 200, {"is_compatible": not reasons, "messages": reasons}
+
+
 def _document(record: SchemaRecord) -> dict[str, Any]:
     return {
         "subject": record.subject,
@@ -123,34 +160,49 @@ def _read_only(what: str) -> Answer:
 class SchemaServer(WebServer):
     """Serves the schemas that `load` reads, again where they may be out of date, until closed."""
 
-    def __init__(self, host: str, port: int, load: Callable[[], Mapping[Key, SchemaRecord]]) -> None:
-        """Listens at once; see `WebServer`."""
-        self._load, self._lock = load, threading.Lock()
-        self._table, self._loaded_s = load(), time.monotonic()
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        load: Callable[[], Mapping[Key, SchemaRecord]],
+        health: HealthPages | None = None,
+    ) -> None:
+        """Listens at once; see `WebServer`. `health` are further pages, of a service."""
+        self._load, self._lock, self._health = load, threading.Lock(), health
+        self._table: Mapping[Key, SchemaRecord] = {}
+        self._loaded_s = -math.inf
         advice = "Give a --host of this machine and a --port that is free; 0 takes any."
         super().__init__(host, port, self._answer, advice)
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if self._health is not None and self._health.has(path):
+            return self._health(environ, start_response)
         size_bytes = int(environ.get("CONTENT_LENGTH") or 0)
         if size_bytes > _BODY_BYTES:
             status, document = 413, _error(413, f"a request may have {_BODY_BYTES} bytes.")
         else:
             body = environ["wsgi.input"].read(size_bytes)
-            status, document = self._asked(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), body)
+            (prefix,) = parse_qs(environ.get("QUERY_STRING", "")).get("subjectPrefix", [""])[:1]
+            status, document = self._asked(environ["REQUEST_METHOD"], path, body, prefix)
         text = json.dumps(document, ensure_ascii=False).encode()
         headers = [("Content-Type", _TYPE), ("Content-Length", str(len(text)))]
         start_response(f"{status} {_REASONS.get(status, 'Error')}", headers)
         return [text]
 
-    def _asked(self, method: str, path: str, body: bytes) -> Answer:
+    def look(self) -> None:
+        """Read the schemas again if they may be out of date. Raises FreshetError; what was read before is kept."""
+        with self._lock:
+            if time.monotonic() - self._loaded_s > _STALE_S:
+                self._table, self._loaded_s = self._load(), time.monotonic()
+
+    def _asked(self, method: str, path: str, body: bytes, prefix: str) -> Answer:
         """An id never changes its schema; all else is looked up in schemas that are two seconds old at most."""
         known = answer(method, path, body, self._table)
         if known[0] == 200 and path.startswith("/schemas/ids/"):
             return known
         try:
-            with self._lock:
-                if time.monotonic() - self._loaded_s > _STALE_S:
-                    self._table, self._loaded_s = self._load(), time.monotonic()
+            self.look()
         except FreshetError as error:
             return 500, _error(50001, f"the schemas topic cannot be read: {error}")
-        return answer(method, path, body, self._table)
+        return answer(method, path, body, self._table, prefix)

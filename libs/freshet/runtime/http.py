@@ -40,20 +40,18 @@ class WebServer:
         self._server.server_close()
 
 
-class HealthServer(WebServer):
-    """Serves /live, /ready and /metrics. Liveness never asks the broker: an outage must not restart the fleet."""
+class HealthPages:
+    """/live, /ready and /metrics. Liveness never asks the broker: an outage must not restart the fleet."""
 
-    def __init__(self, host: str, port: int, *, live: Check, ready: Check, registry: CollectorRegistry) -> None:
-        """See `WebServer`; serves at once."""
+    def __init__(self, *, live: Check, ready: Check, registry: CollectorRegistry) -> None:
         self._checks = {"/live": live, "/ready": ready}
         self._metrics = make_wsgi_app(registry)
-        advice = (
-            "Set FRESHET_HTTP_HOST and FRESHET_HTTP_PORT to an address of this machine that is free; port 0 takes any."
-        )
-        super().__init__(host, port, self._answer, advice)
-        threading.Thread(target=self.serve, name="http", daemon=True).start()
 
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def has(self, path: str) -> bool:
+        """Whether this is one of them."""
+        return path == "/metrics" or path in self._checks
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == "/metrics":
             body: Iterable[bytes] = self._metrics(environ, start_response)
@@ -63,6 +61,18 @@ class HealthServer(WebServer):
             return _text(start_response, "404 Not Found", "try /live, /ready or /metrics")
         problem = check()
         return _text(start_response, "200 OK" if problem is None else "503 Service Unavailable", problem or "yes")
+
+
+class HealthServer(WebServer):
+    """Serves `HealthPages` and nothing else."""
+
+    def __init__(self, host: str, port: int, *, live: Check, ready: Check, registry: CollectorRegistry) -> None:
+        """See `WebServer`; serves at once."""
+        advice = (
+            "Set FRESHET_HTTP_HOST and FRESHET_HTTP_PORT to an address of this machine that is free; port 0 takes any."
+        )
+        super().__init__(host, port, HealthPages(live=live, ready=ready, registry=registry), advice)
+        threading.Thread(target=self.serve, name="http", daemon=True).start()
 
 
 class _ThreadingServer(ThreadingMixIn, WSGIServer):

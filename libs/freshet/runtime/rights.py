@@ -35,7 +35,7 @@ _MEMBERS: Final = {
 """Services whose processes share the partitions, each with the parts that it consists of."""
 _OWNERS: Final = ("registry", "retraining")
 """Services that decide alone, under one transactional id."""
-_EDGE: Final = ("console", "gateway", "webhook")
+_EDGE: Final = ("console", "gateway", "webhook", "subjects")
 """Services at the edge, which answer no records and have no place in the pipelines."""
 _OTHERS: Final = (*_EDGE, "cli", "observe", "producers", "consumers")
 

@@ -1,0 +1,33 @@
+"""Events with a user's registry's ids on a real Kafka, with ingestion as a process."""
+
+from pathlib import Path
+
+import pytest
+
+from support.foreign_events import loans_with
+from support.ingestion import SCHEMA, framed, loan
+from support.schema_registry import StandInRegistry
+from support.services import until
+
+pytestmark = pytest.mark.kafka
+
+
+def test_events_wait_while_their_registry_is_down_and_others_flow(kafka: str, namespace: str, tmp_path: Path) -> None:
+    """Nothing is refused; once it answers, the rest is served, and an id that it denies is a dead letter."""
+    wider = {**SCHEMA, "fields": [*SCHEMA["fields"], {"name": "note", "type": "string"}]}
+    foreign = [framed({**loan(event_id=f"f{row}"), "note": "n"}, wider, 7) for row in range(3)]
+    with (
+        StandInRegistry().register(7, wider).running() as registry,
+        loans_with(registry.url, kafka, namespace, tmp_path) as loans,
+    ):
+        registry.trouble = (503, b"busy")
+        loans.send(foreign, partition=0)
+        loans.send([framed(loan(event_id="own"))], partition=1)
+        until(lambda: loans.count("features") == 1, "the event with our id")
+        until(lambda: len(registry.asked) >= 2, "a second request")
+        assert (loans.count("features"), loans.count("dead-letters")) == (1, 0)
+        registry.trouble = None
+        until(lambda: loans.count("features") == 4, "the events of the registry")
+        loans.send([framed(loan(), identifier=8)], partition=0)
+        until(lambda: loans.count("dead-letters") == 1, "the dead letter")
+        assert {asked.path for asked in registry.asked} == {"/schemas/ids/7", "/schemas/ids/8"}
