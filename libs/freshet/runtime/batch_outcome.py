@@ -9,7 +9,7 @@ from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Job, Lookup, Mark, Publish, Start
 from freshet.contracts.topics import TopicNames
-from freshet.runtime.bus.protocol import Committed, Place, Send
+from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.dead_letter_records import CAP_BYTES, dead_letters
 
 
@@ -23,15 +23,15 @@ class BatchOutcome:
         version: str,
         topic_ids: Mapping[str, str],
         *,
-        letter_bytes: int = CAP_BYTES,
+        cap_bytes: Callable[[], int] = lambda: CAP_BYTES,
         find: Callable[[Place, Ints], Batch] | None = None,
     ) -> None:
-        """`topic_ids` are those of the input topics, by role; no dead letter is made larger than `letter_bytes`.
+        """`topic_ids` are those of the input topics, by role; no dead letter is made larger than `cap_bytes` says.
 
         `find` reads what a logic looks up; it may raise RetriableError, and so may `add` then.
         """
         self._names, self._service, self._version = names, service, version
-        self._topic_ids, self._letter_bytes, self._find = topic_ids, letter_bytes, find
+        self._topic_ids, self._cap_bytes, self._find = topic_ids, cap_bytes, find
         self.sends: list[Send] = []
         self.holds: list[Hold] = []
         self.jobs: list[Job[Any]] = []
@@ -40,14 +40,16 @@ class BatchOutcome:
         self.dead = Counter[tuple[str, str]]()
         """Rows set aside, by the role of their topic and the reason."""
         self.letters: list[DeadLetter] = []
-        self._ends: dict[Place, int] = {}
-        self._marks: dict[Place, str] = {}
+        self.ends: dict[Place, int] = {}
+        """What to commit: the next offset of each partition that was answered."""
+        self.marks: dict[Place, str] = {}
+        """The metadata to commit with it, where that is to be another than the last."""
 
     def add(self, batch: Batch, effects: Iterable[Effect]) -> None:
         """Take in one batch with all that was answered to it."""
         self.rows += len(batch)
         for partition, (_, last) in batch.spans.items():
-            self._ends[Place(batch.role, partition)] = last + 1
+            self.ends[Place(batch.role, partition)] = last + 1
         self._carry_out(batch, effects)
 
     def _carry_out(self, batch: Batch, effects: Iterable[Effect]) -> None:
@@ -62,10 +64,10 @@ class BatchOutcome:
                     self.letters.append(effect)
                     self.sends.append(self._letters(batch, effect))
                 case Mark():
-                    self._marks[Place(effect.role, effect.partition)] = effect.metadata
+                    self.marks[Place(effect.role, effect.partition)] = effect.metadata
                 case Hold():
                     self.holds.append(effect)
-                    self._ends.pop(Place(effect.role, effect.partition), None)
+                    self.ends.pop(Place(effect.role, effect.partition), None)
                 case Abort():
                     self.abort = effect.reason
                 case Start():
@@ -85,14 +87,8 @@ class BatchOutcome:
             self._service,
             self._version,
             topic_id=topic_id,
-            cap_bytes=self._letter_bytes,
+            cap_bytes=self._cap_bytes(),
         )
-
-    def offsets(self, metadata: Mapping[Place, str]) -> dict[Place, Committed]:
-        """What to commit: the next offset of each answered partition, with its new metadata, else the last known."""
-        return {
-            place: Committed(end, self._marks.get(place, metadata.get(place, ""))) for place, end in self._ends.items()
-        }
 
 
 def announcement(effect: Announce) -> Send:

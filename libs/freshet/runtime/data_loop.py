@@ -85,6 +85,8 @@ class DataLoop:
         )
         self._needed = Needed(bus, names, needs)
         self._feed = Feed(bus.reader(logic.follows))
+        self._newer: str | None = None
+        """Which record of a newer release this pipeline has to wait for, until this process is replaced."""
         self._producer = bus.transactional_producer(service, slot)
         self._beats = Beats(reports or InlineReports(bus.producer()), names, service, slot, process)
         self._partitions = Partitions(
@@ -136,7 +138,9 @@ class DataLoop:
         hurry = self._jobs.hurry()
         if hurry:
             timeout_s = min(timeout_s, HURRY_S)
-        self._control(hurry=hurry)
+        elapsed_ms = self._clock.elapsed_ms()
+        if hurry or elapsed_ms >= self._next_control_ms:
+            self._control(elapsed_ms)
         try:
             if self._newer is not None and self._partitions.joined:
                 self._partitions.idle(timeout_s, "newer_control_record")
@@ -148,14 +152,10 @@ class DataLoop:
             self._partitions.expired(error, skip=self._options.skip_expired)
         return 0
 
-    def _control(self, *, hurry: bool) -> None:
+    def _control(self, elapsed_ms: int) -> None:
         """Fold new facts, hand over job outcomes, and let the logic know that time passed."""
-        elapsed_ms = self._clock.elapsed_ms()
-        if elapsed_ms < self._next_control_ms and not hurry:
-            return
         self._next_control_ms = elapsed_ms + _CONTROL_INTERVAL_MS
-        for fact in self._feed.facts():
-            self.logic.fold(fact)
+        self._fold()
         self._settle_doubts()
         for role, count in self._feed.refused.items():
             self._metrics.refused(role, count)
@@ -183,6 +183,11 @@ class DataLoop:
             if without := self.logic.on_facts_read():
                 self._log.warning("goes_on_without", what=without)
 
+    def _fold(self, timeout_s: float = 0.0) -> None:
+        for fact in self._feed.facts(timeout_s=timeout_s):
+            self.logic.fold(fact)
+        self._newer = self._feed.newer.get(self._pipeline)
+
     def _measure(self, elapsed_ms: int) -> None:
         if elapsed_ms >= self._next_measure_ms:
             self._next_measure_ms = elapsed_ms + _MEASURE_INTERVAL_MS
@@ -192,8 +197,7 @@ class DataLoop:
     def _join(self, timeout_s: float) -> bool:
         """Join the group, once every control topic is read to the end seen at start."""
         if not self._feed.caught_up():
-            for fact in self._feed.facts(timeout_s=_BACK_OFF_S):
-                self.logic.fold(fact)
+            self._fold(timeout_s=_BACK_OFF_S)
             return False
         if self._newer is not None:
             self._clock.sleep(timeout_s)
@@ -224,7 +228,7 @@ class DataLoop:
     @property
     def owned(self) -> frozenset[Place]:
         """The partitions that this worker has now, whether or not they are being read."""
-        return frozenset(self._partitions.metadata)
+        return self._partitions.owned
 
     def unready(self) -> str | None:
         """Why this loop cannot serve yet, or None when it can."""
@@ -235,11 +239,6 @@ class DataLoop:
         if not self._partitions.joined:
             return (self._watch.waits_for if self._watch else "") or "reading control topics"
         return self._partitions.unready() or self.logic.unready()
-
-    @property
-    def _newer(self) -> str | None:
-        """Which record of a newer release this pipeline has to wait for, until this process is replaced."""
-        return self._feed.newer.get(self._pipeline)
 
     def close(self) -> None:
         """Say goodbye and leave the group. A batch is never open here, so nothing has to be finished."""

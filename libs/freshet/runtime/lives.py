@@ -7,7 +7,8 @@ asked for the id once for each batch, after the batch was read and before it is 
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from freshet.runtime.bus.protocol import Bus, FatalError, RetriableError, TopicIds
+from freshet.contracts.position import stamped
+from freshet.runtime.bus.protocol import Bus, Committed, FatalError, Place, RetriableError, TopicIds
 
 
 class Lives:
@@ -39,13 +40,23 @@ class Lives:
         """Ask for all ids, and do not wait."""
         self._asked = self._bus.ask_topic_ids(self._roles)
 
-    def confirm(self, roles: Collection[str]) -> None:
-        """Wait for the answer to `ask`: whether what these roles gave before it came from the topics that are known.
+    def confirmed(self, offsets: Mapping[Place, Committed]) -> dict[Place, Committed]:
+        """These offsets, stamped, once the answer to `ask` shows that what was read before it is of the known topics.
 
         Raises FatalError if one was made anew, RetriableError if that cannot be known.
         """
         assert self._asked is not None, "ask() comes first"
-        self._check(self._asked(), self._looks_up.union(roles))
+        ids = self._asked()
+        if ids != self.known:
+            self._check(ids, self._looks_up.union(place.role for place in offsets))
+        return self.stamped(offsets)
+
+    def stamped(self, offsets: Mapping[Place, Committed]) -> dict[Place, Committed]:
+        """These offsets with the stamp that we commit: the topic's id, and the number once more."""
+        return {
+            place: Committed(offset, stamped(metadata, self.known[place.role], offset))
+            for place, (offset, metadata) in offsets.items()
+        }
 
     def watch(self) -> None:
         """Raises FatalError if any topic was made anew. One that is missing may still come back."""

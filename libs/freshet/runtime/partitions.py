@@ -12,6 +12,7 @@ from freshet.contracts.messages import PartitionState
 from freshet.contracts.stateful import StateFormatError, Stateful
 from freshet.runtime.bus.protocol import (
     Bus,
+    Changes,
     Collected,
     Committed,
     ExpiredError,
@@ -54,14 +55,11 @@ class Partitions:
         self._keeper = Keeper(logic, bus, self.starts.lives.known) if isinstance(logic, Stateful) else None
         self._counterparts = Counterparts(bus, references, logic.together)
         self._idle = IdleLogs(bus, tuple(role for roles in logic.together for role in roles))
-        self._consumer: GroupConsumer | None = None
+        self._group: GroupConsumer
+        self.joined = False
+        """True once this is a member of a group."""
         self._known: dict[Place, Partition] = {}
         self._watched_ms = 0
-
-    @property
-    def joined(self) -> bool:
-        """True once this is a member of a group."""
-        return self._consumer is not None
 
     @property
     def waiting(self) -> int:
@@ -69,9 +67,9 @@ class Partitions:
         return len(self._in("waiting"))
 
     @property
-    def metadata(self) -> Mapping[Place, str]:
-        """Metadata of the last committed offset of each partition."""
-        return {place: partition.metadata for place, partition in self._known.items()}
+    def owned(self) -> frozenset[Place]:
+        """The partitions that this worker has now, whether or not they are being read."""
+        return frozenset(self._known)
 
     def states(self) -> tuple[PartitionState, ...]:
         """Every partition, and why it is not read where somebody has to know."""
@@ -90,7 +88,7 @@ class Partitions:
 
     def join(self, consumer: GroupConsumer) -> None:
         """Be this member of the group from now on."""
-        self._consumer = consumer
+        self._group, self.joined = consumer, True
 
     def collect(self, limit: int, limit_bytes: int, timeout_s: float) -> Collected | None:
         """The next batch, all of whose rows are ours; None if there is none.
@@ -98,7 +96,9 @@ class Partitions:
         A batch interrupted by a rebalance is dropped whole. Raises ExpiredError, FatalError, RetriableError.
         """
         got = self._group.collect(limit, limit_bytes, timeout_s)
-        self._absorb_changes()
+        changes = self._group.take_changes()
+        if changes.revoked or changes.assigned:
+            self._absorb(changes)
         if got is not None and got.interrupted:
             self.rewind("rebalance")
             return None
@@ -118,6 +118,8 @@ class Partitions:
         Never call it with an unanswered batch at hand: it raises RetriableError while the offset of a partition cannot
         be known, and the rows of the others, already read, would be lost with the batch.
         """
+        if all(known.state in ("flowing", "waiting") for known in self._known.values()):
+            return
         self._set_lacking_aside()
         try:
             for place, at in self.starts.find(self._group, self._due()):
@@ -144,17 +146,20 @@ class Partitions:
             self._wait(Place(hold.role, hold.partition), hold.reason)
 
     def stage(
-        self, batches: Sequence[Batch], offsets: Mapping[Place, Committed]
+        self, batches: Sequence[Batch], ends: Mapping[Place, int], marks: Mapping[Place, str]
     ) -> tuple[Sequence[Send], Mapping[Place, Committed]]:
-        """What the transaction of these batches is to hold beside the answers: state, and offsets that tell of it."""
+        """What the transaction of these batches is to hold beside the answers: state, and offsets that tell of it.
+
+        `ends` are the offsets to go on at, `marks` new metadata. A partition without a mark keeps the metadata it has.
+        """
+        offsets = {place: Committed(end, marks.get(place, self._known[place].metadata)) for place, end in ends.items()}
         return ([], offsets) if self._keeper is None else self._keeper.stage(batches, offsets)
 
-    def silent(self, now_ms: int) -> tuple[object, dict[Place, Committed]]:
-        """Partitions whose state should be kept though nothing comes, and the membership to commit it as."""
+    def silent(self, now_ms: int) -> tuple[object, dict[Place, int]]:
+        """Where those stand whose state should be kept though nothing comes, and the membership to commit it as."""
         due = self._keeper.silent(now_ms) if self._keeper is not None else ()
         places = [place for place in self._ours("flowing", "waiting") if place.partition in due]
-        at = {place: Committed(self._known[place].next, self._known[place].metadata) for place in places}
-        return self._group.membership(), at
+        return self._group.membership(), {place: self._known[place].next for place in places}
 
     def committed(self, offsets: Mapping[Place, Committed]) -> None:
         """These offsets were committed: they go on from here."""
@@ -199,13 +204,8 @@ class Partitions:
     def close(self) -> None:
         """Leave the group (a fixed slot keeps its place)."""
         self._idle.close()
-        if self._consumer is not None:
-            self._consumer.close()
-
-    @property
-    def _group(self) -> GroupConsumer:
-        assert self._consumer is not None, "join() comes first"
-        return self._consumer
+        if self.joined:
+            self._group.close()
 
     def _in(self, *states: State) -> list[Place]:
         return sorted(place for place, known in self._known.items() if known.state in states)
@@ -251,10 +251,7 @@ class Partitions:
         roles = next((roles for roles in self._logic.together if place.role in roles), (place.role,))
         return {Place(role, place.partition) for role in roles}
 
-    def _absorb_changes(self) -> None:
-        changes = self._group.take_changes()
-        if not changes.revoked and not changes.assigned:
-            return
+    def _absorb(self, changes: Changes) -> None:
         if changes.revoked:
             self.starts.forget()
         for place in changes.revoked:

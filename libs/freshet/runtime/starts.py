@@ -7,7 +7,7 @@ import structlog
 
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Logic
-from freshet.contracts.position import Position, stamped, unstamped
+from freshet.contracts.position import Position, unstamped
 from freshet.contracts.stateful import Stateful
 from freshet.runtime.bus.protocol import (
     Bus,
@@ -75,14 +75,6 @@ class Starts:
                 lost[place] = at
         yield from self._recovered(group, lost).items()
 
-    def stamped(self, offsets: Mapping[Place, Committed]) -> dict[Place, Committed]:
-        """These offsets with the stamp that we commit: the topic's id, and the number once more."""
-        known = self.lives.known
-        return {
-            place: Committed(offset, stamped(metadata, known[place.role], offset))
-            for place, (offset, metadata) in offsets.items()
-        }
-
     def pass_over(self, group: GroupConsumer, error: ExpiredError, metadata: str, *, skip: bool) -> None:
         """Records expired unread: raise FatalError, or leave a dead letter that says which, and commit what is left."""
         self.lives.learn({error.place.role})
@@ -101,7 +93,7 @@ class Starts:
         detail = f"offsets {error.position} to {span.low} expired unread"
         self._log.error("expired", place=place, detail=detail)
         letter = expired_letter(place, span.low, detail, self.lives.known[place.role])
-        at = self.stamped({place: Committed(span.low, metadata)})
+        at = self.lives.stamped({place: Committed(span.low, metadata)})
         try:
             self._producer.commit(Transaction([letter], at, group.membership()))
         except RefusedError as refused:
@@ -150,7 +142,7 @@ class Starts:
         try:
             # Before the first poll, so that a crash cannot move the start. With the membership of now, not of when the
             # search began; it is not too new, since what we own goes to nobody before a callback has told us.
-            self._producer.commit(Transaction(offsets=self.stamped(starts), membership=group.membership()))
+            self._producer.commit(Transaction(offsets=self.lives.stamped(starts), membership=group.membership()))
         except RefusedError as error:
             self._log.info("start_refused", error=str(error))
             return {}

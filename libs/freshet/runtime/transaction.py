@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -64,7 +65,7 @@ class Transactor:
         self._logic, self._names, self._producer, self._partitions = logic, names, producer, partitions
         self._service, self._version = service, version("freshet")
         self._jobs, self._clock, self._metrics, self._options, self._log = jobs, clock, metrics, options, log
-        self._lookups = lookups
+        self._lookups, self._letter_bytes = lookups, partial(producer.cap_bytes, DEAD_LETTERS)
         self._limit = _FIRST_ROWS
         self._suspects = 0
         """The next so many rows hold one whose output is too large."""
@@ -81,38 +82,33 @@ class Transactor:
         if pause_ms > 0:
             self._clock.sleep(min(timeout_s, pause_ms / 1000))
             return 0
-        self._space()
-        got = self._partitions.collect(min(self._limit, self._rows_max()), self._options.batch_bytes, timeout_s)
-        rows = self._answer(got) if got is not None else 0
-        self._keep_silent()
-        self._partitions.place(self._clock.now_ms())
+        limits = self._logic.limits
+        self._space(limits.commit_interval_ms)
+        rows_max = min(self._options.batch_rows, limits.rows)
+        got = self._partitions.collect(min(self._limit, rows_max), self._options.batch_bytes, timeout_s)
+        rows = self._answer(got, rows_max) if got is not None else 0
+        now_ms = self._clock.now_ms()
+        if not 0 <= now_ms - self._looked_ms < _LOOK_MS:
+            self._keep_silent(now_ms)
+        self._partitions.place(now_ms)
         return rows
 
     def close(self) -> None:
         """Free what looks up."""
         self._lookups.close()
 
-    def _grow(self, answered: int) -> None:
-        """Larger batches after a success; but half of what is left, while a row at fault is being searched there."""
-        self._suspects = max(0, self._suspects - answered)
-        self._limit = max(1, self._suspects // 2) if self._suspects else min(self._limit * 2, self._rows_max())
-
-    def _rows_max(self) -> int:
-        return min(self._options.batch_rows, self._logic.limits.rows)
-
-    def _space(self) -> None:
+    def _space(self, interval_ms: int) -> None:
         """Keep transactions a little apart under light load; never when a full batch was just there.
 
         From begin to begin: what arrives during a commit has waited for that long when the next one begins.
         """
         if self._full or self._last_begin_ms is None:
             return
-        interval_ms = self._logic.limits.commit_interval_ms
         early_ms = self._last_begin_ms + interval_ms - self._clock.elapsed_ms()
         if 0 < early_ms <= interval_ms:
             self._clock.sleep(early_ms / 1000)
 
-    def _answer(self, got: Collected) -> int:
+    def _answer(self, got: Collected, rows_max: int) -> int:
         if self._aside is not None and _rows(got) == 1 and _only_row(got) == self._aside[0]:
             self._set_aside(got, self._aside[1])
             return 0
@@ -127,7 +123,7 @@ class Transactor:
             self._partitions.rewind("lookup")
             return 0
         answered = time.perf_counter()
-        self._full = outcome.rows >= min(self._limit, self._rows_max())
+        self._full = outcome.rows >= min(self._limit, rows_max)
         if outcome.abort is not None:
             self._partitions.rewind(outcome.abort)
             return 0
@@ -135,21 +131,20 @@ class Transactor:
             self._jobs.start(job)
         if not self._commit(got, outcome):
             return 0
-        self._partitions.hold(outcome.holds)
-        self._grow(outcome.rows)
+        if outcome.holds:
+            self._partitions.hold(outcome.holds)
+        # Larger batches after a success; but half of what is left, while a row at fault is being searched there.
+        self._suspects = max(0, self._suspects - outcome.rows)
+        self._limit = max(1, self._suspects // 2) if self._suspects else min(self._limit * 2, rows_max)
         self._last_begin_ms = began_ms
         self._metrics.coded(codec)
-        self._tell(got, outcome, logic_s=answered - began, answered=answered)
+        commit_s, now_ms = time.perf_counter() - answered, self._clock.now_ms()
+        self._metrics.answered(got, outcome, logic_s=answered - began, commit_s=commit_s, now_ms=now_ms)
         return outcome.rows
-
-    def _tell(self, got: Collected, outcome: BatchOutcome, *, logic_s: float, answered: float) -> None:
-        """Count what was committed just now."""
-        commit_s = time.perf_counter() - answered
-        self._metrics.answered(got, outcome, logic_s=logic_s, commit_s=commit_s, now_ms=self._clock.now_ms())
 
     def _commit(self, got: Collected, outcome: BatchOutcome) -> bool:
         """Make the answers visible with their offsets, or rewind."""
-        state, offsets = self._partitions.stage(got.batches, outcome.offsets(self._partitions.metadata))
+        state, offsets = self._partitions.stage(got.batches, outcome.ends, outcome.marks)
         try:
             if offsets:
                 self._publish(got, [*outcome.sends, *state], offsets)
@@ -165,17 +160,14 @@ class Transactor:
             self._refusals.pop(place, None)
         return True
 
-    def _keep_silent(self) -> None:
+    def _keep_silent(self, now_ms: int) -> None:
         """Every minute: keep the state of partitions to which nothing has come for long."""
-        now_ms = self._clock.now_ms()
-        if 0 <= now_ms - self._looked_ms < _LOOK_MS:
-            return
         self._looked_ms = now_ms
-        membership, at = self._partitions.silent(now_ms)
-        if not at:
+        membership, ends = self._partitions.silent(now_ms)
+        if not ends:
             return
         self._partitions.starts.lives.ask()
-        state, offsets = self._partitions.stage((), at)
+        state, offsets = self._partitions.stage((), ends, {})
         try:
             self._publish(Collected((), membership, interrupted=False), state, offsets)
         except (RefusedError, TooLargeError) as error:
@@ -220,12 +212,13 @@ class Transactor:
         outcome.add(got.batches[0], [letter])
         if isinstance(self._logic, Stateful):
             list(self._logic.on_batch(got.batches[0]))  # for the row's share in the state
-        state, offsets = self._partitions.stage(got.batches, outcome.offsets(self._partitions.metadata))
+        state, offsets = self._partitions.stage(got.batches, outcome.ends, outcome.marks)
         answered = time.perf_counter()
         try:
             self._publish(got, [*outcome.sends, *state], offsets)
             self._aside, self._suspects = None, 0
-            self._tell(got, outcome, logic_s=0.0, answered=answered)
+            commit_s, now_ms = time.perf_counter() - answered, self._clock.now_ms()
+            self._metrics.answered(got, outcome, logic_s=0.0, commit_s=commit_s, now_ms=now_ms)
         except TooLargeError as error:
             self._shorten(got, outcome, error)
         except RefusedError as error:
@@ -245,16 +238,19 @@ class Transactor:
         Raises RefusedError, or FatalError if an input topic was made anew.
         """
         try:
-            self._partitions.starts.lives.confirm({place.role for place in offsets})
-            self._producer.commit(Transaction(sends, self._partitions.starts.stamped(offsets), got.membership))
+            confirmed = self._partitions.starts.lives.confirmed(offsets)
+            self._producer.commit(Transaction(sends, confirmed, got.membership))
         except RetriableError as error:  # the latter's comes from taking its id anew, before it begins
             raise RefusedError(f"nothing was written: {error}") from error
 
     def _outcome(self) -> BatchOutcome:
-        letter_bytes = self._producer.cap_bytes(DEAD_LETTERS)
-        known = self._partitions.starts.lives.known
         return BatchOutcome(
-            self._names, self._service, self._version, known, letter_bytes=letter_bytes, find=self._lookups.find
+            self._names,
+            self._service,
+            self._version,
+            self._partitions.starts.lives.known,
+            cap_bytes=self._letter_bytes,
+            find=self._lookups.find,
         )
 
 

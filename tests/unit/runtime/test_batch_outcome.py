@@ -8,7 +8,7 @@ from freshet.contracts.logic import Abort, Announce, DeadLetter, Hold, Job, Mark
 from freshet.contracts.messages import Cutover
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.batch_outcome import BatchOutcome
-from freshet.runtime.bus.protocol import Committed, Place
+from freshet.runtime.bus.protocol import Place
 from support.rows import features
 
 NAMES = TopicNames("", "p")
@@ -28,26 +28,23 @@ def test_the_next_offset_of_every_partition_is_committed() -> None:
     done = work()
     done.add(features((1, 7), (0, 3), (1, 8)), [])
     done.add(features((1, 9)), [])
-    assert done.offsets({}) == {Place("features", 0): Committed(4), Place("features", 1): Committed(10)}
+    assert done.ends == {Place("features", 0): 4, Place("features", 1): 10}
     assert done.rows == 4
 
 
-def test_a_mark_is_committed_and_where_there_is_none_the_last_one_stays() -> None:
-    """Losing the metadata of a partition that only moved on would lose its position in history."""
+def test_a_mark_is_for_its_partition_alone() -> None:
+    """Where there is none, the last committed metadata stays."""
     done = work()
     done.add(features((0, 3), (1, 7)), [Mark("features", 0, "e=2 f=0")])
-    known = {Place("features", 0): "e=1 f=0", Place("features", 1): "e=1 f=0"}
-    assert done.offsets(known) == {
-        Place("features", 0): Committed(4, "e=2 f=0"),
-        Place("features", 1): Committed(8, "e=1 f=0"),
-    }
+    assert done.ends == {Place("features", 0): 4, Place("features", 1): 8}
+    assert done.marks == {Place("features", 0): "e=2 f=0"}
 
 
 def test_a_held_partition_is_not_committed() -> None:
     """Its rows count as unread; the others of the batch go their way."""
     done = work()
     done.add(features((0, 3), (1, 7)), [Hold("features", 1, "no model yet")])
-    assert done.offsets({}) == {Place("features", 0): Committed(4)}
+    assert done.ends == {Place("features", 0): 4}
     assert [hold.reason for hold in done.holds] == ["no model yet"]
 
 

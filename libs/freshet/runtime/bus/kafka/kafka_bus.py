@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -42,6 +42,7 @@ class KafkaBus:
         """`extra` are further client settings, such as TLS and SASL; they win over ours. May raise SettingsError."""
         config.check(extra or {})
         self.names = names
+        self._topic = cache(names.topic)
         self._bootstrap_servers = bootstrap_servers
         self._extra = dict(extra or {})
         self._transaction_timeout_ms = transaction_timeout_ms
@@ -63,7 +64,7 @@ class KafkaBus:
         settings = config.group_consumer(
             self._bootstrap_servers, self._extra, self.names.group(service), instance, assignor
         )
-        return KafkaGroupConsumer(settings, {role: self.names.topic(role) for role in roles}, self.spans)
+        return KafkaGroupConsumer(settings, {role: self._topic(role) for role in roles}, self.spans)
 
     def transactional_producer(self, service: str, slot: str, *, reopen: bool = True) -> KafkaTransactionalProducer:
         """See `bus.Bus`."""
@@ -73,25 +74,25 @@ class KafkaBus:
             self.names.transactional_id(service, slot),
             self._transaction_timeout_ms,
         )
-        return KafkaTransactionalProducer(settings, self.names.topic, self._max_message_bytes, reopen=reopen)
+        return KafkaTransactionalProducer(settings, self._topic, self._max_message_bytes, reopen=reopen)
 
     def producer(self) -> KafkaProducer:
         """See `bus.Bus`."""
-        return KafkaProducer(config.producer(self._bootstrap_servers, self._extra), self.names.topic, self._is_there)
+        return KafkaProducer(config.producer(self._bootstrap_servers, self._extra), self._topic, self._is_there)
 
     def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> KafkaLogReader:
         """See `bus.Bus`."""
         settings = config.reader(self._bootstrap_servers, self._extra, self.names.reader_group)
-        return KafkaLogReader(settings, {role: self.names.topic(role) for role in roles}, starts, self.spans)
+        return KafkaLogReader(settings, {role: self._topic(role) for role in roles}, starts, self.spans)
 
     def ranges(self, roles: Sequence[str]) -> KafkaRangeReader:
         """See `bus.Bus`."""
         settings = config.ranges(self._bootstrap_servers, self._extra, self.names.reader_group)
-        return KafkaRangeReader(settings, {role: self.names.topic(role) for role in roles})
+        return KafkaRangeReader(settings, {role: self._topic(role) for role in roles})
 
     def spans(self, role: str) -> dict[int, Span]:
         """See `bus.Bus`."""
-        topic = self.names.topic(role)
+        topic = self._topic(role)
         with translated(f"reading the ends of {topic}", self._why, f"READ on topic {topic}"):
             partitions = self._partitions(topic)
             lows = self._offsets(topic, partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
@@ -102,7 +103,7 @@ class KafkaBus:
 
     def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
         """See `bus.Bus`."""
-        topic = self.names.topic(role)
+        topic = self._topic(role)
         with translated(f"looking up a time in {topic}", self._why, f"READ on topic {topic}"):
             partitions = self._partitions(topic)
             ends = self._offsets(topic, partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
@@ -133,7 +134,7 @@ class KafkaBus:
 
     def _ask_topics(self, roles: Sequence[str], what: str) -> Callable[[], dict[str, TopicDescription | None]]:
         """Ask what these roles' topics are, at once; what is returned waits for the answer, None for an absent one."""
-        topics = {role: self.names.topic(role) for role in roles}
+        topics = {role: self._topic(role) for role in roles}
         doing = f"asking for the {what} of {', '.join(topics.values())}"
         with translated(doing, self._why):
             asked = self._admin.describe_topics(
@@ -158,7 +159,7 @@ class KafkaBus:
 
     def _max_message_bytes(self, role: str) -> int | None:
         """What the role's topic takes; None if the cluster does not tell, for want of a right or for now."""
-        resource = ConfigResource(ResourceType.TOPIC, self.names.topic(role))
+        resource = ConfigResource(ResourceType.TOPIC, self._topic(role))
         try:
             asked = self._admin.describe_configs([resource], request_timeout=REQUEST_TIMEOUT_S)[resource]
             return int(asked.result()["max.message.bytes"].value)

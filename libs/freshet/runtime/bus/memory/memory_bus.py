@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.memory.calls import client_call
@@ -20,6 +21,7 @@ class MemoryBus:
     def __init__(self, cluster: MemoryCluster, names: TopicNames) -> None:
         self.cluster = cluster
         self.names = names
+        self._topic = cache(names.topic)
 
     def of_pipeline(self, pipeline: str) -> "MemoryBus":
         """See `bus.Bus`."""
@@ -39,11 +41,11 @@ class MemoryBus:
     def transactional_producer(self, service: str, slot: str, *, reopen: bool = True) -> MemoryTransactionalProducer:
         """See `bus.Bus`."""
         transactional_id = self.names.transactional_id(service, slot)
-        return MemoryTransactionalProducer(self.cluster, transactional_id, self.names.topic, reopen=reopen)
+        return MemoryTransactionalProducer(self.cluster, transactional_id, self._topic, reopen=reopen)
 
     def producer(self) -> MemoryProducer:
         """See `bus.Bus`."""
-        return MemoryProducer(self.cluster, self.names.topic)
+        return MemoryProducer(self.cluster, self._topic)
 
     @client_call
     def reader(self, roles: Sequence[str], starts: Mapping[Place, int] | None = None) -> MemoryLogReader:
@@ -58,26 +60,26 @@ class MemoryBus:
     @client_call
     def spans(self, role: str) -> dict[int, Span]:
         """See `bus.Bus`."""
-        topic = self.cluster.find_topic(self.names.topic(role))
+        topic = self.cluster.find_topic(self._topic(role))
         return {log.at.partition: log.span() for log in topic.logs} if topic is not None else {}
 
     @client_call
     def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
         """See `bus.Bus`."""
-        topic = self.cluster.find_topic(self.names.topic(role))
+        topic = self.cluster.find_topic(self._topic(role))
         return {log.at.partition: log.offset_at(timestamp_ms) for log in topic.logs} if topic is not None else {}
 
     @client_call
     def ask_topic_ids(self, roles: Sequence[str]) -> TopicIds:
         """See `bus.Bus`. The answer is that of the moment of asking."""
-        found = {role: self.cluster.find_topic(self.names.topic(role)) for role in roles}
+        found = {role: self.cluster.find_topic(self._topic(role)) for role in roles}
         ids = {role: topic.topic_id if topic is not None else "" for role, topic in found.items()}
         return lambda: ids
 
     @client_call
     def partition_counts(self, roles: Sequence[str]) -> dict[str, int]:
         """See `bus.Bus`."""
-        found = {role: self.cluster.find_topic(self.names.topic(role)) for role in roles}
+        found = {role: self.cluster.find_topic(self._topic(role)) for role in roles}
         return {role: len(topic.logs) if topic is not None else 0 for role, topic in found.items()}
 
     def topic_id(self, role: str) -> str:
@@ -85,4 +87,4 @@ class MemoryBus:
         return self.ask_topic_ids([role])()[role]
 
     def _topics(self, roles: Sequence[str]) -> dict[str, str]:
-        return {role: self.names.topic(role) for role in roles}
+        return {role: self._topic(role) for role in roles}
