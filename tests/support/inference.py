@@ -39,8 +39,7 @@ from freshet.contracts.messages import (
 )
 from freshet.contracts.topic_id import to_bytes
 from freshet.contracts.worker import WorkerReport
-from freshet.inference.core.crash_blame import Death
-from freshet.inference.core.guarded_calls import Guard, unguarded
+from freshet.inference.core.crash_blame import Death, Guard, unguarded
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.core.model_jobs import Loaded, LoadModel, RetireModel
 from freshet.ledger.manifest_id import manifest_id

@@ -30,35 +30,40 @@ class FeatureSpace:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._places = {name: place for place, name in enumerate(names)}
-        self._inputs: dict[tuple[str, ...], Ints | None] = {}
 
-    def knows(self, manifest: Manifest) -> bool:
-        """Whether every input of the model is a feature of this space."""
-        return self._places_of(manifest.inputs) is not None
+    def inputs_of(self, manifest: Manifest) -> "InputPlaces | None":
+        """Where the model's inputs are; None unless every one of them is a feature of this space."""
+        if not all(name in self._places for name in manifest.inputs):
+            return None
+        return InputPlaces(np.array([self._places[name] for name in manifest.inputs], np.int64))
 
-    def _places_of(self, inputs: tuple[str, ...]) -> Ints | None:
-        """Where these inputs are, looked up once for each model; None if one of them is nowhere."""
-        if inputs not in self._inputs:
-            known = all(name in self._places for name in inputs)
-            self._inputs[inputs] = np.array([self._places[name] for name in inputs], np.int64) if known else None
-        return self._inputs[inputs]
 
-    def select(self, values: Ragged, manifest: Manifest) -> Selected:
+class InputPlaces:
+    """Picks one model's inputs out of feature vectors: in the model's order, from these places of a vector."""
+
+    def __init__(self, places: Ints) -> None:
+        self._places = places
+        self._needed = int(places.max(initial=-1)) + 1
+        self._in_order = np.array_equal(places, np.arange(places.size))
+
+    def select(self, values: Ragged) -> Selected:
         """The model's inputs of each row. Costs nothing where the rows are exactly the inputs."""
-        places = self._places_of(manifest.inputs)
-        assert places is not None
-        needed = int(places.max(initial=-1)) + 1
-        everything, nothing = np.arange(len(values)), np.empty(0, np.int64)
-        width = int(values.lengths[0]) if len(values) else needed
-        if width >= needed and (values.lengths == width).all():
-            return Selected(_pick(values, width, places), everything, nothing)
-        matrix = np.empty((len(values), len(places)), np.float32)
-        for width in np.unique(values.lengths[values.lengths >= needed]).tolist():
+        width = int(values.lengths[0]) if len(values) else self._needed
+        if width >= self._needed and (values.lengths == width).all():
+            return Selected(self._pick(values, width), np.arange(len(values)), np.empty(0, np.int64))
+        enough = values.lengths >= self._needed
+        matrix = np.empty((len(values), self._places.size), np.float32)
+        for width in np.unique(values.lengths[enough]).tolist():
             rows = np.flatnonzero(values.lengths == width)
-            matrix[rows] = _pick(values.take(rows), width, places)
-        enough = values.lengths >= needed
+            matrix[rows] = self._pick(values.take(rows), width)
         rows = np.flatnonzero(enough)
         return Selected(matrix[rows], rows, np.flatnonzero(~enough))
+
+    def _pick(self, values: Ragged, width: int) -> Floats32:
+        matrix: Floats32 = values.matrix(width)
+        if self._in_order and width == self._places.size:
+            return matrix
+        return np.ascontiguousarray(matrix[:, self._places])
 
 
 class Holes(NamedTuple):
@@ -85,10 +90,3 @@ _NO_HOLES: Final = Holes(np.empty(0, np.int64), ())
 def _required_places(inputs: tuple[str, ...], required: tuple[str, ...]) -> Ints:
     wanted = set(required)
     return np.array([at for at, name in enumerate(inputs) if name in wanted], np.int64)
-
-
-def _pick(values: Ragged, width: int, places: Ints) -> Floats32:
-    matrix: Floats32 = values.matrix(width)
-    if np.array_equal(places, np.arange(width)):
-        return matrix
-    return np.ascontiguousarray(matrix[:, places])

@@ -28,7 +28,7 @@ class Scorer:
 
     def __init__(self, session: Any, manifest: Manifest) -> None:
         self.manifest = manifest
-        self._session = session
+        self._session, self._outputs = session, outputs_of(manifest)
         self._running: Any = None
 
     @classmethod
@@ -57,7 +57,7 @@ class Scorer:
         assert rows.shape[1] == width, (rows.shape, width)
         count = len(rows)
         if not count:
-            return np.empty((0, outputs_of(self.manifest)), np.float32)
+            return np.empty((0, self._outputs), np.float32)
         if count < _PAD_ROWS:
             rows = np.concatenate([rows, np.zeros((_PAD_ROWS - count, width), np.float32)])
         return self._checked(self._run(np.ascontiguousarray(rows, np.float32)), len(rows))[:count]
@@ -128,7 +128,7 @@ class Scorer:
             self._running = None
 
     def _checked(self, scores: Any, count: int) -> Floats32:
-        expected = (count, outputs_of(self.manifest))
+        expected = (count, self._outputs)
         if not isinstance(scores, np.ndarray) or scores.dtype not in (np.float32, np.float64):
             kind = scores.dtype if isinstance(scores, np.ndarray) else type(scores).__name__
             raise ModelError("model_shape", f"its scores are {kind}, not float32.")

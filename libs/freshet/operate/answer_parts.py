@@ -43,11 +43,11 @@ def answer_parts(
     """
     if model is None:
         return AnswerParts({}, None, "no record of the version that answered is retained.")
-    answer, space = prediction["value"], FeatureSpace(names)
+    answer, inputs = prediction["value"], FeatureSpace(names).inputs_of(model.manifest)
     vector = _vector(bus, answer)
-    if vector is None or not space.knows(model.manifest):
+    if vector is None or inputs is None:
         return AnswerParts({}, None, "the feature vector of this event is not retained any more.")
-    row = space.select(vector, model.manifest).matrix[0]
+    row = inputs.select(vector).matrix[0]
     values = dict(zip(model.manifest.inputs, row.tolist(), strict=True))
     try:
         return AnswerParts(values, _contributions(bus, model, row, np.array(answer["scores"], np.float32)))

@@ -22,7 +22,7 @@ scoring then must be the one that did it."""
 
 
 class ScoreGuard:
-    """Guards score calls; see `core.calls.Guard`.
+    """Guards score calls; see `core.crash_blame.Guard`.
 
     A call that overruns its limit is interrupted, which its caller sees as ModelError. If it has not returned after as
     long again, the process ends, and the note says that it hung.

@@ -1,10 +1,12 @@
 """Input columns by name: append-only specifications, and rows that are older than a model."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from freshet.avro import Ragged
 from freshet.contracts.logic import DeadLetter
-from freshet.models.input_columns import FeatureSpace
+from freshet.models.input_columns import FeatureSpace, Selected
 from support.inference import (
     FEATURES,
     Worker,
@@ -27,17 +29,23 @@ def _ragged(*rows: list[float]) -> Ragged:
     return Ragged(np.array([value for row in rows for value in row], np.float32), np.array([len(row) for row in rows]))
 
 
+def _selected(features: Sequence[str], inputs: Sequence[str], values: Ragged) -> Selected:
+    columns = FeatureSpace(features).inputs_of(manifest("v1", inputs=tuple(inputs)))
+    assert columns is not None
+    return columns.select(values)
+
+
 def test_rows_that_are_exactly_the_inputs_are_not_copied() -> None:
     """The identity selection costs nothing."""
     values = _ragged([1, 2, 3], [4, 5, 6])
-    selected = FeatureSpace(FEATURES).select(values, manifest("v1"))
+    selected = _selected(FEATURES, FEATURES, values)
     assert np.shares_memory(selected.matrix, values.flat)
 
 
 def test_inputs_are_picked_by_name_in_the_models_order() -> None:
     """From vectors of any specification that has them, in the order of the rows."""
     values = _ragged([1, 2, 3], [4, 5, 6, 7], [8, 9, 10])
-    selected = FeatureSpace(NEW).select(values, manifest("v1", inputs=("country", "amount")))
+    selected = _selected(NEW, ("country", "amount"), values)
     assert selected.matrix.tolist() == [[3, 1], [6, 4], [10, 8]]
     assert selected.rows.tolist() == [0, 1, 2]
     assert selected.lacking.size == 0
@@ -46,7 +54,7 @@ def test_inputs_are_picked_by_name_in_the_models_order() -> None:
 def test_rows_that_lack_an_input_are_told_apart() -> None:
     """Whether a row has a column depends on the row alone."""
     values = _ragged([1, 2, 3], [4, 5, 6, 7], [8, 9, 10])
-    selected = FeatureSpace(NEW).select(values, manifest("v2", inputs=("device",)))
+    selected = _selected(NEW, ("device",), values)
     assert selected.matrix.tolist() == [[7]]
     assert selected.rows.tolist() == [1]
     assert selected.lacking.tolist() == [0, 2]

@@ -91,11 +91,11 @@ def _gaps(bus: Bus, history: History, version: str, values: Ragged, published: R
     model = history.ledger.versions.records.get(version)
     if model is None:
         raise ModelError("manifest_missing", f"no record of {version} is on the models topic.")
-    space, manifest = FeatureSpace(history.feature_names), model.manifest
+    manifest, inputs = model.manifest, FeatureSpace(history.feature_names).inputs_of(model.manifest)
     gaps = np.full(len(values), np.inf)
-    if not space.knows(manifest):
+    if inputs is None:
         return gaps
-    selected = space.select(values, manifest)
+    selected = inputs.select(values)
     scores = _scores(bus, manifest, model.chunk_offsets, selected.matrix)
     own = published.take(selected.rows)
     alike = np.flatnonzero(own.lengths == scores.shape[1])

@@ -9,18 +9,22 @@ process that is killed from outside while it scores leaves the same note, and su
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from freshet.contracts.arrays import Ints
+from freshet.contracts.arrays import Floats32, Ints
+from freshet.inference.core.model_jobs import Scorer
 from freshet.inference.core.vectors import Vectors
 
 ROW_DEATHS: Final = 2
 VERSION_DEATHS: Final = 4
 VERSION_HANGS: Final = 2
+
+_ALONE_MS: Final = 20_000  # of max.poll.interval.ms, 60 s; the rest is for a call that hangs and for the commit
 
 
 class Span(NamedTuple):
@@ -83,6 +87,8 @@ class CrashBlame:
         self._killers = [
             (version, row) for (version, row), count in lone.items() if row is not None and count >= ROW_DEATHS
         ]
+        self.killed = frozenset(version for version, _ in self._killers)
+        """Versions that some row kills."""
         self._counts = Counter(death.flight.version for death in counted)
         self._hangs = Counter(death.flight.version for death in counted if death.hung)
 
@@ -115,3 +121,48 @@ class CrashBlame:
         partitions, offsets = vectors.places()
         found = [(partitions == partition) & (offsets == offset) for partition, offset in rows]
         return np.flatnonzero(np.logical_or.reduce(found))
+
+
+Guard = Callable[[Flight, Scorer, int], AbstractContextManager[object]]
+"""What the shell puts around a score call: it notes the flight for a successor, and interrupts a call that takes far
+longer than the milliseconds given, the pipeline's limit of a batch. It changes no answer."""
+
+
+def unguarded(flight: Flight, scorer: Scorer, batch_p99_ms: int) -> AbstractContextManager[object]:  # noqa: ARG001
+    """A guard that does nothing: where nothing can hang or crash."""
+    return nullcontext()
+
+
+class GuardedCalls:
+    """Scores rows under guard. Rows that were in flight at a death of the version are scored one at a time."""
+
+    def __init__(self, blame: CrashBlame, guard: Guard) -> None:
+        self._blame, self._guard = blame, guard
+        self.careful = False
+        """Whether some version died on rows of the batch at hand."""
+        self.batch_p99_ms = 0
+        """The pipeline's limit for its largest batch."""
+
+    @property
+    def alone_rows(self) -> int:
+        """How many rows may be scored one at a time in one batch, though each take as long as a whole batch may."""
+        return max(1, _ALONE_MS // max(1, self.batch_p99_ms))
+
+    def score(self, scorer: Scorer, version: str, vectors: Vectors, matrix: Floats32) -> Floats32:
+        """Scores (n, outputs) of the rows' inputs (n, inputs); a row's scores do not depend on its company.
+
+        Raises what the scorer raises.
+        """
+        spans = vectors.batch.spans
+        if self.careful and self._blame.is_suspect(version, spans):
+            places = zip(*(column.tolist() for column in vectors.places()), strict=True)
+            flights = [Flight(version, (Span(partition, offset, offset),)) for partition, offset in places]
+            parts = np.split(matrix, len(matrix))
+        else:
+            flights = [Flight(version, tuple(Span(partition, *ends) for partition, ends in spans.items()))]
+            parts = [matrix]
+        scores = []
+        for flight, rows in zip(flights, parts, strict=True):
+            with self._guard(flight, scorer, self.batch_p99_ms):
+                scores.append(scorer.score(rows))
+        return scores[0] if len(scores) == 1 else np.concatenate(scores)

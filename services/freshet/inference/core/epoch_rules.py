@@ -1,11 +1,26 @@
 """Which position in history answers a partition next: the epoch rules, and nothing else."""
 
+from dataclasses import dataclass
+
 from freshet.contracts.messages import Rollout
-from freshet.contracts.position import Position
+from freshet.contracts.position import ORIGIN, Position
+from freshet.inference.core.model_jobs import Scorer
 from freshet.inference.core.resident_models import ResidentModels
-from freshet.ledger.epochs import answerers, champion, understudy
+from freshet.ledger.epochs import answerers, champion
 from freshet.ledger.ledger import PipelineLedger
-from freshet.models.input_columns import FeatureSpace
+from freshet.models.input_columns import FeatureSpace, InputPlaces
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PositionAnswerer:
+    """Where a partition goes on in history, and who answers it there."""
+
+    position: Position
+    version: str
+    scorer: Scorer
+    inputs: InputPlaces
+    spare: str
+    """Who answers rows that `version` lacks columns of; empty if nobody may."""
 
 
 class EpochRules:
@@ -20,21 +35,36 @@ class EpochRules:
         self._ledger = ledger
         self._models = models
         self._given_up: set[tuple[int, str]] = set()
+        self._found: dict[Position, PositionAnswerer | None] = {}
+        self._found_at = 0
         self.space: FeatureSpace | None = None
         self.reached = 0
 
     def advance(self) -> None:
-        """Note it if the newest live epoch can be answered by now, and withdraw what was given up but has arrived."""
+        """Note it if the newest live epoch can be answered by now, and withdraw what was given up but has arrived.
+
+        To be called after whatever changes the ledger or the space of features.
+        """
         live = self._ledger.epochs.live
         if live and servable(live) and self._stand(live, 0, give_up=False):
             self.reached = live.epoch
-        self._given_up = {(epoch, version) for epoch, version in self._given_up if not self.usable(version)}
+        self._given_up = {(epoch, version) for epoch, version in self._given_up if not self.answerer(version)}
+        self._found.clear()
 
-    def next(self, position: Position) -> Position | None:
+    def next(self, position: Position) -> PositionAnswerer | None:
         """Where a partition at `position` is answered from its next row on; None if it must wait.
 
         Never before `position`. An understudy is taken when its champion is quarantined or revoked, or was given up.
+        Each batch asks this, and the answer changes only with the ledger or with what is in memory: so it is kept.
         """
+        if self._found_at != self._models.changes:
+            self._found.clear()
+            self._found_at = self._models.changes
+        if position not in self._found:
+            self._found[position] = self._search(position)
+        return self._found[position]
+
+    def _search(self, position: Position) -> PositionAnswerer | None:
         for give_up in (False, True):
             for rollout in self._candidates(position):
                 given_up = give_up and self.has_given_up(rollout.epoch, champion(rollout))
@@ -43,20 +73,14 @@ class EpochRules:
                     return found
         return None
 
-    def answers_at(self, position: Position) -> tuple[str, str]:
-        """Who answers at a position that `next` returned, and who answers rows that this version lacks columns of.
-
-        The second is empty if nobody may.
-        """
-        (answerer,) = self._ledger.epochs.answerers(position)
-        return answerer.version, "" if self.is_blocked(answerer.spare) else answerer.spare
-
-    def usable(self, version: str) -> bool:
-        """Whether this version may answer now: in memory, its inputs known, neither quarantined nor revoked."""
+    def answerer(self, version: str, position: Position = ORIGIN, spare: str = "") -> PositionAnswerer | None:
+        """This version as who answers; None unless it is in memory, its inputs known, and it is not blocked."""
         loaded = self._models.get(version)
         if loaded is None or self.space is None or self.is_blocked(version):
-            return False
-        return self.space.knows(loaded.scorer.manifest)
+            return None
+        inputs = self.space.inputs_of(loaded.scorer.manifest)
+        spare = "" if self.is_blocked(spare) else spare
+        return PositionAnswerer(position, version, loaded.scorer, inputs, spare) if inputs is not None else None
 
     def is_blocked(self, version: str) -> bool:
         """Whether this version may never answer here again, loaded or not."""
@@ -72,6 +96,7 @@ class EpochRules:
             for rollout in self._candidates(position)
             if (hoped := _hoped_for(rollout, position))
         )
+        self._found.clear()
 
     def has_given_up(self, epoch: int, version: str) -> bool:
         """Whether a partition has waited too long for this version in this epoch, and it is still not here."""
@@ -91,14 +116,14 @@ class EpochRules:
         known = [self._ledger.epochs.was_live(epoch) for epoch in epochs if epoch >= position.epoch]
         return [rollout for rollout in known if rollout and servable(rollout)]
 
-    def _stand(self, rollout: Rollout, fallback: int, *, give_up: bool) -> Position | None:
-        version = champion(rollout)
-        if fallback == 0:
-            if self.usable(version):
-                return Position(rollout.epoch, 0)
-            if not self.is_blocked(version) and not give_up:
-                return None
-        return Position(rollout.epoch, 1) if self.usable(understudy(rollout)) else None
+    def _stand(self, rollout: Rollout, fallback: int, *, give_up: bool) -> PositionAnswerer | None:
+        """Who answers under this epoch: its champion, or from `fallback` 1 on its understudy."""
+        for mask in range(fallback, 2):
+            (answerer,) = answerers(rollout, mask)
+            found = self.answerer(answerer.version, Position(rollout.epoch, mask), answerer.spare)
+            if found or (mask == 0 and not give_up and not self.is_blocked(answerer.version)):
+                return found
+        return None
 
 
 def servable(rollout: Rollout) -> bool:

@@ -10,16 +10,14 @@ from freshet.contracts.logic import Abort, Announce, BatchLimits, Effect, Fact, 
 from freshet.contracts.messages import Cutover, ModelVersion, PipelineRecord
 from freshet.contracts.position import ORIGIN, Position
 from freshet.contracts.worker import WorkerReport
-from freshet.inference.core.answering import answer, without
-from freshet.inference.core.crash_blame import CrashBlame, Death
+from freshet.inference.core.crash_blame import CrashBlame, Death, Guard, GuardedCalls, unguarded
 from freshet.inference.core.epoch_rules import EpochRules
-from freshet.inference.core.guarded_calls import Guard, GuardedCalls, unguarded
 from freshet.inference.core.model_jobs import Loaded, LoadModel
 from freshet.inference.core.positions import ROLE, Positions
 from freshet.inference.core.prediction_writer import PredictionWriter
 from freshet.inference.core.report import Report
 from freshet.inference.core.resident_models import ResidentModels
-from freshet.inference.core.scoring import Scoring
+from freshet.inference.core.scoring import Scoring, without
 from freshet.inference.core.signed_versions import SignedVersions
 from freshet.inference.core.vectors import VectorReader
 from freshet.ledger.ledger import PipelineLedger, pipeline_of
@@ -74,10 +72,9 @@ class InferenceLogic(Logic):
         self._rules = EpochRules(self._ledger, self._models)
         self._blame = blame = CrashBlame(deaths)
         self._calls = GuardedCalls(blame, guard)
-        self._careful = False
-        self._scoring = Scoring(self._models, self._rules, blame, self._calls)
         self._report = Report(self._ledger, self._models, self._rules)
         self._positions = Positions(self._rules, self._report, model_wait_ms)
+        self._scoring = Scoring(self._models, self._rules, blame, self._calls, self._positions)
         self._reader, self._writer = VectorReader(), PredictionWriter(topic_id)
         self._limits = BatchLimits()
         self._spec_error: str | None = None
@@ -91,51 +88,47 @@ class InferenceLogic(Logic):
 
         Smaller batches while rows may have to be scored one at a time.
         """
-        if not self._careful:
+        if not self._calls.careful:
             return self._limits
         return replace(self._limits, rows=min(self._limits.rows, self._calls.alone_rows))
 
     def on_batch(self, batch: Batch) -> Iterable[Effect]:
         """See `Logic`. First holds, then dead letters, cut-overs, predictions, marks; each kind in ascending order."""
-        self._careful = self._blame.in_doubt(batch.spans)
-        if self._careful and len(batch) > self._calls.alone_rows:
+        self._calls.careful = self._blame.in_doubt(batch.spans)
+        if self._calls.careful and len(batch) > self._calls.alone_rows:
             return [Abort(f"at most {self._calls.alone_rows} rows at once where one of them may have killed a worker")]
-        first_offsets = {number: first for number, (first, _) in batch.spans.items()}
         vectors, dead = self._reader.read(batch)
-        groups, waiting = answer(batch, vectors, self._positions, self._scoring)
+        groups, waiting = self._scoring.answer(batch, vectors)
         if waiting:
             dead = without(dead, batch, waiting)
-        moves = {number: group.done.position for group in groups for number in group.partitions}
+        places = {number: group.position for group in groups for number in group.partitions}
+        moved = self._positions.move(places)
         return [
             *(Hold(ROLE, number, why) for number, why in waiting.items()),
             *dead,
-            *(letter for group in groups for letter in group.done.dead),
-            *self._cuts(moves, first_offsets),
-            *(self._writer.publish(batch, g.done.position, g.done.answers) for g in groups if g.done.answers),
-            *(Mark(ROLE, number, position.metadata()) for number, position in sorted(moves.items())),
+            *(letter for group in groups for letter in group.dead),
+            *(self._cut(number, batch.spans[number][0], was, places[number]) for number, was in moved.items()),
+            *(self._writer.publish(batch, group.position, group.answers) for group in groups if group.answers),
+            *(Mark(ROLE, number, position.metadata()) for number, position in sorted(places.items())),
         ]
 
-    def _cuts(self, moves: dict[int, Position], first_offsets: dict[int, int]) -> Iterator[Announce]:
-        for number, position in sorted(moves.items()):
-            was = self._positions.move(number, position)
-            if position == was:
-                continue
-            cut = Cutover(
-                pipeline=self._pipeline,
-                lane=self._lane,
-                topic_id=self._topic_id,
-                partition=number,
-                first_offset=first_offsets[number],
-                epoch=position.epoch,
-                fallback=position.fallback,
-                cause=self._cause(was, position),
-            )
-            place = f"{cut.pipeline}/{cut.lane}/{cut.topic_id}/{cut.partition}/{cut.first_offset}"
-            yield Announce("cutovers", place, cut)
+    def _cut(self, number: int, first_offset: int, was: Position, position: Position) -> Announce:
+        """Tell that from its first offset here on a partition is answered elsewhere in history than before."""
+        cut = Cutover(
+            pipeline=self._pipeline,
+            lane=self._lane,
+            topic_id=self._topic_id,
+            partition=number,
+            first_offset=first_offset,
+            epoch=position.epoch,
+            fallback=position.fallback,
+            cause=self._cause(was, position),
+        )
+        return Announce("cutovers", f"{cut.pipeline}/{cut.lane}/{cut.topic_id}/{number}/{first_offset}", cut)
 
     def _cause(self, was: Position, position: Position) -> str:
         if position.fallback:
-            champion, _ = self._rules.answers_at(Position(position.epoch))
+            champion = self._ledger.epochs.champion(position.epoch)
             return "quarantine" if self._rules.is_blocked(champion) else "missing"
         if was == ORIGIN:
             return "start"

@@ -1,6 +1,6 @@
 """The partitions in our hands: where each stands in history, and what it waits for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +8,7 @@ from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import LeaveError
 from freshet.contracts.messages import PartitionState
 from freshet.contracts.position import ORIGIN, Position
-from freshet.inference.core.epoch_rules import EpochRules
+from freshet.inference.core.epoch_rules import EpochRules, PositionAnswerer
 from freshet.inference.core.report import Report
 
 ROLE: Final = "features"
@@ -50,26 +50,18 @@ class Positions:
         """Forget the partition."""
         self._known.pop(number, None)
 
-    def targets(self, numbers: Iterable[int]) -> dict[int, Position | None]:
-        """Where each is answered from its next row on, None if it must wait.
+    def targets(self, numbers: Iterable[int]) -> dict[int, PositionAnswerer | None]:
+        """Where each is answered from its next row on, and who does it; None if it must wait."""
+        return {number: self._next(self._known[number]) for number in numbers}
 
-        Partitions that stand at one position share the answer.
-        """
-        found: dict[tuple[Position, str, str], Position | None] = {}
-        targets = {}
-        for number in numbers:
-            at = self._known[number]
-            asked = (at.position, at.unreadable, at.needs)
-            if asked not in found:
-                found[asked] = self._next(at)
-            targets[number] = found[asked]
-        return targets
-
-    def move(self, number: int, position: Position) -> Position:
-        """The partition is answered under `position` now. Returns the one before."""
-        known = self._known[number]
-        was, known.position = known.position, position
-        return was
+    def move(self, moves: Mapping[int, Position]) -> dict[int, Position]:
+        """These partitions are answered there now. Returns, by number, where those stood that have moved."""
+        moved = {}
+        for number, position in sorted(moves.items()):
+            known = self._known[number]
+            if known.position != position:
+                moved[number], known.position = known.position, position
+        return moved
 
     def need(self, number: int, version: str) -> None:
         """The partition waits until this version is loaded, or is not waited for any more."""
@@ -119,9 +111,9 @@ class Positions:
             for why in ["" if targets[number] else self._why(at)]
         )
 
-    def _next(self, at: _Partition) -> Position | None:
+    def _next(self, at: _Partition) -> PositionAnswerer | None:
         following = None if at.unreadable else self._rules.next(at.position)
         if following is None or not at.needs:
             return following
-        here = self._rules.usable(at.needs) or self._rules.is_blocked(at.needs)
-        return following if here or self._rules.has_given_up(following.epoch, at.needs) else None
+        here = self._rules.answerer(at.needs) or self._rules.is_blocked(at.needs)
+        return following if here or self._rules.has_given_up(following.position.epoch, at.needs) else None

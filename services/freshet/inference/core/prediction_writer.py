@@ -8,7 +8,7 @@ import numpy as np
 from freshet.avro import Encoder, Strings
 from freshet.avro.columns import Columns, Ragged, concat, take
 from freshet.avro.schemas import current_schema, schema_id
-from freshet.contracts.arrays import Floats32, Ints
+from freshet.contracts.arrays import Floats32
 from freshet.contracts.batch import Batch
 from freshet.contracts.headers import passed
 from freshet.contracts.logic import Publish
@@ -56,12 +56,19 @@ class PredictionWriter:
             columns = {name: take(concat([part[name] for part in parts]), order) for name in columns}
         told = passed(batch, at) if self.pass_headers else None
         values, partitions = self._encoder.encode(columns), batch.partitions[at].tolist()
-        return Publish(ROLE, _keys(batch, at, columns), values, partitions, told)
+        keys: Sequence[bytes | None] = batch.keys if at.size == len(batch) else [batch.keys[row] for row in at.tolist()]
+        if None in keys:
+            entities = columns["entity"]
+            assert isinstance(entities, Strings)
+            keys = entities.tobytes()
+        return Publish(ROLE, keys, values, partitions, told)
 
     def _columns(self, batch: Batch, position: Position, answers: Answers) -> Columns:
-        vectors, n = answers.vectors, len(answers.vectors)
+        vectors, n, classes = answers.vectors, len(answers.vectors), answers.manifest.classes
+        # The class of the highest score, the first of equals; empty for a regression.
+        best = Strings.from_list(classes).take(answers.scores.argmax(axis=1)) if classes else Strings.repeat("", n)
         return {name: vectors.columns[name] for name in _COPIED} | {
-            "label": _labels(answers.scores, answers.manifest.classes),
+            "label": best,
             "scores": Ragged.from_matrix(answers.scores),
             "version": Strings.repeat(answers.version, n),
             "epoch": np.full(n, position.epoch, np.int64),
@@ -71,19 +78,3 @@ class PredictionWriter:
             "features_offset": batch.offsets[vectors.at],
             "features_topic": Strings.repeat(self._topic_id, n),
         }
-
-
-def _labels(scores: Floats32, classes: Sequence[str]) -> Strings:
-    """The class of the highest score, the first of equals; empty for a regression."""
-    if not classes:
-        return Strings.repeat("", len(scores))
-    return Strings.from_list(classes).take(scores.argmax(axis=1))
-
-
-def _keys(batch: Batch, at: Ints, columns: Columns) -> Sequence[bytes | None]:
-    keys = batch.keys if at.size == len(batch) else [batch.keys[row] for row in at.tolist()]
-    if None not in keys:
-        return keys
-    entities = columns["entity"]
-    assert isinstance(entities, Strings)
-    return entities.tobytes()

@@ -71,6 +71,6 @@ class Report:
         model = self._models.get(version)
         if model is None:
             return self._models.failure_of(version)
-        if self._rules.usable(version):
+        if self._rules.answerer(version):
             return None
         return Failure("spec_unknown", "it reads features that no pipeline specification here names yet.")

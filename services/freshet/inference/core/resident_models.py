@@ -48,6 +48,8 @@ class ResidentModels:
         self._failures: dict[str, Failure] = {}
         self._quarantined: dict[str, Failure] = {}
         self._loading: str | None = None
+        self.changes = 0
+        """Counts how often it changed which versions may answer here."""
 
     def get(self, version: str) -> Loaded | None:
         """The model if it is in memory, quarantined or not."""
@@ -64,10 +66,12 @@ class ResidentModels:
     def quarantine(self, version: str, reason: str, detail: str) -> None:
         """This version answers no more in this process, whatever is rewound, until it is pardoned."""
         self._quarantined.setdefault(version, Failure(reason, detail))
+        self.changes += 1
 
     def pardon(self, version: str) -> None:
         """An operator has taken the version back: what it did here is forgotten."""
         self._quarantined.pop(version, None)
+        self.changes += 1
 
     def quarantine_of(self, version: str) -> Failure | None:
         """Why this version is quarantined here, or None."""
@@ -95,6 +99,7 @@ class ResidentModels:
         """Note that a load has brought this."""
         self._loading = None
         self._loaded[version] = loaded
+        self.changes += 1
         self._failures.pop(version, None)
 
     def note_failure(self, version: str, error: FreshetError, now_ms: int) -> None:
@@ -113,4 +118,5 @@ class ResidentModels:
     def evict(self, listed: set[str]) -> list[RetireModel]:
         """Forget the models that no record lists; each is closed by its job, away from the loop."""
         unlisted = [version for version in self.loaded() if version not in listed]
+        self.changes += bool(unlisted)
         return [RetireModel(version, self._loaded.pop(version).scorer) for version in unlisted]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from freshet.avro import Columns, take
+from freshet.avro import Columns, Ragged, take
 from freshet.avro.framed import FramedReader
 from freshet.avro.rows import dead_letters
 from freshet.contracts.arrays import Ints, Ints32
@@ -22,6 +22,13 @@ class Vectors:
     batch: Batch
     at: Ints
     columns: Columns
+
+    @property
+    def values(self) -> Ragged:
+        """The features of each row."""
+        values = self.columns["values"]
+        assert isinstance(values, Ragged)
+        return values
 
     def __len__(self) -> int:
         return self.at.size
