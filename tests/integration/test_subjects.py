@@ -44,7 +44,7 @@ def test_consoles_and_stock_clients_read_our_topics(kafka: str, stage: LocalDepl
     """Kafka UI's and AKHQ's requests, Confluent's deserializer with defaults, and probes; a write is refused."""
     port, names = free_port(), stage.names
     url = f"http://127.0.0.1:{port}"
-    with Process(tmp_path / "log", kafka, names.namespace, "subjects", "--http-port", str(port)) as service:
+    with Process(kafka, names.namespace, tmp_path / "log", "subjects", "--http-port", str(port)) as service:
         until(lambda: service.get("/ready")[0] == 200, "the facade to be ready")
         predictions = f"{names.topic('predictions')}-value"
         # Kafka UI (kafbat): a list, each newest version with its compatibility, a schema's page, and a check

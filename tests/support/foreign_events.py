@@ -42,5 +42,5 @@ def loans_with(registry: str, kafka: str, namespace: str, folder: Path) -> Itera
         text.write(f"\nregistry: {registry}\n")
     with LocalDeployment(kafka, namespace, pipeline, folder) as stage:
         stage.apply()
-        with Process(folder / "log", kafka, namespace, "ingestion", "--pipelines", "loans") as service:
+        with Process(kafka, namespace, folder / "log", "ingestion", "--pipelines", "loans") as service:
             yield Loans(stage, kafka, service)

@@ -63,10 +63,10 @@ class StandInRegistry:
                 if subject in self.refuses:
                     return 409, {"error_code": 409, "message": f"{subject}: READER_FIELD_MISSING_DEFAULT_VALUE"}
                 same = [of for of, known in self.schemas.items() if known["schema"] == document["schema"]]
-                identifier = same[0] if same else max(self.schemas, default=0) + 1
-                self.schemas[identifier] = {"schema": document["schema"]}
-                self.subjects.setdefault(subject, []).append(identifier)
-                return 200, {"id": identifier}
+                given = same[0] if same else max(self.schemas, default=0) + 1
+                self.schemas[given] = {"schema": document["schema"]}
+                self.subjects.setdefault(subject, []).append(given)
+                return 200, {"id": given}
         return 404, {"error_code": 404, "message": "HTTP 404 Not Found"}
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from freshet.avro import Ragged, Strings
+from freshet.avro import Column, Ragged, Strings
 from freshet.avro.control import encode
 from freshet.contracts.logic import Fact
 from freshet.contracts.profile_messages import Frame
@@ -44,7 +44,10 @@ def predictions(pipeline: MemoryPipeline, count: int) -> list[bytes]:
     columns = prediction_columns(
         [f"e{at}" for at in range(count)], [0] * count, to_bytes(pipeline.bus.topic_id("features"))
     )
-    mine = {"scores": Ragged.from_matrix(scores), "label": Strings.from_list([CLASSES[at] for at in answers.tolist()])}
+    mine: dict[str, Column] = {
+        "scores": Ragged.from_matrix(scores),
+        "label": Strings.from_list([CLASSES[at] for at in answers.tolist()]),
+    }
     return list(encoder("Prediction").encode(columns | mine))
 
 
