@@ -30,9 +30,12 @@ from freshet.lab.local_deployment import LocalDeployment
 from freshet.lab.logins import Logins
 from freshet.operate.broker_record import ADMIN, login_file
 from freshet.operate.requirements import REQUIREMENTS
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.kafka.grants import KafkaGrants
 from freshet.runtime.bus.kafka.groups import KafkaGroups
 from freshet.runtime.process import EXIT_SETTINGS
+from freshet.runtime.reading import everything
 from freshet.runtime.rights import PRINCIPALS, Right, user_name
 from support.attempts import Told, commits, connects, reads, transactions, writes
 from support.gateway import OpenGateway
@@ -306,6 +309,36 @@ def test_a_service_whose_right_is_missing_names_it(
                 assert wanted in process.log("settings")[-1]["error"]
     finally:
         admin.grant(missing)
+
+
+def test_both_sources_of_detection_flow_through_faust_over_tls(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With SCRAM, as the principal of drift: what strangers wrote is read, set aside as dead letters, and committed."""
+    login = place.logins.login("drift")
+    assert (login["security.protocol"], login["sasl.mechanism"]) == ("SASL_SSL", "SCRAM-SHA-512")
+    bus = KafkaBus(place.servers, NAMES, extra=place.logins.login(ADMIN))
+    admin = KafkaAdmin(place.servers, extra=place.logins.login(ADMIN))
+    sources = {"drift-detect": "outcomes", "drift-compare": "profiles"}
+    for _ in range(10):
+        writes(place.client("drift"), [NAMES.topic(role) for role in sources.values()])
+    ends = {service: bus.spans(role)[0].end for service, role in sources.items()}
+
+    def done(service: str) -> bool:
+        at = admin.committed(NAMES.group(service), NAMES.topic(sources[service])).get(0)
+        return at is not None and at.offset == ends[service]
+
+    monkeypatch.setenv("FRESHET_DRIFT_ENGINE", "faust")
+    log = tmp_path / "log"
+    with Process(place.servers, NAMES.namespace, log, "drift", "--pipelines", "loans", kafka=login) as process:
+        for service in sources:
+            until(lambda: done(service), f"{service} to commit")  # noqa: B023
+        assert process.terminate() == 0
+    assert "AUTHORIZATION_FAILED" not in log.read_text()
+    records = [record for batch in everything(bus, "dead-letters") for record in batch.records]
+    letters = [dict(record.headers() or ()) for record in records]
+    for service in sources:
+        assert sum(letter.get("freshet.service") == service.encode() for letter in letters) >= 10
 
 
 def test_each_principal_may_do_what_is_its_own_and_nothing_else(place: Place) -> None:
