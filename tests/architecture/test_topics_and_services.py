@@ -64,7 +64,8 @@ def declared_by(service: str) -> Declared:
 
 
 def _core(service: str) -> type:
-    """The one logic or decider in the service's `core/`; what is made from it is no other.
+    """The one logic or decider in the service's `core/`; what is made from it is no other, and what reads nothing is a
+    base of several.
 
     A suite has one for each of its services: what keeps state under its name.
     """
@@ -77,7 +78,10 @@ def _core(service: str) -> type:
         part
         for module in modules
         for part in vars(module).values()
-        if isinstance(part, type) and issubclass(part, (Logic, Decider)) and part.__module__ == module.__name__
+        if isinstance(part, type)
+        and issubclass(part, (Logic, Decider))
+        and part.__module__ == module.__name__
+        and (issubclass(part, Decider) or part.reads)
     ]
     found = [part for part in parts if not any(base in parts for base in part.__mro__[1:])]
     if "-" in service:

@@ -41,6 +41,9 @@ _BACK_OFF_S: Final = 0.2
 class DataLoop:
     """Serves one pipeline with one logic. Not thread-safe: one owner thread."""
 
+    _ends_asked = False
+    """Whether the control topics are being read to the ends that they had when the logic became unsure."""
+
     def __init__(
         self,
         logic: Logic,
@@ -112,7 +115,6 @@ class DataLoop:
             lookups=Lookups(bus, logic.looks_up),
         )
         self._next_control_ms = self._next_measure_ms = 0
-        self._ends_asked = False
         self.beat_s = time.monotonic()
 
     def step(self, timeout_s: float) -> int:
