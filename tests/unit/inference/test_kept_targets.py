@@ -1,6 +1,6 @@
 """Who answers at a position is worked out once and kept: never longer than it is true."""
 
-from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -18,11 +18,10 @@ def _story(seed: int) -> list[object]:
     """What a worker says and answers through a random life: epochs, loads, failures, quarantines, pardons."""
     draw, ill = Random(seed), set[str]()
 
-    def mind_of(version: str) -> Callable[[Floats32], Floats32]:
-        return lambda rows: np.full((len(rows), 2), np.nan if version in ill else 0.5, np.float32)
+    def scores(version: str, rows: Floats32) -> Floats32:
+        return np.full((len(rows), 2), np.nan if version in ill else 0.5, np.float32)
 
-    minds = {version: mind_of(version) for version in VERSIONS}
-    worker = Worker(minds=minds)
+    worker = Worker(minds={version: partial(scores, version) for version in VERSIONS})
     worker.learn(specification(), model("v1"), model("v2"), model("v3", inputs=WIDE), model("v4"))
     worker.assign(p0="e=0 f=0", p1="e=0 f=0")
     seen: list[object] = []
