@@ -13,7 +13,9 @@ Verdict = Literal["done", "refused", "stale", "expired"]
 class Message(BaseModel):
     """A control record's value. Unknown fields are errors, numbers must be finite, instances never change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(), ser_json_bytes="base64"
+    )
 
 
 class PipelineRecord(Message):
