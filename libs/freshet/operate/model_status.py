@@ -14,6 +14,7 @@ from freshet.operate.facts import published
 from freshet.operate.finding import Line
 from freshet.operate.operate_error import OperateError
 from freshet.operate.presence import SERVING, presence
+from freshet.operate.records import finite
 from freshet.operate.roll_call import roll_call
 from freshet.operate.times import clock_time
 
@@ -58,8 +59,8 @@ class ModelStatus:
         """All of it as JSON values."""
         live = self.ledger.epochs.live
         return {
-            "live": live.model_dump() if live else None,
-            "preparing": [rollout.model_dump() for rollout in self.ledger.epochs.open],
+            "live": finite(live.model_dump()) if live else None,
+            "preparing": [finite(rollout.model_dump()) for rollout in self.ledger.epochs.open],
             "workers": [
                 {"alive": self.alive(beat), "beat_ms": beat.timestamp_ms, **beat.worker.model_dump()}
                 for beat in self.workers
@@ -84,7 +85,7 @@ def model_status(connection: Connection, pipeline: str) -> ModelStatus:
     lines += retraining_lines(presence(called.ledger, "retraining", pipeline, now_ms), waiting)
     lines += [Line("control topics", "bad", ledger.alarm)] if ledger.alarm else []
     beats = [beat for beat in ledger.workers.serving().values() if beat.warnings]
-    lines += [Line(f"inference {one.instance}", "bad", warning) for one in beats for warning in one.warnings]
+    lines += [Line(f"inference {one.instance}", "warn", warning) for one in beats for warning in one.warnings]
     return ModelStatus(ledger, now_ms, tuple(line for line in lines if line.health != "ok"))
 
 

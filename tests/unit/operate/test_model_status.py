@@ -1,5 +1,6 @@
 """What `freshet model status` says beside what the ledger knows."""
 
+import json
 from io import StringIO
 
 from rich.console import Console
@@ -64,3 +65,10 @@ def test_status_says_what_the_versions_that_answer_refuse() -> None:
     assert "1.0.0 has no answer where age has no value: such events become dead letters." in file.getvalue()
     assert file.getvalue().count("has no answer") == 1
     assert found.document()["required"] == {"1.0.0": ("age",)}
+
+
+def test_a_signed_epoch_is_a_json_document() -> None:
+    """Its signatures are bytes, which JSON has no values for."""
+    ledger = PipelineLedger(PIPELINE)
+    ledger.fold(Fact("rollouts", PIPELINE, rollout(1, "1.0.0").model_copy(update={"signatures": {"k": b"\xbb"}})))
+    assert json.loads(json.dumps(ModelStatus(ledger, NOW_MS, ()).document()))["live"]["signatures"]["k"]["hex"] == "bb"
