@@ -22,6 +22,8 @@ from freshet.operate.tables.table import Dialect
 from freshet.operate.target import target
 from freshet.pipeline import PipelineSpec
 
+Key = Annotated[Path | None, typer.Option(metavar="FILE", help="Sign it with this private key, as `model sign` does.")]
+
 
 @reporting
 def pack(
@@ -61,9 +63,7 @@ def pack(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     decimal: Decimal = None,
-    key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Sign it with this private key, as `model sign` does.")
-    ] = None,
+    key: Key = None,
     force: Force = False,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
