@@ -21,6 +21,7 @@ from freshet.operate.tables.sample import Sample, read_expected, read_sample
 from freshet.operate.tables.table import Dialect
 from freshet.operate.target import target
 from freshet.pipeline import PipelineSpec
+from freshet.trust.signing_key import SigningKey
 
 Key = Annotated[Path | None, typer.Option(metavar="FILE", help="Sign it with this private key, as `model sign` does.")]
 
@@ -95,8 +96,7 @@ def pack(
         lineage=_pairs(lineage),
         max_gap=max_gap,
     )
-    (packed.bundle if signer is None else sign_bundle(packed.bundle, signer)).save(output)
-    _report(packed, output, as_json=as_json)
+    _save(packed, signer, output, as_json=as_json)
 
 
 def _check_file(file: Path, expected: Path | None) -> None:
@@ -167,6 +167,11 @@ def _pairs(texts: list[str] | None) -> dict[str, str]:
     if not all(pairs.values()):
         raise OperateError(f"{(texts or [''])[0]!r} is not NAME=VALUE.", "usage")
     return pairs
+
+
+def _save(packed: Packed, signer: SigningKey | None, output: Path, *, as_json: bool) -> None:
+    (packed.bundle if signer is None else sign_bundle(packed.bundle, signer)).save(output)
+    _report(packed, output, as_json=as_json)
 
 
 def _report(packed: Packed, output: Path, *, as_json: bool) -> None:
