@@ -107,14 +107,19 @@ def publish_schemas(bus: Bus, namespace: str) -> list[SchemaRecord]:
     return _as_single_writer(bus, decide)
 
 
-def review_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, event_schema: Schema) -> Publication:
-    """What `publish_pipeline` would write now. Writes nothing; raises the same errors."""
+def review_pipeline(
+    bus: Bus, namespace: str, spec: PipelineSpec, text: str, event_schema: Schema, *, life: str = ""
+) -> Publication:
+    """What `publish_pipeline` would write now; `life`: the id of the pipeline's life if it begins now.
+
+    Writes nothing; raises the same errors.
+    """
     names = TopicNames(namespace, spec.pipeline)
     published = published_schemas(bus)
     subject = value_subject(names, "events")
     earlier = [json.loads(record.schema) for (of, _), record in published.items() if of == subject]
     previous = pipeline_records(bus).get(spec.pipeline)
-    record = next_record(previous, spec, text, event_schema, earlier, life=uuid4().hex)
+    record = next_record(previous, spec, text, event_schema, earlier, life=life)
     event = event_record(names, record.event_schema_id, json.loads(record.event_schema), published)
     new = missing([*released_records(namespace, [spec.pipeline]), event], published)
     return Publication(record, record is not previous, tuple(new))
@@ -125,9 +130,10 @@ def publish_pipeline(bus: Bus, namespace: str, spec: PipelineSpec, text: str, ev
 
     Its topics must exist. Raises PipelineConflictError or ContractError, having written nothing.
     """
+    life = uuid4().hex  # once: what is decided again after a hiccup must be the same
 
     def decide() -> tuple[Publication, list[Send]]:
-        found = review_pipeline(bus, namespace, spec, text, event_schema)
+        found = review_pipeline(bus, namespace, spec, text, event_schema, life=life)
         key = f"{spec.pipeline}/{found.record.number}".encode()
         record = Send("pipelines", [key], [encode(found.record)])
         return found, [*_schema_sends(found.schemas), *([record] if found.changed else [])]
