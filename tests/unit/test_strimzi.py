@@ -16,7 +16,7 @@ from tools.strimzi.__main__ import as_text, main
 COMMITTED: Final = Path(__file__).parents[2] / "k8s/components/strimzi"
 LOANS: Final = [Pipeline("loans", 6)]
 PARTS: Final = {DRIFT.name: {part.name for part in DRIFT.services}}
-PEOPLE: Final = {"cli", "console", "gateway", "observe", "webhook", "producers", "consumers"}
+PEOPLE: Final = {"cli", "console", "gateway", "observe", "subjects", "webhook", "producers", "consumers"}
 
 
 def on_topics(principal: str, namespace: str = "") -> Iterator[Right]:

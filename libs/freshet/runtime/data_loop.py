@@ -65,10 +65,8 @@ class DataLoop:
     ) -> None:
         """`assignor`: see `DataService`. `reports` takes what this worker tells of itself, inline if None.
 
-        While the topic of a role that it `needs` is not there, nothing is read.
-
-        Where the host of `process` is known, a fixed slot is taken only when nobody on another host serves in it; else
-        SettingsError.
+        While the topic of a role that it `needs` is not there, nothing is read. Where the host of `process` is known, a
+        fixed slot is taken only when nobody on another host serves in it; else SettingsError.
         """
         self.logic = logic
         self._bus, self._service, self._jobs, self._clock = bus, service, jobs, clock

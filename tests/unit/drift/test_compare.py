@@ -63,7 +63,7 @@ def test_frames_of_a_version_that_never_was_are_left_out() -> None:
     loop = made.worker()
     made.turn(loop, times=40)
     assert loop.unready() is None
-    assert loop.logic.measured() == {"unknown_versions": 1}
+    assert loop.logic.measured() == {"unknown_models": 1}
     assert isinstance(loop.logic, CompareLogic)
     assert loop.logic.state is not None
     assert loop.logic.state.series["answers"].row == (WINDOWS - 2) * 1024

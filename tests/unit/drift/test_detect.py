@@ -151,7 +151,7 @@ def test_answers_of_a_version_that_never_was_are_left_out() -> None:
     made.turn(loop, times=40)
     logic = detect(loop)
     assert logic.unready() is None
-    assert logic.measured() == {"unknown_versions": 1}
+    assert logic.measured() == {"unknown_models": 1}
     assert logic.state is not None
     assert (logic.state.observing.row, logic.state.observing.refused) == (len(log()) * 20, len(log()) * 10)
     alarms = made.alarms()

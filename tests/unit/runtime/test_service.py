@@ -59,4 +59,4 @@ def test_another_packages_folder_is_enough(tmp_path: Path) -> None:
 
     done = ended("-c", _RUN)
     assert done.returncode == 42, done.stderr
-    assert "registry, retraining, toy" in ended("-m", "freshet.cli", "run", "--help").stdout
+    assert "subjects, toy" in ended("-m", "freshet.cli", "run", "--help").stdout

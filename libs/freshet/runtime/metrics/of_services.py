@@ -130,7 +130,7 @@ JOIN_COVERAGE: Final = gauge(
     source="drift-join",
 )
 UNKNOWN_VERSIONS: Final = gauge(
-    "unknown_versions",
+    "unknown_models",
     "models",
     "Model versions that answers name and the registry never admitted: strangers wrote these answers, and detection "
     "leaves them out.",

@@ -45,7 +45,7 @@ class VersionFollower(Follower[StateT]):
 
     def measured(self) -> Mapping[str, float]:
         """See `Logic`."""
-        return {"unknown_versions": len(self._never.difference(self._heard))}
+        return {"unknown_models": len(self._never.difference(self._heard))}
 
     def _ask_for(self, versions: Set[str], log: str) -> None:
         """Raises UnheardError unless it is sure that these versions, of which nothing was heard, never were."""
