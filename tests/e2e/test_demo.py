@@ -36,7 +36,10 @@ def test_the_demo_keeps_its_promises_and_says_how(shell: Shell) -> None:
     """Every check holds; the offsets of all four cut-overs, quality, the alarm and the model that it leads to, the
     kills, the refusal and the rollback are told, and stand in the document."""
     result, told = shell.both("demo", "--json")  # the story is on stderr then
-    assert set(re.findall(r"^ +(\S) +(?:P[12]|drift) ", told, re.MULTILINE)) == {"✓"}
+    # Alarms of inputs may come or not: inputs do not change, and the answers' change is small. Then nothing is judged.
+    judged = re.findall(r"^ +(\S) +(?:P[12]|drift) +(?!.*\binput alarm)", told, re.MULTILINE)
+    assert len(judged) > 40
+    assert set(judged) == {"✓"}
     assert "Both promises were kept" in told
     assert "; 0 inputs are still on their way" in told
     offsets = cuts(told)
