@@ -79,14 +79,14 @@ def test_a_line_of_one_of_several_loops_says_whose_it_is(
 ) -> None:
     """Drift runs three in a process: whatever is logged in a loop's thread is that loop's."""
     configure_logs("info", service="drift", slot="0")
-    said, stop = threading.Barrier(2), threading.Event()
+    said, stop, words = threading.Barrier(2), threading.Event(), iter(["one", "another"])  # the same is said once
 
     class Saying:
         beat_s = 0.0
 
         def step(self, timeout_s: float) -> int:
             structlog.get_logger("state").info("restored")
-            logging.getLogger("freshet.kafka").warning("FAIL of %s", threading.current_thread().name)
+            logging.getLogger("freshet.kafka").warning("FAIL of %s", next(words))
             said.wait()
             stop.set()
             return 0
