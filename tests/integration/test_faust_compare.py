@@ -11,7 +11,7 @@ from support.compare_engines import WatchedProfiles
 from support.detect_engines import WatchedLog
 from support.labelled_log import bernoulli
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.faults, pytest.mark.timeout(240)]
 
 
 def state_of(worker: DataLoop) -> bytes:

@@ -311,6 +311,7 @@ def test_a_service_whose_right_is_missing_names_it(
         admin.grant(missing)
 
 
+@pytest.mark.faults  # two minutes: three services, and Faust
 def test_both_sources_of_detection_flow_through_faust_over_tls(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from freshet.runtime.provision import provision
 from freshet.runtime.reading import everything
 from support.brokers import placement
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.faults]
 
 SEND = Send("commands", [b"k"] * 3, [b"a", b"b", b"c"])
 
