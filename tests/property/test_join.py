@@ -57,6 +57,7 @@ def test_every_reading_gives_the_same(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", MANY)
 def test_many_readings_give_the_same(seed: int) -> None:
     """Many, now and then."""
