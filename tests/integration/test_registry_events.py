@@ -1,5 +1,6 @@
 """Events with a user's registry's ids on a real Kafka, with ingestion as a process."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,15 @@ pytestmark = pytest.mark.kafka
 def test_events_wait_while_their_registry_is_down_and_others_flow(kafka: str, namespace: str, tmp_path: Path) -> None:
     """Nothing is refused; once it answers, the rest is served, and an id that it denies is a dead letter."""
     wider = {**SCHEMA, "fields": [*SCHEMA["fields"], {"name": "note", "type": "string"}]}
-    foreign = [framed({**loan(event_id=f"f{row}"), "note": "n"}, wider, 7) for row in range(3)]
+    now_ms = int(time.time() * 1000)  # ingestion holds event times against the broker's clock
+    foreign = [framed({**loan(event_id=f"f{row}", at=now_ms), "note": "n"}, wider, 7) for row in range(3)]
     with (
         StandInRegistry().register(7, wider).running() as registry,
         loans_with(registry.url, kafka, namespace, tmp_path) as loans,
     ):
         registry.trouble = (503, b"busy")
         loans.send(foreign, partition=0)
-        loans.send([framed(loan(event_id="own"))], partition=1)
+        loans.send([framed(loan(event_id="own", at=now_ms))], partition=1)
         until(lambda: loans.count("features") == 1, "the event with our id")
         until(lambda: len(registry.asked) >= 2, "a second request")
         assert (loans.count("features"), loans.count("dead-letters")) == (1, 0)
