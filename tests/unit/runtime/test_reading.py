@@ -1,0 +1,71 @@
+"""Reading all that a topic holds, while the broker is in trouble."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from freshet.contracts.batch import Batch
+from freshet.contracts.topics import TopicNames
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
+from freshet.runtime.bus.protocol import FatalError, RetriableError, Send
+from freshet.runtime.reading import everything
+
+MOVED = RetriableError("reading events/0: the leader is another one. Will be tried again.")
+
+
+@pytest.fixture
+def bus() -> MemoryBus:
+    """A topic with one record."""
+    cluster, names = MemoryCluster(), TopicNames("", "p")
+    cluster.ensure(names, 1)
+    bus = MemoryBus(cluster, names)
+    bus.producer().send(Send("events", [b"k"], [b"v"]), 1.0)
+    return bus
+
+
+@pytest.fixture(autouse=True)
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was slept, instead of sleeping."""
+    slept: list[float] = []
+    monkeypatch.setattr("freshet.runtime.reading.time.sleep", slept.append)
+    return slept
+
+
+def first(errors: Iterator[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let reads raise these before they read."""
+    read = MemoryLogReader.read
+
+    def troubled(reader: MemoryLogReader, limit: int, timeout_s: float) -> list[Batch]:
+        for error in errors:
+            raise error
+        return read(reader, limit, timeout_s)
+
+    monkeypatch.setattr(MemoryLogReader, "read", troubled)
+
+
+def test_a_change_of_leaders_is_waited_out(bus: MemoryBus, monkeypatch: pytest.MonkeyPatch, slept: list[float]) -> None:
+    """Nothing is lost, and it waits between two attempts."""
+    first(iter([MOVED] * 3), monkeypatch)
+    assert [value for batch in everything(bus, "events") for value in batch.values] == [b"v"]
+    assert len(slept) == 3
+
+
+def test_trouble_that_stays_ends_it_with_its_cause(
+    bus: MemoryBus, monkeypatch: pytest.MonkeyPatch, slept: list[float]
+) -> None:
+    """After half a minute, and the error says what the broker said."""
+    first(iter([MOVED] * 1000), monkeypatch)
+    with pytest.raises(RetriableError, match=r"gave nothing for 30 s: .*the leader is another one"):
+        list(everything(bus, "events"))
+    assert 25 < sum(slept) < 35
+
+
+def test_what_never_passes_is_raised_at_once(
+    bus: MemoryBus, monkeypatch: pytest.MonkeyPatch, slept: list[float]
+) -> None:
+    """A lack of rights, for one."""
+    first(iter([FatalError("no right")]), monkeypatch)
+    with pytest.raises(FatalError, match="no right"):
+        list(everything(bus, "events"))
+    assert not slept
