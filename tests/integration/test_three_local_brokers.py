@@ -7,6 +7,8 @@ import pytest
 
 from freshet.contracts.topics import TopicNames
 from freshet.lab import broker
+from freshet.operate.connection import Connection
+from freshet.operate.requirements import requirements
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send
@@ -36,6 +38,9 @@ def test_one_of_three_is_killed_and_sending_goes_on(root: Path) -> None:
     assert sorted(at.replicas) == [1, 2, 3]
     settings = KafkaAdmin(endpoint.bootstrap_servers).describe(["freshet.commands"])["freshet.commands"].configs
     assert settings["min.insync.replicas"] == "2"
+    connection = Connection(endpoint.bootstrap_servers, "", {}, KafkaAdmin(endpoint.bootstrap_servers))
+    health = {line.about: line.health for line in requirements(connection)}
+    assert {*health.values()} == {"ok"}, health
 
     broker.kill(root, broker=at.leader)
     states = [node.state for node in (broker.status(root).endpoint or endpoint).nodes]

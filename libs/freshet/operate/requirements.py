@@ -1,51 +1,31 @@
 """What Freshet needs of a Kafka: each need is told here once, and tried by `freshet doctor --requirements`."""
 
-import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topics import topic_table
 from freshet.models.artifact import CHUNK_BYTES
+from freshet.operate.cluster_trial import KEY, SERVICE, WITHIN_S, Trial, UnmetError, joined
 from freshet.operate.connection import Connection
 from freshet.operate.deletion import delete_namespace
 from freshet.operate.finding import Line
-from freshet.runtime.bus.kafka.groups import KafkaGroups
 from freshet.runtime.bus.kafka.releases import FAULT, UNTOLD, cluster_verdict
-from freshet.runtime.bus.protocol import Committed, GroupConsumer, Place, RefusedError, Send, Transaction
+from freshet.runtime.bus.protocol import RefusedError
 from freshet.runtime.dead_letter_records import CAP_BYTES
 from freshet.runtime.dead_letter_records import ROLE as DEAD_LETTERS
-from freshet.runtime.reading import everything
 from freshet.runtime.record_size import lone_batch_bytes
 from freshet.runtime.topic_plan import plan_topics, topic_configs
 
-_WITHIN_S: Final = 20.0
-_POLL_S: Final = 0.1
-_KEY: Final = b"doctor"
 _ID_OF_NONE: Final = "AAAAAAAAAAAAAAAAAAAAAA"
-_SERVICE: Final = "doctor"
 _MARGIN_BYTES: Final = 100
 """Of the largest record, for what is around its value."""
 
 
-class UnmetError(FreshetError):
-    """The cluster answered, but not as Freshet needs it."""
-
-
-class Trial:
-    """A pipeline that is made for the attempts, under a prefix of its own, and deleted after them."""
-
-    def __init__(self, connection: Connection) -> None:
-        names = TopicNames(f"{connection.namespace}freshet.doctor-{uuid.uuid4().hex[:8]}.", "trial")
-        self.connection = replace(connection, namespace=names.namespace)
-        self.names, self.bus = names, self.connection.bus(names.pipeline)
-        self.admin = KafkaGroups(connection.bootstrap_servers, extra=connection.client)
-        # topics with equal settings need not be tried twice
-        by_settings = {frozenset(topic_configs(one).items()): role for role, one in reversed([*topic_table().items()])}
-        self.roles = [role for role in topic_table() if role in by_settings.values()]
+class RiskyError(FreshetError):
+    """Freshet runs on it, but something that its users count on does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +36,7 @@ class Requirement:
     needs: str
     why: str
     attempt: Callable[[Trial], str]
-    """Says what was seen; raises FreshetError where the need is not met."""
+    """Says what was seen; raises RiskyError where Freshet runs all the same, FreshetError where it does not."""
 
 
 def requirements(connection: Connection) -> Iterator[Line]:
@@ -80,6 +60,8 @@ def _tried(trial: Trial) -> Iterator[Line]:
             continue
         try:
             yield Line(one.about, "ok", one.attempt(trial))
+        except RiskyError as error:
+            yield Line(one.about, "warn", str(error), one.needs)
         except FreshetError as error:
             unmet = one.attempt is _create
             yield Line(one.about, "bad", str(error), one.needs)
@@ -106,6 +88,18 @@ def _settings(trial: Trial) -> str:
     return "all settings are in force: retention, compaction, times by the broker, sizes of segments and records"
 
 
+def _copies(trial: Trial) -> str:
+    topic = trial.names.topic(trial.roles[0])
+    found = trial.admin.describe([topic])[topic]
+    in_sync = int(found.configs.get("min.insync.replicas", "1"))
+    seen = f"a new topic has {found.replicas} replicas, and a write is acknowledged once {in_sync} of them have it"
+    if found.replicas < 2 or in_sync < 2:
+        raise RiskyError(f"{seen}: if one broker's disk is lost, committed answers may be lost.")
+    if in_sync >= found.replicas:
+        raise RiskyError(f"{seen}: while one broker is away, nothing is answered.")
+    return seen
+
+
 def _ids(trial: Trial) -> str:
     if {"", _ID_OF_NONE} & {*trial.bus.ask_topic_ids(trial.roles)().values()}:
         raise UnmetError("the cluster gives topics no ids.")
@@ -113,34 +107,31 @@ def _ids(trial: Trial) -> str:
 
 
 def _produce(trial: Trial) -> str:
-    with closing(trial.bus.producer()) as producer:
-        producer.send(Send("events", [_KEY], [b"tried"]), _WITHIN_S)
+    trial.send("events", b"tried")
     return "an idempotent producer wrote a record"
 
 
 def _chunk(trial: Trial) -> str:
-    with closing(trial.bus.producer()) as producer:
-        producer.send(Send("schemas", [_KEY], [bytes(CHUNK_BYTES)]), _WITHIN_S)
+    trial.send("schemas", bytes(CHUNK_BYTES))
     return f"a record of {CHUNK_BYTES:,} bytes was taken where no size is set"
 
 
 def _dead_letter(trial: Trial) -> str:
-    value = bytes(CAP_BYTES - lone_batch_bytes(_KEY, b"", None) - _MARGIN_BYTES)
-    with closing(trial.bus.producer()) as producer:
-        producer.send(Send(DEAD_LETTERS, [_KEY], [value]), _WITHIN_S)
+    value = bytes(CAP_BYTES - lone_batch_bytes(KEY, b"", None) - _MARGIN_BYTES)
+    trial.send(DEAD_LETTERS, value)
     return f"a record of {len(value):,} bytes was taken"
 
 
 def _read(trial: Trial) -> str:
-    if not _arrives(trial, "events", b"tried"):
+    if not trial.arrives("events", b"tried"):
         raise UnmetError("a record was written, and is not to be read.")
     return "a record was read back without a group"
 
 
 def _groups(trial: Trial) -> str:
-    group = trial.names.group(_SERVICE)
-    with closing(trial.bus.consumer(_SERVICE, ["events"], None)) as consumer:
-        _joined(consumer)
+    group = trial.names.group(SERVICE)
+    with closing(trial.bus.consumer(SERVICE, ["events"], None)) as consumer:
+        joined(consumer)
         if group not in trial.admin.groups(group):
             raise UnmetError(f"group {group} has a member, and is not listed: the user may not DESCRIBE it.")
         trial.admin.committed(group, trial.names.topic("events"))
@@ -148,10 +139,10 @@ def _groups(trial: Trial) -> str:
 
 
 def _transaction(trial: Trial) -> str:
-    _commit(trial, b"kept", left=False)
-    if not _arrives(trial, "feedback", b"kept"):
+    trial.commit(b"kept", left=False)
+    if not trial.arrives("feedback", b"kept"):
         raise UnmetError(
-            f"a transaction was committed, but is not to be read after {_WITHIN_S:.0f} s: its marker was not written. "
+            f"a transaction was committed, but is not to be read after {WITHIN_S:.0f} s: its marker was not written. "
             "Its coordinator's errors are in the broker's log; is its certificate valid for its own address?"
         )
     return "records and the offsets of a group were committed together, and read as committed"
@@ -159,26 +150,12 @@ def _transaction(trial: Trial) -> str:
 
 def _isolation(trial: Trial) -> str:
     try:
-        _commit(trial, b"aborted", left=True)
+        trial.commit(b"aborted", left=True)
     except RefusedError:
-        if b"aborted" in _committed(trial, "feedback"):
+        if b"aborted" in trial.committed("feedback"):
             raise UnmetError("a record of an aborted transaction is read as if it was committed.") from None
         return "the commit of a member that had left its group was refused, and what it wrote is not read"
     raise UnmetError("the commit of a member that had left its group was taken: two could answer one event.")
-
-
-def _commit(trial: Trial, value: bytes, *, left: bool) -> None:
-    """Commit a record together with an offset of a group, as its member, or as one that has left it."""
-    with closing(trial.bus.transactional_producer(_SERVICE, "0")) as producer:
-        producer.open()
-        with closing(trial.bus.consumer(_SERVICE, ["events"], None)) as consumer:
-            _joined(consumer)
-            offsets = {Place("events", 0): Committed(0)}
-            transaction = Transaction([Send("feedback", [_KEY], [value])], offsets, consumer.membership())
-            if not left:
-                producer.commit(transaction)
-        if left:
-            producer.commit(transaction)
 
 
 def _delete(trial: Trial) -> str:
@@ -186,29 +163,6 @@ def _delete(trial: Trial) -> str:
     if left := [name for name in trial.admin.names() if name.startswith(trial.names.namespace)]:
         raise UnmetError(f"these topics are left: {', '.join(left)}.")
     return "topics and group were deleted"
-
-
-def _joined(consumer: GroupConsumer) -> None:
-    deadline = time.monotonic() + _WITHIN_S
-    while not consumer.owned():
-        if time.monotonic() > deadline:
-            raise UnmetError(f"a group gave its only member no partition within {_WITHIN_S:.0f} s.")
-        consumer.collect(1, 1, 0.2)
-
-
-def _committed(trial: Trial, role: str) -> set[bytes | None]:
-    """The values that a reader of committed records sees."""
-    return {value for batch in everything(trial.bus, role) for value in batch.values}
-
-
-def _arrives(trial: Trial, role: str, value: bytes) -> bool:
-    """Whether such a reader comes to see this value: a transaction's marker follows its commit."""
-    deadline = time.monotonic() + _WITHIN_S
-    while value not in _committed(trial, role):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
 
 
 REQUIREMENTS: Final = (
@@ -229,6 +183,12 @@ REQUIREMENTS: Final = (
         "DESCRIBE_CONFIGS on these topics; a cluster that keeps the settings that it is given",
         "retention and compaction keep what services begin with; times by the broker order labels and answers",
         _settings,
+    ),
+    Requirement(
+        "copies",
+        "default.replication.factor=3 and min.insync.replicas=2 on the brokers, for the cluster's own topics too",
+        "what was answered and committed must outlive any one broker, and go on without it",
+        _copies,
     ),
     Requirement(
         "topic ids",

@@ -28,11 +28,15 @@ _COMPACTED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as the broker has it; `configs` are the settings in force, those left at their default among them."""
+    """A topic as the broker has it; `configs` are the settings in force, those left at their default among them.
+
+    `replicas` is how many brokers hold the partition that fewest hold; 0 where nobody asked.
+    """
 
     partitions: int
     configs: Mapping[str, str] = field(default_factory=dict)
     topic_id: str = ""
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,8 @@ class KafkaAdmin:
                         raise
                     continue
                 configs = {entry.name: entry.value for entry in entries.values() if entry.value is not None}
-                found[topic] = TopicState(len(described.partitions), configs, str(described.topic_id))
+                replicas = min(len(partition.replicas) for partition in described.partitions)
+                found[topic] = TopicState(len(described.partitions), configs, str(described.topic_id), replicas)
         return found
 
     def create(
