@@ -48,6 +48,8 @@ def without(hours: Hours, gone: Callable[[str, int], bool], until: float = HOURS
     return {key: times[(times < CHANGE) | (times >= until)] if gone(*key) else times for key, times in hours.items()}
 
 
+AHEAD: Final = ("features", 1)
+"""The input whose producer's clock may be wrong."""
 STREAMS: Final[Mapping[str, Callable[[int], Hours]]] = {
     "steady": steady,
     "one partition has a row in ten minutes": lambda seed: steady(seed, {2: 0.1}),
@@ -57,6 +59,13 @@ STREAMS: Final[Mapping[str, Callable[[int], Hours]]] = {
     "answers stop": lambda seed: without(steady(seed), lambda kind, partition: kind == "answers"),
     "everything stops for a day": lambda seed: without(steady(seed), lambda kind, partition: True, CHANGE + _DAY),
 }
+WITH_CLOCK_AHEAD: Final[Mapping[str, Callable[[int], Hours]]] = {
+    "one producer's clock is a day ahead": steady,
+    "one producer's clock is a day ahead, and a partition stops": lambda seed: without(
+        steady(seed), lambda kind, partition: partition == 2
+    ),
+}
+"""The clock is wrong from the change on."""
 
 
 def frames(hours: Hours) -> list[PlacedFrame]:
@@ -73,11 +82,22 @@ def frames(hours: Hours) -> list[PlacedFrame]:
     return sorted(found, key=lambda one: one.at_ms)
 
 
-def told(hours: Hours) -> Iterator[tuple[float, InputFinding]]:
+def ahead(log: list[PlacedFrame]) -> list[PlacedFrame]:
+    """The same, but from the change on the rows of one input say that they came a day later than they did."""
+    return [
+        PlacedFrame(offset, at_ms, frame.model_copy(update={"first_ms": first_ms, "last_ms": first_ms + length_ms}))
+        for offset, at_ms, frame in log
+        for length_ms in [frame.last_ms - frame.first_ms]
+        for is_wrong in [(frame.kind, frame.partition) == AHEAD and frame.first_ms >= _at_ms(CHANGE)]
+        for first_ms in [frame.first_ms + is_wrong * _DAY * _HOUR_MS]
+    ]
+
+
+def told(log: list[PlacedFrame]) -> Iterator[tuple[float, InputFinding]]:
     """At which hour what is found."""
     detector = StaleDetector()
     state = detector.begin()
-    for row, placed in enumerate(frames(hours)):
+    for row, placed in enumerate(log):
         state, found = detector.frame(state, placed, row)
         for one in found:
             yield (placed.at_ms - START_MS) / _HOUR_MS, one
@@ -91,8 +111,9 @@ def silence_lines(trials: int) -> Iterator[str]:
     yield ""
     yield "| stream | suspected | detected |"
     yield "|---|---|---|"
-    for name, make in STREAMS.items():
-        heard = [list(told(make(trial))) for trial in range(trials)]
+    for name, make in (STREAMS | WITH_CLOCK_AHEAD).items():
+        logs = [frames(make(trial)) for trial in range(trials)]
+        heard = [list(told(ahead(log) if name in WITH_CLOCK_AHEAD else log)) for log in logs]
         cells = [
             _cell(
                 [[hour for hour, one in found if one.finding.level == level] for found in heard], changes="stop" in name
