@@ -25,6 +25,7 @@ class Rendering:
             lstrip_blocks=True,
         )
         self._environment.filters |= {
+            "added": words.added_words,
             "rate": words.rate_words,
             "span": words.span_words,
             "lag": words.lag_words,

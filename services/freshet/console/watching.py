@@ -117,7 +117,7 @@ class Watching(threading.Thread):
             self._feed.close()
 
     def _turn(self) -> None:
-        self._take()
+        self._take(self._pace.wait_s(self.now_ms, _READ_S))
         if not self._caught_up and not self._is_due("first reading", _FIRST_READING_S):
             return  # what there was is read before anything is made of it
         while not self._asked.empty():
@@ -170,12 +170,12 @@ class Watching(threading.Thread):
         self._due[what] = time.monotonic() + every_s
         return True
 
-    def _take(self) -> None:
-        """Fold what has come."""
+    def _take(self, wait_s: float) -> None:
+        """Fold what has come, or comes within that time."""
         if self._feed is None:
             self._feed = Feed(self._connection.bus().reader((*WHOLE, *RECENT), self._starts()))
         was_caught_up = self._caught_up
-        for fact in self._feed.facts(self._pace.wait_s(self.now_ms, _READ_S)):
+        for fact in self._feed.facts(wait_s):
             self._folded.fold(fact)
             self._read += 1
             if was_caught_up and isinstance(fact.message, WorkerState):
@@ -197,7 +197,9 @@ class Watching(threading.Thread):
         return starts
 
     def _build_if_due(self) -> None:
+        """Beats that came while Kafka was asked are read first: else who lives could be called silent."""
         if self._pace.is_due(time.monotonic(), self.now_ms):
+            self._take(0.0)
             self._build()
 
     def _build(self) -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from freshet.console.core.number_words import (
+    added_words,
     figure_words,
     percent_words,
     rate_words,
@@ -29,6 +30,7 @@ def test_rates_shares_and_figures() -> None:
     assert [share_words(one) for one in (None, math.nan, 0.8583, 1.0)] == ["–", "–", ".858", "1.000"]
     assert [percent_words(one) for one in (None, 0.956)] == ["–", "96 %"]
     assert figure_words(-1234.5, classes=False) == "−1.23e+03"
+    assert [added_words(one) for one in (0.118, -1.3321, -0.0)] == ["+0.118", "−1.332", "0"]
 
 
 def test_a_moment_of_another_day_has_its_date() -> None:

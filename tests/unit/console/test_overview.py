@@ -1,7 +1,7 @@
 """The page of all pipelines: who is alive."""
 
-from freshet.console.core.overview import KafkaState, overview
-from support.console import NOW_MS, flowing_world
+from freshet.console.core.overview import KafkaState, Overview, overview
+from support.console import NOW_MS, ConsoleWorld, flowing_world
 
 KAFKA = KafkaState("k:9092", NOW_MS, "", 20, 100, True, 0, {})
 
@@ -26,3 +26,17 @@ def test_every_service_has_a_row_also_one_of_another_package() -> None:
     ]
     assert page.alive.sentence == "9 of 10 processes beat; drift-profile has dead ones."
     assert world.screen().flowing.answer.sentence == "Yes, but drift-profile/loans/0 is dead."
+
+
+def overview_of(world: ConsoleWorld) -> Overview:
+    """The page now."""
+    return overview(world.folded, [world.screen()], KAFKA, "", NOW_MS)
+
+
+def test_who_is_silent_is_named_in_a_sentence() -> None:
+    """One is, several are."""
+    world = flowing_world()
+    world.beat("ingestion", age_ms=4_500)
+    assert overview_of(world).alive.sentence == "9 of 9 processes beat, but ingestion is silent."
+    world.beat("inference", age_ms=4_500)
+    assert overview_of(world).alive.sentence == "9 of 9 processes beat, but ingestion, inference are silent."

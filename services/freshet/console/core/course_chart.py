@@ -11,6 +11,7 @@ from html import escape
 from typing import Final
 
 from freshet.console.core.axis import Axis, line, narrow, pieces, svg, text, wide
+from freshet.console.core.mark_labels import LABELS_APART, alarm_groups, named_epochs
 from freshet.console.core.marks import CutMark, Marks
 from freshet.console.core.number_words import figure_words, lag_words, minute_words, percent_words, span_words
 from freshet.console.core.rightness import Line, Rightness
@@ -19,7 +20,6 @@ _MINUTE_MS: Final = 60_000
 MOST_CUTS: Final = 40
 """Of more cut-overs in view each is only a short mark in the top row."""
 _MOST_ALARMS: Final = 24
-_LABELS_APART: Final = 46.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,11 @@ class _Figure:
         )
 
     def _cut_marks(self) -> str:
-        cuts, out, last = self._course.marks.cuts, [], -math.inf
+        cuts, out = self._course.marks.cuts, list[str]()
         if len(cuts) > MOST_CUTS:
             strokes = "".join(f"M{self._axis.x(cut.at_ms)} 2V12" for cut in cuts)
             return f'<g><title>{len(cuts):,} epochs went live</title><path class="cut" d="{strokes}"/></g>'
-        champion = cuts[-1].versions[:1] if cuts else ()
+        champion, named = cuts[-1].versions[:1] if cuts else (), named_epochs(cuts, self._axis)
         for cut in cuts:
             x = self._axis.x(cut.at_ms)
             kind = "ref2" if not cut.other else "cutn" if cut.versions[:1] == champion else "cut"
@@ -125,33 +125,28 @@ class _Figure:
                 f"epoch {cut.epoch} at {minute_words(cut.at_ms)}: {', '.join(cut.versions) or 'nobody'}, by {cut.cause}"
             )
             out.append(f'<g><title>{escape(told)}</title><path class="{kind}" d="M{x} 2V{foot}"/></g>')
-            if x - last > _LABELS_APART:
+            if cut.epoch in named:
                 out.append(self._cut_words(cut, x, "tn" if kind == "cutn" else "t1" if cut.other else "t3"))
-                last = x
         return "".join(out)
 
     def _cut_words(self, cut: CutMark, x: float, kind: str) -> str:
         what = (cut.versions[0] if cut.versions else "nobody") if cut.other else cut.cause
-        room = self._axis.width - x > _LABELS_APART
+        room = self._axis.width - x > LABELS_APART
         at, anchor = (x + 3, "start") if room else (x - 3, "end")
         return text(at, 10, f"e{cut.epoch}", f"{kind} halo", anchor) + text(at, 21, what[:14], f"{kind} halo", anchor)
 
     def _alarm_marks(self) -> str:
-        out, last = [], -math.inf
-        for alarm in self._course.marks.alarms[-_MOST_ALARMS:]:
+        alarms, out = self._course.marks.alarms[-_MOST_ALARMS:], []
+        for alarm in alarms:
             x = self._axis.x(alarm.at_ms)
             kind = "fwm" if alarm.detected else "fww"
             told = escape(f"alarm {alarm.number} at {minute_words(alarm.at_ms)}: {alarm.text}")
             out.append(
                 f'<a href="#alarm-{alarm.number}"><title>{told}</title>'
                 f'<path class="since" d="M{x} 41V{self._labelled.foot}"/>'
-                f'<path class="{kind}" stroke="var(--warn-mark)" d="M{x - 6} 41H{x + 6}L{x} 30Z"/>'
+                f'<path class="{kind}" stroke="var(--warn-mark)" d="M{x - 6} 41H{x + 6}L{x} 30Z"/></a>'
             )
-            if x - last > 16:
-                out.append(text(x + 7, 40, str(alarm.number), "twb halo"))
-                last = x
-            out.append("</a>")
-        return "".join(out)
+        return "".join(out + [group.label(40, self._axis.width) for group in alarm_groups(alarms, self._axis)])
 
     def _lag_line(self) -> str:
         panel, out = (

@@ -70,6 +70,11 @@ def signed(text: str) -> str:
     return text.replace("-", _MINUS)
 
 
+def added_words(value: float) -> str:
+    """What a feature added to an answer, with four digits that count: `+0.118`, `−1.332`; nothing is `0`."""
+    return signed(f"{value:+.4g}") if value else "0"
+
+
 def minute_words(at_ms: int) -> str:
     """A moment in UTC to the minute: `23:41`."""
     return _utc(at_ms).strftime("%H:%M")

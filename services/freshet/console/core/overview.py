@@ -130,17 +130,18 @@ def _service(name: str, found: Sequence[Crew]) -> ServiceRow:
 
 def _alive(services: Sequence[ServiceRow]) -> SectionAnswer:
     there, alive = sum(row.there for row in services), sum(row.alive for row in services)
-    silent = sum(row.kind == "stale" for row in services)
     told = f"{alive} of {there} process{'' if there == 1 else 'es'} beat{'s' if alive == 1 else ''}"
     if alive < there:
-        return SectionAnswer(
-            "bad", f"{told}; {', '.join(row.name for row in services if row.kind == 'bad')} has dead ones.", ""
-        )
-    if silent:
-        return SectionAnswer(
-            "stale", f"{told}, but {', '.join(row.name for row in services if row.kind == 'stale')} is silent.", ""
-        )
+        return SectionAnswer("bad", f"{told}; {_named(services, 'bad', 'has', 'have')} dead ones.", "")
+    if any(row.kind == "stale" for row in services):
+        return SectionAnswer("stale", f"{told}, but {_named(services, 'stale', 'is', 'are')} silent.", "")
     return SectionAnswer("ok" if there else "off", f"{told}.", "")
+
+
+def _named(services: Sequence[ServiceRow], kind: Kind, of_one: str, of_many: str) -> str:
+    """The services of that kind, and the verb that follows."""
+    names = [row.name for row in services if row.kind == kind]
+    return f"{', '.join(names)} {of_one if len(names) == 1 else of_many}"
 
 
 def _kafka(kafka: KafkaState) -> SectionAnswer:
