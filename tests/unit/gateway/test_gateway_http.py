@@ -128,7 +128,14 @@ def test_an_event_is_acknowledged_with_its_place(world: World) -> None:
 def test_who_waits_gets_the_prediction_and_so_does_a_tail(world: World) -> None:
     """As JSON, scores by class."""
     first = world.client.post(EVENTS, json=ROW).json()
-    answering = threading.Timer(0.3, world.predict, ("two", first["partition"], first["offset"] + 1))
+    partition, offset = first["partition"], first["offset"] + 1
+
+    def answer_once_it_lies_there() -> None:
+        while world.bus.spans("events")[partition].end <= offset:
+            time.sleep(0.01)
+        world.predict("two", partition, offset)
+
+    answering = threading.Thread(target=answer_once_it_lies_there, daemon=True)
     with world.client.websocket_connect("ws://127.0.0.1/pipelines/loans/predictions/tail") as tail:
         answering.start()
         answer = world.client.post(f"{EVENTS}?wait=30000", json=ROW | {"event_id": "two"})
@@ -264,7 +271,7 @@ def test_a_label_is_written_as_feedback_and_a_wrong_one_is_refused(world: World)
     assert sum(span.end for span in world.bus.spans("feedback").values()) == 1
 
 
-def test_other_refusals_have_their_status(world: World) -> None:
+def test_other_refusals_have_their_status(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And say what to do."""
     assert world.client.post("/pipelines/lones/events", json=ROW).status_code == 404
     assert "loans" in world.client.post("/pipelines/lones/events", json=ROW).json()["why"]
@@ -278,7 +285,13 @@ def test_other_refusals_have_their_status(world: World) -> None:
     assert world.client.post(EVENTS, json=ROW, headers={"Origin": "http://["}).status_code == 403
     assert world.client.post(EVENTS, json=ROW, headers={"Host": "elsewhere.example"}).status_code == 400
     assert world.client.get("/ready").status_code == 200
-    world.published.trouble = "nobody answers."
+
+    def away(role: str) -> object:
+        raise RetriableError(f"{role}: nobody answers.")
+
+    monkeypatch.setattr(world.bus, "spans", away)
+    while not world.published.trouble:  # it looks once a second
+        time.sleep(0.01)
     assert world.client.get("/ready").status_code == 503
     assert world.client.post(EVENTS, json=ROW).json()["error"] == "kafka_away"
 
