@@ -77,6 +77,11 @@ def is_measured(found: Snapshot) -> bool:
     return bool(screen.flowing.lags_ms) and screen.aside.letters is not None
 
 
+def says_no(found: Snapshot) -> bool:
+    """Whether it is told that nothing flows."""
+    return found.screens["loans"].flowing.answer.sentence.startswith("No: ")
+
+
 def test_its_numbers_are_those_of_topics_and_of_kafka(stage: LocalDeployment, connection: Connection) -> None:
     """Lag as `freshet lag` tells it, quality as the evaluations add up, dead letters as they are counted."""
     sample = loans.sample(stage.schema, 2000, seed=1)
@@ -110,7 +115,7 @@ def test_its_numbers_are_those_of_topics_and_of_kafka(stage: LocalDeployment, co
     stage.supervisor.stop("inference-0")
     send(stage, 2, "late")
     stage.view.wait("ingestion", lambda _: stage.unread("ingestion", "events") == 0 or None)
-    screen = watched(connection, is_measured)
+    screen = watched(connection, lambda found: is_measured(found) and says_no(found))
     behind = {(hop.service, hop.role): hop.records for hop in lag(connection, "loans").hops}
     assert screen.flowing.answer.sentence == "No: inference does not run, so no event is answered."
     wire = screen.flowing.upper[3]
