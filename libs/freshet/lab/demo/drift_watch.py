@@ -45,13 +45,17 @@ class DriftWatch:
         """All that have been taken in, in their order."""
         return self._alarms
 
-    def wait_quality(self, version: str) -> None:
-        """Wait for the first evaluation of this version. Raises LocalError if none comes."""
-        series = VERSION + version
-        self._wait(
-            f"an evaluation of version {version}",
-            lambda: any(one.series == series for one in self._evaluations.records) or None,
-        )
+    def wait_quality(self, version: str, since_ms: int = 0) -> None:
+        """Wait for the first evaluation of this version that `quality` shows of the predictions since then.
+
+        Raises LocalError if none comes.
+        """
+
+        def there() -> bool | None:
+            records = self._evaluations.records
+            return any(_is_shown(one, VERSION + version, since_ms) for one in records) or None
+
+        self._wait(f"an evaluation of version {version}", there)
 
     def wait_alarm(self, after: int) -> Alarm:
         """The first change that is detected, and not only suspected, behind so many alarms. Raises LocalError if none
@@ -80,6 +84,10 @@ class DriftWatch:
             return found()
 
         return self._deployment.view.wait(what, lambda _: taken())
+
+
+def _is_shown(one: Evaluation, series: str, since_ms: int) -> bool:
+    return one.view == "arrival" and one.series == series and one.end_ms > since_ms
 
 
 def show_quality(narrator: Narrator, found: Quality) -> None:

@@ -125,6 +125,7 @@ class Story:
             with say.waiting("enough labels of the new rule"):
                 begun = trainings.wait_begun(0).last
             say.line(training_plan(begun))
+            self._drift.wait_quality(rival.version, self._changed_ms)
             self._drift.take()
             say.line(f"meanwhile {rival.version} answers, and of what was asked since the change this is right:")
             show_quality(say, self._drift.quality(self._changed_ms))
@@ -146,7 +147,7 @@ class Story:
         """Labels say that the new model knows the new rule."""
         self._say.chapter("Labels say that the new model knows the new rule")
         with self._say.waiting("labels"):
-            self._drift.wait_quality(self._newest)
+            self._drift.wait_quality(self._newest, self._healed_ms)
             time.sleep(_BREATH_S)
             self._drift.take()
         self._say.line(f"of what was asked since {self._newest} answers, this is right:")

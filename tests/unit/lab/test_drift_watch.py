@@ -1,0 +1,52 @@
+"""What the demo waits for is what it shows next."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+from freshet.contracts.evaluation_message import Evaluation
+from freshet.drift.service import EVALUATE
+from freshet.lab.demo.drift_watch import DriftWatch
+from freshet.lab.local_deployment import LocalDeployment
+from freshet.ledger.ledger import PipelineLedger
+from freshet.testing.memory_pipeline import MemoryPipeline
+from support.console import MINUTE_MS, NOW_MS, PIPELINE, evaluation
+
+HEALED_MS = NOW_MS
+
+
+class Coming:
+    """A view that looks again and again; before each look the next evaluation has come."""
+
+    def __init__(self, pipeline: MemoryPipeline, coming: Iterator[Evaluation]) -> None:
+        self.ledger = PipelineLedger(PIPELINE)
+        self.looks = 0
+        self._pipeline, self._coming = pipeline, coming
+
+    def wait(self, what: str, found: Callable[[Any], Any]) -> Any:
+        """As `View.wait`."""
+        while True:
+            self._pipeline.tell("evaluations", PIPELINE, next(self._coming))
+            self.looks += 1
+            if (result := found(self)) is not None:
+                return result
+
+
+def test_an_evaluation_of_before_is_not_taken_for_one_of_since_then() -> None:
+    """Step 8 waited for any evaluation of the new model, and then had nothing to show of what was asked since."""
+    said = [
+        evaluation("version:1.1.0", HEALED_MS - 20 * MINUTE_MS, 250),
+        evaluation("served", HEALED_MS + 10 * MINUTE_MS, 240),
+        evaluation("version:1.0.1", HEALED_MS + 15 * MINUTE_MS, 100),
+        evaluation("version:1.1.0", HEALED_MS + 17 * MINUTE_MS, 250, view="closed"),
+        evaluation("version:1.1.0", HEALED_MS + 20 * MINUTE_MS, 249),
+        evaluation("version:1.1.0", HEALED_MS + 40 * MINUTE_MS, 250),
+    ]
+    pipeline = MemoryPipeline(EVALUATE.name, partitions=1, references=EVALUATE.clues)
+    view = Coming(pipeline, iter(said))
+    deployment = SimpleNamespace(bus=pipeline.bus, view=view, spec=SimpleNamespace(pipeline=PIPELINE))
+    watch = DriftWatch(cast(LocalDeployment, deployment))
+    watch.wait_quality("1.1.0", HEALED_MS)
+    assert view.looks == 5
+    shown = {one.name: one.counts.rows for one in watch.quality(HEALED_MS).series}
+    assert shown == {"served": 250, "version:1.0.1": 250, "version:1.1.0": 250}
