@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from freshet.contracts.messages import Candidate, PipelineRecord
+from freshet.contracts.messages import Candidate, ModelVersion, PipelineRecord, Rollout
+from freshet.ledger.manifest_id import manifest_id
 from freshet.trust.signing_key import SigningKey
-from freshet.trust.statements import Role, builder_statement
+from freshet.trust.statements import Role, builder_statement, release_statement
 from freshet.trust.trusted_keys import Status, TrustedKeys, public_entry
 
 
@@ -59,3 +60,17 @@ def signed(candidate: Candidate, *keys: SigningKey) -> Candidate:
 def demanding(record: PipelineRecord, life: str = "a1") -> PipelineRecord:
     """The same pipeline, which answers with signed models only."""
     return record.model_copy(update={"spec": f"{record.spec}\ntrust: required\n", "life": life})
+
+
+def signed_version(record: ModelVersion, *keys: SigningKey) -> ModelVersion:
+    """The version with the signature of each of these keys."""
+    statement = builder_statement(record.manifest)
+    signatures = {name: value for key in keys for name, value in key.sign(statement).items()}
+    return record.model_copy(update={"signatures": signatures})
+
+
+def signed_epoch(record: Rollout, key: SigningKey, *models: ModelVersion, life: str = "a1") -> Rollout:
+    """The epoch in this life, with the manifests of these versions, signed by this key."""
+    manifests = {one.version: manifest_id(one.manifest) for one in models}
+    record = record.model_copy(update={"life": life, "manifests": manifests})
+    return record.model_copy(update={"signatures": key.sign(release_statement(record))})

@@ -16,6 +16,7 @@ from freshet.contracts.messages import (
 )
 from freshet.ledger.cutovers import Cutovers
 from freshet.ledger.decisions import Commands
+from freshet.ledger.disbelieved import DisbelievedEpochs
 from freshet.ledger.epochs import Epochs, named_by, understudy
 from freshet.ledger.predecessors import Predecessors
 from freshet.ledger.versions import Versions
@@ -32,15 +33,16 @@ class PipelineLedger:
     later (decision 24).
     """
 
-    def __init__(self, name: str, clock: BeatClock | None = None, vouching: Vouching | None = None) -> None:
+    def __init__(
+        self, name: str, clock: BeatClock | None = None, vouching: Vouching | None = None, *, whole: bool = True
+    ) -> None:
         """`clock` is shared by the pipelines whose workers are compared with each other.
 
-        An epoch that `vouching` speaks against does not count; without it, all do.
+        An epoch that `vouching` speaks against does not count; without it, all do. `whole`: see `DisbelievedEpochs`.
         """
         self.name = name
         self._vouching = vouching or BelieveAll()
-        self.disbelieved: dict[int, Disbelieved] = {}
-        """By epoch: the newest record that does not count."""
+        self.disbelieved = DisbelievedEpochs(whole=whole)
         self.specifications: dict[int, PipelineRecord] = {}
         """By number; events of each of them may still be read."""
         self.specification: PipelineRecord | None = None
@@ -61,10 +63,12 @@ class PipelineLedger:
 
     def disbelief(self) -> str:
         """Which epoch would be in force if it were believed, and why it is not; empty if there is none."""
-        ahead = [epoch for epoch in self.disbelieved if epoch > self.epochs.live_epoch]
-        if not ahead:
+        ahead = self.disbelieved.above(self.epochs.live_epoch)
+        if ahead is None:
             return ""
-        return f"epoch {max(ahead)} of {self.name} is not believed: {self.disbelieved[max(ahead)].why}"
+        told = f"epoch {ahead.record.epoch} of {self.name} is not believed: {ahead.doubt.why}"
+        dropped = self.disbelieved.dropped
+        return told if not dropped else f"{told} {dropped:,} more were not kept: only a restart would judge them again."
 
     @property
     def life(self) -> str:
@@ -96,15 +100,15 @@ class PipelineLedger:
                 self.cutovers.fold(cut, fact.timestamp_ms)
 
     def _consider(self, rollout: Rollout, timestamp_ms: int) -> None:
-        if why := self._vouching.against_epoch(rollout):
-            self.disbelieved[rollout.epoch] = Disbelieved(rollout, timestamp_ms, why)
+        if doubt := self._vouching.against_epoch(rollout):
+            self.disbelieved.add(Disbelieved(rollout, timestamp_ms, doubt))
             return
-        self.disbelieved.pop(rollout.epoch, None)
+        self.disbelieved.discard(rollout.epoch)
         self._place(self.epochs.fold(rollout, timestamp_ms))
 
     def reconsider(self) -> None:
         """Ask again about the epochs that were not believed. One that once was is never taken back."""
-        for _, known in sorted(self.disbelieved.items()):
+        for known in self.disbelieved:
             self._consider(known.record, known.timestamp_ms)
 
     def against(self, version: str) -> str:
@@ -114,7 +118,8 @@ class PipelineLedger:
 
     def against_live(self) -> str:
         """Why the epoch in force would not be believed if it were written today; empty if it would, or is none."""
-        return self._vouching.against_epoch(self.epochs.live) if self.epochs.live else ""
+        doubt = self._vouching.against_epoch(self.epochs.live) if self.epochs.live else None
+        return doubt.why if doubt else ""
 
     def _specify(self, record: PipelineRecord) -> None:
         self.specifications[record.number] = record

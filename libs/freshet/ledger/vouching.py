@@ -1,16 +1,28 @@
 """Whether records of epochs and versions are believed: what a ledger asks before an epoch counts."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from freshet.contracts.messages import ModelVersion, Rollout
+
+Standing = Literal["signed", "unknown", "refused"]
+"""signed: somebody whom we trust has written it. unknown: it is not, and nobody can say yet whether it must be.
+refused: it must be, and is not."""
+
+
+class Doubt(NamedTuple):
+    """Why a record of an epoch may not be in force."""
+
+    why: str
+    """In a sentence."""
+    standing: Standing
 
 
 class Vouching(Protocol):
     """Judges records by what they bear. Answers may change, as when a key is revoked; then `reconsider` is due."""
 
-    def against_epoch(self, record: Rollout) -> str:
-        """Why this record may not be in force, in a sentence; empty if it may."""
+    def against_epoch(self, record: Rollout) -> Doubt | None:
+        """Why this record may not be in force; None if it may."""
 
     def against_version(self, record: ModelVersion) -> str:
         """Why no new epoch may name this version, in a sentence; empty if one may."""
@@ -19,9 +31,9 @@ class Vouching(Protocol):
 class BelieveAll:
     """For whoever only looks, and for pipelines without signatures."""
 
-    def against_epoch(self, record: Rollout) -> str:  # noqa: ARG002
+    def against_epoch(self, record: Rollout) -> Doubt | None:  # noqa: ARG002
         """See `Vouching`."""
-        return ""
+        return None
 
     def against_version(self, record: ModelVersion) -> str:  # noqa: ARG002
         """See `Vouching`."""
@@ -34,4 +46,4 @@ class Disbelieved:
 
     record: Rollout
     timestamp_ms: int
-    why: str
+    doubt: Doubt

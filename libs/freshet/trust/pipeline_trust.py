@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from freshet.contracts.messages import Manifest, ModelVersion, Rollout
+from freshet.ledger.vouching import Doubt, Standing
 from freshet.trust.signature_check import Objection, objection
 from freshet.trust.signing_key import SigningKey
 from freshet.trust.statements import builder_statement, release_statement
@@ -60,16 +61,18 @@ class PipelineTrust:
         """Why this process cannot judge what the pipeline demands, in a sentence; empty if it can."""
         return str(_NO_FILE) if self.required and self._ask() is None else ""
 
-    def against_epoch(self, record: Rollout) -> str:
+    def against_epoch(self, record: Rollout) -> Doubt | None:
         """See `Vouching`."""
         keys = self._ask()
-        if keys is not None and self._demanded is None:
-            return "the pipeline's specification is not known yet."
-        if keys is None or not self.required:
-            return ""
-        if record.life != self._life:
-            return str(_REPLAYED)
-        return str(objection("release", release_statement(record), record.signatures, keys) or "")
+        if keys is None or (self._demanded is not None and not self.required):
+            return None
+        found = objection("release", release_statement(record), record.signatures, keys)
+        if self._demanded is None:
+            unsigned: Standing = "refused" if self.required else "unknown"
+            return Doubt("the pipeline's specification is not known yet.", unsigned if found else "signed")
+        if found:
+            return Doubt(str(found), "refused")
+        return Doubt(str(_REPLAYED), "signed") if record.life != self._life else None
 
     def against_version(self, record: ModelVersion) -> str:
         """See `Vouching`."""

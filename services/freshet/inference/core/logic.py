@@ -67,7 +67,9 @@ class InferenceLogic(Logic):
         self._pipeline, self._instance, self._lane = pipeline, instance, lane
         self._topic_id = topic_id
         self._trust = trust = PipelineTrust(pipeline, keys)
-        self._ledger, self._models = PipelineLedger(pipeline, vouching=trust), ResidentModels(died_loading)
+        # of a history that cannot be judged yet, the newest epochs are enough to answer by
+        self._ledger = PipelineLedger(pipeline, vouching=trust, whole=False)
+        self._models = ResidentModels(died_loading)
         self._signatures = SignedVersions(self._ledger, trust)
         self._rules = EpochRules(self._ledger, self._models)
         self._blame = blame = CrashBlame(deaths)
