@@ -4,13 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from freshet.operate.verify.evidence import Evidence
-from support.evidence import NEW, OLD, answered_by, claim, cutover, ledger, rollout, row_of
+from freshet.trust.signing_key import SigningKey
+from freshet.trust.statements import release_statement
+from support.evidence import NEW, OLD, RING, answered_by, claim, cutover, ledger, rollout, row_of
 from support.inference import manifest
+from support.signed import signed_version
 
 _EPOCHS: Final = "each answer's epoch is what the cut-overs say"
 _VERSIONS: Final = "each answer's version is what its epoch names"
 _LIVE: Final = "each cut-over's epoch went live"
 _METADATA: Final = "committed metadata is the last cut-over"
+_RELEASED: Final = "each cut-over's epoch is signed by a trusted release key"
+_BUILT: Final = "each version that answers is signed by a trusted builder key"
 _HISTORY: Final = "positions in history only go forward"
 
 
@@ -108,6 +113,47 @@ def _epoch_never_issued(evidence: Evidence) -> None:
     evidence.features_read.metadata[0] = "e=3 f=0"
 
 
+def _epoch_signed(by: SigningKey | None, **changes: object) -> Callable[[Evidence], None]:
+    """Epoch 2, of which all else agrees, is signed by another, or by nobody, or is changed after it was signed."""
+
+    def plant(evidence: Evidence) -> None:
+        known = evidence.history.ledger.epochs.records[2]
+        signatures = by.sign(release_statement(known)) if by else {}
+        record = known.model_copy(update={"signatures": signatures, **changes})
+        evidence.history.ledger.epochs.records[2] = record
+
+    return plant
+
+
+def _epoch_of_another_life(evidence: Evidence) -> None:
+    """It was signed before the pipeline was deleted, and somebody has written it again."""
+    known = evidence.history.ledger.epochs.records[2].model_copy(update={"life": "a0"})
+    signed = known.model_copy(update={"signatures": RING.release.sign(release_statement(known))})
+    evidence.history.ledger.epochs.records[2] = signed
+
+
+def _version_signed(by: SigningKey | None) -> Callable[[Evidence], None]:
+    """The version of epoch 2 bears the signature of another than a builder, or none."""
+
+    def plant(evidence: Evidence) -> None:
+        known = evidence.history.ledger.versions.records[NEW].model_copy(update={"signatures": {}})
+        evidence.history.ledger.versions.records[NEW] = signed_version(known, by) if by else known
+
+    return plant
+
+
+def _version_of_another_manifest(evidence: Evidence) -> None:
+    """A builder has signed it, but the epoch names another manifest of the same bytes."""
+    known = evidence.history.ledger.versions.records[NEW]
+    other = known.manifest.model_copy(update={"lineage": {"by": "somebody"}})
+    changed = known.model_copy(update={"manifest": other})
+    evidence.history.ledger.versions.records[NEW] = signed_version(changed, RING.builder)
+
+
+def _unreleased(code: str) -> dict[str, tuple[str, ...]]:
+    return {_RELEASED: tuple(f"{place}: epoch 2: {code}" for place in ("0/4", "1/1", "1/3"))}
+
+
 def _metadata(text: str) -> Callable[[Evidence], None]:
     """The next owner of the partition would go on at another position, or cannot know any."""
 
@@ -156,6 +202,14 @@ HISTORY_BREACHES: Final[dict[str, Breach]] = {
     "history goes back": Breach(_history_goes_back, {_HISTORY: ("0/5: (2, 0) → (1, 0)",)}),
     "return from the fallback": Breach(_return_from_the_fallback, {_HISTORY: ("1/2: (2, 1) → (2, 0)",)}),
     "two cut-overs at one offset": Breach(_two_cutovers_at_one_offset, {_HISTORY: ("0/4: (1, 1) → (2, 0)",)}),
+    "epoch that nobody signed": Breach(_epoch_signed(None), _unreleased("signature_missing")),
+    "epoch of an unknown key": Breach(_epoch_signed(RING.stranger), _unreleased("signature_unknown_key")),
+    "epoch of a builder's key": Breach(_epoch_signed(RING.builder), _unreleased("signature_wrong_role")),
+    "epoch that was changed": Breach(_epoch_signed(RING.release, cause="other"), _unreleased("signature_invalid")),
+    "epoch of another life": Breach(_epoch_of_another_life, _unreleased("signature_other_life")),
+    "version that nobody signed": Breach(_version_signed(None), {_BUILT: ("2.0.0: signature_missing",)}),
+    "version of a release key": Breach(_version_signed(RING.release), {_BUILT: ("2.0.0: signature_wrong_role",)}),
+    "version of another manifest": Breach(_version_of_another_manifest, {_BUILT: ("2.0.0: signature_other_model",)}),
     "metadata behind": Breach(_metadata("e=1 f=0"), _metadata_found("e=1 f=0")),
     "metadata ahead": Breach(_metadata("e=3 f=0"), _metadata_found("e=3 f=0")),
     "metadata at the fallback": Breach(_metadata("e=2 f=1"), _metadata_found("e=2 f=1")),

@@ -12,6 +12,7 @@ from freshet.contracts.position import Position
 from freshet.ledger.ledger import PipelineLedger
 from freshet.operate.verify.evidence import (
     Answers,
+    Demand,
     Evidence,
     History,
     Inputs,
@@ -23,9 +24,13 @@ from freshet.operate.verify.evidence import (
     Vectors,
 )
 from freshet.operate.verify.places import hashed, identity, offsets_of, partitions_of
+from freshet.trust.signing_key import SigningKey
 from support.inference import model
+from support.signed import KeyRing, signed_epoch, signed_version
 
 OLD, NEW = "1.0.0", "2.0.0"
+RING = KeyRing()
+"""The pipeline demands signatures, of these keys."""
 
 _ENTITIES = {"a": 0, "b": 1, "c": 0}
 """And the features partition that each is keyed to."""
@@ -80,11 +85,22 @@ def rollout(epoch: int, version: str, understudy: str = "") -> Rollout:
     )
 
 
-def ledger(*rollouts: Rollout, artifacts: Sequence[tuple[str, str]] = ((OLD, OLD), (NEW, NEW))) -> PipelineLedger:
-    """What the topics say after these epochs and artifacts, each a version and what its bytes are made from."""
+def ledger(
+    *rollouts: Rollout,
+    artifacts: Sequence[tuple[str, str]] = ((OLD, OLD), (NEW, NEW)),
+    builder: SigningKey = RING.builder,
+    release: SigningKey = RING.release,
+) -> PipelineLedger:
+    """What the topics say after these epochs and artifacts, each a version and what its bytes are made from.
+
+    All of them are signed, by these keys.
+    """
     told = PipelineLedger("p")
-    models = [model(version, ["feature_1"], digest_of) for version, digest_of in artifacts]
-    for message in (*(one.model_copy(update={"pipeline": "p"}) for one in models), *rollouts):
+    models = [
+        signed_version(model(version, ["feature_1"], digest_of).model_copy(update={"pipeline": "p"}), builder)
+        for version, digest_of in artifacts
+    ]
+    for message in (*models, *(signed_epoch(one, release, *models) for one in rollouts)):
         told.fold(Fact("", "", message))
     return told
 
@@ -147,6 +163,7 @@ def good() -> Evidence:
             feature_names=("feature_1",),
             spec_widths={1: 1},
             first_specs=dict.fromkeys(versions, 1),
+            demand=Demand("a1", RING.now),
         ),
         entity_names={hashed(name): name for name in _ENTITIES},
     )

@@ -1,7 +1,8 @@
 """`freshet verify`: the promises P1 and P2, judged from the topics alone."""
 
 import time
-from typing import Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Group
@@ -14,6 +15,9 @@ from freshet.operate.times import range_ms
 from freshet.operate.verify.findings import Finding, Judgement
 from freshet.operate.verify.judgement import as_document, passes, sentence
 from freshet.operate.verify.judging import judge_pipeline
+
+if TYPE_CHECKING:
+    from freshet.trust.trusted_keys import TrustedKeys
 
 _PROMISES: Final = (
     "P1: every event ends as exactly one prediction or one dead letter. P2: it is answered by the model version that "
@@ -33,6 +37,12 @@ def verify(
     scores: Annotated[
         int, typer.Option(min=0, metavar="N", help="Score N predictions again, from the bytes of their models.")
     ] = 0,
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="FRESHET_TRUST", metavar="FILE", help="Whose signatures count, where the pipeline demands them."
+        ),
+    ] = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
@@ -44,12 +54,22 @@ def verify(
     was broken, if there was nothing to judge, or if inputs are still under way after --wait. See docs/verify.md.
     """
     from_ms = range_ms(since, last, time.time_ns() // 1_000_000)
+    keys = _keys(trust)
     connection = connect(bootstrap, namespace)
     published(connection, pipeline)  # a misspelt name would keep every promise
-    judgement = judge_pipeline(connection, pipeline, from_ms=from_ms, scores=scores, wait_s=wait)
+    judgement = judge_pipeline(connection, pipeline, from_ms=from_ms, scores=scores, wait_s=wait, keys=keys)
     emit(as_document(judgement), shown(judgement), as_json=as_json)
     if not passes(judgement, waited=wait > 0):
         raise typer.Exit(Exit.CHECK)
+
+
+def _keys(file: Path | None) -> "TrustedKeys | None":
+    """The trusted keys of a file. Raises SettingsError if it cannot be used."""
+    if file is None:
+        return None
+    from freshet.runtime.trust_file import TrustFile  # noqa: PLC0415 (it needs an extra)
+
+    return TrustFile(file)()
 
 
 def shown(judgement: Judgement) -> Group:

@@ -11,6 +11,7 @@ from freshet.trust.statements import builder_statement, release_statement
 from freshet.trust.trusted_keys import TrustedKeys
 
 OTHER_LIFE: Final = "signature_other_life"
+OTHER_MODEL: Final = "signature_other_model"
 UNSET: Final = "trust_unset"
 _REPLAYED: Final = Objection(
     OTHER_LIFE, "it is of an earlier life of this pipeline, before its deletion: somebody has written it again."

@@ -17,7 +17,7 @@ MODEL = "No model answers yet: `freshet model publish` one, or promote one."
 def judge(monkeypatch: pytest.MonkeyPatch, *pending: int, wait_s: float) -> tuple[Judgement, list[str]]:
     """The last judgement where so many inputs are under way at one look after the other, and what was said."""
     looks = iter(pending)
-    monkeypatch.setattr(judging, "judged", lambda *_: Judgement((), 0, 0, next(looks), {"events": 3}, 3))
+    monkeypatch.setattr(judging, "judged", lambda *_, **__: Judgement((), 0, 0, next(looks), {"events": 3}, 3))
     monkeypatch.setattr(judging, "ledger_of", lambda *_: Ledger([]))
     monkeypatch.setattr(judging, "_PAUSE_S", 0.0)
     told: list[str] = []

@@ -6,7 +6,7 @@ asked.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from freshet.runtime import dead_letter_records
 from freshet.runtime.bus.protocol import Bus, Committed, Place
 from freshet.runtime.reading import everything
 
+if TYPE_CHECKING:
+    from freshet.trust.trusted_keys import TrustedKeys
+
 _OUTPUTS: Final = ("predictions", "labels", dead_letter_records.ROLE, "features")
 _GROUPS: Final = {"events": "ingestion", "feedback": "ingestion", "features": "inference"}
 """Which service reads each input topic."""
@@ -45,14 +48,17 @@ def collect(
     *,
     since_ms: int | None = None,
     patience: Patience | None = None,
+    keys: "TrustedKeys | None" = None,
 ) -> Evidence:
     """Read everything that `judge` needs, or what it needs to judge the inputs that the broker got since that time.
+
+    `keys` are those whose signatures count; without them signatures are not judged.
 
     Takes time in proportion to the records, and about 350 bytes of memory for an event with all that came of it. Waits
     for transactions that are open, for as long as `patience` has.
     """
     reading = _Reading(bus, committed, Window(bus, since_ms), patience or Patience())
-    return reading.evidence(pipeline)
+    return reading.evidence(pipeline, keys)
 
 
 class _Reading:
@@ -68,7 +74,7 @@ class _Reading:
         self._horizon = Horizon(bus, (*_OUTPUTS, *CONTROL))
         self._outputs = {role: Output(proven=self._horizon.proven[role]) for role in (*_OUTPUTS, *CONTROL)}
 
-    def evidence(self, pipeline: str) -> Evidence:
+    def evidence(self, pipeline: str, keys: "TrustedKeys | None") -> Evidence:
         """Read in the one order that makes it judgeable."""
         predictions = outputs.predictions(*self._read("predictions"), self._ids["features"], self._ids["events"])
         labels = outputs.labels(*self._read("labels"), self._ids["feedback"])
@@ -85,7 +91,7 @@ class _Reading:
             self._look_back(role)
         for role in CONTROL:
             self._settle(role)
-        history = read_history(self._bus, pipeline, self._ids["features"])
+        history = read_history(self._bus, pipeline, self._ids["features"], keys)
         self._look_again()
         self._take("features", read)
         repeats = {

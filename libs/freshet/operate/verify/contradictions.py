@@ -34,8 +34,8 @@ def contradictions(history: History) -> Iterator[Finding]:
 
 
 def _content(rollout: Rollout) -> str:
-    """All that stays as an epoch passes from prepare to its end."""
-    return rollout.model_dump_json(exclude={"phase"})
+    """All that stays as an epoch passes from prepare to its end; what is signed is the phase too."""
+    return rollout.model_dump_json(exclude={"phase", "signatures"})
 
 
 def _named(rollouts: Sequence[Rollout]) -> str:

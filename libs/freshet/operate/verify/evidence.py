@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from freshet.contracts.messages import Cutover
 from freshet.contracts.position import Position
 from freshet.ledger.ledger import PipelineLedger
 from freshet.operate.verify.places import NOTHING, looked_up, offsets_of, partitions_of
+
+if TYPE_CHECKING:
+    from freshet.trust.trusted_keys import TrustedKeys
 
 EMPTIED: Final = 2**62
 """Stands for the time of the first record of a partition of which retention has left none."""
@@ -181,6 +184,18 @@ class Output:
         return offsets_of(ids) < looked_up(self.proven, partitions_of(ids), 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """That only signed models may answer."""
+
+    life: str
+    """Which life of the pipeline this is; epochs name it."""
+    keys: "TrustedKeys | None"
+    """Whose signatures count; None where no trust file was given."""
+    later: bool = False
+    """Whether there was a specification that did not demand it yet."""
+
+
 @dataclass(slots=True)
 class History:
     """What the control topics say about one pipeline."""
@@ -199,6 +214,8 @@ class History:
     """By the version of a feature specification: how many features it has."""
     first_specs: Mapping[str, int] = field(default_factory=dict)
     """By version: the first feature specification that has all its inputs. One that is not here needs none."""
+    demand: Demand | None = None
+    """None where unsigned models may answer."""
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from freshet.operate.verify.misplaced import misplaced
 from freshet.operate.verify.order import order, scattered, scattered_warning
 from freshet.operate.verify.places import NOTHING, identity
 from freshet.operate.verify.repeated import repeated
+from freshet.operate.verify.signatures import signatures
 from freshet.runtime import dead_letter_records
 
 __all__ = ["Finding", "Judgement", "Unjudged", "judge"]
@@ -53,6 +54,8 @@ def judge(evidence: Evidence, recomputed: Finding | None = None, left_out: Seque
     findings += _bytes(evidence)
     findings += positions(evidence, predictions)
     findings += contradictions(evidence.history)
+    signed = signatures(evidence.history)
+    findings += signed.findings
     findings += [recomputed] if recomputed is not None else []
     return Judgement(
         tuple(findings),
@@ -64,6 +67,7 @@ def judge(evidence: Evidence, recomputed: Finding | None = None, left_out: Seque
         unjudged=(
             *(one for stage in stages for one in stage.unjudged() if one.count),
             *_unread(features, labels),
+            *signed.unjudged,
             *left_out,
         ),
         warnings=tuple(_warnings(evidence, stages)),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from freshet.contracts.topics import TopicNames
 from freshet.operate.checkup import hanging_line
@@ -18,20 +18,30 @@ from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.kafka.transactions import find_hanging
 from freshet.runtime.bus.protocol import Bus, Committed
 
+if TYPE_CHECKING:
+    from freshet.trust.trusted_keys import TrustedKeys
+
 _PAUSE_S: Final = 1.0
 
 
 def judge_pipeline(
-    connection: Connection, pipeline: str, *, from_ms: int | None = None, scores: int = 0, wait_s: float = 0.0
+    connection: Connection,
+    pipeline: str,
+    *,
+    from_ms: int | None = None,
+    scores: int = 0,
+    wait_s: float = 0.0,
+    keys: "TrustedKeys | None" = None,
 ) -> Judgement:
     """The judgement of what the pipeline's topics retain; waits up to so long for inputs that are under way.
 
-    `from_ms`: only of inputs that the broker got since then; `scores`: so many predictions are scored again.
+    `from_ms`: only of inputs that the broker got since then; `scores`: so many predictions are scored again;
+    `keys`: whose signatures count, where the pipeline demands them.
     """
     bus, names = connection.bus(pipeline), connection.names(pipeline)
     deadline = time.monotonic() + wait_s
     while True:
-        judgement = judged(bus, connection.admin, names, from_ms, scores)
+        judgement = judged(bus, connection.admin, names, from_ms, scores, keys=keys)
         missing = missing_model(ledger_of(connection.bus(), "rollouts"), pipeline) if judgement.pending else ""
         if missing:
             judgement = replace(judgement, warnings=(*judgement.warnings, missing))
@@ -41,7 +51,15 @@ def judge_pipeline(
         time.sleep(_PAUSE_S)
 
 
-def judged(bus: Bus, admin: KafkaAdmin, names: TopicNames, from_ms: int | None = None, scores: int = 0) -> Judgement:
+def judged(
+    bus: Bus,
+    admin: KafkaAdmin,
+    names: TopicNames,
+    from_ms: int | None = None,
+    scores: int = 0,
+    *,
+    keys: "TrustedKeys | None" = None,
+) -> Judgement:
     """What the topics of the names' pipeline say of the inputs since then; open transactions are named."""
     pipeline = names.pipeline
 
@@ -52,11 +70,11 @@ def judged(bus: Bus, admin: KafkaAdmin, names: TopicNames, from_ms: int | None =
         # it needs an extra; whoever lacks that is told before anything is read
         from freshet.operate.verify.scores import recompute  # noqa: PLC0415
 
-        evidence = collect(bus, pipeline, committed, since_ms=from_ms)
+        evidence = collect(bus, pipeline, committed, since_ms=from_ms, keys=keys)
         found = recompute(bus, evidence, scores)
         judgement = judge(evidence, found.finding, found.unjudged)
     else:
-        evidence = collect(bus, pipeline, committed, since_ms=from_ms)
+        evidence = collect(bus, pipeline, committed, since_ms=from_ms, keys=keys)
         judgement = judge(evidence)
     drift = judge_drift(bus, pipeline, committed, since_ms=from_ms, scores=scores)
     topics = [names.topic(role) for role, output in evidence.outputs.items() if output.hidden]

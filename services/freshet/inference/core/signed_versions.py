@@ -1,15 +1,12 @@
 """Which versions a worker may load, by what they are signed with, and what it says of those that it has loaded."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from freshet.ledger.epochs import named_by
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.manifest_id import manifest_id
-from freshet.trust.pipeline_trust import PipelineTrust
+from freshet.trust.pipeline_trust import OTHER_MODEL, PipelineTrust
 from freshet.trust.signature_check import REVOKED_KEY, Objection
-
-OTHER_MANIFEST: Final = "signature_other_model"
 
 
 class SignedVersions:
@@ -32,7 +29,7 @@ class SignedVersions:
         }
         if meant - {manifest_id(record.manifest)}:
             return Objection(
-                OTHER_MANIFEST,
+                OTHER_MODEL,
                 f"the record of {version} holds another model than the one that the registry signed. Find out who else "
                 "writes the models topic, and promote a version again.",
             )
