@@ -30,7 +30,12 @@ _CRDS: Final = "FRESHET_CRDS"
 @cache
 def rendered(overlay: str) -> Sequence[Resource]:
     """All resources of an overlay. Skips the test where there is neither kustomize nor a Go that can build it."""
-    command = [_kustomize(), "build", str(ROOT / "k8s/overlays" / overlay)]
+    return rendered_at(ROOT / "k8s/overlays" / overlay)
+
+
+def rendered_at(folder: Path) -> Sequence[Resource]:
+    """The same for any folder."""
+    command = [_kustomize(), "build", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
