@@ -4,18 +4,20 @@ import json
 import shutil
 import subprocess
 import tarfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from typer.testing import CliRunner
 
-from freshet.operate.registration import register, registry_at
-from freshet.runtime.publishing import published_schemas
+from freshet.cli.main import app
+from freshet.lab.local_deployment import LocalDeployment
 from support.foreign_events import loans_with
 from support.ingestion import SCHEMA, framed, loan
 from support.services import free_port, until
@@ -61,35 +63,51 @@ def _answers(url: str) -> bool:
         return False
 
 
-def test_its_ids_on_events_and_our_schemas_in_it(apicurio: str, kafka: str, namespace: str, tmp_path: Path) -> None:
-    """Confluent's serializer with defaults, two versions of a schema; then all our subjects, twice, and a refusal."""
-    registry = SchemaRegistryClient({"url": apicurio})
-    with loans_with(apicurio, kafka, namespace, tmp_path) as loans:
+def test_its_ids_on_events(apicurio: str, kafka: str, namespace: str, tmp_path: Path) -> None:
+    """Confluent's serializer with its defaults, two versions of a schema; an id that it does not know is refused."""
+    now_ms = int(time.time() * 1000)  # ingestion holds event times against the broker's clock
+    with (
+        SchemaRegistryClient({"url": apicurio}) as registry,
+        loans_with(apicurio, kafka, namespace, tmp_path) as loans,
+    ):
         context = SerializationContext(loans.stage.names.topic("events"), MessageField.VALUE)
         plain = AvroSerializer(registry, json.dumps(SCHEMA))
         wider = AvroSerializer(registry, json.dumps(WIDER))
-        values = [plain(loan(event_id=f"p{row}"), context) for row in range(20)]
-        values += [wider({**loan(event_id=f"w{row}"), "note": "n"}, context) for row in range(20)]
+        values = [plain(loan(event_id=f"p{row}", at=now_ms), context) for row in range(20)]
+        values += [wider({**loan(event_id=f"w{row}", at=now_ms), "note": "n"}, context) for row in range(20)]
         ids = {int.from_bytes(value[1:5], "big") for value in values}
         assert len(ids) == 2
         assert max(ids) < 1000
         loans.send(values, partition=0)
         until(lambda: loans.count("features") == 40, "features of all events")
-        loans.send([framed(loan(), identifier=max(ids) + 500)], partition=0)
+        loans.send([framed(loan(at=now_ms), identifier=max(ids) + 500)], partition=0)
         until(lambda: loans.count("dead-letters") == 1, "a dead letter")
         assert loans.count("features") == 40
 
-        records = list(published_schemas(loans.stage.bus).values())
-        first = register(registry_at(apicurio, ""), records)
-        assert {one.state for one in first} <= {"registered", "there already"}
-        assert {one.state for one in register(registry_at(apicurio, ""), records)} == {"there already"}
-        subject = f"{loans.stage.names.topic('predictions')}-value"
-        assert registry.get_latest_version(subject).schema_id in {one.their_id for one in first}
 
-        registry.set_compatibility(subject, "FULL")
-        foreign = {"type": "record", "name": "Prediction", "fields": [{"name": "x", "type": "int"}]}
-        prediction = next(record for record in records if record.subject == subject)
-        other = type(prediction)(subject, 99, 1, json.dumps(foreign))
-        (refused,) = register(registry_at(apicurio, ""), [other])
-        assert refused.state == "refused"
-        assert refused.why
+def test_our_schemas_go_into_it_under_its_rule(
+    apicurio: str, kafka: str, namespace: str, stage: LocalDeployment
+) -> None:
+    """All subjects, twice; what its rule of compatibility refuses is left out, and told with its own words."""
+    taken, free = (f"{stage.names.topic(role)}-value" for role in ("predictions", "features"))
+    foreign = {"type": "record", "name": "Prediction", "fields": [{"name": "x", "type": "int"}]}
+    command = ["schemas", "publish", "--registry", apicurio, "--namespace", namespace, "--bootstrap", kafka, "--json"]
+
+    def publish() -> list[dict[str, Any]]:
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 5, done.output
+        return list(json.loads(done.stdout))
+
+    with SchemaRegistryClient({"url": apicurio}) as registry:
+        registry.register_schema(taken, Schema(json.dumps(foreign), "AVRO"))
+        registry.set_compatibility(taken, "FULL")
+        first = publish()
+        assert {one["state"] for one in first if one["subject"] == taken} == {"refused"}
+        assert all(one["why"] for one in first if one["subject"] == taken)
+        assert {one["state"] for one in first if one["subject"] != taken} == {"registered"}
+        assert {one["state"] for one in publish() if one["subject"] != taken} == {"there already"}
+        assert (
+            registry.get_latest_version(free).schema_id
+            == [one for one in first if one["subject"] == free][-1]["registry_id"]
+        )
+        assert registry.get_versions(taken) == [1]
