@@ -8,8 +8,9 @@ import typer
 from rich.console import Group
 
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say, shown_text, table
+from freshet.operate.connection import Connection
 from freshet.operate.facts import published
-from freshet.operate.records import hexdump, readable
+from freshet.operate.records import hexdump
 from freshet.operate.redrive import Group as Letters
 from freshet.operate.redrive import Redriven, Wanted, check_reason, dead_records, groups, letter_at
 from freshet.operate.redrive import redrive as send_again
@@ -86,9 +87,9 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print one dead letter: why it was set aside, where it came from, and its value decoded and as bytes."""
-    bus = _bus(pipeline, bootstrap, namespace)
-    record = letter_at(bus, place)
-    (value,) = readable(bus).values(record.role or "events", [record.value])
+    connection = _connection(pipeline, bootstrap, namespace)
+    record = letter_at(connection.bus(pipeline), place)
+    (value,) = connection.readable(pipeline).values(record.role or "events", [record.value])
     document: dict[str, Any] = {
         "partition": record.partition,
         "offset": record.offset,
@@ -156,6 +157,10 @@ def _sentences(done: Redriven, *, dry_run: bool) -> str:
 
 
 def _bus(pipeline: str, bootstrap: str | None, namespace: str) -> Bus:
+    return _connection(pipeline, bootstrap, namespace).bus(pipeline)
+
+
+def _connection(pipeline: str, bootstrap: str | None, namespace: str) -> Connection:
     connection = connect(bootstrap, namespace)
     published(connection, pipeline)  # a misspelt name would have no dead letters
-    return connection.bus(pipeline)
+    return connection

@@ -9,7 +9,6 @@ import typer
 
 from freshet.cli.export_topic import export
 from freshet.cli.output import Bootstrap, Namespace, connect, reporting, shown_text
-from freshet.operate.records import readable
 from freshet.operate.tail import Tail, resolve
 from freshet.operate.times import clock_time
 
@@ -43,7 +42,7 @@ def tail(
     """Print records as a read_committed reader sees them: place, time, key, value and headers, one line each."""
     connection = connect(bootstrap, namespace)
     role, owner = resolve(topic, pipeline, namespace)
-    tail_of = Tail(connection.bus(owner), role, readable(connection.bus()))
+    tail_of = Tail(connection.bus(owner), role, connection.readable(owner))
     rows = tail_of.last(count or 10) if start == "end" else islice(tail_of.rows(), count)
     for row in chain(rows, tail_of.coming() if follow else ()):
         typer.echo(shown_text(json.dumps(row, ensure_ascii=False)) if as_json else line(row))

@@ -11,6 +11,7 @@ from freshet.contracts.topics import TopicNames
 from freshet.operate.broker_record import ADMIN, load, login_file, record_of
 from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say, silent
+from freshet.operate.records import Readable, readable
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin, UnreachableError
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE, KAFKA_VARIABLE, Settings, SettingsError, load_settings
@@ -29,6 +30,8 @@ class Connection:
     admin: KafkaAdmin
     say: Say = silent
     """Whoever wants to know what takes long."""
+    known_login: str = field(default="", repr=False)
+    """FRESHET_SCHEMA_REGISTRY: the address of a schema registry with the login for that server."""
 
     def names(self, pipeline: str = "") -> TopicNames:
         """Physical names, for one pipeline or for control topics only."""
@@ -37,6 +40,10 @@ class Connection:
     def bus(self, pipeline: str = "") -> KafkaBus:
         """A bus for one pipeline, or for control topics only."""
         return KafkaBus(self.bootstrap_servers, self.names(pipeline), extra=self.client)
+
+    def readable(self, pipeline: str = "") -> Readable:
+        """Decodes records of all topics; with a pipeline, also its events that have the ids of its registry."""
+        return readable(self.bus(), pipeline, self.known_login)
 
 
 def connect(settings: Settings, say: Say = silent) -> Connection:
@@ -53,7 +60,8 @@ def connect(settings: Settings, say: Say = silent) -> Connection:
             f"{error} It is {address(settings.bootstrap_servers)}: `freshet local down` and `freshet local up` there "
             "start it anew, with its data."
         ) from error
-    return Connection(settings.bootstrap_servers, settings.namespace, settings.kafka, admin, say)
+    login = settings.schema_registry.get_secret_value()
+    return Connection(settings.bootstrap_servers, settings.namespace, settings.kafka, admin, say, login)
 
 
 def settings_for(bootstrap_servers: str | None, principal: str = ADMIN, **given: object) -> Settings:

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -15,20 +16,27 @@ from freshet.contracts.batch import Batch, Headers, Record, read_headers
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
 from freshet.operate.event_values import plain
+from freshet.operate.foreign_ids import ForeignIds, foreign_ids
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.reading import everything
 
 _MAX_BYTES: Final = 4 << 20
 _SHOWN_BYTES: Final = 64
+_OF_PRODUCERS: Final = ("events", "dead-letters")
+"""Whose values may have the ids of a user's registry."""
 _TOPICS: Final = ("features_topic", "source_topic")
 
 
 class Readable:
     """Decodes records of every topic. Never raises for a record's sake: what cannot be read is shown as bytes."""
 
-    def __init__(self, event_schemas: Mapping[int, Schema]) -> None:
-        """`event_schemas` are those of the users' events, by id; ours are known."""
+    def __init__(self, event_schemas: Mapping[int, Schema], foreign: ForeignIds | None = None) -> None:
+        """`event_schemas` are those of the users' events, by id; ours are known.
+
+        With `foreign`, events with the ids of a registry are read as ingestion reads them; it may take its while.
+        """
         self._schemas = {entry.id: entry.schema for entry in schema_lock()} | dict(event_schemas)
+        self._foreign = foreign
         self._decoders: dict[int, Decoder] = {}
 
     def rows(self, batch: Batch) -> list[dict[str, Any]]:
@@ -44,43 +52,77 @@ class Readable:
             return [_digest(value) for value in values]
         shown: list[Any] = [_unframed(value) for value in values]
         ids, _ = frame_ids(values)
-        for schema_id in set(ids.tolist()) & set(self._schemas):
+        present = set(ids.tolist())
+        decoders = {schema_id: self._decoder(schema_id) for schema_id in present & set(self._schemas)}
+        if self._foreign is not None and role in _OF_PRODUCERS:
+            strange = {one for one in present - set(self._schemas) if self._foreign.may_know(one)}
+            decoders |= self._foreign_decoders(self._foreign.schemas(strange), self._foreign.reader)
+            for row in np.flatnonzero(np.isin(ids, [*strange - set(decoders)])).tolist():
+                shown[row] = _stranger(self._foreign, int(ids[row]), values[row] or b"")
+        for schema_id, decoder in decoders.items():
             rows = np.flatnonzero(ids == schema_id).tolist()
-            for row, value in zip(rows, self._avro(schema_id, [values[row] for row in rows]), strict=True):
+            for row, value in zip(rows, _avro(decoder, [values[row] for row in rows]), strict=True):
                 shown[row] = value
         return shown
 
-    def _avro(self, schema_id: int, values: list[bytes | None]) -> list[Any]:
+    def _decoder(self, schema_id: int) -> Decoder:
         if schema_id not in self._decoders:
             self._decoders[schema_id] = Decoder(self._schemas[schema_id], max_bytes=_MAX_BYTES)
-        rows = self._decoders[schema_id].decode(values)
-        shown: list[Any] = [None] * len(values)
-        for row, record in zip(rows.at.tolist(), _records(rows.columns, rows.at.size), strict=True):
-            shown[row] = record
-        for bad in rows.refused:
-            shown[bad.row] = {
-                "undecodable": bad.reason.removeprefix("input_"),
-                "detail": bad.detail,
-                **_bytes(values[bad.row] or b""),
-            }
-        return shown
+        return self._decoders[schema_id]
+
+    def _foreign_decoders(self, found: Mapping[int, Schema], reader: Schema) -> Mapping[int, Decoder]:
+        for schema_id in found.keys() - self._decoders.keys():
+            self._decoders[schema_id] = Decoder(found[schema_id], reader_schema=reader, max_bytes=_MAX_BYTES)
+        return {schema_id: self._decoders[schema_id] for schema_id in found}
 
 
-def readable(bus: Bus) -> Readable:
-    """One that knows the event schemas of all published pipelines."""
-    return Readable(dict(_event_schemas(bus)))
+def readable(bus: Bus, pipeline: str = "", known_login: str = "") -> Readable:
+    """One that knows the event schemas of all published pipelines, and of this one the ids of its registry, too.
+
+    `known_login` is FRESHET_SCHEMA_REGISTRY, see `find_schema`.
+    """
+    records = list(_pipeline_records(bus))
+    schemas = dict(_event_schemas(records))
+    return Readable(schemas, foreign_ids([one for one in records if one.pipeline == pipeline], known_login))
 
 
-def _event_schemas(bus: Bus) -> Iterator[tuple[int, Schema]]:
-    """Those on the pipelines topic, by id; what is no pipeline record there is passed over."""
+def _avro(decoder: Decoder, values: list[bytes | None]) -> list[Any]:
+    rows = decoder.decode(values)
+    shown: list[Any] = [None] * len(values)
+    for row, record in zip(rows.at.tolist(), _records(rows.columns, rows.at.size), strict=True):
+        shown[row] = record
+    for bad in rows.refused:
+        shown[bad.row] = {
+            "undecodable": bad.reason.removeprefix("input_"),
+            "detail": bad.detail,
+            **_bytes(values[bad.row] or b""),
+        }
+    return shown
+
+
+def _stranger(foreign: ForeignIds, schema_id: int, value: bytes) -> dict[str, Any]:
+    return {
+        "undecodable": f"schema id {schema_id} of {foreign.registry}",
+        "detail": foreign.why(schema_id),
+        **_bytes(value),
+    }
+
+
+def _event_schemas(records: Iterable[PipelineRecord]) -> Iterator[tuple[int, Schema]]:
+    """By id; one that is no JSON is passed over."""
+    for record in records:
+        with suppress(ValueError):
+            yield record.event_schema_id, json.loads(record.event_schema)
+
+
+def _pipeline_records(bus: Bus) -> Iterator[PipelineRecord]:
+    """Those on the pipelines topic; what is none is passed over."""
     for batch in everything(bus, "pipelines"):
         for value in filter(None, batch.values):
-            try:
+            with suppress(ContractError):
                 record = control.decode("pipelines", value)
                 assert isinstance(record, PipelineRecord)
-                yield record.event_schema_id, json.loads(record.event_schema)
-            except (ContractError, ValueError):
-                continue
+                yield record
 
 
 def headers_of(headers: Headers | None) -> dict[str, str]:

@@ -19,7 +19,7 @@ from freshet.operate.answer_parts import answer_parts
 from freshet.operate.connection import Connection
 from freshet.operate.explanation import CONTROL_ROLES, Explanation, explain, mentioning, predictions_of
 from freshet.operate.facts import read
-from freshet.operate.records import Readable, hexdump, readable
+from freshet.operate.records import Readable, hexdump
 from freshet.operate.training_runs import Run, runs_of
 from freshet.outcomes.outcome_rows import OutcomeRows
 from freshet.runtime.bus.protocol import Bus, Place
@@ -88,7 +88,7 @@ def event_screens(
     """Every answer to the event of that id; raises OperateError if none of the newest predictions is one."""
     bus = connection.bus(pipeline)
     rows = predictions_of(bus, event_id, newest(bus, "predictions", NEWEST))
-    facts, reader = read(bus, *CONTROL_ROLES), readable(bus)
+    facts, reader = read(bus, *CONTROL_ROLES), connection.readable(pipeline)
     runs = [run for run in runs_of(facts, pipeline) if run.last.phase == "finished"]
     screens = []
     with closing(Lookups(bus, ["events", "features"])) as lookups:

@@ -13,7 +13,7 @@ from freshet.console.core.private_fields import PrivateFields, private_fields
 from freshet.console.one_event import event_screens
 from freshet.console.one_model import decision_rows, model_rows, model_screen, rollout_screen
 from freshet.console.site_parts import SiteParts
-from freshet.operate.records import hexdump, readable
+from freshet.operate.records import hexdump
 from freshet.operate.redrive import letter_at
 
 _LONGEST_ID = 512
@@ -84,9 +84,9 @@ class RecordPages:
         private = await self._private(name)
         bus = self._site.connection.bus(name)
         found = await self._site.look_up(partial(letter_at, bus, place))
-        reader = await self._site.look_up(partial(readable, bus))
+        reader = await self._site.look_up(partial(self._site.connection.readable, name))
         role = found.role or "events"
-        (value,) = reader.values(role, [found.value])
+        (value,) = await self._site.look_up(partial(reader.values, role, [found.value]))
         decoded = private.shown(role, value) if isinstance(value, dict) and "undecodable" not in value else None
         shown = None if private else hexdump(found.value or b"", 1024)
         values: dict[str, Any] = {"letter": found, "decoded": decoded, "hex": shown, "place": place.replace("/", "@")}

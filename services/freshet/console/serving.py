@@ -23,7 +23,8 @@ def serve(settings: Settings, stop: threading.Event) -> None:
     """Serve until `stop` is set. Raises SettingsError if the address cannot be had. Kafka may be away."""
     own = ConsoleSettings.load(settings.http_host)
     admin = KafkaAdmin(settings.bootstrap_servers, extra=settings.kafka, timeout_s=_KAFKA_S)
-    connection = Connection(settings.bootstrap_servers, settings.namespace, settings.kafka, admin)
+    login = settings.schema_registry.get_secret_value()
+    connection = Connection(settings.bootstrap_servers, settings.namespace, settings.kafka, admin, known_login=login)
     access = Access(own.token.get_secret_value(), closed=not is_loopback(settings.http_host))
     watching = Watching(connection, stop)
     made = application(SiteParts(connection, watching, access, stop), own.hosts)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from freshet.avro.written_schema import FoundSchema
 from freshet.contracts.logic import Effect, Hold, Outcome, Start
-from freshet.ingestion.core.foreign_schemas import AskForSchema, FoundSchema
+from freshet.ingestion.core.foreign_schemas import AskForSchema
 from freshet.ingestion.core.logic import IngestionLogic
 from freshet.runtime.registry_client import RegistryError
 from support.ingestion import SCHEMA, SPEC_TEXT, applied, batch, dead, framed, loan, serving, written

@@ -128,6 +128,9 @@ def test_vectors_whose_events_cannot_be_read_are_counted_and_not_judged() -> Non
     assert [(one.role, one.count) for one in judgement.unjudged] == [("features", 1)]
     looked_at = {finding.check: finding.looked_at for finding in judgement.findings}
     assert looked_at["features carry their event's id, entity and time"] == 9
+    evidence.registry_trouble = "the registry does not answer."
+    (told,) = judge(evidence).unjudged
+    assert told.why.endswith("which cannot be read here, for the registry does not answer")
 
 
 def test_without_a_specification_no_vector_is_held_to_one() -> None:

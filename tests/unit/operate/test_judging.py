@@ -22,7 +22,7 @@ def judge(monkeypatch: pytest.MonkeyPatch, *pending: int, wait_s: float) -> tupl
     monkeypatch.setattr(judging, "_PAUSE_S", 0.0)
     told: list[str] = []
     connection = SimpleNamespace(
-        bus=lambda *_: None, names=lambda name: TopicNames("", name), admin=None, say=told.append
+        bus=lambda *_: None, names=lambda name: TopicNames("", name), admin=None, say=told.append, known_login=""
     )
     return judging.judge_pipeline(cast(Connection, connection), "shop", wait_s=wait_s), told
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from freshet.avro.written_schema import FoundSchema
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Publish
 from freshet.contracts.messages import PipelineRecord
+from freshet.operate.foreign_ids import ForeignIds
 from freshet.operate.verify import outputs
 from freshet.operate.verify.evidence import Output, Told, Vectors
 from freshet.operate.verify.places import identity
@@ -17,6 +19,7 @@ from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, Payload
 from support.ingestion import SCHEMA, SPEC_TEXT, applied, batch, feedback, framed, framed_feedback, loan, serving
 
 JSON_TEXT = SPEC_TEXT.replace("entity: applicant", "entity: applicant\ndecoder: json")
+WIDER = {**SCHEMA, "fields": [*SCHEMA["fields"], {"name": "note", "type": "string"}]}
 MICROS = json.loads(json.dumps(SCHEMA).replace("timestamp-millis", "timestamp-micros"))
 
 
@@ -93,6 +96,24 @@ def test_vectors_whose_events_cannot_be_read_here_are_not_judged(records: list[P
     events = batch([framed(event) for event in EVENTS])
     vectors = made(SPEC_TEXT, events)
     with_events(vectors, records).add(events, ids_of(events))
+    assert vectors.others.tolist() == [Told.UNREADABLE] * 3
+
+
+def test_events_with_ids_of_a_registry_are_compared_with_what_it_says() -> None:
+    """A vector of another event is found; while the registry is away they count as not readable."""
+    events = batch([framed(event) for event in EVENTS])
+    foreign = batch([framed({**event, "note": "n"}, WIDER, 7) for event in EVENTS])
+    records = [record_of(SPEC_TEXT)]
+    vectors = made(SPEC_TEXT, events)
+
+    def find(registry: str, schema_id: int, login: str) -> FoundSchema:
+        assert (registry, schema_id, login) == ("http://r", 7, "")
+        return FoundSchema(json.dumps(WIDER))
+
+    comparison = with_events(vectors, records, ForeignIds("http://r", SCHEMA, find=find))
+    comparison.add(foreign, ids_of(events))
+    assert vectors.others.tolist() == [Told.SAME] * 3
+    with_events(vectors, records, ForeignIds("http://127.0.0.1:1", SCHEMA)).add(foreign, ids_of(events))
     assert vectors.others.tolist() == [Told.UNREADABLE] * 3
 
 

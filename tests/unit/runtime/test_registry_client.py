@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from freshet.avro.written_schema import FoundSchema
 from freshet.contracts.errors import ContractError
 from freshet.contracts.registry_address import registry_address
-from freshet.ingestion.core.foreign_schemas import AskForSchema, FoundSchema
-from freshet.ingestion.schema_asking import ask
 from freshet.runtime import registry_client
 from freshet.runtime.registry_client import ANSWER_BYTES, RegistryClient, RegistryError, login_for
+from freshet.runtime.registry_schemas import find_schema
 from support.schema_registry import StandInRegistry, byte_by_byte
 
 
@@ -24,10 +24,10 @@ def registry() -> Iterator[StandInRegistry]:
 
 def test_an_id_is_found_or_denied(registry: StandInRegistry) -> None:
     """Only the path of that id is asked for."""
-    assert ask(AskForSchema(registry.url, 7), "") == FoundSchema('{"type": "string"}')
-    assert ask(AskForSchema(registry.url, 8), "") == FoundSchema(None)
+    assert find_schema(registry.url, 7, "") == FoundSchema('{"type": "string"}')
+    assert find_schema(registry.url, 8, "") == FoundSchema(None)
     registry.register(9, "", schemaType="PROTOBUF", references=[{"name": "a", "subject": "b", "version": 1}])
-    assert ask(AskForSchema(registry.url, 9), "") == FoundSchema('""', "PROTOBUF", references=True)
+    assert find_schema(registry.url, 9, "") == FoundSchema('""', "PROTOBUF", references=True)
     assert [asked.path for asked in registry.asked] == ["/schemas/ids/7", "/schemas/ids/8", "/schemas/ids/9"]
 
 
@@ -52,7 +52,7 @@ def test_what_is_no_answer_is_trouble_and_no_verdict(
     """Nobody may take it for "this id is unknown": events wait instead."""
     registry.trouble = (status, body)
     with pytest.raises(RegistryError, match=told):
-        ask(AskForSchema(registry.url, 7), "")
+        find_schema(registry.url, 7, "")
     assert len(registry.asked) == 1
 
 
@@ -61,7 +61,7 @@ def test_a_registry_that_is_away_is_named() -> None:
     with StandInRegistry().running() as gone:
         pass
     with pytest.raises(RegistryError, match=f"{gone.url} does not answer"):
-        ask(AskForSchema(gone.url, 7), "")
+        find_schema(gone.url, 7, "")
 
 
 def test_an_answer_that_never_ends_is_left(registry: StandInRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,14 +69,14 @@ def test_an_answer_that_never_ends_is_left(registry: StandInRegistry, monkeypatc
     monkeypatch.setattr(registry_client, "REQUEST_S", 0.3)
     registry.trouble = byte_by_byte
     with pytest.raises(RegistryError):
-        ask(AskForSchema(registry.url, 7), "")
+        find_schema(registry.url, 7, "")
 
 
 def test_a_login_is_shown_to_its_own_server_only(registry: StandInRegistry) -> None:
     """Whoever may apply a pipeline names the registry; that must not be a way to the login of another."""
     login = registry.url.replace("http://", "http://me:p%40ss@")
-    ask(AskForSchema(registry.url, 7), login)
-    ask(AskForSchema(registry.url, 7), "http://me:pass@127.0.0.1:1")
+    find_schema(registry.url, 7, login)
+    find_schema(registry.url, 7, "http://me:pass@127.0.0.1:1")
     assert [one.login for one in registry.asked[-2:]] == [f"Basic {b64encode(b'me:p@ss').decode()}", None]
     assert login_for(registry_address("https://a.example"), "http://me:pass@a.example") == ""
 

@@ -15,6 +15,7 @@ from freshet.avro.framed import FramedReader
 from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.position import unstamped
+from freshet.operate.foreign_ids import foreign_ids
 from freshet.operate.verify import outputs
 from freshet.operate.verify.control_history import CONTROL, read_history
 from freshet.operate.verify.evidence import EMPTIED, Evidence, Inputs, Output, Vectors
@@ -49,16 +50,18 @@ def collect(
     since_ms: int | None = None,
     patience: Patience | None = None,
     keys: "TrustedKeys | None" = None,
+    known_login: str = "",
 ) -> Evidence:
     """Read everything that `judge` needs, or what it needs to judge the inputs that the broker got since that time.
 
     `keys` are those whose signatures count; without them signatures are not judged.
 
     Takes time in proportion to the records, and about 350 bytes of memory for an event with all that came of it. Waits
-    for transactions that are open, for as long as `patience` has.
+    for transactions that are open, for as long as `patience` has. `known_login` is FRESHET_SCHEMA_REGISTRY, for events
+    with the ids of a user's registry: see `ForeignIds`.
     """
     reading = _Reading(bus, committed, Window(bus, since_ms), patience or Patience())
-    return reading.evidence(pipeline, keys)
+    return reading.evidence(pipeline, keys, known_login)
 
 
 class _Reading:
@@ -74,7 +77,7 @@ class _Reading:
         self._horizon = Horizon(bus, (*_OUTPUTS, *CONTROL))
         self._outputs = {role: Output(proven=self._horizon.proven[role]) for role in (*_OUTPUTS, *CONTROL)}
 
-    def evidence(self, pipeline: str, keys: "TrustedKeys | None") -> Evidence:
+    def evidence(self, pipeline: str, keys: "TrustedKeys | None", known_login: str) -> Evidence:
         """Read in the one order that makes it judgeable."""
         predictions = outputs.predictions(*self._read("predictions"), self._ids["features"], self._ids["events"])
         labels = outputs.labels(*self._read("labels"), self._ids["feedback"])
@@ -94,8 +97,10 @@ class _Reading:
         history = read_history(self._bus, pipeline, self._ids["features"], keys)
         self._look_again()
         self._take("features", read)
+        records = list(history.ledger.specifications.values())
+        foreign = foreign_ids(records, known_login)
         repeats = {
-            "events": with_events(features, list(history.ledger.specifications.values())),
+            "events": with_events(features, records, foreign),
             "feedback": with_feedback(labels),
         }
         for role, answers in repeats.items():
@@ -115,6 +120,7 @@ class _Reading:
             history=history,
             patience_s=self._patience.limit_s,
             entity_names=_entity_names(self._bus, features),
+            registry_trouble=foreign.trouble if foreign is not None else "",
         )
 
     def _read(self, role: str) -> tuple[Iterator[Batch], Output]:

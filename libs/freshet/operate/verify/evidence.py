@@ -237,6 +237,8 @@ class Evidence:
     """For how long it was waited for open transactions to end."""
     entity_names: Mapping[int, str] = field(default_factory=dict)
     """Texts of entities that the judge will want to name."""
+    registry_trouble: str = ""
+    """Why a user's registry was not asked for the schemas of all events that have its ids."""
 
 
 def position(cutover: Cutover) -> Position:

@@ -66,7 +66,7 @@ def judge(evidence: Evidence, recomputed: Finding | None = None, left_out: Seque
         judged=sum(stage.judged for stage in stages),
         unjudged=(
             *(one for stage in stages for one in stage.unjudged() if one.count),
-            *_unread(features, labels),
+            *_unread(evidence.registry_trouble, features, labels),
             *signed.unjudged,
             *left_out,
         ),
@@ -95,12 +95,14 @@ def _gone(evidence: Evidence) -> Gone:
     return Gone(predictions.sources[told], since_ms)
 
 
-def _unread(*answers: Vectors | Labels) -> Iterator[Unjudged]:
+def _unread(registry_trouble: str, *answers: Vectors | Labels) -> Iterator[Unjudged]:
     """Answers that could not be compared with their records."""
+    why = f", for {registry_trouble.removesuffix('.')}" if registry_trouble else ""
     for one in answers:
         count = int((one.others == Told.UNREADABLE).sum())
         if count:
-            yield Unjudged(one.role, count, "that could not be compared with their records, which cannot be read here")
+            told = f"that could not be compared with their records, which cannot be read here{why}"
+            yield Unjudged(one.role, count, told)
 
 
 def _bytes(evidence: Evidence) -> Iterator[Finding]:

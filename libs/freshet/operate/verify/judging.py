@@ -41,7 +41,7 @@ def judge_pipeline(
     bus, names = connection.bus(pipeline), connection.names(pipeline)
     deadline = time.monotonic() + wait_s
     while True:
-        judgement = judged(bus, connection.admin, names, from_ms, scores, keys=keys)
+        judgement = judged(bus, connection.admin, names, from_ms, scores, keys=keys, known_login=connection.known_login)
         missing = missing_model(ledger_of(connection.bus(), "rollouts"), pipeline) if judgement.pending else ""
         if missing:
             judgement = replace(judgement, warnings=(*judgement.warnings, missing))
@@ -59,8 +59,12 @@ def judged(
     scores: int = 0,
     *,
     keys: "TrustedKeys | None" = None,
+    known_login: str = "",
 ) -> Judgement:
-    """What the topics of the names' pipeline say of the inputs since then; open transactions are named."""
+    """What the topics of the names' pipeline say of the inputs since then; open transactions are named.
+
+    `known_login` is FRESHET_SCHEMA_REGISTRY.
+    """
     pipeline = names.pipeline
 
     def committed(service: str, role: str) -> Mapping[int, Committed]:
@@ -70,11 +74,11 @@ def judged(
         # it needs an extra; whoever lacks that is told before anything is read
         from freshet.operate.verify.scores import recompute  # noqa: PLC0415
 
-        evidence = collect(bus, pipeline, committed, since_ms=from_ms, keys=keys)
+        evidence = collect(bus, pipeline, committed, since_ms=from_ms, keys=keys, known_login=known_login)
         found = recompute(bus, evidence, scores)
         judgement = judge(evidence, found.finding, found.unjudged)
     else:
-        evidence = collect(bus, pipeline, committed, since_ms=from_ms, keys=keys)
+        evidence = collect(bus, pipeline, committed, since_ms=from_ms, keys=keys, known_login=known_login)
         judgement = judge(evidence)
     drift = judge_drift(bus, pipeline, committed, since_ms=from_ms, scores=scores)
     topics = [names.topic(role) for role, output in evidence.outputs.items() if output.hidden]

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol, cast
 
 import numpy as np
 
-from freshet.avro import Column, Columns, Strings
+from freshet.avro import Column, Columns, Strings, frame_ids
 from freshet.avro.event_fields import event_fields
 from freshet.avro.framed import FramedReader
 from freshet.avro.rows import Rows
@@ -15,6 +15,7 @@ from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
+from freshet.operate.foreign_ids import ForeignIds
 from freshet.operate.verify.evidence import Labels, Life, Predictions, Told, Vectors
 from freshet.operate.verify.findings import EXAMPLES, Finding, finding, listed
 from freshet.operate.verify.places import hashes, mixed, place
@@ -85,9 +86,13 @@ class Repeated:
         self._answers.others[answers] = np.where(same, Told.SAME, Told.OTHER)
 
 
-def with_events(vectors: Vectors, records: Sequence[PipelineRecord]) -> Repeated:
-    """To be compared with events, which are read as these numbers of the pipeline read them."""
-    return Repeated(vectors, mixed(vectors.event_ids, vectors.entities, vectors.event_times_ms), _events(records))
+def with_events(vectors: Vectors, records: Sequence[PipelineRecord], foreign: ForeignIds | None = None) -> Repeated:
+    """To be compared with events, which are read as these numbers of the pipeline read them.
+
+    Events with ids of a registry are read with what `foreign` finds; without it they are not compared.
+    """
+    said = mixed(vectors.event_ids, vectors.entities, vectors.event_times_ms)
+    return Repeated(vectors, said, _events(records, foreign))
 
 
 def with_feedback(labels: Labels) -> Repeated:
@@ -127,26 +132,36 @@ class _Decoder(Protocol):
 class _Events:
     """What events say, by whichever number of the pipeline has made a vector of them."""
 
-    def __init__(self, decoder: _Decoder, names: Sequence[_Names]) -> None:
-        self._decoder = decoder
-        self._names = names
+    def __init__(
+        self,
+        make: Callable[[Mapping[int, Schema]], _Decoder],
+        names: Sequence[_Names],
+        schemas: Mapping[int, Schema],
+        foreign: ForeignIds | None,
+    ) -> None:
+        """`make` gives a decoder of events with any of the schemas that it is given."""
+        self._make, self._names, self._schemas, self._foreign = make, names, dict(schemas), foreign
+        self._decoder = make(self._schemas)
 
     def __call__(self, values: Sequence[bytes | None]) -> tuple[Ints, Sequence[Ints]]:
+        if self._foreign is not None:
+            found = self._foreign.schemas(set(np.unique(frame_ids(values)[0]).tolist()) - set(self._schemas))
+            if found:
+                self._schemas |= found
+                self._decoder = self._make(self._schemas)
         rows = self._decoder.read(values)
         return rows.at, [_said(rows.columns, names) for names in self._names]
 
 
-def _events(records: Sequence[PipelineRecord]) -> _Events | None:
+def _events(records: Sequence[PipelineRecord], foreign: ForeignIds | None) -> _Events | None:
     """None if this process cannot read them, for want of a decoder or of the pipeline's record."""
     try:
         specs = [PipelineSpec.parse(record.spec) for record in records]
         schemas: dict[int, Schema] = {one.event_schema_id: json.loads(one.event_schema) for one in records}
         newest = max(range(len(records)), key=lambda at: records[at].number)
         reader = schemas[records[newest].event_schema_id]
-        decoder = Catalogue(object, "freshet.decoders").find(specs[newest].decoder)
-        made = cast(Callable[..., _Decoder], decoder)(
-            schemas, reader, max_bytes=max(spec.max_event_bytes for spec in specs), ignore_unknown=True
-        )
+        decoder = cast(Callable[..., _Decoder], Catalogue(object, "freshet.decoders").find(specs[newest].decoder))
+        most_bytes = max(spec.max_event_bytes for spec in specs)
         fields = event_fields(reader)
         names = {
             _Names(
@@ -154,14 +169,17 @@ def _events(records: Sequence[PipelineRecord]) -> _Events | None:
             ): None
             for spec, schema in zip(specs, (schemas[one.event_schema_id] for one in records), strict=True)
         }
+        there = [
+            one
+            for one in names
+            if {one.event_id, one.entity, one.event_time} <= fields.keys() and not fields[one.event_time].nullable
+        ]
+        made = _Events(
+            lambda known: decoder(known, reader, max_bytes=most_bytes, ignore_unknown=True), there, schemas, foreign
+        )
     except (ContractError, ValueError, KeyError, TypeError):
         return None
-    there = [
-        one
-        for one in names
-        if {one.event_id, one.entity, one.event_time} <= fields.keys() and not fields[one.event_time].nullable
-    ]
-    return _Events(made, there) if there else None
+    return made if there else None
 
 
 def _said(columns: Columns, names: _Names) -> Ints:

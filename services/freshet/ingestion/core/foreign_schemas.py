@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 from freshet.avro.reasons import DecodeReason
 from freshet.avro.rows import RefusedRow
 from freshet.avro.schemas import Schema, may_be_event_id
+from freshet.avro.written_schema import FoundSchema, UnfitSchemaError, read_written
 from freshet.contracts.logic import Job, Outcome
-from freshet.ingestion.core.written_schema import UnfitSchemaError, read_written
 
 AT_ONCE: Final = 8
 """So many ids are asked for at the same time; only one while the registry is in trouble."""
@@ -20,16 +20,6 @@ _BELIEVED_MS: Final = 60_000
 _MOST_UNKNOWN: Final = 200
 """With so many unknown ids, no further one is asked for: a producer of random ids must not hold its partitions."""
 _LONGEST_PAUSE_MS: Final = 30_000
-
-
-@dataclass(frozen=True, slots=True)
-class FoundSchema:
-    """What a registry says of an id: the schema's text and type, or None if it does not know the id."""
-
-    text: str | None
-    kind: str = "AVRO"
-    references: bool = False
-    """Whether it refers to other schemas, which are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +168,6 @@ class ForeignSchemas:
 
     def _judge(self, schema_id: int, found: FoundSchema) -> None:
         try:
-            if found.kind != "AVRO" or found.text is None:
-                raise UnfitSchemaError(f"it is a schema of the type {found.kind}, and only AVRO can be read.")
-            if found.references:
-                raise UnfitSchemaError("it refers to other schemas, which are not read: register it as one schema.")
-            self._writers[schema_id] = read_written(found.text, self._reader)
+            self._writers[schema_id] = read_written(found, self._reader)
         except UnfitSchemaError as error:
             self._unfit[schema_id] = f"schema id {schema_id} of {self.registry} cannot be used: {error}"
