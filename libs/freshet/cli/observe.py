@@ -10,11 +10,10 @@ import typer
 
 from freshet.cli.output import Bootstrap, Namespace, connect, reporting, settings
 from freshet.operate.observer.observer import Observer
-from freshet.runtime.http import HealthServer
+from freshet.runtime.http import HealthServer, stuck
 from freshet.runtime.telemetry import Metrics, configure_logs
 
 _EVERY_S: Final = 5.0
-_STUCK_S: Final = 120.0
 
 
 @reporting
@@ -48,7 +47,7 @@ def observe(
     server = HealthServer(
         where.http_host,
         where.http_port,
-        live=lambda: "it has not looked for minutes" if time.monotonic() - looked_s[0] > _STUCK_S else None,
+        live=lambda: stuck(looked_s[0]),
         ready=lambda: None if ready.is_set() else "nothing was seen yet",
         registry=metrics.registry,
     )

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, settings, table
+from freshet.avro.schema_records import SchemaRecord
+from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
 from freshet.operate.registration import Registered, register, registry_at
 from freshet.operate.schema_server import SchemaServer
 from freshet.runtime.publishing import publish_schemas, published_schemas
@@ -29,12 +30,16 @@ def publish(
     one. Records keep Freshet's ids, so deserializers still ask `freshet run subjects`, not that registry.
     """
     connection = connect(bootstrap, namespace)
-    if registry:
-        client = registry_at(registry, settings(bootstrap).schema_registry.get_secret_value())
-        publish_schemas(connection.bus(), namespace)
-        _show_registered(register(client, published_schemas(connection.bus()).values()), as_json=as_json)
-        return
+    theirs = registry_at(registry, connection.known_login) if registry else None
     written = publish_schemas(connection.bus(), namespace)
+    if theirs is None:
+        _show_written(written, as_json=as_json)
+    else:
+        _show_registered(register(theirs, published_schemas(connection.bus()).values()), as_json=as_json)
+
+
+def _show_written(written: Sequence[SchemaRecord], *, as_json: bool) -> None:
+    """A row for each version that was not there before."""
     shown = table("subject", "version", "id")
     for record in written:
         shown.add_row(record.subject, str(record.version), str(record.id))

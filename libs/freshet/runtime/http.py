@@ -1,10 +1,12 @@
 """Liveness, readiness and metrics over HTTP, on a thread of their own; and the server that any HTTP answer needs."""
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -14,6 +16,15 @@ from freshet.contracts.errors import FreshetError
 
 Check = Callable[[], str | None]
 """Returns why the answer is no, or None."""
+
+STUCK_S: Final = 120.0
+"""Twice `max.poll.interval.ms`: by then the group has given our partitions away."""
+
+
+def stuck(*beats_s: float) -> str | None:
+    """What /live says of loops that last turned at these times of `time.monotonic`: None while all of them turn."""
+    silent_s = time.monotonic() - min(beats_s, default=math.inf)
+    return f"the loop has not turned for {silent_s:.0f} s" if silent_s > STUCK_S else None
 
 
 class WebServer:

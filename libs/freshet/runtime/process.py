@@ -22,7 +22,7 @@ from freshet.runtime.bus.kafka.releases import warn_if_faulty
 from freshet.runtime.bus.protocol import RetriableError, RightsError
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.http import HealthServer
+from freshet.runtime.http import HealthServer, stuck
 from freshet.runtime.jobs import Jobs
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.memory_use import keep_freed_memory
@@ -38,7 +38,6 @@ from freshet.runtime.telemetry import Metrics, configure_logs
 from freshet.runtime.turners import Turners
 
 _BACK_OFF_S: Final = 1.0
-_STUCK_S: Final = 120.0  # twice max.poll.interval.ms: by then the group has given our partitions away
 _STARTED_MS: Final = time.time_ns() // 1_000_000
 EXIT_SETTINGS: Final = 2
 EXIT_FATAL: Final = 70
@@ -64,7 +63,7 @@ def run(service: Service, pipelines: Sequence[str], settings: Settings) -> int:
     health = HealthServer(
         settings.http_host,
         settings.http_port,
-        live=lambda: _stuck(loops),
+        live=lambda: stuck(*(loop.beat_s for loop in loops)),
         ready=lambda: _unready(loops),
         registry=metrics.registry,
     )
@@ -197,11 +196,6 @@ def _context(settings: Settings, pipeline: str, transaction_timeout_ms: int) -> 
         settings.bootstrap_servers, names, extra=settings.kafka, transaction_timeout_ms=transaction_timeout_ms
     )
     return Context(names, settings, bus, Process(settings.host, os.getpid(), _STARTED_MS))
-
-
-def _stuck(loops: Sequence[Turning]) -> str | None:
-    oldest_s = max((time.monotonic() - loop.beat_s for loop in loops), default=0.0)
-    return f"the loop has not turned for {oldest_s:.0f} s" if oldest_s > _STUCK_S else None
 
 
 def _unready(loops: Sequence[Turning]) -> str | None:

@@ -10,7 +10,7 @@ from freshet.contracts.errors import FreshetError
 from freshet.contracts.topics import TopicNames
 from freshet.operate.schema_server import SchemaServer
 from freshet.runtime.bus.kafka import KafkaBus
-from freshet.runtime.http import HealthPages
+from freshet.runtime.http import HealthPages, stuck
 from freshet.runtime.metrics.of_services import READY
 from freshet.runtime.publishing import published_schemas
 from freshet.runtime.service import EdgeService
@@ -21,7 +21,6 @@ NAME: Final = "subjects"
 PORT: Final = 8081
 """Where clients look for a schema registry, unless told otherwise."""
 _LOOK_S: Final = 3.0
-_STUCK_S: Final = 120.0
 
 
 def _run(settings: Settings, stop: threading.Event) -> int:
@@ -31,7 +30,9 @@ def _run(settings: Settings, stop: threading.Event) -> int:
     state = _State()
     metrics[READY].labels(NAME, "").set_function(lambda: 0 if state.trouble else 1)
     bus = KafkaBus(settings.bootstrap_servers, TopicNames(settings.namespace), extra=settings.kafka)
-    health = HealthPages(live=state.stuck, ready=lambda: state.trouble or None, registry=metrics.registry)
+    health = HealthPages(
+        live=lambda: stuck(state.looked_s), ready=lambda: state.trouble or None, registry=metrics.registry
+    )
     port = settings.http_port or PORT
     server = SchemaServer(settings.http_host, port, lambda: published_schemas(bus), health=health)
     threading.Thread(target=server.serve, name="http", daemon=True).start()
@@ -56,16 +57,11 @@ class _State:
 
     def __init__(self) -> None:
         self.trouble = "the schemas topic was not read yet"
-        self._looked_s = time.monotonic()
+        self.looked_s = time.monotonic()
 
     def tell(self, trouble: str) -> None:
         """It has looked."""
-        self.trouble, self._looked_s = trouble, time.monotonic()
-
-    def stuck(self) -> str | None:
-        """Why it does not live."""
-        silent_s = time.monotonic() - self._looked_s
-        return f"it has not looked for {silent_s:.0f} s" if silent_s > _STUCK_S else None
+        self.trouble, self.looked_s = trouble, time.monotonic()
 
 
 SERVICE = EdgeService(name=NAME, run=_run, reads=("schemas",), writes=())

@@ -10,7 +10,7 @@ import structlog
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import RetriableError
-from freshet.runtime.http import HealthServer
+from freshet.runtime.http import HealthServer, stuck
 from freshet.runtime.metrics.of_services import READY
 from freshet.runtime.metrics.of_webhook import BEGAN_AT_END, OF_THE_WEBHOOK
 from freshet.runtime.service import EdgeService
@@ -24,7 +24,6 @@ from freshet.webhook.place_note import PlaceNote
 from freshet.webhook.topic_reading import NAME, TopicReading
 from freshet.webhook.webhook_settings import WebhookSettings, webhook_settings
 
-_STUCK_S: Final = 120.0
 _BACK_OFF_S: Final = 1.0
 _NOTHING_YET: Final = "no partition is ours yet: the bridge has just started, or another one has them."
 _END_S: Final = 0.7
@@ -92,11 +91,6 @@ class _Turning(threading.Thread):
             structlog.get_logger(NAME).warning("no_answer", error=trouble)
         self.trouble, self.beat_s = trouble, time.monotonic()
 
-    def stuck(self) -> str | None:
-        """Why it does not live."""
-        silent_s = time.monotonic() - self.beat_s
-        return f"the loop has not turned for {silent_s:.0f} s" if silent_s > _STUCK_S else None
-
 
 def _run(settings: Settings, stop: threading.Event) -> int:
     own, log = webhook_settings(), structlog.get_logger(NAME)
@@ -109,7 +103,7 @@ def _run(settings: Settings, stop: threading.Event) -> int:
     health = HealthServer(
         settings.http_host,
         settings.http_port,
-        live=turning.stuck,
+        live=lambda: stuck(turning.beat_s),
         ready=lambda: turning.trouble or None,
         registry=metrics.registry,
     )

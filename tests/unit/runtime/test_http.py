@@ -1,6 +1,7 @@
 """What a process answers to probes and to Prometheus."""
 
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from freshet.contracts.errors import FreshetError
 from freshet.runtime import http
-from freshet.runtime.http import HealthServer
+from freshet.runtime.http import STUCK_S, HealthServer, stuck
 
 
 class Health:
@@ -79,3 +80,11 @@ def test_a_connection_that_sends_nothing_keeps_no_thread(health: Health, monkeyp
     with socket.create_connection(("127.0.0.1", health.server.port), timeout=30) as idle:
         assert idle.recv(1) == b""
     assert health.get("/live")[0] == 200
+
+
+def test_liveness_is_that_of_the_loop_which_turned_longest_ago() -> None:
+    """One that hangs is enough; without any loop there is nothing that could hang."""
+    now_s = time.monotonic()
+    assert stuck() is None
+    assert stuck(now_s, now_s - STUCK_S + 10) is None
+    assert stuck(now_s, now_s - 2 * STUCK_S) == "the loop has not turned for 240 s"
