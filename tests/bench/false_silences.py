@@ -111,7 +111,7 @@ def silence_lines(trials: int) -> Iterator[str]:
     yield ""
     yield "| stream | suspected | detected |"
     yield "|---|---|---|"
-    for name, make in (STREAMS | WITH_CLOCK_AHEAD).items():
+    for name, make in {**STREAMS, **WITH_CLOCK_AHEAD}.items():
         logs = [frames(make(trial)) for trial in range(trials)]
         heard = [list(told(ahead(log) if name in WITH_CLOCK_AHEAD else log)) for log in logs]
         cells = [
