@@ -9,13 +9,13 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from fastavro.schema import to_parsing_canonical_form
+from fastavro.schema import parse_schema, to_parsing_canonical_form
 
 from freshet.avro.compatibility import incompatibilities
 from freshet.avro.nodes import meanings
 from freshet.avro.parsing import parse
 from freshet.avro.schema_records import Key, SchemaRecord
-from freshet.contracts.errors import FreshetError
+from freshet.contracts.errors import FreshetError, SchemaError
 from freshet.contracts.headers import whole_number
 from freshet.runtime.http import HealthPages, WebServer
 
@@ -90,15 +90,19 @@ def _versions(subject: str, version: list[str], table: Mapping[Key, SchemaRecord
 
 
 def _same_schema(subject: str, body: bytes, table: Mapping[Key, SchemaRecord], otherwise: Answer) -> Answer:
-    try:
-        asked = _meaning(json.loads(json.loads(body)["schema"]))
-    except Exception:  # no JSON, no text under `schema`, or no schema of a record
-        return 422, _error(42201, "Invalid schema: the request holds no Avro schema under `schema`.")
+    schema = _schema_in(body)
+    if schema is None:
+        return _NO_SCHEMA
     known = [record for record in table.values() if record.subject == subject]
+    none = otherwise if known or otherwise[0] == 422 else (404, _error(40401, f"Subject '{subject}' not found."))
+    try:
+        asked = _meaning(schema)
+    except (SchemaError, RecursionError):  # such as a schema that is no record: none of ours is like it
+        return none
     for record in reversed(known):
         if _meaning(json.loads(record.schema)) == asked:
             return 200, _document(record)
-    return otherwise if known or otherwise[0] == 422 else (404, _error(40401, f"Subject '{subject}' not found."))
+    return none
 
 
 def _part_of_version(version: Answer, part: list[str]) -> Answer:
@@ -116,18 +120,30 @@ def _part_of_version(version: Answer, part: list[str]) -> Answer:
 
 def _compatible(subject: str, version: list[str], body: bytes, table: Mapping[Key, SchemaRecord]) -> Answer:
     """Whether a schema is fully compatible with a version, or with all, by the rules of `freshet apply`."""
-    try:
-        asked = json.loads(json.loads(body)["schema"])
-        parse(asked)
-    except Exception:  # as in `_same_schema`
-        return 422, _error(42201, "Invalid schema: the request holds no Avro schema under `schema`.")
+    asked = _schema_in(body)
+    if asked is None:
+        return _NO_SCHEMA
     known = {number: record for (of, number), record in table.items() if of == subject}
     status, found = _versions(subject, version, table)
     if status != 200:
         return status, found
+    try:
+        parse(asked)
+    except (SchemaError, RecursionError) as error:
+        return 200, {"is_compatible": False, "messages": [str(error)]}
     numbers = [found["version"]] if version else list(known)
     reasons = [why for number in numbers for why in incompatibilities(asked, json.loads(known[number].schema))]
     return 200, {"is_compatible": not reasons, "messages": reasons}
+
+
+def _schema_in(body: bytes) -> Any:
+    """The Avro schema of a request; None if it holds none."""
+    try:
+        schema = json.loads(json.loads(body)["schema"])
+        parse_schema(schema)
+    except Exception:  # no JSON, no text under `schema`, or whatever fastavro makes of a stranger's text
+        return None
+    return schema
 
 
 def _document(record: SchemaRecord) -> dict[str, Any]:
@@ -150,6 +166,9 @@ def _meaning(schema: Any) -> tuple[str, list[tuple[str, str, str]]]:
 
 def _error(code: int, message: str) -> dict[str, Any]:
     return {"error_code": code, "message": message}
+
+
+_NO_SCHEMA: Final[Answer] = (422, _error(42201, "Invalid schema: the request holds no Avro schema under `schema`."))
 
 
 def _read_only(what: str) -> Answer:
