@@ -51,6 +51,8 @@ class Stateful(Logic):
     """How state is written beside the answers; None: not at all."""
     state_format: ClassVar[int] = 1
     """Changes whenever what `dump` and `dump_rows` write is to be read in another way."""
+    older_formats: ClassVar[tuple[int, ...]] = ()
+    """Formats of older releases that `load` and `load_rows` can tell, and read, as well."""
 
     @property
     def reach_ms(self) -> int | None:

@@ -357,6 +357,20 @@ def test_s10_state_of_another_format_is_left_to_who_can_read_it(
 
 
 @kept_kinds
+def test_state_of_a_format_that_can_still_be_read_goes_on(kind: type[Counter], monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an upgrade: what the older release kept is not made again, and the rows that come are answered."""
+    stage = Stage(kind)
+    stage.served(plain)
+    monkeypatch.setattr(kind, "state_format", 2)
+    monkeypatch.setattr(kind, "older_formats", (1,))
+    again = stage.worker()
+    stage.feed(5)
+    answered = len(stage.answers())
+    stage.drain(again)
+    assert len(stage.answers()) == answered + 5
+
+
+@kept_kinds
 def test_s11_what_is_committed_but_not_yet_visible_is_waited_for(kind: type[Counter]) -> None:
     """A stranger's transaction is open on the state topic: who restored now would not see what lies behind it."""
     stage = Stage(kind)

@@ -132,7 +132,8 @@ class Restoring:
     def _read_kept(self, role: str) -> Generator[int, None, list[StateRecord]]:
         place = Place(role, self._partition)
         since = {input_role: mark.since for input_role, mark in self.progress.marks.items()}
-        kept = Kept(place, self.progress.at, since, self._topic_ids, self._logic.state_format)
+        formats = self._logic.state_format, *self._logic.older_formats
+        kept = Kept(place, self.progress.at, since, self._topic_ids, formats)
         while (span := self._bus.spans(role).get(self._partition)) is not None and span.open:
             yield 0  # what the committed offsets stand for may not be visible yet
         if span is not None:

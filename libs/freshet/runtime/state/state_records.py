@@ -1,7 +1,7 @@
 """State records: what a logic kept of one partition, as its state topic holds it."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
@@ -76,13 +76,13 @@ class Kept:
         at: Mapping[str, int],
         since: Mapping[str, int | None],
         topic_ids: Mapping[str, str],
-        state_format: int,
+        formats: Sequence[int],
     ) -> None:
         """`place` is the partition of the state topic; all else is by input, `since` as in `StateMark`.
 
-        `topic_ids` are those of all inputs.
+        `topic_ids` are those of all inputs, `formats` those that can be read, this release's first.
         """
-        self._place, self._at, self._since, self._format = place, at, since, state_format
+        self._place, self._at, self._since, self._formats = place, at, since, formats
         self._topic_ids, self._lives = topic_ids, lives_of(topic_ids, at)
         self._found: dict[tuple[StateRange, ...], StateRecord] = {}
         self._disputed: set[tuple[StateRange, ...]] = set()
@@ -104,10 +104,10 @@ class Kept:
         assert isinstance(record, StateRecord)
         if record.lives not in {"", self._lives} or not all(self._fits(known) for known in record.ranges):
             return
-        if record.format != self._format:
+        if record.format not in self._formats:
             raise StateFormatError(
                 f"the state of partition {record.partition} on {self._place.role} has format {record.format}, and this "
-                f"release reads {self._format}: let a worker of the other release have it, or finish the upgrade."
+                f"release reads {self._formats[0]}: let a worker of the other release have it, or finish the upgrade."
             )
         if hashlib.sha256(record.body).hexdigest() != record.digest:
             _log.error("state_record_damaged", place=self._place, offset=offset)

@@ -1,14 +1,12 @@
 """The state of one input of a partition: the rows of its open frame, and its first rows while edges rest on them."""
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from freshet.contracts.arrays import Floats32, Ints
 from freshet.drift.core.profile.profile_rows import InputColumns, ReadRows
 from freshet.profiles.frame_making import HOUR_MS, GroupedRows, frame_rows
 
@@ -50,6 +48,8 @@ class OpenFrame:
     """The first rows of the newest width, up to `FIRST_ROWS`: kept, as any partition may have to choose edges."""
     first_width: int = 0
     first_count: int = 0
+    chooses: bool = True
+    """Whether edges are chosen from its first rows; those of classes' answers are known, so none are kept."""
     closed: tuple[ClosedFrame, ...] = field(default=())
     """Frames that the last `with_rows` closed: no part of the state."""
 
@@ -76,7 +76,7 @@ class OpenFrame:
     @property
     def chosen_from(self) -> InputColumns:
         """The rows to choose edges from; at least one must have come."""
-        return _joined(self.first_rows)
+        return joined(self.first_rows)
 
     def _with_run(self, run: InputColumns, refused: int) -> "OpenFrame":
         """With rows that all belong to one frame."""
@@ -91,42 +91,21 @@ class OpenFrame:
         return replace(now, parts=(*now.parts, run), last_ms=last_ms, refused=now.refused + refused)
 
     def _over(self) -> "OpenFrame":
-        rows = _joined(self.parts)
+        rows = joined(self.parts)
         end = int(rows.offsets[-1]) + 1
-        done = ClosedFrame(self.from_offset, end, self.first_ms, self.last_ms, self.refused, _grouped(rows))
+        done = ClosedFrame(self.from_offset, end, self.first_ms, self.last_ms, self.refused, grouped(rows))
         return replace(self, from_offset=end, refused=0, parts=(), closed=(*self.closed, done))
 
     def _first(self, run: InputColumns) -> "OpenFrame":
         """With these among the first rows of their width, as long as more are wanted."""
-        width = run.values.shape[1]
+        if not self.chooses:
+            return self
+        width = run.width
         now = self if width == self.first_width else replace(self, first_width=width, first_count=0, first_rows=())
         more = min(_enough(width) - now.first_count, len(run.offsets))
         if more <= 0:
             return now
         return replace(now, first_count=now.first_count + more, first_rows=(*now.first_rows, _cut(run, slice(0, more))))
-
-    def values(self) -> dict[str, Any]:
-        """For a checkpoint; the same state gives the same values, however its rows came."""
-        return {
-            "since": self.since,
-            "from": self.from_offset,
-            "key": list(self.key),
-            "times": [self.first_ms, self.last_ms],
-            "refused": [self.refused, self.loose],
-            "parts": _packed(self.parts),
-            "first": _packed(self.first_rows),
-            "first_seen": [self.first_width, self.first_count],
-        }
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> Self:
-        """The state that gave these values."""
-        first, last = values["times"]
-        refused, loose = values["refused"]
-        width, count = values["first_seen"]
-        parts, firsts = _unpacked(values["parts"]), _unpacked(values["first"])
-        key = tuple(values["key"])
-        return cls(values["since"], values["from"], key, first, last, refused, loose, parts, firsts, width, count)
 
 
 def _enough(width: int) -> int:
@@ -134,13 +113,12 @@ def _enough(width: int) -> int:
 
 
 def _key(run: InputColumns) -> tuple[int, int, int]:
-    width = run.values.shape[1]
-    return int(run.offsets[0]) // frame_rows(width), int(run.times_ms[0]) // HOUR_MS, width
+    return int(run.offsets[0]) // frame_rows(run.width), int(run.times_ms[0]) // HOUR_MS, run.width
 
 
 def _runs(stretch: InputColumns) -> Iterator[InputColumns]:
     """The rows, cut where a frame ends."""
-    rows = frame_rows(stretch.values.shape[1])
+    rows = frame_rows(stretch.width)
     other = (np.diff(stretch.offsets // rows) != 0) | (np.diff(stretch.times_ms // HOUR_MS) != 0)
     bounds = [0, *(np.flatnonzero(other) + 1).tolist(), len(stretch.offsets)]
     for first, end in pairwise(bounds):
@@ -148,20 +126,29 @@ def _runs(stretch: InputColumns) -> Iterator[InputColumns]:
 
 
 def _cut(rows: InputColumns, at: slice) -> InputColumns:
-    return InputColumns(rows.offsets[at], rows.times_ms[at], rows.values[at], rows.versions[at], rows.epochs[at])
+    return replace(
+        rows,
+        offsets=rows.offsets[at],
+        times_ms=rows.times_ms[at],
+        values=rows.values[at],
+        versions=rows.versions[at],
+        epochs=rows.epochs[at],
+    )
 
 
-def _joined(parts: tuple[InputColumns, ...]) -> InputColumns:
+def joined(parts: tuple[InputColumns, ...]) -> InputColumns:
+    """Rows of one width put together; at least one part."""
     return InputColumns(
         np.concatenate([part.offsets for part in parts]),
         np.concatenate([part.times_ms for part in parts]),
         np.concatenate([part.values for part in parts]),
         [version for part in parts for version in part.versions],
         np.concatenate([part.epochs for part in parts]),
+        parts[0].width,
     )
 
 
-def _grouped(rows: InputColumns) -> GroupedRows:
+def grouped(rows: InputColumns) -> GroupedRows:
     """Groups in the order in which they first answered."""
     places: dict[tuple[str, int], int] = {}
     keys = zip(rows.versions, rows.epochs.tolist(), strict=True)
@@ -169,43 +156,3 @@ def _grouped(rows: InputColumns) -> GroupedRows:
     return GroupedRows(
         rows.offsets, rows.values, groups, tuple(key[0] for key in places), tuple(key[1] for key in places)
     )
-
-
-def _packed(parts: tuple[InputColumns, ...]) -> dict[str, Any] | None:
-    if not parts:
-        return None
-    rows = _joined(parts)
-    groups = _grouped(rows)
-    return {
-        "width": rows.values.shape[1],
-        "offsets": _text(rows.offsets.astype("<i8")),
-        "times": _text(rows.times_ms.astype("<i8")),
-        "values": _text(rows.values.astype("<f4")),
-        "groups": _text(groups.groups.astype("<i4")),
-        "versions": groups.versions,
-        "epochs": groups.epochs,
-    }
-
-
-def _unpacked(values: dict[str, Any] | None) -> tuple[InputColumns, ...]:
-    if values is None:
-        return ()
-    groups: Ints = _numbers(values["groups"], "<i4").astype(np.int64)
-    rows: Floats32 = _numbers(values["values"], "<f4").reshape(-1, values["width"])
-    return (
-        InputColumns(
-            _numbers(values["offsets"], "<i8"),
-            _numbers(values["times"], "<i8"),
-            rows,
-            [values["versions"][group] for group in groups.tolist()],
-            np.array(values["epochs"], np.int64)[groups],
-        ),
-    )
-
-
-def _text(column: Any) -> str:
-    return base64.b64encode(np.ascontiguousarray(column).tobytes()).decode()
-
-
-def _numbers(text: str, kind: str) -> Any:
-    return np.frombuffer(base64.b64decode(text), np.dtype(kind))

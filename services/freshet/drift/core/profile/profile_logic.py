@@ -1,8 +1,6 @@
 """Profiles as a service: features and predictions → frames on `{p}.profiles`."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import ClassVar, Final
 
 from freshet.contracts.batch import Batch
@@ -13,6 +11,7 @@ from freshet.contracts.stateful import Checkpoint, StateFormatError, Stateful
 from freshet.drift.core.join.plans import PlanBook
 from freshet.drift.core.profile.open_frame import ClosedFrame, OpenFrame
 from freshet.drift.core.profile.profile_rows import FEATURES, KINDS, PREDICTIONS, ProfileInputs, ReadRows
+from freshet.drift.core.profile.profile_state import from_bytes, to_bytes
 from freshet.profiles.bin_edges import BinEdges, chosen, fixed
 from freshet.profiles.edges_book import EdgesBook, edges_key, edges_record
 from freshet.profiles.frame_making import content, unusual_rows
@@ -39,6 +38,8 @@ class ProfileLogic(Stateful):
     follows: ClassVar[tuple[str, ...]] = ("pipelines", "edges")
     together = ((FEATURES, PREDICTIONS),)
     kept = Checkpoint("checkpoints/drift-profile", rows=50_000)
+    state_format: ClassVar[int] = 2
+    older_formats: ClassVar[tuple[int, ...]] = (1,)
 
     def __init__(self, pipeline: str) -> None:
         self._pipeline = pipeline
@@ -161,10 +162,8 @@ class ProfileLogic(Stateful):
         return edges_record(self._pipeline, KINDS[role], edges, topic=self._topic_ids[role], rows=rows)
 
     def _frame(self, role: str, partition: int, closed: ClosedFrame) -> Frame:
-        names = self._names(role, closed.rows.values.shape[1])
+        rows, names = closed.rows, self._names(role, closed.rows.values.shape[1])
         edges = self._edges_of(role, names)
-        # Of very many classes the open frame keeps all scores, as older releases do: so both cut the log alike.
-        rows = replace(closed.rows, values=closed.rows.values[:, : len(names)])
         count, told = unusual_rows(names, rows, edges)
         return Frame(
             pipeline=self._pipeline,
@@ -186,16 +185,16 @@ class ProfileLogic(Stateful):
         """See `Stateful`. Raises ContractError if no specification can be read."""
         if self._inputs is None:
             raise ContractError(self._book.trouble)
-        self._set(partition, dict.fromkeys(self.reads, OpenFrame()))
+        self._set(partition, self._new())
 
     def load(self, partition: int, body: bytes) -> None:
         """See `Stateful`."""
-        self._set(partition, {role: OpenFrame.of(values) for role, values in json.loads(body).items()})
+        assert self._inputs is not None
+        self._set(partition, from_bytes(body, self._new(), {PREDICTIONS: len(self._inputs.answer_names)}))
 
     def dump(self, partition: int) -> bytes:
         """See `Stateful`."""
-        values = {role: one.values() for role, one in self._staged[partition].items()}
-        return json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
+        return to_bytes(self._staged[partition])
 
     def take_in(self, batch: Batch, plan: int) -> None:  # noqa: ARG002
         """See `Stateful`."""
@@ -223,6 +222,10 @@ class ProfileLogic(Stateful):
     def unready(self) -> str | None:
         """See `Logic`."""
         return self._book.trouble or next(filter(None, self._foreign.values()), None)
+
+    def _new(self) -> Partition:
+        assert self._inputs is not None
+        return {role: OpenFrame(chooses=role == FEATURES or not self._inputs.classes) for role in self.reads}
 
     def _set(self, partition: int, state: Partition) -> None:
         self._states[partition] = self._staged[partition] = state

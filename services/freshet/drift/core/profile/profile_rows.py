@@ -3,7 +3,7 @@
 What is no record of the pipeline is left out here and counted: inference and the join set it aside.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -32,11 +32,13 @@ class InputColumns:
     offsets: Ints
     times_ms: Ints
     values: Floats32
-    """(m, n)."""
+    """(m, n): the columns that are counted."""
     versions: list[str]
     """Of each row: "" for features."""
     epochs: Ints
     """Of each row: -1 for features."""
+    width: int
+    """Columns of the rows with those that are not counted: of wide rows a frame holds fewer, in all releases alike."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,15 +110,15 @@ class ProfileInputs:
             sound &= answers >= 0
             shown = matrix if len(self.classes) > 2 else matrix[:, 1:]
             matrix = np.column_stack([answers.astype(np.float32), matrix.max(axis=1, initial=0.0), shown])
-        kept, matrix = kept[sound], matrix[sound]
+        kept, matrix, width = kept[sound], matrix[sound, : len(self.answer_names)], matrix.shape[1]
         if not kept.size:
             return rows.at[kept], []
         names = [text.decode(errors="replace") for text in versions.take(kept).tobytes()]
         epochs = np.asarray(rows.columns["epoch"])[kept].astype(np.int64)
         found = _columns(matrix.astype(np.float32), batch, at[rows.at[kept]])
-        return rows.at[kept], [InputColumns(found.offsets, found.times_ms, found.values, names, epochs)]
+        return rows.at[kept], [replace(found, versions=names, epochs=epochs, width=width)]
 
 
 def _columns(values: Floats32, batch: Batch, at: Ints) -> InputColumns:
     nothing = np.full(at.size, -1)
-    return InputColumns(batch.offsets[at], batch.timestamps_ms[at], values, [""] * at.size, nothing)
+    return InputColumns(batch.offsets[at], batch.timestamps_ms[at], values, [""] * at.size, nothing, values.shape[1])
