@@ -9,6 +9,7 @@ from freshet.avro.event_fields import EventField, FieldKind, event_fields
 from freshet.avro.schemas import Schema
 from freshet.features.transform import Transform
 from freshet.pipeline.catalogue import kinds_of
+from freshet.pipeline.class_count import class_problem
 from freshet.pipeline.problem import PipelineError, Problem, unknown
 from freshet.pipeline.spec import PipelineSpec, Rule
 from freshet.pipeline.text import Path
@@ -73,7 +74,7 @@ def load_checked(folder: FilePath) -> tuple[PipelineSpec, str, Schema]:
 
 def check(spec: PipelineSpec, event_schema: Schema) -> list[Problem]:
     """All that keeps this pipeline from running on these events, in the order of the file; empty if it can run."""
-    problems = [spec.problem(path, message) for path, message in _unknown_parts(spec)]
+    problems = [spec.problem(path, message) for path, message in (*_unknown_parts(spec), *_classes(spec))]
     faults = lint(event_schema)
     if faults:
         return sorted([*problems, *(Problem(0, fault, EVENT_FILE) for fault in faults)])
@@ -138,6 +139,11 @@ def _unknown_parts(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
         known = kinds_of(group)
         if kind not in known:
             yield path, unknown(part, kind, known)
+
+
+def _classes(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
+    if spec.target is not None and (why := class_problem(spec.target.classes)):  # sound parts may lack it
+        yield ("target", "classes"), why
 
 
 def _identity(spec: PipelineSpec, fields: Mapping[str, EventField]) -> Iterator[tuple[Path, str]]:
