@@ -11,7 +11,7 @@ from freshet.features.transform import Transform
 from freshet.pipeline.catalogue import kinds_of
 from freshet.pipeline.class_count import class_problem
 from freshet.pipeline.problem import PipelineError, Problem, unknown
-from freshet.pipeline.spec import PipelineSpec, Rule
+from freshet.pipeline.spec import PipelineSpec, Rule, Target
 from freshet.pipeline.text import Path
 
 EVENT_FILE = "event.avsc"
@@ -142,7 +142,8 @@ def _unknown_parts(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
 
 
 def _classes(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
-    if spec.target is not None and (why := class_problem(spec.target.classes)):  # sound parts may lack it
+    target: Target | None = spec.target  # one of the sound parts of a file that lacks it has none
+    if target is not None and (why := class_problem(target.classes)):
         yield ("target", "classes"), why
 
 

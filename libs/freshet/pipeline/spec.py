@@ -217,6 +217,7 @@ class PipelineSpec(SpecModel):
         }
         spec = cls.model_construct(
             **roles,
+            target=_sound(Target, data.get("target")),
             decoder=data["decoder"] if isinstance(data.get("decoder"), str) else "avro",
             rollout=RolloutSpec.model_construct(policy=policy if isinstance(policy, str) else "manual"),
             rules=tuple(_sound(Rule, rule) for rule in (rules if isinstance(rules, tuple) else ())),

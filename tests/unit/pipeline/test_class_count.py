@@ -58,4 +58,7 @@ def test_a_folder_with_more_is_refused_with_what_to_do(tmp_path: Path) -> None:
         "which has room for 356 with such names. Put rare ones together, as `other`, in the labels as well, or make "
         "pipelines of parts of them."
     )
+    (tmp_path / "pipeline.yaml").write_text(text.replace("entity:", "entty:"))
+    with pytest.raises(PipelineError, match="400 classes are too many"):
+        load_checked(tmp_path)  # also where something else is wrong
     assert len(PipelineSpec.parse(text).target.classes) == 400
