@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import typer
 from rich.console import Group, RenderableType
@@ -35,6 +35,7 @@ from freshet.operate.quality.quality_tables import class_rows, class_titles, row
 from freshet.operate.quality.series_quality import Evaluations, Quality, View, document, quality
 from freshet.operate.roll_call import roll_call
 from freshet.operate.times import clock_time, moment_ms
+from freshet.profiles.frame_records import PlacedFrame
 from freshet.quality.arrival import EVERY_ROWS
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.clock import SystemClock
@@ -44,6 +45,13 @@ _CHART_COLUMNS: Final = 72
 _MOST_CLASSES: Final = 12
 _LEDGER: Final = ("models", "rollouts", "cutovers")
 _AGAIN_S: Final = 2.0
+
+
+class _Shown(NamedTuple):
+    """What there is to show at one moment."""
+
+    found: Quality
+    guessed: list[Estimate]
 
 
 @reporting
@@ -79,22 +87,23 @@ def show(
     connection = connect(bootstrap, namespace)
     published(connection, pipeline)  # a misspelt name would have no quality
     bus = connection.bus()
-    evaluations, feed, guessed = Evaluations(pipeline), Feed(bus.reader(["evaluations"])), list[Estimate]()
+    evaluations, feed = Evaluations(pipeline), Feed(bus.reader(["evaluations"]))
+    profiles, log = connection.bus(pipeline), list[PlacedFrame]()
 
-    def now() -> Quality:
+    def now() -> _Shown:
         chosen: View = "closed" if view == "closed" else "arrival"
         ledger = ledger_of(bus, *_LEDGER).of(pipeline)
         found = quality(evaluations.records, ledger, view=chosen, names=series or (), since_ms=since_ms)
+        log.extend(frames(profiles, pipeline, log[-1].offset + 1 if log else 0))
+        guessed = estimates(log, calibrations(evaluations.records), since_ms or 0)
         if html is not None and found.series:
             made = f"{clock_time(SystemClock().now_ms())} UTC"
-            write_file(html, page(found, made, guessed))
-        return found
+            write_file(html, page(found, made, guessed, "since then" if since_ms else "of all time that is kept"))
+        return _Shown(found, guessed)
 
     try:
         evaluations.take(drained(feed))
-        known = calibrations(evaluations.records)
-        guessed += estimates(frames(connection.bus(pipeline), pipeline), known, since_ms or 0)
-        found = now()
+        found, guessed = now()
         if watch:
             _watch(feed, evaluations, now)
             return
@@ -134,10 +143,11 @@ def why_nothing(bus: Bus, pipeline: str, evaluations: Evaluations) -> str:
     )
 
 
-def _watch(feed: Feed, evaluations: Evaluations, now: Callable[[], Quality]) -> None:
+def _watch(feed: Feed, evaluations: Evaluations, now: "Callable[[], _Shown]") -> None:
     """Until Ctrl-C."""
     with suppress(KeyboardInterrupt), Live(console=wide_console(), auto_refresh=False) as live:
         while True:
-            found = now()
-            live.update(shown(found) if found.series else "There is no evaluation yet.", refresh=True)
+            found, guessed = now()
+            told = shown(found) if found.series else "There is no evaluation yet."
+            live.update(Group(told, *estimate_parts([("", guessed)])), refresh=True)
             evaluations.take(feed.facts(_AGAIN_S))

@@ -12,7 +12,7 @@ from freshet.operate.operate_error import OperateError
 from freshet.pipeline.profile_section import ProfileSpec
 from freshet.pipeline.watched_inputs import ROLES, WatchedInputs
 from freshet.profiles.frame_records import PROFILES, PlacedFrame, frames_of
-from freshet.runtime.bus.protocol import Bus
+from freshet.runtime.bus.protocol import Bus, Place
 from freshet.runtime.reading import everything
 
 Change = Callable[[Sequence[InputDetector]], Sequence[InputDetector]]
@@ -47,9 +47,9 @@ def first_offset(bus: Bus, role: str) -> int:
     return span.low if span is not None else 0
 
 
-def frames(bus: Bus, pipeline: str) -> Iterator[PlacedFrame]:
-    """All frames, in order; nothing where there is no such topic."""
-    for batch in everything(bus, PROFILES):
+def frames(bus: Bus, pipeline: str, first: int = 0) -> Iterator[PlacedFrame]:
+    """All frames from that offset on, in order; nothing where there is no such topic."""
+    for batch in everything(bus, PROFILES, {Place(PROFILES, 0): first} if first else None):
         yield from frames_of(pipeline, batch).frames
 
 

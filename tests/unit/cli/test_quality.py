@@ -1,6 +1,7 @@
 """`freshet quality`: tables, chart, page and document from the evaluations on a bus in memory."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from freshet.contracts.messages import Cutover, Message, ModelVersion, Rollout, 
 from freshet.contracts.topics import TopicNames
 from freshet.ledger.ledger import PipelineLedger
 from freshet.operate.quality import chart
+from freshet.operate.quality.estimated import Estimate
 from freshet.operate.quality.page import page
 from freshet.operate.quality.quality_tables import rows
 from freshet.operate.quality.series_quality import Evaluations, Quality, quality
@@ -27,6 +29,7 @@ from freshet.quality.setting import SliceRange
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from support.evaluating import pipeline_record
+from support.frames import ProfileLog
 from support.outcomes import cut, rows_of, setting
 from support.registry import candidate
 
@@ -262,3 +265,51 @@ def test_what_contradicts_itself_is_refused(world: World) -> None:
     """A document has an end, and there are two views."""
     assert world.run("--json", "--watch").exit_code == 2
     assert world.run("--view", "sideways").exit_code == 2
+
+
+def test_an_estimate_is_of_all_answers_that_profiles_hold_or_since_a_moment(world: World, tmp_path: Path) -> None:
+    """Without `--since` of all time; the page says which it is."""
+    log = ProfileLog(rate=1.0)
+    log.answers(np.full(2048, 0.9), version="1.0.0")
+    log.answers(np.full(1024, 0.6), version="1.0.1")
+    frames = [("f", one.frame.model_copy(update={"pipeline": "p"})) for one in log.frames]
+    world.tell(said())
+    world.bus.cluster.ensure(TopicNames("", "p"), 1, ("profiles",))
+    of_pipeline = world.bus.of_pipeline("p")
+    of_pipeline.producer().send(Send("profiles", [b"f"] * len(frames), [encode(one) for _, one in frames]))
+    file = tmp_path / "quality.html"
+
+    def answers(*arguments: str) -> dict[str, int]:
+        assert world.run("--html", str(file), *arguments).exit_code == 0
+        versions = world.document(*arguments)["estimated"]["versions"]
+        return {one["version"]: one["answers"] for one in versions}
+
+    assert answers() == {"1.0.0": 2048, "1.0.1": 1024}
+    assert "Answers of all time that is kept" in file.read_text()
+    assert answers("--since", "1970-01-01T00:00:01Z") == {"1.0.0": 2048, "1.0.1": 1024}
+    assert "Answers since then" in file.read_text()
+
+
+def test_a_page_that_is_watched_estimates_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What profiles count meanwhile is taken in; it stayed what it was at the start."""
+    log = ProfileLog(rate=1.0)
+    log.answers(np.full(2048, 0.9), version="1.0.0")
+    values = [encode(one.frame.model_copy(update={"pipeline": "p"})) for one in log.frames]
+    world.tell(said())
+    world.bus.cluster.ensure(TopicNames("", "p"), 1, ("profiles",))
+    producer = world.bus.of_pipeline("p").producer()
+    producer.send(Send("profiles", [b"f"], values[:1]))
+    seen: list[int] = []
+
+    def shown(by_time: Sequence[tuple[str, Sequence[Estimate]]]) -> list[str]:
+        ((_, found),) = by_time
+        seen.append(sum(one.answers for one in found))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        producer.send(Send("profiles", [b"f"] * len(values[1:]), values[1:]))
+        return []
+
+    monkeypatch.setattr(command, "estimate_parts", shown)
+    monkeypatch.setattr(command, "_AGAIN_S", 0.01)
+    assert world.run("--watch").exit_code == 0
+    assert seen == [1024, 2048]

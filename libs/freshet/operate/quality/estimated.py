@@ -16,9 +16,10 @@ from freshet.quality.calibration import Calibration
 from freshet.quality.counts import Counts
 
 NOTE: Final = (
-    "Estimated without labels: the confidence of all answers, corrected by how often answers of that confidence were "
-    "right where labels have come: all labels of the version, whatever time is shown; with 0 labels it is not "
-    "corrected. Where the concept changes it stays high. Nothing is promoted or rolled back by it."
+    "Estimated without labels: the confidence of the answers that profiles have counted and still hold (the last ones "
+    "of a partition are counted once others follow), corrected by how often answers of that confidence were right "
+    "where labels have come: all labels of the version, whatever time is shown; with 0 labels it is not corrected. "
+    "Where the concept changes it stays high. Nothing is promoted or rolled back by it."
 )
 _BARE: Final = Calibration.of(Counts.none(2))
 """Of no labels."""

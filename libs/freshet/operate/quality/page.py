@@ -24,8 +24,8 @@ svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; 
 """How pages look, on a light screen and on a dark one."""
 
 
-def page(found: Quality, made: str, estimated: Sequence[Estimate] = ()) -> str:
-    """The page; `made` says when."""
+def page(found: Quality, made: str, estimated: Sequence[Estimate] = (), of_when: str = "") -> str:
+    """The page; `made` says when, `of_when` of which answers the estimates are."""
     title = f"Quality of {escape(found.pipeline)}"
     view = (
         "rows in the order in which labels came"
@@ -41,7 +41,7 @@ def page(found: Quality, made: str, estimated: Sequence[Estimate] = ()) -> str:
     ]
     if found.classes:
         parts += ["<h2>What was served, by class</h2>", table_of(class_titles(), class_rows(found))]
-    body = "\n".join([*parts, estimated_part([("all of that time", estimated)])])
+    body = "\n".join([*parts, estimated_part([(f"Answers {of_when}".rstrip(), estimated)])])
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
         f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
