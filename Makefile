@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Quick tests compute, so one worker for each of two cores; tests on a Kafka mostly wait, so one more than that. They
+# Quick tests compute, so one worker for each of two cores; tests on a Kafka mostly wait, so two for each. They
 # start whole services: with many workers these are slower than the tests' patience. Workers are given whole files.
 QUICK_WORKERS ?= 2
-KAFKA_WORKERS ?= 3
+KAFKA_WORKERS ?= 4
 SPREAD := --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
@@ -88,8 +88,8 @@ false-alarms: setup  ## how often detectors cry wolf, and how late they are: wri
 	PYTHONPATH=tests $(BIN)/python -m bench.false_alarms
 	PYTHONPATH=tests $(BIN)/python -m bench.false_input_alarms $(STREAMS)
 
-faults: setup  ## the long fault runs: every service and the broker are killed in every way, then verify; an hour or more
-	$(BIN)/pytest -q -s -m faults tests/faults tests/e2e tests/integration
+faults: setup  ## the long runs: every service and the broker are killed in every way, then verify; tables of all kinds, every single right; an hour or more
+	$(BIN)/pytest -q -s -m faults tests/faults tests/e2e tests/integration tests/property
 
 PIN := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host

@@ -15,7 +15,7 @@ from support import tables
 from support.shell import Shell
 from support.table_story import Place, answered_as_its_model_answers
 
-pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(300)]
 
 AT_ONCE: Final = 3  # tables; two thirds of a story is waiting for Kafka
 

@@ -25,7 +25,7 @@ from support.ingestion import framed, framed_feedback, loan
 from support.secured import Right, SecuredKafka
 from support.services import Process, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.faults]
 
 TOPICS = {
     "ingestion": {

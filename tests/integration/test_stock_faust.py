@@ -10,7 +10,7 @@ import pytest
 from support.detect_engines import WatchedLog
 from support.faults import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.faults, pytest.mark.timeout(300)]
 
 _LIVES = 4
 

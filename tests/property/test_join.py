@@ -13,7 +13,8 @@ from support.join_reading import Reading
 from support.join_reference import Reference
 
 QUICK = range(6)
-MANY = range(100, 112)
+MANY = range(100, 104)
+MORE = range(104, 112)
 
 
 def reference(logs: Logs, rng: random.Random) -> Reference:
@@ -61,4 +62,13 @@ def test_every_reading_gives_the_same(seed: int) -> None:
 @pytest.mark.parametrize("seed", MANY)
 def test_many_readings_give_the_same(seed: int) -> None:
     """Many, now and then."""
+    agree(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", MORE)
+def test_more_readings_give_the_same(seed: int) -> None:
+    """Still more, with the long runs."""
     agree(seed)
