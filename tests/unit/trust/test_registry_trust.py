@@ -162,6 +162,20 @@ def test_a_forged_epoch_is_not_in_force_for_the_next_owner() -> None:
     assert world.rollouts()[2].table[0].version == "1.1.0"
 
 
+def test_to_promote_the_version_that_answers_makes_a_new_epoch() -> None:
+    """Its record may have been written over, which the registry does not see; asked once, it makes one."""
+    ring = KeyRing()
+    world = trusting(ring)
+    world.publish(signed(candidate("a"), ring.builder))
+    world.settle()
+    for epochs in ([1], [1, 2], [1, 2, 3]):
+        asked = world.command("promote", "1.0.0")
+        world.settle()
+        assert world.verdict(asked) == "done"
+        assert [*world.rollouts()] == epochs
+    assert world.serving() == "1.0.0"
+
+
 @pytest.mark.parametrize("lost", ["no key", "revoked key"])
 def test_a_registry_that_cannot_sign_says_so(lost: str) -> None:
     """A command that needs an epoch is refused with what to do; nothing is written that nobody would believe."""

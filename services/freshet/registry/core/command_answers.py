@@ -56,14 +56,19 @@ def _consider(state: PipelineState, command: Command, now_ms: int, unsigned: str
         return [_decide(ledger, command, "stale", expected)]
     if unsigned and command.action in _NEEDS_AN_EPOCH:
         effects = [_decide(ledger, command, "refused", unsigned)]
-    elif command.action in _MOVES:
-        effects = _MOVES[command.action](ledger, state.rules, command, now_ms)
+    elif command.action == "promote":
+        effects = _promote(ledger, state.rules, command, now_ms, anew=state.trust.required)
+    elif command.action == "rollback":
+        effects = _rollback(ledger, state.rules, command, now_ms)
     else:
         effects = _ACTIONS[command.action](ledger, command, now_ms)
     return effects
 
 
-def _promote(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: int) -> list[Announce]:
+def _promote(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: int, *, anew: bool) -> list[Announce]:
+    """`anew`: the version that answers gets a new epoch, too. Somebody may have written over the record of the one that
+    is in force, which we would not see, and whoever starts after compaction would not know who answers.
+    """
     version, epochs = command.version, ledger.epochs
     if not ledger.versions.may_serve(version):
         return [_decide(ledger, command, "refused", _state_of(ledger, version))]
@@ -73,7 +78,8 @@ def _promote(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: int
         return [_decide(ledger, command, "refused", "rollouts are paused: resume first.")]
     if epochs.open:
         return []
-    if version == epochs.serving and not ledger.against_live():
+    begun = epochs.live is not None and epochs.live.command_id == command.command_id
+    if version == epochs.serving and (begun or not anew):
         return [_already_answers(ledger, command, version)]
     return _prepare(ledger, rules, command, version, now_ms)
 
@@ -181,12 +187,6 @@ def _reinstate(ledger: PipelineLedger, command: Command, now_ms: int) -> list[An
         _decide(ledger, command, "done", f"{version} is admitted again: promote it if it is to answer."),
     ]
 
-
-_MOVES: Final[Mapping[Action, Callable[[PipelineLedger, Rules, Command, int], list[Announce]]]] = {
-    "promote": _promote,
-    "rollback": _rollback,
-}
-"""What may ask workers to load a version: how long that may take stands in the specification."""
 
 _NEEDS_AN_EPOCH: Final = frozenset({"promote", "rollback", "pause", "resume"})
 
