@@ -80,6 +80,10 @@ def test_its_ids_on_events(apicurio: str, kafka: str, namespace: str, tmp_path: 
         assert max(ids) < 1000
         loans.send(values, partition=0)
         until(lambda: loans.count("features") == 40, "features of all events")
+        command = ["topic", "tail", "events", "--pipeline", "loans", "-n", "40", "--json"]
+        done = CliRunner().invoke(app, [*command, "--namespace", namespace, "--bootstrap", kafka])
+        shown = [json.loads(line)["value"]["event_id"] for line in done.stdout.splitlines()]
+        assert sorted(shown) == sorted(f"{letter}{row}" for letter in "pw" for row in range(20))
         loans.send([framed(loan(at=now_ms), identifier=max(ids) + 500)], partition=0)
         until(lambda: loans.count("dead-letters") == 1, "a dead letter")
         assert loans.count("features") == 40

@@ -113,8 +113,14 @@ class _OneRefusal:
         return line
 
 
+_NOBODY_READS: Final = 141  # Exit.NOBODY_READS, whose module is not loaded for this
+
+
 def main() -> None:
-    """Entry point. Exit codes: 0 ok, 1 failure, 2 usage, 3 no broker, 4 a check failed, 5 conflict, 130 interrupted."""
+    """Entry point. Exit codes: 0 ok, 1 failure, 2 usage, 3 no broker, 4 a check failed, 5 conflict, 130 interrupted.
+
+    141: whoever read the output has closed it, as `head` does.
+    """
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
@@ -124,6 +130,8 @@ def main() -> None:
         rich_format_error(cast(Any, error))  # annotated as a class that typer keeps to itself
         _fail(error.format_message(), error.exit_code)
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer makes a failure of it
+            sys.exit(_NOBODY_READS)
         if debug and end.code:
             traceback.print_exception(end)
         raise

@@ -41,6 +41,8 @@ class Exit(IntEnum):
     CHECK = 4
     CONFLICT = 5
     INTERRUPTED = 130
+    NOBODY_READS = 141
+    """Whoever read the output has closed it, as `head` does: what a shell calls SIGPIPE."""
 
 
 _EXITS: Final[Mapping[Meaning, Exit]] = {

@@ -60,6 +60,18 @@ def test_an_interrupt_while_libraries_are_loaded_is_quiet(library: str, command:
     assert (found.returncode, found.stdout, found.stderr) == (Exit.INTERRUPTED, "", "")
 
 
+def test_a_reader_that_closes_its_pipe_is_no_failure() -> None:
+    """`| head -1` ends a command as it ends any other: quietly, with what a shell calls SIGPIPE."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        line = [sys.executable, "-m", "freshet.cli", "--help"]
+        found = subprocess.run(line, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(write_end)
+    assert (found.returncode, found.stderr) == (Exit.NOBODY_READS, "")
+
+
 def test_the_script_starts_where_the_module_does() -> None:
     """What is quiet in one is quiet in the other."""
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
