@@ -46,6 +46,14 @@ def test_table_becomes_a_pipeline() -> None:
     assert list(event_fields(schema)) == ["event_id", "entity", "event_time", *field_names(HEADER)[:-1]]
 
 
+def test_a_producer_in_a_typed_language_finds_its_types() -> None:
+    """True and false are a boolean, whole numbers a long: neither text nor a double."""
+    rows = [[("true", "false")[row % 2], str(row % 9), f"{row}.5", ("a", "b")[row % 2]] for row in range(40)]
+    _, schema = parsed(infer_pipeline("typed", ["vip", "count", "price", "result"], rows, "result"))
+    types = {name: field.kind for name, field in event_fields(schema).items()}
+    assert (types["vip"], types["count"], types["price"]) == ("boolean", "integer", "float")
+
+
 def test_named_columns_take_the_roles() -> None:
     """Columns that are named, or titled like a role, are that role and no feature; nothing is added for them."""
     spec, schema = parsed(
@@ -121,7 +129,9 @@ def test_what_new_says_of_an_entity_is_counted() -> None:
     rows = [[f"p{row % 10}", f"{row}.5", f"s{row}", "ab"[row % 2]] for row in range(80)]
     titles = ["pump", "load", "serial", "y"]
     told = infer_pipeline("t", titles, rows, "y", entity="pump").told
-    assert "entity: pump as you said: column pump, 10 values in 80 rows: its events keep their order" in told
+    assert (
+        "entity: pump as you said: column pump, 10 values in 80 rows: keyed by it, its events keep their order" in told
+    )
     told = infer_pipeline("t", titles, rows, "y", entity="serial", event_id=None).told
     assert any(
         "serial, 80 values in 80 rows: each row has its own, so there is no order to keep" in line for line in told

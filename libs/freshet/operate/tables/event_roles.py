@@ -78,5 +78,9 @@ def why_of(role: str, found: Column | None, given: str | None, rest: Sequence[Co
         return f"{how}: column {found.title}, written {written}"
     if role == "event_id":
         return f"{how}: column {found.title}, each value is there once"
-    order = "each row has its own, so there is no order to keep" if found.unique else "its events keep their order"
+    order = (
+        "each row has its own, so there is no order to keep"
+        if found.unique
+        else "keyed by it, its events keep their order"
+    )
     return f"{how}: column {found.title}, {found.counted}: {order}"
