@@ -186,12 +186,14 @@ class Play(ABC, Generic[L]):
         """What must hold once everything is settled; raises ConformanceError."""
 
     def settle(self) -> None:
-        """No more happens: everything is read, and every worker is ready."""
+        """No more happens: everything is read, every worker is ready, and every partition has an owner."""
         self.wait()
         for _ in range(_PATIENCE):
             self.turn()
-            ready = all(loop is not None and loop.unready() is None for loop in self.loops.values())
-            if ready and self.pipeline.drained(self.inputs):
+            loops = [loop for loop in self.loops.values() if loop is not None and loop.unready() is None]
+            owned = {place for loop in loops for place in loop.owned}  # a partition on its way has no owner yet
+            settled = len(loops) == len(self.loops) and len(owned) == PARTITIONS * len(self.inputs)
+            if settled and self.pipeline.drained(self.inputs):
                 return
         waits = [loop and loop.unready() for loop in self.loops.values()]
         raise ConformanceError(f"{self}: not everything is answered although nothing more happens: {waits}")
