@@ -5,13 +5,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from freshet.avro import Decoder, Strings
 from freshet.avro.control import encode
 from freshet.avro.schemas import current_schema
+from freshet.cli.verify import verify
 from freshet.contracts.messages import ModelVersion, Rollout, WorkerState
 from freshet.contracts.resources import pipelines_dir
 from freshet.lab.demo import loans
@@ -21,7 +24,6 @@ from freshet.models.bundle import Bundle
 from freshet.operate.private_key import sign_bundle
 from freshet.operate.tables.events import Events
 from freshet.operate.tables.features import feature_rows
-from freshet.operate.verify.judging import judged
 from freshet.operate.verify.signatures import EPOCHS, VERSIONS
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.protocol import Send
@@ -44,11 +46,11 @@ class Signed(LocalDeployment):
         super().__init__(kafka, namespace, _demanding(place), place / "logs", workers=1)
         self.ring, self.spare, self._place = KeyRing(), SigningKey.generate(), place
         self.ring.trust(self.spare, "builder")
-        self._file = self.ring.save(place)
+        self.file = self.ring.save(place)
 
     def _env_of(self, principal: str) -> dict[str, str]:
         """Each process has the files that docs/deploy.md gives it."""
-        trust = {"FRESHET_TRUST": str(self._file)} if principal in ("registry", "inference") else {}
+        trust = {"FRESHET_TRUST": str(self.file)} if principal in ("registry", "inference") else {}
         release = {"FRESHET_RELEASE_KEY": str(self._place / "release.pem")} if principal == "registry" else {}
         return super()._env_of(principal) | {"FRESHET_STATE_DIR": str(self._place / "state")} | trust | release
 
@@ -97,6 +99,16 @@ class Signed(LocalDeployment):
         """What anybody may who may write the topic."""
         signed = record if signatures is None else record.model_copy(update={"signatures": signatures})
         self.producer.send(Send("rollouts", [f"{record.pipeline}/{record.epoch}".encode()], [encode(signed)]))
+
+    def verify(self, *options: str) -> dict[str, Any]:
+        """What `freshet verify` says, as JSON."""
+        env = {"KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers, "FRESHET_NAMESPACE": self.names.namespace}
+        app = typer.Typer()
+        app.command()(verify)
+        done = CliRunner().invoke(app, ["--pipeline", self.spec.pipeline, "--json", *options], env=env)
+        found = json.loads(done.stdout)
+        assert isinstance(found, dict)
+        return found
 
     def refuses(self, code: str) -> None:
         """The worker says that it does not believe an epoch, and why."""
@@ -174,12 +186,13 @@ def test_only_what_is_signed_answers_whatever_is_written(stage: Signed) -> None:
     assert stage.ask("promote", made.version).verdict == "done"
     until(lambda: stage.worker.live_epoch == 3, "epoch 3")
     stage.answers("after", made.version, 3)
-    judgement = judged(stage.bus, stage.admin, stage.names, keys=ring.now)
-    assert judgement.ok, [finding for finding in judgement.findings if not finding.ok]
-    looked_at = {finding.check: finding.looked_at for finding in judgement.findings}
+    found = stage.verify("--trust", str(stage.file))
+    assert found["ok"], found["findings"]
+    looked_at = {finding["check"]: finding["looked_at"] for finding in found["findings"]}
     assert looked_at[EPOCHS] == 3 * stage.spec.partitions
     assert looked_at[VERSIONS] == 1
-    assert [(one.role, one.count) for one in judgement.unjudged if "revoked" in one.why] == [("models", 1)]
+    assert [(one["role"], one["count"]) for one in found["unjudged"] if "revoked" in one["why"]] == [("models", 1)]
+    assert "signatures were not judged, since no trust file was given" in stage.verify()["sentence"]
 
 
 def _again(bundle: Bundle, name: str) -> Bundle:

@@ -88,6 +88,13 @@ def test_a_file_that_cannot_be_used_is_a_settings_error(tmp_path: Path, content:
         signing_key(path, "FRESHET_RELEASE_KEY")
 
 
+def test_verify_with_a_trust_file_that_is_not_there_ends_before_it_reads_anything(tmp_path: Path) -> None:
+    """Exit code 2, and what to do; no Kafka is asked."""
+    done = CliRunner().invoke(app, ["verify", "--pipeline", "loans", "--trust", str(tmp_path / "trust.yaml")])
+    assert done.exit_code == 2
+    assert "FRESHET_TRUST: the trust file" in done.stderr
+
+
 def test_a_key_is_read_from_where_it_was_saved(tmp_path: Path) -> None:
     """The operator's way and a service's way read the same key."""
     ring = KeyRing()
