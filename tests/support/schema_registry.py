@@ -1,12 +1,21 @@
 """A schema registry in this process: as much of Confluent's HTTP interface as Freshet asks for, and its troubles."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, NamedTuple, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 
 class Asked(NamedTuple):
@@ -31,6 +40,16 @@ class StandInRegistry:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def with_tls(self, folder: Path) -> Path:
+        """Speak TLS from now on, with a certificate of its own; the file of the authority that has signed it."""
+        file = folder / "registry.pem"
+        file.write_bytes(_certificate())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
+        return file
 
     def register(self, identifier: int, schema: Any, **more: Any) -> Self:
         """The schema under an id."""
@@ -98,6 +117,24 @@ class StandInRegistry:
                 """Tests tell what they saw."""
 
         return Handler
+
+
+def _certificate() -> bytes:
+    """A key and its certificate for this machine, signed by itself, as PEM."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")]),
+    )
+    now, day = datetime.now(UTC), timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(pem, *plain) + made.public_bytes(pem)
 
 
 def byte_by_byte(handler: BaseHTTPRequestHandler) -> None:

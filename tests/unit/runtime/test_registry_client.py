@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,25 @@ def test_a_login_is_shown_to_its_own_server_only(registry: StandInRegistry) -> N
     find_schema(registry.url, 7, "http://me:pass@127.0.0.1:1")
     assert [one.login for one in registry.asked[-2:]] == [f"Basic {b64encode(b'me:p@ss').decode()}", None]
     assert login_for(registry_address("https://a.example"), "http://me:pass@a.example") == ""
+
+
+def test_tls_is_spoken_to_a_registry_whose_authority_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`SSL_CERT_FILE` names it; a certificate that nobody vouches for is refused, and the login is not sent."""
+    registry = StandInRegistry().register(7, {"type": "string"})
+    authority = registry.with_tls(tmp_path)
+    login = registry.url.replace("https://", "https://me:pass@")
+    with registry.running():
+        registry_client._authorities.cache_clear()
+        with pytest.raises(RegistryError, match="CERTIFICATE_VERIFY_FAILED"):
+            find_schema(registry.url, 7, login)
+        assert not registry.asked
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        registry_client._authorities.cache_clear()
+        assert find_schema(registry.url, 7, login).text == '{"type": "string"}'
+    registry_client._authorities.cache_clear()
+    assert registry.asked[0].login is not None
 
 
 @pytest.mark.parametrize(
