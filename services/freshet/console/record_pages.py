@@ -87,9 +87,15 @@ class RecordPages:
         reader = await self._site.look_up(partial(self._site.connection.readable, name))
         role = found.role or "events"
         (value,) = await self._site.look_up(partial(reader.values, role, [found.value]))
-        decoded = private.shown(role, value) if isinstance(value, dict) and "undecodable" not in value else None
+        decoded, why = letter_value(role, value, private)
         shown = None if private else hexdump(found.value or b"", 1024)
-        values: dict[str, Any] = {"letter": found, "decoded": decoded, "hex": shown, "place": place.replace("/", "@")}
+        values: dict[str, Any] = {
+            "letter": found,
+            "decoded": decoded,
+            "hex": shown,
+            "why": why,
+            "place": place.replace("/", "@"),
+        }
         return self._site.page(request, "letter", values["place"], snapshot, pipeline=name, **values)
 
     async def event(self, request: Request) -> Response:
@@ -108,6 +114,18 @@ class RecordPages:
 
     async def _private(self, pipeline: str) -> PrivateFields:
         return await self._site.ask_fold(partial(_private, pipeline))
+
+
+def letter_value(role: str, value: Any, private: PrivateFields) -> tuple[dict[str, Any] | None, str]:
+    """What a page shows of a dead letter's decoded value; None, and why, where it could not be decoded.
+
+    The reason is left out where it could tell what is private.
+    """
+    if not isinstance(value, dict):
+        return None, ""
+    if "undecodable" not in value:
+        return private.shown(role, value), ""
+    return None, "" if private else f"{value['undecodable']}. {value.get('detail', '')}".strip()
 
 
 def _private(pipeline: str, folded: Folded) -> PrivateFields:

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from freshet.console.core.overview import KafkaState, overview
 from freshet.console.core.private_fields import MASK, private_fields
 from freshet.console.page_parts import PartsCache, Viewer, overview_parts, pipeline_parts
+from freshet.console.record_pages import letter_value
 from freshet.console.rendering import Rendering
 from freshet.console.snapshot import Snapshot
 from support.console import EVENT_SCHEMA, NOW_MS, PIPELINE, ConsoleWorld, alarm, flowing_world, some_letters
@@ -137,3 +139,27 @@ def test_private_fields_and_what_is_made_of_them_are_masked() -> None:
         [EVENT_SCHEMA.replace('"applicant", "type": "string"', '"applicant", "type": "string", "private": true')], spec
     )
     assert entity.masked_copy({"entity": "me", "event_id": "e", "label": "ok"})["entity"] == MASK
+
+
+def test_a_letter_that_cannot_be_decoded_says_why_unless_that_is_private() -> None:
+    """Such as a registry that is away; the sentence stands beside the bytes."""
+    away = {"undecodable": "schema id 7 of http://r", "detail": "http://r does not answer.", "bytes": 5, "hex": "00"}
+    none = private_fields([], None)
+    assert letter_value("events", {"heat": 1}, none) == ({"heat": 1}, "")
+    assert letter_value("events", None, none) == (None, "")
+    assert letter_value("events", away, private_fields([EVENT_SCHEMA], None)) == (None, "")
+    decoded, why = letter_value("events", away, none)
+    letter = SimpleNamespace(reason="input_range", detail="d", timestamp_ms=NOW_MS, original="events 0/1", headers={})
+    found = snapshot(flowing_world())
+    parts = pipeline_parts(Rendering(), PIPELINE)(found, READS)
+    common = {"title": "t", "pipeline": PIPELINE, "namespace": "", "stream": "/s", "csrf": "c", "acts": False}
+    html = Rendering().page(
+        "letter",
+        NOW_MS,
+        parts,
+        **(
+            common
+            | {"may_enter": True, "letter": letter, "decoded": decoded, "why": why, "hex": ["00"], "place": "0@1"}
+        ),
+    )
+    assert "It cannot be decoded: schema id 7 of http://r. http://r does not answer." in html
