@@ -33,7 +33,7 @@ MODELS: Final = (
         "1m",
         "ticket",
         "Something has changed in {{ $labels.pipeline }}, and no other version has gone live since.",
-        "A detector has raised an alarm that blocks of rows behind it bore out.",
+        "A detector has raised an alarm, and the rows that came next bore it out.",
         "`freshet alarms list --pipeline P` says what has changed, since when and by how much; `freshet trainings "
         "list` says what is being done about it.",
         "If nothing is: `freshet retrain --pipeline P`. If our own rollout is the cause: `freshet model rollback`.",

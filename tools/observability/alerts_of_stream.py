@@ -19,8 +19,8 @@ STREAM: Final = (
         "5m",
         "page",
         "The oldest event of {{ $labels.pipeline }} without an answer came {{ $value | humanizeDuration }} ago.",
-        "Events wait for their prediction for more than a minute, and have for five. Nothing is lost; answers are "
-        "late.",
+        "For five minutes now, events have had to wait more than a minute for their prediction. Nothing is lost; "
+        "answers are late.",
         "`freshet lag --pipeline P` says who has to read what. `freshet model status --pipeline P` says whether "
         "partitions wait for a model or a schema, and whether workers run.",
         "Start who is missing. If all run and the lag grows, the load is more than the workers can do: add processes, "
@@ -67,7 +67,7 @@ STREAM: Final = (
         "ticket",
         "No process of {{ $labels.service }} is alive for {{ $labels.pipeline }}.",
         "Events are answered as before. Without drift nothing is judged and no alarm is raised; without retraining "
-        "alarms lead to no training. If somebody has stopped it for good, this ends a week later.",
+        "alarms lead to no training. Where it was stopped for good, this alert ends a week later.",
         "`freshet doctor` says when it was last heard.",
         "Start it again: `freshet run drift --pipelines P`, or `freshet run retraining`.",
     ),
@@ -112,7 +112,8 @@ STREAM: Final = (
         "Producers have stopped, or do not reach Kafka. No detector tells it while it lasts: alarms need records, "
         "and there are none. `stale` tells it once rows come again.",
         "`freshet topic tail events --pipeline P` shows the last events; `freshet lag` whether ingestion reads.",
-        "Start the producers. Where a pipeline rests for hours every day, make the window longer than its rest.",
+        "Start the producers. Where a pipeline rests for hours every day, make the hour of this alert longer "
+        "than its rest.",
     ),
     Alert(
         "FreshetUnaccounted",
@@ -131,7 +132,7 @@ STREAM: Final = (
         f"sum by (pipeline, check) ({seen.BREACHES.name}) > 0",
         "0m",
         "page",
-        "{{ $labels.pipeline }}: {{ $value }} times not so: {{ $labels.check }}.",
+        "In {{ $labels.pipeline }}, {{ $value }} times this was not so: {{ $labels.check }}.",
         "`freshet verify`, which `freshet observe --verify` runs over what came in lately, found inputs that were "
         "lost, answered twice, or answered by another version than history demands.",
         "`freshet verify --pipeline P --last 1h` names them. docs/verify.md says what each check looks at.",
@@ -145,7 +146,7 @@ STREAM: Final = (
         "ticket",
         "More than a tenth of the events of {{ $labels.pipeline }} are refused.",
         "A producer sends what does not fit the pipeline's schema or checks. All of it is kept as dead letters.",
-        "`freshet dead-letters list --pipeline P` groups them by reason; `show` has one whole.",
+        "`freshet dead-letters list --pipeline P` groups them by reason; `freshet dead-letters show` prints one whole.",
         "Mend the producer, or `freshet apply` a schema that fits. Then send them again: `freshet dead-letters "
         "redrive`.",
     ),
@@ -166,7 +167,7 @@ STREAM: Final = (
         f"sum by (service, pipeline) (increase({service.REBALANCES.name}[10m])) > 20",
         "5m",
         "ticket",
-        "{{ $labels.service }} hands partitions of {{ $labels.pipeline }} round.",
+        "Partitions of {{ $labels.pipeline }} change hands again and again between processes of {{ $labels.service }}.",
         "Processes come and go, and each time partitions stand still for a moment.",
         "Look at restarts: too little memory, probes that fail, or an autoscaler that is too quick.",
         "Mend that. Fixed slots (`--slot`) keep their partitions over a restart.",

@@ -1,5 +1,6 @@
 """Pages of docs/ that follow from the catalogues of metrics, alerts and topics."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -16,6 +17,8 @@ from tools.observability.alert import Alert
 from tools.observability.rules import ALERTS
 
 _WRITTEN: Final = "<!-- Written by `python -m tools.observability`; edits are overwritten. -->\n"
+_LABEL: Final = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
+_VALUE: Final = re.compile(r"\{\{ \$value[^}]*\}\}")
 
 _SOURCES: Final[dict[Source, str]] = {
     "services": "every service",
@@ -74,7 +77,8 @@ def runbook_page() -> str:
         "# Runbook",
         _WRITTEN,
         "One section for each alert of `observability/alerts.yml`. A `page` means that somebody gets up for it, a "
-        "`ticket` that it can wait until the morning. P stands for the pipeline that the alert names.",
+        "`ticket` that it can wait until the morning. P stands for the pipeline that the alert names, other capitals "
+        "for what else it names, N for a number.",
         "",
         *_table(
             ("alert", "severity", "after"),
@@ -89,8 +93,15 @@ def runbook_page() -> str:
 
 def _section(alert: Alert) -> Iterator[str]:
     yield from (f"## {alert.name}", "")
+    yield from (f"**What it says.** {_spelled(alert.summary)}", "")
     yield from (f"**What it means.** {alert.means}", "", f"**How to check.** {alert.check}", "")
     yield from (f"**What to do.** {alert.do}", "", "```promql", alert.expr, "```", "")
+
+
+def _spelled(summary: str) -> str:
+    """An alert's sentence with capitals for what it fills in, and N for a number."""
+    named = _LABEL.sub(lambda found: "P" if found[1] == "pipeline" else found[1].upper(), summary)
+    return _VALUE.sub("N", named)
 
 
 def topics_page() -> str:
