@@ -97,7 +97,7 @@ PIN := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsaf
 # Extras that name other extras make pip-compile pin Freshet itself, by its folder: that line and its warning go.
 NOT_OURSELVES := sed -i.with -e '/^freshet @/d' -e '/^\# WARNING: pip install/d' -e '/^\# Consider using a hashable URL/d'
 
-readers: setup  ## the examples of docs/readers.md, each in an environment of its own with the tool that it is about
+readers: setup  ## other tools, each installed for it: the examples of docs/readers.md, a real schema registry, a Rust and a Java client
 	$(BIN)/pytest -q -m readers tests/clients
 
 screenshots: setup  ## the console's pages in a Chromium, on a real Kafka: writes the pictures in docs/images
