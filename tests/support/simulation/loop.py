@@ -149,8 +149,20 @@ class LoopPlay(DriftPlay):
         self.well = False
 
     def unread(self) -> dict[str, int]:
-        """See `DriftPlay`; and what retraining has still to do."""
-        return super().unread() or {name: count for name, count in [("to train", self._said().pending)] if count}
+        """See `DriftPlay`; and what retraining has still to do.
+
+        Where nothing was trained yet, the judge cannot know that retraining runs, and expects no answer of it.
+        """
+        if left := super().unread():
+            return left
+        answered = {told.trigger_id for told in self._trainings() if told.trigger == "command"}
+        unanswered = sum(command.command_id not in answered for command in self.asked)
+        todo = {"to train": self._said().pending, "to answer": unanswered}
+        return {name: count for name, count in todo.items() if count}
+
+    def _trainings(self) -> list[Training]:
+        values = [value for batch in everything(self.bus, "trainings") for value in batch.values if value is not None]
+        return [told for told in (decode("trainings", value) for value in values) if isinstance(told, Training)]
 
     def _said(self) -> LoopJudgement:
         return judge_retraining(self.bus, PIPELINE, patience=Patience(0.0))
@@ -160,12 +172,7 @@ class LoopPlay(DriftPlay):
         found = self._said()
         broken = [finding for finding in found.findings if not finding.ok]
         assert not broken, broken
-        facts = [
-            Fact("trainings", PIPELINE, decode("trainings", value))
-            for batch in everything(self.bus, "trainings")
-            for value in batch.values
-            if value is not None
-        ]
+        facts = [Fact("trainings", PIPELINE, told) for told in self._trainings()]
         self.laws.read(facts)
         assert not self.laws.under_way()
         answered = {name for kind, name in self.laws.answered if kind == "command"}
