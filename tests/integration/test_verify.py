@@ -11,7 +11,7 @@ from freshet.avro.control import encode
 from freshet.contracts.topic_id import to_bytes, to_text
 from freshet.operate.last_answers import last_answered
 from freshet.operate.verify.collect import collect
-from freshet.operate.verify.evidence import Life
+from freshet.operate.verify.evidence import Evidence, Life
 from freshet.operate.verify.judge import Judgement, judge
 from freshet.operate.verify.judging import whose
 from freshet.operate.verify.visible import Patience
@@ -35,14 +35,14 @@ BREACHES = {
 }
 
 
-def good() -> evidences.Evidence:
+def good() -> Evidence:
     """See `evidence.good`."""
     made = evidences.good()
     made.history.demand = None
     return made
 
 
-def planted(*names: str) -> evidences.Evidence:
+def planted(*names: str) -> Evidence:
     """See `breaches.planted`."""
     made = breaches.planted(*names)
     made.history.demand = None
