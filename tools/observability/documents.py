@@ -126,6 +126,22 @@ def topics_page() -> str:
     return "\n".join(parts)
 
 
+_MANAGED: Final = (
+    "## Managed services",
+    "",
+    "No managed service was tried: run the command above on yours before you rely on it. What is known of the ways in:",
+    "",
+    "- A user and a password over TLS (SCRAM): tried, on our own Kafka, with all services. PLAIN and a client's "
+    "certificate are settings of the client, too.",
+    "- OAuth: the client's own settings (`sasl.oauthbearer.method=oidc` and its address, id and secret) go through "
+    "`FRESHET_KAFKA`; they were never tried with a real server of identities.",
+    "- AWS IAM (`AWS_MSK_IAM`): not possible, since each process would have to compute tokens. MSK Serverless has "
+    "no other way in, so Freshet cannot use it; MSK with SCRAM is as any other Kafka.",
+    "- A service that takes no `min.cleanable.dirty.ratio` or `max.compaction.lag.ms` refuses the topics of "
+    "`freshet apply`. Make them by other means then: `freshet topics plan` prints them.",
+)
+
+
 def requirements_page() -> str:
     """docs/requirements.md."""
     parts = [
@@ -138,6 +154,8 @@ def requirements_page() -> str:
         *_table(("need", "right or setting", "what for"), ((one.about, one.needs, one.why) for one in REQUIREMENTS)),
         "",
         "Not tried, since it takes too long: whether the log cleaner runs, and whether retention deletes.",
+        "",
+        *_MANAGED,
         "",
         "## Rights of each user",
         "",
