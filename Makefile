@@ -18,6 +18,7 @@ help:  ## what there is
 setup: $(STAMP)  ## a virtual environment with the pinned packages
 
 $(STAMP): requirements.lock pyproject.toml
+	@echo "installing the pinned packages: one to five minutes, only once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

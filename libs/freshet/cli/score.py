@@ -78,7 +78,7 @@ def _sentence(found: Scoring) -> str:
     if not found.labels:
         return f"Nothing to score: none of {answered:,} predictions has a label. Send labels to the feedback topic."
     return (
-        f"{answered - found.compared:,} of {answered:,} predictions have no label yet; {found.unanswered:,} of "
+        f"{answered - found.compared:,} of {answered:,} predictions have no label; {found.unanswered:,} of "
         f"{found.labels:,} labels are about events without a prediction here."
     )
 

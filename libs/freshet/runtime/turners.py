@@ -67,7 +67,7 @@ class Turners:
     def _name_the_late(self) -> None:
         late = [loop for loop, thread in zip(self._loops, self._threads, strict=False) if thread.is_alive()]
         if late:
-            names = [loop.pipeline for loop in late if isinstance(loop, Supervised)]
+            names = sorted({loop.pipeline for loop in late if isinstance(loop, Supervised)})
             structlog.get_logger("main").warning("still_in_a_call", pipelines=names)
 
     def _live(self, loop: Turning) -> None:

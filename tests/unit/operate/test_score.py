@@ -146,7 +146,7 @@ def test_classes_are_read_off_the_topics() -> None:
         ("10.0.0", 1, {"rows": 1, "right": 1.0}),
     ]
     assert (told["constant"], told["labels_without_prediction"]) == (CLASSES[1], 1)
-    assert "1 of 3 predictions have no label yet; 1 of 3 labels are about events without" in printed(found, spec)
+    assert "1 of 3 predictions have no label; 1 of 3 labels are about events without" in printed(found, spec)
     assert f"always {CLASSES[1]}" in printed(found, spec)
 
 

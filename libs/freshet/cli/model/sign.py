@@ -25,4 +25,8 @@ def sign(
     signed = sign_bundle(found, signer)
     signed.save(bundle)
     document = {"bundle": str(bundle), "digest": found.manifest.digest, "keys": sorted(signed.signatures)}
-    emit(document, f"signed {found.manifest.digest[:12]} with key {signer.id}.", as_json=as_json)
+    said = (
+        f"signed {found.manifest.digest[:12]} as its builder, with key {signer.id}: that counts where the trust file "
+        "has this key under the role builder."
+    )
+    emit(document, said, as_json=as_json)

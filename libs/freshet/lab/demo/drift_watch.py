@@ -91,12 +91,18 @@ def _is_shown(one: Evaluation, series: str, since_ms: int) -> bool:
 
 
 def show_quality(narrator: Narrator, found: Quality) -> None:
-    """A line for each version, and for the answers that need no model."""
+    """A line for each version, and for the answers that need no model.
+
+    All that was served has a line of its own only beside several versions: evaluations are of so many labels of each
+    series, so those of one version and of all that was served begin and end at other labels.
+    """
     if not found.series:
         narrator.text(f"           nothing yet: {EVERY_ROWS} labels that came after their answers make an evaluation.")
-    titles = [_title(one) for one in found.series]
+    versions = sum(one.name.startswith(VERSION) for one in found.series)
+    shown = [one for one in found.series if one.name != SERVED or versions > 1]
+    titles = [_title(one) for one in shown]
     width = max(map(len, titles), default=0)
-    for title, one in zip(titles, found.series, strict=True):
+    for title, one in zip(titles, shown, strict=True):
         narrator.text(f"           {title:<{width}}  {_worth(one, found):>12}  of {one.counts.rows:>7,} labels")
 
 

@@ -68,7 +68,7 @@ def show_trainings(narrator: Narrator, runs: Sequence[Run]) -> None:
         narrator.text(f"  {training_line(run)}")
     trained = [run.last for run in runs if run.last.phase == "finished"]
     cpu_s = sum(record.cpu_ms for record in trained) / 1000
-    narrator.text(f"  {len(trained)} trainings took {cpu_s:.1f} s of CPU.")
+    narrator.text(f"  trainings that finished: {len(trained)}; they took {cpu_s:.1f} s of CPU.")
 
 
 def training_line(run: Run) -> str:
