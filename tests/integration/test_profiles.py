@@ -45,6 +45,7 @@ def all_closed(world: ProfileWorld, batches: int) -> bool:
     return rows >= 2 * PARTITIONS * (batches * ROWS - 1024)
 
 
+@pytest.mark.faults
 def test_a_killed_worker_leaves_no_trace_in_the_profiles(kafka: str, namespace: str, tmp_path: Path) -> None:
     """Its frames are closed by the other one, once, between the same edges."""
     names = TopicNames(namespace, PIPELINE)

@@ -13,8 +13,8 @@ from support.join_reading import Reading
 from support.join_reference import Reference
 
 QUICK = range(6)
-MANY = range(100, 104)
-MORE = range(104, 112)
+MANY = range(100, 103)
+MORE = range(103, 112)
 
 
 def reference(logs: Logs, rng: random.Random) -> Reference:
