@@ -25,7 +25,7 @@ def everything(bus: Bus, role: str, starts: Mapping[Place, int] | None = None) -
         while not reader.caught_up():
             try:
                 batches = reader.read(_READ_ROWS, _READ_S)
-                silent_s = 0.0 if batches else silent_s + _READ_S
+                silent_s, why = (0.0, "") if batches else (silent_s + _READ_S, why)
             except RetriableError as error:
                 batches, why = [], f": {error}"
                 silent_s += _AGAIN_S

@@ -69,3 +69,22 @@ def test_what_never_passes_is_raised_at_once(
     with pytest.raises(FatalError, match="no right"):
         list(everything(bus, "events"))
     assert not slept
+
+
+def test_trouble_that_has_passed_is_not_told_of_a_silence_that_came_later(
+    bus: MemoryBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One error, then a record, then nothing more although more was announced."""
+    records = [*everything(bus, "events")]
+    coming: Iterator[RetriableError | list[Batch]] = iter([MOVED, records])
+
+    def read(reader: MemoryLogReader, limit: int, timeout_s: float) -> list[Batch]:
+        next_one = next(coming, [])
+        if isinstance(next_one, Exception):
+            raise next_one
+        return next_one
+
+    monkeypatch.setattr(MemoryLogReader, "read", read)
+    monkeypatch.setattr(MemoryLogReader, "caught_up", lambda _: False)
+    with pytest.raises(RetriableError, match=r"gave nothing for 30 s\. Is the broker well"):
+        list(everything(bus, "events"))
