@@ -35,6 +35,14 @@ class Coming:
                 return result
 
 
+def watching(said: list[Evaluation]) -> tuple[DriftWatch, Coming]:
+    """A watch that is told these one by one, and the view that it looks through."""
+    pipeline = MemoryPipeline(EVALUATE.name, partitions=1, references=EVALUATE.clues)
+    view = Coming(pipeline, iter(said))
+    deployment = SimpleNamespace(bus=pipeline.bus, view=view, spec=SimpleNamespace(pipeline=PIPELINE))
+    return DriftWatch(cast(LocalDeployment, deployment)), view
+
+
 def test_an_evaluation_of_before_is_not_taken_for_one_of_since_then() -> None:
     """Step 8 waited for any evaluation of the new model, and then had nothing to show of what was asked since."""
     said = [
@@ -45,10 +53,7 @@ def test_an_evaluation_of_before_is_not_taken_for_one_of_since_then() -> None:
         evaluation("version:1.1.0", HEALED_MS + 20 * MINUTE_MS, 249),
         evaluation("version:1.1.0", HEALED_MS + 40 * MINUTE_MS, 250),
     ]
-    pipeline = MemoryPipeline(EVALUATE.name, partitions=1, references=EVALUATE.clues)
-    view = Coming(pipeline, iter(said))
-    deployment = SimpleNamespace(bus=pipeline.bus, view=view, spec=SimpleNamespace(pipeline=PIPELINE))
-    watch = DriftWatch(cast(LocalDeployment, deployment))
+    watch, view = watching(said)
     watch.wait_quality("1.1.0", HEALED_MS)
     assert view.looks == 5
     shown = {one.name: one.counts.rows for one in watch.quality(HEALED_MS).series}
@@ -63,10 +68,7 @@ def test_all_that_was_served_is_told_beside_several_versions_only(rival: bool, t
         *([evaluation("version:1.0.1", HEALED_MS + 15 * MINUTE_MS, 100)] if rival else []),
         evaluation("version:1.1.0", HEALED_MS + 40 * MINUTE_MS, 250),
     ]
-    pipeline = MemoryPipeline(EVALUATE.name, partitions=1, references=EVALUATE.clues)
-    view = Coming(pipeline, iter(said))
-    deployment = SimpleNamespace(bus=pipeline.bus, view=view, spec=SimpleNamespace(pipeline=PIPELINE))
-    watch = DriftWatch(cast(LocalDeployment, deployment))
+    watch, _ = watching(said)
     watch.wait_quality("1.1.0", HEALED_MS)
     lines: list[str] = []
     show_quality(cast(Narrator, SimpleNamespace(text=lines.append)), watch.quality(HEALED_MS))
