@@ -30,17 +30,30 @@ _PER: Final = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A point, how many markers a second the transactions left in both outputs, and what other programs took."""
+    """A point, how many markers a second the transactions left in both outputs, and what other programs took.
+
+    `full`: the machine had no CPU left, so the services fell behind and the figure is too low.
+    """
 
     point: Point
     markers: float
     others: float
+    full: bool = False
 
 
 def written(
-    page: str, costs: Costs, fit: Sequence[Measured], check: Sequence[Measured], *, copies: float, machine: str
+    page: str,
+    costs: Costs,
+    fit: Sequence[Measured],
+    check: Sequence[Measured],
+    *,
+    copies: tuple[Load, float],
+    machine: str,
 ) -> str:
-    """The page with its tables made anew."""
+    """The page with its tables made anew.
+
+    `copies`: the load at which three copies were measured, and how many times one copy's CPU they took.
+    """
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     tables = [*_costs(costs), *_points(costs, fit, check, machine), *_projections(costs, copies)]
@@ -74,6 +87,7 @@ def _points(costs: Costs, fit: Sequence[Measured], check: Sequence[Measured], ma
             cells = [_cell(costs, each.point, process) for process in PROCESSES]
             told = sum(transactions(load, process)[1] for process in (INGESTION, INFERENCE))
             kind = of if load.serving else f"{of}, producer alone"
+            kind += ", the machine was full" if each.full else ""
             marks = f"{told:.0f} / {each.markers:.0f}" if told else "–"
             yield f"| {kind} | {load.partitions} | {load.events:,.0f} | {' | '.join(cells)} | {marks} |"
 
@@ -85,7 +99,8 @@ def _cell(costs: Costs, point: Point, process: str) -> str:
     return f"{said:.3f} / {seen:.3f} ({(said - seen) / max(seen, 1e-3):+.0%})"
 
 
-def _projections(costs: Costs, copies: float) -> Iterator[str]:
+def _projections(costs: Costs, copied: tuple[Load, float]) -> Iterator[str]:
+    measured_at, copies = copied
     yield from ("", f"### The same {_STEADY:,.0f} events/s over more partitions", "")
     yield "One process of each service; one copy of each record. Cores:"
     yield ""
@@ -99,8 +114,8 @@ def _projections(costs: Costs, copies: float) -> Iterator[str]:
     yield from ("", f"### {_OF_EACH:,.0f} events/s for each partition", "")
     yield (
         "So many processes that each stays below 0.7 core. Three copies cost the brokers together "
-        f"{copies:.1f} times one copy, as was measured at 8 partitions and 2,000 events/s. A broker here has 4 cores, "
-        "of which it uses half. Cores of all processes:"
+        f"{copies:.1f} times one copy, as was measured at {measured_at.partitions} partitions and "
+        f"{measured_at.events:,.0f} events/s. A broker here has 4 cores, of which it uses half. Cores of all processes:"
     )
     yield ""
     yield (

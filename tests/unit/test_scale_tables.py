@@ -17,7 +17,8 @@ def made() -> str:
     """A page of one point that was fitted and one that was checked."""
     fit = Measured(Point(Load(4, 500, serving=False), {BROKER: 0.2}), 0.0, 0.5)
     check = Measured(Point(Load(8, 0), {BROKER: 0.0416, INGESTION: 0.01, INFERENCE: 0.02}), 0.0, 0.7)
-    return written(PAGE, COSTS, [fit], [check], copies=2.5, machine="a machine")
+    behind = Measured(Point(Load(16, 5000), {BROKER: 1.1}), 9.0, 0.5, full=True)
+    return written(PAGE, COSTS, [fit], [check, behind], copies=(Load(4, 200), 2.5), machine="a machine")
 
 
 def test_only_what_lies_between_the_marks_is_written() -> None:
@@ -34,6 +35,8 @@ def test_each_point_shows_prediction_measurement_and_error() -> None:
     assert "| fitted, producer alone | 4 | 500 | " in page
     assert "| – | – | – |" in page
     assert "| **checked** | 8 | 0 | 0.021 / 0.042 (-50%) | 0.010 / 0.010 (+1%) | 0.010 / 0.020 (-50%) | – |" in page
+    assert "| **checked**, the machine was full | 16 | 5,000 | " in page
+    assert "2.5 times one copy, as was measured at 4 partitions and 200 events/s" in page
     assert "other programs took 0.5 to 0.7 cores" in page
 
 
