@@ -1,8 +1,10 @@
 """Tells the demo to a person, line by line, with the time since the start."""
 
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import Final
 
 from freshet.cli import score, verify
 from freshet.cli.output import shown_text, wide_console
@@ -10,14 +12,21 @@ from freshet.operate.score.arithmetic import Scoring
 from freshet.operate.verify.findings import Judgement
 from freshet.pipeline import PipelineSpec
 
+_TELL_S: Final = 10.0
+"""A wait that says nothing for longer looks like one that hangs."""
+
 
 class ScreenNarrator:
     """See `Narrator`: numbered chapters, and lines under them. On a terminal a spinner shows what is waited for."""
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        """`stderr` leaves stdout to a document."""
+    def __init__(self, *, stderr: bool = False, tell_s: float = _TELL_S) -> None:
+        """`stderr` leaves stdout to a document. What is waited for is told after `tell_s` seconds, and each time that
+        the wait has doubled.
+        """
         self._console = wide_console(stderr=stderr)
         self._console.soft_wrap = True
+        self._tell_s = tell_s
+        self._one_line = threading.Lock()
         self._began = time.monotonic()
         self._chapters = 0
 
@@ -28,8 +37,9 @@ class ScreenNarrator:
 
     def line(self, text: str) -> None:
         """See `Narrator`."""
-        self._console.print(f"  [dim]{time.monotonic() - self._began:5.1f} s[/dim]  ", end="")
-        self._console.print(shown_text(text), markup=False)
+        with self._one_line:
+            self._console.print(f"  [dim]{time.monotonic() - self._began:5.1f} s[/dim]  ", end="")
+            self._console.print(shown_text(text), markup=False)
 
     def text(self, text: str) -> None:
         """See `Narrator`."""
@@ -46,9 +56,20 @@ class ScreenNarrator:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """See `Narrator`; prints nothing where nobody watches."""
-        if not self._console.is_terminal:
-            yield
-            return
-        with self._console.status(f"[dim]{what}[/dim]"):
-            yield
+        """See `Narrator`: a spinner on a terminal; everywhere a line when it takes ten seconds, twenty, forty, …"""
+        spinner = self._console.status(f"[dim]{what}[/dim]") if self._console.is_terminal else nullcontext()
+        done = threading.Event()
+        telling = threading.Thread(target=self._tell, args=(what, done), name="waiting", daemon=True)
+        with spinner:
+            telling.start()
+            try:
+                yield
+            finally:
+                done.set()
+                telling.join()
+
+    def _tell(self, what: str, done: threading.Event) -> None:
+        waited_s = pause_s = self._tell_s
+        while not done.wait(pause_s):
+            self.line(f"still waiting for {what}, {waited_s:.0f} s now")
+            waited_s, pause_s = 2 * waited_s, waited_s

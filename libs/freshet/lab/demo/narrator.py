@@ -27,4 +27,4 @@ class Narrator(Protocol):
         """What `freshet score` prints."""
 
     def waiting(self, what: str) -> AbstractContextManager[None]:
-        """Show that something is being waited for."""
+        """Show that something is being waited for, and now and then that it still is: `what` stands behind "for"."""

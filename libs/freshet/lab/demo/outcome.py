@@ -62,7 +62,8 @@ def as_result(deployment: LocalDeployment, bootstrap_servers: str, found: Found)
 
 def look_back(narrator: Narrator, deployment: LocalDeployment) -> Found:
     """Judge the topics, whose records are all taken in, and show what is on them."""
-    judgement = judged(deployment.bus, deployment.admin, deployment.names)
+    with narrator.waiting("the judgement of all topics"):
+        judgement = judged(deployment.bus, deployment.admin, deployment.names)
     narrator.judgement(judgement)
     narrator.chapter("How good each version was, and what changed: freshet quality, freshet alarms")
     watch = DriftWatch(deployment)

@@ -73,7 +73,7 @@ def serve_halves(deployment: LocalDeployment, narrator: Narrator, table: ServedT
     for share, happens in sorted(
         [(half / (total - tenth), swap), *_faults(deployment, narrator, table.faults)], key=_share
     ):
-        _wait_for(traffic, int((total - tenth) * share))
+        _wait_for(narrator, traffic, int((total - tenth) * share))
         happens()
     with narrator.waiting("the rest of the stream"):
         traffic.wait()
@@ -93,12 +93,13 @@ def serve_retrained(deployment: LocalDeployment, narrator: Narrator, table: Serv
     narrator.chapter(f"The other {total - tenth:,} rows are served; {anew}")
     if in_steps:
         events = Events.joined(list(table.served()))
-        with closing(StoryTold(deployment, narrator, trainings=False)) as told:
+        told = StoryTold(deployment, narrator, trainings=False)
+        with closing(told), narrator.waiting("the rest of the stream"):
             return serve_in_steps(deployment, narrator, events, table.labels_after, heard=told.go_on)
     load = deployment.load(rate=table.rate, labels_after=table.labels_after)
     traffic = Traffic(load, table.served())
     for share, happens in _faults(deployment, narrator, table.faults):
-        _wait_for(traffic, int((total - tenth) * share))
+        _wait_for(narrator, traffic, int((total - tenth) * share))
         happens()
     with closing(StoryTold(deployment, narrator)) as told, narrator.waiting("the rest of the stream"):
         while traffic.running:
@@ -162,6 +163,7 @@ def _publish(deployment: LocalDeployment, narrator: Narrator, made: tuple[str, T
     narrator.line(f"{title}: {verdict.state} as {verdict.version}, live in epoch {rollout.epoch}")
 
 
-def _wait_for(traffic: Traffic, events: int) -> None:
-    while traffic.running and traffic.sent.events < events:
-        time.sleep(0.05)
+def _wait_for(narrator: Narrator, traffic: Traffic, events: int) -> None:
+    with narrator.waiting(f"event {events:,} to be sent"):
+        while traffic.running and traffic.sent.events < events:
+            time.sleep(0.05)

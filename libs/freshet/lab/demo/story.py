@@ -125,10 +125,15 @@ class Story:
             with say.waiting("enough labels of the new rule"):
                 begun = trainings.wait_begun(0).last
             say.line(training_plan(begun))
-            self._drift.wait_quality(rival.version, self._changed_ms)
-            self._drift.take()
+            with say.waiting("labels"):
+                self._drift.wait_quality(rival.version, self._changed_ms)
+                self._drift.take()
             say.line(f"meanwhile {rival.version} answers, and of what was asked since the change this is right:")
             show_quality(say, self._drift.quality(self._changed_ms))
+            say.line(
+                f"it learns in a process of its own, in ten seconds to a minute; the stream goes on meanwhile, and "
+                f"{rival.version} answers it"
+            )
             with say.waiting("the training"):
                 run = trainings.wait_done(begun.training)
         say.line(f"it took {run.last.cpu_ms / 1000:.1f} s of CPU; {merits(run)}")
@@ -191,7 +196,8 @@ class Story:
         before = deployment.view.ledger.epochs.serving
         decision = deployment.ask("rollback", text="the demo wants to see it")
         say.line(f"rollback: {decision.verdict} ({decision.reason})")
-        rollout = deployment.wait_live(to.version)
+        with say.waiting("the rollout"):
+            rollout = deployment.wait_live(to.version)
         self._show_cut(rollout)
         say.line(f"{before} → {champion(rollout)}: a rollback is a new epoch that names an old version")
 

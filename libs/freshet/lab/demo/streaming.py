@@ -128,8 +128,9 @@ def _counted_again(deployment: LocalDeployment, narrator: Narrator, served: Even
     ids = event_ids(served, spec)
     truths = {event: text for event, text in zip(ids, served.labels or [], strict=True) if text}
     with AnswerBook(deployment.bus, spec) as book:
-        book.wait_answered(len(served))
-        book.wait_labelled(truths.keys())
+        with narrator.waiting("all answers and labels to be read"):
+            book.wait_answered(len(served))
+            book.wait_labelled(truths.keys())
         early = sum(row.known_before for row in book.log)
         result = compared(found.quality, recount(book, truths, spec.target.classes), known_before=early)
         models = deployment.view.ledger.versions.records
