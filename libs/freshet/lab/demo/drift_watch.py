@@ -1,6 +1,7 @@
 """What drift's services say while a story is told: how good each version is, and what has changed."""
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Final, TypeVar
 
 from freshet.contracts.evaluation_message import Evaluation
@@ -107,14 +108,28 @@ def show_quality(narrator: Narrator, found: Quality) -> None:
 
 
 def show_alarms(narrator: Narrator, alarms: Sequence[Alarm]) -> None:
-    """A line for each that is sure of itself, and how many are not."""
+    """A line for each that is sure of itself, and how many are not. What one says again is told once, with a count."""
     sure = detected(alarms)
-    for alarm in sure:
+    for _, group in groupby(sure, _what_it_says):
+        alarm, *again = group
         narrator.text(f"  {alarm_line(alarm)}")
+        if again:
+            ids = ", ".join(one.id[:8] for one in again)
+            narrator.text(
+                f"    {len(again)} more say the same again of newer rows, up to {again[-1].test_to - 1:,}, as long as "
+                f"the answers of that rollout are worse: {ids}"
+            )
     if not sure:
         narrator.text("  no alarm.")
     if len(sure) < len(alarms):
         narrator.text(f"  {len(alarms) - len(sure)} changes more are only suspected: freshet alarms list has them.")
+
+
+def _what_it_says(alarm: Alarm) -> tuple[str, ...]:
+    """The same for alarms that follow one another and tell of one rollout of ours; other alarms are each of a change of
+    their own.
+    """
+    return (alarm.cause, alarm.detector) if alarm.cause == "own_rollout" else (alarm.id,)
 
 
 def detected(alarms: Sequence[Alarm]) -> list[Alarm]:

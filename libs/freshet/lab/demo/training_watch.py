@@ -1,6 +1,7 @@
 """What retraining says while a story is told: what led to each training, what it cost, and what came of it."""
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Final
 
 from freshet.contracts.logic import Fact
@@ -63,9 +64,10 @@ def is_done(run: Run) -> bool:
 
 
 def show_trainings(narrator: Narrator, runs: Sequence[Run]) -> None:
-    """A line for each, and what all of them cost."""
-    for run in runs:
-        narrator.text(f"  {training_line(run)}")
+    """A line for each, and what all of them cost. Occasions in a row with one and the same outcome are counted."""
+    for line, group in groupby(map(training_line, runs)):
+        times = len(list(group))
+        narrator.text(f"  {line}" if times == 1 else f"  {line} ({times} times)")
     trained = [run.last for run in runs if run.last.phase == "finished"]
     cpu_s = sum(record.cpu_ms for record in trained) / 1000
     narrator.text(f"  trainings that finished: {len(trained)}; they took {cpu_s:.1f} s of CPU.")
