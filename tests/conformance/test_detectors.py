@@ -169,4 +169,5 @@ def test_parameters_are_text_for_alarms(detector: Detector) -> None:
     """From which the same detector is made; and what decides how much it takes is one of them."""
     assert type(detector).model_validate_strings(detector.parameters) == detector
     assert detector.threshold_field in detector.parameters
+    assert detector.sensitivity.endswith("."), "the field of its threshold has no sentence that says what it is"
     assert "kind" not in detector.parameters

@@ -8,10 +8,12 @@ from rich.console import Group, RenderableType
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, shown_text, table
 from freshet.contracts.messages import Alarm
+from freshet.detectors.alarming_part import AlarmingPart
 from freshet.operate import alarm_log as operate
 from freshet.operate.facts import published
 from freshet.operate.operate_error import OperateError
 from freshet.operate.times import clock_time
+from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus
 
 app = typer.Typer(help="What detectors say has changed: list it, look at one, find it again.", no_args_is_help=True)
@@ -25,7 +27,7 @@ def list_command(
     pipeline: Pipeline, bootstrap: Bootstrap = None, namespace: Namespace = "", as_json: Json = False
 ) -> None:
     """All alarms, oldest first. Those of one episode have one cause, as far as detectors can tell."""
-    found = operate.told(_bus(pipeline, bootstrap, namespace), pipeline)
+    found = operate.told(_opened(pipeline, bootstrap, namespace)[0], pipeline)
     emit([alarm.model_dump() for alarm in found], _shown(found) if found else "No alarms.", as_json=as_json)
 
 
@@ -39,7 +41,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print one alarm: what changed, by how much, since which offsets, and whose doing it is."""
-    found = operate.alarm_named(operate.told(_bus(pipeline, bootstrap, namespace), pipeline), alarm)
+    found = operate.alarm_named(operate.told(_opened(pipeline, bootstrap, namespace)[0], pipeline), alarm)
     shares = ", ".join(f"{name} {share:.0%}" for name, share in found.attribution.items())
     of_labels = found.watched == "outcomes"
     log = "outcomes" if of_labels else "profiles"
@@ -61,7 +63,14 @@ def show(
 def replay(
     pipeline: Pipeline,
     detector: Annotated[str, typer.Option(metavar="KIND", help="The detector whose parameters change.")] = "",
-    threshold: Annotated[str, typer.Option(help="How much it takes to find something, as its field has it.")] = "",
+    threshold: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER",
+            help="Another value of the field that says how much it takes to find something, such as 0.002 for adwin "
+            "and 0.1 for psi, their defaults; docs/detectors.md has all. What it is now is told.",
+        ),
+    ] = "",
     param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another of its fields (repeatable).")
     ] = None,
@@ -73,8 +82,12 @@ def replay(
     """Fold the labelled log and the profiles again. With the same parameters it says whether the same alarms come, and
     exits with 4 if not; with others it says which alarms would have come.
     """
-    changes = _changes(detector, threshold, param or [])
-    bus = _bus(pipeline, bootstrap, namespace)
+    bus, spec = _opened(pipeline, bootstrap, namespace)
+    parts = (*spec.detectors, *spec.profile.detectors)
+    changes = _changes(detector, threshold, param or [], parts)
+    for part in parts:
+        if part.kind == detector:
+            say(part.sensitivity)
     say("folding the labelled log and the profiles …")
     done = operate.replay(bus, pipeline, detector, changes)
     alarms = [alarm for alarm in done.alarms if alarm.test_to > from_row]
@@ -122,7 +135,7 @@ def _verdict(agreed: operate.Agreement, done: operate.Replayed) -> str:
     return "\n".join(lines)
 
 
-def _changes(detector: str, threshold: str, params: Sequence[str]) -> dict[str, str]:
+def _changes(detector: str, threshold: str, params: Sequence[str], parts: Sequence[AlarmingPart]) -> dict[str, str]:
     changes = {"threshold": threshold} if threshold else {}
     for text in params:
         name, equals, value = text.partition("=")
@@ -130,7 +143,11 @@ def _changes(detector: str, threshold: str, params: Sequence[str]) -> dict[str, 
             raise OperateError(f"--param takes NAME=VALUE, not {text!r}.", "usage")
         changes[name] = value
     if bool(changes) != bool(detector):
-        raise OperateError("name with --detector whose --threshold or --param changes, and say which.", "usage")
+        asked = [part for part in parts if part.kind == detector] or parts
+        known = "".join(f"\n{part.sensitivity}" for part in asked)
+        raise OperateError(
+            f"name with --detector whose --threshold or --param changes, and say to what.{known}", "usage"
+        )
     return changes
 
 
@@ -151,7 +168,7 @@ def _shown(alarms: Sequence[Alarm]) -> RenderableType:
     return shown
 
 
-def _bus(pipeline: str, bootstrap: str | None, namespace: str) -> Bus:
+def _opened(pipeline: str, bootstrap: str | None, namespace: str) -> tuple[Bus, PipelineSpec]:
     connection = connect(bootstrap, namespace)
-    published(connection, pipeline)  # a misspelt name would have no alarms
-    return connection.bus(pipeline)
+    found = published(connection, pipeline)  # a misspelt name would have no alarms
+    return connection.bus(pipeline), found.spec

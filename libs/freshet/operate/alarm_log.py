@@ -174,5 +174,6 @@ def _with(detector: P, changes: Mapping[str, str]) -> P:
         return type(detector).model_validate_strings(detector.parameters | fields)
     except ValidationError as error:
         first = error.errors()[0]
-        where, known = ".".join(map(str, first["loc"])), ", ".join(detector.parameters)
+        where = ".".join(map(str, first["loc"]))
+        known = ", ".join(f"{name} ({value} now)" for name, value in detector.parameters.items())
         raise OperateError(f"{detector.kind}, {where}: {first['msg']}. Its fields are {known}.", "usage") from error

@@ -14,9 +14,7 @@ def test_a_long_wait_is_told_again_and_again_where_no_spinner_is_seen(capsys: py
     with narrator.waiting("the training"):
         time.sleep(0.5)
     told = capsys.readouterr().out.splitlines()
-    assert (
-        2 <= len(told) <= 8
-    )  # after 0.05, 0.1, 0.2 and 0.4 s; some more on a slow machine
+    assert 2 <= len(told) <= 8  # after 0.05, 0.1, 0.2 and 0.4 s; some more on a slow machine
     assert all(re.search(r"still waiting for the training, \d+ s now$", line) for line in told)
     narrator.line("it goes on")
     assert capsys.readouterr().out.endswith("it goes on\n")

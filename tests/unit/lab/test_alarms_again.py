@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from freshet.detectors.parts.adwin import AdwinDetector
+from freshet.detectors.parts.labels import LabelsDetector
 from freshet.lab.demo.alarms_again import alarms_again, show_alarms_again
 from freshet.operate.alarm_log import told
 from support.detecting import Detecting
@@ -36,11 +38,14 @@ class Heard:
 
 def test_alarms_come_again_and_other_thresholds_are_answered(world: Detecting) -> None:
     """Of the detectors that the pipeline has; a less sensitive one raises no more alarms."""
-    found = alarms_again(world.bus, PIPELINE, {"adwin", "labels"})
+    found = alarms_again(world.bus, PIPELINE, [AdwinDetector(), LabelsDetector()])
     assert found.good
     assert list(found.agreement.same) == [alarm.id for alarm in told(world.bus, PIPELINE)] != []
     (patient,) = found.others
     assert (patient.detector, patient.threshold) == ("adwin", "0.00002")
+    heard = Heard()
+    show_alarms_again(heard, found)  # type: ignore[arg-type]
+    assert "its field `delta` (0.002, the default). ADWIN's confidence: smaller means" in heard.lines[2]
     usual = [alarm for alarm in told(world.bus, PIPELINE) if alarm.detector == "adwin"]
     assert 1 <= patient.detected + patient.suspected <= len(usual)
 

@@ -15,7 +15,9 @@ from freshet.contracts.messages import Alarm
 from freshet.detectors.observing import LogRecord
 from freshet.operate.alarm_log import agreement, alarm_named, replay, told
 from freshet.operate.operate_error import OperateError
+from freshet.pipeline import PipelineSpec
 from support.detecting import Detecting
+from support.inference import specification
 from support.labelled_log import PIPELINE, Log, bernoulli, rows
 
 
@@ -43,7 +45,8 @@ def world() -> Detecting:
 @pytest.fixture
 def freshet(world: Detecting, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs `freshet alarms` on it."""
-    monkeypatch.setattr(cli, "_bus", lambda pipeline, bootstrap, namespace: world.bus)
+    spec = PipelineSpec.parse(specification().spec)
+    monkeypatch.setattr(cli, "_opened", lambda pipeline, bootstrap, namespace: (world.bus, spec))
     app = typer.Typer()
     app.add_typer(cli.app, name="alarms")
 
@@ -138,8 +141,14 @@ def test_the_command_lists_shows_and_replays(world: Detecting, freshet: Any) -> 
     assert f"{len(alarms)} alarms came again, with the same ids." in again.stdout
     late = json.loads(freshet("replay", "--from", str(alarms[0].test_to), "--json").stdout)
     assert [entry["id"] for entry in late["alarms"]] == [alarm.id for alarm in alarms[1:]]
-    assert freshet("replay", "--threshold", "0.1").exit_code == Exit.USAGE
+    for lacking in (("--threshold", "0.1"), ("--detector", "adwin")):
+        refused = freshet("replay", *lacking)
+        assert refused.exit_code == Exit.USAGE
+        assert "the threshold of adwin is its field `delta` (0.002, the default)" in refused.stderr
+    unknown = freshet("replay", "--detector", "adwin", "--param", "dleta=0.5")
+    assert "block (64 now), cool_down (2000 now), delta (0.002 now)" in unknown.stderr
     other = freshet("replay", "--detector", "adwin", "--param", "delta=0.5")
+    assert "the threshold of adwin is its field `delta` (0.002, the default)" in other.stderr
     assert other.exit_code == Exit.OK
     assert "promise" not in other.stdout, "alarms of detectors that nobody asked about look as if they had changed"
     assert "more of other detectors, with their parameters as they are" in other.stdout

@@ -21,7 +21,7 @@ class PsiDetector(WindowDetector):
     root: ClassVar[float] = 0.5
 
     effect: float = Field(default=0.1, gt=0)
-    """The least index that matters."""
+    """The least population stability index that matters: 0.1 is a shift of a third of the standard deviation."""
 
     def statistic(self, window: FrameContent, reference: FrameContent, edges: BinEdges) -> Floats:  # noqa: ARG002
         """See `WindowDetector`."""

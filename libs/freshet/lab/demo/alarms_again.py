@@ -1,9 +1,10 @@
 """Alarms of a story found again in its logs: with the same ids, and which there would be under other thresholds."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from freshet.detectors.alarming_part import AlarmingPart
 from freshet.lab.demo.narrator import Narrator
 from freshet.operate.alarm_log import Agreement, ReplayChange, Replayed, agreement, replays, told
 from freshet.runtime.bus.protocol import Bus
@@ -20,6 +21,8 @@ class OtherThreshold:
     threshold: str
     detected: int
     suspected: int
+    sensitivity: str
+    """What the threshold is, here and by default, and what it means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,15 @@ class AlarmsAgain:
         }
 
 
-def alarms_again(bus: Bus, pipeline: str, kinds: Collection[str]) -> AlarmsAgain:
+def alarms_again(bus: Bus, pipeline: str, parts: Iterable[AlarmingPart]) -> AlarmsAgain:
     """Replay both logs, and with other thresholds of those of these detectors for which there are some."""
-    others = [(kind, threshold) for kind, threshold in _OTHERS if kind in kinds]
+    said = {part.kind: part.sensitivity for part in parts}
+    others = [(kind, threshold) for kind, threshold in _OTHERS if kind in said]
     asked = [ReplayChange(), *(ReplayChange(kind, {"threshold": threshold}) for kind, threshold in others)]
     done, *changed = replays(bus, pipeline, asked)
-    answers = (_other(kind, threshold, found) for (kind, threshold), found in zip(others, changed, strict=True))
+    answers = (
+        _other(kind, threshold, said[kind], found) for (kind, threshold), found in zip(others, changed, strict=True)
+    )
     return AlarmsAgain(agreement(told(bus, pipeline), done.alarms), done.rows, done.frames, tuple(answers))
 
 
@@ -69,10 +75,11 @@ def show_alarms_again(narrator: Narrator, found: AlarmsAgain) -> None:
     for one in found.others:
         narrator.text(
             f"  {one.detector} with a threshold of {one.threshold} would have raised {one.detected} alarms of level "
-            f"detected and {one.suspected} of level suspected."
+            f"detected and {one.suspected} of level suspected;"
         )
+        narrator.text(f"    {one.sensitivity}")
 
 
-def _other(kind: str, threshold: str, found: Replayed) -> OtherThreshold:
+def _other(kind: str, threshold: str, sensitivity: str, found: Replayed) -> OtherThreshold:
     levels = [alarm.level for alarm in found.alarms if alarm.detector == kind]
-    return OtherThreshold(kind, threshold, levels.count("detected"), levels.count("suspected"))
+    return OtherThreshold(kind, threshold, levels.count("detected"), levels.count("suspected"), sensitivity)

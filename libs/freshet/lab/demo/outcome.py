@@ -76,9 +76,7 @@ def look_back(narrator: Narrator, deployment: LocalDeployment) -> Found:
     show_alarms(narrator, alarms)
     narrator.chapter("The same alarms by the logs alone, and others under other thresholds: freshet alarms replay")
     spec = deployment.spec
-    again = alarms_again(
-        deployment.bus, spec.pipeline, {one.kind for one in (*spec.detectors, *spec.profile.detectors)}
-    )
+    again = alarms_again(deployment.bus, spec.pipeline, (*spec.detectors, *spec.profile.detectors))
     show_alarms_again(narrator, again)
     runs = trainings(deployment.bus, spec.pipeline)
     if spec.retraining.triggers:
