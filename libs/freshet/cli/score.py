@@ -1,7 +1,7 @@
 """`freshet score`: reads predictions and labels off the topics, and prints how right each model version was."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Group, RenderableType
@@ -13,6 +13,14 @@ from freshet.operate.score.arithmetic import Errors, Scoring
 from freshet.operate.score.scored_versions import document, in_order, scored
 from freshet.operate.times import range_ms
 from freshet.pipeline import PipelineSpec
+
+_LEGEND: Final = (
+    "Answered and refused: inputs that became predictions of this version, and dead letters. The rest is of the answers "
+    "that have a label. The two columns on the right are answers that need no model, on the same rows: the same one always, and the label "
+    "that was newest when the prediction was made. A model that is no better than they are is worth nothing."
+)
+_LEGEND_CLASSES: Final = "Right: the share of them that were."
+_LEGEND_VALUES: Final = "MAE / RMSE: mean absolute error, and root mean square error."
 
 
 @reporting
@@ -53,16 +61,16 @@ def shown(found: Scoring, spec: PipelineSpec) -> RenderableType:
     if spec.target.classes:
         commonest = spec.target.classes[int(found.constant)] if found.labels else "commonest class"
         titles = ("right", f"always {commonest}", "newest label")
-        cell = _share
+        cell, legend = _share, _LEGEND_CLASSES
     else:
         titles = ("MAE / RMSE", "always the mean", "newest label")
-        cell = _gap
+        cell, legend = _gap, _LEGEND_VALUES
     rows = table("version", "answered", "refused", "with a label", *titles)
     for version, score in in_order(found):
         cells = map(cell, (score.own, score.constant, score.newest))
         rows.add_row(version, f"{score.answered:,}", f"{score.refused:,}", f"{score.own.rows:,}", *cells)
     sentences = "\n".join([_sentence(found), *_refusals(found, spec)])
-    return Group(rows, "", sentences) if found.versions else sentences
+    return Group(rows, "", f"{_LEGEND} {legend}", sentences) if found.versions else sentences
 
 
 def _refusals(found: Scoring, spec: PipelineSpec) -> list[str]:

@@ -25,6 +25,12 @@ _PROMISES: Final = (
     "follows from predictions and labels."
 )
 
+_LEGEND: Final = (
+    "✓ kept, ✗ broken, – there was nothing to look at. Looked at: how many records, or other things that the check "
+    "counts. Breaches: how many of those are not as they must be. Examples: the first few breaches, as "
+    "partition/offset or in words; none where there is no breach."
+)
+
 
 @reporting
 def verify(
@@ -74,7 +80,7 @@ def _keys(file: Path | None) -> "TrustedKeys | None":
 
 def shown(judgement: Judgement) -> Group:
     """The whole of it for a person: the checks, what somebody else should know, and the verdict last."""
-    return Group(_PROMISES, "", _table(judgement), "", *judgement.warnings, sentence(judgement))
+    return Group(_PROMISES, _LEGEND, "", _table(judgement), "", *judgement.warnings, sentence(judgement))
 
 
 def _table(judgement: Judgement) -> Table:

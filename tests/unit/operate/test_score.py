@@ -148,6 +148,7 @@ def test_classes_are_read_off_the_topics() -> None:
     assert (told["constant"], told["labels_without_prediction"]) == (CLASSES[1], 1)
     assert "1 of 3 predictions have no label; 1 of 3 labels are about events without" in printed(found, spec)
     assert f"always {CLASSES[1]}" in printed(found, spec)
+    assert all(sign in printed(found, spec) for sign in ("Answered and refused:", "Right: the share", "no model"))
 
 
 def test_a_range_is_about_its_predictions() -> None:
