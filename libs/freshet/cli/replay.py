@@ -18,6 +18,7 @@ from freshet.operate.facts import published
 from freshet.operate.operate_error import OperateError
 from freshet.operate.records import readable
 from freshet.operate.tables.events import Events, after, first
+from freshet.operate.tables.made_up import ENTITIES
 from freshet.operate.tables.resume import Already
 from freshet.operate.tables.survey import Survey
 from freshet.operate.tables.table import Dialect
@@ -49,7 +50,7 @@ def replay(
         bool, typer.Option("--resume", help="Leave out the events, by id, that are on the topic: a try was killed.")
     ] = False,
     labels_after: Annotated[int, typer.Option(min=0, help="Send a label after so many more events.")] = 0,
-    entities: Annotated[int, typer.Option(min=1, help="Different entities, where the file has none.")] = 100,
+    entities: Annotated[int, typer.Option(min=1, help="Different entities, where the file has none.")] = ENTITIES,
     seed: Annotated[int, typer.Option(help="Spoils the same events in the same way.")] = 0,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
@@ -69,7 +70,7 @@ def replay(
     )
     if source.unused:
         say(f"columns that no event field is named after: {', '.join(source.unused)}")
-    for line in (*source.table.told, *source.absent, *source.survey.told):
+    for line in (*source.table.told, *source.absent, *source.made_up, *source.survey.told):
         say(line)
     bus = connection.bus(pipeline)
     producer, topic = bus.producer(), EventsTopic(bus)

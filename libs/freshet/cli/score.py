@@ -15,9 +15,10 @@ from freshet.operate.times import range_ms
 from freshet.pipeline import PipelineSpec
 
 _LEGEND: Final = (
-    "Answered and refused: inputs that became predictions of this version, and dead letters. The rest is of the answers "
-    "that have a label. The two columns on the right are answers that need no model, on the same rows: the same one always, and the label "
-    "that was newest when the prediction was made. A model that is no better than they are is worth nothing."
+    "Answered and refused: inputs that became predictions of this version, and dead letters. The rest is of the "
+    "answers that have a label. The two columns on the right are answers that need no model, on the same rows: the "
+    "same one always, and the label that was newest when the prediction was made. A model that is no better than they "
+    "are is worth nothing."
 )
 _LEGEND_CLASSES: Final = "Right: the share of them that were."
 _LEGEND_VALUES: Final = "MAE / RMSE: mean absolute error, and root mean square error."

@@ -14,6 +14,7 @@ from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, column_of, plan_of
 from freshet.avro.schemas import Schema
 from freshet.client.client_errors import RowError
+from freshet.operate.tables.made_up import where_from
 from freshet.operate.tables.titles import fields_by_title
 from freshet.pipeline import PipelineSpec
 
@@ -69,22 +70,31 @@ def shaped_events(
     filled: dict[str, Callable[[], Any]] = {spec.event_time: lambda: now_ms * fields[spec.event_time].ticks_per_ms}
     if fields[spec.event_id].kind == "text":
         filled[spec.event_id] = new_id
-    return row_columns(rows, shape, filled, f"every event of {spec.pipeline}", time=spec.event_time)
+    return row_columns(rows, shape, filled, f"every event of {spec.pipeline}", time=spec.event_time, entity=spec.entity)
 
 
 def row_columns(
-    rows: Rows, shape: RowShape, filled: Mapping[str, Callable[[], Any]], whose: str, *, time: str = ""
+    rows: Rows,
+    shape: RowShape,
+    filled: Mapping[str, Callable[[], Any]],
+    whose: str,
+    *,
+    time: str = "",
+    entity: str = "",
 ) -> dict[str, Any]:
     """The columns of any record, as `event_columns` tells. A field of `filled` that no row has is made for each row.
 
-    `whose` begins the sentence that says what is missing; `time` is a field that is a time whatever its type says.
+    `whose` begins the sentence that says what is missing; `time` is a field that is a time whatever its type says, and
+    `entity` one whose value a sender may not know.
     """
     fields, leaves, defaults = shape.fields, shape.leaves, shape.defaults
     is_table = isinstance(rows, Mapping) or hasattr(rows, "columns")
     given = _by_field(named_columns(rows) if is_table else _transposed(rows, shape), shape)
     count = _length(given, rows)
     if count:
-        _refuse_gaps([leaf for leaf in leaves if leaf.name not in {*given, *defaults, *filled}], whose)
+        _refuse_gaps(
+            [leaf for leaf in leaves if leaf.name not in {*given, *defaults, *filled}], whose, _hint(entity, shape)
+        )
     made: dict[str, Any] = {}
     for leaf in leaves:
         name, field = leaf.name, fields[leaf.name]
@@ -93,7 +103,7 @@ def row_columns(
             try:
                 values = [_value(field, kind, leaf, value, row) for row, value in enumerate(given[name])]
             except _NothingError as nothing:
-                raise _no_value(given, shape, nothing.row) from None
+                raise _no_value(given, shape, nothing.row, _hint(entity, shape)) from None
         elif name in filled:
             values = [filled[name]() for _ in range(count)]
         else:
@@ -181,13 +191,18 @@ def _by_field(given: Mapping[str, list[Any]], shape: RowShape) -> dict[str, list
     return found
 
 
-def _refuse_gaps(absent: Sequence[Leaf], whose: str) -> None:
+def _hint(entity: str, shape: RowShape) -> dict[str, str]:
+    """What to say of this field where it is missing."""
+    return {entity: f" {where_from(entity, whole=shape.fields[entity].kind == 'integer')}"} if entity else {}
+
+
+def _refuse_gaps(absent: Sequence[Leaf], whose: str, hints: Mapping[str, str]) -> None:
     """Absent fields must be nullable."""
     missing = [leaf.name for leaf in absent if leaf.null_branch is None]
     if missing:
         raise RowError(
             f"{named(missing)} {'is' if len(missing) == 1 else 'are'} missing: {whose} needs "
-            f"{'it' if len(missing) == 1 else 'them'}.",
+            f"{'it' if len(missing) == 1 else 'them'}.{''.join(hints.get(name, '') for name in missing)}",
             field=missing[0] if len(missing) == 1 else "",
         )
 
@@ -219,12 +234,14 @@ def _value(field: EventField, kind: FieldKind, leaf: Leaf, value: Any, row: int)
         ) from None
 
 
-def _no_value(given: Mapping[str, Sequence[Any]], shape: RowShape, row: int) -> RowError:
+def _no_value(given: Mapping[str, Sequence[Any]], shape: RowShape, row: int, hints: Mapping[str, str]) -> RowError:
     """What the row lacks: all fields that need a value there and have none."""
     needed = (leaf.name for leaf in shape.leaves if leaf.null_branch is None and leaf.name in given)
     lacking = [name for name in needed if shape.fields[name].kind != "float" and is_nothing(given[name][row])]
     verb, only = ("has", lacking[0]) if len(lacking) == 1 else ("have", "")
-    return RowError(f"row {row}: {named(lacking, 'field')} {verb} no value, and may not be null.", field=only, row=row)
+    said = "".join(hints.get(name, "") for name in lacking)
+    text = f"row {row}: {named(lacking, 'field')} {verb} no value, and may not be null.{said}"
+    return RowError(text, field=only, row=row)
 
 
 def _whole(_: EventField, value: Any) -> int:

@@ -163,6 +163,16 @@ def test_what_is_no_table_is_refused(rows: Any, told: str) -> None:
     assert told in str(refused.value)
 
 
+@pytest.mark.parametrize("rows", [[{"amount": 1.0, "channel": "web"}], [ROW, {**ROW, "customer": {"id": None}}]])
+def test_who_lacks_the_entity_learns_what_it_is(rows: Any) -> None:
+    """A table may have had none: then `replay` made some up, which nobody who predicts could know."""
+    with pytest.raises(RowError) as refused:
+        values(rows)
+    assert refused.value.field == "customer.id"
+    assert "'customer.id' is the entity, whom or what the event is about: take one of yours." in str(refused.value)
+    assert "makes up customer.id-0 to customer.id-99." in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -105,7 +105,7 @@ def tell_stream(
 def _serve(deployment: LocalDeployment, narrator: Narrator, told: Streaming) -> tuple[Found, Recounted]:
     source = CsvEvents(told.file, deployment.spec, deployment.schema, label=told.label, dialect=told.dialect)
     table = ServedTable(list(source), told.rate, told.labels_after, told.faults)
-    for line in (*source.absent, *source.survey.told):
+    for line in (*source.absent, *source.made_up, *source.survey.told):
         narrator.line(line)
     if told.retrain is None and not deployment.spec.retraining.triggers:
         sent = serve_halves(deployment, narrator, table)

@@ -6,6 +6,7 @@ from freshet.contracts.errors import ContractError
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.cells import TimeFormat
 from freshet.operate.tables.guesses import Column, Roles
+from freshet.operate.tables.made_up import made_up_entities
 
 
 def refuse_what_replay_would(columns: Mapping[str, Column], roles: Roles, now_ms: int | None) -> None:
@@ -67,7 +68,8 @@ def why_of(role: str, found: Column | None, given: str | None, rest: Sequence[Co
         if times:
             why = "has blank cells" if times[0].blank else "lies more than ten years back, or ahead"
             return f"column {times[0].title} {why}, so it is not taken: `freshet replay` fills in the time of sending"
-        return "no column of the table is one: `freshet replay` fills it in"
+        which = f", with {made_up_entities(role)} in turn" if role == "entity" else ""
+        return f"no column of the table is one: `freshet replay` fills it in{which}"
     how = "as you said" if given else "guessed"
     if role == "event_time" and found.time:
         written = (

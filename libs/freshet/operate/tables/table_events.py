@@ -26,6 +26,7 @@ from freshet.operate.tables.cells import (
     whole,
 )
 from freshet.operate.tables.events import BATCH_ROWS, Events
+from freshet.operate.tables.made_up import ENTITIES, made_up_entities, made_up_entity
 from freshet.operate.tables.survey import NAMED, Survey
 from freshet.operate.tables.table import Dialect, Line, Table
 from freshet.operate.tables.titles import field_names, fields_by_title, no_column
@@ -52,7 +53,7 @@ class CsvEvents:
         schema: Schema,
         *,
         label: str | None = None,
-        entities: int = 100,
+        entities: int = ENTITIES,
         dialect: Dialect | None = None,
     ) -> None:
         """Reads all of the file. Raises OperateError if a column is missing, ContractError if no row gives an event."""
@@ -89,6 +90,17 @@ class CsvEvents:
             title
             for index, (title, name) in enumerate(self._titled)
             if title not in self._fields and name not in self._fields and index != self._label_at
+        ]
+
+    @property
+    def made_up(self) -> list[str]:
+        """A sentence about the entities, if the file has none: an event that somebody else sends needs one, too."""
+        name = self._spec.entity
+        if name in self._at:
+            return []
+        which = made_up_entities(name, self._entities, whole=self._fields[name].kind == "integer")
+        return [
+            f"no column is the entity, field {name}: events get {which} in turn; `freshet predict` takes any of them."
         ]
 
     @property
@@ -262,7 +274,8 @@ class CsvEvents:
             return column_of(leaf, [self._event_id(field, row) for row, _, _ in rows])
         if name == self._spec.entity:
             entities = (row % self._entities for row, _, _ in rows)
-            return column_of(leaf, [at if field.kind == "integer" else f"{name}-{at}" for at in entities])
+            whole = field.kind == "integer"
+            return column_of(leaf, [made_up_entity(name, at, whole=whole) for at in entities])
         return column_of(leaf, [self._defaults.get(name)] * len(rows))
 
     def _event_id(self, field: EventField, row: int) -> Any:
