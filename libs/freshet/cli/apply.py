@@ -8,13 +8,17 @@ import typer
 from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting
 from freshet.cli.topics import Adopt, Replication
 from freshet.operate.folder_apply import apply_folder
+from freshet.operate.operate_error import OperateError
 from freshet.pipeline import load_checked
 from freshet.runtime.bus.kafka.admin import BROKER_DEFAULT
 
 
 @reporting
 def apply(
-    folder: Annotated[Path, typer.Option("--file", "-f", metavar="FOLDER", help="Holds pipeline.yaml and event.avsc.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Holds pipeline.yaml and event.avsc.", show_default=False)
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", metavar="FOLDER", help="The same, as an option.")] = None,
     replication_factor: Replication = BROKER_DEFAULT,
     adopt: Adopt = False,
     bootstrap: Bootstrap = None,
@@ -26,7 +30,10 @@ def apply(
     Exits with 4 if the folder has problems, with 5 if the published pipeline must not be replaced by this one, or if a
     topic is in the way.
     """
-    published = apply_folder(connect(bootstrap, namespace), load_checked(folder), replication_factor, adopt=adopt)
+    if (folder is None) == (file is None):
+        raise OperateError("name the pipeline's folder, once: freshet apply FOLDER.", "usage")
+    checked = load_checked(folder or file or Path())
+    published = apply_folder(connect(bootstrap, namespace), checked, replication_factor, adopt=adopt)
     record = published.record
     emit(
         {

@@ -4,20 +4,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 from freshet.avro.schemas import Schema
+from freshet.contracts.errors import FreshetError
 from freshet.operate.connection import Connection
 from freshet.operate.facts import published
+from freshet.operate.operate_error import OperateError
 from freshet.pipeline import PipelineSpec, load_checked
+from freshet.pipeline.near_folders import did_you_mean
 
 
 def target(name: str, connect: Callable[[], Connection]) -> tuple[PipelineSpec, Schema]:
     """Specification and event schema of the folder of that name, or else of the published pipeline.
 
     Connects only if there is no such folder. Raises PipelineError if the folder has problems, ContractError if there
-    is neither.
+    is neither, or OperateError that also names the folders that may be meant.
     """
     folder = Path(name)
     if not (folder / "pipeline.yaml").is_file():
-        found = published(connect(), name)
+        try:
+            found = published(connect(), name)
+        except FreshetError as error:
+            if not (hint := did_you_mean(folder)):
+                raise
+            raise OperateError(
+                f"{error}{hint}", error.meaning if isinstance(error, OperateError) else "failed"
+            ) from error
         return found.spec, found.schema
     spec, _, schema = load_checked(folder)
     return spec, schema

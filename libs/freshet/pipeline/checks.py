@@ -10,6 +10,7 @@ from freshet.avro.schemas import Schema
 from freshet.features.transform import Transform
 from freshet.pipeline.catalogue import kinds_of
 from freshet.pipeline.class_count import class_problem
+from freshet.pipeline.near_folders import did_you_mean
 from freshet.pipeline.problem import PipelineError, Problem, unknown
 from freshet.pipeline.spec import PipelineSpec, Rule, Target
 from freshet.pipeline.text import Path
@@ -39,7 +40,8 @@ def load_folder(folder: FilePath) -> tuple[PipelineSpec, str, Schema]:
         try:
             texts.append((folder / name).read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
-            missing = "is not there. `freshet pipeline new` writes a folder with pipeline.yaml and event.avsc."
+            near = "" if (folder / "pipeline.yaml").is_file() else did_you_mean(folder)
+            missing = f"is not there.{near} `freshet pipeline new` writes a folder with pipeline.yaml and event.avsc."
             raise PipelineError([Problem(0, missing, str(folder / name))]) from error
         except (OSError, UnicodeDecodeError) as error:
             raise PipelineError([Problem(0, f"cannot be read: {error}.", str(folder / name))]) from error

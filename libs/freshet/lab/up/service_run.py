@@ -15,6 +15,7 @@ from freshet.lab.up.services import Planned, Services
 from freshet.operate.connection import Connection, settings_for
 from freshet.operate.facts import ledger_of
 from freshet.operate.operate_error import OperateError
+from freshet.pipeline.near_folders import did_you_mean
 from freshet.runtime.process import EXIT_SETTINGS
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.slot import hold_slot
@@ -32,7 +33,8 @@ def pipeline_folders(folder: Path) -> list[Path]:
     found = sorted(path.parent for path in folder.glob("*/pipeline.yaml"))
     if not found:
         raise OperateError(
-            f"{folder} holds no pipeline.yaml, and no folder with one. `freshet pipeline new NAME` writes a first one.",
+            f"{folder} holds no pipeline.yaml, and no folder with one.{did_you_mean(folder)} "
+            "`freshet pipeline new NAME` writes a first one.",
             "usage",
         )
     return found
