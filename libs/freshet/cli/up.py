@@ -1,16 +1,17 @@
 """`freshet up FOLDER`: apply, and run every service there is until Ctrl-C."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Namespace, connect, reporting, say, settings, shown_lines
+from freshet.cli.output import Bootstrap, Namespace, connect, reporting, say, shown_lines
 from freshet.lab import broker
 from freshet.lab.logins import Logins
 from freshet.lab.ports import free_port
+from freshet.lab.up.refusals import refuse_keys, refuse_ports, refuse_taken
 from freshet.lab.up.service_run import Run, pipeline_folders
 from freshet.lab.up.services import RETRAINING, plan
 from freshet.operate.folder_apply import apply_folder
@@ -18,7 +19,7 @@ from freshet.pipeline import PipelineSpec, load_checked
 from freshet.runtime.bus.kafka.grants import KafkaGrants
 from freshet.runtime.rights import rights_of_users
 from freshet.runtime.service import ControlService, EdgeService, Service, load_service, service_names
-from freshet.runtime.settings import SettingsError
+from freshet.runtime.settings import SettingsError, load_settings
 
 
 @reporting
@@ -41,12 +42,20 @@ def up(
     """Apply a pipeline, or all of a folder, and run what they need, with one log, until Ctrl-C ends all of it in order.
 
     Without a Kafka named, the local broker of this folder is started; it stays when this ends. If it is a secured one,
-    each service is granted its rights, and logs in as a user of its own. What dies is started
-    again, but a service that cannot run with its settings ends everything with its sentence and exit code 2. A second
-    Ctrl-C kills.
+    each service is granted its rights, and logs in as a user of its own. What services would refuse to run with (keys,
+    a port, another `freshet up` of this folder) is refused before anything is started. What dies is started again, but
+    a service that cannot run with its settings ends everything with its sentence and exit code 2. A second Ctrl-C
+    kills.
     """
     pipelines = [load_checked(found) for found in pipeline_folders(folder)]
-    services = _services([spec for spec, _, _ in pipelines], registry=registry)
+    specs = [spec for spec, _, _ in pipelines]
+    services, names = _services(specs, registry=registry), [spec.pipeline for spec in specs]
+    asked = load_settings(bootstrap or "the broker of this folder", namespace=namespace)
+    refuse_keys(asked, specs, registry=registry)
+    refuse_taken(asked, names, services, workers)
+    ports = _ports(http_port or asked.http_port)
+    planned = plan(services, names, workers, ports)
+    refuse_ports(asked.http_host, planned)
     started_broker = bootstrap is None
     grants = False
     if bootstrap is None:
@@ -54,15 +63,11 @@ def up(
         bootstrap, grants = endpoint.bootstrap_servers, Logins.at(Path.cwd(), endpoint).ours is not None
     connection = connect(bootstrap, namespace)
     if grants:
-        rights = rights_of_users(namespace, [spec.pipeline for spec, _, _ in pipelines])
+        rights = rights_of_users(namespace, names)
         KafkaGrants(bootstrap, extra=connection.client).grant(rights)
     for checked in pipelines:
         record = apply_folder(connection, checked).record
         say(f"{record.pipeline} is applied as number {record.number}; its event schema has id {record.event_schema_id}")
-    names = [spec.pipeline for spec, _, _ in pipelines]
-    first = http_port or settings(bootstrap, namespace=namespace).http_port
-    ports = count(first) if first else iter(free_port, None)
-    planned = plan(services, names, workers, ports)
     owners = [service.name for service in services if isinstance(service, ControlService)]
     run = Run(connection, names, planned, owners, _show, verbose=verbose)
     try:
@@ -71,6 +76,10 @@ def up(
         run.stop()
         if started_broker:
             say("the local broker keeps running with its data: `freshet local down` stops it.")
+
+
+def _ports(first: int) -> Iterator[int]:
+    return count(first) if first else iter(free_port, None)
 
 
 def _services(specs: Sequence[PipelineSpec], *, registry: bool) -> list[Service]:

@@ -30,7 +30,7 @@ from freshet.runtime.needed import Needed, needed_roles
 from freshet.runtime.options import LoopOptions
 from freshet.runtime.owner_loop import OwnerLoop
 from freshet.runtime.reports import BackgroundReports
-from freshet.runtime.service import Context, ControlService, DataService, EdgeService, Service, parts_of
+from freshet.runtime.service import Context, ControlService, DataService, EdgeService, Service, parts_of, slot_ids
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.runtime.slot import hold_slot
 from freshet.runtime.supervised import Supervised, Turning
@@ -115,13 +115,7 @@ def _told(error: Exception) -> int:
 
 
 def _hold_slots(service: Service, pipelines: Sequence[str], settings: Settings) -> list[IO[str] | None]:
-    if isinstance(service, ControlService):
-        return []
-    ids = [
-        TopicNames(settings.namespace, pipeline).transactional_id(part.name, settings.slot)
-        for pipeline in pipelines
-        for part in parts_of(service)
-    ]
+    ids = slot_ids(service, pipelines, settings.namespace, settings.slot)
     return [hold_slot(settings.state_dir, transactional_id, settings.slot) for transactional_id in ids]
 
 

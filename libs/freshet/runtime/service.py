@@ -3,7 +3,7 @@
 A service is a folder of the namespace `freshet` whose `service.py` declares one `SERVICE`. No list names them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -129,3 +129,13 @@ def load_service(name: str) -> Service:
 def parts_of(service: Service) -> tuple[DataService | ControlService | EdgeService, ...]:
     """The services that run under this one's name: those of a suite, else itself."""
     return service.services if isinstance(service, Suite) else (service,)
+
+
+def slot_ids(service: Service, pipelines: Sequence[str], namespace: str, slot: str) -> list[str]:
+    """The transactional ids under which a process of the service holds its slot on these pipelines; none for a service
+    of which there is one.
+    """
+    if isinstance(service, ControlService):
+        return []
+    names = [TopicNames(namespace, pipeline) for pipeline in pipelines]
+    return [name.transactional_id(part.name, slot) for name in names for part in parts_of(service)]

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from freshet.runtime.settings import SettingsError
+from freshet.runtime.settings import Settings, SettingsError
 from freshet.trust.signing_key import SigningKey, UnusableKeyError
 from freshet.trust.trusted_keys import TrustedKeys
 
@@ -72,6 +72,20 @@ def signing_key(path: Path | None, variable: str) -> SigningKey | None:
         return SigningKey.of_pem(_read(path, variable, "the private key"))
     except UnusableKeyError as error:
         raise SettingsError(f"{variable}: {path}: {error}") from None
+
+
+def release_signer(settings: Settings, keys: TrustFile | None) -> SigningKey | None:
+    """The registry's private key; None if no setting names one. Raises SettingsError, also where nobody would believe
+    what it signs.
+    """
+    release = signing_key(settings.release_key, "FRESHET_RELEASE_KEY")
+    if keys is not None and release is not None and not keys().trusts(release.id, "release"):
+        raise SettingsError(
+            f"FRESHET_RELEASE_KEY: {settings.release_key}: nobody would believe what key {release.id} signs, since "
+            f"{settings.trust} does not hold it as a release key with status `trusted`. `freshet key show` prints its "
+            "entry; add that, or take another key."
+        )
+    return release
 
 
 def _read(path: Path, variable: str, what: str) -> bytes:

@@ -14,7 +14,7 @@ from freshet.runtime.jobs import Runner, Stop
 from freshet.runtime.sandbox_at_start import say_unguarded
 from freshet.runtime.service import Context, ControlService
 from freshet.runtime.settings import SettingsError
-from freshet.runtime.trust_file import signing_key, trust_file
+from freshet.runtime.trust_file import release_signer, trust_file
 from freshet.trust.pipeline_trust import no_keys
 
 if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]:
@@ -27,14 +27,8 @@ if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is No
 
 def _decider(context: Context) -> Decider:
     settings = context.settings
-    keys, release = trust_file(settings.trust), signing_key(settings.release_key, "FRESHET_RELEASE_KEY")
-    if keys is not None and release is not None and not keys().trusts(release.id, "release"):
-        raise SettingsError(
-            f"FRESHET_RELEASE_KEY: {settings.release_key}: nobody would believe what key {release.id} signs, since "
-            f"{settings.trust} does not hold it as a release key with status `trusted`. `freshet key show` prints its "
-            "entry; add that, or take another key."
-        )
-    return RegistryDecider(keys or no_keys, release)
+    keys = trust_file(settings.trust)
+    return RegistryDecider(keys or no_keys, release_signer(settings, keys))
 
 
 def _runner(context: Context) -> Runner:

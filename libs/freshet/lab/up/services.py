@@ -42,12 +42,17 @@ def plan(services: Sequence[Service], pipelines: Sequence[str], workers: int, po
     planned = []
     for service in sorted(services, key=_place_in_flow):
         alone = isinstance(service, ControlService)
-        for slot in range(workers if service.name == _SCALED else 1):
+        for slot in range(processes(service, workers)):
             name = service.name if alone else f"{service.name}-{slot}"
             which = () if alone else ("--pipelines", ",".join(pipelines), "--slot", str(slot))
             port = next(ports)
             planned.append(Planned(name, (*run, service.name, *which, "--http-port", str(port)), port))
     return planned
+
+
+def processes(service: Service, workers: int) -> int:
+    """How many there are of it."""
+    return workers if service.name == _SCALED else 1
 
 
 def _place_in_flow(service: Service) -> tuple[bool, int, str]:
