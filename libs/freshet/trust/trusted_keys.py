@@ -1,15 +1,15 @@
 """The public keys that an operator trusts: a small file, mounted where registry and workers run, never a topic."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-import yaml
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from freshet.pipeline.problem import PipelineError
+from freshet.pipeline.text import read_yaml
 from freshet.trust.signing_key import UnusableKeyError, key_id
 from freshet.trust.statements import ROLES, Role
 
@@ -50,17 +50,22 @@ class TrustedKeys:
 
     @classmethod
     def parse(cls, text: str) -> "TrustedKeys":
-        """Read a trust file, in YAML or JSON. Raises UnusableKeyError that names the entry and what to do."""
+        """Read a trust file, in YAML or JSON, whatever it holds.
+
+        Raises UnusableKeyError that names the entry or the line and what to do, and nothing else: who follows a file
+        goes on after that, and after nothing else.
+        """
         try:
-            found = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UnusableKeyError(f"it is no YAML: {error}") from error
-        if not isinstance(found, dict) or not found.keys() <= {"keys", "required_for"}:
+            found, _ = read_yaml(text)
+        except PipelineError as error:
+            first = error.problems[0]
+            raise UnusableKeyError(f"line {first.line}: {first.message}" if first.line else first.message) from error
+        if not found.keys() <= {"keys", "required_for"}:
             raise UnusableKeyError("it must hold `keys`, and may hold `required_for`, and nothing else.")
-        entries, names = found.get("keys"), found.get("required_for", [])
-        if not isinstance(entries, list) or not entries:
+        entries, names = found.get("keys"), found.get("required_for", ())
+        if not isinstance(entries, tuple) or not entries:
             raise UnusableKeyError("its `keys` must be a list, an entry for each key; `freshet key new` prints one.")
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
             raise UnusableKeyError("its `required_for` must be a list of names of pipelines.")
         keys: dict[str, TrustedKey] = {}
         for at, entry in enumerate(entries, 1):
@@ -86,7 +91,7 @@ def _entry(entry: Any, at: int) -> TrustedKey:
         raise UnusableKeyError(f"entry {at}: its status must be {' or '.join(get_args(Status))}.")
     try:
         public = base64.b64decode(str(entry["public_key"]), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, or letters outside ASCII
         raise UnusableKeyError(f"entry {at}: its public_key is no base64.") from error
     if len(public) != _KEY_BYTES:
         raise UnusableKeyError(f"entry {at}: its public_key must be {_KEY_BYTES} bytes of an Ed25519 key in base64.")

@@ -62,21 +62,40 @@ def test_a_changed_file_counts_without_a_restart(tmp_path: Path) -> None:
     assert not file().trusts(ring.builder.id, "builder")
 
 
-@pytest.mark.parametrize("broken", ["gone", "rubbish"])
-def test_a_broken_file_leaves_the_keys_as_they_were(tmp_path: Path, broken: str) -> None:
-    """Whoever can only remove it neither revokes nor trusts anybody."""
-    path = KeyRing().save(tmp_path)
+_ENTRY = "id: a, role: builder, status: trusted"
+_BROKEN = {
+    "of another shape": "keys: 1",
+    "a date that does not exist": "keys: [2024-13-45]",
+    "a number that is none": "keys: !!int a",
+    "nested without end": "keys: " + "[" * 5_000,
+    "a key with other letters": f"keys: [{{{_ENTRY}, public_key: é}}]",
+    "a key written twice": f"keys: [{{{_ENTRY}, public_key: a, status: revoked}}]",
+    "no list of names": "required_for: [[a]]",
+    "nothing": "",
+}
+"""Trust files that nobody can use: what a hand, an editor or a broken template may leave there."""
+
+
+@pytest.mark.parametrize("broken", [None, *_BROKEN.values()], ids=["gone", *_BROKEN])
+def test_a_broken_file_leaves_the_keys_as_they_were(tmp_path: Path, broken: str | None) -> None:
+    """Whoever can only remove it neither revokes nor trusts anybody; and a revocation that comes after it counts."""
+    ring = KeyRing()
+    path = ring.save(tmp_path)
     file = TrustFile(path)
     before = file()
-    if broken == "gone":
+    if broken is None:
         path.unlink()
     else:
-        path.write_text("keys: 1")
+        path.write_text(broken)
     file.look()
     assert file() is before
+    ring.revoke(ring.builder)
+    ring.save(tmp_path)
+    file.look()
+    assert not file().trusts(ring.builder.id, "builder")
 
 
-@pytest.mark.parametrize("content", [None, "keys: 1"])
+@pytest.mark.parametrize("content", [None, *_BROKEN.values()], ids=["missing", *_BROKEN])
 def test_a_file_that_cannot_be_used_is_a_settings_error(tmp_path: Path, content: str | None) -> None:
     """With the variable's name, the path and what to do: the process ends with exit code 2."""
     path = tmp_path / "file"

@@ -58,7 +58,7 @@ def test_a_key_survives_its_file() -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[str], str], str]] = {
-    "no YAML": (lambda _: "a: [", "no YAML"),
+    "no YAML": (lambda _: "a: [", "line 1: this is not valid YAML"),
     "another document": (lambda _: "a: 1", "must hold `keys`"),
     "no keys": (lambda _: "keys: []", "must be a list, an entry for each key"),
     "a field too many": (lambda text: text + "    more: 1\n", "exactly id, public_key, role, status"),
