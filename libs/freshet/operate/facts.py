@@ -15,7 +15,7 @@ from freshet.operate.connection import Connection, address
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, RetriableError
 from freshet.runtime.feed import Feed
-from freshet.runtime.publishing import all_pipeline_records
+from freshet.runtime.publishing import readable_pipeline_records
 
 _PATIENCE_S: Final = 30.0
 
@@ -72,7 +72,7 @@ def published(connection: Connection, pipeline: str, number: int | None = None) 
 
     Raises ContractError, naming those there are, if it was never applied, or has no such number.
     """
-    records = all_pipeline_records(connection.bus())
+    records = readable_pipeline_records(connection.bus(), pipeline)
     ours = {record.number: record for record in records if record.pipeline == pipeline}
     if not ours:
         known = {record.pipeline for record in records}

@@ -14,6 +14,8 @@ from freshet.runtime.bus.protocol import LogReader
 _READ_LIMIT: Final = 1000
 _DECISIVE: Final = frozenset({"pipelines", "models", "rollouts", "decisions"})
 """Roles whose records say what is in force: where such a record cannot be read, nothing may be decided."""
+_TOLD_KEY: Final = 200
+"""Of a stranger's key, which may fill a record, so many characters are told."""
 _LOG: Final = "decisions"
 """The topic on which a later record does not replace an earlier one of its key; on the others it does."""
 
@@ -67,7 +69,7 @@ class Feed:
             self._newer[role, key] = str(error)
         if newly or not self._told[role]:
             self._told[role] = self._counts[role]
-            self._log.error("control_record_refused", role=role, key=key, offset=offset, error=str(error))
+            self._log.error("control_record_refused", role=role, key=key[:_TOLD_KEY], offset=offset, error=str(error))
 
     def _sum_up(self) -> None:
         for role, count in self._counts.items():

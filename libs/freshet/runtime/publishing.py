@@ -5,7 +5,7 @@ then commits nothing, looks at what has been published meanwhile, and says so.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 from uuid import uuid4
@@ -53,17 +53,48 @@ def pipeline_records(bus: Bus) -> dict[str, PipelineRecord]:
 
 
 def all_pipeline_records(bus: Bus) -> list[PipelineRecord]:
-    """The records of every number of every pipeline, numbers ascending.
+    """The records of every number of every pipeline, numbers ascending: for whoever writes beside them.
 
     Raises ContractError on a record that cannot be read here, unless a later record of its key took it away.
     """
     by_key: dict[bytes | None, bytes] = {}
-    for batch in everything(bus, "pipelines"):
-        for key, value in zip(batch.keys, batch.values, strict=True):
+    for key, value in _rows(bus):
+        by_key.pop(key, None)
+        if value is not None:
+            by_key[key] = value
+    return _ascending(_pipeline_record(key, value) for key, value in by_key.items())
+
+
+def readable_pipeline_records(bus: Bus, pipeline: str = "") -> list[PipelineRecord]:
+    """The same for whoever reads only: a record that cannot be read changes nothing, as for services (`Feed`).
+
+    So no stranger's record keeps a person from looking at a pipeline, or from rolling its model back. Raises
+    ContractError where one of `pipeline` itself lacks for that: a newer release wrote it, or nothing else has its key.
+    """
+    by_key: dict[bytes | None, PipelineRecord] = {}
+    unread: dict[bytes | None, ContractError] = {}
+    for key, value in _rows(bus):
+        unread.pop(key, None)
+        if value is None:
             by_key.pop(key, None)
-            if value is not None:
-                by_key[key] = value
-    records = [_pipeline_record(key, value) for key, value in by_key.items()]
+            continue
+        try:
+            by_key[key] = _pipeline_record(key, value)
+        except ContractError as error:
+            unread[key] = error
+    for key, error in unread.items():
+        ours = pipeline and (key or b"").startswith(f"{pipeline}/".encode())
+        if ours and (key not in by_key or isinstance(error, NewerRecordError)):
+            raise error
+    return _ascending(by_key.values())
+
+
+def _rows(bus: Bus) -> Iterator[tuple[bytes | None, bytes | None]]:
+    for batch in everything(bus, "pipelines"):
+        yield from zip(batch.keys, batch.values, strict=True)
+
+
+def _ascending(records: Iterable[PipelineRecord]) -> list[PipelineRecord]:
     return sorted(records, key=lambda record: record.number)
 
 

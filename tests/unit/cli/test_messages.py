@@ -126,7 +126,8 @@ def test_a_pipeline_of_another_folders_broker_is_told_where_it_was_looked_for(
 def test_an_empty_kafka_is_one_line_and_not_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was applied yet: that is no illness."""
     monkeypatch.setattr(checkup, "cluster_verdict", lambda *_: Verdict({}, frozenset()))
-    monkeypatch.setattr(checkup, "pipeline_records", lambda _: {})
+    monkeypatch.setattr(checkup, "readable_pipeline_records", lambda _: [])
+    monkeypatch.setattr(checkup, "all_pipeline_records", lambda _: [])
     monkeypatch.setattr(checkup, "plan", lambda *_: [Mock(action="create")] * 10)
     for about in ("schemas", "services", "open transactions"):
         monkeypatch.delitem(checkup._CHECKS, about)

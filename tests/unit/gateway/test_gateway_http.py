@@ -203,7 +203,7 @@ def test_what_is_published_is_followed_after_any_error(world: World, monkeypatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr(lanes, "pipeline_records", broken)
+    monkeypatch.setattr(lanes, "readable_pipeline_records", broken)
     changed = world.record.model_copy(update={"number": 2})
     world.bus.producer().send(Send("pipelines", [b"loans/2"], [encode(changed)]))
     while not world.published.trouble and world.published.is_alive():
@@ -213,6 +213,16 @@ def test_what_is_published_is_followed_after_any_error(world: World, monkeypatch
     while world.published.trouble and world.published.is_alive():
         time.sleep(0.01)
     assert world.published.records["loans"].number == 2
+
+
+def test_a_strangers_record_among_the_pipelines_stops_no_gateway(world: World) -> None:
+    """It is left out, as by the services: the gateway is ready, and sees what is published after it."""
+    changed = world.record.model_copy(update={"number": 2})
+    world.bus.producer().send(Send("pipelines", [b"stranger", b"loans/2"], [b"{}", encode(changed)]))
+    deadline = time.monotonic() + 20
+    while world.published.records["loans"].number != 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (world.published.records["loans"].number, world.published.trouble) == (2, "")
 
 
 def test_a_start_without_kafka_is_told_once(stop: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:

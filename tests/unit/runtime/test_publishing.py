@@ -2,15 +2,17 @@
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from freshet.avro.control import encode
 from freshet.avro.schema_records import SchemaRecord
 from freshet.avro.schemas import Schema, schema_id, schema_lock
-from freshet.contracts.errors import ContractError
+from freshet.contracts.errors import ContractError, NewerRecordError
 from freshet.contracts.resources import pipelines_dir
 from freshet.contracts.topics import TopicNames, topic_table
+from freshet.operate.facts import published
 from freshet.pipeline import PipelineSpec, load_folder
 from freshet.pipeline.record import PipelineConflictError
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, SimulatedCrash
@@ -20,6 +22,7 @@ from freshet.runtime.publishing import (
     publish_pipeline,
     publish_schemas,
     published_schemas,
+    readable_pipeline_records,
     review_pipeline,
     withdraw_pipeline,
 )
@@ -223,6 +226,22 @@ def test_a_strangers_records_with_tombstones_behind_them_stop_nobody(bus: Memory
             publish_pipeline(bus, NAMESPACE, *loans)
         bus.producer().send(Send(role, [b"stranger"], [None]))
     assert publish_pipeline(bus, NAMESPACE, *loans).record.number == 1
+
+
+def test_a_strangers_record_keeps_nobody_from_reading(bus: MemoryBus, loans: Folder) -> None:
+    """Whoever looks at a pipeline, or rolls its model back, goes by what can be read, as the services do."""
+    record = publish_pipeline(bus, NAMESPACE, *loans).record
+    newer = b"\0" + (max(entry.id for entry in schema_lock()) + 1).to_bytes(4, "big")
+    for key, value in ((b"stranger", b"{}"), (b"loans/1", b"x"), (b"other/1", newer), (b"\xff", b"")):
+        bus.producer().send(Send("pipelines", [key], [value]))
+    assert readable_pipeline_records(bus, "loans") == [record]
+    asked = Mock(bus=lambda: bus)
+    assert published(asked, "loans").record == record
+    with pytest.raises(NewerRecordError):
+        readable_pipeline_records(bus, "other")
+    bus.producer().send(Send("pipelines", [b"gone/1"], [b"x"]))
+    with pytest.raises(ContractError, match="key b'gone/1'"):
+        readable_pipeline_records(bus, "gone")
 
 
 def test_a_removed_pipeline_is_gone(bus: MemoryBus, loans: Folder) -> None:
