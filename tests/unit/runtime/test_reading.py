@@ -6,6 +6,7 @@ import pytest
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.topics import TopicNames
+from freshet.operate.verify.visible import Horizon, Patience
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
 from freshet.runtime.bus.protocol import FatalError, RetriableError, Send
@@ -49,6 +50,28 @@ def test_a_change_of_leaders_is_waited_out(bus: MemoryBus, monkeypatch: pytest.M
     first(iter([MOVED] * 3), monkeypatch)
     assert [value for batch in everything(bus, "events") for value in batch.values] == [b"v"]
     assert len(slept) == 3
+
+
+@pytest.mark.parametrize("how", ["everything", "horizon"])
+def test_whoever_works_long_on_a_batch_hears_of_no_silence(
+    bus: MemoryBus, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """On Kafka an end may be told by a read without records: silence is what the broker keeps, not its reader."""
+    read, now_s = MemoryLogReader.read, [0.0]
+
+    def slow_end(reader: MemoryLogReader, limit: int, timeout_s: float) -> list[Batch]:
+        found = read(reader, limit, timeout_s)
+        monkeypatch.setattr(MemoryLogReader, "caught_up", lambda _: not found)
+        return found
+
+    horizon = Horizon(bus, ("events",))
+    monkeypatch.setattr(MemoryLogReader, "read", slow_end)
+    monkeypatch.setattr(MemoryLogReader, "caught_up", lambda _: False)
+    monkeypatch.setattr("time.monotonic", lambda: now_s[0])
+    batches = everything(bus, "events") if how == "everything" else horizon.read(bus, "events", Patience())
+    for batch in batches:
+        assert batch.values == [b"v"]
+        now_s[0] += 3600
 
 
 def test_trouble_that_stays_ends_it_with_its_cause(

@@ -1,20 +1,17 @@
 """Reads output topics up to what was written before a moment, waiting for transactions that were open then."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from freshet.contracts.batch import Batch
-from freshet.runtime.bus.protocol import Bus, Place, RetriableError
+from freshet.runtime.bus.protocol import Bus, Place
 from freshet.runtime.clock import Clock, SystemClock
+from freshet.runtime.reading import until_caught_up
 
 PATIENCE_S: Final = 30.0
 """Longer than a transaction may stay open: 15 s until its time is over, 10 s until the broker looks, and some more."""
 
-_READ_ROWS: Final = 10_000
-_READ_S: Final = 1.0
-_SILENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.2
 
 
@@ -56,16 +53,9 @@ class Horizon:
         Raises RetriableError if the broker falls silent.
         """
         reader = bus.reader([role], starts)
-        heard_s = time.monotonic()
         try:
             while True:
-                while not reader.caught_up():
-                    batches = reader.read(_READ_ROWS, _READ_S)
-                    if batches:
-                        heard_s = time.monotonic()
-                    elif time.monotonic() - heard_s > _SILENCE_S:
-                        raise RetriableError(f"the {role} topic gave nothing for {_SILENCE_S:.0f} s.")
-                    yield from batches
+                yield from until_caught_up(reader, role)
                 if not self.hidden(bus, role) or not patience.pause():
                     return
                 reader.mark_ends()
