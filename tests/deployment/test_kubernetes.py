@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -185,22 +186,38 @@ def test_the_webhook_runs_once_a_receiver_is_known_and_keeps_its_letters(resourc
     assert environment(container)["FRESHET_WEBHOOK_LETTERS"].startswith(f"{mounted}/")
 
 
+def mounted(workload: Resource, container: Resource) -> dict[str, tuple[str, str]]:
+    """Each file that a container is given of secrets: of which one, and of which key."""
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    return {
+        f"{mounts[volume['name']]}/{item['path']}": (source["secret"]["name"], item["key"])
+        for volume in pod(workload)["volumes"]
+        for source in volume.get("projected", {}).get("sources", ())
+        for item in source["secret"]["items"]
+    }
+
+
 @pytest.mark.parametrize("overlay", ["production", "elastic"])
-def test_each_workload_logs_in_as_its_own_user(overlay: str) -> None:
-    """Over TLS, with a password that Strimzi makes for a user whose rights are generated."""
+def test_each_workload_logs_in_as_its_own_user(overlay: str, tmp_path: Path) -> None:
+    """Over TLS, with a password that Strimzi makes for a user whose rights are generated, in a file."""
     resources = rendered(overlay)
     users = {user["metadata"]["name"] for user in of_kind(resources, "KafkaUser")}
     for workload, container in containers(resources):
         user = f"freshet-{container['name'].replace('apply', 'cli')}"
         given = environment(container)
         assert user in users
-        assert given["KAFKA_PASSWORD"] == {"secretKeyRef": {"name": user, "key": "password"}}
-        assert [*given].index("KAFKA_PASSWORD") < [*given].index("FRESHET_KAFKA")  # else it is not filled in
         login = json.loads(given["FRESHET_KAFKA"])
         assert (login["sasl.username"], login["security.protocol"]) == (user, "SASL_SSL")
-        assert Settings(KAFKA_BOOTSTRAP_SERVERS="kafka", kafka=login).kafka == login  # type: ignore[call-arg]
-        mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
-        assert login["ssl.ca.location"].rpartition("/")[0] in mounts, workload["metadata"]["name"]
+        there = mounted(workload, container)
+        assert there[login["ssl.ca.location"]] == ("kafka-cluster-ca-cert", "ca.crt")
+        password = login.pop("sasl.password.file")
+        assert there[password] == (user, "password")
+        file = tmp_path / user
+        file.write_text("of-a-test")
+        settings = Settings(  # type: ignore[call-arg]
+            KAFKA_BOOTSTRAP_SERVERS="kafka", kafka={**login, "sasl.password.file": str(file)}
+        )
+        assert settings.kafka == {**login, "sasl.password": "of-a-test"}
 
 
 def test_autoscalers_look_at_our_groups() -> None:

@@ -26,6 +26,7 @@ from freshet.runtime.bus.kafka.transactions import HangingTransaction, find_hang
 from freshet.runtime.bus.protocol import Place, Send, Transaction
 from freshet.runtime.provision import plan
 from freshet.runtime.publishing import all_pipeline_records, published_schemas, readable_pipeline_records
+from freshet.runtime.secret_files import names_a_file
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE
 from freshet.runtime.topic_plan import topic_names
 
@@ -70,10 +71,14 @@ def masked(name: str, value: str) -> str:
     except ValueError:
         inner = None
     if isinstance(inner, dict):
-        return json.dumps({key: "***" if _SECRET.search(key) else text for key, text in inner.items()})
+        return json.dumps({key: _masked(key, text) for key, text in inner.items()})
     if _SECRET.search(name) or (name == "FRESHET_KAFKA" and _SECRET.search(value)):
         return "***"
     return value
+
+
+def _masked(key: str, value: object) -> object:
+    return "***" if _SECRET.search(key) and not names_a_file(key, str(value)) else value
 
 
 def cluster(connection: Connection, *, deep: bool) -> Iterator[Line]:

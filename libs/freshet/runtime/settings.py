@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.registry_address import address_and_login
+from freshet.runtime.secret_files import with_secrets
 
 BOOTSTRAP_VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 _PREFIX: Final = "FRESHET_"
@@ -63,7 +64,9 @@ class Settings(BaseSettings):
     bootstrap_servers: str = Field(validation_alias=BOOTSTRAP_VARIABLE, min_length=1)
     """Kafka's address."""
     kafka: dict[str, str] = Field(default={}, repr=False)
-    """Further client settings as JSON, such as TLS and SASL: {"security.protocol": "SASL_SSL", …}."""
+    """Further client settings as JSON, such as TLS and SASL: {"security.protocol": "SASL_SSL", …}. A password, secret
+    or private key may stand in a file: `sasl.password.file` names it.
+    """
     namespace: str = ""
     """Prefix of every topic, group and transactional id: a tenant or an environment, such as `dev.`.
 
@@ -113,7 +116,7 @@ class Settings(BaseSettings):
         refused = [f"{key} cannot be set here, since {_NOT_YOURS[key]}" for key in value if key in _NOT_YOURS]
         if refused:
             raise ValueError("; ".join(refused))
-        return value
+        return with_secrets(value)
 
     @field_validator("schema_registry")
     @classmethod

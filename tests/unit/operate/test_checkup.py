@@ -18,6 +18,7 @@ from support import registry
         ("FRESHET_KAFKA", '{"sasl.password": "hunter2", "security.protocol": "SASL_SSL"}'),
         ("FRESHET_KAFKA", '{"ssl.key.pem": "hunter2"}'),
         ("FRESHET_KAFKA", '{"sasl.password": "hunter2"'),
+        ("FRESHET_KAFKA", '{"sasl.password.file": "hunter2"}'),
         ("FRESHET_REGISTRY_TOKEN", "hunter2"),
     ],
 )
@@ -28,9 +29,10 @@ def test_secrets_are_never_shown(name: str, value: str) -> None:
 
 def test_settings_are_shown_and_others_are_not() -> None:
     """Only Freshet's variables and Kafka's address; their values in the clear where they are no secret."""
-    environ = {"FRESHET_KAFKA": '{"security.protocol": "SASL_SSL"}', "KAFKA_BOOTSTRAP_SERVERS": "k:9092", "HOME": "/x"}
+    kafka = '{"security.protocol": "SASL_SSL", "sasl.password.file": "/etc/kafka/password"}'
+    environ = {"FRESHET_KAFKA": kafka, "KAFKA_BOOTSTRAP_SERVERS": "k:9092", "HOME": "/x"}
     assert [line.seen for line in settings(environ)] == [
-        'FRESHET_KAFKA={"security.protocol": "SASL_SSL"}',
+        f"FRESHET_KAFKA={kafka}",
         "KAFKA_BOOTSTRAP_SERVERS=k:9092",
     ]
 
