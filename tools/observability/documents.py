@@ -137,8 +137,12 @@ _MANAGED: Final = (
     "`FRESHET_KAFKA`; they were never tried with a real server of identities.",
     "- AWS IAM (`AWS_MSK_IAM`): not possible, since each process would have to compute tokens. MSK Serverless has "
     "no other way in, so Freshet cannot use it; MSK with SCRAM is as any other Kafka.",
-    "- A service that takes no `min.cleanable.dirty.ratio` or `max.compaction.lag.ms` refuses the topics of "
-    "`freshet apply`. Make them by other means then: `freshet topics plan` prints them.",
+    "- A service that refuses or ignores `min.cleanable.dirty.ratio` or `max.compaction.lag.ms`: `freshet apply` makes "
+    "the topics without what is refused, and says so; so does `freshet doctor`. Nothing is lost or wrong by it. "
+    "Topics are compacted when the service does it (Kafka's own default: once half is stale, in segments that are "
+    "closed after a week or 1 GiB): they take more room, services read more at their start, and the chunks of retired "
+    "models stay for longer. All other settings of `freshet topics plan` are needed: that one of them is refused is "
+    "told as an error. Tried on our own Kafka, with a broker that refuses `max.compaction.lag.ms`.",
 )
 
 

@@ -35,7 +35,13 @@ Adopt = Annotated[
     ),
 ]
 
-_SHOWN: Final = {"create": "create", "alter": "has other settings", "ok": "as it should be", "refuse": "refused"}
+_SHOWN: Final = {
+    "create": "create",
+    "alter": "has other settings",
+    "lacks": "lacks settings that are only wished",
+    "ok": "as it should be",
+    "refuse": "refused",
+}
 
 
 @app.command("plan")

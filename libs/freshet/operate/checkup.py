@@ -28,7 +28,7 @@ from freshet.runtime.provision import plan
 from freshet.runtime.publishing import all_pipeline_records, published_schemas, readable_pipeline_records
 from freshet.runtime.secret_files import names_a_file
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE
-from freshet.runtime.topic_plan import topic_names
+from freshet.runtime.topic_plan import lacking, topic_names
 
 _PACKAGES: Final = ("freshet", "confluent-kafka", "fastavro", "numpy", "pydantic")
 _EXTRAS: Final = {
@@ -166,6 +166,8 @@ def _topics(connection: Connection, records: Records) -> Iterator[Line]:
             yield Line(f"topic {step.topic}", health, seen, "freshet topics apply --adopt")
         elif step.action == "refuse":
             yield Line(f"topic {step.topic}", "bad", step.details)
+    if short := lacking(steps):
+        yield Line("topics", "warn", short, "freshet topics apply --adopt, should the cluster take them")
     if all(step.action == "ok" for step in steps):
         yield Line("topics", "ok", f"all {len(steps)} are as they should be")
 

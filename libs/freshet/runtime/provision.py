@@ -1,10 +1,12 @@
 """Brings a cluster's topics to what `schemas/topics.yaml` says."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import combinations
 
 from freshet.contracts.errors import ContractError
-from freshet.runtime.bus.kafka.admin import BROKER_DEFAULT, KafkaAdmin
-from freshet.runtime.topic_plan import Step, plan_topics, topic_names
+from freshet.runtime.bus.kafka.admin import BROKER_DEFAULT, KafkaAdmin, SettingRefusedError, UnseenError
+from freshet.runtime.topic_plan import WISHED, Step, lacking, plan_topics, topic_names
 
 
 class TopicConflictError(ContractError):
@@ -28,19 +30,62 @@ def provision(
     """Carry out the plan, and return it. Idempotent: topics that are as they should be are not touched.
 
     A topic that is there and has other settings is altered only with `adopt`: nobody can tell whether it is ours, and
-    what a shorter retention or another cleanup policy deletes is gone. `say` is told each change first. Raises
-    TopicConflictError, having changed nothing, if a topic is refused or would have to be altered.
+    what a shorter retention or another cleanup policy deletes is gone. `say` is told each change first, and at the end
+    of wished settings that topics lack, since the cluster refuses or ignores them. Raises TopicConflictError, having
+    changed nothing, if a topic is refused or would have to be altered.
     """
     steps = plan(admin, namespace, pipelines)
     refuse_conflicts(steps, adopt=adopt)
     for step in steps:
         if step.action == "create":
             say(f"creating {step.topic} with {step.partitions} partition{'s' if step.partitions > 1 else ''}")
-            admin.create(step.topic, step.partitions, step.configs, replication_factor=replication_factor)
-        elif step.action == "alter":
+            create_topic(admin, step.topic, step.partitions, step.configs, replication_factor)
+        elif step.action in ("alter", "lacks") and adopt:
             say(f"altering {step.topic}: {step.details}")
-            admin.alter(step.topic, step.configs)
+            _alter(admin, step)
+    if short := lacking(plan(admin, namespace, pipelines)):
+        say(f"warning: {short}.")
     return steps
+
+
+def create_topic(
+    admin: KafkaAdmin,
+    topic: str,
+    partitions: int,
+    configs: Mapping[str, str],
+    replication_factor: int = BROKER_DEFAULT,
+) -> None:
+    """Create a topic with these settings, but without those of the wished ones that the cluster refuses.
+
+    Raises as `KafkaAdmin.create`.
+    """
+    _granted(configs, lambda kept: admin.create(topic, partitions, kept, replication_factor=replication_factor))
+
+
+def _alter(admin: KafkaAdmin, step: Step) -> None:
+    needed = {key: value for key, value in step.configs.items() if key not in WISHED}
+    if needed:
+        admin.alter(step.topic, needed)
+    wished = {key: value for key, value in step.configs.items() if key in WISHED}
+    with suppress(UnseenError):  # taken and ignored; whoever looks at the topic afterwards sees it
+        _granted(wished, lambda kept: admin.alter(step.topic, kept) if kept else None)
+
+
+def _granted(configs: Mapping[str, str], attempt: Callable[[Mapping[str, str]], None]) -> None:
+    """Attempt it with all of these settings, and where they are refused with fewer and fewer of the wished ones."""
+    for kept in _choices(configs):
+        try:
+            return attempt(kept)
+        except SettingRefusedError as error:
+            refused = error
+    raise refused
+
+
+def _choices(configs: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    wished = [key for key in configs if key in WISHED]
+    for count in range(len(wished) + 1):
+        for left_out in combinations(wished, count):
+            yield {key: value for key, value in configs.items() if key not in left_out}
 
 
 def refuse_conflicts(steps: Sequence[Step], *, adopt: bool) -> None:

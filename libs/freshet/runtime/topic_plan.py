@@ -8,7 +8,7 @@ from typing import Final, Literal
 from freshet.contracts.duration import Duration
 from freshet.contracts.topics import Topic, TopicNames, topic_table
 
-Action = Literal["create", "alter", "ok", "refuse"]
+Action = Literal["create", "alter", "lacks", "ok", "refuse"]
 
 _FOR_EVER: Final = "-1"
 _LEGAL_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -24,6 +24,8 @@ _COMPACTED: Final = {
     # and within the hour in any case, or a quiet topic keeps a retired model's chunks for ever
     "max.compaction.lag.ms": str(Duration.parse("1h").ms),
 }
+WISHED: Final = frozenset(_COMPACTED)
+"""Settings that some managed services refuse or ignore. Without them all is as right, but topics are larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,10 @@ class TopicState:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one topic needs: `configs` are the settings to create it with, or those to alter; `details` explain."""
+    """What one topic needs: `configs` are the settings to create it with, or those to alter; `details` explain.
+
+    `lacks`: it is as it should be, but for settings that are only wished.
+    """
 
     action: Action
     topic: str
@@ -56,6 +61,7 @@ def plan_topics(namespace: str, pipelines: Sequence[tuple[str, int]], existing: 
     `existing` is what the broker has, by physical name; other topics in it are not looked at. A topic is never shrunk,
     grown or deleted: that is refused in a sentence. Settings that the table does not name are left as they are. `alter`
     is for somebody to agree to: nothing on a broker tells whether we made the topic, and settings can delete records.
+    `lacks` is no more in anybody's way than `ok`.
     """
     return [
         _step(stanza, name, partitions, existing.get(name))
@@ -66,6 +72,20 @@ def plan_topics(namespace: str, pipelines: Sequence[tuple[str, int]], existing: 
 def topic_names(namespace: str, pipelines: Sequence[tuple[str, int]]) -> list[str]:
     """The physical names of all topics that such a plan is about."""
     return [name for _, name, _ in _wanted(namespace, pipelines)]
+
+
+def lacking(steps: Sequence[Step]) -> str:
+    """What topics of this plan lack of the wished settings, and what follows; empty if they lack nothing."""
+    short = [step for step in steps if step.action == "lacks"]
+    if not short:
+        return ""
+    missing = {key: value for step in short for key, value in step.configs.items()}
+    topics = f"{len(short)} topics, such as {short[0].topic}, are" if len(short) > 1 else f"{short[0].topic} is"
+    return (
+        f"{topics} without {_sentence(missing)}, which this cluster refuses or ignores, or another program has "
+        "changed. Nothing is lost or wrong by it, but they are compacted later: they take more room on disks, services "
+        "read more at their start, and what was deleted or replaced, such as chunks of retired models, stays for longer"
+    )
 
 
 def topic_configs(topic: Topic) -> dict[str, str]:
@@ -109,7 +129,8 @@ def _step(stanza: Topic, name: str, partitions: int, state: TopicState | None) -
     drifted = {key: value for key, value in configs.items() if not _same(value, state.configs.get(key))}
     if drifted:
         was = {key: state.configs.get(key, "unset") for key in drifted}
-        return Step("alter", name, partitions, drifted, f"{_sentence(drifted)} (was {_sentence(was)})")
+        action: Action = "lacks" if drifted.keys() <= WISHED else "alter"
+        return Step(action, name, partitions, drifted, f"{_sentence(drifted)} (was {_sentence(was)})")
     return Step("ok", name, partitions, {}, "")
 
 

@@ -5,7 +5,7 @@ import pytest
 from freshet.contracts.errors import ContractError
 from freshet.contracts.topics import TopicNames, stanza, topic_table
 from freshet.pipeline import Duration
-from freshet.runtime.topic_plan import Step, TopicState, plan_topics, topic_configs, topic_names
+from freshet.runtime.topic_plan import Step, TopicState, lacking, plan_topics, topic_configs, topic_names
 
 PIPELINES = [("loans", 3), ("cards", 6)]
 
@@ -132,6 +132,23 @@ def test_drift_is_named() -> None:
     assert step.action == "alter"
     assert step.configs == {"cleanup.policy": "compact"}
     assert "was cleanup.policy=delete" in step.details
+
+
+def test_a_topic_that_lacks_what_is_only_wished_is_in_nobodys_way() -> None:
+    """It is told, with what follows; beside another difference it is one more setting to alter."""
+    existing = as_planned()
+    rollouts = existing["freshet.rollouts"]
+    slow = {**rollouts.configs, "min.cleanable.dirty.ratio": "0.5"}
+    existing["freshet.rollouts"] = TopicState(1, slow)
+    steps = plan_topics("", PIPELINES, existing)
+    step = by_topic(steps)["freshet.rollouts"]
+    assert (step.action, step.configs) == ("lacks", {"min.cleanable.dirty.ratio": "0.1"})
+    assert lacking(steps).startswith("freshet.rollouts is without min.cleanable.dirty.ratio=0.1, which")
+    existing["freshet.rollouts"] = TopicState(1, {**slow, "cleanup.policy": "delete"})
+    steps = plan_topics("", PIPELINES, existing)
+    step = by_topic(steps)["freshet.rollouts"]
+    assert (step.action, step.configs.keys()) == ("alter", {"cleanup.policy", "min.cleanable.dirty.ratio"})
+    assert lacking(steps) == ""
 
 
 @pytest.mark.parametrize("has", [2, 12])

@@ -49,6 +49,7 @@ _UNREACHABLE: Final = frozenset(
 _MOVING: Final = frozenset(  # a broker has just started, or a group went to another one
     {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
 )
+_OF_SETTINGS: Final = frozenset({KafkaError.INVALID_CONFIG, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_REQUEST})
 _WHAT_TO_DO: Final = {
     KafkaError.TOPIC_ALREADY_EXISTS: "Somebody has just created it; run the command again, it will then look at it.",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "Grant it CREATE, ALTER_CONFIGS and DESCRIBE_CONFIGS on these topics.",
@@ -76,8 +77,16 @@ class UnreachableError(RetriableError):
     """No broker answered in time."""
 
 
+class UnseenError(RetriableError):
+    """The cluster has agreed, but did not do it within the time that it may take."""
+
+
 class AdminError(BusError):
     """The cluster refused; the message says what it was asked, why, and what to do."""
+
+
+class SettingRefusedError(AdminError):
+    """The cluster does not take a setting, or its value: it does not know it, or a rule of its owner forbids it."""
 
 
 class KafkaAdmin:
@@ -254,7 +263,7 @@ class KafkaAdmin:
         deadline = time.monotonic() + self._timeout_s
         while not condition():
             if time.monotonic() > deadline:
-                raise RetriableError(f"{doing}: done, but not seen by the brokers after {self._timeout_s:.0f} s.")
+                raise UnseenError(f"{doing}: done, but not seen by the brokers after {self._timeout_s:.0f} s.")
             time.sleep(_POLL_S)
 
     @contextmanager
@@ -276,7 +285,8 @@ class KafkaAdmin:
             return AdminError(f"{doing}: {error.str()} {_WHAT_TO_DO[error.code()]}")
         if error.retriable() or error.code() in _MOVING:
             return RetriableError(f"{doing}: {error.str()} ({error.name()}). Try again in a moment.")
-        return AdminError(f"{doing}: {error.str()} ({error.name()}). The broker's log says more.")
+        kind = SettingRefusedError if error.code() in _OF_SETTINGS else AdminError
+        return kind(f"{doing}: {error.str()} ({error.name()}). The broker's log says more.")
 
 
 def unless(harmless: Collection[int], answer: "Future[Any]") -> int | None:
