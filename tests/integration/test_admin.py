@@ -4,7 +4,8 @@ import pytest
 
 from freshet.contracts.topics import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus
-from freshet.runtime.bus.kafka.admin import AdminError, KafkaAdmin, UnreachableError
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.admin_errors import AdminError, UnreachableError
 from freshet.runtime.bus.protocol import Committed, Place, Send, Transaction
 from freshet.runtime.provision import TopicConflictError, plan, provision
 from freshet.runtime.topic_plan import plan_topics, topic_names

@@ -133,8 +133,12 @@ _MANAGED: Final = (
     "",
     "- A user and a password over TLS (SCRAM): tried, on our own Kafka, with all services. PLAIN and a client's "
     "certificate are settings of the client, too.",
-    "- OAuth: the client's own settings (`sasl.oauthbearer.method=oidc` and its address, id and secret) go through "
-    "`FRESHET_KAFKA`; they were never tried with a real server of identities.",
+    "- OAuth (`sasl.mechanism=OAUTHBEARER`, `sasl.oauthbearer.method=oidc`, with its address, id and secret, in "
+    "`FRESHET_KAFKA`): tried on our own Kafka, with tokens that a small server of our own signs (client credentials, "
+    "RS256): all of the table above, and ingestion over renewals of its tokens and over a time in which none was to be "
+    "had. Also the table with tokens that nobody signs (`enable.sasl.oauthbearer.unsecure.jwt`). It was not tried with "
+    "TLS, with a product of identities, with other grants, nor with Faust, which refuses it. Tokens should live for "
+    "minutes: they are renewed after 80 % of that time, and Kafka refuses a second renewal within a second.",
     "- AWS IAM (`AWS_MSK_IAM`): not possible, since each process would have to compute tokens. MSK Serverless has "
     "no other way in, so Freshet cannot use it; MSK with SCRAM is as any other Kafka.",
     "- A service that refuses or ignores `min.cleanable.dirty.ratio` or `max.compaction.lag.ms`: `freshet apply` makes "

@@ -29,7 +29,7 @@ def doctor(
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
-    """Look at everything that Freshet needs. Exits with 4 if something is bad, with 3 if no Kafka answers."""
+    """Look at all that Freshet needs. Exits with 4 if something is bad, 3 if no Kafka answers, 2 if no login works."""
     lines = [] if needs else [*installed(), *settings()]
     code = Exit.OK
     try:

@@ -21,6 +21,7 @@ from freshet.operate.connection import connect as open_connection
 from freshet.operate.operate_error import Meaning, OperateError
 from freshet.pipeline import PipelineError
 from freshet.pipeline.record import PipelineConflictError
+from freshet.runtime.bus.kafka.admin_errors import RefusedLoginError
 from freshet.runtime.bus.protocol import RetriableError, RightsError
 from freshet.runtime.provision import TopicConflictError
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE, Settings, SettingsError
@@ -173,7 +174,7 @@ def exit_code(error: FreshetError) -> Exit:
     """The exit code of an error."""
     if isinstance(error, OperateError):
         return _EXITS[error.meaning]
-    if isinstance(error, SettingsError | RightsError):
+    if isinstance(error, SettingsError | RightsError | RefusedLoginError):
         return Exit.USAGE
     if isinstance(error, RetriableError):
         return Exit.UNREACHABLE

@@ -13,7 +13,8 @@ from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say, silent
 from freshet.operate.records import Readable, readable
 from freshet.runtime.bus.kafka import KafkaBus
-from freshet.runtime.bus.kafka.admin import KafkaAdmin, UnreachableError
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.admin_errors import RefusedLoginError, UnreachableError
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE, KAFKA_VARIABLE, Settings, SettingsError, load_settings
 
 _TIMEOUT_S: Final = 5.0  # a person waits
@@ -47,14 +48,14 @@ class Connection:
 
 
 def connect(settings: Settings, say: Say = silent) -> Connection:
-    """The cluster that the settings name; raises UnreachableError."""
+    """The cluster that the settings name; raises UnreachableError, also where it refuses us."""
     # the client repeats ten times a second what an error will say once
     logging.getLogger("freshet.kafka").setLevel(logging.CRITICAL)
     admin = KafkaAdmin(settings.bootstrap_servers, extra=settings.kafka, timeout_s=_TIMEOUT_S)
     try:
         admin.names()
     except UnreachableError as error:
-        if not _is_local(settings.bootstrap_servers):
+        if isinstance(error, RefusedLoginError) or not _is_local(settings.bootstrap_servers):
             raise
         raise UnreachableError(
             f"{error} It is {address(settings.bootstrap_servers)}: `freshet local down` and `freshet local up` there "

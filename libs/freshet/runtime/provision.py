@@ -5,7 +5,8 @@ from contextlib import suppress
 from itertools import combinations
 
 from freshet.contracts.errors import ContractError
-from freshet.runtime.bus.kafka.admin import BROKER_DEFAULT, KafkaAdmin, SettingRefusedError, UnseenError
+from freshet.runtime.bus.kafka.admin import BROKER_DEFAULT, KafkaAdmin
+from freshet.runtime.bus.kafka.admin_errors import SettingRefusedError, UnseenError
 from freshet.runtime.topic_plan import WISHED, Step, lacking, plan_topics, topic_names
 
 

@@ -18,6 +18,7 @@ from freshet.operate.broker_record import Endpoint, Node, save, start_mark
 from freshet.operate.checkup import cluster
 from freshet.operate.facts import not_there, published
 from freshet.runtime.bus.kafka.releases import Verdict
+from freshet.runtime.topic_plan import Step
 from support.buses import MemoryWorld
 
 
@@ -136,6 +137,16 @@ def test_an_empty_kafka_is_one_line_and_not_ten(monkeypatch: pytest.MonkeyPatch)
     assert [(line.seen, line.do) for line in lines if line.about == "topics"] == [
         ("there are none yet: nothing was ever applied here", "freshet apply -f FOLDER")
     ]
+
+
+def test_topics_that_lack_what_is_only_wished_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a managed service it is so for good: a line for each topic would hide all else."""
+    steps = [Step("lacks", f"t{number}", 1, {"max.compaction.lag.ms": "1"}, "was 2") for number in range(14)]
+    monkeypatch.setattr(checkup, "plan", lambda *_: [*steps, Step("ok", "t", 1, {}, "")])
+    (line,) = checkup._topics(Mock(), {})
+    assert (line.about, line.health) == ("topics", "warn")
+    assert line.seen.startswith("14 topics, such as t0, are without max.compaction.lag.ms=1, which")
+    assert "--adopt" in line.do
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 1), (EOFError, 1), (KeyboardInterrupt, 130)])

@@ -5,7 +5,8 @@ from typing import cast
 
 import pytest
 
-from freshet.runtime.bus.kafka.admin import KafkaAdmin, SettingRefusedError, UnseenError
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.kafka.admin_errors import SettingRefusedError, UnseenError
 from freshet.runtime.provision import plan, provision
 from freshet.runtime.topic_plan import TopicState, lacking
 

@@ -25,11 +25,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from freshet.runtime.bus.kafka import config
 from freshet.runtime.bus.kafka.admin_client import admin_client
+from freshet.runtime.bus.kafka.admin_errors import UnseenError, admin_error
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
 from freshet.runtime.bus.kafka.kafka_error import kafka_error
 from freshet.runtime.bus.kafka.offset_metadata import metadata_of
-from freshet.runtime.bus.protocol import BusError, Committed, RetriableError
+from freshet.runtime.bus.protocol import Committed
 from freshet.runtime.topic_plan import TopicState
 
 BROKER_DEFAULT: Final = -1
@@ -37,26 +38,6 @@ BROKER_DEFAULT: Final = -1
 _POLL_S: Final = 0.01
 
 _ABSENT: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
-_UNREACHABLE: Final = frozenset(
-    {
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._TIMED_OUT,
-        KafkaError._TIMED_OUT_QUEUE,
-        KafkaError._RESOLVE,
-    }
-)
-_MOVING: Final = frozenset(  # a broker has just started, or a group went to another one
-    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
-)
-_OF_SETTINGS: Final = frozenset({KafkaError.INVALID_CONFIG, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_REQUEST})
-_WHAT_TO_DO: Final = {
-    KafkaError.TOPIC_ALREADY_EXISTS: "Somebody has just created it; run the command again, it will then look at it.",
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "Grant it CREATE, ALTER_CONFIGS and DESCRIBE_CONFIGS on these topics.",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "Grant it DESCRIBE on these groups.",
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "Grant it CREATE on the cluster, or on a prefix of topics.",
-    KafkaError.INVALID_REPLICATION_FACTOR: "Give a replication factor that this cluster's brokers can hold.",
-}
 
 
 class Ends(NamedTuple):
@@ -73,26 +54,11 @@ class Brokers(NamedTuple):
     all: tuple[tuple[str, int], ...]
 
 
-class UnreachableError(RetriableError):
-    """No broker answered in time."""
-
-
-class UnseenError(RetriableError):
-    """The cluster has agreed, but did not do it within the time that it may take."""
-
-
-class AdminError(BusError):
-    """The cluster refused; the message says what it was asked, why, and what to do."""
-
-
-class SettingRefusedError(AdminError):
-    """The cluster does not take a setting, or its value: it does not know it, or a rule of its owner forbids it."""
-
-
 class KafkaAdmin:
     """An administrator's view of one cluster. Each call blocks for at most about twice `timeout_s`.
 
-    Raises UnreachableError when nobody answers, RetriableError when the same call may succeed later, else AdminError.
+    Raises UnreachableError when nobody answers or lets us in, RetriableError when the same call may succeed later, else
+    AdminError.
     """
 
     def __init__(
@@ -271,22 +237,9 @@ class KafkaAdmin:
         try:
             yield
         except KafkaException as error:
-            raise self._explanation(kafka_error(error), doing) from error
-
-    def _explanation(self, error: KafkaError, doing: str) -> BusError:
-        if error.code() in _UNREACHABLE:
             self._client.poll(0)  # callbacks run only here
-            why = self._errors.cause or error.str()
-            return UnreachableError(
-                f"{doing}: Kafka at {self._bootstrap_servers} did not answer within {self._timeout_s:.0f} s ({why}). "
-                "Is it running, and are the address, the user and the certificate right?"
-            )
-        if error.code() in _WHAT_TO_DO:
-            return AdminError(f"{doing}: {error.str()} {_WHAT_TO_DO[error.code()]}")
-        if error.retriable() or error.code() in _MOVING:
-            return RetriableError(f"{doing}: {error.str()} ({error.name()}). Try again in a moment.")
-        kind = SettingRefusedError if error.code() in _OF_SETTINGS else AdminError
-        return kind(f"{doing}: {error.str()} ({error.name()}). The broker's log says more.")
+            at = self._bootstrap_servers
+            raise admin_error(kafka_error(error), doing, at, self._timeout_s, self._errors) from error
 
 
 def unless(harmless: Collection[int], answer: "Future[Any]") -> int | None:

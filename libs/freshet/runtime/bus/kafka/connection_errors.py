@@ -8,7 +8,9 @@ from confluent_kafka import KafkaError
 
 _TOLD_EVERY_S: Final = 30.0
 _REFUSED: Final = {
-    KafkaError._AUTHENTICATION: "the user, the password or the mechanism is wrong: look at sasl.* in FRESHET_KAFKA",
+    KafkaError._AUTHENTICATION: (
+        "the user, the password, the token or the mechanism is wrong: look at sasl.* in FRESHET_KAFKA"
+    ),
     KafkaError._SSL: "the certificate is not trusted or not for this address: look at ssl.* in FRESHET_KAFKA",
 }
 
@@ -21,7 +23,7 @@ class ConnectionErrors:
     """
 
     def __init__(self) -> None:
-        self._refused = ""
+        self._refusal: tuple[str, str] | None = None
         self._other = ""
         self._told_s = -_TOLD_EVERY_S
         self._log = structlog.get_logger("kafka")
@@ -32,7 +34,7 @@ class ConnectionErrors:
         if advice is None:
             self._other = error.str()
             return
-        self._refused = f"{error.str()}; {advice}"
+        self._refusal = error.str(), advice
         if time.monotonic() - self._told_s >= _TOLD_EVERY_S:
             self._told_s = time.monotonic()
             self._log.error("kafka_refuses_us", error=error.str(), advice=advice)
@@ -40,4 +42,9 @@ class ConnectionErrors:
     @property
     def cause(self) -> str:
         """The refusal, else the last other error; empty if there was none."""
-        return self._refused or self._other
+        return "; ".join(self._refusal) if self._refusal else self._other
+
+    @property
+    def refusal(self) -> tuple[str, str] | None:
+        """What the cluster said when it refused us, or who was to give us a token for it, and what to look at."""
+        return self._refusal
