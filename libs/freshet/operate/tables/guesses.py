@@ -143,7 +143,10 @@ class Column:
         if self.either:
             return f"{out}it is a time, and its days and months cannot be told apart"
         if self.is_time:
-            return f"{out}it is a time, and those of training never come back (see cyclic_time)"
+            return (
+                f"{out}it is a time, and those of training never come back (see cyclic_time); how long it lies back "
+                "is a number: docs/models.md, dates and times"
+            )
         if self.named_time and self.rising:
             return f"{out}it rises with every row, as a time does, and values of training never come back"
         if not self.distinct or (len(self.distinct) < 2 and self.kind not in _AVRO):
