@@ -81,7 +81,7 @@ def _fold(table: dict[Key, SchemaRecord], raw_key: bytes | None, raw_value: byte
             table.pop(at, None)
         else:
             table[at] = SchemaRecord(*at, int(value["id"]), str(value["schema"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ContractError(
             f"the schemas topic holds a record that no registry writes, with the key {raw_key!r:.200}: {error!r}. "
             "Until it is removed, nothing is published beside it. Find out who wrote it, then write a tombstone under "
@@ -99,7 +99,7 @@ def subject_of(key: bytes) -> str:
     """The subject that a record of the topic is about; empty for a registry's other records."""
     try:
         return str(json.loads(key).get("subject", ""))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ""
 
 

@@ -52,7 +52,7 @@ def _row(name: str) -> dict[str, Any]:
         values = json.loads(text)
     except FileNotFoundError as error:
         raise OperateError(f"there is no file {name}.", "usage") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         where = "stdin" if name == "-" else name
         raise OperateError(f"{where} cannot be read as JSON: {error}. {_ONE_OBJECT}", "usage") from error
     if not isinstance(values, dict):

@@ -60,7 +60,7 @@ def _signatures(file: Path) -> dict[str, bytes]:
     try:
         texts = json.loads(file.read_bytes())
         return {str(key): base64.b64decode(text, validate=True) for key, text in texts.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError("bundle_unreadable", f"{file} holds no signatures: sign the bundle again. {error}") from error
 
 

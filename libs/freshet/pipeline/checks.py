@@ -47,7 +47,7 @@ def load_folder(folder: FilePath) -> tuple[PipelineSpec, str, Schema]:
             raise PipelineError([Problem(0, f"cannot be read: {error}.", str(folder / name))]) from error
     try:
         schema = json.loads(texts[1])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         unread = [Problem(getattr(error, "lineno", 0), f"this is not JSON: {error}.", EVENT_FILE)]
         raise PipelineError([*_problems_alone(texts[0]), *unread]) from error
     try:

@@ -11,6 +11,7 @@ from freshet.avro.schema_records import (
     fold_schemas,
     missing,
     released_records,
+    subject_of,
 )
 from freshet.avro.schemas import schema_lock
 from freshet.contracts.errors import ContractError
@@ -52,11 +53,17 @@ def test_what_registries_write_besides_is_passed_over() -> None:
     assert fold_schemas(rows) == {}
 
 
-@pytest.mark.parametrize("row", [(b"loans", b"{}"), (None, b"{}"), (b'{"keytype":"SCHEMA"}', b"{}"), (b"[]", b"")])
+DEEP = b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "row", [(b"loans", b"{}"), (None, b"{}"), (b'{"keytype":"SCHEMA"}', b"{}"), (b"[]", b""), (DEEP, b"")]
+)
 def test_what_no_registry_writes_is_an_error(row: tuple[bytes | None, bytes | None]) -> None:
     """A stranger's record stops publishing: the topic is not what we think it is."""
     with pytest.raises(ContractError, match="no registry writes"):
         fold_schemas([row])
+    assert subject_of(DEEP) == ""
 
 
 @pytest.mark.parametrize("key", [b"loans", b"{}", b'{"keytype":"SCHEMA"}', b"[]"])

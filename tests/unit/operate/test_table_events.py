@@ -13,6 +13,7 @@ from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.operate.event_values import event_encoder
 from freshet.operate.operate_error import OperateError
+from freshet.operate.tables.table import Table
 from freshet.operate.tables.table_events import CsvEvents
 from freshet.pipeline import PipelineSpec, check
 
@@ -124,6 +125,29 @@ def test_gzip_is_read_and_a_broken_file_is_an_error_of_ours(tmp_path: Path) -> N
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ContractError, match=r"readings\.csv\.gz cannot be read as CSV"):
         list(CsvEvents(path, SPEC, SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("huge-cell.csv", b"a,b\n1," + b"x" * 200_000),
+        ("old-macintosh.csv", b"a,b\r1,2\r"),
+        ("deep.jsonl", b'{"a":' + b"[" * 100_000),
+        ("half-a-sign.jsonl", b'{"a": "\\ud800"}'),
+        ("half-a-sign-in-a-title.jsonl", b'{"\\uDC00": 1}'),
+    ],
+)
+def test_whatever_a_table_holds_the_error_is_ours(tmp_path: Path, name: str, content: bytes) -> None:
+    """It names the file, and no bug of Freshet's."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ContractError, match=name):
+        list(Table(tmp_path / name))
+
+
+def test_a_table_in_utf_32_is_no_utf_16(tmp_path: Path) -> None:
+    """Its mark begins as the other's does."""
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n", encoding="utf-32")
+    assert Table(tmp_path / "t.csv").titles == ["a", "b"]
 
 
 def test_the_specifications_of_these_tests_are_valid() -> None:

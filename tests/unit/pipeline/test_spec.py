@@ -234,6 +234,9 @@ def test_folder_is_loaded_with_its_text(tmp_path: Path) -> None:
         load_folder(tmp_path)
     (tmp_path / "event.avsc").write_text(json.dumps(SCHEMA))
     assert load_folder(tmp_path) == (PipelineSpec.parse(GOOD), GOOD, SCHEMA)
+    (tmp_path / "event.avsc").write_text("[" * 100_000)
+    with pytest.raises(PipelineError, match=r"event\.avsc: this is not JSON"):
+        load_folder(tmp_path)
 
 
 def test_comments_and_layout_change_nothing() -> None:

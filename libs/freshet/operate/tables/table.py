@@ -6,6 +6,7 @@ import gzip
 import io
 import itertools
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ TABLE_DIALECT: Final = "table_dialect"
 
 _SIGNS: Final = (".", ",")
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF32: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)  # the first begins as UTF-16's does
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,9 @@ class Table:
         self._encoding = given.encoding or ("utf-8" if self._parquet else self._sniffed_encoding(usual.encoding))
         self.delimiter = "," if self._typed else given.delimiter or self._sniffed_delimiter(usual.delimiter)
         self.titles = self._titles()
-        twice = [title for title in self.titles if title and self.titles.count(title) > 1]
-        if twice:
-            raise ContractError(f"two columns of {path} have the same title, {twice[0]!r}; rename one.")
+        twice = next((title for title, times in Counter(self.titles).items() if title and times > 1), None)
+        if twice is not None:
+            raise ContractError(f"two columns of {path} have the same title, {twice!r}; rename one.")
         if not self.titles:
             raise ContractError(f"{path} is empty: its first line must name the columns.")
 
@@ -205,7 +207,9 @@ class Table:
     def _object(self, number: int, line: str) -> dict[str, Any]:
         try:
             found = json.loads(line)
-        except ValueError as error:
+            if "\\ud" in line.lower():  # half of a surrogate pair is JSON, and no text that could be written
+                json.dumps(found, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
             raise ContractError(f"{self.path}:{number}: this line is not JSON: {error}.") from error
         if not isinstance(found, dict):
             raise ContractError(f"{self.path}:{number}: a line must hold an object of columns, not {line.strip():.40}.")
@@ -229,6 +233,8 @@ class Table:
         try:
             with self._bytes() as binary:
                 start = binary.read(4)
+                if start in _UTF32:
+                    return "utf-32"
                 if start[:2] in _UTF16:
                     return "utf-16"
                 decoder.decode(start)
@@ -245,22 +251,27 @@ class Table:
         """The usual if it is among the titles; else the sign that gives most rows as many cells as titles, and many."""
         with self._text() as text:
             start = "".join(itertools.islice(text, 50))
-        if usual and usual in start.partition("\n")[0]:
-            return usual
-
-        def fit(delimiter: str) -> tuple[float, int]:
-            rows = [row for row in csv.reader(io.StringIO(start), delimiter=delimiter, skipinitialspace=True) if row]
-            width = len(rows[0]) if rows else 0
-            alike = sum(len(row) == width for row in rows) / max(1, len(rows))
-            return (alike if width > 1 else 0.0, width)
-
-        best = max(_DELIMITERS, key=fit)
-        return best if fit(best)[0] > 0 else ","
+            if usual and usual in start.partition("\n")[0]:
+                return usual
+            return _likely_delimiter(start)  # within: what is no CSV is told with the file's name
 
 
 def dialect_attribute(table: Table) -> dict[str, Any]:
     """What event.avsc says of how this table is written; nothing if that is nothing special."""
     return {TABLE_DIALECT: table.unusual} if table.unusual else {}
+
+
+def _likely_delimiter(start: str) -> str:
+    """Of a table's beginning. Raises csv.Error."""
+
+    def fit(delimiter: str) -> tuple[float, int]:
+        rows = [row for row in csv.reader(io.StringIO(start), delimiter=delimiter, skipinitialspace=True) if row]
+        width = len(rows[0]) if rows else 0
+        alike = sum(len(row) == width for row in rows) / max(1, len(rows))
+        return (alike if width > 1 else 0.0, width)
+
+    best = max(_DELIMITERS, key=fit)
+    return best if fit(best)[0] > 0 else ","
 
 
 def _flat(found: dict[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
