@@ -14,16 +14,17 @@ from typing import IO, Final
 import structlog
 
 from freshet.contracts.errors import FreshetError, UnsetError
+from freshet.contracts.logic import Decider
 from freshet.contracts.topics import TopicNames
 from freshet.contracts.worker import Process
 from freshet.runtime import watchdog
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.releases import warn_if_faulty
-from freshet.runtime.bus.protocol import RetriableError, RightsError
+from freshet.runtime.bus.protocol import Bus, RetriableError, RightsError
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.http import HealthServer, stuck
-from freshet.runtime.jobs import Jobs
+from freshet.runtime.jobs import Jobs, Runner
 from freshet.runtime.loop_metrics import LoopMetrics
 from freshet.runtime.memory_use import keep_freed_memory
 from freshet.runtime.needed import Needed, needed_roles
@@ -125,30 +126,25 @@ def _await_broker(settings: Settings, stop: threading.Event) -> None:
     log = structlog.get_logger("main").bind(bootstrap_servers=settings.bootstrap_servers)
     while not stop.is_set():
         try:
-            bus.spans("pipelines")
+            _ask_broker(bus)
             return
         except RetriableError as error:
             log.warning("waiting_for_kafka", error=str(error))
             stop.wait(_BACK_OFF_S)
 
 
+def _ask_broker(bus: Bus) -> None:
+    """Raises RetriableError unless Kafka answers."""
+    bus.spans("pipelines")
+
+
 def _build(service: Service, pipelines: Sequence[str], settings: Settings, metrics: Metrics) -> list[Turning]:
     clock = SystemClock()
     if isinstance(service, ControlService):
-        context, told = _context(settings, "", settings.transaction_timeout_ms), LoopMetrics(metrics, service.name, "")
-        return [
-            OwnerLoop(
-                service.decider(context),
-                context.bus,
-                context.names,
-                service=service.name,
-                jobs=Jobs(told.timed(service.runner(context)), at_once=service.jobs_at_once),
-                clock=clock,
-                metrics=metrics,
-                reports=BackgroundReports(context.bus.producer),
-                process=context.process,
-            )
-        ]
+        context = _context(settings, "", settings.transaction_timeout_ms)
+        # made once: after a failure the process ends, since an owner begins anew with nothing that it knew
+        owner = partial(_owner, service, context, metrics, service.decider(context), service.runner(context))
+        return [Supervised(owner, clock, "", lambda: _ask_broker(context.bus), service=service.name)]
     options = LoopOptions(skip_expired=settings.on_expired == "skip")
 
     def supervised(part: DataService, pipeline: str) -> Supervised:
@@ -159,6 +155,21 @@ def _build(service: Service, pipelines: Sequence[str], settings: Settings, metri
 
     parts = [part for part in parts_of(service) if isinstance(part, DataService)]
     return [supervised(part, pipeline) for pipeline in pipelines for part in parts]
+
+
+def _owner(service: ControlService, context: Context, metrics: Metrics, decider: Decider, runner: Runner) -> OwnerLoop:
+    told = LoopMetrics(metrics, service.name, "")
+    return OwnerLoop(
+        decider,
+        context.bus,
+        context.names,
+        service=service.name,
+        jobs=Jobs(told.timed(runner), at_once=service.jobs_at_once),
+        clock=SystemClock(),
+        metrics=metrics,
+        reports=BackgroundReports(context.bus.producer),
+        process=context.process,
+    )
 
 
 def _loop(

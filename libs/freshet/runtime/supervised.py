@@ -7,6 +7,7 @@ import structlog
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.logic import LeaveError
+from freshet.runtime.bus.protocol import RetriableError
 from freshet.runtime.clock import Clock
 from freshet.runtime.needed import TopicsMissingError
 
@@ -17,7 +18,10 @@ _FIRST_ABSENCE_MS: Final = 40_000
 _LONGEST_ABSENCE_MS: Final = 640_000
 _WELL_MS: Final = 120_000
 """A loop that lived for so long has recovered: its next failure counts as the first."""
-_NO_FAILURE: Final = (LeaveError, TopicsMissingError)
+_LOOK_AGAIN_MS: Final = 1000
+_NOT_YET: Final = (TopicsMissingError, RetriableError)
+"""Why there is no loop yet, though nothing has failed: its topics are not there, or Kafka does not answer."""
+_NO_FAILURE: Final = (LeaveError, *_NOT_YET)
 
 
 class Turning(Protocol):
@@ -44,6 +48,8 @@ class Supervised:
     ) -> None:
         """`check` is called before each `make`: while it raises TopicsMissingError, no loop is made.
 
+        Both may raise RetriableError, when Kafka goes away just then: that is no failure, and a second later they are
+        called again.
         `service` is the loop's, of which the process may have several.
         """
         self._make, self._check, self._clock = make, check, clock
@@ -60,7 +66,7 @@ class Supervised:
 
     @property
     def failed(self) -> bool:
-        """Whether it is down because of an error, and not because it stays away on purpose or waits for its topics."""
+        """Whether it is down because of an error, and does not stay away on purpose or wait for its topics or Kafka."""
         return self._loop is None and self.error is not None and not isinstance(self.error, _NO_FAILURE)
 
     def step(self, timeout_s: float) -> int:
@@ -73,8 +79,10 @@ class Supervised:
                 self._check()
                 self._loop, self._made_ms = self._make(), self._clock.elapsed_ms()
             return self._loop.step(timeout_s)
-        except TopicsMissingError as error:  # the check has said so
-            self.error, self._due_ms = error, self._clock.elapsed_ms() + _FIRST_PAUSE_MS
+        except _NOT_YET as error:
+            if not isinstance(error, TopicsMissingError):  # else the check has said so
+                self._log.warning("retrying", error=str(error))
+            self.error, self._due_ms = error, self._clock.elapsed_ms() + _LOOK_AGAIN_MS
             return 0
         except FreshetError as error:
             self._fail(error)
@@ -84,9 +92,10 @@ class Supervised:
         """Why it cannot serve."""
         if self._loop is not None:
             return self._loop.unready()
-        if isinstance(self.error, TopicsMissingError):
-            return str(self.error)
-        return f"pipeline {self.pipeline}: {self.error}" if self.error else "starting"
+        if self.error is None:
+            return "starting"
+        named = self.pipeline and not isinstance(self.error, _NOT_YET)
+        return f"pipeline {self.pipeline}: {self.error}" if named else str(self.error)
 
     def close(self) -> None:
         """Close the loop, if there is one."""

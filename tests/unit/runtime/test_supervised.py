@@ -2,19 +2,25 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from structlog.testing import capture_logs
 
-from freshet.contracts.logic import Effect, LeaveError
+from freshet.contracts.logic import Decider, Effect, LeaveError
 from freshet.inference.core.positions import ModelMissingError
-from freshet.runtime.bus.protocol import FatalError
+from freshet.runtime import process
+from freshet.runtime.bus.kafka import KafkaBus
+from freshet.runtime.bus.protocol import FatalError, RetriableError
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.data_loop import DataLoop
-from freshet.runtime.settings import Settings, SettingsError
+from freshet.runtime.service import ControlService
+from freshet.runtime.settings import Settings, SettingsError, load_settings
 from freshet.runtime.slot import hold_slot
 from freshet.runtime.supervised import Supervised
+from freshet.runtime.telemetry import Metrics
 from freshet.runtime.turners import Turners
 from support.loops import NAMES, Answerer, Stand
 
@@ -66,6 +72,53 @@ def test_a_process_ends_when_nothing_is_left_that_serves() -> None:
     bad = Supervised(Ill(FatalError("no rights.")).make, ManualClock(), "a")
     with pytest.raises(FatalError, match="no rights"):
         Turners([bad], threading.Event()).run()
+
+
+def test_a_broker_that_goes_away_while_a_loop_is_made_ends_no_process() -> None:
+    """Nothing is down for good: the loop is made a second later, again after each check, and the log says why."""
+    clock, stop, made = ManualClock(), threading.Event(), list[int]()
+
+    def make() -> Turned:
+        made.append(clock.elapsed_ms())
+        if len(made) < 4:
+            raise RetriableError("reading the ends of workers: the leader is newer than the broker.")
+        return Turned(stop.set)
+
+    started = Supervised(make, clock, "")
+    with capture_logs() as logs:
+        Turners([started], stop).run()
+    assert [later - sooner for sooner, later in pairwise(made)] == [1_000] * 3
+    assert [line["event"] for line in logs] == ["retrying"] * 3
+    assert not started.failed
+
+
+def test_what_a_loop_waits_for_is_said_and_no_failure() -> None:
+    """While Kafka does not answer, the process is not ready, and says why."""
+    waiting = Supervised(lambda: pytest.fail("made without Kafka"), ManualClock(), "a", away)
+    waiting.step(0.1)
+    assert (waiting.unready(), waiting.failed) == ("no broker answers.", False)
+
+
+def away(*_: object, **__: object) -> NoReturn:
+    """Kafka does not answer."""
+    raise RetriableError("no broker answers.")
+
+
+def test_an_owner_that_starts_as_kafka_goes_away_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry is built by what reads the ends of topics, and its process went with the first one that failed."""
+    monkeypatch.setattr(KafkaBus, "spans", away)
+    toy = ControlService("toy", decider=lambda _: NoDecider())
+    settings = load_settings("127.0.0.1:1")
+    (owner,) = process._build(toy, [], settings, Metrics())
+    owner.step(0.0)
+    assert owner.unready() == "no broker answers."
+    owner.close()
+
+
+class NoDecider(Decider):
+    """Nobody asks it anything."""
+
+    follows = ("commands",)
 
 
 class Turned:
