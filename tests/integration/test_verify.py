@@ -11,42 +11,23 @@ from freshet.avro.control import encode
 from freshet.contracts.topic_id import to_bytes, to_text
 from freshet.operate.last_answers import last_answered
 from freshet.operate.verify.collect import collect
-from freshet.operate.verify.evidence import Evidence, Life
+from freshet.operate.verify.evidence import Life
 from freshet.operate.verify.judge import Judgement, judge
 from freshet.operate.verify.judging import whose
+from freshet.operate.verify.signatures import EPOCHS, VERSIONS
 from freshet.operate.verify.visible import Patience
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Committed, Place, Send, Transaction
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.reading import everything
-from support import breaches
-from support import evidence as evidences
+from support.breaches import BREACHES, planted
 from support.buses import KafkaWorld, MemoryWorld, bus_world, opened, send
-from support.evidence import choose, claim, cutover, ids, rollout, row_of
+from support.evidence import RING, choose, claim, cutover, good, ids, rollout, row_of
 from support.hand_written import ROLES, answer, committed_of, encoded, write
 
 __all__ = ["bus_world"]
 
 World = MemoryWorld | KafkaWorld
-
-# what is written here demands no signatures: tests/e2e/test_signed_models.py has those on a real Kafka
-BREACHES = {
-    name: one for name, one in breaches.BREACHES.items() if not any(" is signed by " in check for check in one.found)
-}
-
-
-def good() -> Evidence:
-    """See `evidence.good`."""
-    made = evidences.good()
-    made.history.demand = None
-    return made
-
-
-def planted(*names: str) -> Evidence:
-    """See `breaches.planted`."""
-    made = breaches.planted(*names)
-    made.history.demand = None
-    return made
 
 
 class Verify(Protocol):
@@ -70,7 +51,8 @@ def verify(bus_world: World, request: pytest.FixtureRequest) -> Verify:
 
     def judged(since_ms: int | None = None) -> Judgement:
         patience = Patience(0, ManualClock())
-        return judge(collect(bus_world.bus, names.pipeline, committed, since_ms=since_ms, patience=patience))
+        told = collect(bus_world.bus, names.pipeline, committed, since_ms=since_ms, patience=patience, keys=RING.now)
+        return judge(told)
 
     return judged
 
@@ -80,10 +62,23 @@ def broken(found: Judgement) -> dict[str, tuple[str, ...]]:
     return {finding.check: finding.examples for finding in found.findings if not finding.ok}
 
 
-@pytest.mark.parametrize("name", BREACHES)
-@pytest.mark.parametrize("bus_world", ["memory"], indirect=True)
+SIGNED = [name for name, one in BREACHES.items() if {EPOCHS, VERSIONS} & one.found.keys()]
+"""Breaches in signatures."""
+
+
+@pytest.mark.parametrize(
+    ("name", "bus_world"),
+    [
+        *((name, "memory") for name in BREACHES),
+        *(pytest.param(name, "kafka", marks=pytest.mark.kafka) for name in SIGNED),
+    ],
+    indirect=["bus_world"],
+)
 def test_a_breach_in_the_bytes_is_found_as_in_the_columns(name: str, bus_world: World, verify: Verify) -> None:
-    """Each breach, written down record by record, makes the same checks fail with the same examples."""
+    """Each breach, written down record by record, makes the same checks fail with the same examples.
+
+    Those in signatures on a real Kafka too: it must give back every byte of what was signed.
+    """
     evidence = planted(name)
     write(evidence, bus_world.bus, bus_world.names)
     found = verify()
@@ -94,6 +89,7 @@ def test_a_breach_in_the_bytes_is_found_as_in_the_columns(name: str, bus_world: 
 def test_many_breaches_at_once_are_all_found(bus_world: World, verify: Verify) -> None:
     """Every check is made even where another one failed; on a real Kafka too."""
     names = ["lost event", "lost feedback", "answered twice", "another event named", "wrong version", "metadata behind"]
+    names += ["epoch that nobody signed", "version of a release key"]
     evidence = planted(*names)
     write(evidence, bus_world.bus, bus_world.names)
     found = verify()
@@ -118,7 +114,8 @@ def test_a_good_pipeline_is_found_good_whatever_else_is_on_its_topics(bus_world:
         {"pipeline": "another"},
     ):
         producer.send(Send("cutovers", [b"strange"], [encode(strange.model_copy(update=update))]))
-    producer.send(Send("rollouts", [b"another/1"], [encode(rollout(1, "9.9.9"))]))
+    theirs = rollout(1, "9.9.9").model_copy(update={"pipeline": "another"})
+    producer.send(Send("rollouts", [b"another/1"], [encode(theirs)]))
     producer.close()
     found = verify()
     assert found.ok

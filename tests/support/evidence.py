@@ -25,7 +25,7 @@ from freshet.operate.verify.evidence import (
 )
 from freshet.operate.verify.places import hashed, identity, offsets_of, partitions_of
 from freshet.trust.signing_key import SigningKey
-from support.inference import model
+from support.inference import PIPELINE, model
 from support.signed import KeyRing, signed_epoch, signed_version
 
 OLD, NEW = "1.0.0", "2.0.0"
@@ -61,7 +61,7 @@ def ids(*places: tuple[int, int]) -> Ints:
 def cutover(partition: int, first_offset: int, epoch: int, fallback: int = 0) -> Cutover:
     """A cut-over of the serving lane."""
     return Cutover(
-        pipeline="p",
+        pipeline=PIPELINE,
         lane="serve",
         topic_id="t",
         partition=partition,
@@ -75,11 +75,11 @@ def cutover(partition: int, first_offset: int, epoch: int, fallback: int = 0) ->
 def rollout(epoch: int, version: str, understudy: str = "") -> Rollout:
     """A live epoch."""
     return Rollout(
-        pipeline="p",
+        pipeline=PIPELINE,
         epoch=epoch,
         phase="live",
         table=(Share(version=version, share=10_000),),
-        salt="p",
+        salt=PIPELINE,
         understudies={version: understudy} if understudy else {},
         cause="test",
     )
@@ -95,11 +95,8 @@ def ledger(
 
     All of them are signed, by these keys.
     """
-    told = PipelineLedger("p")
-    models = [
-        signed_version(model(version, ["feature_1"], digest_of).model_copy(update={"pipeline": "p"}), builder)
-        for version, digest_of in artifacts
-    ]
+    told = PipelineLedger(PIPELINE)
+    models = [signed_version(model(version, ["feature_1"], digest_of), builder) for version, digest_of in artifacts]
     for message in (*models, *(signed_epoch(one, release, *models) for one in rollouts)):
         told.fold(Fact("", "", message))
     return told

@@ -1,7 +1,7 @@
 """Evidence written down by hand: the bytes on the topics that `freshet verify` would collect it from."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,6 +12,7 @@ from freshet.avro.control import encode
 from freshet.avro.schemas import current_schema, event_schema_id, schema_id
 from freshet.contracts.arrays import Ints
 from freshet.contracts.logic import DeadLetter
+from freshet.contracts.messages import Message
 from freshet.contracts.position import stamped
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes, to_text
 from freshet.contracts.topics import TopicNames
@@ -19,6 +20,7 @@ from freshet.operate.verify.collect import GroupOffsets
 from freshet.operate.verify.evidence import (
     Answers,
     Evidence,
+    History,
     Inputs,
     Keyed,
     Labels,
@@ -35,7 +37,8 @@ from freshet.runtime.dead_letter_records import dead_letters
 from freshet.runtime.reading import everything
 from support.buses import MemoryWorld, until
 from support.evidence import CLASSES, THEIRS
-from support.inference import model, specification
+from support.inference import PIPELINE, specification
+from support.signed import demanding
 
 ROLES = (
     "events",
@@ -54,9 +57,12 @@ ROLES = (
 def write(evidence: Evidence, bus: Bus, names: TopicNames) -> None:
     """Write records, dead letters, control records and committed offsets; the topics are there and empty.
 
+    Control records as they are, since a signature is of the pipeline's name too.
+
     Offsets come out as the evidence has them, if its identities count up from 0 in each partition. Each specification
     appends a feature, and a version reads all features of the first specification that it needs.
     """
+    assert names.pipeline == PIPELINE
     topic_ids = {role: bus.topic_id(role) for role in ("events", "feedback", "features")}
     topic_id = topic_ids["features"]
     for role, inputs, said in (
@@ -73,26 +79,31 @@ def write(evidence: Evidence, bus: Bus, names: TopicNames) -> None:
         _dead(bus, names, role, letters)
     producer = bus.producer()
     for cut in evidence.history.cutovers:
-        here = cut.model_copy(update={"pipeline": names.pipeline, "topic_id": topic_id})
+        here = cut.model_copy(update={"topic_id": topic_id})
         key = f"{here.pipeline}/{here.lane}/{topic_id}/{here.partition}/{here.first_offset}"
         producer.send(Send("cutovers", [key.encode()], [encode(here)]))
-    epochs, versions = evidence.history.ledger.epochs, evidence.history.ledger.versions
-    for rollout in (each for epoch in epochs.records for each in epochs.told(epoch)):
-        here_too = rollout.model_copy(update={"pipeline": names.pipeline})
-        producer.send(Send("rollouts", [f"{names.pipeline}/{rollout.epoch}".encode()], [encode(here_too)]))
-    features = [f"feature_{number}" for number in range(1, max(evidence.history.first_specs.values(), default=0) + 1)]
-    for number in range(1, len(features) + 1):
-        schema = {"event_schema": json.dumps(_EVENT), "event_schema_id": event_schema_id(_EVENT)}
-        record = specification(features[:number], number).model_copy(update={"pipeline": names.pipeline} | schema)
-        producer.send(Send("pipelines", [f"{names.pipeline}/{number}".encode()], [encode(record)]))
-    for version, first in evidence.history.first_specs.items():
-        for digest_of in (version, "another")[: len(versions.told(version))]:
-            named = model(version, features[:first], digest_of)
-            admitted = named.model_copy(update={"pipeline": names.pipeline})
-            producer.send(Send("models", [f"{names.pipeline}/{version}".encode()], [encode(admitted)]))
+    for role, key, message in _decided(evidence.history):
+        producer.send(Send(role, [key.encode()], [encode(message)]))
     producer.close()
     _commit(bus, "ingestion", {"events": evidence.events, "feedback": evidence.feedback}, topic_ids)
     _commit(bus, "inference", {"features": evidence.features_read}, topic_ids)
+
+
+def _decided(history: History) -> Iterator[tuple[str, str, Message]]:
+    """What the registry and `freshet apply` wrote, signatures too: role, key and record."""
+    ledger = history.ledger
+    for rollout in (each for epoch in ledger.epochs.records for each in ledger.epochs.told(epoch)):
+        yield "rollouts", f"{rollout.pipeline}/{rollout.epoch}", rollout
+    features = [f"feature_{number}" for number in range(1, max(history.first_specs.values(), default=0) + 1)]
+    for number in range(1, len(features) + 1):
+        schema = {"event_schema": json.dumps(_EVENT), "event_schema_id": event_schema_id(_EVENT)}
+        plain = specification(features[:number], number).model_copy(update=schema)
+        record = demanding(plain, history.demand.life) if history.demand else plain
+        yield "pipelines", f"{record.pipeline}/{number}", record
+    for version, first in history.first_specs.items():
+        for known in ledger.versions.told(version):
+            read = known.manifest.model_copy(update={"inputs": tuple(features[:first])})
+            yield "models", f"{known.pipeline}/{version}", known.model_copy(update={"manifest": read})
 
 
 def answer(bus: Bus, vectors: Vectors, sources: Ints) -> None:
