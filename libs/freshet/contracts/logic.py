@@ -272,6 +272,9 @@ class Decider:
         """Take in one control record. The same fact twice changes nothing."""
         raise NotImplementedError
 
+    def on_unreadable(self, role: str, key: str) -> None:
+        """There is a record under this key that cannot be read."""
+
     def pipelines(self) -> Iterable[str]:
         """All pipelines that there may be something to decide about, in the order in which `decide` is asked."""
         raise NotImplementedError

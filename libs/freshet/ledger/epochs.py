@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from freshet.contracts.messages import Command, Rollout
 from freshet.contracts.position import Position
 from freshet.ledger.life_tables import EPOCH, UNKNOWN
+from freshet.ledger.taken_numbers import TakenNumbers
 
 _ROLLBACK: Final = "rollback"
 _COMMANDED: Final = frozenset({_ROLLBACK, "promote", "pause", "resume"})
@@ -107,6 +108,7 @@ class Epochs:
         """By epoch: records that a later one contradicted, in their order."""
         self.tried: set[str] = set()
         """Versions that any epoch's table has named."""
+        self._taken = TakenNumbers()
         self._at_ms: dict[int, int] = {}
         self._derive_nothing()
 
@@ -176,8 +178,16 @@ class Epochs:
 
     @property
     def next_epoch(self) -> int:
-        """A number above all that were ever used, aborted ones included."""
-        return self._last + 1
+        """A free number above all that were ever used, aborted ones included."""
+        return self.free_above(0)
+
+    def free_above(self, number: int) -> int:
+        """The same, which is also above this one."""
+        return self._taken.free_from(max(self._last, number) + 1)
+
+    def take(self, number: int) -> None:
+        """A record with this number in its key is or was on the topic: never give it, whatever the record says."""
+        self._taken.add(number)
 
     @property
     def paused(self) -> bool:

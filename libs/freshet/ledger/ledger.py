@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final
 
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import (
@@ -22,6 +23,9 @@ from freshet.ledger.predecessors import Predecessors
 from freshet.ledger.versions import Versions
 from freshet.ledger.vouching import BelieveAll, Disbelieved, Vouching
 from freshet.ledger.workers import Beat, BeatClock, Workers
+
+_NUMBER_DIGITS: Final = 19
+"""Of a long, which an epoch is."""
 
 
 class PipelineLedger:
@@ -74,6 +78,14 @@ class PipelineLedger:
     def life(self) -> str:
         """Which life of the pipeline this is; empty if nobody has said."""
         return self.specification.life if self.specification else ""
+
+    @property
+    def next_epoch(self) -> int:
+        """A number that was given to no epoch, also if a stranger has written over records of epochs.
+
+        Where signatures are demanded it is above all that workers show, too: a tombstone leaves not even the key.
+        """
+        return self.epochs.free_above(self.workers.highest_epoch() if self._vouching.required else 0)
 
     def fold(self, fact: Fact) -> None:
         """Take in one control record."""
@@ -239,6 +251,12 @@ class Ledger:
         if pipeline not in self._pipelines:
             self._pipelines[pipeline] = PipelineLedger(pipeline, self._clock, self._vouching(pipeline))
         return self._pipelines[pipeline]
+
+    def take_number(self, key: str) -> None:
+        """There is a record under this key of the topic of epochs: see `Epochs.take`."""
+        pipeline, _, number = key.rpartition("/")
+        if pipeline and number.isdecimal() and len(number) <= _NUMBER_DIGITS:
+            self.of(pipeline).epochs.take(int(number))
 
     def fold(self, fact: Fact) -> None:
         """Take in one control record of any role."""

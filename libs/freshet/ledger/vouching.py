@@ -21,6 +21,10 @@ class Doubt(NamedTuple):
 class Vouching(Protocol):
     """Judges records by what they bear. Answers may change, as when a key is revoked; then `reconsider` is due."""
 
+    @property
+    def required(self) -> bool:
+        """Whether the pipeline answers with signed models only, as far as is known."""
+
     def against_epoch(self, record: Rollout) -> Doubt | None:
         """Why this record may not be in force; None if it may."""
 
@@ -30,6 +34,9 @@ class Vouching(Protocol):
 
 class BelieveAll:
     """For whoever only looks, and for pipelines without signatures."""
+
+    required = False
+    """See `Vouching`."""
 
     def against_epoch(self, record: Rollout) -> Doubt | None:  # noqa: ARG002
         """See `Vouching`."""

@@ -9,6 +9,8 @@ from freshet.ledger.life_tables import UNKNOWN, WORKER
 
 MISSED_BEATS: Final = 3
 """A worker counts as silent once its newest beat is older than so many of its intervals."""
+_MOST: Final = 2**52
+"""No registry comes so far. Above it as many numbers are left that every reader can still tell apart."""
 ALIVE: Final = frozenset({"joining", "serving"})
 """States of a worker that runs."""
 
@@ -64,6 +66,19 @@ class Workers:
         for key, beat in sorted(self.beats.items()):
             if beat.worker.service == service and lane in (None, beat.worker.lane):
                 yield key, beat
+
+    def highest_epoch(self) -> int:
+        """The highest epoch that a worker shows in any way; 0 if none does. Absurd numbers do not count."""
+        shown = (
+            number
+            for _, beat in self.of("inference", lane=None)
+            for number in (
+                beat.worker.live_epoch,
+                *(prepared.epoch for prepared in beat.worker.prepared),
+                *(partition.epoch for partition in beat.worker.partitions),
+            )
+        )
+        return max((number for number in shown if number <= _MOST), default=0)
 
     def services(self) -> list[str]:
         """The services that were heard of, by name; alive or not."""

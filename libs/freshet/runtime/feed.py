@@ -1,7 +1,7 @@
 """Follows control topics: decoded facts in log order, and whether all that was there at the start has been read."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -30,8 +30,9 @@ class Feed:
     on there.
     """
 
-    def __init__(self, reader: LogReader) -> None:
-        self._reader = reader
+    def __init__(self, reader: LogReader, on_unreadable: Callable[[str, str], None] = lambda *_: None) -> None:
+        """`on_unreadable` is told role and key of each record that cannot be read."""
+        self._reader, self._on_unreadable = reader, on_unreadable
         self._log = structlog.get_logger("feed")
         self.refused: dict[str, int] = {}
         self._newer: dict[tuple[str, str], str] = {}
@@ -60,6 +61,7 @@ class Feed:
         self._sum_up()
 
     def _refuse(self, role: str, key: str, offset: int, error: ContractError) -> None:
+        self._on_unreadable(role, key)
         self.refused[role] = self.refused.get(role, 0) + 1
         self._counts[role] += 1
         pipeline = key.partition("/")[0]

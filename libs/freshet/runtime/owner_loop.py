@@ -54,7 +54,7 @@ class OwnerLoop:
         self._labels = (service, names.pipeline)
         self._log = structlog.get_logger("decider").bind(service=service)
         self._producer = bus.transactional_producer(service, OWNER, reopen=False)
-        self._feed = Feed(bus.reader(roles_of(decider.follows, decider.owns)))
+        self._feed = Feed(bus.reader(roles_of(decider.follows, decider.owns)), decider.on_unreadable)
         self._pauses = Pauses()
         self._fenced_ms: int | None = None
         self._owner = False

@@ -63,8 +63,10 @@ def test_a_record_that_cannot_be_read_is_counted_and_skipped(bus: MemoryBus, dam
     write(bus, "rollouts", b"p/1", encode(live(1)))
     write(bus, "rollouts", b"p/2", damaged)
     write(bus, "rollouts", b"p/3", encode(live(3)))
-    feed = Feed(bus.reader(["rollouts"]))
+    told: list[tuple[str, str]] = []
+    feed = Feed(bus.reader(["rollouts"]), lambda role, key: told.append((role, key)))
     assert [fact.key for fact in feed.facts()] == ["p/1", "p/3"]
+    assert told == [("rollouts", "p/2")]
     assert feed.refused == {"rollouts": 1}
     assert feed.newer == {}
     assert feed.caught_up()

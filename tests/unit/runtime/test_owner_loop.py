@@ -37,6 +37,11 @@ class Clerk(Decider):
         self.asked: dict[str, Command] = {}
         self.decided: dict[str, Decision] = {}
         self.short: set[str] = set()
+        self.unreadable: list[tuple[str, str]] = []
+
+    def on_unreadable(self, role: str, key: str) -> None:
+        """Remember it."""
+        self.unreadable.append((role, key))
 
     def fold(self, fact: Fact) -> None:
         """Remember both sides."""
@@ -317,3 +322,16 @@ def test_while_a_job_may_end_any_moment_nobody_waits_long_for_news(monkeypatch: 
         owner.step(0.1)
     owner.close()
     assert waits == [0.1, HURRY_S]
+
+
+def test_a_decider_is_told_of_what_cannot_be_read() -> None:
+    """Also of what stood on its own topics before it began."""
+    world = World()
+    world.bus.producer().send(Send("decisions", [b"p"], [b"rubbish"]))
+    world.ask("c1")
+    owner = world.clerk()
+    turn(owner)
+    turn(owner)
+    assert isinstance(owner.decider, Clerk)
+    assert owner.decider.unreadable == [("decisions", "p")]
+    assert world.decisions() == [("c1", 0)]

@@ -113,7 +113,7 @@ def _rollback(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: in
     lacking = [name for name, worker in ledger.workers.serving().items() if version not in worker.resident]
     done = f"{version} answers, no longer {ledger.epochs.serving or 'nobody'}."
     done += f" {listed(lacking)} goes on with what it holds until it has loaded it." if lacking else ""
-    return [*effects, _decide(ledger, command, "done", done, ledger.epochs.next_epoch)]
+    return [*effects, _decide(ledger, command, "done", done, ledger.next_epoch)]
 
 
 def _already_answers(ledger: PipelineLedger, command: Command, version: str) -> Announce:
@@ -144,7 +144,7 @@ def _set_paused(ledger: PipelineLedger, command: Command, *, paused: bool) -> li
     if ledger.epochs.paused == paused:
         return [_decide(ledger, command, "done", f"rollouts are {word} already.", ledger.epochs.live_epoch)]
     effects = repeat_live(ledger, Cause.of(command), paused=paused)
-    return [*effects, _decide(ledger, command, "done", f"rollouts are {word}.", ledger.epochs.next_epoch)]
+    return [*effects, _decide(ledger, command, "done", f"rollouts are {word}.", ledger.next_epoch)]
 
 
 def _retire(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Announce]:

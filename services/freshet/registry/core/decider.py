@@ -48,6 +48,11 @@ class RegistryDecider(Decider):
         """See `Decider`; facts of different roles may come in any order."""
         self._pipelines.fold(fact)
 
+    def on_unreadable(self, role: str, key: str) -> None:
+        """See `Decider`. An epoch's number is in its key."""
+        if role == "rollouts":
+            self._pipelines.take_number(key)
+
     def pipelines(self) -> list[str]:
         """See `Decider`."""
         return [state.name for state in self._pipelines]

@@ -40,7 +40,7 @@ def recover(ledger: PipelineLedger, now_ms: int) -> list[Announce]:
         return []
     reason = f"{version} is loaded by all workers, and answers again for {listed(fallen)}."
     inputs = {"cause": _CAUSE, "version": version, "partitions": listed(fallen), "workers": listed(workers)}
-    epoch = ledger.epochs.next_epoch
+    epoch = ledger.next_epoch
     return [
         *repeat_live(ledger, Cause(_CAUSE), paused=live.paused),
         announce.decision(ledger.name, "rollout", str(epoch), "done", reason, inputs=inputs, epoch=epoch),

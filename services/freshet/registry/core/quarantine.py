@@ -26,7 +26,7 @@ def answer_quarantines(ledger: PipelineLedger, now_ms: int) -> list[Announce]:
         for version, workers in sorted(reports.items())
     }
     moves = _new_epoch(ledger.after(marked.values()), set(marked), now_ms)
-    epoch = ledger.epochs.next_epoch if moves else 0
+    epoch = ledger.next_epoch if moves else 0
     decisions = [
         announce.decision(
             ledger.name,

@@ -100,7 +100,7 @@ def _successor(
     epochs, live = ledger.epochs, ledger.epochs.live
     record = Rollout(
         pipeline=ledger.name,
-        epoch=epochs.next_epoch,
+        epoch=ledger.next_epoch,
         phase=phase,
         table=(Share(version=version, share=_ALL_ENTITIES),) if version else (),
         salt=ledger.name,

@@ -101,6 +101,8 @@ class Pipelines:
 
         One about a pipeline whose name is longer than any pipeline's is about none, and a registry's own beat neither.
         """
+        if fact.role == "rollouts" and fact.message is not None:
+            self.take_number(fact.key)
         pipeline = pipeline_of(fact)
         if len(pipeline) > short_text.NAME_BYTES or (isinstance(fact.message, WorkerState) and not pipeline):
             return
@@ -120,6 +122,11 @@ class Pipelines:
                 self.state(pipeline).withdraw(fact.key.rpartition("/")[2])
             case None if fact.role == "pipelines" and self._ledger.of(pipeline).specification is None:
                 self.state(pipeline).rules = None
+
+    def take_number(self, key: str) -> None:
+        """See `Ledger`. The key may be of another pipeline than the record is about."""
+        if len(key) <= 2 * short_text.NAME_BYTES:
+            self._ledger.take_number(key)
 
     def _rules(self, record: PipelineRecord) -> Rules:
         """Where the newest specification cannot be read, an older one does not stand in: the pipeline waits."""
