@@ -1,31 +1,24 @@
 """The records of epochs that do not count, within bounds: whoever may write the topic may write any number of them."""
 
 from collections.abc import Iterator
-from typing import Final
 
-from freshet.avro.control import encode
+from freshet.ledger.room import Room
 from freshet.ledger.vouching import Disbelieved
-
-MAX_BYTES: Final = 4 << 20
-"""Of records as they are on the topic; in memory they take up to about fifteen times as much."""
-_OVERHEAD_BYTES: Final = 1024
-"""What is reckoned for a record beside its own bytes."""
 
 
 class DisbelievedEpochs:
     """The newest record of each epoch that does not count now, but may later: when keys or the specification change.
 
     What a trusted key has signed is always kept: of that there is only as much as the registry ever wrote, and no
-    stranger's record takes its place. Of the others the highest epochs are kept, `MAX_BYTES` of them at most.
+    stranger's record takes its place. Of the others the highest epochs are kept, `room.MAX_BYTES` of them at most.
     """
 
     def __init__(self, *, whole: bool) -> None:
         """`whole`: keep all of an unjudged history too, as whoever decides by it must; see `Standing`."""
         self._whole = whole
         self._known: dict[int, Disbelieved] = {}
-        self._sizes: dict[int, int] = {}
+        self._room = Room[int]()
         """Of those that are kept within bounds."""
-        self._bytes = 0
         self.dropped = 0
         """Records that were not kept since the pipeline was last deleted."""
 
@@ -38,15 +31,14 @@ class DisbelievedEpochs:
         self.discard(epoch)
         self._known[epoch] = doubted
         if standing == "refused" or (standing == "unknown" and not self._whole):
-            self._sizes[epoch] = size = len(encode(doubted.record)) + _OVERHEAD_BYTES
-            self._bytes += size
-            if self._bytes > MAX_BYTES:
+            self._room.charge(epoch, doubted.record)
+            if self._room.full:
                 self._drop()
 
     def _drop(self) -> None:
         """Half of it at once, so that a flood costs little for each record."""
-        for epoch in sorted(self._sizes):
-            if self._bytes <= MAX_BYTES // 2:
+        for epoch in sorted(self._room):
+            if not self._room.half_full:
                 return
             self.discard(epoch)
             self.dropped += 1
@@ -54,13 +46,13 @@ class DisbelievedEpochs:
     def discard(self, epoch: int) -> None:
         """Nothing speaks against this epoch any more."""
         self._known.pop(epoch, None)
-        self._bytes -= self._sizes.pop(epoch, 0)
+        self._room.free(epoch)
 
     def clear(self) -> None:
         """The pipeline was deleted."""
         self._known.clear()
-        self._sizes.clear()
-        self._bytes = self.dropped = 0
+        self._room.clear()
+        self.dropped = 0
 
     def above(self, epoch: int) -> Disbelieved | None:
         """The highest one above that epoch, if there is any."""

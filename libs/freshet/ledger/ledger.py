@@ -18,6 +18,7 @@ from freshet.contracts.messages import (
 from freshet.ledger.cutovers import Cutovers
 from freshet.ledger.decisions import Commands
 from freshet.ledger.disbelieved import DisbelievedEpochs
+from freshet.ledger.doubted_versions import DoubtedVersions
 from freshet.ledger.epochs import Epochs, named_by, understudy
 from freshet.ledger.predecessors import Predecessors
 from freshet.ledger.versions import Versions
@@ -55,6 +56,7 @@ class PipelineLedger:
         """Whether somebody has withdrawn the newest specification: what is known of the pipeline is to be forgotten."""
         self.epochs = Epochs(name)
         self.versions = Versions(name)
+        self.doubted = DoubtedVersions(self.versions, self._vouching)
         self.commands = Commands(name)
         self.workers = Workers(clock or BeatClock())
         self.cutovers = Cutovers()
@@ -99,7 +101,7 @@ class PipelineLedger:
             case Rollout() as rollout:
                 self._consider(rollout, fact.timestamp_ms)
             case ModelVersion() as model:
-                self._place([self.versions.fold(model)])
+                self._place([self.doubted.fold(model)])
             case PipelineRecord() as record:
                 self._specify(record)
             case Command() as command if command.action != "retrain":  # retraining answers those, by a training
@@ -119,7 +121,8 @@ class PipelineLedger:
         self._place(self.epochs.fold(rollout, timestamp_ms))
 
     def reconsider(self) -> None:
-        """Ask again about the epochs that were not believed. One that once was is never taken back."""
+        """Ask again about the epochs that were not believed, and about versions. No epoch is ever taken back."""
+        self._place(self.doubted.reconsider())
         for known in self.disbelieved:
             self._consider(known.record, known.timestamp_ms)
 
@@ -146,6 +149,7 @@ class PipelineLedger:
             return
         elif fact.role == "models":
             self.versions.forget()
+            self.doubted.clear()
             self._predecessors = Predecessors()
         elif fact.role == "rollouts":
             self.epochs.forget()
@@ -252,10 +256,12 @@ class Ledger:
             self._pipelines[pipeline] = PipelineLedger(pipeline, self._clock, self._vouching(pipeline))
         return self._pipelines[pipeline]
 
-    def take_number(self, key: str) -> None:
-        """There is a record under this key of the topic of epochs: see `Epochs.take`."""
+    def take_number(self, role: str, key: str) -> None:
+        """There is a record under this key, whatever it says: see `take` of `Epochs` and of `Versions`."""
         pipeline, _, number = key.rpartition("/")
-        if pipeline and number.isdecimal() and len(number) <= _NUMBER_DIGITS:
+        if pipeline and role == "models":
+            self.of(pipeline).versions.take(number)
+        elif pipeline and role == "rollouts" and number.isdecimal() and len(number) <= _NUMBER_DIGITS:
             self.of(pipeline).epochs.take(int(number))
 
     def fold(self, fact: Fact) -> None:

@@ -27,6 +27,7 @@ class Version(NamedTuple):
 
 
 _NO_NUMBER: Final = Version(-1, 0, 0)
+_NUMBER_BYTES: Final = 60
 
 
 def admission_order(version: str) -> tuple[Version, str]:
@@ -82,11 +83,32 @@ class Versions:
         """Versions that have an alias."""
         self.pardoned: set[str] = set()
         """Versions that came back from quarantine while workers still report them."""
+        self.highest = _NO_NUMBER
+        """Of all numbers that were ever given, as far as keys on the topic tell; see `take`."""
         self._order: list[tuple[Version, str]] = []
         self._same_bytes: dict[str, tuple[str, ...]] = {}
 
-    def fold(self, record: ModelVersion) -> str:
-        """Take in a record. Returns the version whose state may be another one now; empty if none."""
+    def take(self, number: str) -> None:
+        """A record with this number in its key is on the topic: never give it again, whatever the record says."""
+        if len(number) <= _NUMBER_BYTES:
+            self.highest = max(self.highest, admission_order(number)[0])
+
+    def is_older(self, record: ModelVersion, than: ModelVersion) -> bool:
+        """Whether this record of a version was written before that one."""
+        return than.manifest.digest == record.manifest.digest and len(than.history) > len(record.history)
+
+    def unlearn(self, identity: str, version: str = "") -> None:
+        """Forget that the candidate with this manifest id was refused, or that it was admitted as this version."""
+        self.refusals.pop(identity, None)
+        if self.admitted_as.get(identity, "") == version:
+            self.admitted_as.pop(identity, None)
+            self.judged.pop(identity, None)
+
+    def fold(self, record: ModelVersion, *, remember: bool = True) -> str:
+        """Take in a record. Returns the version whose state may be another one now; empty if none.
+
+        Unless told to `remember`, nothing is kept of a record that this one contradicts.
+        """
         identity = record.manifest_id or manifest_id(record.manifest)
         self.judged[identity] = max(self.judged.get(identity, -1), record.candidate_offset)
         version = record.version
@@ -96,8 +118,8 @@ class Versions:
         self.admitted_as[identity] = version
         known = self.records.get(version)
         if known is not None and known.manifest.digest != record.manifest.digest:
-            self._contradicted(known, record)
-        elif known is not None and len(known.history) > len(record.history):
+            self._contradicted(known, record, remember=remember)
+        elif known is not None and self.is_older(record, than=known):
             return ""
         self._take(known, record)
         return version
@@ -119,14 +141,15 @@ class Versions:
         ):
             (versions.add if holds else versions.discard)(version)
 
-    def _contradicted(self, known: ModelVersion, record: ModelVersion) -> None:
+    def _contradicted(self, known: ModelVersion, record: ModelVersion, *, remember: bool) -> None:
         version, before = known.version, known.manifest.digest
         self.alarm = (
             f"version {version} of {self._pipeline} names two artifacts, {before} and {record.manifest.digest}: the "
             "last record is in force, but who has loaded the other one answers with that. Find out who else writes "
             "the models topic, and restart the workers."
         )
-        self.overruled.setdefault(version, []).append(known)
+        if remember:
+            self.overruled.setdefault(version, []).append(known)
         self._same_bytes[before] = tuple(other for other in self._same_bytes[before] if other != version)
 
     def copy(self) -> "Versions":

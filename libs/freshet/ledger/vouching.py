@@ -31,6 +31,9 @@ class Vouching(Protocol):
     def against_version(self, record: ModelVersion) -> str:
         """Why no new epoch may name this version, in a sentence; empty if one may."""
 
+    def knows_builder(self, record: ModelVersion) -> bool:
+        """Whether a key has signed this version that is or was trusted, so that it is no stranger's; or need not."""
+
 
 class BelieveAll:
     """For whoever only looks, and for pipelines without signatures."""
@@ -45,6 +48,10 @@ class BelieveAll:
     def against_version(self, record: ModelVersion) -> str:  # noqa: ARG002
         """See `Vouching`."""
         return ""
+
+    def knows_builder(self, record: ModelVersion) -> bool:  # noqa: ARG002
+        """See `Vouching`."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)

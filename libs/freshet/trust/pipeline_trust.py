@@ -5,7 +5,7 @@ from typing import Final
 
 from freshet.contracts.messages import Manifest, ModelVersion, Rollout
 from freshet.ledger.vouching import Doubt, Standing
-from freshet.trust.signature_check import Objection, objection
+from freshet.trust.signature_check import REVOKED_KEY, Objection, objection
 from freshet.trust.signing_key import SigningKey
 from freshet.trust.statements import builder_statement, release_statement
 from freshet.trust.trusted_keys import TrustedKeys
@@ -78,6 +78,11 @@ class PipelineTrust:
     def against_version(self, record: ModelVersion) -> str:
         """See `Vouching`."""
         return str(self.of_version(record) or "")
+
+    def knows_builder(self, record: ModelVersion) -> bool:
+        """See `Vouching`."""
+        found = self.of_manifest(record.manifest, record.signatures)
+        return found is None or found.reason in (REVOKED_KEY, UNSET)
 
     def of_version(self, record: ModelVersion) -> Objection | None:
         """What speaks against a version, by its builder's signatures."""

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Message, Rollout
-from freshet.ledger.disbelieved import MAX_BYTES, DisbelievedEpochs
+from freshet.ledger.disbelieved import DisbelievedEpochs
 from freshet.ledger.ledger import PipelineLedger
+from freshet.ledger.room import MAX_BYTES
 from freshet.trust.pipeline_trust import PipelineTrust
 from support.inference import PIPELINE, Worker, model, rollout, specification
 from support.signed import KeyRing, demanding, signed_epoch, signed_version

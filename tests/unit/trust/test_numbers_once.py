@@ -125,12 +125,12 @@ def test_a_number_that_a_worker_shows_is_not_given_again(shows: str) -> None:
     restarted(world, ring, *facts)
     known = worker(leaving=True)
     partition = known.partitions[0].model_copy(update={"epoch": 2})
-    told = {
+    told: dict[str, dict[str, object]] = {
         "live": {"live_epoch": 2},
         "partition": {"partitions": (partition,)},
         "prepared": {"prepared": ready(2)},
-    }[shows]
-    state = known.model_copy(update=told)
+    }
+    state = known.model_copy(update=told[shows])
     world.beat(state)
     world.beat(state.model_copy(update={"instance": "absurd", "live_epoch": 2**62}))
     assert given_next(world) == 3

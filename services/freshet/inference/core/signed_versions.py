@@ -43,6 +43,11 @@ class SignedVersions:
         """A sentence for an epoch that is not believed, and for each loaded version whose signature counts no more."""
         if told := self._ledger.disbelief():
             yield told
+        if dropped := self._ledger.doubted.dropped:
+            yield (
+                f"{dropped:,} records of versions were not kept, since no builder whose key is known has signed them. "
+                "Find out who else writes the models topic; only a restart would judge them again."
+            )
         if told := self._ledger.against_live():
             yield f"epoch {self._ledger.epochs.live_epoch} goes on, but a restarted worker would not believe it: {told}"
         for version in loaded:

@@ -155,6 +155,9 @@ def _judge(state: PipelineState, judged: Judged, found: AdmissionVerdict, now_ms
     else:
         newest = versions.newest
         number, why = next_version(manifest, (Version.parse(newest.version), newest.manifest) if newest else None)
+        if number <= versions.highest:
+            number = Version(versions.highest.major + 1, 0, 0)
+            why = f"the record of {versions.highest} says nothing that counts, and no number is given twice"
         version, reason = str(number), f"admitted as {number}: {why}."
     record = ModelVersion(
         pipeline=state.name,

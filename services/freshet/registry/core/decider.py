@@ -49,9 +49,8 @@ class RegistryDecider(Decider):
         self._pipelines.fold(fact)
 
     def on_unreadable(self, role: str, key: str) -> None:
-        """See `Decider`. An epoch's number is in its key."""
-        if role == "rollouts":
-            self._pipelines.take_number(key)
+        """See `Decider`. Numbers of epochs and versions are in their keys."""
+        self._pipelines.take_number(role, key)
 
     def pipelines(self) -> list[str]:
         """See `Decider`."""

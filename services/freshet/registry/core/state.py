@@ -11,6 +11,7 @@ from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Candidate, Command, ModelVersion, PipelineRecord, WorkerState
 from freshet.ledger.ledger import Ledger, PipelineLedger, pipeline_of
 from freshet.ledger.manifest_id import manifest_id
+from freshet.ledger.room import Room
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.catalogue import Catalogue
 from freshet.registry.core import short_text
@@ -46,6 +47,8 @@ class PipelineState:
     rules: Rules | None = None
     candidates: dict[str, Waiting] = field(default_factory=dict)
     """Candidates that ask for something, by manifest id."""
+    _room: Room[str] = field(default_factory=Room)
+    """Of those that no trusted builder has signed, where that is demanded."""
 
     @property
     def name(self) -> str:
@@ -56,10 +59,31 @@ class PipelineState:
         """Publishing a candidate again keeps its turn, renews where its chunks are, and asks for a new verdict."""
         identity, candidate = manifest_id(candidate.manifest), _with_sound_hint(candidate)
         before = self.candidates.get(identity)
+        if not self._has_room(identity, candidate):
+            if before is not None:
+                self._has_room(identity, before.candidate)
+            return
         offsets = {offset, *(before.offsets if before else ())}
         newest = candidate if before is None or offset >= before.offsets[-1] else before.candidate
         self.candidates[identity] = Waiting(tuple(sorted(offsets)), newest)
         self.drop_answered(identity)
+
+    def _has_room(self, identity: str, candidate: Candidate) -> bool:
+        """Whether it may wait. Those that will be refused come in as many as there is room for."""
+        self._room.free(identity)
+        if self.trust.of_manifest(candidate.manifest, candidate.signatures) is None:
+            return True
+        self._room.charge(identity, candidate)
+        if self._room.full:
+            self._room.free(identity)
+            return False
+        return True
+
+    def bound(self) -> None:
+        """Signatures are demanded from now on, or not: candidates for which there is no room are forgotten."""
+        for identity, waiting in list(self.candidates.items()):
+            if not self._has_room(identity, waiting.candidate):
+                del self.candidates[identity]
 
     def drop_answered(self, identity: str) -> None:
         """Forget a candidate's records that have a verdict, and those of a version that tell nothing new about it."""
@@ -72,12 +96,15 @@ class PipelineState:
         known = version is not None and not _tells_more(waiting.candidate, versions.records[version])
         if open_offsets and not known:
             self.candidates[identity] = Waiting(open_offsets, waiting.candidate)
+        else:
+            self._room.free(identity)
 
     def withdraw(self, digest: str) -> None:
         """Candidates with this artifact have a tombstone."""
         for identity, waiting in list(self.candidates.items()):
             if waiting.candidate.manifest.digest == digest:
                 del self.candidates[identity]
+                self._room.free(identity)
 
 
 class Pipelines:
@@ -101,8 +128,8 @@ class Pipelines:
 
         One about a pipeline whose name is longer than any pipeline's is about none, and a registry's own beat neither.
         """
-        if fact.role == "rollouts" and fact.message is not None:
-            self.take_number(fact.key)
+        if fact.message is not None:
+            self.take_number(fact.role, fact.key)
         pipeline = pipeline_of(fact)
         if len(pipeline) > short_text.NAME_BYTES or (isinstance(fact.message, WorkerState) and not pipeline):
             return
@@ -114,6 +141,7 @@ class Pipelines:
                 if rules.spec is not None:
                     self._trust.of(pipeline).follow(demanded=rules.spec.trust == "required", life=record.life)
                     self._ledger.of(pipeline).reconsider()
+                    self.state(pipeline).bound()
             case Candidate() as candidate:
                 self.state(pipeline).ask(candidate, fact.offset)
             case ModelVersion() as model:
@@ -123,10 +151,10 @@ class Pipelines:
             case None if fact.role == "pipelines" and self._ledger.of(pipeline).specification is None:
                 self.state(pipeline).rules = None
 
-    def take_number(self, key: str) -> None:
+    def take_number(self, role: str, key: str) -> None:
         """See `Ledger`. The key may be of another pipeline than the record is about."""
         if len(key) <= 2 * short_text.NAME_BYTES:
-            self._ledger.take_number(key)
+            self._ledger.take_number(role, key)
 
     def _rules(self, record: PipelineRecord) -> Rules:
         """Where the newest specification cannot be read, an older one does not stand in: the pipeline waits."""
