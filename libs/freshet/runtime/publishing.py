@@ -82,10 +82,10 @@ def readable_pipeline_records(bus: Bus, pipeline: str = "") -> list[PipelineReco
             by_key[key] = _pipeline_record(key, value)
         except ContractError as error:
             unread[key] = error
-    for key, error in unread.items():
+    for key, why in unread.items():
         ours = pipeline and (key or b"").startswith(f"{pipeline}/".encode())
-        if ours and (key not in by_key or isinstance(error, NewerRecordError)):
-            raise error
+        if ours and (key not in by_key or isinstance(why, NewerRecordError)):
+            raise why
     return _ascending(by_key.values())
 
 
