@@ -197,11 +197,11 @@ def _is_ambient(expression: str) -> bool:
     return any(expression == call or expression.endswith(f".{call}") for call in AMBIENT_CALLS)
 
 
-NAMED_TWICE: Final = frozenset({"service", "logic", "topics", "schemas"})
-"""What each service has by the same name; and the commands whose files are named after what they show."""
+NAMED_TWICE: Final = frozenset({"service", "logic"})
+"""What each service has by the same name."""
 
 
 def test_a_module_name_stands_once() -> None:
     """Whoever reads a name in a stack trace, a tab or a search knows which file is meant."""
-    modules = Counter(path.stem for path in SOURCES if not path.stem.startswith("__") and "tools" not in path.parts)
+    modules = Counter(path.stem for path in SOURCES if not path.stem.startswith("__"))
     assert [name for name, times in sorted(modules.items()) if times > 1 and name not in NAMED_TWICE] == []

@@ -15,7 +15,7 @@ import pytest
 
 from freshet.contracts.beating_services import services_of_all, services_of_pipelines
 from freshet.contracts.logic import Decider, Logic
-from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
+from freshet.contracts.topic_table import EVERY_SERVICE, TopicNames, topic_table
 from freshet.registry.core.decider import RegistryDecider
 from freshet.retraining.core.retraining_decider import RetrainingDecider
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster

@@ -15,7 +15,7 @@ from fastavro import schemaless_reader, schemaless_writer
 
 from bench.peers.records import read_schema
 from freshet.avro import Columns, Decoder, Encoder, Ragged, Strings, frame_ids
-from freshet.contracts.resources import schemas_dir
+from freshet.contracts.shipped import schemas_dir
 
 ROUNDS = 7
 RECORDS_PER_ROUND = 10_000

@@ -19,9 +19,9 @@ import numpy as np
 from bench.bench_services import cpu_s
 from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.control import encode
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.messages import Message
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab import broker
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.runtime.bus.protocol import Send

@@ -14,7 +14,7 @@ import numpy as np
 
 from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.control import decode, encode
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.batch import Batch
 from freshet.contracts.follower import Follower
 from freshet.contracts.logic import Announce, Fact, Hold, Lookup

@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.timing import us_per_event
 from freshet.avro import Encoder, Ragged, Strings
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Fact, Outcome, Start
 from freshet.contracts.messages import ModelVersion, PipelineRecord, Rollout, Share

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.timing import us_per_event
 from freshet.avro import Column, Encoder, Strings
-from freshet.avro.schemas import event_schema_id
+from freshet.avro.own_schemas import event_schema_id
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import PipelineRecord

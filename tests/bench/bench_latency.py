@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, Producer
 
 from bench.bench_services import HERE, WIDTH, Bench, cpu_s
 from freshet.avro import Column, Decoder, Encoder, Strings
-from freshet.avro.schemas import current_schema
+from freshet.avro.own_schemas import current_schema
 from freshet.lab import broker
 
 _TICK_S = 0.01

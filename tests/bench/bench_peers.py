@@ -15,9 +15,9 @@ import numpy as np
 from bench.bench_services import DO_NOTHING, INFERENCE, WIDTH, Bench, variant
 from bench.rounds import AT_LEAST_ONCE, EXACTLY_ONCE, NotRunError, compare
 from freshet.avro import Decoder, Ragged
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.arrays import Floats32, Ints
-from freshet.contracts.resources import schemas_dir
+from freshet.contracts.shipped import schemas_dir
 from freshet.lab import broker
 from freshet.models.scorer import Scorer
 from freshet.runtime.reading import everything

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from bench.rounds import AT_LEAST_ONCE, EXACTLY_ONCE, NotRunError, Variant, compare
 from freshet.avro import Column, Encoder, Ragged, Strings
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.lab import broker
 from freshet.lab.local_deployment import LocalDeployment

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from freshet.contracts.resources import pipelines_dir
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.shipped import pipelines_dir
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.schema_server import SchemaServer
 from freshet.runtime.bus.kafka import KafkaBus

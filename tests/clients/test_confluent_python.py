@@ -11,7 +11,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistry
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from freshet.avro.schemas import current_schema, event_schema_id, schema_id
+from freshet.avro.own_schemas import current_schema, event_schema_id, schema_id
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.reading import everything

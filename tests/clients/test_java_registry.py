@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from freshet.avro.schemas import current_schema, event_schema_id, schema_id
+from freshet.avro.own_schemas import current_schema, event_schema_id, schema_id
 from freshet.lab.local_deployment import LocalDeployment
 from support.ingestion import SCHEMA, framed, loan
 

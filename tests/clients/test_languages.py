@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.murmur2 import partition_for

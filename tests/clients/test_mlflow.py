@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from freshet.cli.main import app
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train
 from freshet.models.bundle import Bundle

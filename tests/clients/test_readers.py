@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from freshet.cli.main import app
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.schema_server import SchemaServer
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.publishing import published_schemas

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fastavro.schema import to_parsing_canonical_form
 
-from freshet.avro.schemas import event_schema_id
+from freshet.avro.own_schemas import event_schema_id
 from support.ingestion import SCHEMA
 
 HERE = Path(__file__).parent

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from freshet.avro import Encoder
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.logic import Fact
 from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.service import JOIN

@@ -13,8 +13,8 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from freshet.avro import Columns, Decoder, Encoder, Ragged, Strings, control, frame_header, frame_ids
 from freshet.avro.frame import HEADER_BYTES
-from freshet.avro.schemas import current_schema, schema_by_id, schema_id
-from freshet.contracts.resources import schemas_dir
+from freshet.avro.own_schemas import current_schema, schema_by_id, schema_id
+from freshet.contracts.shipped import schemas_dir
 
 EXAMPLES = sorted((schemas_dir() / "examples").glob("*/*.hex"))
 ROLES = {message.__name__: role for role, message in control.CONTROL_ROLES.items()}

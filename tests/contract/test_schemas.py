@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from freshet.contracts.errors import SchemaError
-from freshet.contracts.resources import schemas_dir
+from freshet.contracts.shipped import schemas_dir
 from tools.schemas import SchemaFolder, check_folder, release
 from tools.schemas.__main__ import main
 

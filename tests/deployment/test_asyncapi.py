@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from freshet.contracts.topics import topic_table
+from freshet.contracts.topic_table import topic_table
 from tools.observability.__main__ import ROOT
 
 DOCUMENT: Final[dict[str, Any]] = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())

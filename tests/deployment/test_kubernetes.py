@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 import yaml
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.pipeline import load_folder
 from freshet.runtime.service import ControlService, load_service
 from freshet.runtime.settings import Settings

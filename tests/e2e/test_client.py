@@ -16,7 +16,7 @@ from freshet.cli import pipeline
 from freshet.cli.apply import apply
 from freshet.cli.predict import predict
 from freshet.client import Client, NotAnsweredError, RowError
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train
 from freshet.lab.local_deployment import LocalDeployment

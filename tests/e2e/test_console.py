@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.console_process import OpenConsole
 from freshet.lab.demo import loans
 from freshet.lab.demo.story import Story

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from freshet.avro import Columns, Decoder, Strings
-from freshet.avro.schemas import current_schema
+from freshet.avro.own_schemas import current_schema
 from freshet.contracts.messages import ModelVersion
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train_and_pack
 from freshet.lab.local_deployment import LocalDeployment

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from freshet.avro import Decoder, Strings
 from freshet.avro.control import encode
-from freshet.avro.schemas import current_schema
+from freshet.avro.own_schemas import current_schema
 from freshet.cli.verify import verify
 from freshet.contracts.messages import ModelVersion, Rollout, WorkerState
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train_and_pack
 from freshet.lab.local_deployment import LocalDeployment

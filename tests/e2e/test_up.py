@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.operate.broker_record import start_mark
 from support.shell import Shell, shell
 

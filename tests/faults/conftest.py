@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train
 from freshet.models.bundle import Bundle

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.lab.supervisor import Supervisor

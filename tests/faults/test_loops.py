@@ -10,7 +10,7 @@ import pytest
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Effect
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send

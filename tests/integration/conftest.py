@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
 
 

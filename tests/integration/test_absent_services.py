@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression
 
 from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Decision, WorkerState
-from freshet.contracts.resources import pipelines_dir
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.shipped import pipelines_dir
+from freshet.contracts.topic_table import TopicNames
 from freshet.models.bundle import Bundle
 from freshet.models.packing import pack
 from freshet.pipeline import load_checked

@@ -2,7 +2,7 @@
 
 import pytest
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.kafka.admin_errors import AdminError, UnreachableError

@@ -20,7 +20,7 @@ from freshet.cli.main import app
 from freshet.cli.output import Exit
 from freshet.contracts.batch import Record
 from freshet.contracts.position import Position, stamped
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate import checkup
 from freshet.runtime.bus.kafka.transactions import find_hanging

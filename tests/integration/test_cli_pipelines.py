@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from freshet.cli import pipeline, schemas, topics
 from freshet.cli.apply import apply
 from freshet.cli.output import Exit
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 
 pytestmark = pytest.mark.kafka

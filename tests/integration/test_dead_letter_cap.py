@@ -8,7 +8,7 @@ from confluent_kafka import Producer
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter, Effect, Logic
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.clock import SystemClock

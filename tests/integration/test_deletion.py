@@ -20,7 +20,7 @@ from freshet.cli import pipeline
 from freshet.cli.apply import apply
 from freshet.cli.output import Exit
 from freshet.contracts.messages import WorkerState
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.operate.connection import Connection, connect
 from freshet.operate.deletion import delete_namespace, remains
 from freshet.runtime.bus.kafka.groups import KafkaGroups

@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 import pytest
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.lab.ports import free_port
 from freshet.runtime.bus.protocol import Send

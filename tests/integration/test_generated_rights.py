@@ -12,7 +12,7 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Decision
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.provision import provision

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.broker_record import LOOPBACK
 from freshet.operate.requirements import REQUIREMENTS

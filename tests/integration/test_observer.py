@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.connection import Connection, connect
 from freshet.operate.lag.lag_reader import LagReader

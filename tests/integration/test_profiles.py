@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from freshet.avro.control import encode
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.drift.service import COMPARE, PROFILE
 from freshet.operate.alarm_log import agreement, replay, told
 from freshet.runtime.bus.kafka import KafkaBus

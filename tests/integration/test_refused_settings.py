@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab import broker, server_files
 from freshet.operate.requirements import REQUIREMENTS
 from freshet.runtime.bus.kafka.admin import KafkaAdmin

@@ -10,7 +10,7 @@ from freshet.avro.control import encode
 from freshet.cli.main import app
 from freshet.cli.output import Exit
 from freshet.contracts.messages import Message, PipelineRecord
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send

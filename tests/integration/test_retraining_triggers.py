@@ -9,7 +9,7 @@ import pytest
 
 from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Action, Command, Message, ModelVersion, PipelineRecord, Rollout
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.training_message import Training
 from freshet.registry.core.decider import RegistryDecider
 from freshet.retraining import service

@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from freshet.contracts.arrays import Floats32
-from freshet.contracts.resources import pipelines_dir
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.shipped import pipelines_dir
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train
 from freshet.lab.local_deployment import LocalDeployment

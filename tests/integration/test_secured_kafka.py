@@ -22,8 +22,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from freshet.contracts.resources import pipelines_dir
-from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
+from freshet.contracts.shipped import pipelines_dir
+from freshet.contracts.topic_table import EVERY_SERVICE, TopicNames, topic_table
 from freshet.drift.service import SERVICE as DRIFT
 from freshet.lab import broker
 from freshet.lab.local_deployment import LocalDeployment

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.operate.pipeline_view import View
 from freshet.runtime.bus.protocol import Send

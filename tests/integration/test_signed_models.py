@@ -8,7 +8,7 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Action, Candidate, Command, Decision, Message, ModelVersion, Rollout
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.registry.core.decider import RegistryDecider
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Assignor, GroupConsumer
 from support.dying_member import DIED, member, owned

@@ -11,7 +11,7 @@ import pytest
 
 from freshet.contracts.batch import Batch, Headers, Record
 from freshet.contracts.logic import DeadLetter, Effect, Logic, Publish
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.operate.records import headers_of
 from freshet.runtime import failpoints
 from freshet.runtime.bus.kafka import KafkaBus

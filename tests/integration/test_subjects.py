@@ -13,8 +13,8 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from freshet.avro.schemas import current_schema, event_schema_id, schema_id
-from freshet.contracts.resources import pipelines_dir
+from freshet.avro.own_schemas import current_schema, event_schema_id, schema_id
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
 from support.ingestion import SCHEMA, feedback, framed
 from support.services import Process, free_port, until

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab import broker
 from freshet.operate.connection import Connection
 from freshet.operate.requirements import requirements

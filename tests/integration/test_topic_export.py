@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.control import encode
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts import topic_id
 from freshet.operate.export.content_digest import ContentDigest
 from freshet.operate.export.topic_export import Exported, export

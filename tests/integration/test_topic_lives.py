@@ -14,7 +14,7 @@ from freshet.avro.control import encode
 from freshet.avro.framed import FramedReader
 from freshet.contracts.logic import Logic
 from freshet.contracts.topic_id import to_text
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.ingestion.core.logic import IngestionLogic
 from freshet.ingestion.service import SERVICE as INGESTION
 from freshet.runtime.bus.kafka import KafkaBus

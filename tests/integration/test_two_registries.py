@@ -11,7 +11,7 @@ import pytest
 from freshet.avro.control import encode
 from freshet.contracts.logic import Job
 from freshet.contracts.messages import Action, Command, Decision, Rollout
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.registry.admitting import admit_candidate
 from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.decider import RegistryDecider

@@ -6,7 +6,7 @@ from onnx import helper
 
 from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.control import encode
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.messages import ModelVersion
 from freshet.operate.verify.collect import collect

@@ -10,7 +10,7 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Decision
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab import broker
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin

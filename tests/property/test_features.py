@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freshet.avro.schemas import event_schema_id
+from freshet.avro.own_schemas import event_schema_id
 from support.ingestion import NOW_MS, SCHEMA, applied, batch, dead, framed, loan, serving, written
 
 NEWER: dict[str, Any] = {**SCHEMA, "fields": [*SCHEMA["fields"], {"name": "note", "type": "string", "default": ""}]}

@@ -11,7 +11,7 @@ def test_a_reader_can_follow_a_batch() -> None:
     files = {file for file, _ in path}
     assert len(path) <= 59, sorted(path)
     assert len(files) <= 21, sorted(files)
-    once = {"inference/core/resident_models.py", "models/manifest.py", "runtime/starts.py", "contracts/topics.py"}
+    once = {"inference/core/resident_models.py", "models/manifest.py", "runtime/starts.py", "contracts/topic_table.py"}
     assert not files & once
     assert not [file for file in files if file.startswith("ledger/")]
     assert ("inference/core/epoch_rules.py", "EpochRules._search") not in path

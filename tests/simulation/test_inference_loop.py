@@ -8,7 +8,7 @@ import pytest
 from freshet.contracts.logic import Job
 from freshet.contracts.messages import Cutover, ModelVersion
 from freshet.contracts.position import unstamped
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.core.model_jobs import LoadModel, RetireModel
 from freshet.inference.loading import load_model, retire_model

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from freshet.avro import Encoder, Ragged, Strings
-from freshet.avro.schemas import current_schema, schema_id, schema_lock
+from freshet.avro.own_schemas import current_schema, schema_id, schema_lock
 from freshet.contracts.batch import read_headers
 from freshet.contracts.topic_id import to_bytes
 from freshet.runtime.bus.protocol import Send

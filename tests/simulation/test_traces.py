@@ -8,7 +8,7 @@ import pytest
 
 from freshet.avro import Strings
 from freshet.avro.framed import FramedReader
-from freshet.avro.schemas import event_schema_id
+from freshet.avro.own_schemas import event_schema_id
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Effect
 from freshet.contracts.messages import Cutover, Rollout, WorkerState

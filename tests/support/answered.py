@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train_and_pack
 from freshet.lab.local_deployment import LocalDeployment

@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from freshet.contracts.batch import Batch, Record
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.runtime import failpoints
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin

@@ -3,7 +3,7 @@
 from typing import Final
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.topics import TopicNames, stanza
+from freshet.contracts.topic_table import TopicNames, stanza
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.protocol import Send

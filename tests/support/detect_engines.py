@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Alarm, Message, PipelineRecord
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.detectors.observing import LogRecord
 from freshet.drift.core.detect import DetectLogic
 from freshet.drift.service import DETECT

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Alarm
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.detectors.observing import LogRecord
 from freshet.drift.core.detect import DetectLogic
 from freshet.drift.service import DETECT

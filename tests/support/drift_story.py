@@ -13,7 +13,7 @@ import numpy as np
 
 from freshet.avro import Column, Decoder, Encoder, Ragged, Strings
 from freshet.avro.control import encode
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.errors import ContractError
 from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.messages import Alarm, Message, Minute, Outcomes, PipelineRecord

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.kafka_consumer import KafkaGroupConsumer
 from freshet.runtime.bus.protocol import Assignor, GroupConsumer

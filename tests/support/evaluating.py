@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from freshet.avro.control import encode
 from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.messages import Outcomes, PipelineRecord
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.drift.core.evaluate import EvaluateLogic
 from freshet.drift.service import EVALUATE
 from freshet.runtime.data_loop import DataLoop

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from freshet.contracts.messages import ModelVersion
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.traffic import Traffic
 from freshet.lab.load import Sent

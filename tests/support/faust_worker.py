@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.drift.faust.faust_bus import FaustBus
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.service import Context

@@ -8,7 +8,7 @@ from freshet.contracts.follower import Follower
 from freshet.contracts.logic import Effect, Fact, Publish
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.stateful import Checkpoint
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.runtime.data_loop import DataLoop
 from freshet.testing import MemoryPipeline
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Producer
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.local_deployment import LocalDeployment
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.reading import everything

@@ -9,13 +9,13 @@ import numpy as np
 
 from freshet.avro import Column, Encoder, Ragged, Strings
 from freshet.avro.control import encode
-from freshet.avro.schemas import current_schema, event_schema_id, schema_id
+from freshet.avro.own_schemas import current_schema, event_schema_id, schema_id
 from freshet.contracts.arrays import Ints
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.messages import Message
 from freshet.contracts.position import stamped
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes, to_text
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.verify.collect import GroupOffsets
 from freshet.operate.verify.evidence import (
     Answers,

@@ -1,6 +1,6 @@
 """A small pipeline of device readings, for tests of what sends events."""
 
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.pipeline import PipelineSpec
 
 SCHEMA: Schema = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from freshet.avro import Column, Decoder, Encoder, Ragged, Strings
 from freshet.avro.control import encode
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.errors import FreshetError

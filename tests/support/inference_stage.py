@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from freshet.avro import Decoder
-from freshet.avro.schemas import current_schema
+from freshet.avro.own_schemas import current_schema
 from freshet.contracts.messages import Message, PipelineRecord, WorkerState
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.testing import MemoryPipeline
 from support.inference import PIPELINE, plain, specification, vector

@@ -7,11 +7,11 @@ from typing import Any, Final, NamedTuple
 
 import fastavro
 
-from freshet.avro.schemas import Schema, current_schema, event_schema_id, schema_by_id, schema_id
+from freshet.avro.own_schemas import Schema, current_schema, event_schema_id, schema_by_id, schema_id
 from freshet.contracts.batch import Batch, Headers
 from freshet.contracts.logic import DeadLetter, Effect, Fact, Publish
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.ingestion.core.logic import IngestionLogic
 from freshet.pipeline import load_folder
 from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, Payload

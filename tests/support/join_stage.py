@@ -1,6 +1,6 @@
 """Join workers on a pipeline in memory."""
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.drift.core.join.join_state import JoinState
 from freshet.drift.core.join.logic import JoinLogic
 from freshet.drift.service import JOIN

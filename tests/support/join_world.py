@@ -8,7 +8,7 @@ import numpy as np
 
 from freshet.avro import Column, Decoder, Encoder, Ragged, Strings
 from freshet.avro.control import decode, encode
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.messages import Outcomes, PipelineRecord
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
 from freshet.drift.core.join.hashing import hash64_of

@@ -10,7 +10,7 @@ import numpy as np
 from freshet.avro.control import decode, encode
 from freshet.contracts.batch import Headers
 from freshet.contracts.messages import Alarm, Change, Message, ModelVersion, Rollout, Share
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.verify.retraining.training_judge import LoopJudgement, judge_retraining
 from freshet.operate.verify.visible import Patience
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from freshet.avro import Decoder, Encoder, Ragged, Strings
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Effect, Fact, Hold, Logic, Mark, Publish
 from freshet.contracts.messages import WorkerState
 from freshet.contracts.position import Position, unstamped
 from freshet.contracts.topic_id import UNKNOWN_BYTES, to_bytes
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.worker import WorkerReport
 from freshet.inference.service import SERVICE as INFERENCE
 from freshet.operate.records import headers_of

@@ -12,7 +12,7 @@ import numpy as np
 from freshet.avro import Encoder, Ragged, Strings
 from freshet.avro.control import decode
 from freshet.avro.framed import FramedReader
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.profile_messages import Edges, Frame
 from freshet.contracts.topic_id import to_bytes
 from freshet.profiles.bin_edges import BinEdges, fixed

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from freshet.contracts.state_messages import StateRecord
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.runtime.data_loop import DataLoop
 from freshet.testing import MemoryPipeline
 from support.loops import REFERENCE, answers

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab import broker
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.transactions import OFFSETS_TOPIC

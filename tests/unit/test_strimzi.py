@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
+from freshet.contracts.topic_table import EVERY_SERVICE, TopicNames, topic_table
 from freshet.drift.service import SERVICE as DRIFT
 from freshet.runtime.service import service_names
 from tools.strimzi import PRINCIPALS, Pipeline, Right, rights, topics, users

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import yaml
 
-from freshet.avro.schemas import current_schema, schema_lock
-from freshet.contracts.topics import Topic, topic_table
+from freshet.avro.own_schemas import current_schema, schema_lock
+from freshet.contracts.topic_table import Topic, topic_table
 from tools.observability.rules import HEAD
 
 _AVRO: Final = "application/vnd.apache.avro;version=1.9.0"

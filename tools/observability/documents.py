@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from freshet.contracts.topics import Topic, topic_table
+from freshet.contracts.topic_table import Topic, topic_table
 from freshet.operate.requirements import REQUIREMENTS
 from freshet.runtime.metrics.metric import Source
 from freshet.runtime.metrics.of_console import OF_THE_CONSOLE

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from freshet.contracts.errors import SchemaError
-from freshet.contracts.resources import schemas_dir
+from freshet.contracts.shipped import schemas_dir
 from tools.schemas import SchemaFolder, check_folder, release
 
 

@@ -11,7 +11,7 @@ from fastavro import json_reader, json_writer, schemaless_reader, schemaless_wri
 from fastavro.schema import parse_schema
 
 from freshet.avro.frame import HEADER_BYTES, frame_header
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.contracts.errors import SchemaError
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from freshet.avro import lint
 from freshet.avro.compatibility import incompatibilities
-from freshet.avro.schemas import OUR_ID_BIT, schema_fingerprint
+from freshet.avro.own_schemas import OUR_ID_BIT, schema_fingerprint
 from freshet.contracts.errors import SchemaError
 from tools.schemas.examples import framed
 from tools.schemas.folder import LOCK_FILE, LockRow, SchemaFolder, as_json, record_of

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from freshet.avro.nodes import meanings
+from freshet.avro.own_schemas import Schema
 from freshet.avro.parsing import parse
-from freshet.avro.schemas import Schema
 from freshet.contracts.errors import SchemaError
 
 _DIRECTIONS: Final = (("the new", "the old"), ("the old", "the new"))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
-from freshet.avro.schemas import is_newer, schema_by_id, schema_id
+from freshet.avro.own_schemas import is_newer, schema_by_id, schema_id
 from freshet.contracts import evaluation_message, messages, profile_messages, state_messages, training_message
 from freshet.contracts.errors import ContractError, FreshetError, NewerRecordError
 from freshet.contracts.messages import Message

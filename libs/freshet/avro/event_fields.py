@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from freshet.avro.own_schemas import Schema
 from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, plan_of
-from freshet.avro.schemas import Schema
 
 FieldKind = Literal["integer", "float", "boolean", "text", "enum", "time", "other"]
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from freshet.avro.decode import Decoder
 from freshet.avro.frame import Joined
+from freshet.avro.own_schemas import Schema, current_schema, may_be_event_id, schema_lock
 from freshet.avro.reasons import DecodeReason, Refused, empty, too_large
 from freshet.avro.rows import RefusedRow, Rows
-from freshet.avro.schemas import Schema, current_schema, may_be_event_id, schema_lock
 from freshet.contracts.arrays import Ints
 
 

@@ -10,9 +10,9 @@ from typing import Final
 
 from fastavro.schema import to_parsing_canonical_form
 
-from freshet.avro.schemas import Schema, schema_lock
+from freshet.avro.own_schemas import Schema, schema_lock
 from freshet.contracts.errors import ContractError
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 
 _SCHEMA: Final = "SCHEMA"
 _MAGIC: Final = 1

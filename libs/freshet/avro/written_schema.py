@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from freshet.avro.compatibility import unreadable
 from freshet.avro.decode import Decoder
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.contracts.errors import FreshetError, SchemaError
 
 

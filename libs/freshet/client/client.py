@@ -17,7 +17,7 @@ from freshet.client.one_row import Answer, Follower
 from freshet.client.predictions import Predictions, Since, read_predictions
 from freshet.client.python_rows import Rows
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
 from freshet.operate.connection import local_broker, settings_for

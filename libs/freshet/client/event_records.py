@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from freshet.avro import Encoder
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.client.client_errors import RowError
 from freshet.client.python_rows import Rows, RowShape, row_columns, shaped_events
 from freshet.contracts.messages import PipelineRecord

@@ -10,9 +10,9 @@ import numpy as np
 from freshet.avro.event_fields import EventField, FieldKind, event_fields
 from freshet.avro.field_names import named
 from freshet.avro.nodes import NO_DEFAULT
+from freshet.avro.own_schemas import Schema
 from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, column_of, plan_of
-from freshet.avro.schemas import Schema
 from freshet.client.client_errors import RowError
 from freshet.operate.tables.made_up import where_from
 from freshet.operate.tables.titles import fields_by_title

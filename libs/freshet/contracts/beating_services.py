@@ -6,7 +6,7 @@ A service that another package brings is in no such table: it is known from its 
 from functools import cache
 from typing import Final
 
-from freshet.contracts.topics import EVERY_SERVICE, topic_table
+from freshet.contracts.topic_table import EVERY_SERVICE, topic_table
 
 _NO_BEAT: Final = frozenset({EVERY_SERVICE, "producers", "cli", "console", "gateway"})
 """Writers that are no services with a loop: users' programs, commands, and edges."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from freshet.avro import Column, Columns, Enum, Nullable, Strings, take
 from freshet.avro.event_fields import EventField, event_fields
-from freshet.avro.schemas import USER_ID_BIT, Schema
+from freshet.avro.own_schemas import USER_ID_BIT, Schema
 from freshet.contracts.arrays import Ints
 from freshet.contracts.errors import ContractError
 from freshet.operate.event_values import Encode, event_encoder, json_values, widened, with_impossible_symbol

@@ -9,7 +9,7 @@ import numpy as np
 
 from freshet.avro import Column, Columns, Encoder, Strings
 from freshet.avro.event_fields import event_fields
-from freshet.avro.schemas import Schema, current_schema, schema_id
+from freshet.avro.own_schemas import Schema, current_schema, schema_id
 from freshet.lab.corruption import Corrupter
 from freshet.operate.event_values import event_encoder, plain
 from freshet.operate.tables.events import BATCH_ROWS, Events

@@ -11,7 +11,7 @@ from typing import Final
 
 from freshet.contracts.messages import Action as Asked
 from freshet.contracts.messages import Decision, Manifest, ModelVersion, Rollout
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab.console_process import CONSOLE, OpenConsole, open_console
 from freshet.lab.load import Load
 from freshet.lab.logins import Logins

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.operate.connection import Connection
 from freshet.runtime.bus.kafka.groups import KafkaGroups
 from freshet.runtime.bus.protocol import Committed, GroupConsumer, Place, Send, Transaction

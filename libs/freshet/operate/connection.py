@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.broker_record import ADMIN, load, login_file, record_of
 from freshet.operate.operate_error import OperateError
 from freshet.operate.progress import Say, silent

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from freshet.contracts.logic import Decider
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.workers import ALIVE
 from freshet.operate.connection import Connection

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from freshet.avro import Column, Columns, Encoder, Enum, Nullable, Objects, Ragged, Strings
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.pipeline import PipelineSpec
 

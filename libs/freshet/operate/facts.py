@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import PipelineRecord

@@ -1,6 +1,6 @@
 """A folder becomes a pipeline: what it needs is made, and its specification is the newest."""
 
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.operate.connection import Connection
 from freshet.operate.deletion import decided
 from freshet.operate.operate_error import OperateError

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from freshet.avro.schemas import Schema, may_be_event_id
+from freshet.avro.own_schemas import Schema, may_be_event_id
 from freshet.avro.written_schema import FoundSchema, UnfitSchemaError, read_written
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.messages import PipelineRecord

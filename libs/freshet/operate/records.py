@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.avro import Column, Columns, Decoder, Strings, control, frame_ids
-from freshet.avro.schemas import Schema, schema_lock
+from freshet.avro.own_schemas import Schema, schema_lock
 from freshet.contracts import topic_id
 from freshet.contracts.batch import Batch, Headers, Record, read_headers
 from freshet.contracts.errors import ContractError

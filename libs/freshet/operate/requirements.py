@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.topics import topic_table
+from freshet.contracts.topic_table import topic_table
 from freshet.models.artifact import CHUNK_BYTES
 from freshet.operate.cluster_trial import KEY, SERVICE, WITHIN_S, Trial, UnmetError, joined
 from freshet.operate.connection import Connection

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from freshet.contracts.topics import topic_table
+from freshet.contracts.topic_table import topic_table
 from freshet.operate.operate_error import OperateError
 from freshet.operate.records import Readable
 from freshet.runtime.bus.protocol import Bus, Place

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.contracts.errors import FreshetError
 from freshet.operate.connection import Connection
 from freshet.operate.facts import published

@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 
 from freshet.avro import lint
 from freshet.avro.event_fields import EventField, FieldKind, event_fields
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.features.transform import Transform
 from freshet.pipeline.catalogue import kinds_of
 from freshet.pipeline.class_count import class_problem

@@ -7,7 +7,7 @@ import numpy as np
 
 from freshet.avro.columns import Column, Columns, Nullable
 from freshet.avro.event_fields import event_fields
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.contracts.arrays import Floats32
 from freshet.pipeline import PipelineSpec
 

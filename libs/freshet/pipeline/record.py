@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from freshet.avro.compatibility import incompatibilities
-from freshet.avro.schemas import Schema, event_schema_id
+from freshet.avro.own_schemas import Schema, event_schema_id
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
 from freshet.pipeline import PipelineError, PipelineSpec, compare

@@ -8,7 +8,7 @@ from freshet.avro.control import encode
 from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Abort, Announce, DeadLetter, Effect, Hold, Job, Lookup, Mark, Publish, Start
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.dead_letter_records import CAP_BYTES, dead_letters
 

@@ -8,7 +8,7 @@ import structlog
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import WorkerState
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.worker import NOTHING_TO_REPORT, Process, WorkerReport
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.memory_use import resident_bytes

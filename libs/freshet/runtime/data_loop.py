@@ -15,7 +15,7 @@ import structlog
 
 from freshet.contracts.logic import Cancel, Effect, Logic, Start
 from freshet.contracts.stateful import Stateful
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process, WorkerReport
 from freshet.runtime.beats import Beats
 from freshet.runtime.bus.protocol import Assignor, Bus, ExpiredError, Place, RetriableError

@@ -9,7 +9,7 @@ from typing import Final
 from freshet.contracts.batch import Batch, Headers, Record, read_headers
 from freshet.contracts.headers import whole_number
 from freshet.contracts.logic import DeadLetter
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.record_size import lone_batch_bytes
 

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.topics import EVERY_SERVICE, TopicNames, topic_table
+from freshet.contracts.topic_table import EVERY_SERVICE, TopicNames, topic_table
 from freshet.runtime.bus.protocol import Bus, RightsError
 
 _LOOK_MS: Final = 5_000

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Start
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.worker import NOTHING_TO_REPORT, UNKNOWN_PROCESS, Process
 from freshet.runtime.batch_outcome import announcement
 from freshet.runtime.beats import Beats

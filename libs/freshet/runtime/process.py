@@ -15,7 +15,7 @@ import structlog
 
 from freshet.contracts.errors import FreshetError, UnsetError
 from freshet.contracts.logic import Decider
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.worker import Process
 from freshet.runtime import watchdog
 from freshet.runtime.bus.kafka import KafkaBus

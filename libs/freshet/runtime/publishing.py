@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from uuid import uuid4
 
 from freshet.avro.control import decode, encode
+from freshet.avro.own_schemas import Schema
 from freshet.avro.schema_records import (
     Key,
     SchemaRecord,
@@ -21,10 +22,9 @@ from freshet.avro.schema_records import (
     subject_of,
     value_subject,
 )
-from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError, NewerRecordError
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.record import next_record
 from freshet.runtime.bus.protocol import Bus, FatalError, FencedError, Send, Transaction, TransactionalProducer

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from freshet.contracts.topics import stanza
+from freshet.contracts.topic_table import stanza
 from freshet.runtime.bus.protocol import Send, TooLargeError
 from freshet.runtime.dead_letter_records import ROLE as DEAD_LETTERS
 from freshet.runtime.record_size import BATCH_HEADER_BYTES, headers_of, largest_bytes, record_bytes

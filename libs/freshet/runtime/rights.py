@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import Final, Literal, NamedTuple
 
-from freshet.contracts.topics import EVERY_SERVICE, Topic, TopicNames, topic_table
+from freshet.contracts.topic_table import EVERY_SERVICE, Topic, TopicNames, topic_table
 
 Kind = Literal["topic", "group", "transactionalId"]
 

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any, Final
 
 from freshet.contracts.logic import Decider, Job, Logic
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process
 from freshet.runtime.bus.protocol import Assignor, Bus
 from freshet.runtime.jobs import Runner, Stop

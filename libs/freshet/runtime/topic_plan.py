@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from freshet.contracts.duration import Duration
-from freshet.contracts.topics import Topic, TopicNames, topic_table
+from freshet.contracts.topic_table import Topic, TopicNames, topic_table
 
 Action = Literal["create", "alter", "lacks", "ok", "refuse"]
 

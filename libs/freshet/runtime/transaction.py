@@ -13,7 +13,7 @@ import structlog
 from freshet.avro.codec_time import codec_timed
 from freshet.contracts.logic import DeadLetter, Logic
 from freshet.contracts.stateful import Stateful
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.batch_outcome import BatchOutcome
 from freshet.runtime.bus.protocol import (
     Collected,

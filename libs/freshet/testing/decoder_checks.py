@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from freshet.avro import Column, Columns, DecodeReason, Enum, Nullable, Rows, Strings, take
-from freshet.avro.schemas import Schema, event_schema_id
+from freshet.avro.own_schemas import Schema, event_schema_id
 from freshet.ingestion.core.decoder import EventDecoder
 from freshet.testing.conformance import ConformanceError, require
 

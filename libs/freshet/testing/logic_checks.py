@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 from freshet.contracts.logic import Logic
-from freshet.contracts.topics import stanza, topic_table
+from freshet.contracts.topic_table import stanza, topic_table
 from freshet.runtime.jobs import Runner
 from freshet.runtime.recovery import Clue
 from freshet.runtime.service import no_jobs

@@ -7,7 +7,7 @@ from freshet.avro.control import decode, encode
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import Decider, Logic
 from freshet.contracts.messages import Message
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.worker import UNKNOWN_PROCESS, Process
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.consumer_group import Group

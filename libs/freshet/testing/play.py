@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from freshet.contracts.logic import Logic
-from freshet.contracts.topics import topic_table
+from freshet.contracts.topic_table import topic_table
 from freshet.runtime.bus.memory import SimulatedCrash
 from freshet.runtime.bus.protocol import BusError
 from freshet.runtime.data_loop import DataLoop

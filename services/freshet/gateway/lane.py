@@ -11,7 +11,7 @@ from typing import Final
 
 from freshet.client.event_records import RecordMaker
 from freshet.client.one_row import Letter
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.gateway.answers_reading import AnswersReading, ReadAnswers
 from freshet.gateway.core.answer_rows import prediction_row
 from freshet.gateway.core.limits import TAIL_ROWS

@@ -12,7 +12,7 @@ from freshet.avro.event_fields import EventField, event_fields
 from freshet.client.event_records import RecordMaker
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.gateway.core.refused import RefusedRequestError, kafka_away
 from freshet.gateway.lane import Lane
 from freshet.pipeline import PipelineSpec

@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.gateway.caller_guard import Guard
 from freshet.gateway.core.limits import REQUESTS_IN_FLIGHT, TAILS, Room
 from freshet.gateway.gateway_routes import NAME, GatewayRoutes

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from freshet.contracts.errors import FreshetError
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.schema_server import SchemaServer
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.http import HealthPages, stuck

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import RetriableError
 from freshet.runtime.http import HealthServer, stuck

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.protocol import Bus, Committed, ExpiredError, FatalError, Place, Transaction
 from freshet.webhook.core.delivery import RecordPlace, delivery_of, is_wanted
 from freshet.webhook.place_note import PlaceNote

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 
 from freshet.avro import Column, Encoder, Strings
-from freshet.avro.schemas import current_schema, event_schema_id, schema_id
+from freshet.avro.own_schemas import current_schema, event_schema_id, schema_id
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.messages import PipelineRecord
 from freshet.inference.core.model_jobs import Loaded, LoadModel

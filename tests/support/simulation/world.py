@@ -7,7 +7,7 @@ from typing import Final
 from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Action, Command, Message, ModelVersion, Rollout
 from freshet.contracts.position import unstamped
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.consumer_group import Group
 from freshet.runtime.bus.memory.partition_log import At

@@ -7,7 +7,7 @@ import pytest
 
 from freshet.avro import lint
 from freshet.avro.parsing import parse
-from freshet.contracts.resources import schemas_dir
+from freshet.contracts.shipped import schemas_dir
 
 
 def record(*types: Any, name: str = "R") -> dict[str, Any]:

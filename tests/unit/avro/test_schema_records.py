@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from freshet.avro.own_schemas import schema_lock
 from freshet.avro.schema_records import (
     Key,
     SchemaRecord,
@@ -13,9 +14,8 @@ from freshet.avro.schema_records import (
     released_records,
     subject_of,
 )
-from freshet.avro.schemas import schema_lock
 from freshet.contracts.errors import ContractError
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 
 NAMES = TopicNames("dev.", "loans")
 ONE = {"type": "record", "name": "E", "fields": [{"name": "a", "type": "int"}]}

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from freshet.cli.main import app
 from freshet.cli.output import Exit
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.models.bundle import Bundle
 from freshet.pipeline import load_folder
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from freshet.cli import pipeline, topics
 from freshet.cli.output import Exit
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.pipeline import check, load_folder
 
 TABLE = "card,amount,country,fraud\n" + "".join(

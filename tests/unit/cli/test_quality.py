@@ -17,7 +17,7 @@ from freshet.cli.output import Exit
 from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Cutover, Message, ModelVersion, Rollout, Share
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.ledger.ledger import PipelineLedger
 from freshet.operate.quality import chart
 from freshet.operate.quality.estimated import Estimate

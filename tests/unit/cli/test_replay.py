@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from freshet.avro import Columns, Strings
-from freshet.avro.schemas import event_schema_id
+from freshet.avro.own_schemas import event_schema_id
 from freshet.cli.replay import _publish
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab.events_topic import EventsTopic
 from freshet.lab.load import Load, Sent
 from freshet.operate.tables.events import Events

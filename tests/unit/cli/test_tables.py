@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from freshet.contracts.errors import ContractError
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab.load import Load
 from freshet.operate.tables.events import after
 from freshet.operate.tables.table import Dialect, Table

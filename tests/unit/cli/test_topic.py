@@ -8,11 +8,11 @@ import pytest
 
 from freshet.avro import Encoder, Ragged, Strings
 from freshet.avro.control import encode
-from freshet.avro.schemas import Schema, current_schema, schema_id, schema_lock
+from freshet.avro.own_schemas import Schema, current_schema, schema_id, schema_lock
 from freshet.cli.output import emit, shown_text, table
 from freshet.cli.topic import line
 from freshet.contracts.messages import Cutover
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.operate_error import OperateError
 from freshet.operate.records import Readable, hexdump, readable
 from freshet.operate.tail import Tail, resolve

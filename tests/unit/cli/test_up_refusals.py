@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from freshet.cli import up as command
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab import broker
 from freshet.lab.up.refusals import refuse_keys, refuse_ports, refuse_taken
 from freshet.lab.up.services import plan

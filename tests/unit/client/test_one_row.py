@@ -4,7 +4,7 @@ import pytest
 
 from freshet.client.client_errors import NotAnsweredError
 from freshet.client.one_row import Answer, Follower
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import RetriableError
 from support.models import specification

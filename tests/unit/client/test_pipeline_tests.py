@@ -17,7 +17,7 @@ from freshet.avro.control import encode
 from freshet.cli.main import app
 from freshet.client.pipeline_tests.case_files import Cases
 from freshet.client.pipeline_tests.model_cases import recorded_rows
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train_and_pack
 from freshet.models.scorer import Scorer

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from freshet.avro.control import encode
 from freshet.cli.main import app
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
 from freshet.lab.demo.training import train_and_pack
 from freshet.operate.export.log_table import LogTable

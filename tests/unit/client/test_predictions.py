@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from freshet.avro import Column, Encoder, Ragged, Strings
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.client.predictions import Since, read_predictions
 from freshet.client.text_arrays import joined, text_array
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 

@@ -9,7 +9,7 @@ import pytest
 from freshet.contracts.batch import Batch, Headers, read_headers
 from freshet.contracts.headers import passed, whole_number
 from freshet.contracts.logic import DeadLetter
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, Payload
 from freshet.runtime.dead_letter_records import dead_letters
 

@@ -3,7 +3,7 @@
 import pytest
 
 from freshet.contracts.errors import ContractError
-from freshet.contracts.topics import TopicNames, stanza, topic_table
+from freshet.contracts.topic_table import TopicNames, stanza, topic_table
 from freshet.pipeline import Duration
 from freshet.runtime.topic_plan import Step, TopicState, lacking, plan_topics, topic_configs, topic_names
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Alarm
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.drift.core.compare import CompareLogic
 from freshet.drift.service import COMPARE
 from freshet.profiles.bin_edges import answer_names, fixed

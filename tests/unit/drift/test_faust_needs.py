@@ -8,7 +8,7 @@ from typing import Any
 import faust
 import pytest
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.drift.service import DETECT
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.service import Context

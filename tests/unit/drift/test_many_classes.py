@@ -9,7 +9,7 @@ from freshet.avro.control import encode
 from freshet.contracts.logic import Fact
 from freshet.contracts.profile_messages import Frame
 from freshet.contracts.topic_id import to_bytes
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.detectors.input_series import Series
 from freshet.drift.core.profile.profile_logic import ProfileLogic
 from freshet.drift.service import PROFILE

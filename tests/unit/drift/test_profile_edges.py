@@ -12,7 +12,7 @@ from freshet.cli import profile_command as cli
 from freshet.cli.output import Exit
 from freshet.contracts.logic import Announce, Effect, Fact
 from freshet.contracts.profile_messages import Edges
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.drift.core.profile.profile_logic import ProfileLogic
 from freshet.drift.service import PROFILE
 from freshet.operate.operate_error import OperateError

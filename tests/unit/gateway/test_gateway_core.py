@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from freshet.avro.event_fields import event_fields
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.gateway.core.limits import BODY_BYTES, ROWS, Room, body_room
 from freshet.gateway.core.openapi import openapi
 from freshet.gateway.core.posted import check_sizes, posted, wait_s

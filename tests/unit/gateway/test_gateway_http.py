@@ -15,12 +15,12 @@ from structlog.testing import capture_logs
 
 from freshet.avro import Encoder
 from freshet.avro.control import encode
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.avro.parsing import parse
 from freshet.avro.plan import column_of, plan_of
-from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.resources import pipelines_dir
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.shipped import pipelines_dir
+from freshet.contracts.topic_table import TopicNames
 from freshet.gateway import answers_reading, gateway_routes, lanes
 from freshet.gateway.core.limits import Room
 from freshet.gateway.core.refused import RefusedRequestError

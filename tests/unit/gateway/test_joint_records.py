@@ -10,7 +10,7 @@ import pytest
 from freshet.client.client_errors import RowError
 from freshet.client.event_records import RecordMaker, Records
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.gateway.joint_records import joint_records
 from freshet.gateway.record_making import RecordMaking
 from unit.gateway.test_gateway_http import ROW

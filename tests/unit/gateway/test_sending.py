@@ -3,7 +3,7 @@
 import pytest
 
 from freshet.client.event_records import Records
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.gateway.sending import NothingWrittenError, Sending
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from freshet.avro import Column, Decoder, Strings, frame_header
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.logic import Announce, DeadLetter, Effect, Mark, Publish
 from freshet.contracts.topic_id import to_text
 from freshet.models.scorer import Scorer

@@ -54,7 +54,7 @@ _LOAD = """
 import os, signal, sys, threading, time
 from contextlib import nullcontext
 from pathlib import Path
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.inference.core.crash_blame import Flight
 from freshet.inference.core.model_jobs import LoadModel
 from freshet.inference.service import SERVICE

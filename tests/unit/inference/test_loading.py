@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from freshet.contracts.messages import Golden
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.inference.core.model_jobs import LoadModel, RetireModel
 from freshet.inference.loading import load_model, retire_model
 from freshet.models.model_error import ModelError

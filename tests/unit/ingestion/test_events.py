@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from freshet.avro.schemas import event_schema_id
+from freshet.avro.own_schemas import event_schema_id
 from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
 from freshet.contracts.topic_id import UNKNOWN_BYTES
 from support.ingestion import NOW_MS, SCHEMA, SPEC, SPEC_TEXT, Dead, batch, dead, framed, loan, serving, written

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from freshet.avro.schemas import schema_id
+from freshet.avro.own_schemas import schema_id
 from freshet.contracts.topic_id import UNKNOWN_BYTES
 from support.ingestion import NOW_MS, SPEC_TEXT, batch, dead, framed, framed_feedback, loan, serving, written
 

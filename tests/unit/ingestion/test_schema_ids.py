@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from freshet.avro.schemas import USER_ID_BIT, Schema, event_schema_id
+from freshet.avro.own_schemas import USER_ID_BIT, Schema, event_schema_id
 from freshet.contracts.logic import Effect, Hold
 from freshet.ingestion.core.logic import IngestionLogic
 from support.ingestion import SCHEMA, SPEC_TEXT, applied, batch, dead, framed, loan, serving, written

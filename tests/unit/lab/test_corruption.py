@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from freshet.avro import Columns, Enum, Nullable, Strings
-from freshet.avro.schemas import Schema, event_schema_id
+from freshet.avro.own_schemas import Schema, event_schema_id
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.contracts.topic_id import UNKNOWN_BYTES
 from freshet.ingestion.core.conversion_plan import build_plan
 from freshet.lab.corruption import KINDS, Corrupter

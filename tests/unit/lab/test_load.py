@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from freshet.avro import Columns, Decoder, Strings
-from freshet.avro.schemas import current_schema, event_schema_id
+from freshet.avro.own_schemas import current_schema, event_schema_id
 from freshet.contracts.batch import Batch
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab.load import Load, Sent
 from freshet.operate.tables.events import Events
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster

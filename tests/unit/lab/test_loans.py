@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo.loans import folder_with_retraining
 from freshet.pipeline import load_checked
 

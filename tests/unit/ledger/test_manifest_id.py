@@ -7,7 +7,7 @@ from hashlib import sha256
 from fastavro import parse_schema, schemaless_writer
 
 from freshet.contracts.messages import Candidate
-from freshet.contracts.resources import schemas_dir
+from freshet.contracts.shipped import schemas_dir
 from freshet.ledger.manifest_id import manifest_id
 from support.models import linear, manifest_of
 

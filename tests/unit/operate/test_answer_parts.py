@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from freshet.avro import Encoder, Ragged, Strings
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.cli.explain import parts_shown
 from freshet.contracts.messages import ModelVersion
 from freshet.contracts.topic_id import UNKNOWN_BYTES
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.answer_parts import answer_parts
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster

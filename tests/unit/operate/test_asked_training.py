@@ -7,7 +7,7 @@ import pytest
 
 from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Command
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.training_message import Training
 from freshet.operate import asked_training
 from freshet.operate.asked_training import retrained

@@ -11,8 +11,8 @@ from freshet.avro.control import encode
 from freshet.cli import explain as command
 from freshet.cli import main as entry
 from freshet.contracts.messages import Cutover, Message, ModelVersion, Rollout, Share
-from freshet.contracts.resources import schemas_dir
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.shipped import schemas_dir
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.connection import Connection
 from freshet.operate.explanation import CONTROL_ROLES, Explanation, explain, predictions_of
 from freshet.operate.facts import read

@@ -2,7 +2,7 @@
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Cutover, Message
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.verify.control_history import read_history
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send

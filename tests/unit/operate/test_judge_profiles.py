@@ -8,7 +8,7 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.profile_messages import Frame
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.drift.core.compare import CompareLogic
 from freshet.drift.core.profile.profile_logic import ProfileLogic
 from freshet.drift.service import COMPARE, PROFILE

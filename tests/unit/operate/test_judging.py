@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.ledger.ledger import Ledger
 from freshet.operate.connection import Connection
 from freshet.operate.verify import judging

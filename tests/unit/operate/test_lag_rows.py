@@ -1,7 +1,7 @@
 """What lag is, without any Kafka."""
 
 from freshet.contracts.position import stamped
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.lag.lag_rows import HOPS, NOTHING, Hop, PartitionLag, Unread, lag_of, partition_lag, start_of
 from freshet.runtime.bus.protocol import Committed, Span
 

@@ -4,7 +4,7 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Command, Cutover, Decision, Message, Phase, Rollout, Share
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.facts import ledger_of
 from freshet.operate.model_history import ROLES, Approval, ModelHistory, model_history
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster

@@ -7,7 +7,7 @@ import pytest
 
 from freshet.avro.control import decode, encode
 from freshet.contracts.messages import Command, Decision
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.models.bundle import Bundle
 from freshet.operate import commands, patience
 from freshet.operate.connection import Connection

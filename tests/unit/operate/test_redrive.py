@@ -7,7 +7,7 @@ from freshet.cli.dead_letters import _others
 from freshet.contracts.batch import Batch
 from freshet.contracts.headers import ARRIVED_MS, REDRIVE_OF
 from freshet.contracts.logic import DeadLetter
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.operate_error import OperateError
 from freshet.operate.redrive import DeadRecord, Wanted, check_reason, dead_records, groups, letter_at, redrive
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster, Step

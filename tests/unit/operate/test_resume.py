@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from freshet.avro import Strings
-from freshet.avro.schemas import Schema, event_schema_id
-from freshet.contracts.topics import TopicNames
+from freshet.avro.own_schemas import Schema, event_schema_id
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab.load import Load
 from freshet.operate.records import Readable
 from freshet.operate.tables.events import Events

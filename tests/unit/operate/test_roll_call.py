@@ -6,7 +6,7 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import WorkerState
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.attendance import judging_lines, retraining_lines, service_line
 from freshet.operate.patience import missing_for_answer
 from freshet.operate.presence import judging, presence

@@ -5,7 +5,7 @@ import numpy as np
 from freshet.contracts.evaluation_message import Evaluation
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Alarm, Message, Rollout, Share, WorkerState
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.ledger.ledger import PipelineLedger
 from freshet.operate.lag.lag_rows import Hop, Unread, lag_of, partition_lag
 from freshet.operate.observer.samples import Episodes, NewestQuality, Sample, of_lag, of_ledger

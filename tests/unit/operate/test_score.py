@@ -12,7 +12,7 @@ from rich.console import Console
 from freshet.avro import Column, Ragged, Strings
 from freshet.cli.score import shown
 from freshet.contracts.logic import DeadLetter
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.score.arithmetic import Labels, LabelTable, Scoring
 from freshet.operate.score.scored_versions import document, scored
 from freshet.pipeline import PipelineSpec

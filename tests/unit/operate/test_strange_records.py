@@ -4,8 +4,8 @@ import pytest
 
 from freshet.avro.control import decode, encode
 from freshet.contracts.evaluation_message import Evaluation
-from freshet.contracts.resources import schemas_dir
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.shipped import schemas_dir
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.alarm_log import told
 from freshet.operate.facts import read
 from freshet.operate.quality.series_quality import Evaluations

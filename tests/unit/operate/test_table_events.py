@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from freshet.avro import Nullable, Strings
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.operate.event_values import event_encoder
 from freshet.operate.operate_error import OperateError

@@ -4,7 +4,7 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Cutover, Message, WorkerState
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.operate_error import LocalError
 from freshet.operate.pipeline_view import View
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster

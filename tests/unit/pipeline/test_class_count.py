@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from freshet.avro.control import encode
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.pipeline import PipelineError, PipelineSpec, load_checked
 from freshet.pipeline.class_count import class_problem
 from freshet.quality.counts import Counts

@@ -5,7 +5,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from freshet.cli.main import app
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.drift.core.join.join_rows import MARK, prediction_type
 from freshet.pipeline import PipelineSpec
 from freshet.pipeline.join_memory import GROWTH, ROW_BYTES, SCORE_BYTES, join_memory_bytes

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from freshet.avro.schemas import event_schema_id
+from freshet.avro.own_schemas import event_schema_id
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
 from freshet.pipeline import PipelineSpec

@@ -5,7 +5,7 @@ from typing import Any
 from freshet.avro.control import encode
 from freshet.contracts.logic import Job
 from freshet.contracts.messages import Action, Candidate, Command, Decision, Golden, Manifest, ModelVersion
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.registry.admitting import admit_candidate
 from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.decider import RegistryDecider

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from freshet.contracts.messages import Golden, Manifest
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.models.artifact import CHUNK_BYTES, chunk_key, split
 from freshet.models.model_error import ModelError
 from freshet.runtime.artifacts import fetch_model, publish_model

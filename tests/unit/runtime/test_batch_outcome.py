@@ -6,7 +6,7 @@ import pytest
 from freshet.avro.control import decode
 from freshet.contracts.logic import Abort, Announce, DeadLetter, Hold, Job, Mark, Outcome, Publish, Start
 from freshet.contracts.messages import Cutover
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.batch_outcome import BatchOutcome
 from freshet.runtime.bus.protocol import Place
 from support.rows import features

@@ -6,7 +6,7 @@ from itertools import count
 from freshet.avro.control import decode
 from freshet.contracts.logic import Decider, Fact
 from freshet.contracts.messages import PartitionState, WorkerState
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.worker import NOTHING_TO_REPORT, Process, WorkerReport
 from freshet.runtime.beats import INTERVAL_MS, Beats
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from freshet.contracts.logic import DeadLetter
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.runtime.bus.memory.partition_log import At, MemoryRecord, Payload
 from freshet.runtime.bus.protocol import Place, Send
 from freshet.runtime.dead_letter_records import dead_letters, expired_letter, origin, producers_headers, topic_id_of

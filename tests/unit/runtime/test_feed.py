@@ -4,9 +4,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from freshet.avro.control import encode
-from freshet.avro.schemas import schema_lock
+from freshet.avro.own_schemas import schema_lock
 from freshet.contracts.messages import Command, Rollout, Share
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import Send
 from freshet.runtime.feed import Feed, roles_of

@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.kafka import KafkaBus, config
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
 from freshet.runtime.bus.kafka.kafka_error import bus_error

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from freshet.contracts.logic import BatchLimits, Fact
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.inference.core.logic import InferenceLogic
 from freshet.ingestion.core.logic import IngestionLogic
 from freshet.testing import MemoryPipeline

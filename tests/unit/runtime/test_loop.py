@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from freshet.avro.schemas import schema_lock
+from freshet.avro.own_schemas import schema_lock
 from freshet.contracts.logic import Effect
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
 from freshet.runtime.bus.memory.memory_consumer import MemoryGroupConsumer

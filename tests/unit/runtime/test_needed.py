@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.clock import ManualClock
 from freshet.runtime.needed import Needed, TopicsMissingError, needed_roles

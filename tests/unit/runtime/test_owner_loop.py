@@ -7,10 +7,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from freshet.avro.control import encode
-from freshet.avro.schemas import schema_lock
+from freshet.avro.own_schemas import schema_lock
 from freshet.contracts.logic import Announce, Decider, Fact, Job, Start
 from freshet.contracts.messages import Action, Command, Decision
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.facts import drained
 from freshet.runtime.bus.memory import STEPS, SimulatedCrash, Step
 from freshet.runtime.bus.memory.partition_log import PartitionLog, Payload

@@ -7,11 +7,11 @@ from unittest.mock import Mock
 import pytest
 
 from freshet.avro.control import encode
+from freshet.avro.own_schemas import Schema, schema_id, schema_lock
 from freshet.avro.schema_records import SchemaRecord
-from freshet.avro.schemas import Schema, schema_id, schema_lock
 from freshet.contracts.errors import ContractError, NewerRecordError
-from freshet.contracts.resources import pipelines_dir
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.shipped import pipelines_dir
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.operate.facts import published
 from freshet.pipeline import PipelineSpec, load_folder
 from freshet.pipeline.record import PipelineConflictError

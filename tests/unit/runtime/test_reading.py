@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.operate.verify.visible import Horizon, Patience
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.memory_reader import MemoryLogReader

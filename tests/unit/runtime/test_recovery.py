@@ -7,7 +7,7 @@ import pytest
 
 from freshet.avro import Encoder, Ragged, Strings
 from freshet.avro.control import encode
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.batch import Batch
 from freshet.contracts.logic import DeadLetter
 from freshet.contracts.messages import Cutover

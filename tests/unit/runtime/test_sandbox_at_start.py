@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.models.fork_server import ForkServer
 from freshet.models.sandbox import SandboxError
 from freshet.registry import service as registry

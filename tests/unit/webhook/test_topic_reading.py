@@ -7,7 +7,7 @@ import pytest
 
 from freshet.avro.control import encode
 from freshet.contracts.messages import Decision
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import FatalError, Place, Send
 from freshet.runtime.settings import SettingsError

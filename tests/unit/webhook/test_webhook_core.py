@@ -8,10 +8,10 @@ from typing import Any, Final
 import pytest
 
 from freshet.avro.control import CONTROL_ROLES, encode
-from freshet.avro.schemas import schema_lock
+from freshet.avro.own_schemas import schema_lock
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.messages import Decision
-from freshet.contracts.resources import schemas_dir
+from freshet.contracts.shipped import schemas_dir
 from freshet.webhook.core.delivery import KINDS, Delivery, RecordPlace, delivery_of, is_wanted, letter
 from freshet.webhook.core.hook_signature import ID_HEADER, SIGNATURE_HEADER, request_headers
 from freshet.webhook.core.hook_target import HookTarget, target_of

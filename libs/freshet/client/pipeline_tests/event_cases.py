@@ -9,7 +9,7 @@ from typing import Any, Final
 from freshet.avro import DecodeReason, Ragged
 from freshet.avro.event_fields import event_fields
 from freshet.avro.framed import FramedReader
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.client.client_errors import RowError
 from freshet.client.pipeline_tests.case_files import EventCase
 from freshet.client.pipeline_tests.failures import Failure

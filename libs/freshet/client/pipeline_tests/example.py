@@ -6,7 +6,7 @@ from typing import Any, Final
 import yaml
 
 from freshet.avro.event_fields import EventField, event_fields
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.client.client_errors import RowError
 from freshet.client.pipeline_tests.case_files import FOLDER
 from freshet.client.pipeline_tests.event_cases import EventTester

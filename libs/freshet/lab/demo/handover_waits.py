@@ -3,7 +3,7 @@
 import numpy as np
 
 from freshet.avro import Decoder
-from freshet.avro.schemas import current_schema
+from freshet.avro.own_schemas import current_schema
 from freshet.runtime.bus.protocol import Bus
 from freshet.runtime.reading import everything
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from freshet.avro import Column, Strings
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.operate.tables.events import Events, first
 
 _APPLICANTS = 500

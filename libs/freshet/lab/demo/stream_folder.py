@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from freshet.avro.event_fields import event_fields
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.lab.demo.narrator import Narrator
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.new_pipeline import Roles, files_of, guess_from, write

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab.supervisor import Supervisor
 from freshet.lab.up.merged_log import MergedLog, sentence
 from freshet.lab.up.services import Planned, Services

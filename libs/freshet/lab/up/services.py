@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from freshet.contracts.topics import topic_table
+from freshet.contracts.topic_table import topic_table
 from freshet.inference.core.report import NO_MODEL
 from freshet.lab.supervisor import Supervisor
 from freshet.runtime.service import ControlService, DataService, Service, parts_of

@@ -12,7 +12,7 @@ import numpy as np
 
 from freshet.avro.framed import FramedReader
 from freshet.contracts.batch import Record
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.operate.connection import Connection
 from freshet.operate.lag.lag_rows import HOPS, NOTHING, Hop, Lag, PartitionLag, Unread, lag_of, partition_lag, start_of
 from freshet.runtime.bus.kafka.groups import KafkaGroups

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from freshet.contracts.position import unstamped
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.kafka.transactions import HangingTransaction
 from freshet.runtime.bus.protocol import Committed, Span
 

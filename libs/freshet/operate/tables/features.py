@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.contracts.arrays import Floats32
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.events import Events

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.operate.tables.cells import TABLE_FORMAT, TimeFormat, is_missing
 from freshet.operate.tables.event_roles import refuse_what_replay_would, why_of, written_so

@@ -10,9 +10,9 @@ from typing import Any, Final
 from freshet.avro import Column
 from freshet.avro.event_fields import EventField, event_fields
 from freshet.avro.nodes import NO_DEFAULT
+from freshet.avro.own_schemas import Schema
 from freshet.avro.parsing import parse
 from freshet.avro.plan import Leaf, column_of, plan_of
-from freshet.avro.schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.cells import (

@@ -9,8 +9,8 @@ import numpy as np
 from freshet.avro import Column, Columns, Strings, frame_ids
 from freshet.avro.event_fields import event_fields
 from freshet.avro.framed import FramedReader
+from freshet.avro.own_schemas import Schema
 from freshet.avro.rows import Rows
-from freshet.avro.schemas import Schema
 from freshet.contracts.arrays import Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError

@@ -1,6 +1,6 @@
 """What lies on control topics already: a process that died before it committed has left it there."""
 
-from freshet.contracts.topics import stanza
+from freshet.contracts.topic_table import stanza
 from freshet.runtime.bus.protocol import Bus, Send
 from freshet.runtime.reading import everything
 

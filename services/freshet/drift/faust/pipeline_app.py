@@ -14,7 +14,7 @@ from freshet.avro.control import decode
 from freshet.avro.framed import FramedReader
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import Message
-from freshet.contracts.topics import TopicNames, topic_table
+from freshet.contracts.topic_table import TopicNames, topic_table
 from freshet.drift.faust.faust_exit import leave
 from freshet.drift.faust.faust_settings import safe_settings
 from freshet.drift.faust.strict_driver import correct, end_at_lost_records

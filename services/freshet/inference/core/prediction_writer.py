@@ -7,7 +7,7 @@ import numpy as np
 
 from freshet.avro import Encoder, Strings
 from freshet.avro.columns import Columns, Ragged, concat, take
-from freshet.avro.schemas import current_schema, schema_id
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.batch import Batch
 from freshet.contracts.headers import passed

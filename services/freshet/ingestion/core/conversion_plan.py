@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from freshet.avro.schemas import Schema
+from freshet.avro.own_schemas import Schema
 from freshet.contracts.errors import ContractError
 from freshet.contracts.messages import PipelineRecord
 from freshet.ingestion.core.decoder import EventDecoder

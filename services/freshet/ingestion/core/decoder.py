@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from freshet.avro.own_schemas import Schema
 from freshet.avro.rows import Rows
-from freshet.avro.schemas import Schema
 
 
 class EventDecoder:

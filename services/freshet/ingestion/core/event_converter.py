@@ -4,8 +4,8 @@ import numpy as np
 
 from freshet.avro import Encoder, Ragged, Strings, take
 from freshet.avro.event_fields import event_fields
+from freshet.avro.own_schemas import Schema, current_schema, schema_id
 from freshet.avro.rows import Rows
-from freshet.avro.schemas import Schema, current_schema, schema_id
 from freshet.contracts.batch import Batch, read_headers
 from freshet.contracts.headers import arrived_ms
 from freshet.ingestion.core.decoder import EventDecoder

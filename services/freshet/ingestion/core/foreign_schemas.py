@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from freshet.avro.own_schemas import Schema, may_be_event_id
 from freshet.avro.reasons import DecodeReason
 from freshet.avro.rows import RefusedRow
-from freshet.avro.schemas import Schema, may_be_event_id
 from freshet.avro.written_schema import FoundSchema, UnfitSchemaError, read_written
 from freshet.contracts.logic import Job, Outcome
 

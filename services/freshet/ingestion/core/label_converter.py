@@ -7,8 +7,8 @@ import numpy as np
 
 from freshet.avro import Column, Encoder, Strings, take
 from freshet.avro.framed import FramedReader
+from freshet.avro.own_schemas import current_schema, schema_id
 from freshet.avro.rows import Rows
-from freshet.avro.schemas import current_schema, schema_id
 from freshet.contracts.arrays import Bools
 from freshet.contracts.batch import Batch
 from freshet.ingestion.core.field_checks import Check, one_of, present

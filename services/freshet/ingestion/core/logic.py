@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from freshet.avro import take
+from freshet.avro.own_schemas import Schema
 from freshet.avro.reasons import DecodeReason
 from freshet.avro.rows import Rows, dead_letters
-from freshet.avro.schemas import Schema
 from freshet.contracts.arrays import Bools, Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.errors import ContractError

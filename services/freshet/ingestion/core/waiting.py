@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from freshet.avro.schemas import may_be_event_id
+from freshet.avro.own_schemas import may_be_event_id
 
 _VAIN_WAITS_MAX: Final = 3
 

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     TopicDescription,
 )
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.kafka import config
 from freshet.runtime.bus.kafka.admin_client import admin_client
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig

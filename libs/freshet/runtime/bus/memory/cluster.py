@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from freshet.contracts import topic_id
-from freshet.contracts.topics import TopicNames, stanza, topic_table
+from freshet.contracts.topic_table import TopicNames, stanza, topic_table
 from freshet.runtime.bus.memory.consumer_group import Group
 from freshet.runtime.bus.memory.coordinator import Step, TransactionCoordinator
 from freshet.runtime.bus.memory.memory_topic import Topic

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from freshet.contracts.topics import TopicNames
+from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.memory.calls import client_call
 from freshet.runtime.bus.memory.cluster import MemoryCluster
 from freshet.runtime.bus.memory.memory_consumer import MemoryGroupConsumer

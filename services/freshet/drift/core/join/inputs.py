@@ -10,8 +10,8 @@ import numpy as np
 
 from freshet.avro import Column, Columns, Ragged, Strings, take
 from freshet.avro.framed import FramedReader
+from freshet.avro.own_schemas import is_newer
 from freshet.avro.rows import RefusedRow
-from freshet.avro.schemas import is_newer
 from freshet.contracts.arrays import Bools, Floats, Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.topic_id import to_text

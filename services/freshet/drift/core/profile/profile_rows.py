@@ -10,8 +10,8 @@ import numpy as np
 
 from freshet.avro import Ragged, Strings
 from freshet.avro.framed import FramedReader
+from freshet.avro.own_schemas import is_newer
 from freshet.avro.rows import Rows
-from freshet.avro.schemas import is_newer
 from freshet.contracts.arrays import Bools, Floats32, Ints
 from freshet.contracts.batch import Batch
 from freshet.contracts.profile_messages import FrameKind

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from freshet.avro.framed import FramedReader
+from freshet.avro.own_schemas import Schema
 from freshet.avro.rows import Rows
-from freshet.avro.schemas import Schema
 from freshet.ingestion.core.decoder import EventDecoder
 
 

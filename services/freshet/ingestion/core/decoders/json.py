@@ -9,11 +9,11 @@ import numpy as np
 from freshet.avro.codec_time import timed
 from freshet.avro.json_fast import FastJson
 from freshet.avro.json_values import json_reader
+from freshet.avro.own_schemas import Schema
 from freshet.avro.parsing import parse
 from freshet.avro.plan import columns_of, plan_of
 from freshet.avro.reasons import DecodeReason, Refused, empty, too_large
 from freshet.avro.rows import RefusedRow, Rows
-from freshet.avro.schemas import Schema
 from freshet.ingestion.core.decoder import EventDecoder
 
 _CHUNK_ROWS: Final = 1000

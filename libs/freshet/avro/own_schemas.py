@@ -10,7 +10,7 @@ from typing import Any, Final
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from freshet.contracts.errors import SchemaError
-from freshet.contracts.resources import schemas_dir
+from freshet.contracts.shipped import schemas_dir
 
 Schema = Mapping[str, Any]
 

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from freshet.avro import frame_ids, lint
 from freshet.avro.compatibility import incompatibilities
 from freshet.avro.control import CONTROL_ROLES
+from freshet.avro.own_schemas import OUR_ID_BIT, USER_ID_BIT, Schema, schema_fingerprint
 from freshet.avro.parsing import parse
-from freshet.avro.schemas import OUR_ID_BIT, USER_ID_BIT, Schema, schema_fingerprint
 from freshet.contracts.errors import SchemaError
-from freshet.contracts.topics import Topic
+from freshet.contracts.topic_table import Topic
 from freshet.pipeline.problem import Problem
 from tools.schemas.agreement import disagreements
 from tools.schemas.examples import as_fields, framed

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from freshet.contracts.errors import ContractError
-from freshet.contracts.resources import schemas_dir
+from freshet.contracts.shipped import schemas_dir
 
 SERVE: Final = "serve"
 """The lane that answers: its names are those without any lane."""
