@@ -1,5 +1,6 @@
 """`freshet`: the one command, with a noun or a verb for each thing that can be done."""
 
+import errno
 import json
 import sys
 import traceback
@@ -113,6 +114,8 @@ class _OneRefusal:
         return line
 
 
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Of an OSError: the disk has no room, or not for us."""
 _NOBODY_READS: Final = 141  # Exit.NOBODY_READS, whose module is not loaded for this
 
 
@@ -145,8 +148,12 @@ def main() -> None:
 
 def _fail(message: str, code: int) -> NoReturn:
     """End a command that never came to run, or broke; what went wrong is on stderr already."""
-    if "--json" in sys.argv:
-        print(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False, indent=2))  # noqa: T201
+    try:
+        if "--json" in sys.argv:
+            print(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False, indent=2))  # noqa: T201
+        sys.stdout.flush()
+    except OSError:  # the output is what is full: what is left of it would fail again at the interpreter's end
+        sys.stdout = None
     sys.exit(code)
 
 
@@ -154,6 +161,9 @@ def _unexpected(error: Exception) -> str:
     missing = error.name.partition(".")[0] if isinstance(error, ModuleNotFoundError) and error.name else ""
     if missing in _EXTRAS:
         return f"this needs {missing}, which is not installed: pip install 'freshet[{_EXTRAS[missing]}]'."
+    if isinstance(error, OSError) and error.errno in _FULL:
+        named = f"{error.filename} cannot" if error.filename else "the output, or a file, cannot"
+        return f"{named} be written: {error.strerror}. Make room, and run the command again."
     return (
         f"{type(error).__name__}: {error}. Freshet did not expect this, so it is probably a bug in it: run the command "
         "again with --debug, and report the traceback."

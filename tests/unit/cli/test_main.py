@@ -18,6 +18,7 @@ from freshet.cli import entry as start
 from freshet.cli import main as entry
 from freshet.cli.model import group
 from freshet.cli.output import Exit, exit_code
+from freshet.contracts.resources import pipelines_dir
 from freshet.operate.operate_error import LocalError, Meaning, OperateError
 
 HEAVY = ("numpy", "confluent_kafka", "pydantic", "fastavro", "onnxruntime", "sklearn", "river", "lightgbm")
@@ -227,3 +228,16 @@ def test_what_an_error_means_is_its_exit_code(meaning: Meaning, code: int) -> No
     """As the README lists them, for scripts; a console has a table of its own."""
     assert exit_code(OperateError("it cannot be done.", meaning)) == code
     assert exit_code(LocalError("a process is gone.")) == Exit.FAILURE
+
+
+@pytest.mark.parametrize("json_too", [(), ("--json",)])
+def test_a_full_disk_is_told_as_what_it_is(tmp_path: Path, json_too: tuple[str, ...]) -> None:
+    """No bug of Freshet's, and no traceback, though there is no room for the document of the error either."""
+    command = [sys.executable, "-m", "freshet.cli", "pipeline", "check", str(pipelines_dir() / "loans"), *json_too]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(
+        "\nerror: the output, or a file, cannot be written: No space left on device. Make room, and run the command "
+        "again.\n"
+    )
