@@ -18,7 +18,7 @@ from freshet.cli import entry as start
 from freshet.cli import main as entry
 from freshet.cli.model import group
 from freshet.cli.output import Exit, exit_code
-from freshet.contracts.resources import pipelines_dir
+from freshet.contracts.shipped import pipelines_dir
 from freshet.operate.operate_error import LocalError, Meaning, OperateError
 
 HEAVY = ("numpy", "confluent_kafka", "pydantic", "fastavro", "onnxruntime", "sklearn", "river", "lightgbm")
