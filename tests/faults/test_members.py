@@ -45,6 +45,8 @@ def test_workers_that_wake_up_after_others_took_their_place(trial: Callable[...,
     for name, failpoint in sleepers.items():
         here.stage.supervisor.stop(name)
         here.run(name, failpoint=failpoint)
+    for name in sleepers:
+        here.wait_asleep(name)
     here.wait_owned("inference-0", 6)
     here.wait_progress("inference")
     for name in sleepers:

@@ -188,6 +188,11 @@ class Trial:
 
         until(f"{service} to go on", gone_on)
 
+    def wait_asleep(self, name: str) -> None:
+        """Wait until a process that runs with a failpoint has stopped itself there."""
+        stat = Path(f"/proc/{self.stage.supervisor.pid(name)}/stat")
+        until(f"{name} to fall asleep", lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+
     def wait_sent(self, events: int) -> None:
         """Wait until so many events were sent."""
         assert self._traffic is not None
