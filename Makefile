@@ -20,7 +20,7 @@ setup: $(STAMP)  ## a virtual environment with the pinned packages
 $(STAMP): requirements.lock pyproject.toml
 	@echo "installing the pinned packages: one to five minutes, only once"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
