@@ -1,5 +1,6 @@
 """What could go wrong with state: every way is named S1 to S12 as in docs/traces.md, and played on the memory bus."""
 
+import hashlib
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -429,4 +430,38 @@ def test_state_of_an_input_that_was_made_anew_is_not_that_of_the_old_one(kind: t
     stage.feed(22)
     expected = stage.served()
     assert expected.count(b'"') // 2 == 23 + len(INPUTS)
+    assert stage.restored() == expected
+
+
+@kept_kinds
+def test_what_lies_on_another_partition_of_the_state_topic_is_not_ours(kind: type[Counter]) -> None:
+    """A backup was put back by a tool that chose partitions by its own rule: another partition's state is not taken."""
+    stage = Stage(kind, partitions=2)
+    stage.feed(31, partition=0)
+    stage.feed(40, partition=1)
+    loop = stage.worker()
+    stage.drain(loop)
+    loop.close()
+    strays = [record for record in stage.kept() if record.partition == 0]
+    stage.lose_state()
+    stage.send(KEPT[kind], [b"0"] * len(strays), [encode(record) for record in strays], 1)
+    again = stage.worker()
+    stage.turn(again)
+    assert state(again, 1) == state(loop, 1)
+
+
+@kept_kinds
+@pytest.mark.parametrize("damage", ["body", "no ranges", "a range twice"])
+def test_a_state_record_that_cannot_be_used_ends_no_process(kind: type[Counter], damage: str) -> None:
+    """Whoever wrote it, with a digest that fits: it is left out, and what it stands for is read from the inputs."""
+    stage = Stage(kind)
+    stage.feed(30)
+    expected = stage.served()
+    *others, last = stage.kept()
+    stage.lose_state()
+    body = last.body[:-1] if damage == "body" else last.body
+    ranges = {"no ranges": (), "a range twice": last.ranges * 2}.get(damage, last.ranges)
+    odd = last.model_copy(update={"body": body, "digest": hashlib.sha256(body).hexdigest(), "ranges": ranges})
+    for record in (*others, odd):
+        stage.send(KEPT[kind], [b"0"], [encode(record)])
     assert stage.restored() == expected

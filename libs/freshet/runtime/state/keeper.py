@@ -10,8 +10,9 @@ from freshet.contracts.state_messages import StateRange, StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
 from freshet.runtime.bus.protocol import Bus, Committed, Place, Send
 from freshet.runtime.state.frames import Frame, cut
-from freshet.runtime.state.restoring import Restoring, StateProgress
+from freshet.runtime.state.restoring import Restoring
 from freshet.runtime.state.state_mark import StateMark, lives_of
+from freshet.runtime.state.state_progress import StateProgress
 from freshet.runtime.state.state_records import range_of, record_of, sent, slab_of
 
 _MADE_ANEW_AT_ONCE: Final = 4
@@ -27,6 +28,8 @@ class Keeper:
         self._known: dict[int, StateProgress] = {}
         self._staged: dict[int, StateProgress] = {}
         self._restoring: dict[int, Restoring] = {}
+        self._unreadable: set[str] = set()
+        """Digests of state records whose bodies the logic could not read."""
 
     @property
     def restoring(self) -> int:
@@ -45,8 +48,10 @@ class Keeper:
             if self._goes_on(partition, at):
                 return True
             marks = {role: self._mark(found.metadata) for role, found in committed.items()}
-            ids = self._topic_ids
-            search = Restoring(self._logic, self._bus, partition, at, marks, topic_ids=ids, now_ms=now_ms)
+            ids, unreadable = self._topic_ids, self._unreadable
+            search = Restoring(
+                self._logic, self._bus, partition, at, marks, topic_ids=ids, unreadable=unreadable, now_ms=now_ms
+            )
         self._restoring.pop(partition, None)  # whatever goes wrong, it begins anew
         if not search.step():
             self._restoring[partition] = search

@@ -1,19 +1,21 @@
 """Restores the state of one partition, a few thousand records at a time: from what was kept, and from its inputs."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import structlog
 
 from freshet.contracts.batch import Batch
-from freshet.contracts.errors import UnheardError
+from freshet.contracts.errors import FreshetError, UnheardError
 from freshet.contracts.state_messages import StateRecord
 from freshet.contracts.stateful import Checkpoint, Slabs, Stateful
 from freshet.runtime.bus.protocol import Bus, FatalError, Place, RetriableError
 from freshet.runtime.state.frames import Frame, cut
 from freshet.runtime.state.state_mark import StateMark
+from freshet.runtime.state.state_progress import StateProgress
 from freshet.runtime.state.state_records import Kept, range_of, slab_of
 
 STEP_ROWS: Final = 5_000
@@ -27,36 +29,6 @@ _KEPT_RECORDS: Final = 64
 _SLABS_A_STEP: Final = 4
 _SKEW_MS: Final = 60_000
 """So far a worker's clock may be ahead of the broker's."""
-
-
-@dataclass(slots=True)
-class StateProgress:
-    """How far a state has come: the next offset of each input, where it began, and which part is not kept yet."""
-
-    at: dict[str, int]
-    marks: dict[str, StateMark]
-    frames: dict[str, Frame] = field(default_factory=dict)
-    """For each input the range that its next slab will hold."""
-    last_ms: dict[str, int] = field(default_factory=dict)
-    """For each input when the newest row was appended; 0: not known."""
-    unwritten: tuple[StateRecord, ...] = ()
-    """Slabs that were lost, and were made anew from the inputs."""
-    rows: int | None = None
-    """Rows since the last checkpoint; None if there is none."""
-    input_bytes: int = 0
-    """Bytes of these rows."""
-    kept_ms: int = 0
-    """When the newest row of the last checkpoint was appended; 0: not known."""
-
-    def has_seen(self, role: str, last_ms: int) -> None:
-        """Rows of this input were taken in, the newest of this time."""
-        self.last_ms[role] = max(self.last_ms[role], last_ms)
-
-    def has_read(self, values: Sequence[bytes | None]) -> None:
-        """Count these rows."""
-        if self.rows is not None:
-            self.rows += len(values)
-            self.input_bytes += sum(len(value) for value in values if value)
 
 
 @dataclass(slots=True)
@@ -82,13 +54,15 @@ class Restoring:
         marks: Mapping[str, StateMark | None],
         *,
         topic_ids: Mapping[str, str],
+        unreadable: set[str],
         now_ms: int,
     ) -> None:
         """`at` are the committed offsets by input, `marks` what was committed with them; None: nothing was answered.
 
         `topic_ids` are those of the inputs as they are now, and every row that is yet to come is appended after
-        `now_ms`.
+        `now_ms`. `unreadable` are digests of bodies that are not to be used; it grows.
         """
+        self._unreadable = unreadable
         self._logic, self._bus, self._partition, self._topic_ids = logic, bus, partition, topic_ids
         at = {role: at[role] for role in logic.reads if role in at}  # restored in this order
         self._log = structlog.get_logger("state").bind(partition=partition)
@@ -133,7 +107,8 @@ class Restoring:
         place = Place(role, self._partition)
         since = {input_role: mark.since for input_role, mark in self.progress.marks.items()}
         formats = self._logic.state_format, *self._logic.older_formats
-        kept = Kept(place, self.progress.at, since, self._topic_ids, formats)
+        at, ids = self.progress.at, self._topic_ids
+        kept = Kept(place, at, since, ids, formats=formats, unreadable=self._unreadable)
         while (span := self._bus.spans(role).get(self._partition)) is not None and span.open:
             yield 0  # what the committed offsets stand for may not be visible yet
         if span is not None:
@@ -162,7 +137,8 @@ class Restoring:
         whole = [record for record in kept if {known.role for known in record.ranges} == self.progress.at.keys()]
         covered: dict[str, int] = {}
         if whole:
-            self._logic.load(self._partition, whole[-1].body)
+            with self._reading(whole[-1]):
+                self._logic.load(self._partition, whole[-1].body)
             covered = {known.role: known.end for known in whole[-1].ranges}
             self.progress.rows, self.progress.kept_ms = 0, whole[-1].last_ms
         for role, mark in self.progress.marks.items():
@@ -187,11 +163,24 @@ class Restoring:
             yield from self._again(role, position, known.first, StateMark(known.since, kept.plan, known.plan_first))
             self._close(role, known.first, StateMark(known.since, kept.plan, known.plan_first))
             self._seen(role, kept.first_ms, kept.last_ms)
-            self._logic.load_rows(role, self._partition, kept.body)
+            with self._reading(kept):
+                self._logic.load_rows(role, self._partition, kept.body)
             yield STEP_ROWS // _SLABS_A_STEP
             position = known.end
             self._open(role, position, kept.last_ms)
         yield from self._again(role, position, self.progress.at[role], mark)
+
+    @contextmanager
+    def _reading(self, record: StateRecord) -> Iterator[None]:
+        """A body that is none of the logic's, though its digest fits, counts as lost: all begins anew without it."""
+        try:
+            yield
+        except FreshetError:
+            raise
+        except Exception as error:  # whatever a decoder makes of bytes that it did not write
+            self._unreadable.add(record.digest)
+            self._log.error("state_record_damaged", ranges=record.ranges, error=repr(error))
+            raise RetriableError(f"what was kept of partition {self._partition} cannot be read: {error!r}") from error
 
     def _again(self, role: str, first: int, end: int, mark: StateMark) -> Iterator[int]:
         """Take in the rows from first to end again, as far as they exist and their plan is known."""

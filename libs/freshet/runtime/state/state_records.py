@@ -1,7 +1,7 @@
 """State records: what a logic kept of one partition, as its state topic holds it."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -66,8 +66,8 @@ def slab_of(logic: Stateful, partition: int, known: StateRange, plan: int, frame
 class Kept:
     """The records of one partition from which a state at `at` can be made.
 
-    Left out are records of a state that began elsewhere, records from an earlier topic of the same name, and records
-    that reach beyond `at`. Where two copies of a range differ, neither is used.
+    Left out are records of a state that began elsewhere, of another partition or of an earlier topic of the same name,
+    and records that reach beyond `at`. Where two copies of a range differ, neither is used.
     """
 
     def __init__(
@@ -76,13 +76,17 @@ class Kept:
         at: Mapping[str, int],
         since: Mapping[str, int | None],
         topic_ids: Mapping[str, str],
+        *,
         formats: Sequence[int],
+        unreadable: Container[str] = (),
     ) -> None:
         """`place` is the partition of the state topic; all else is by input, `since` as in `StateMark`.
 
-        `topic_ids` are those of all inputs, `formats` those that can be read, this release's first.
+        `topic_ids` are those of all inputs, `formats` those that can be read, this release's first. `unreadable` are
+        digests of bodies that turned out to be none of the logic's.
         """
         self._place, self._at, self._since, self._formats = place, at, since, formats
+        self._unreadable = unreadable
         self._topic_ids, self._lives = topic_ids, lives_of(topic_ids, at)
         self._found: dict[tuple[StateRange, ...], StateRecord] = {}
         self._disputed: set[tuple[StateRange, ...]] = set()
@@ -102,6 +106,10 @@ class Kept:
             _log.error("state_record_refused", place=self._place, offset=offset, error=str(error))
             return
         assert isinstance(record, StateRecord)
+        roles = {known.role for known in record.ranges}
+        if record.partition != self._place.partition or len(roles) != len(record.ranges) or not roles:
+            _log.error("state_record_misplaced", place=self._place, offset=offset, of_partition=record.partition)
+            return
         if record.lives not in {"", self._lives} or not all(self._fits(known) for known in record.ranges):
             return
         if record.format not in self._formats:
@@ -109,7 +117,7 @@ class Kept:
                 f"the state of partition {record.partition} on {self._place.role} has format {record.format}, and this "
                 f"release reads {self._formats[0]}: let a worker of the other release have it, or finish the upgrade."
             )
-        if hashlib.sha256(record.body).hexdigest() != record.digest:
+        if hashlib.sha256(record.body).hexdigest() != record.digest or record.digest in self._unreadable:
             _log.error("state_record_damaged", place=self._place, offset=offset)
             return
         known = self._found.setdefault(record.ranges, record)
