@@ -1,5 +1,6 @@
 """Labels that wait for a prediction that is not there yet."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -52,11 +53,11 @@ class Waiting:
         first = self._rows.next
         numbers = self._rows.append(labels)
         self._gone.append(np.zeros(labels.size, _GONE))
-        before: dict[int, tuple[int, ...]] = {}
+        new: dict[int, list[int]] = {}
         for key, number in zip(labels["hash"].tolist(), numbers.tolist(), strict=True):
-            held = self._by_hash.get(key, ())
-            before.setdefault(key, held)
-            self._by_hash[key] = (*held, number)
+            new.setdefault(key, []).append(number)
+        before = {key: self._by_hash.get(key, ()) for key in new}
+        self._by_hash |= {key: (*before[key], *found) for key, found in new.items()}
         self.live += labels.size
 
         def back() -> None:
@@ -111,12 +112,9 @@ class Waiting:
         """Forget those that are over. Nothing can be taken back afterwards."""
         numbers = np.arange(self._rows.floor, self._unknown)
         numbers = numbers[~self._gone.column("gone", numbers)]
-        for key, number in zip(self._rows.column("hash", numbers).tolist(), numbers.tolist(), strict=True):
-            rest = tuple(other for other in self._by_hash[key] if other != number)
-            if rest:
-                self._by_hash[key] = rest
-            else:
-                del self._by_hash[key]
+        keys = set(self._rows.column("hash", numbers).tolist())
+        chains = {key: self._by_hash[key] for key in keys}  # ascending, each
+        self._put_back({key: chain[bisect_left(chain, self._unknown) :] for key, chain in chains.items()})
         self._rows.floor = self._gone.floor = self._unknown
 
     def _take(self, numbers: Ints, keys: Sequence[int], undo: Undo) -> None:
