@@ -1,6 +1,7 @@
 """Liveness, readiness and metrics over HTTP, on a thread of their own; and the server that any HTTP answer needs."""
 
 import math
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +18,8 @@ from freshet.contracts.errors import FreshetError
 Check = Callable[[], str | None]
 """Returns why the answer is no, or None."""
 
+CONNECTIONS: Final = 64
+"""How many a server holds at a time; one more, and the oldest is closed."""
 STUCK_S: Final = 120.0
 """Twice `max.poll.interval.ms`: by then the group has given our partitions away."""
 
@@ -65,7 +68,10 @@ class HealthPages:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == "/metrics":
-            body: Iterable[bytes] = self._metrics(environ, start_response)
+            try:
+                body: Iterable[bytes] = self._metrics(environ, start_response)
+            except (TypeError, ValueError):  # an Accept that prometheus_client cannot read, such as version=abc
+                body = self._metrics({**environ, "HTTP_ACCEPT": ""}, start_response)
             return body
         check = self._checks.get(path)
         if check is None:
@@ -87,15 +93,40 @@ class HealthServer(WebServer):
 
 
 class _ThreadingServer(ThreadingMixIn, WSGIServer):
+    """Holds at most `CONNECTIONS`: whoever sends slowly, from however many sockets, takes no more threads than that."""
+
     daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._held: dict[socket.socket, None] = {}  # the oldest first
+        self._lock = threading.Lock()
+        super().__init__(*arguments, **options)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give it a thread; the oldest connection makes room if need be, as a request is answered in milliseconds."""
+        with self._lock:
+            if len(self._held) >= CONNECTIONS:
+                oldest = next(iter(self._held))
+                del self._held[oldest]
+                with suppress(OSError):  # it has just gone by itself
+                    oldest.shutdown(socket.SHUT_RDWR)  # its thread reads the end, and closes it
+            self._held[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """It is answered, or was left."""
+        with self._lock:
+            self._held.pop(request, None)
+        super().shutdown_request(request)
 
 
 class _QuietHandler(WSGIRequestHandler):
     timeout = 10  # a connection that sends nothing would keep its thread for ever
 
     def handle(self) -> None:
-        """Answer a request, or leave whoever sends none."""
-        with suppress(TimeoutError):
+        """Answer a request, or leave whoever sends none, or goes away meanwhile."""
+        with suppress(TimeoutError, ConnectionError):
             super().handle()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name

@@ -1,10 +1,13 @@
 """What a process answers to probes and to Prometheus."""
 
 import socket
+import struct
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -27,7 +30,7 @@ class Health:
     def get(self, path: str) -> tuple[int, str]:
         """Status and text."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.server.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.server.port}{path}", timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -80,6 +83,46 @@ def test_a_connection_that_sends_nothing_keeps_no_thread(health: Health, monkeyp
     with socket.create_connection(("127.0.0.1", health.server.port), timeout=30) as idle:
         assert idle.recv(1) == b""
     assert health.get("/live")[0] == 200
+
+
+def test_an_accept_header_of_rubbish_gets_plain_text(health: Health, capfd: pytest.CaptureFixture[str]) -> None:
+    """Any caller may send one: no error of ours, and no traceback in the log."""
+    accept = {"Accept": "application/openmetrics-text; version=abc"}
+    asked = urllib.request.Request(f"http://127.0.0.1:{health.server.port}/metrics", headers=accept)
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        assert "freshet_events_total 3.0" in answer.read().decode()
+    assert capfd.readouterr().err == ""
+
+
+def test_many_slow_connections_take_a_bounded_number_of_threads_and_hide_nothing(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest are closed for new ones, so that a probe is answered meanwhile."""
+    most = 8
+    monkeypatch.setattr(http, "CONNECTIONS", most, raising=False)
+    with ExitStack() as open_ones:
+        threads = threading.active_count()
+        slow = [
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", health.server.port), timeout=30))
+            for _ in range(most + 20)
+        ]
+        for one in slow:
+            with suppress(ConnectionError):
+                one.sendall(b"GET /li")
+        assert slow[0].recv(1) == b""
+        assert health.get("/live") == (200, "yes\n")
+        assert threading.active_count() <= threads + most + 2  # whoever was just closed may still be leaving
+
+
+def test_whoever_resets_a_connection_leaves_no_traceback(health: Health, capfd: pytest.CaptureFixture[str]) -> None:
+    """Scanners and balancers do, all day long."""
+    rude = socket.create_connection(("127.0.0.1", health.server.port), timeout=30)
+    rude.sendall(b"GET /li")
+    rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    rude.close()
+    assert health.get("/live")[0] == 200
+    time.sleep(0.2)
+    assert capfd.readouterr().err == ""
 
 
 def test_liveness_is_that_of_the_loop_which_turned_longest_ago() -> None:
