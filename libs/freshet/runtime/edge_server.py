@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 import uvicorn
 
+from freshet.runtime.edge_connection import EdgeConnection
 from freshet.runtime.settings import Settings, SettingsError
 
 
@@ -33,6 +34,7 @@ def serve_until(
         log_config=None,
         access_log=False,
         server_header=False,
+        http=EdgeConnection,
         timeout_graceful_shutdown=grace_s,
         **options,
     )

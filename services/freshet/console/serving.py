@@ -17,6 +17,8 @@ from freshet.runtime.settings import Settings
 _KAFKA_S: Final = 2.0
 """How long one question to Kafka may take: a page says after a few seconds that nobody answers."""
 _GRACE_S: Final = 2
+_OPTIONS: Final = {"limit_concurrency": 500}
+"""Connections, of which a browser has six; below what a process may open where 1,024 is the limit."""
 
 
 def serve(settings: Settings, stop: threading.Event) -> None:
@@ -29,5 +31,5 @@ def serve(settings: Settings, stop: threading.Event) -> None:
     watching = Watching(connection, stop)
     made = application(SiteParts(connection, watching, access, stop), own.hosts)
     watching.start()
-    serve_until(stop, made, settings, PORT, grace_s=_GRACE_S, options={}, told={"acts": access.possible})
+    serve_until(stop, made, settings, PORT, grace_s=_GRACE_S, options=_OPTIONS, told={"acts": access.possible})
     watching.join(_KAFKA_S + 3)
