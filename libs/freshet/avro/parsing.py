@@ -148,10 +148,12 @@ class _Reader:
 
     def _record(self, schema: Mapping[str, Any], full: str, path: str, namespace: str, depth: int) -> Node:
         fields: list[Field] = []
+        names: set[str] = set()
         for declared in schema.get("fields", ()):
             name = declared.get("name") if isinstance(declared, Mapping) else None
-            if not isinstance(name, str) or not _NAME.fullmatch(name) or name in [field.name for field in fields]:
+            if not isinstance(name, str) or not _NAME.fullmatch(name) or name in names:
                 return self.problem(path, f"{name!r} is not a field name, or is used twice")
+            names.add(name)
             kind = self.node(declared.get("type"), f"{path}.{name}", namespace, depth + 1)
             if not isinstance(declared.get("private", False), bool):
                 self.marks.append(f"{path}.{name}: `private` must be true or false, not {declared['private']!r:.80}.")

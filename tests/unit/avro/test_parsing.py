@@ -1,6 +1,7 @@
 """Lint: every unsafe schema is refused with a path and a sentence; every schema that we ship is safe."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -132,3 +133,16 @@ def test_safe_schema_has_no_problems() -> None:
 def test_shipped_schema_is_safe(path: Any) -> None:
     """Our own schemas, current and historical, pass our own lint."""
     assert lint(path.read_text()) == []
+
+
+def test_the_cost_of_a_wide_record_grows_with_its_width() -> None:
+    """A table of thousands of columns is parsed some twenty times on its way to a pipeline."""
+
+    def seconds(width: int) -> float:
+        fields = [{"name": f"column_{at}", "type": "long"} for at in range(width)]
+        begun = time.process_time()
+        parse({"type": "record", "name": "Wide", "fields": fields})
+        return time.process_time() - begun
+
+    narrow, wide = min(seconds(500) for _ in range(5)), seconds(8_000)
+    assert wide < 16 * 5 * narrow  # it was 16 * 16 times as much
