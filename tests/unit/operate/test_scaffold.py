@@ -8,7 +8,7 @@ from freshet.avro.event_fields import event_fields
 from freshet.contracts.errors import ContractError
 from freshet.operate.operate_error import OperateError
 from freshet.operate.tables.cells import is_missing
-from freshet.operate.tables.scaffold import Guess, infer_pipeline, template
+from freshet.operate.tables.scaffold import MOST_COLUMNS, Guess, infer_pipeline, template
 from freshet.operate.tables.titles import field_names
 from freshet.pipeline import PipelineSpec, check
 
@@ -178,3 +178,17 @@ def test_rows_are_counted_as_the_file_has_them() -> None:
     assert any(line.startswith("entity: ") and "40 values in 102 rows" in line for line in told)
     assert any(line.startswith("id: id guessed") for line in told)
     assert any("26 blank" in line for line in told)
+
+
+@pytest.mark.parametrize("name", ["", "a/b\nc", "x" * 300])
+def test_what_cannot_name_a_pipeline_names_no_template(name: str) -> None:
+    """It was told as a fault of a pipeline.yaml that nobody has written."""
+    with pytest.raises(ContractError, match="cannot name a pipeline"):
+        template(name)
+
+
+def test_a_table_that_is_too_wide_is_refused_at_once() -> None:
+    """It took minutes, and ended with the length of a file that was not there yet."""
+    header = [f"c{at}" for at in range(MOST_COLUMNS + 1)]
+    with pytest.raises(ContractError, match="has 5,001 columns, and a pipeline is made of 5,000 at most"):
+        infer_pipeline("wide", header, [["1"] * len(header)], "c0")

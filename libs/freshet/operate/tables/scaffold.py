@@ -13,6 +13,8 @@ from freshet.operate.tables.guesses import MOST_CATEGORIES, Column, column, flow
 from freshet.operate.tables.titles import field_names, no_column, title_attribute
 from freshet.pipeline import PipelineError, PipelineSpec, check
 
+MOST_COLUMNS: Final = 5_000
+"""Of a table: more do not fit into a schema whose fields may all be null, nor into a readable pipeline.yaml."""
 MOST_CLASSES: Final = 100
 """A text label with more values than this is taken for a mistake: an id, or a name."""
 
@@ -52,8 +54,12 @@ def infer_pipeline(
     used as event times. `attributes` are written into event.avsc beside its fields. Raises ContractError for a table
     that no pipeline can be made of, OperateError for a column that is not there and an id that repeats.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
-        raise ContractError(f"{name!r} cannot name a pipeline: use small letters, digits and dashes, a letter first.")
+    _refuse_name(name)
+    if len(header) > MOST_COLUMNS:
+        raise ContractError(
+            f"the table has {len(header):,} columns, and a pipeline is made of {MOST_COLUMNS:,} at most: leave out "
+            "those that say nothing about the label."
+        )
     titles = [title.strip() for title in header]
     fields = dict(zip(titles, field_names(titles), strict=True))
     if len(fields) < len(header):
@@ -97,13 +103,24 @@ def infer_pipeline(
 
 
 def template(name: str) -> tuple[str, str]:
-    """pipeline.yaml and event.avsc of a small example, commented, for a newcomer to edit."""
+    """pipeline.yaml and event.avsc of a small example, commented, for a newcomer to edit.
+
+    Raises ContractError for what cannot name a pipeline.
+    """
+    _refuse_name(name)
     declared = [{"name": field, "type": kind, "doc": doc} for field, (kind, doc) in _IDENTITY.items()]
     declared += [
         {"name": "amount", "type": "double", "doc": "An example of a number."},
         {"name": "country", "type": "string", "doc": "An example of a category."},
     ]
     return _checked(_TEMPLATE.format(name=name), _schema(name, declared, {}))
+
+
+def _refuse_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
+        raise ContractError(
+            f"{name!r:.80} cannot name a pipeline: use at most 40 small letters, digits and dashes, a letter first."
+        )
 
 
 def _no_feature(label: str, chosen: Mapping[str, Column | None], lines: Sequence[str]) -> str:
