@@ -164,6 +164,10 @@ def _unexpected(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in _FULL:
         named = f"{error.filename} cannot" if error.filename else "the output, or a file, cannot"
         return f"{named} be written: {error.strerror}. Make room, and run the command again."
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, ConnectionError):
+        if error.filename:
+            return f"{error.filename} cannot be used: {error.strerror}. Look at the path and its rights."
+        return f"{error.strerror}, says this machine; --debug shows what was wanted."
     return (
         f"{type(error).__name__}: {error}. Freshet did not expect this, so it is probably a bug in it: run the command "
         "again with --debug, and report the traceback."

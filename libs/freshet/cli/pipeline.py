@@ -34,7 +34,8 @@ def check(
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     events_per_s: Annotated[
-        float, typer.Option(min=0, help="How many events you expect: says the memory that joining labels takes.")
+        float,
+        typer.Option(min=0, max=1e9, help="How many events you expect: says the memory that joining labels takes."),
     ] = 10.0,
     as_json: Json = False,
 ) -> None:

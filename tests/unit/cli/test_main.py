@@ -241,3 +241,24 @@ def test_a_full_disk_is_told_as_what_it_is(tmp_path: Path, json_too: tuple[str, 
         "\nerror: the output, or a file, cannot be written: No space left on device. Make room, and run the command "
         "again.\n"
     )
+
+
+@pytest.mark.parametrize("under", ["taken/deeper", "n" * 300])
+def test_a_place_that_cannot_be_written_is_no_bug(
+    under: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the system refuses is told with the path, for a person to look at."""
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["freshet", "pipeline", "new", "loans", "--dir", str(tmp_path / under)])
+    with pytest.raises(SystemExit, match="1"):
+        entry.main()
+    told = capsys.readouterr().err
+    assert f"{tmp_path / under}" in told
+    assert "cannot be used" in told
+    assert "bug" not in told
+
+
+def test_no_expected_rate_is_beyond_counting() -> None:
+    """Infinity, and what becomes it in a product, were a bug of Freshet's."""
+    ended = RUNNER.invoke(entry.app, ["pipeline", "check", str(pipelines_dir() / "loans"), "--events-per-s", "inf"])
+    assert ended.exit_code == 2

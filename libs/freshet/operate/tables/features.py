@@ -37,7 +37,10 @@ def refuse_other(path: Path, spec: PipelineSpec) -> None:
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        titles = next(csv.reader([file.readline(_MOST_TITLES)]), [])
+        try:
+            titles = next(csv.reader([file.readline(_MOST_TITLES)]), [])
+        except csv.Error:  # bytes of another kind, in a cell longer than any title
+            titles = []
     if tuple(titles[: len(spec.feature_names)]) != spec.feature_names:
         raise OperateError(
             f"{path} exists already, and holds something else than features of {spec.pipeline!r}. Name another file, "
