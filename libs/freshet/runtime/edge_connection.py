@@ -3,11 +3,13 @@
 import asyncio
 from typing import Final
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_S: Final = 10.0
 """How long the head of a request may take to come, in seconds, however its bytes are dealt out."""
+
+_BEFORE_AN_ANSWER: Final = ("IDLE", "SEND_RESPONSE")
+"""States of h11, which is uvicorn's dependency and not ours."""
 
 
 class EdgeConnection(H11Protocol):
@@ -36,7 +38,7 @@ class EdgeConnection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP; behind an answer that is under way there is no room for another one."""
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        if self.conn.our_state.__name__ in _BEFORE_AN_ANSWER:
             super().send_400_response(msg)
         else:
             self.transport.close()
