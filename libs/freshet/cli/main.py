@@ -1,11 +1,14 @@
 """`freshet`: the one command, with a noun or a verb for each thing that can be done."""
 
 import errno
+import io
 import json
+import os
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, cast
 
 import typer
@@ -124,6 +127,7 @@ def main() -> None:
 
     141: whoever read the output has closed it, as `head` does.
     """
+    _make_streams_safe()
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
@@ -144,6 +148,14 @@ def main() -> None:
         message = _unexpected(error)
         print(f"error: {message}", file=sys.stderr)  # noqa: T201 (rich itself may be what is broken)
         _fail(message, 1)
+
+
+def _make_streams_safe() -> None:
+    """A locale without our arrows gets them escaped, and whoever has closed stdin gets nothing from it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 (it stays open to the end)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -262,3 +262,12 @@ def test_no_expected_rate_is_beyond_counting() -> None:
     """Infinity, and what becomes it in a product, were a bug of Freshet's."""
     ended = RUNNER.invoke(entry.app, ["pipeline", "check", str(pipelines_dir() / "loans"), "--events-per-s", "inf"])
     assert ended.exit_code == 2
+
+
+def test_a_closed_stdin_and_a_locale_without_our_letters_are_no_bugs(tmp_path: Path) -> None:
+    """As a job of cron may start a command: stdin is closed, and the locale is C."""
+    strict = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    line = "import sys; sys.stdin = None; from freshet.cli import main as m; m._make_streams_safe(); "
+    line += "print(chr(0x2192), repr(sys.stdin.read()))"
+    ended = subprocess.run([sys.executable, "-c", line], capture_output=True, env=strict, cwd=tmp_path, check=False)
+    assert ended.stdout == b"\\u2192 ''\n"
