@@ -8,6 +8,7 @@ import structlog
 
 from freshet.runtime.settings import Settings, SettingsError
 from freshet.trust.signing_key import SigningKey, UnusableKeyError
+from freshet.trust.statements import Role
 from freshet.trust.trusted_keys import TrustedKeys
 
 _LOOK_S: Final = 1.0
@@ -33,6 +34,14 @@ class TrustFile:
     def __call__(self) -> TrustedKeys:
         """The keys; the same object until the file changes."""
         return self._keys
+
+    def refuse_disbelieved(self, key: SigningKey, role: Role, named: str) -> None:
+        """Raises SettingsError if nobody would believe what the key signs in that role. `named`: where it was found."""
+        if not self._keys.trusts(key.id, role):
+            raise SettingsError(
+                f"{named}: nobody would believe what key {key.id} signs, since {self._path} does not hold it as a "
+                f"{role} key with status `trusted`. `freshet key show` prints its entry; add that, or take another key."
+            )
 
     def follow(self) -> "TrustFile":
         """Read the file again each second, for as long as the process lives."""
@@ -79,12 +88,8 @@ def release_signer(settings: Settings, keys: TrustFile | None) -> SigningKey | N
     what it signs.
     """
     release = signing_key(settings.release_key, "FRESHET_RELEASE_KEY")
-    if keys is not None and release is not None and not keys().trusts(release.id, "release"):
-        raise SettingsError(
-            f"FRESHET_RELEASE_KEY: {settings.release_key}: nobody would believe what key {release.id} signs, since "
-            f"{settings.trust} does not hold it as a release key with status `trusted`. `freshet key show` prints its "
-            "entry; add that, or take another key."
-        )
+    if keys is not None and release is not None:
+        keys.refuse_disbelieved(release, "release", f"FRESHET_RELEASE_KEY: {settings.release_key}")
     return release
 
 

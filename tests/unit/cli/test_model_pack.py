@@ -15,6 +15,7 @@ from freshet.cli.output import Exit
 from freshet.contracts.shipped import pipelines_dir
 from freshet.models.bundle import Bundle
 from freshet.pipeline import load_folder
+from support.signed import KeyRing
 
 LOANS = pipelines_dir() / "loans"
 FEATURES = load_folder(LOANS)[0].feature_names
@@ -104,3 +105,25 @@ def test_pack_writes_over_its_own_bundle_only(tmp_path: Path) -> None:
     text = (bundle / "manifest.json").read_text().replace('"pipeline": "loans"', '"pipeline": "cards"')
     (bundle / "manifest.json").write_text(text)
     assert "is of pipeline 'cards'" in pack(model, sample).stderr
+
+
+def test_a_bundle_that_is_packed_with_a_key_says_who_signed_it(tmp_path: Path) -> None:
+    """As `model sign` says it; a key that the named trust file does not trust as a builder's is refused at once."""
+    ring = KeyRing()
+    named = ["--trust", str(ring.save(tmp_path))]
+    arguments = [
+        "--pipeline",
+        str(LOANS),
+        "--sample",
+        str(event_rows(tmp_path)),
+        "-o",
+        str(tmp_path / "bundle"),
+        *named,
+    ]
+    command = ["model", "pack", str(fitted(["approved", "declined"], tmp_path)), *arguments, "--key"]
+    refused = CliRunner().invoke(app, [*command, str(tmp_path / "release.pem")])
+    assert (refused.exit_code, (tmp_path / "bundle").exists()) == (Exit.USAGE, False)
+    packed = CliRunner().invoke(app, [*command, str(tmp_path / "builder.pem")])
+    assert packed.exit_code == 0, packed.output
+    assert f"Signed as its builder, with key {ring.builder.id}: {named[1]} trusts it." in packed.stdout
+    assert Bundle.load(tmp_path / "bundle").signatures.keys() == {ring.builder.id}

@@ -15,6 +15,7 @@ from freshet.runtime.trust_file import TrustFile, signing_key
 from freshet.trust.signature_check import objection
 from freshet.trust.statements import builder_statement
 from freshet.trust.trusted_keys import TrustedKeys
+from support.models import linear, manifest_of
 from support.registry import candidate
 from support.signed import KeyRing
 
@@ -121,3 +122,25 @@ def test_a_key_is_read_from_where_it_was_saved(tmp_path: Path) -> None:
     found = signing_key(tmp_path / "builder.pem", "FRESHET_BUILDER_KEY")
     assert found is not None
     assert found.id == read_key(tmp_path / "builder.pem").id == ring.builder.id
+
+
+@pytest.mark.parametrize(
+    ("key", "trusted", "code"),
+    [("builder", True, 0), ("builder", False, 0), ("release", True, 2), ("release", False, 0)],
+)
+def test_a_bundle_is_signed_with_a_key_that_the_named_trust_file_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, trusted: bool, code: int
+) -> None:
+    """Another key is refused in a sentence, and nothing is written; without a trust file nobody can tell."""
+    trust = KeyRing().save(tmp_path)
+    Bundle(manifest_of(linear()), linear()).save(tmp_path / "bundle")
+    if trusted:
+        monkeypatch.setenv("FRESHET_TRUST", str(trust))
+    else:
+        monkeypatch.delenv("FRESHET_TRUST", raising=False)
+    done = CliRunner().invoke(app, ["model", "sign", str(tmp_path / "bundle"), "--key", str(tmp_path / f"{key}.pem")])
+    assert (done.exit_code, (tmp_path / "bundle/signatures.json").exists()) == (code, code == 0), done.output
+    if code:
+        assert "does not hold it as a builder key" in done.stderr
+    else:
+        assert (f"{trust} trusts it" in done.stdout, "under the role builder" in done.stdout) == (trusted, not trusted)

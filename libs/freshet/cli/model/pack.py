@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from freshet.cli.model.sign import Trust, as_builder
 from freshet.cli.output import Bootstrap, Force, Json, Namespace, connect, emit, reporting, say
 from freshet.cli.table_options import Decimal, Delimiter, Encoding
 from freshet.models.bundle import Bundle
@@ -16,12 +17,11 @@ from freshet.models.packing import Packed, inputs_for
 from freshet.models.packing import pack as pack_model
 from freshet.models.saved import check_saved, is_pickle, load_saved
 from freshet.operate.operate_error import OperateError
-from freshet.operate.private_key import read_key, sign_bundle
+from freshet.operate.private_key import builder_key, sign_bundle
 from freshet.operate.tables.sample import Sample, read_expected, read_sample
 from freshet.operate.tables.table import Dialect
 from freshet.operate.target import target
 from freshet.pipeline import PipelineSpec
-from freshet.trust.signing_key import SigningKey
 
 Key = Annotated[Path | None, typer.Option(metavar="FILE", help="Sign it with this private key, as `model sign` does.")]
 
@@ -65,6 +65,7 @@ def pack(
     encoding: Encoding = None,
     decimal: Decimal = None,
     key: Key = None,
+    trust: Trust = None,
     force: Force = False,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
@@ -76,7 +77,7 @@ def pack(
     this pipeline in DIR is written anew; any other model or manifest there is kept, unless --force is given.
     """
     _check_file(file, expected)
-    signer = None if key is None else read_key(key)
+    signer = None if key is None else builder_key(key, trust)
     spec, schema = target(pipeline, lambda: connect(bootstrap, namespace))
     _refuse_other(output, spec, force=force)
     model = _load(file)
@@ -96,7 +97,10 @@ def pack(
         lineage=_pairs(lineage),
         max_gap=max_gap,
     )
-    _save(packed, signer, output, as_json=as_json)
+    if signer is not None:
+        packed = packed._replace(bundle=sign_bundle(packed.bundle, signer))
+    packed.bundle.save(output)
+    _report(packed, output, "" if signer is None else f"Signed {as_builder(signer, trust)}\n", as_json=as_json)
 
 
 def _check_file(file: Path, expected: Path | None) -> None:
@@ -169,15 +173,10 @@ def _pairs(texts: list[str] | None) -> dict[str, str]:
     return pairs
 
 
-def _save(packed: Packed, signer: SigningKey | None, output: Path, *, as_json: bool) -> None:
-    (packed.bundle if signer is None else sign_bundle(packed.bundle, signer)).save(output)
-    _report(packed, output, as_json=as_json)
-
-
-def _report(packed: Packed, output: Path, *, as_json: bool) -> None:
+def _report(packed: Packed, output: Path, signed: str, *, as_json: bool) -> None:
     for note in packed.notes:
         say(note)
-    emit(_document(packed, output), _sentence(packed, output), as_json=as_json)
+    emit(_document(packed, output), _sentence(packed, output, signed), as_json=as_json)
 
 
 def _document(packed: Packed, output: Path) -> dict[str, Any]:
@@ -185,6 +184,7 @@ def _document(packed: Packed, output: Path) -> dict[str, Any]:
     return {
         "bundle": str(output),
         "digest": manifest.digest,
+        "keys": sorted(packed.bundle.signatures),
         "size_bytes": manifest.size_bytes,
         "inputs": list(manifest.inputs),
         "classes": list(manifest.classes),
@@ -196,7 +196,7 @@ def _document(packed: Packed, output: Path) -> dict[str, Any]:
     }
 
 
-def _sentence(packed: Packed, output: Path) -> str:
+def _sentence(packed: Packed, output: Path, signed: str) -> str:
     manifest, parity = packed.bundle.manifest, packed.parity
     proof = (
         f"on {parity.rows:,} rows its scores lie at most {parity.max_gap:.2g} from the original's: {parity.in_words()}"
@@ -205,5 +205,5 @@ def _sentence(packed: Packed, output: Path) -> str:
     )
     return (
         f"packed {manifest.trainer} as {manifest.digest[:12]} ({manifest.size_bytes / 1024:,.0f} KiB): {proof}.\n"
-        f"Next: freshet model publish {output}"
+        f"{signed}Next: freshet model publish {output}"
     )
