@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from freshet.contracts.errors import FreshetError
+from freshet.models.model_error import ModelError
 from freshet.operate.broker_record import ADMIN
 from freshet.operate.connection import Connection, local_broker, settings_for
 from freshet.operate.connection import connect as open_connection
@@ -174,6 +175,8 @@ def exit_code(error: FreshetError) -> Exit:
     """The exit code of an error."""
     if isinstance(error, OperateError):
         return _EXITS[error.meaning]
+    if isinstance(error, ModelError):  # a folder that is not there, or holds none, as any other file
+        return Exit.USAGE if error.reason == "bundle_unreadable" else Exit.FAILURE
     if isinstance(error, SettingsError | RightsError | RefusedLoginError):
         return Exit.USAGE
     if isinstance(error, RetriableError):

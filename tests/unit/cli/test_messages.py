@@ -52,7 +52,15 @@ def test_a_folder_that_is_no_pipeline_says_what_one_is() -> None:
     """And which command writes one."""
     done = freshet("pipeline", "check", "none")
     assert "none/pipeline.yaml: is not there. `freshet pipeline new` writes a folder" in done.stdout
-    assert "`freshet model pack` writes one" in freshet("model", "publish", "none").stderr
+
+
+@pytest.mark.parametrize("command", ["publish", "check", "sign"])
+def test_a_folder_that_holds_no_model_is_wrong_usage(command: str, tmp_path: Path) -> None:
+    """As any other file that is not there; the sentence says which command writes one."""
+    (tmp_path / "none").mkdir()
+    for named in ("absent", str(tmp_path / "none")):
+        done = freshet("model", command, named, *(("--key", "k.pem") if command == "sign" else ()))
+        assert (done.exit_code, "`freshet model pack` writes one" in done.stderr) == (2, True), done.stderr
 
 
 def test_a_file_where_a_folder_belongs_is_no_bug(tmp_path: Path) -> None:
