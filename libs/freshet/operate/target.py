@@ -16,7 +16,7 @@ def target(name: str, connect: Callable[[], Connection]) -> tuple[PipelineSpec, 
     """Specification and event schema of the folder of that name, or else of the published pipeline.
 
     Connects only if there is no such folder. Raises PipelineError if the folder has problems, ContractError if there
-    is neither, or OperateError that also names the folders that may be meant.
+    is neither, or OperateError that first names the folders that may be meant.
     """
     folder = Path(name)
     if not (folder / "pipeline.yaml").is_file():
@@ -26,7 +26,9 @@ def target(name: str, connect: Callable[[], Connection]) -> tuple[PipelineSpec, 
             if not (hint := did_you_mean(folder)):
                 raise
             raise OperateError(
-                f"{error}{hint}", error.meaning if isinstance(error, OperateError) else "failed"
+                f"there is no folder {folder} with a pipeline.yaml.{hint} If it is the name of a published pipeline: "
+                f"{error}",
+                error.meaning if isinstance(error, OperateError) else "failed",
             ) from error
         return found.spec, found.schema
     spec, _, schema = load_checked(folder)

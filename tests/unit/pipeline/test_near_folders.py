@@ -52,6 +52,6 @@ def test_whoever_reads_a_folder_says_so(home: Path) -> None:
     def nowhere() -> None:
         raise OperateError("no Kafka is named.", "unreachable")
 
-    with pytest.raises(OperateError, match=r"no Kafka is named\. Did you mean loans\?") as refused:
+    with pytest.raises(OperateError, match=r"^there is .* Did you mean loans\? .*: no Kafka is named\.$") as refused:
         target("loan", nowhere)  # type: ignore[arg-type]
     assert refused.value.meaning == "unreachable"
