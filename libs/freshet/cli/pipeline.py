@@ -48,7 +48,11 @@ def check(
         spec = PipelineSpec.parse((folder / "pipeline.yaml").read_text(encoding="utf-8"))
         why, needed = join_memory_problem(spec, events_per_s), join_memory_bytes(spec, events_per_s)
         problems = [spec.problem(("label",), why)] if why else []
-        say(f"Joining labels takes {needed / (1 << 20):,.0f} MiB at {events_per_s:g} events/s (--events-per-s).")
+        say(
+            f"An estimate, and no error: at {events_per_s:g} events/s (--events-per-s) the drift service `drift-join` "
+            f"takes up to {needed / (1 << 20):,.0f} MiB of memory, over all its workers, once it has run for as long "
+            "as labels may be late (label.horizon, label.grace and label.wait)."
+        )
     document = [{"file": problem.file, "line": problem.line, "message": problem.message} for problem in problems]
     shown = "\n".join(str(problem) for problem in problems) or f"{folder} is in order."
     emit(document, shown, as_json=as_json)
