@@ -243,6 +243,7 @@ def test_inputs_that_are_all_under_way_are_said_to_be_unjudged() -> None:
     judgement = judge(evidence)
     assert sentence(judgement).startswith("Nothing was judged yet. 0 predictions and 0 dead letters were read; 26 inp")
     assert (passes(judgement, waited=False), passes(judgement, waited=True)) == (True, False)
+    assert [one.looked_at for one in judgement.findings if one.check.endswith("is lost")] == [0, 0, 0]
 
 
 def test_an_answer_that_expired_with_its_dead_letter_topic_is_not_judged() -> None:

@@ -8,7 +8,7 @@ from freshet.operate.verify.evidence import Demand, Evidence
 from freshet.operate.verify.findings import Judgement
 from freshet.operate.verify.judge import judge
 from freshet.operate.verify.judgement import sentence
-from freshet.operate.verify.signatures import EPOCHS, VERSIONS
+from freshet.operate.verify.signatures import EPOCHS, VERSIONS, unasked
 from freshet.trust.trusted_keys import TrustedKeys
 from support.evidence import NEW, OLD, RING, good, ledger, rollout
 from support.inference import specification
@@ -60,6 +60,16 @@ def test_of_a_pipeline_without_demands_nothing_is_said_of_signatures() -> None:
     evidence.history.demand = None
     judgement = judge(evidence)
     assert (judgement.ok, looked_at(judgement), told(judgement)) == (True, {}, [])
+    assert unasked(evidence.history, None) == ()
+
+
+def test_whoever_gives_a_trust_file_to_a_pipeline_without_demands_is_told_that_it_was_not_used() -> None:
+    """Else all that is green would seem to be signed."""
+    history = good().history
+    assert unasked(history, RING.now) == ()
+    history.demand = None
+    (said,) = unasked(history, RING.now)
+    assert said.startswith("No signature was judged, though a trust file was given")
 
 
 def test_epochs_from_before_the_demand_need_no_signature() -> None:

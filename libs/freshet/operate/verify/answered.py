@@ -185,7 +185,7 @@ class Stage:
         known = np.isin(unique, self.inputs.ids)
         lows = looked_up(self.inputs.lows, partitions_of(unique), -1)
         phantom = unique[~known & (offsets_of(unique) >= lows)]
-        yield finding("P1", f"no {self.noun} is lost", self.judged, self.lost)
+        yield finding("P1", f"no {self.noun} is lost", self.judged - self.pending, self.lost)
         yield finding("P1", f"no {self.noun} is answered twice", len(self.given), unique[(counts > 1) & (unique >= 0)])
         yield finding("P1", f"no answer without its {self.noun}", len(self.given), phantom)
 

@@ -14,6 +14,7 @@ from freshet.operate.verify.collect import collect
 from freshet.operate.verify.drift.drift_judge import judge_drift
 from freshet.operate.verify.judge import Judgement, judge
 from freshet.operate.verify.retraining.training_judge import judge_retraining
+from freshet.operate.verify.signatures import unasked
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.bus.kafka.transactions import find_hanging
 from freshet.runtime.bus.protocol import Bus, Committed
@@ -88,7 +89,13 @@ def judged(
         judgement,
         findings=(*judgement.findings, *drift.findings, *loop.findings),
         unjudged=(*judgement.unjudged, *drift.unjudged, *loop.unjudged),
-        warnings=(*judgement.warnings, *drift.warnings, *loop.warnings, *whose(admin, topics)),
+        warnings=(
+            *judgement.warnings,
+            *unasked(evidence.history, keys),
+            *drift.warnings,
+            *loop.warnings,
+            *whose(admin, topics),
+        ),
         unread=drift.unread,
         to_train=loop.pending,
     )

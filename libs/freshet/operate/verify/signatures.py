@@ -22,6 +22,12 @@ _BEFORE: Final = "cut-overs to epochs below the first signed one, when signature
 _REVOKED: Final = "of a key that was revoked since: nothing tells whether that was before or after it signed"
 
 
+_UNASKED: Final = (
+    "No signature was judged, though a trust file was given: the pipeline does not demand any, neither in "
+    "pipeline.yaml (trust: required) nor in that file (required_for)."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Signed:
     """What came of judging the signatures."""
@@ -67,6 +73,11 @@ def signatures(history: History) -> Signed:
         ),
         tuple(one for one in counts if one.count),
     )
+
+
+def unasked(history: History, keys: "TrustedKeys | None") -> tuple[str, ...]:
+    """A sentence for whoever gives trusted keys where the pipeline demands no signatures; else nothing."""
+    return (_UNASKED,) if keys is not None and history.demand is None else ()
 
 
 def _live(history: History, epoch: int) -> list[Rollout]:
