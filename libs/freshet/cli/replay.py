@@ -16,14 +16,16 @@ from freshet.lab.events_topic import DELETED, EventsTopic, rest_of
 from freshet.lab.load import Load, Sent
 from freshet.operate.facts import published
 from freshet.operate.operate_error import OperateError
+from freshet.operate.presence import absence, presence
 from freshet.operate.records import readable
+from freshet.operate.roll_call import roll_call
 from freshet.operate.tables.events import Events, after, first
 from freshet.operate.tables.made_up import ENTITIES
 from freshet.operate.tables.resume import Already
 from freshet.operate.tables.survey import Survey
 from freshet.operate.tables.table import Dialect
 from freshet.operate.tables.table_events import CsvEvents
-from freshet.runtime.bus.protocol import RetriableError, TopicGoneError
+from freshet.runtime.bus.protocol import Bus, RetriableError, TopicGoneError
 from freshet.runtime.clock import SystemClock
 
 _INTERRUPTED: Final = 130
@@ -96,6 +98,15 @@ def replay(
     emit(_document(sent, source.survey), _sentence(sent), as_json=as_json)
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
+    _tell_if_unread(bus, pipeline)
+
+
+def _tell_if_unread(bus: Bus, pipeline: str) -> None:
+    """Say that nobody is there to read the events. A Kafka that is silent now, or Ctrl-C, ends only this."""
+    with suppress(RetriableError, KeyboardInterrupt):
+        called = roll_call(bus, say=say)
+        if missing := absence(presence(called.ledger, "ingestion", pipeline, called.now_ms)):
+            say(f"Nobody reads these events now; they wait on the topic. {missing}")
 
 
 def _publish(

@@ -2,14 +2,17 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from freshet.avro import Columns, Strings
+from freshet.avro.control import encode
 from freshet.avro.own_schemas import event_schema_id
-from freshet.cli.replay import _publish
+from freshet.cli.replay import _publish, _tell_if_unread
+from freshet.contracts.messages import WorkerState
 from freshet.contracts.topic_table import TopicNames
 from freshet.lab.events_topic import EventsTopic
 from freshet.lab.load import Load, Sent
@@ -128,3 +131,17 @@ def test_after_ctrl_c_the_last_labels_are_sent_if_they_can_be(capsys: pytest.Cap
     sent = world.replay(world.bus.producer(), labels_after=5000, source=readings(ctrl_c=True))
     assert sent.labels == sent.events == 500
     assert "--skip 510." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_who_sends_events_that_nobody_reads_is_told(alive: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what starts an ingestion; nothing is said where one runs."""
+    world = World()
+    world.bus.cluster.ensure(world.bus.names, 1, ["workers"])
+    world.bus.cluster.now_ms = time.time_ns() // 1_000_000
+    if alive:
+        state = WorkerState(instance="a", service="ingestion", pipeline="heat", interval_ms=3000)
+        world.bus.producer().send(Send("workers", [b"ingestion/a"], [encode(state)]))
+    _tell_if_unread(world.bus, "heat")
+    said = capsys.readouterr().err
+    assert (said == "", "`freshet run ingestion --pipelines heat`" in said) == (alive, not alive)
