@@ -18,6 +18,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "house")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Threads of trees wait for each other by spinning: on a busy machine a fit of a second took minutes.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 pytest_plugins = ["support.broker", "support.secured"]
 
 
