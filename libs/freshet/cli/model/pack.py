@@ -22,8 +22,12 @@ from freshet.operate.tables.sample import Sample, read_expected, read_sample
 from freshet.operate.tables.table import Dialect
 from freshet.operate.target import target
 from freshet.pipeline import PipelineSpec
+from freshet.trust.signing_key import SigningKey
 
 Key = Annotated[Path | None, typer.Option(metavar="FILE", help="Sign it with this private key, as `model sign` does.")]
+Lineage = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=TEXT", help="Where it comes from, such as training_set=SHA256.")
+]
 
 
 @reporting
@@ -58,9 +62,7 @@ def pack(
     max_gap: Annotated[
         float, typer.Option(metavar="GAP", min=0, help="How far its scores may lie from the original's.")
     ] = TOLERANCE,
-    lineage: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=TEXT", help="Where it comes from, such as training_set=SHA256.")
-    ] = None,
+    lineage: Lineage = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     decimal: Decimal = None,
@@ -97,10 +99,8 @@ def pack(
         lineage=_pairs(lineage),
         max_gap=max_gap,
     )
-    if signer is not None:
-        packed = packed._replace(bundle=sign_bundle(packed.bundle, signer))
-    packed.bundle.save(output)
-    _report(packed, output, "" if signer is None else f"Signed {as_builder(signer, trust)}\n", as_json=as_json)
+    signed = "" if signer is None else f"Signed {as_builder(signer, trust)}\n"
+    _save(packed if signer is None else _signed(packed, signer), output, signed, as_json=as_json)
 
 
 def _check_file(file: Path, expected: Path | None) -> None:
@@ -173,7 +173,12 @@ def _pairs(texts: list[str] | None) -> dict[str, str]:
     return pairs
 
 
-def _report(packed: Packed, output: Path, signed: str, *, as_json: bool) -> None:
+def _signed(packed: Packed, signer: SigningKey) -> Packed:
+    return packed._replace(bundle=sign_bundle(packed.bundle, signer))
+
+
+def _save(packed: Packed, output: Path, signed: str, *, as_json: bool) -> None:
+    packed.bundle.save(output)
     for note in packed.notes:
         say(note)
     emit(_document(packed, output), _sentence(packed, output, signed), as_json=as_json)

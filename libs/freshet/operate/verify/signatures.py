@@ -20,8 +20,6 @@ _NO_KEYS: Final = (
 )
 _BEFORE: Final = "cut-overs to epochs below the first signed one, when signatures were not demanded yet"
 _REVOKED: Final = "of a key that was revoked since: nothing tells whether that was before or after it signed"
-
-
 _UNASKED: Final = (
     "No signature was judged, though a trust file was given: the pipeline does not demand any, neither in "
     "pipeline.yaml (trust: required) nor in that file (required_for)."
