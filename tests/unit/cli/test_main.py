@@ -190,7 +190,7 @@ def test_of_control_records_that_cannot_be_read_a_command_tells_once(capsys: pyt
     ("arguments", "code", "said"),
     [
         (["model", "list", "--jsn", "--json"], 2, "No such option: --jsn"),
-        (["model", "check", "nowhere", "--json"], 1, "nowhere"),
+        (["model", "check", "nowhere", "--json"], 2, "nowhere"),
     ],
 )
 def test_with_json_an_error_is_the_document(
