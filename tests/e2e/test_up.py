@@ -77,10 +77,11 @@ def test_one_command_runs_a_pipeline_until_it_is_told_to_stop(shell: Shell) -> N
 def test_settings_that_cannot_work_end_everything(shell: Shell) -> None:
     """A service that exits with 2 would do so for ever: its sentence is the command's, and so is its code."""
     shutil.copytree(pipelines_dir() / "loans", shell.folder / "loans")
-    held = hold(shell.folder / ".local/state/freshet.ingestion.loans.0.lock")
     shell.begin("up", "loans")
+    log = shell.folder / "loans.log"
+    until(lambda: "starting Kafka" in log.read_text(), log)  # `up` itself has found nothing to refuse
+    held = hold(shell.folder / ".local/state/freshet.ingestion.loans.0.lock")
     assert shell.ended() == {"loans": 2}
     os.close(held)
-    log = shell.folder / "loans.log"
     assert "error: ingestion-0: slot 0 (freshet.ingestion.loans.0) is taken by process" in log.read_text()
     assert not [pid for name in ("registry", "inference-0") for pid in started(log, name) if start_mark(pid)]
