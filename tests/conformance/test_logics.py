@@ -3,8 +3,6 @@
 from random import Random
 from typing import Any
 
-import pytest
-
 from freshet.contracts.logic import Job
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.core.model_jobs import Loaded, LoadModel
@@ -16,7 +14,6 @@ from freshet.testing import MemoryPipeline, check_logic
 from support.inference import FakeScorer, model, rollout, sound, specification, vector
 from support.ingestion import SPEC_TEXT, applied, framed, framed_feedback, loan
 
-pytestmark = pytest.mark.slow
 PIPELINE = "p"
 AT_MS = MemoryPipeline("clock").cluster.now_ms
 

@@ -13,7 +13,6 @@ from tools.observability.__main__ import FILES, ROOT
 from tools.observability.alert import RUNBOOK, Alert
 from tools.observability.rules import ALERTS
 
-pytestmark = pytest.mark.slow
 RULES: Final = ROOT / "observability/alerts.yml"
 ROUTES: Final = ROOT / "observability/alertmanager.yml"
 _BAD, _GOOD = 0, 1

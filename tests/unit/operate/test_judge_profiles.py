@@ -21,7 +21,6 @@ from support.inference import model
 from support.join_world import PIPELINE
 from support.profile_world import ProfileWorld, feature_vector, prediction
 
-pytestmark = pytest.mark.slow
 NAMES = TopicNames("", PIPELINE)
 
 

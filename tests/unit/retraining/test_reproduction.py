@@ -13,7 +13,6 @@ from freshet.runtime.reading import everything
 from support.labelled import NEVER, Log, learnable, records_of, scrambled, spec_text
 from support.trained import admitted, finished
 
-pytestmark = pytest.mark.slow
 ROWS = 1500
 CUT = 1200
 OUTCOMES = "p.outcomes"

@@ -29,7 +29,6 @@ from freshet.training.trainer import TrainingError
 from support.labelled import CLASSES, NEVER, Log, learnable, records_of, scrambled, spec_text
 from support.models import graph
 
-pytestmark = pytest.mark.slow
 ROWS = 1500
 CUT = 1200
 VALUE = "{kind: value}"

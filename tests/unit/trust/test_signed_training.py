@@ -26,7 +26,6 @@ def trained(signer: SigningKey | None) -> Candidate:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("with_key", [True, False], ids=["with its key", "without"])
 def test_a_retrained_model_comes_to_answer_if_it_is_signed(with_key: bool) -> None:
     """Nobody has to do anything in between; without a key, retraining's models are refused."""
