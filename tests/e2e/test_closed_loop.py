@@ -93,7 +93,7 @@ def test_a_change_of_the_world_ends_in_a_model_that_answers_rightly(shell: Shell
     shell.freshet("replay", "more.csv", "--pipeline", "wx", *replay)
 
     verdict = shell.freshet("verify", "--pipeline", "wx", "--wait", "60", "--scores", "200")
-    assert "✗" not in verdict
+    assert not [line for line in verdict.splitlines() if line.lstrip().startswith("✗")]
     assert "figures of gates are those of the models' bytes" in verdict
     assert "–" not in "".join(line for line in verdict.splitlines() if "retraining" in line)
     alarms = shell.document("alarms", "list", "--pipeline", "wx")

@@ -131,6 +131,7 @@ class Stage:
         return {one.version for one in found if any("waits for approval" in line.what for line in one.history)}
 
 
+@pytest.mark.faults
 def test_age_a_budget_a_time_of_day_and_an_approval(kafka: str, namespace: str) -> None:
     """Old rows give no second model; new ones do, until the day's budget is spent; then a time of day, and a person."""
     with closing(Stage(kafka, namespace)) as here:
