@@ -29,7 +29,7 @@ from freshet.pipeline import PipelineSpec
 from freshet.runtime.artifacts import publish_model
 from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.protocol import BusError, Producer, Send
-from freshet.runtime.publishing import readable_pipeline_records
+from freshet.runtime.publishing import newest, readable_pipeline_records
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE
 
 _SEND_ROWS: Final = 1000
@@ -189,7 +189,7 @@ class Client:
         return self._published(pipeline)[1].target.classes
 
     def _published(self, pipeline: str) -> tuple[PipelineRecord, PipelineSpec]:
-        records = {record.pipeline: record for record in readable_pipeline_records(self._bus(""), pipeline)}
+        records = newest(readable_pipeline_records(self._bus(""), pipeline))
         if pipeline not in records:
             found = self._settings
             raise ClientError(not_there(pipeline, records, found.bootstrap_servers, found.namespace))

@@ -25,7 +25,7 @@ from freshet.runtime.bus.kafka.releases import FAULT, REMEDY, UNTOLD, cluster_ve
 from freshet.runtime.bus.kafka.transactions import HangingTransaction, find_hanging
 from freshet.runtime.bus.protocol import Place, Send, Transaction
 from freshet.runtime.provision import plan
-from freshet.runtime.publishing import all_pipeline_records, published_schemas, readable_pipeline_records
+from freshet.runtime.publishing import all_pipeline_records, newest, published_schemas, readable_pipeline_records
 from freshet.runtime.secret_files import names_a_file
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE
 from freshet.runtime.topic_plan import lacking, topic_names
@@ -86,7 +86,7 @@ def cluster(connection: Connection, *, deep: bool) -> Iterator[Line]:
     yield Line("kafka", "ok", f"{connection.bootstrap_servers} answers")
     records: dict[str, PipelineRecord] = {}
     try:
-        records = {record.pipeline: record for record in readable_pipeline_records(connection.bus())}
+        records = newest(readable_pipeline_records(connection.bus()))
         all_pipeline_records(connection.bus())
     except FreshetError as error:
         yield Line("pipelines", "bad", str(error))

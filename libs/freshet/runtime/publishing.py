@@ -49,7 +49,7 @@ class Publication:
 
 def pipeline_records(bus: Bus) -> dict[str, PipelineRecord]:
     """The newest record of every pipeline, by name. Raises ContractError as `all_pipeline_records` does."""
-    return {record.pipeline: record for record in all_pipeline_records(bus)}
+    return newest(all_pipeline_records(bus))
 
 
 def all_pipeline_records(bus: Bus) -> list[PipelineRecord]:
@@ -58,7 +58,7 @@ def all_pipeline_records(bus: Bus) -> list[PipelineRecord]:
     Raises ContractError on a record that cannot be read here, unless a later record of its key took it away.
     """
     by_key: dict[bytes | None, bytes] = {}
-    for key, value in _rows(bus):
+    for key, value in _rows(bus, "pipelines"):
         by_key.pop(key, None)
         if value is not None:
             by_key[key] = value
@@ -73,7 +73,7 @@ def readable_pipeline_records(bus: Bus, pipeline: str = "") -> list[PipelineReco
     """
     by_key: dict[bytes | None, PipelineRecord] = {}
     unread: dict[bytes | None, ContractError] = {}
-    for key, value in _rows(bus):
+    for key, value in _rows(bus, "pipelines"):
         unread.pop(key, None)
         if value is None:
             by_key.pop(key, None)
@@ -89,8 +89,13 @@ def readable_pipeline_records(bus: Bus, pipeline: str = "") -> list[PipelineReco
     return _ascending(by_key.values())
 
 
-def _rows(bus: Bus) -> Iterator[tuple[bytes | None, bytes | None]]:
-    for batch in everything(bus, "pipelines"):
+def newest(records: Iterable[PipelineRecord]) -> dict[str, PipelineRecord]:
+    """By pipeline the last of these records, which are in the order of their numbers."""
+    return {record.pipeline: record for record in records}
+
+
+def _rows(bus: Bus, role: str) -> Iterator[tuple[bytes | None, bytes | None]]:
+    for batch in everything(bus, role):
         yield from zip(batch.keys, batch.values, strict=True)
 
 
@@ -114,8 +119,7 @@ def _pipeline_record(key: bytes | None, value: bytes) -> PipelineRecord:
 
 def published_schemas(bus: Bus) -> dict[Key, SchemaRecord]:
     """All schemas on the schemas topic, by subject and version. Raises ContractError on what no registry writes."""
-    rows = (row for batch in everything(bus, "schemas") for row in zip(batch.keys, batch.values, strict=True))
-    return fold_schemas(rows)
+    return fold_schemas(_rows(bus, "schemas"))
 
 
 def publish_schemas(bus: Bus, namespace: str) -> list[SchemaRecord]:
@@ -200,10 +204,9 @@ def withdraw_pipeline(bus: Bus, names: TopicNames) -> int:
 def _there(bus: Bus, role: str, ours: Callable[[bytes], bool]) -> list[bytes | None]:
     """This pipeline's keys whose newest record is not a tombstone, in order."""
     there: dict[bytes | None, bool] = {}
-    for batch in everything(bus, role):
-        for key, value in zip(batch.keys, batch.values, strict=True):
-            if key is not None and ours(key):
-                there[key] = value is not None
+    for key, value in _rows(bus, role):
+        if key is not None and ours(key):
+            there[key] = value is not None
     return [key for key, stands in there.items() if stands]
 
 

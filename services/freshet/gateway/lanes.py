@@ -17,7 +17,7 @@ from freshet.gateway.core.refused import RefusedRequestError, kafka_away
 from freshet.gateway.lane import Lane
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus, Span
-from freshet.runtime.publishing import readable_pipeline_records
+from freshet.runtime.publishing import newest, readable_pipeline_records
 
 _LOOK_EVERY_S: Final = 1.0
 
@@ -39,8 +39,7 @@ class Published(threading.Thread):
             try:
                 spans = self._bus.spans("pipelines")
                 if spans != self._spans:
-                    read = readable_pipeline_records(self._bus)
-                    self.records, self._spans = {record.pipeline: record for record in read}, spans
+                    self.records, self._spans = newest(readable_pipeline_records(self._bus)), spans
                 self.trouble, told = "", False
             except Exception as error:  # the thread goes on, whatever it was: without it no new pipeline would be seen
                 foreseen = isinstance(error, FreshetError)
