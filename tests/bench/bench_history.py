@@ -43,7 +43,7 @@ def questions(ledger: PipelineLedger, epochs: int) -> dict[str, Callable[[], obj
     """Everything that is asked at a turn, by name."""
     newest, position, digest = f"1.{epochs}.0", Position(epochs), model("1.1.0").manifest.digest
     return {
-        "live": lambda: (ledger.epochs.live, ledger.epochs.open, ledger.epochs.next_epoch),
+        "live": lambda: (ledger.epochs.live, ledger.epochs.open, ledger.epochs.free_above()),
         "answerers": lambda: ledger.epochs.answerers(position),
         "wanted": lambda: (ledger.wanted(), ledger.resident()),
         "rollback target": ledger.rollback_target,

@@ -176,13 +176,8 @@ class Epochs:
         """The number of the live epoch; 0 before the first."""
         return self.live.epoch if self.live else 0
 
-    @property
-    def next_epoch(self) -> int:
-        """A free number above all that were ever used, aborted ones included."""
-        return self.free_above(0)
-
-    def free_above(self, number: int) -> int:
-        """The same, which is also above this one."""
+    def free_above(self, number: int = 0) -> int:
+        """A free number above this one and above all that were ever used, aborted ones included."""
         return self._taken.free_from(max(self._last, number) + 1)
 
     def take(self, number: int) -> None:

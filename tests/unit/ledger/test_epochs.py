@@ -22,7 +22,7 @@ def test_the_live_epoch_is_the_highest_in_phase_live() -> None:
         rollout(3, "v3"), rollout(5, "v5", phase="aborted"), rollout(2, "v2"), rollout(6, "v6", phase="prepare")
     )
     assert epochs.live == rollout(3, "v3")
-    assert (epochs.live_epoch, epochs.serving, epochs.next_epoch) == (3, "v3", 7)
+    assert (epochs.live_epoch, epochs.serving, epochs.free_above()) == (3, "v3", 7)
     assert [epochs.was_live(number) for number in (2, 5, 6)] == [rollout(2, "v2"), None, None]
 
 
