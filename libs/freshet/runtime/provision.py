@@ -37,14 +37,15 @@ def provision(
     """
     steps = plan(admin, namespace, pipelines)
     refuse_conflicts(steps, adopt=adopt)
-    for step in steps:
+    due = [step for step in steps if step.action == "create" or (adopt and step.action in ("alter", "lacks"))]
+    for step in due:
         if step.action == "create":
             say(f"creating {step.topic} with {step.partitions} partition{'s' if step.partitions > 1 else ''}")
             create_topic(admin, step.topic, step.partitions, step.configs, replication_factor)
-        elif step.action in ("alter", "lacks") and adopt:
+        else:
             say(f"altering {step.topic}: {step.details}")
             _alter(admin, step)
-    if short := lacking(plan(admin, namespace, pipelines)):
+    if short := lacking(plan(admin, namespace, pipelines) if due else steps):
         say(f"warning: {short}.")
     return steps
 
