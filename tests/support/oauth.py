@@ -3,15 +3,12 @@
 import base64
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import pytest
@@ -21,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from freshet.lab import broker, server_files
 from freshet.lab.ports import free_port
 from freshet.operate.broker_record import LOOPBACK
+from support.http_listener import HttpListener, QuietHandler
 
 AUDIENCE: Final = "kafka-of-a-test"
 SECRET: Final = "of-a-test/+ =&"  # with all that an address or a form would have to escape
@@ -46,7 +44,7 @@ listener.name.unsigned.oauthbearer.sasl.server.callback.handler.class=\
 _PACKAGE: Final = "org.apache.kafka.common.security.oauthbearer"
 
 
-class Identities:
+class Identities(HttpListener):
     """Listens inside its `with`: gives a token to whoever knows the secret, and shows the key to look at it with."""
 
     def __init__(self, lifetime_s: int = 3600) -> None:
@@ -59,7 +57,7 @@ class Identities:
     @property
     def url(self) -> str:
         """Where it is, and who it is: the issuer of its tokens."""
-        return f"http://{LOOPBACK}:{self._server.server_port}"
+        return f"http://{LOOPBACK}:{self.port}"
 
     def token(self, who: str, audience: str) -> str:
         """A signed token, valid from now on."""
@@ -82,14 +80,15 @@ class Identities:
         self.given.append(who)
         return 200, {"access_token": self.token(who, audience), "token_type": "Bearer", "expires_in": self.lifetime_s}
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[QuietHandler]:
+        """Answers with keys and tokens."""
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
                 self._send(200, outer.keys())
 
-            def do_POST(self) -> None:
+            def do_POST(self) -> None:  # noqa: N802 (the name that http.server calls)
                 asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
                 self._send(*outer.answer(self.headers["Authorization"], asked.get("scope", [AUDIENCE])[0]))
 
@@ -101,19 +100,7 @@ class Identities:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                """Not on the test's stderr."""
-
-        self._server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        return Handler
 
 
 @dataclass(frozen=True)

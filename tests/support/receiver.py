@@ -1,14 +1,12 @@
 """A receiver of webhooks on loopback: notes what it gets, and answers as a test tells it to."""
 
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from freshet.lab.ports import free_port
+from support.http_listener import HttpListener, QuietHandler
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Got:
         return json.loads(self.body)
 
 
-class Receiver:
+class Receiver(HttpListener):
     """Listens inside its `with`; may be opened again at the same port. `answer` gives a status and headers."""
 
     def __init__(self, answer: Callable[[Got], tuple[int, dict[str, str]]] = lambda _: (204, {})) -> None:
@@ -38,11 +36,12 @@ class Receiver:
         """Where it is."""
         return f"http://127.0.0.1:{self.port}/hooks/freshet?from=test"
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[QuietHandler]:
+        """Notes each request, and answers."""
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class Handler(QuietHandler):
+            def do_POST(self) -> None:  # noqa: N802 (the name that http.server calls)
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 got = Got(self.path, dict(self.headers.items()), body)
                 outer.got.append(got)
@@ -52,16 +51,4 @@ class Receiver:
                     self.send_header(name, value)
                 self.end_headers()
 
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                """Not on the test's stderr."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        return Handler
