@@ -14,7 +14,10 @@ from freshet.cli import pipeline, schemas, topics
 from freshet.cli.apply import apply
 from freshet.cli.output import Exit
 from freshet.contracts.shipped import pipelines_dir
+from freshet.contracts.topic_table import TopicNames
+from freshet.runtime.bus.kafka import KafkaBus
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.protocol import Send
 
 pytestmark = pytest.mark.kafka
 
@@ -63,6 +66,16 @@ def test_a_folder_becomes_a_pipeline(freshet: Freshet, loans: Path) -> None:
     listed = document(freshet("pipeline", "list", "--json"))
     assert [(row["pipeline"], row["number"]) for row in listed] == [("loans", 2)]
     assert document(freshet("schemas", "publish", "--json")) == []
+
+
+def test_a_strangers_record_hides_no_pipeline(freshet: Freshet, loans: Path, kafka: str, namespace: str) -> None:
+    """`pipeline list` reads only, so it leaves out what cannot be read."""
+    assert freshet("apply", "-f", loans).exit_code == Exit.OK
+    producer = KafkaBus(kafka, TopicNames(namespace)).producer()
+    producer.send(Send("pipelines", [b"stranger"], [b"{}"]))
+    producer.close()
+    listed = document(freshet("pipeline", "list", "--json"))
+    assert [row["pipeline"] for row in listed] == ["loans"]
 
 
 def test_a_conflict_exits_with_5_and_says_why(freshet: Freshet, loans: Path) -> None:

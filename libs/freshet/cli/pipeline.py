@@ -21,7 +21,7 @@ from freshet.operate.target import target
 from freshet.pipeline import PipelineSpec, load_checked
 from freshet.pipeline.join_memory import join_memory_bytes, join_memory_problem
 from freshet.runtime.clock import SystemClock
-from freshet.runtime.publishing import pipeline_records
+from freshet.runtime.publishing import newest, readable_pipeline_records
 
 app = typer.Typer(help="Pipelines: one folder per use case.", no_args_is_help=True)
 app.command()(delete)
@@ -147,7 +147,7 @@ def features(
 def list_command(bootstrap: Bootstrap = None, namespace: Namespace = "", as_json: Json = False) -> None:
     """List published pipelines with the number of their newest specification."""
     connection = connect(bootstrap, namespace)
-    records = pipeline_records(connection.bus())
+    records = newest(readable_pipeline_records(connection.bus()))
     shown = table("pipeline", "number", "partitions", "features", "predicts", "event schema")
     document = []
     for name, record in sorted(records.items()):
