@@ -1,6 +1,10 @@
 """The merged log, and which processes a pipeline needs."""
 
+import contextlib
+import errno
 import json
+import os
+import signal
 import threading
 import time
 from itertools import count
@@ -10,8 +14,10 @@ import pytest
 
 from freshet.lab.supervisor import Supervisor
 from freshet.lab.up.merged_log import MergedLog, readable, sentence
-from freshet.lab.up.service_run import started
+from freshet.lab.up.service_run import Run, started
 from freshet.lab.up.services import Planned, Services, plan
+from freshet.operate.connection import Connection
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.service import load_service
 
 
@@ -143,6 +149,35 @@ def test_all_end_in_order_and_at_once_in_a_hurry(tmp_path: Path) -> None:
             assert [supervisor.pid(name) for name in names] == [None] * 3
             assert services.unmendable() is None or hurries
     assert ended.read_text().split() == ["ingestion-0", "inference-0", "registry"]
+
+
+def test_a_closed_terminal_ends_all_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services finish what they have, though nothing that they say can be shown any more."""
+    monkeypatch.chdir(tmp_path)
+    ended, begun = tmp_path / "ended", set[str]()
+
+    def show(line: str) -> None:
+        if len(begun) == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        if "begun" in line:
+            begun.add(line)
+            if len(begun) == 2:
+                os.kill(os.getpid(), signal.SIGHUP)
+
+    script = f"trap 'echo $0 >> {ended}; echo bye; exit' TERM; echo begun $0; while :; do sleep 0.01; done"
+    names = ("ingestion-0", "inference-0")
+    planned = [Planned(name, ("/bin/sh", "-c", script, name), 1) for name in names]
+    connection = Connection("127.0.0.1:1", "", {}, KafkaAdmin("127.0.0.1:1"), show)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    run = Run(connection, ["loans"], planned, [], show, verbose=True)
+    try:
+        with contextlib.suppress(OSError):
+            run.until_stopped()
+        run.stop()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert ended.read_text().split() == ["ingestion-0", "inference-0"]
 
 
 def test_addresses_are_of_what_this_one_runs() -> None:

@@ -74,9 +74,14 @@ class Run:
         self._told_rivals = set[str]()
 
     def until_stopped(self) -> None:
-        """Start everything, show what it says, return on SIGINT or SIGTERM. Raises OperateError if one cannot run."""
+        """Start everything, show what it says, return on SIGINT, SIGTERM or as the terminal is closed.
+
+        Raises OperateError if one cannot run.
+        """
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(signal.SIGHUP, self._on_signal)
         for one in self._planned:
             if one.name not in self._unowned:
                 self._services.start(one.name)
@@ -95,9 +100,11 @@ class Run:
     def stop(self) -> None:
         """End all services in order, and wait; a second signal kills."""
         self._stop.set()  # whatever it was that ended the run: from now on a signal means hurry
-        self._say("stopping; Ctrl-C once more kills")
+        with suppress(OSError):  # the terminal may be gone
+            self._say("stopping; Ctrl-C once more kills")
         self._services.stop(self._hurry)
-        self._log.pump()
+        with suppress(OSError):
+            self._log.pump()
         for lock in filter(None, self._locks):
             lock.close()
 
