@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from freshet.models.confine import hide_secrets
-from freshet.models.forking import FORK, RETIRE
+from freshet.models.forking import FORK, RETIRE, UNFORKABLE
 from freshet.models.sandbox import ENVIRONMENT, Ending, SandboxError, ending_of, run_child
 
 _FORKS: Final = 100
@@ -44,6 +44,8 @@ class ForkServer:
         self._module, self._settings = module, dict(settings or {})
         self._lock = threading.Lock()
         self._server: _Server | None = None
+        self._unforkable = False
+        """Whether the module starts threads: its children are started one by one, and no server is tried again."""
 
     def start(self) -> None:
         """Have the server ready by the time it is needed. Does not wait for it."""
@@ -75,12 +77,14 @@ class ForkServer:
     def _child(self) -> "_Child | None":
         """A child that waits for its request; None if the server is gone, or cannot be had."""
         with self._lock:
+            if self._unforkable:
+                return None
             try:
                 return self._ready_server().fork()
             except (OSError, EOFError) as error:
                 is_ours = isinstance(error, OSError) and error.errno in _TOO_MANY_FILES
                 if self._server is not None and not is_ours:
-                    self._server.close()
+                    self._unforkable = self._server.close() == UNFORKABLE
                     self._server = None
         return None
 
@@ -146,11 +150,11 @@ class _Server:
         self._socket.send(RETIRE)
         threading.Thread(target=wait, name="sandbox", daemon=True).start()
 
-    def close(self) -> None:
-        """End it now."""
+    def close(self) -> int:
+        """End it now; the exit code, which is its own if it had ended by itself."""
         self._socket.close()
         self._process.kill()
-        self._process.wait()
+        return self._process.wait()
 
 
 def _pipes(count: int) -> list[tuple[int, int]]:

@@ -20,6 +20,8 @@ from freshet.models.confine import hide_secrets
 
 FORK: Final = b"f"
 RETIRE: Final = b"r"
+UNFORKABLE: Final = 3
+"""The exit code of a process that cannot be forked: the module, or a library of it, has started threads."""
 _TASKS: Final = Path("/proc/self/task")
 _DESCRIPTORS: Final = 4096
 """More than are ever open here."""
@@ -99,7 +101,7 @@ def main() -> None:
     module.rehearse()
     os.close(os.pidfd_open(os.getpid()))  # a kernel that has none cannot have us either
     if len(list(_TASKS.iterdir())) > 1:
-        sys.exit("a process with threads cannot be forked")
+        sys.exit(UNFORKABLE)
     with socket.socket(fileno=int(sys.argv[2])) as control:
         _Nursery(module, control).run()
 

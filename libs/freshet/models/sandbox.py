@@ -14,6 +14,7 @@ from freshet.contracts.errors import FreshetError
 from freshet.models.confine import hide_secrets
 
 ENVIRONMENT: Final = {
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow, which scikit-learn and LightGBM import if it is there
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "ORT_DISABLE_TELEMETRY": "1",

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,6 +158,26 @@ def test_without_a_server_a_child_is_started() -> None:
     with closing(ForkServer("freshet.models.confine")) as none:
         ending = none.run({}, b"", 30.0)
     assert "unguarded" in ending.lines[-1]
+
+
+def test_a_module_that_starts_threads_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rehearsal may take seconds. Its children are started one by one, and say what they have to say."""
+    (tmp_path / "threaded.py").write_text(
+        "import threading, time\n"
+        "def rehearse(): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "if __name__ == '__main__': print('{}')\n"
+    )
+    rehearsed: list[int] = []
+    begin = subprocess.Popen
+
+    def counted(line: list[str], **how: Any) -> subprocess.Popen[Any]:
+        rehearsed.extend([1] if "freshet.models.forking" in line else [])
+        return begin(line, **how)
+
+    monkeypatch.setattr(subprocess, "Popen", counted)
+    with closing(ForkServer("threaded", {"PYTHONPATH": str(tmp_path)})) as none:
+        assert [none.run({}, b"", 30.0).code for _ in range(3)] == [0, 0, 0]
+    assert len(rehearsed) == 1
 
 
 _DIES = f"""

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from freshet.models import sandbox
-from freshet.models.sandbox import Ending, SandboxError, run_child, unguarded
+from freshet.models.sandbox import ENVIRONMENT, Ending, SandboxError, run_child, unguarded
 
 _PARENT = """
 import ctypes, os, subprocess, sys
@@ -69,3 +70,19 @@ def test_a_child_that_nobody_waits_for_is_ended_at_once() -> None:
     with pytest.raises(SandboxError, match="nobody waits"):
         run_child("timeit", {}, b"", 300.0, stopped)
     assert asked == [False, False, True]
+
+
+_LEARNS: Final = """
+import os, lightgbm, pandas, pyarrow, river, skl2onnx, sklearn.ensemble, sklearn.linear_model
+print(*(open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="Linux lists threads in /proc")
+def test_no_library_of_a_training_starts_a_thread_in_a_child() -> None:
+    """A process with threads cannot enter a user namespace, which cuts it off from the network, and is not forked."""
+    done = subprocess.run(
+        [sys.executable, "-s", "-P", "-c", _LEARNS], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    assert len(done.stdout.split()) == 1, done.stdout

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from structlog.testing import capture_logs
 
 from freshet.avro.control import decode
 from freshet.contracts.messages import Candidate, Manifest
+from freshet.models import fork_server
 from freshet.models.admission import Contract, Limits, admit
 from freshet.models.model_error import ModelError
 from freshet.models.sandbox import Ending, SandboxError
@@ -88,12 +90,15 @@ def test_a_candidate_stands_on_its_topic_with_figures_and_lineage() -> None:
         pytest.param("river-logistic-regression", marks=pytest.mark.slow),
     ],
 )
-def test_the_same_job_gives_the_same_candidate_in_another_process(trainer: str) -> None:
+def test_the_same_job_gives_the_same_candidate_in_another_process(
+    trainer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each training has a process of its own, started or forked. Labels behind the cut make no difference."""
     params = {"learning_rate": "0.05"} if trainer.startswith("river") else {"balance": "true"}
     log, job = log_of(), {"trainer": trainer, "params": params}
     first = log.train(CUT, **job)
-    with closing(training_server()) as server:
+    with closing(training_server()) as server, monkeypatch.context() as forked:
+        forked.delattr(fork_server, "run_child")
         again = train(log.job(CUT, **job), log.bus, NEVER, server=server)
         third = train(log.job(CUT, **job), log.bus, NEVER, server=server)
         assert third.digest == again.digest
@@ -212,6 +217,16 @@ def test_a_child_that_was_killed_may_come_to_its_end_another_time(
     with pytest.raises(told, match="fitting"):
         log.train(CUT)
     assert not candidates(log)
+
+
+def test_what_a_child_could_have_done_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trainer's library may keep it out of the namespace that the service found to work as it started."""
+    missing = "it could reach the network ([Errno 22] Invalid argument)"
+    ended = Ending(({"step": "the start", "unguarded": [missing]}, {"failed": "training", "detail": "no."}), 0)
+    monkeypatch.setattr(training_process, "run_child", lambda *_, **__: ended)
+    with capture_logs() as lines, pytest.raises(TrainingError):
+        log_of().train(CUT)
+    assert [(line["event"], line["missing"]) for line in lines] == [("sandbox_unguarded", [missing])]
 
 
 @pytest.fixture
