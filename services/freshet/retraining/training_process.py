@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import structlog
 
 from freshet.contracts.arrays import Floats32
 from freshet.contracts.errors import FreshetError
@@ -92,6 +93,9 @@ def run_training(
         ending = server.run(request, body, _WALL_S, stop.is_set)
     else:
         ending = run_child(CHILD, request, body, _WALL_S, stop.is_set, settings=settings)
+    if missing := ending.lines[0].get("unguarded"):
+        # beyond what the service said as it started: a library that starts threads keeps its process out of a namespace
+        structlog.get_logger("retraining").warning("sandbox_unguarded", trainer=job.trainer, missing=missing)
     line = ending.lines[-1]
     if "failed" in line:
         raise _failure(line)
