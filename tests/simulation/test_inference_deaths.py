@@ -16,7 +16,7 @@ from freshet.operate.records import headers_of
 from freshet.runtime.data_loop import DataLoop
 from freshet.runtime.jobs import Stop
 from freshet.runtime.telemetry import Metrics
-from support.inference import PIPELINE, FakeScorer, Mind, model, rollout, sound, specification
+from support.inference import PIPELINE, FakeScorer, Mind, flight, model, rollout, sound, specification
 from support.inference_stage import PARTITIONS, InferenceStage
 
 ROWS = 60
@@ -77,7 +77,7 @@ class World(InferenceStage):
 
     def kill(self, *, while_scoring: bool) -> None:
         """From outside; the note says what it was doing."""
-        self.deaths = [*self.deaths, Death(Flight("v2", ()))] if while_scoring else []
+        self.deaths = [*self.deaths, Death(flight("v2"))] if while_scoring else []
         self.worker = self._start()
 
     def answered(self) -> list[tuple[int, int, str, int]]:
@@ -117,7 +117,7 @@ class World(InferenceStage):
 
         def load(job: Job[Any], stop: Stop) -> object:
             if isinstance(job, LoadModel) and job.version == self.deadly_load:
-                self.died_loading.append(job.version)
+                self.died_loading.append(job.manifest.digest)
                 raise Died
             if isinstance(job, LoadModel):
                 return Loaded(FakeScorer(job.manifest, minds[job.version]), load_ms=1, p99_us=1)

@@ -39,7 +39,7 @@ from freshet.contracts.messages import (
 )
 from freshet.contracts.topic_id import to_bytes
 from freshet.contracts.worker import WorkerReport
-from freshet.inference.core.crash_blame import Death, Guard, unguarded
+from freshet.inference.core.crash_blame import Death, Flight, Guard, Span, unguarded
 from freshet.inference.core.logic import InferenceLogic
 from freshet.inference.core.model_jobs import Loaded, LoadModel, RetireModel
 from freshet.ledger.manifest_id import manifest_id
@@ -148,9 +148,19 @@ def specification(names: Sequence[str] = FEATURES, number: int = 1, classes: Seq
     return PipelineRecord(pipeline=PIPELINE, number=number, spec=spec, event_schema="{}", event_schema_id=1)
 
 
+def digest_of(name: str) -> str:
+    """What the bytes of a version of that name have as their digest."""
+    return sha256(name.encode()).hexdigest()
+
+
+def flight(version: str, *spans: Span) -> Flight:
+    """A call of that version."""
+    return Flight(version, spans, digest_of(version))
+
+
 def manifest(version: str, inputs: Sequence[str] = FEATURES, classes: Sequence[str] = CLASSES) -> Manifest:
     """The manifest of a version; the digest follows from its name."""
-    digest = sha256(version.encode()).hexdigest()
+    digest = digest_of(version)
     return Manifest(
         pipeline=PIPELINE,
         digest=digest,

@@ -20,9 +20,9 @@ _KEPT: Final = 8  # deaths: twice what condemns a version, so that its understud
 _SLOT_BYTES: Final = 4096
 _SIZE: Final = (1 + _KEPT + 1) * _SLOT_BYTES  # a header, the deaths, and the call under way
 _HEADER: Final = struct.Struct("<8s32sI")
-_MAGIC: Final = b"freshet1"
-# a slot: state, length of the version, number of spans; then the version; then the spans
-_STATE, _LENGTHS, _VERSION, _SPANS = 0, 1, 4, 256
+_MAGIC: Final = b"freshet2"
+# a slot: state, length of the name, number of spans; then the name, digest and version; then the spans
+_STATE, _LENGTHS, _NAME, _SPANS = 0, 1, 4, 256
 _LENGTHS_FORMAT: Final = struct.Struct("<BH")
 _SPANS_MAX: Final = (_SLOT_BYTES - _SPANS) // 24
 _IDLE, _RUNNING, _HUNG, _SHARED = 0, 1, 2, 3  # the last: running beside another call
@@ -44,7 +44,8 @@ class InFlightNote:
 
     @classmethod
     def open(cls, path: Path, topic_id: str, running: Running | None = None) -> "InFlightNote":
-        """Read what was left, and begin anew. Offsets mean nothing in another topic: then nothing is found.
+        """Read what was left, and begin anew. Offsets mean nothing in another topic, nor do versions of a pipeline that
+        was deleted with it: then nothing is found.
 
         `running` knows the process's other calls; by default there are none. It makes them take turns if two of them
         ran at a death that is found.
@@ -96,9 +97,9 @@ def _slot(number: int) -> int:
 
 
 def _put(target: "mmap.mmap | bytearray", slot: int, flight: Flight) -> None:
-    version, spans = flight.version.encode()[: _SPANS - _VERSION - 1], flight.spans[:_SPANS_MAX]
-    _LENGTHS_FORMAT.pack_into(target, slot + _LENGTHS, len(version), len(spans))
-    target[slot + _VERSION : slot + _VERSION + len(version)] = version
+    name, spans = f"{flight.digest} {flight.version}".encode()[: _SPANS - _NAME - 1], flight.spans[:_SPANS_MAX]
+    _LENGTHS_FORMAT.pack_into(target, slot + _LENGTHS, len(name), len(spans))
+    target[slot + _NAME : slot + _NAME + len(name)] = name
     _spans(len(spans)).pack_into(target, slot + _SPANS, *chain.from_iterable(spans))
 
 
@@ -127,8 +128,9 @@ def _read(content: bytes, owner: bytes) -> list[Death]:
 
 def _death(content: bytes, slot: int) -> Death:
     length, count = _LENGTHS_FORMAT.unpack_from(content, slot + _LENGTHS)
-    version = content[slot + _VERSION : slot + _VERSION + length].decode(errors="replace")
+    name = content[slot + _NAME : slot + _NAME + length].decode(errors="replace")
+    digest, _, version = name.partition(" ")
     numbers = iter(_spans(min(count, _SPANS_MAX)).unpack_from(content, slot + _SPANS))
     spans = tuple(map(Span, numbers, numbers, numbers))
     state = content[slot + _STATE]
-    return Death(Flight(version, spans), hung=state == _HUNG, shared=state == _SHARED)
+    return Death(Flight(version, spans, digest), hung=state == _HUNG, shared=state == _SHARED)

@@ -3,7 +3,7 @@
 import atexit
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -24,8 +24,6 @@ from freshet.runtime.trust_file import TrustFile, trust_file
 from freshet.runtime.watchdog import Watchdog
 from freshet.trust.pipeline_trust import no_keys
 
-_ANY_TOPIC: Final = ""  # the load of a model has nothing to do with offsets
-
 
 def _logic(context: Context) -> Logic:
     topic_id = context.bus.topic_id("features")
@@ -34,7 +32,7 @@ def _logic(context: Context) -> Logic:
             f"topic {context.names.topic('features')} does not exist: publish the pipeline with `freshet apply` first."
         )
     check_outlives_us(context.settings.state_dir)
-    scoring, loading = _note(context, topic_id, "inflight"), _note(context, _ANY_TOPIC, "loading")
+    scoring, loading = _note(context, topic_id, "inflight"), _note(context, topic_id, "loading")
     log = structlog.get_logger("inference")
     for death in scoring.deaths:
         log.warning(
@@ -84,12 +82,14 @@ def _opened(path: Path, topic_id: str) -> InFlightNote:
 
 
 def _runner(context: Context) -> Runner:
+    topic_id = context.bus.topic_id("features")
+
     def run(job: Job[Any], _stop: Stop) -> Loaded | None:
         match job:
             case LoadModel():
-                note = _note(context, _ANY_TOPIC, "loading")
+                note = _note(context, topic_id, "loading")
                 with PROCESS.load_turn():
-                    note.begin(Flight(job.version, ()))
+                    note.begin(Flight(job.version, (), job.manifest.digest))
                     try:
                         return load_model(job, context.bus)
                     finally:

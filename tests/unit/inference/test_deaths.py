@@ -11,7 +11,20 @@ from freshet.contracts.logic import Abort, DeadLetter
 from freshet.inference.core.crash_blame import CrashBlame, Death, Flight, Span, blamed_loads
 from freshet.inference.core.model_jobs import Scorer
 from freshet.models.model_error import ModelError
-from support.inference import Worker, answers, as_bytes, cuts, dead, model, of_kind, rollout, specification, vectors
+from support.inference import (
+    Worker,
+    answers,
+    as_bytes,
+    cuts,
+    dead,
+    digest_of,
+    flight,
+    model,
+    of_kind,
+    rollout,
+    specification,
+    vectors,
+)
 
 ROWS = Span(0, 3, 8)
 ROW, OTHER_ROW = Span(0, 5, 5), Span(0, 6, 6)
@@ -19,7 +32,7 @@ ROW, OTHER_ROW = Span(0, 5, 5), Span(0, 6, 6)
 
 def died(*spans: Span, version: str = "v2", hung: bool = False) -> list[Death]:
     """Deaths in a row, each with one of these spans in flight."""
-    return [Death(Flight(version, (span,)), hung) for span in spans]
+    return [Death(flight(version, span), hung) for span in spans]
 
 
 def shared(*spans: Span) -> list[Death]:
@@ -52,7 +65,7 @@ def worker(deaths: Sequence[Death]) -> Worker:
 )
 def test_a_version_is_to_blame_once_no_single_row_explains_its_deaths(deaths: list[Death], blamed: bool) -> None:
     """One row explains three deaths: in a batch, and twice alone. Two hangs cost enough time to be too many."""
-    assert set(CrashBlame(deaths).to_blame()) == ({"v2"} if blamed else set())
+    assert set(CrashBlame(deaths).to_blame()) == ({digest_of("v2")} if blamed else set())
 
 
 def test_rows_in_flight_at_a_death_are_scored_one_at_a_time() -> None:
@@ -83,7 +96,7 @@ def test_a_load_is_blamed_for_deaths_of_its_own_and_for_many_that_it_shares(
     deaths: list[Death], blamed: list[str]
 ) -> None:
     """Of those that it always shares somebody must be held off, or the worker dies for ever."""
-    assert blamed_loads(deaths) == blamed
+    assert blamed_loads(deaths) == list(map(digest_of, blamed))
 
 
 @pytest.mark.parametrize(("batch_p99_ms", "rows"), [(250, 80), (7_000, 2), (1_000_000, 1)])
@@ -117,9 +130,9 @@ def test_what_is_noted_before_each_call_is_what_is_scored() -> None:
     made.answer(*vectors(0, 0, 2))
     made.answer(*vectors(1, 7, 3), *vectors(0, 2, 5))
     assert noted == [
-        Flight("v2", (Span(0, 0, 0),)),
-        Flight("v2", (Span(0, 1, 1),)),
-        Flight("v2", (Span(0, 2, 6), Span(1, 7, 9))),
+        flight("v2", Span(0, 0, 0)),
+        flight("v2", Span(0, 1, 1)),
+        flight("v2", Span(0, 2, 6), Span(1, 7, 9)),
     ]
 
 

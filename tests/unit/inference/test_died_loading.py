@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from support.inference import Worker, answers, cuts, model, rollout, specification, vectors
+from support.inference import Worker, answers, cuts, digest_of, model, rollout, specification, vectors
 
 
 def worker(*died_loading: str, understudy: str = "v1") -> Worker:
     """v2 is live, v1 was before; the processes before this one died like that."""
-    made = Worker(died_loading=died_loading)
+    made = Worker(died_loading=list(map(digest_of, died_loading)))
     made.learn(specification(), model("v1"), model("v2"), rollout(1, "v1"), rollout(2, "v2", understudy=understudy))
     made.assign(p0="e=1 f=0")
     return made
@@ -54,14 +54,14 @@ _LOAD = """
 import os, signal, sys, threading, time
 from contextlib import nullcontext
 from pathlib import Path
+from freshet.contracts.logic import Fact
 from freshet.contracts.topic_table import TopicNames
-from freshet.inference.core.crash_blame import Flight
 from freshet.inference.core.model_jobs import LoadModel
 from freshet.inference.service import SERVICE
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.service import Context
 from freshet.runtime.settings import Settings
-from support.inference import FakeScorer, Worker, manifest, model, rollout, sound, specification
+from support.inference import FakeScorer, Worker, flight, manifest, model, rollout, sound, specification
 
 class Bus(MemoryBus):
     def reader(self, *arguments, **keywords):
@@ -75,10 +75,11 @@ cluster, names = MemoryCluster(), TopicNames("", "fraud")
 cluster.ensure(names, 1)
 context = Context(names, Settings(KAFKA_BOOTSTRAP_SERVERS="x", state_dir=Path(sys.argv[1])), Bus(cluster, names))
 logic, run = SERVICE.logic(context), SERVICE.runner(context)
+logic.fold(Fact("models", "fraud/v1", model("v1")))
 print(logic._models.failure_of("v1"), flush=True)
 job = LoadModel("v1", model("v1").manifest, (), 10)
 beside = logic._scoring.calls._guard if sys.argv[2] == "scoring" else lambda *call: nullcontext()
-with beside(Flight("v0", ()), FakeScorer(manifest("v0"), sound("v0")), 250):
+with beside(flight("v0"), FakeScorer(manifest("v0"), sound("v0")), 250):
     threading.Thread(target=run, args=[job, threading.Event()], daemon=True).start()
     loading.wait(0.5)
 loading.wait(30)

@@ -14,7 +14,7 @@ from freshet.runtime.clock import ManualClock
 from freshet.runtime.watchdog import EXIT_STUCK, Watchdog
 from support.inference import FakeScorer, manifest, sound
 
-FLIGHT = Flight("v1", (Span(0, 5, 9),))
+FLIGHT = Flight("v1", (Span(0, 5, 9),), "d1")
 
 
 @dataclass

@@ -9,13 +9,13 @@ import pytest
 from freshet.inference.core.crash_blame import Death, Flight, Span
 from freshet.inference.inflight import InFlightNote
 
-FLIGHT = Flight("1.0.2", (Span(0, 5, 9), Span(3, 1 << 40, 1 << 41)))
+FLIGHT = Flight("1.0.2", (Span(0, 5, 9), Span(3, 1 << 40, 1 << 41)), "d" * 64)
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from freshet.inference.core.crash_blame import Flight, Span
 from freshet.inference.inflight import InFlightNote
-InFlightNote.open(Path(sys.argv[1]), "T1").begin(Flight("1.0.2", (Span(0, 5, 9), Span(3, 1 << 40, 1 << 41))))
+InFlightNote.open(Path(sys.argv[1]), "T1").begin(Flight("1.0.2", (Span(0, 5, 9), Span(3, 1 << 40, 1 << 41)), "d" * 64))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -48,15 +48,15 @@ def test_a_hang_is_told_apart(path: Path) -> None:
     first = InFlightNote.open(path, "T1")
     first.begin(FLIGHT)
     first.hung()
-    InFlightNote.open(path, "T1").begin(Flight("2.0.0", ()))
-    assert InFlightNote.open(path, "T1").deaths == (Death(FLIGHT, hung=True), Death(Flight("2.0.0", ())))
+    InFlightNote.open(path, "T1").begin(Flight("2.0.0", (), "e" * 64))
+    assert InFlightNote.open(path, "T1").deaths == (Death(FLIGHT, hung=True), Death(Flight("2.0.0", (), "e" * 64)))
 
 
 def test_only_the_last_deaths_are_kept(path: Path) -> None:
     """The file does not grow, and the newest is never the one that is dropped."""
     sizes = set()
     for number in range(12):
-        InFlightNote.open(path, "T1").begin(Flight(f"1.0.{number}", ()))
+        InFlightNote.open(path, "T1").begin(Flight(f"1.0.{number}", (), "d" * 64))
         sizes.add(path.stat().st_size)
     assert len(sizes) == 1
     kept = InFlightNote.open(path, "T1").deaths
@@ -83,5 +83,5 @@ def test_a_file_that_is_no_note_is_replaced(path: Path, junk: bytes) -> None:
 def test_more_partitions_than_fit_are_cut_off() -> None:
     """The version counts all the same."""
     note = InFlightNote.in_memory()
-    note.begin(Flight("v" * 1_000, tuple(Span(number, 0, 1) for number in range(5_000))))
+    note.begin(Flight("v" * 1_000, tuple(Span(number, 0, 1) for number in range(5_000)), "d" * 64))
     note.end()

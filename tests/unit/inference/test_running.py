@@ -10,7 +10,7 @@ from freshet.inference.core.crash_blame import Death, Flight
 from freshet.inference.inflight import InFlightNote
 from freshet.inference.running import Running
 
-SCORE, LOAD = Flight("v1", ()), Flight("v2", ())
+SCORE, LOAD = Flight("v1", (), "d1"), Flight("v2", (), "d2")
 
 
 class Notes:

@@ -37,10 +37,14 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A score call: the version, and the rows of the batch (or more: whatever else the batch holds between them)."""
+    """A score call: the version, and the rows of the batch (or more: whatever else the batch holds between them).
+
+    `digest` names the version's bytes: in another life of the pipeline its number may be another model's.
+    """
 
     version: str
     spans: tuple[Span, ...]
+    digest: str
 
     @property
     def only_row(self) -> tuple[int, int] | None:
@@ -63,59 +67,60 @@ class Death:
 
 
 def blamed_loads(deaths: Sequence[Death]) -> list[str]:
-    """The version for each of these deaths in a row, each during a load, that it is blamed for.
+    """The digest of the version for each of these deaths in a row, each during a load, that it is blamed for.
 
     A death that it shares counts only if there are many: then nobody can be made to run alone.
     """
-    often = Counter(death.flight.version for death in deaths)
-    versions = [(death.flight.version, death.shared) for death in deaths]
-    return [version for version, shared in versions if not shared or often[version] >= VERSION_DEATHS]
+    often = Counter(death.flight.digest for death in deaths)
+    found = [(death.flight.digest, death.shared) for death in deaths]
+    return [digest for digest, shared in found if not shared or often[digest] >= VERSION_DEATHS]
 
 
 class CrashBlame:
-    """Judges rows and versions by the deaths since the last process that ended otherwise. Pure; never changes.
+    """Judges rows and models by the deaths since the last process that ended otherwise. Pure; never changes.
 
-    One that a version shares with another call makes its rows suspects, but counts against neither.
+    Models are named by their digests. One that a model shares with another call makes its rows suspects, but counts
+    against neither.
     """
 
     def __init__(self, deaths: Sequence[Death] = ()) -> None:
         counted = [death for death in deaths if not death.shared]
         self._spans: dict[str, list[Span]] = {}
         for death in deaths:
-            self._spans.setdefault(death.flight.version, []).extend(death.flight.spans)
-        lone = Counter((death.flight.version, death.flight.only_row) for death in counted)
+            self._spans.setdefault(death.flight.digest, []).extend(death.flight.spans)
+        lone = Counter((death.flight.digest, death.flight.only_row) for death in counted)
         self._killers = [
-            (version, row) for (version, row), count in lone.items() if row is not None and count >= ROW_DEATHS
+            (digest, row) for (digest, row), count in lone.items() if row is not None and count >= ROW_DEATHS
         ]
-        self.killed = frozenset(version for version, _ in self._killers)
-        """Versions that some row kills."""
-        self._counts = Counter(death.flight.version for death in counted)
-        self._hangs = Counter(death.flight.version for death in counted if death.hung)
+        self.killed = frozenset(digest for digest, _ in self._killers)
+        """Models that some row kills."""
+        self._counts = Counter(death.flight.digest for death in counted)
+        self._hangs = Counter(death.flight.digest for death in counted if death.hung)
 
     def to_blame(self) -> dict[str, str]:
-        """Versions that may not answer here any more, each with a sentence that says why."""
+        """Models that may not answer here any more, each with a sentence that says why."""
         return {
-            version: f"{count} processes in a row died while it scored, {self._hangs[version]} of them because it hung."
-            for version, count in self._counts.items()
-            if count >= VERSION_DEATHS or self._hangs[version] >= VERSION_HANGS
+            digest: f"{count} processes in a row died while it scored, {self._hangs[digest]} of them because it hung."
+            for digest, count in self._counts.items()
+            if count >= VERSION_DEATHS or self._hangs[digest] >= VERSION_HANGS
         }
 
-    def is_suspect(self, version: str, spans: Mapping[int, tuple[int, int]]) -> bool:
-        """Whether any row within these first and last offsets, by partition, was in flight when the version died."""
+    def is_suspect(self, digest: str, spans: Mapping[int, tuple[int, int]]) -> bool:
+        """Whether any row within these first and last offsets, by partition, was in flight when the model died."""
         nowhere = (0, -1)
         return any(
             death.first <= spans.get(death.partition, nowhere)[1]
             and spans.get(death.partition, nowhere)[0] <= death.last
-            for death in self._spans.get(version, ())
+            for death in self._spans.get(digest, ())
         )
 
     def in_doubt(self, spans: Mapping[int, tuple[int, int]]) -> bool:
-        """Whether any version died on rows within these first and last offsets, by partition."""
-        return any(self.is_suspect(version, spans) for version in self._spans)
+        """Whether any model died on rows within these first and last offsets, by partition."""
+        return any(self.is_suspect(digest, spans) for digest in self._spans)
 
-    def killers(self, version: str, vectors: Vectors) -> Ints:
-        """Which of these rows must not reach this version again: each was alone in flight at two deaths."""
-        rows = [row for killed, row in self._killers if killed == version]
+    def killers(self, digest: str, vectors: Vectors) -> Ints:
+        """Which of these rows must not reach this model again: each was alone in flight at two deaths."""
+        rows = [row for killed, row in self._killers if killed == digest]
         if not rows:
             return np.empty(0, np.int64)
         partitions, offsets = vectors.places()
@@ -153,13 +158,13 @@ class GuardedCalls:
 
         Raises what the scorer raises.
         """
-        spans = vectors.batch.spans
-        if self.careful and self._blame.is_suspect(version, spans):
+        spans, digest = vectors.batch.spans, scorer.manifest.digest
+        if self.careful and self._blame.is_suspect(digest, spans):
             places = zip(*(column.tolist() for column in vectors.places()), strict=True)
-            flights = [Flight(version, (Span(partition, offset, offset),)) for partition, offset in places]
+            flights = [Flight(version, (Span(partition, offset, offset),), digest) for partition, offset in places]
             parts = np.split(matrix, len(matrix))
         else:
-            flights = [Flight(version, tuple(Span(partition, *ends) for partition, ends in spans.items()))]
+            flights = [Flight(version, tuple(Span(partition, *ends) for partition, ends in spans.items()), digest)]
             parts = [matrix]
         scores = []
         for flight, rows in zip(flights, parts, strict=True):

@@ -51,6 +51,11 @@ class EpochRules:
         self._given_up = {(epoch, version) for epoch, version in self._given_up if not self.answerer(version)}
         self._found.clear()
 
+    def forget(self, live_epoch: int) -> None:
+        """The pipeline was deleted, and this is what is left live of it, if anything: numbers begin anew."""
+        self.reached = min(self.reached, live_epoch)
+        self._given_up.clear()
+
     def next(self, position: Position) -> PositionAnswerer | None:
         """Where a partition at `position` is answered from its next row on; None if it must wait.
 

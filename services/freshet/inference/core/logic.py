@@ -59,8 +59,8 @@ class InferenceLogic(Logic):
     ) -> None:
         """`instance` is this worker's name among all workers, `topic_id` the broker's id of the features topic.
 
-        `deaths` are those of our predecessors in a row, each while a version scored, and `died_loading` the versions
-        of those that died while they loaded one; `guard` goes around each score call. A partition that waits
+        `deaths` are those of our predecessors in a row, each while a version scored, and `died_loading` the digests
+        for those that died while they loaded one; `guard` goes around each score call. A partition that waits
         longer than `model_wait_ms` for a model is answered by the epoch's understudy, if any. `keys` gives the trusted
         keys of now.
         """
@@ -69,10 +69,10 @@ class InferenceLogic(Logic):
         self._trust = trust = PipelineTrust(pipeline, keys)
         # of a history that cannot be judged yet, the newest epochs are enough to answer by
         self._ledger = PipelineLedger(pipeline, vouching=trust, whole=False)
-        self._models = ResidentModels(died_loading)
+        self._blame = blame = CrashBlame(deaths)
+        self._models = ResidentModels(self._ledger.versions, died_loading, blame.to_blame())
         self._signatures = SignedVersions(self._ledger, trust)
         self._rules = EpochRules(self._ledger, self._models)
-        self._blame = blame = CrashBlame(deaths)
         self._calls = GuardedCalls(blame, guard)
         self._report = Report(self._ledger, self._models, self._rules)
         self._positions = Positions(self._rules, self._report, model_wait_ms)
@@ -80,9 +80,8 @@ class InferenceLogic(Logic):
         self._reader, self._writer = VectorReader(), PredictionWriter(topic_id)
         self._limits = BatchLimits()
         self._spec_error: str | None = None
+        self._pardoned: set[str] = set()
         self._now_ms = 0
-        for version, why in blame.to_blame().items():
-            self._models.quarantine(version, "model_crashed", why)
 
     @property
     def limits(self) -> BatchLimits:
@@ -154,14 +153,11 @@ class InferenceLogic(Logic):
         self._positions.revoke(partition)
 
     def fold(self, fact: Fact) -> None:
-        """See `Logic`. Raises DeletedError once the pipeline is deleted while models of it are in memory."""
+        """See `Logic`. Raises DeletedError once the pipeline is deleted while a model is in memory, or on its way."""
         if pipeline_of(fact) != self._pipeline:
             return
-        match fact.message:
-            case ModelVersion(version=""):
-                return  # a refusal: no epoch names it, and its record may be large
-            case ModelVersion() as model:
-                self._pardon(model)
+        if isinstance(fact.message, ModelVersion) and not fact.message.version:
+            return  # a refusal: no epoch names it, and its record may be large
         self._ledger.fold(fact)
         if fact.message is None:
             self._forget()
@@ -171,19 +167,22 @@ class InferenceLogic(Logic):
 
     def _forget(self) -> None:
         """Only a deleted pipeline has tombstones here: all of its records get one, so each role begins anew."""
-        self._rules.reached = min(self._rules.reached, self._ledger.epochs.live_epoch)
+        self._rules.forget(self._ledger.epochs.live_epoch)
         if self._ledger.specification is None:
             self._spec_error, self._rules.space = None, None
-        if self._models.loaded():  # the same number may come to mean another model
+        if not self._models.empty:  # the same number may come to mean another model
             raise DeletedError(self._pipeline)
 
-    def _pardon(self, model: ModelVersion) -> None:
+    def _pardon(self) -> None:
         """Once for each pardon: the version may fail here again before the registry has withdrawn it."""
-        before = self._ledger.versions.records.get(model.version)
-        if self._instance in model.pardoned and (before is None or self._instance not in before.pardoned):
-            self._models.pardon(model.version)
+        versions = self._ledger.versions
+        pardoned = {name for name in versions.pardoned if self._instance in versions.records[name].pardoned}
+        for version in pardoned - self._pardoned:
+            self._models.pardon(version)
+        self._pardoned = pardoned
 
     def _settle(self) -> None:
+        self._pardon()
         self._rules.advance()
         self._models.forget_failures(self._ledger.wanted())
 

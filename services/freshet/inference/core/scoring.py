@@ -162,7 +162,7 @@ class Scoring:
     ) -> tuple[list[Answers], list[DeadLetter]] | Broken:
         """Score the rows that the model can answer, and judge its scores; the other rows are set aside."""
         version, manifest, dead = target.version, target.scorer.manifest, list[DeadLetter]()
-        if manifest.required or version in self.blame.killed:
+        if manifest.required or manifest.digest in self.blame.killed:
             dead, rows = self._set_aside(target, vectors, matrix)
             if dead:
                 vectors, matrix = vectors.take(rows), matrix[rows]
@@ -199,7 +199,8 @@ class Scoring:
     def _set_aside(self, target: PositionAnswerer, vectors: Vectors, matrix: Floats32) -> tuple[list[DeadLetter], Ints]:
         """Letters for rows without a value that the model requires, and for rows that kill it; and the other rows."""
         letters, version = list[DeadLetter](), target.version
-        holes, killers = holes_of(matrix, target.scorer.manifest), self.blame.killers(version, vectors)
+        manifest = target.scorer.manifest
+        holes, killers = holes_of(matrix, manifest), self.blame.killers(manifest.digest, vectors)
         if holes.rows.size:
             details = [
                 f"feature {name!r} has no value, and {version} has no answer without one." for name in holes.names
