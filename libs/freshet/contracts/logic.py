@@ -286,6 +286,10 @@ class Decider:
         """
         raise NotImplementedError
 
+    def warnings(self) -> Sequence[str]:
+        """What waits for a person, a sentence each, begun by `about` of `freshet.contracts.worker`: told everywhere."""
+        return ()
+
     def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
         """These announcements are larger than their topics take, and none of them was written.
 

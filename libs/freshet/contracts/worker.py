@@ -33,5 +33,15 @@ class WorkerReport:
     """What an operator should know although it answers, a sentence each."""
 
 
+def about(pipeline: str, told: str) -> str:
+    """A warning about one of the pipelines that a process serves."""
+    return f"pipeline {pipeline}: {told}"
+
+
+def is_about(warning: str, pipeline: str) -> bool:
+    """Whether `about` made the warning for this pipeline."""
+    return warning.startswith(about(pipeline, ""))
+
+
 NOTHING_TO_REPORT = WorkerReport()
 """For a core of which it is enough to know that it lives."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.position import Position, Unstamped, unstamped
+from freshet.contracts.worker import is_about
 from freshet.operate.connection import Connection
 from freshet.operate.finding import Health, Line
 from freshet.operate.lag.lag_reader import UnreadRecords
@@ -22,6 +23,13 @@ def service_line(present: Presence) -> Line:
         health: Health = "warn" if present.silent else "ok"
         return Line(about, health, present.told, "look at its log, or start it again" if present.silent else "")
     return Line(about, "bad" if present.beats else "warn", f"is not running: {present.told}", present.command)
+
+
+def waiting_lines(present: Presence, pipeline: str = "") -> Iterator[Line]:
+    """What a service that decides for all pipelines says that it waits for; of one pipeline, if one is named."""
+    for beat in present.alive:
+        told = [warning for warning in beat.worker.warnings if not pipeline or is_about(warning, pipeline)]
+        yield from (Line(present.service, "bad", warning) for warning in told)
 
 
 def judging_lines(found: Sequence[Presence]) -> Iterator[Line]:

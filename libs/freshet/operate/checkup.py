@@ -14,7 +14,7 @@ from typing import Final
 from freshet.avro.schema_records import missing, released_records
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.messages import PipelineRecord
-from freshet.operate.attendance import group_lines, judging_lines, retraining_lines, service_line
+from freshet.operate.attendance import group_lines, judging_lines, retraining_lines, service_line, waiting_lines
 from freshet.operate.connection import Connection
 from freshet.operate.finding import Health, Line
 from freshet.operate.lag.lag_rows import ANSWERING
@@ -199,7 +199,8 @@ def _schemas(connection: Connection, records: Records) -> Iterator[Line]:
 def _services(connection: Connection, records: Records) -> Iterator[Line]:
     called = roll_call(connection.bus(), say=connection.say)
     if records:
-        yield service_line(presence(called.ledger, "registry", "", called.now_ms))
+        registry = presence(called.ledger, "registry", "", called.now_ms)
+        yield from (service_line(registry), *waiting_lines(registry))
         waiting = [name for name, spec in _specifications(records).items() if spec.retraining.triggers]
         yield from retraining_lines(presence(called.ledger, "retraining", "", called.now_ms), waiting)
     for pipeline in sorted(records):

@@ -8,7 +8,7 @@ from freshet.contracts.messages import ModelVersion, Rollout
 from freshet.ledger.held_partitions import HeldPartition, held_partitions
 from freshet.ledger.ledger import Ledger, PipelineLedger
 from freshet.ledger.workers import ALIVE, Beat
-from freshet.operate.attendance import group_lines, retraining_lines, service_line
+from freshet.operate.attendance import group_lines, retraining_lines, service_line, waiting_lines
 from freshet.operate.connection import Connection
 from freshet.operate.facts import published
 from freshet.operate.finding import Line
@@ -81,6 +81,7 @@ def model_status(connection: Connection, pipeline: str) -> ModelStatus:
     ledger, now_ms = called.ledger.of(pipeline), called.now_ms
     present = {service: presence(called.ledger, service, pipeline, now_ms) for service in SERVING}
     lines = [*map(service_line, present.values()), *group_lines(connection, pipeline, present)]
+    lines += waiting_lines(present["registry"], pipeline)
     waiting = [pipeline] if spec.retraining.triggers else []
     lines += retraining_lines(presence(called.ledger, "retraining", pipeline, now_ms), waiting)
     lines += [Line("control topics", "bad", ledger.alarm)] if ledger.alarm else []

@@ -13,7 +13,7 @@ import structlog
 
 from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Start
 from freshet.contracts.topic_table import TopicNames
-from freshet.contracts.worker import NOTHING_TO_REPORT, UNKNOWN_PROCESS, Process
+from freshet.contracts.worker import UNKNOWN_PROCESS, Process, WorkerReport
 from freshet.runtime.batch_outcome import announcement
 from freshet.runtime.beats import Beats
 from freshet.runtime.bus.protocol import Bus, FatalError, RefusedError, RetriableError, TooLargeError, Transaction
@@ -78,7 +78,7 @@ class OwnerLoop:
                 return 0
             self._metrics[told.READY].labels(*self._labels).set(self.unready() is None)
             if self._beats is not None:
-                self._beats.beat(NOTHING_TO_REPORT, self._clock.elapsed_ms())
+                self._beats.beat(WorkerReport(warnings=tuple(self.decider.warnings())), self._clock.elapsed_ms())
             for outcome in self._jobs.outcomes():
                 if outcome.error is not None:  # the decider asks again later, and tells nobody
                     self._log.error("job_failed", job=type(outcome.job).__name__, error=str(outcome.error))
@@ -185,7 +185,8 @@ class OwnerLoop:
             return "taking over: the end of our own topics cannot be seen yet"
         if not self._caught_up:
             return "folding the control topics"
-        return "; ".join(f"{name}: {why}" for name, why in self._feed.newer.items()) or None
+        newer = [f"{name}: {why}" for name, why in self._feed.newer.items()]
+        return "; ".join([*newer, *self.decider.warnings()]) or None
 
     def close(self) -> None:
         """Write a last beat and free everything; all decisions are committed already."""

@@ -7,7 +7,9 @@ import pytest
 from freshet.avro.control import encode
 from freshet.contracts.messages import WorkerState
 from freshet.contracts.topic_table import TopicNames
-from freshet.operate.attendance import judging_lines, retraining_lines, service_line
+from freshet.contracts.worker import about
+from freshet.ledger.ledger import Ledger
+from freshet.operate.attendance import judging_lines, retraining_lines, service_line, waiting_lines
 from freshet.operate.patience import missing_for_answer
 from freshet.operate.presence import judging, presence
 from freshet.operate.progress import silent
@@ -61,6 +63,18 @@ def test_a_service_that_beats_no_more_is_gone_whatever_our_clock_says(bus: Memor
     beat(bus, interval_ms=1)
     bus.cluster.advance(10)
     assert seen(bus, skew_ms) == "bad"
+
+
+def test_what_the_registry_waits_for_is_told_of_its_pipeline(bus: MemoryBus) -> None:
+    """By `doctor` of all, by `model status` of one; not by a registry that has gone."""
+    warnings = (about("loans", "no key."), about("loans-2", "no key."))
+    state = WorkerState(instance="r", service="registry", pipeline="", interval_ms=3000, warnings=warnings)
+    bus.producer().send(Send("workers", [b"r"], [encode(state)]))
+    present = presence(roll_call(bus, clock_ms=lambda: bus.cluster.now_ms).ledger, "registry", "", bus.cluster.now_ms)
+    assert [line.seen for line in waiting_lines(present)] == list(warnings)
+    assert [line.seen for line in waiting_lines(present, "loans")] == ["pipeline loans: no key."]
+    assert {line.health for line in waiting_lines(present)} == {"bad"}
+    assert list(waiting_lines(presence(Ledger(), "registry", "", 0))) == []
 
 
 def test_nobody_is_listened_for_without_need(bus: MemoryBus) -> None:

@@ -118,7 +118,13 @@ def test_every_data_service_beats_whatever_its_core_says() -> None:
 
 
 class Clerk(Decider):
-    """A decider that has nothing to decide."""
+    """A decider that has nothing to decide, or waits."""
+
+    waits: tuple[str, ...] = ()
+
+    def warnings(self) -> tuple[str, ...]:
+        """See `Decider`."""
+        return self.waits
 
     def fold(self, fact: Fact) -> None:
         """It follows nothing."""
@@ -151,3 +157,26 @@ def test_an_owner_beats_too_and_one_without_reports_is_not_heard() -> None:
                 ("registry/owner", "", "node-7", False),
                 ("registry/owner", "", "node-7", True),
             ]
+
+
+def test_what_an_owner_waits_for_is_in_its_beat_and_it_is_not_ready() -> None:
+    """At once, and not only when the next beat is due; once it waits no more, both are over."""
+    clerk, told, bus = Clerk(), Told(), MemoryBus(MemoryCluster(), TopicNames())
+    owner = OwnerLoop(
+        clerk,
+        bus,
+        bus.names,
+        service="registry",
+        jobs=InlineJobs(no_jobs),
+        clock=ManualClock(),
+        metrics=Metrics(),
+        reports=told,
+    )
+    seen = []
+    for waits in ((), (), (), ("pipeline p: a key.",), ()):
+        clerk.waits = waits
+        owner.step(0.0)
+        seen.append(owner.unready())
+    owner.close()
+    assert seen[2:] == [None, "pipeline p: a key.", None]
+    assert [state.warnings for state in told.states] == [(), ("pipeline p: a key.",), (), ()]

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Candidate, Rollout
+from freshet.contracts.messages import Action, Candidate, Rollout
 from freshet.registry.core.decider import RegistryDecider
 from freshet.trust.signature_check import Objection, objection
 from freshet.trust.statements import release_statement
-from support.registry import PIPELINE, World, candidate, specification
+from support.registry import PIPELINE, World, candidate, ready, specification, worker
 from support.signed import KeyRing, demanding, signed
 
 
@@ -194,6 +194,55 @@ def test_a_registry_that_cannot_sign_says_so(lost: str) -> None:
     assert world.verdict(asked) == "refused"
     assert "release key" in world.decisions(asked)[0].reason
     assert world.rollouts() == {}
+
+
+def test_a_quarantine_that_cannot_be_signed_holds_up_nobody_else_and_is_told() -> None:
+    """Each command is answered, models are judged, and once there is a key that counts the version goes."""
+    ring = KeyRing()
+    world = trusting(ring)
+    for minor, name in enumerate(("a", "b")):
+        world.publish(signed(candidate(name), ring.builder))
+        world.settle()
+        world.command("promote", f"1.{minor}.0")
+        world.settle()
+    ring.revoke(ring.release)
+    world.beat(worker(quarantined=("1.1.0",)))
+    actions: tuple[Action, ...] = ("annotate", "promote", "rollback", "retire", "reinstate", "pause")
+    asked = {action: world.command(action, "" if action in ("rollback", "pause") else "1.0.0") for action in actions}
+    world.publish(signed(candidate("c"), ring.builder))
+    world.settle()
+    assert [world.verdict(each) for each in asked.values()] == ["done"] + ["refused"] * 5
+    assert world.models()["1.2.0"].state == "admitted"
+    assert [*world.rollouts()] == [1, 2]
+    (told,) = world.decider.warnings()
+    assert told.startswith(f"pipeline {PIPELINE}: epoch 3 (quarantine 1.1.0) waits")
+    assert ring.release.id in told
+
+    ring.trust(ring.release, "release")
+    world.settle()
+    assert (world.serving(), world.models()["1.1.0"].state) == ("1.0.0", "quarantined")
+    assert [*world.decider.warnings()] == []
+
+
+def test_a_prepare_that_cannot_end_for_want_of_a_key_lets_others_be_answered() -> None:
+    """What was asked for first ends once there is a key; what comes meanwhile is answered at once."""
+    ring = KeyRing()
+    world = trusting(ring)
+    world.publish(signed(candidate("a"), ring.builder))
+    world.beat(worker())
+    world.settle()
+    first = world.command("promote", "1.0.0")
+    world.settle()
+    ring.revoke(ring.release)
+    world.beat(worker(prepared=ready(1)))
+    noted, second = world.command("annotate", "1.0.0"), world.command("promote", "1.0.0")
+    world.settle()
+    assert (world.verdict(noted), world.verdict(second)) == ("done", "refused")
+    (told,) = world.decider.warnings()
+    assert "epoch 1 (promote) waits" in told
+    ring.trust(ring.release, "release")
+    world.settle()
+    assert (world.verdict(first), world.serving()) == ("done", "1.0.0")
 
 
 def test_without_a_trust_file_nothing_is_admitted_where_signatures_are_demanded() -> None:

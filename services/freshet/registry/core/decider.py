@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from freshet.contracts.errors import ContractError
 from freshet.contracts.logic import Announce, Cancel, Decider, Fact, Outcome, Start
 from freshet.contracts.messages import Rollout
+from freshet.contracts.worker import about
 from freshet.ledger.epochs import Cause
 from freshet.pipeline.catalogue import Catalogue
 from freshet.registry.core import announce
@@ -43,6 +44,8 @@ class RegistryDecider(Decider):
         self._admissions = Admissions()
         self._shorter: dict[str, list[Announce]] = {}
         """By pipeline: what stands in for announcements that could not be written."""
+        self._unsigned: dict[str, str] = {}
+        """By pipeline: which epoch waits for a key, and what is to be done."""
 
     def fold(self, fact: Fact) -> None:
         """See `Decider`; facts of different roles may come in any order."""
@@ -59,11 +62,14 @@ class RegistryDecider(Decider):
     def decide(self, pipeline: str, now_ms: int) -> list[Announce | Start | Cancel]:
         """See `Decider`. The most urgent step, and an admission to start or to give up."""
         state = self._pipelines.state(pipeline)
-        shorter = self._shorter.pop(pipeline, None)
-        steps = shorter or self._step(state, now_ms)  # before the next admission: it may end the last one
-        steps = [self._signed(state, effect) for effect in steps]
-        job = self._admissions.next(state, now_ms)
-        return [*steps, *([job] if job is not None else [])]
+        self._unsigned.pop(pipeline, None)
+        announced = [self._signed(effect) for effect in self._step(state, now_ms)]
+        job = self._admissions.next(state, now_ms)  # after the step: that may end the last one
+        return [*announced, *([job] if job is not None else [])]
+
+    def warnings(self) -> list[str]:
+        """See `Decider`: epochs that are due, and that nobody would believe."""
+        return [self._unsigned[pipeline] for pipeline in sorted(self._unsigned)]
 
     def on_too_large(self, pipeline: str, announced: Sequence[Announce], why: str) -> None:
         """See `Decider`. Nothing else is decided for this pipeline in between: what moves an epoch still holds."""
@@ -74,27 +80,39 @@ class RegistryDecider(Decider):
         self._admissions.end(outcome)
 
     def _step(self, state: PipelineState, now_ms: int) -> list[Announce]:
-        """What is deleted is forgotten at once; else a failing model first, people, what is under way, what is new."""
-        ledger = state.ledger
-        return (
-            forget_deleted(ledger)
-            or answer_quarantines(ledger, now_ms)
-            or answer_command(state, now_ms, state.trust.cannot_sign(self._release))
-            or advance(ledger, now_ms)
-            or renew_published(state, now_ms)
-            or refuse_unsigned(state, now_ms)
-            or self._admissions.verdict(state, now_ms)
-            or _follow_policy(state, now_ms)
-            or spend_pardons(ledger, now_ms)
-            or recover(ledger, now_ms)
-        )
+        """What is deleted is forgotten at once; else a failing model first, people, what is under way, what is new.
 
-    def _signed(self, state: PipelineState, effect: Announce) -> Announce:
-        """An epoch's record with its signature. Raises ContractError if nobody would believe it: the pipeline waits."""
+        A step that makes an epoch which nobody would believe waits, and the next one is taken: for want of a key no
+        command goes without an answer. It is due again at the next call.
+        """
+        ledger, unsigned = state.ledger, state.trust.cannot_sign(self._release)
+        steps: tuple[Callable[[], list[Announce]], ...] = (
+            lambda: self._shorter.pop(state.name, []),
+            lambda: forget_deleted(ledger),
+            lambda: answer_quarantines(ledger, now_ms),
+            lambda: answer_command(state, now_ms, unsigned),
+            lambda: advance(ledger, now_ms),
+            lambda: renew_published(state, now_ms),
+            lambda: refuse_unsigned(state, now_ms),
+            lambda: self._admissions.verdict(state, now_ms),
+            lambda: _follow_policy(state, now_ms),
+            lambda: spend_pardons(ledger, now_ms),
+            lambda: recover(ledger, now_ms),
+        )
+        for step in steps:
+            announced = step()
+            epoch = next((effect.message for effect in announced if isinstance(effect.message, Rollout)), None)
+            if epoch is not None and unsigned:
+                told = f"epoch {epoch.epoch} ({epoch.cause}) waits, for nobody would believe it: {unsigned}"
+                self._unsigned.setdefault(state.name, about(state.name, told))
+            elif announced:
+                return announced
+        return []
+
+    def _signed(self, effect: Announce) -> Announce:
+        """An epoch's record with its signature."""
         if not isinstance(record := effect.message, Rollout):
             return effect
-        if why := state.trust.cannot_sign(self._release):
-            raise ContractError(f"epoch {record.epoch} of {record.pipeline} is not written: {why}")
         signatures = self._release.sign(release_statement(record)) if self._release else {}
         return replace(effect, message=record.model_copy(update={"signatures": signatures}))
 
