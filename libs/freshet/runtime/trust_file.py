@@ -87,10 +87,19 @@ def release_signer(settings: Settings, keys: TrustFile | None) -> SigningKey | N
     """The registry's private key; None if no setting names one. Raises SettingsError, also where nobody would believe
     what it signs.
     """
-    release = signing_key(settings.release_key, "FRESHET_RELEASE_KEY")
-    if keys is not None and release is not None:
-        keys.refuse_disbelieved(release, "release", f"FRESHET_RELEASE_KEY: {settings.release_key}")
-    return release
+    return _signer(settings.release_key, "FRESHET_RELEASE_KEY", "release", keys)
+
+
+def builder_signer(settings: Settings, keys: TrustFile | None) -> SigningKey | None:
+    """Retraining's private key, as `release_signer`: the registry would refuse each model that it signs."""
+    return _signer(settings.builder_key, "FRESHET_BUILDER_KEY", "builder", keys)
+
+
+def _signer(path: Path | None, variable: str, role: Role, keys: TrustFile | None) -> SigningKey | None:
+    key = signing_key(path, variable)
+    if keys is not None and key is not None:
+        keys.refuse_disbelieved(key, role, f"{variable}: {path}")
+    return key
 
 
 def _read(path: Path, variable: str, what: str) -> bytes:

@@ -14,7 +14,7 @@ from freshet.runtime.jobs import Runner, Stop
 from freshet.runtime.sandbox_at_start import say_unguarded
 from freshet.runtime.service import Context, ControlService
 from freshet.runtime.settings import SettingsError
-from freshet.runtime.trust_file import signing_key
+from freshet.runtime.trust_file import TrustFile, builder_signer
 
 if missing := [name for name in ("onnx", "onnxruntime", "sklearn", "skl2onnx") if find_spec(name) is None]:
     # only the child that trains imports them: without this, retraining would start, and each training fail
@@ -30,8 +30,9 @@ def _decider(_: Context) -> Decider:
 
 def _runner(context: Context) -> Runner:
     say_unguarded("retraining", "use trainers and models of people you trust, or allow it landlock and namespaces")
-    signer = signing_key(context.settings.builder_key, "FRESHET_BUILDER_KEY")
-    archive, server, programs = RowArchive(), training_server(), context.settings.trainer_programs
+    settings = context.settings
+    signer = builder_signer(settings, TrustFile(settings.trust) if settings.trust else None)
+    archive, server, programs = RowArchive(), training_server(), settings.trainer_programs
 
     def run(job: Job[Any], stop: Stop) -> Trained | Measured:
         bus = context.bus.of_pipeline(job.pipeline) if isinstance(job, Train | Measure) else context.bus

@@ -68,6 +68,15 @@ def test_a_release_key_that_the_trust_file_does_not_hold_is_refused(ring: dict[s
         refuse_keys(_settings(**{**ring, "release_key": ring["builder_key"]}), [OPEN], registry=True)
 
 
+def test_a_builder_key_that_the_trust_file_does_not_hold_is_refused(ring: dict[str, Path]) -> None:
+    """Retraining would sign with it, and the registry refuse each model, hours later."""
+    keys = _settings(**{**ring, "builder_key": ring["release_key"]})
+    for specs in ([OPEN], [SIGNED]):
+        with pytest.raises(SettingsError, match=r"FRESHET_BUILDER_KEY.*nobody would believe.*as a builder key"):
+            refuse_keys(keys, specs, registry=True)
+    refuse_keys(keys, [SIGNED], registry=False)
+
+
 def test_a_slot_that_another_process_holds_is_refused(tmp_path: Path) -> None:
     """Of the second worker only where a second worker is wanted."""
     settings, inference = _settings(state_dir=tmp_path), load_service("inference")

@@ -22,12 +22,12 @@ def refuse_keys(settings: Settings, specs: Sequence[PipelineSpec], *, registry: 
         )
     if not (settings.trust or (registry and (settings.release_key or settings.builder_key))):
         return
-    from freshet.runtime.trust_file import TrustFile, release_signer, signing_key  # noqa: PLC0415 (needs an extra)
+    from freshet.runtime.trust_file import TrustFile, builder_signer, release_signer  # noqa: PLC0415 (needs an extra)
 
     keys = None if settings.trust is None else TrustFile(settings.trust)
     if registry:
         release_signer(settings, keys)
-        signing_key(settings.builder_key, "FRESHET_BUILDER_KEY")
+        builder_signer(settings, keys)
     missing = [name for name in demanding if registry and settings.release_key is None]
     if missing:
         raise SettingsError(
