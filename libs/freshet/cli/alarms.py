@@ -6,7 +6,19 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group, RenderableType
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, shown_text, table
+from freshet.cli.output import (
+    PIPELINE,
+    Bootstrap,
+    Exit,
+    Json,
+    Namespace,
+    connect,
+    emit,
+    reporting,
+    say,
+    shown_text,
+    table,
+)
 from freshet.contracts.messages import Alarm
 from freshet.detectors.alarming_part import AlarmingPart
 from freshet.operate import alarm_log as operate
@@ -18,7 +30,7 @@ from freshet.runtime.bus.protocol import Bus
 
 app = typer.Typer(help="What detectors say has changed: list it, look at one, find it again.", no_args_is_help=True)
 
-Pipeline = Annotated[str, typer.Option(help="Whose alarms.")]
+Pipeline = Annotated[str, typer.Option(help="Whose alarms."), PIPELINE]
 
 
 @app.command("list")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say, shown_text, table
+from freshet.cli.output import PIPELINE, Bootstrap, Json, Namespace, connect, emit, reporting, say, shown_text, table
 from freshet.operate.connection import Connection
 from freshet.operate.facts import published
 from freshet.operate.records import hexdump
@@ -20,7 +20,7 @@ from freshet.runtime.clock import SystemClock
 
 app = typer.Typer(help="Events that were set aside: look at them, send them again.", no_args_is_help=True)
 
-Pipeline = Annotated[str, typer.Option(help="Whose dead letters.")]
+Pipeline = Annotated[str, typer.Option(help="Whose dead letters."), PIPELINE]
 Reason = Annotated[str, typer.Option(metavar="CODE", help="Only this reason, such as input_range.")]
 Since = Annotated[
     str, typer.Option(metavar="2h", help="Only newer ones: so long ago, or a time such as 2026-05-01T12:00.")

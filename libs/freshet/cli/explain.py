@@ -7,7 +7,7 @@ import typer
 from rich.console import Group, RenderableType
 
 from freshet.cli.model.history import approval_words
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, table
+from freshet.cli.output import PIPELINE, Bootstrap, Json, Namespace, connect, emit, reporting, table
 from freshet.operate.answer_parts import AnswerParts, answer_parts
 from freshet.operate.explanation import CONTROL_ROLES, Explanation, explain, predictions_of
 from freshet.operate.facts import published, read
@@ -18,7 +18,7 @@ from freshet.operate.times import clock_time
 @reporting
 def explain_command(
     event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="The producer's id of the event.")],
-    pipeline: Annotated[str, typer.Option(help="Whose event.")],
+    pipeline: Annotated[str, typer.Option(help="Whose event."), PIPELINE],
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Force, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.output import PIPELINE, Bootstrap, Force, Json, Namespace, connect, emit, reporting, say
 from freshet.operate.facts import published
 from freshet.operate.operate_error import OperateError
 
 
 @reporting
 def export(
-    pipeline: Annotated[str, typer.Option(help="Whose topic.")],
+    pipeline: Annotated[str, typer.Option(help="Whose topic."), PIPELINE],
     role: Annotated[
         str, typer.Option(help="features, predictions, labels, feedback, outcomes (the labelled log) or dead-letters.")
     ],

@@ -9,7 +9,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.live import Live
 
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, table, wide_console
+from freshet.cli.output import PIPELINE, Bootstrap, Json, Namespace, connect, emit, reporting, table, wide_console
 from freshet.operate.checkup import hanging_line
 from freshet.operate.facts import published
 from freshet.operate.lag.lag_reader import LagReader
@@ -22,7 +22,7 @@ _PATHS: Final[dict[End, str]] = {"prediction": "event → prediction", "outcome"
 
 @reporting
 def show(
-    pipeline: Annotated[str, typer.Option(help="Whose topics.")],
+    pipeline: Annotated[str, typer.Option(help="Whose topics."), PIPELINE],
     partitions: Annotated[bool, typer.Option("--partitions", help="Also each partition that is behind.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, until Ctrl-C.")] = False,
     bootstrap: Bootstrap = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from freshet.cli.model.pack import pack
-from freshet.cli.output import Bootstrap, Force, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.output import PIPELINE, Bootstrap, Force, Json, Namespace, connect, emit, reporting, say
 from freshet.ledger.ledger import Ledger
 from freshet.models.contract import TOLERANCE
 from freshet.operate.facts import published, read
@@ -39,7 +39,7 @@ def import_group() -> None:
 @export_app.command("mlflow")
 @reporting
 def export(
-    pipeline: Annotated[str, typer.Option(help="Whose trainings and versions.")],
+    pipeline: Annotated[str, typer.Option(help="Whose trainings and versions."), PIPELINE],
     store: Store,
     experiment: Annotated[str, typer.Option(help="By default the pipeline's name, with its namespace.")] = "",
     bootstrap: Bootstrap = None,

@@ -8,7 +8,8 @@ from typing import Annotated, Final
 import structlog
 import typer
 
-from freshet.cli.output import Bootstrap, Namespace, connect, reporting, settings
+from freshet.cli.output import PIPELINES, Bootstrap, Namespace, connect, reporting, settings
+from freshet.contracts.names import pipeline_names
 from freshet.operate.observer.observer import Observer
 from freshet.runtime.http import HealthServer, stuck
 from freshet.runtime.telemetry import Metrics, configure_logs
@@ -18,7 +19,9 @@ _EVERY_S: Final = 5.0
 
 @reporting
 def observe(
-    pipelines: Annotated[str, typer.Option(metavar="P,Q", help="Only these pipelines. By default all.")] = "",
+    pipelines: Annotated[
+        str, typer.Option(metavar="P,Q", help="Only these pipelines. By default all."), PIPELINES
+    ] = "",
     http_port: Annotated[
         int | None, typer.Option(help="For /live, /ready and /metrics; 0 takes a free one. [FRESHET_HTTP_PORT]")
     ] = None,
@@ -38,7 +41,7 @@ def observe(
     stop, looked_s = threading.Event(), [time.monotonic()]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    names = [name.strip() for name in pipelines.split(",") if name.strip()]
+    names = pipeline_names(pipelines)
     observer = Observer(connect(bootstrap, namespace), names)
     metrics = Metrics(())
     metrics.tell_of_the_process()

@@ -4,8 +4,10 @@ Data go to stdout, as a table or with `--json` as one document; progress and err
 """
 
 import functools
+import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
@@ -14,7 +16,8 @@ import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from freshet.contracts.errors import FreshetError
+from freshet.contracts.errors import ContractError, FreshetError
+from freshet.contracts.names import pipeline_name, pipeline_names, version_number
 from freshet.models.model_error import ModelError
 from freshet.operate.broker_record import ADMIN
 from freshet.operate.connection import Connection, local_broker, settings_for
@@ -31,6 +34,24 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _PIPED_WIDTH: Final = 240  # a file or pipe has no width; cut no cell there
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Beside a parameter's option: `reporting` refuses, as wrong usage, what this rule raises ContractError for.
+
+    The default is not asked about; of a list, each item is.
+    """
+
+    rule: Callable[[str], object]
+
+
+PIPELINE: Final = Checked(pipeline_name)
+"""The parameter names a pipeline."""
+PIPELINES: Final = Checked(pipeline_names)
+"""The parameter names several, parted by commas."""
+VERSION: Final = Checked(version_number)
+"""The parameter is the number of a version."""
 
 
 class Exit(IntEnum):
@@ -187,10 +208,31 @@ def exit_code(error: FreshetError) -> Exit:
 
 
 def reporting(command: Callable[P, R]) -> Callable[P, R]:
-    """Decorates a command: what goes wrong is told in sentences, without a traceback, and gives the right exit code."""
+    """Decorates a command: what goes wrong is told in sentences, without a traceback, and gives the right exit code.
+
+    What cannot be a name is refused before anything is asked for it; see `Checked`.
+    """
+    signature = inspect.signature(command)
+    rules = {
+        name: marker.rule
+        for name, parameter in signature.parameters.items()
+        for marker in getattr(parameter.annotation, "__metadata__", ())
+        if isinstance(marker, Checked)
+    }
+
+    def check(given: Mapping[str, Any]) -> None:
+        for name, rule in rules.items():
+            value = given.get(name, signature.parameters[name].default)
+            if value != signature.parameters[name].default:
+                for text in value if isinstance(value, list) else [value]:
+                    rule(text)
 
     @functools.wraps(command)
     def run(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            check(signature.bind_partial(*arguments, **options).arguments)
+        except ContractError as error:
+            fail(error, Exit.USAGE, as_json=bool(options.get("as_json")))
         try:
             return command(*arguments, **options)
         except FreshetError as error:

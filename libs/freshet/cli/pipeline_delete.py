@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.output import PIPELINE, Bootstrap, Json, Namespace, connect, emit, reporting, say
 from freshet.operate.deletion import Remains, arriving, delete_pipeline, refuse_in_use, remains
 from freshet.operate.operate_error import OperateError
 from freshet.registry.core.stand_in import DeletionStandIn
@@ -12,7 +12,7 @@ from freshet.registry.core.stand_in import DeletionStandIn
 
 @reporting
 def delete(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a published pipeline.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a published pipeline."), PIPELINE],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also while events still arrive.")] = False,
     bootstrap: Bootstrap = None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say
 from freshet.client import Answer, Client, RowError
 from freshet.operate.operate_error import OperateError
 from freshet.operate.records import finite
@@ -20,7 +20,7 @@ _ONE_OBJECT: Final = (
 @reporting
 def predict(
     row: Annotated[str, typer.Argument(metavar="ROW.json", help="An object with the event's fields; - for stdin.")],
-    pipeline: Annotated[str, typer.Option(help="Who is to answer.")],
+    pipeline: Annotated[str, typer.Option(help="Who is to answer."), PIPELINE],
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the answer.")] = 10.0,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",

@@ -11,7 +11,19 @@ from rich.console import Group, RenderableType
 
 from freshet.avro.control import encode
 from freshet.cli.estimate_parts import estimate_parts
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, filled_table, reporting, say, write_file
+from freshet.cli.output import (
+    PIPELINE,
+    Bootstrap,
+    Exit,
+    Json,
+    Namespace,
+    connect,
+    emit,
+    filled_table,
+    reporting,
+    say,
+    write_file,
+)
 from freshet.contracts.profile_messages import FrameKind
 from freshet.operate.facts import published, read
 from freshet.operate.operate_error import OperateError
@@ -37,7 +49,7 @@ _LATER: Final = (
     "a comparison begins anew there. Give --from a moment that lies later; `freshet profile edges` shows them."
 )
 
-Pipeline = Annotated[str, typer.Option(help="Whose features and answers.")]
+Pipeline = Annotated[str, typer.Option(help="Whose features and answers."), PIPELINE]
 From = Annotated[str, typer.Option("--from", metavar="TIME", help="Rows from then on: 2026-05-01T12:00Z, or 2h.")]
 To = Annotated[str, typer.Option("--to", metavar="TIME", help="Rows before then.")]
 Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write one page with plots, too.")]

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from freshet.cli.estimate_parts import estimate_parts
 from freshet.cli.output import (
+    PIPELINE,
     Bootstrap,
     Exit,
     Json,
@@ -56,7 +57,7 @@ class _Shown(NamedTuple):
 
 @reporting
 def show(
-    pipeline: Annotated[str, typer.Option(help="Whose answers.")],
+    pipeline: Annotated[str, typer.Option(help="Whose answers."), PIPELINE],
     series: Annotated[
         list[str] | None,
         typer.Option(help="Only this series, such as served or version:1.0.1; may be given several times."),

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say
+from freshet.cli.output import PIPELINE, Bootstrap, Json, Namespace, connect, emit, reporting, say
 from freshet.cli.table_options import Decimal, Delimiter, Encoding
 from freshet.lab.corruption import KINDS
 from freshet.lab.events_topic import DELETED, EventsTopic, rest_of
@@ -35,7 +35,7 @@ _LAST_LABELS_S: Final = 5.0
 @reporting
 def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv[.gz]", help="Its first line names the columns.")],
-    pipeline: Annotated[str, typer.Option(help="Columns go to this pipeline's event fields by name.")],
+    pipeline: Annotated[str, typer.Option(help="Columns go to this pipeline's event fields by name."), PIPELINE],
     rate: Annotated[
         float | None, typer.Option(min=0.1, help="Events per second; as fast as possible by default.")
     ] = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, settings
+from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, settings
 from freshet.operate.facts import ledger_of, published
 from freshet.operate.operate_error import OperateError
 from freshet.operate.training_runs import find, trainings
@@ -17,7 +17,7 @@ from freshet.runtime.bus.protocol import Bus
 @reporting
 def reproduce(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A version, or its training's id.")],
-    pipeline: Annotated[str, typer.Option(help="Whose model.")],
+    pipeline: Annotated[str, typer.Option(help="Whose model."), PIPELINE],
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,

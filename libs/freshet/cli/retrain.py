@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting
+from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting
 from freshet.contracts.training_message import DRY_RUN
 from freshet.operate import commands
 from freshet.operate.asked_training import retrained
@@ -14,7 +14,7 @@ from freshet.operate.times import duration_ms
 
 @reporting
 def retrain(
-    pipeline: Annotated[str, typer.Option(help="Whose model.")],
+    pipeline: Annotated[str, typer.Option(help="Whose model."), PIPELINE],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and why not.")] = False,
     expires: Annotated[str, typer.Option(metavar="5m", help="Do not begin after so long.")] = "5m",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the training's end.")] = True,

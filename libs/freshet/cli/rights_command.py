@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, table
+from freshet.cli.output import PIPELINE, Bootstrap, Json, Namespace, connect, emit, reporting, table
 from freshet.operate.operate_error import OperateError
 from freshet.runtime.bus.kafka.grants import KafkaGrants
 from freshet.runtime.rights import PRINCIPALS, Right, rights, user_name
@@ -16,7 +16,9 @@ app = typer.Typer(
 )
 
 Pipelines = Annotated[
-    list[str], typer.Option("--pipeline", "-p", metavar="P", help="For this pipeline; may be given several times.")
+    list[str],
+    typer.Option("--pipeline", "-p", metavar="P", help="For this pipeline; may be given several times."),
+    PIPELINE,
 ]
 Principals = Annotated[
     list[str] | None,

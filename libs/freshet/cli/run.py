@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from freshet.cli.output import Bootstrap, Namespace, reporting, settings
+from freshet.cli.output import PIPELINES, Bootstrap, Namespace, reporting, settings
+from freshet.contracts.names import pipeline_names
 from freshet.operate.operate_error import OperateError
 from freshet.runtime.process import run as run_service
 from freshet.runtime.service import ControlService, EdgeService, Service, load_service, service_names
@@ -18,6 +19,7 @@ def run(
         typer.Option(
             metavar="P,Q", help="The pipelines it serves, each in a loop of its own. The registry serves all."
         ),
+        PIPELINES,
     ] = "",
     slot: Annotated[str | None, typer.Option(help="This process among its equals, such as 0. [FRESHET_SLOT]")] = None,
     slots: Annotated[
@@ -44,7 +46,7 @@ def run(
 
 
 def _pipelines(service: Service, text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = pipeline_names(text)
     if isinstance(service, EdgeService) and names:
         raise OperateError(f"{service.name} is for all pipelines: leave --pipelines out.", "usage")
     if isinstance(service, ControlService) and names:

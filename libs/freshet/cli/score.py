@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Group, RenderableType
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
 from freshet.operate.facts import ledger_of, published
 from freshet.operate.patience import missing_model
 from freshet.operate.score.arithmetic import Errors, Scoring
@@ -26,7 +26,7 @@ _LEGEND_VALUES: Final = "MAE / RMSE: mean absolute error, and root mean square e
 
 @reporting
 def score(
-    pipeline: Annotated[str, typer.Option(help="Whose predictions.")],
+    pipeline: Annotated[str, typer.Option(help="Whose predictions."), PIPELINE],
     since: Annotated[
         str,
         typer.Option(metavar="TIME", help="Score predictions that were written since then: 2026-05-01T12:00Z, or 2h."),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from freshet.cli.export_topic import export
-from freshet.cli.output import Bootstrap, Namespace, connect, reporting, shown_text
+from freshet.cli.output import PIPELINE, Bootstrap, Namespace, connect, reporting, shown_text
 from freshet.operate.tail import Tail, resolve
 from freshet.operate.times import clock_time
 
@@ -27,7 +27,7 @@ def tail(
     topic: Annotated[
         str, typer.Argument(help="A role of schemas/topics.yaml, such as predictions, or a topic's full name.")
     ],
-    pipeline: Annotated[str, typer.Option(help="Whose topic, where every pipeline has its own.")] = "",
+    pipeline: Annotated[str, typer.Option(help="Whose topic, where every pipeline has its own."), PIPELINE] = "",
     start: Annotated[
         Literal["beginning", "end"], typer.Option("--from", help="The first records, or the last.")
     ] = "end",

@@ -6,7 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.cli.output import Bootstrap, Checked, Exit, Json, Namespace, connect, emit, reporting, say, table
+from freshet.contracts.names import pipeline_name
 from freshet.operate.partition_counts import counts
 from freshet.runtime.bus.kafka.admin import BROKER_DEFAULT
 from freshet.runtime.provision import plan, provision
@@ -22,6 +23,7 @@ Pipelines = Annotated[
         help="Only this pipeline's topics (repeatable); by default all published pipelines'. An unpublished one "
         "needs its partitions.",
     ),
+    Checked(lambda text: pipeline_name(text.partition("=")[0])),
 ]
 Replication = Annotated[
     int,

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 
 from freshet.cli.model.ask import Asking, Expires, Tag, Text, Wait
 from freshet.cli.model.view import note_lines
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, say, table, write_file
+from freshet.cli.output import PIPELINE, Bootstrap, Json, Namespace, connect, emit, reporting, say, table, write_file
 from freshet.operate.facts import published
 from freshet.operate.notes import NOTE, note_text, tags_of
 from freshet.operate.times import clock_time
@@ -21,7 +21,7 @@ from freshet.operate.training_runs import Run, find, trainings
 
 app = typer.Typer(help="Trainings: what led to each, what it learned from, what came of it.", no_args_is_help=True)
 
-Pipeline = Annotated[str, typer.Option(help="Whose trainings.")]
+Pipeline = Annotated[str, typer.Option(help="Whose trainings."), PIPELINE]
 Which = Annotated[str, typer.Argument(metavar="TRAINING", help="An id, or its beginning, or the version it led to.")]
 
 

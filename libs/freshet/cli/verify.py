@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting
+from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting
 from freshet.operate.facts import published
 from freshet.operate.times import range_ms
 from freshet.operate.verify.findings import Finding, Judgement
@@ -34,7 +34,7 @@ _LEGEND: Final = (
 
 @reporting
 def verify(
-    pipeline: Annotated[str, typer.Option(help="Whose topics are judged.")],
+    pipeline: Annotated[str, typer.Option(help="Whose topics are judged."), PIPELINE],
     wait: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait so long for inputs under way.")] = 0.0,
     since: Annotated[
         str, typer.Option(metavar="TIME", help="Judge inputs that the broker got since then: 2026-05-01T12:00Z, or 2h.")

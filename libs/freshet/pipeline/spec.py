@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, SerializeAsAny, TypeAdapter, ValidationError
 
 from freshet.contracts.duration import Duration
+from freshet.contracts.names import PIPELINE_LENGTH, PIPELINE_PATTERN
 from freshet.detectors.detector import Detector
 from freshet.features.transform import Domain, Transform
 from freshet.pipeline.catalogue import detectors, transforms
@@ -119,7 +120,7 @@ class Limits(SpecModel):
 class PipelineSpec(SpecModel):
     """One use case: what its events mean, which features they give, what is predicted. The same in all environments."""
 
-    pipeline: str = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)
+    pipeline: str = Field(pattern=PIPELINE_PATTERN, max_length=PIPELINE_LENGTH)
     """Its name, part of every topic's name: small letters, digits and dashes."""
     entity: str
     """The event field that says what the event is about (a card, a device): the key that keeps events in order."""

@@ -8,15 +8,21 @@ from typing import Annotated
 
 import typer
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting
+from freshet.cli.output import PIPELINE, VERSION, Bootstrap, Checked, Exit, Json, Namespace, connect, emit, reporting
 from freshet.contracts.messages import Action
+from freshet.contracts.names import noted
 from freshet.operate import commands
 from freshet.operate.facts import published
 from freshet.operate.notes import NOTE, note_text
 from freshet.operate.times import duration_ms
 
-Pipeline = Annotated[str, typer.Option(help="Whose models.")]
-Version = Annotated[str, typer.Argument(metavar="VERSION", help="Such as 1.4.0; `freshet model list` shows them.")]
+Pipeline = Annotated[str, typer.Option(help="Whose models."), PIPELINE]
+Version = Annotated[
+    str, typer.Argument(metavar="VERSION", help="As `freshet model list` shows it, such as 1.4.0."), VERSION
+]
+Noted = Annotated[
+    str, typer.Argument(metavar="VERSION", help="Such as 1.4.0; or the whole id of a training."), Checked(noted)
+]
 ExpectEpoch = Annotated[
     int | None, typer.Option(metavar="NUMBER", help="Refuse if another epoch is live: somebody was quicker.")
 ]
@@ -83,7 +89,7 @@ def promote(
 @reporting
 def rollback(
     pipeline: Pipeline,
-    to: Annotated[str, typer.Option(metavar="VERSION", help="By default the one that answered before.")] = "",
+    to: Annotated[str, typer.Option(metavar="VERSION", help="By default the one that answered before."), VERSION] = "",
     expect_epoch: ExpectEpoch = None,
     expires: Expires = "5m",
     wait: Wait = True,
@@ -159,7 +165,7 @@ def reinstate(
 
 @reporting
 def note(
-    version: Version,
+    version: Noted,
     pipeline: Pipeline,
     text: Text = "",
     tag: Tag = None,

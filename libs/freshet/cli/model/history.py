@@ -7,7 +7,7 @@ import typer
 from rich.console import Group, RenderableType
 
 from freshet.cli.model.view import note_lines
-from freshet.cli.output import Bootstrap, Json, Namespace, connect, emit, reporting, table
+from freshet.cli.output import PIPELINE, Bootstrap, Json, Namespace, connect, emit, reporting, table
 from freshet.operate.facts import ledger_of, published
 from freshet.operate.model_history import ROLES, Approval, ModelHistory, model_history
 from freshet.operate.notes import notes_on
@@ -17,7 +17,7 @@ from freshet.runtime.clock import SystemClock
 
 @reporting
 def history(
-    pipeline: Annotated[str, typer.Option(help="Whose models.")],
+    pipeline: Annotated[str, typer.Option(help="Whose models."), PIPELINE],
     at: Annotated[
         str, typer.Option(metavar="TIME", help="Only what answered then: 2026-05-01T12:00Z, or 2h for two hours ago.")
     ] = "",

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Group, RenderableType
 
-from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting, table
+from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting, table
 from freshet.contracts.messages import Rollout
 from freshet.ledger.ledger import PipelineLedger
 from freshet.models.manifest import refuses
@@ -16,7 +16,7 @@ from freshet.operate.notes import Note, notes_on, tags_of
 from freshet.operate.records import finite
 from freshet.operate.times import ago, clock_time
 
-Pipeline = Annotated[str, typer.Option(help="Whose models.")]
+Pipeline = Annotated[str, typer.Option(help="Whose models."), PIPELINE]
 
 _LEGEND: Final = (
     "epoch: which version answers, numbered; a partition takes it at its next event, and `since offset` is the first "
@@ -28,7 +28,7 @@ _LEGEND: Final = (
 
 @reporting
 def list_command(
-    pipeline: Annotated[str, typer.Option(help="Whose models; by default everybody's.")] = "",
+    pipeline: Annotated[str, typer.Option(help="Whose models; by default everybody's."), PIPELINE] = "",
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,

@@ -1,12 +1,12 @@
 """Writes a first pipeline.yaml and event.avsc: guessed from a table, or as a template to edit."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from freshet.avro.own_schemas import Schema
 from freshet.contracts.errors import ContractError
+from freshet.contracts.names import pipeline_name
 from freshet.operate.tables.cells import TABLE_FORMAT, TimeFormat, is_missing
 from freshet.operate.tables.event_roles import refuse_what_replay_would, why_of, written_so
 from freshet.operate.tables.guesses import MOST_CATEGORIES, Column, column, flow, guess_roles, scalar
@@ -54,7 +54,7 @@ def infer_pipeline(
     used as event times. `attributes` are written into event.avsc beside its fields. Raises ContractError for a table
     that no pipeline can be made of, OperateError for a column that is not there and an id that repeats.
     """
-    _refuse_name(name)
+    pipeline_name(name)
     if len(header) > MOST_COLUMNS:
         raise ContractError(
             f"the table has {len(header):,} columns, and a pipeline is made of {MOST_COLUMNS:,} at most: leave out "
@@ -107,20 +107,13 @@ def template(name: str) -> tuple[str, str]:
 
     Raises ContractError for what cannot name a pipeline.
     """
-    _refuse_name(name)
+    pipeline_name(name)
     declared = [{"name": field, "type": kind, "doc": doc} for field, (kind, doc) in _IDENTITY.items()]
     declared += [
         {"name": "amount", "type": "double", "doc": "An example of a number."},
         {"name": "country", "type": "string", "doc": "An example of a category."},
     ]
     return _checked(_TEMPLATE.format(name=name), _schema(name, declared, {}))
-
-
-def _refuse_name(name: str) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
-        raise ContractError(
-            f"{name!r:.80} cannot name a pipeline: use at most 40 small letters, digits and dashes, a letter first."
-        )
 
 
 def _no_feature(label: str, chosen: Mapping[str, Column | None], lines: Sequence[str]) -> str:

@@ -4,13 +4,13 @@ A promote or a rollback that has begun to prepare is answered when its epoch end
 command.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Action, Command, ModelVersion, Verdict
+from freshet.contracts.names import is_training
 from freshet.ledger.epochs import Cause, understudy
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.life_tables import VERSION
@@ -20,9 +20,6 @@ from freshet.registry.core.quarantine import reporters
 from freshet.registry.core.rollouts import go_live, held, overtake, prepare, repeat_live
 from freshet.registry.core.short_text import listed
 from freshet.registry.core.state import PipelineState, Rules
-
-_TRAINING: Final = re.compile(r"[0-9a-f]{32}")
-"""The id of a training, which no version looks like."""
 
 
 def answer_command(state: PipelineState, now_ms: int, unsigned: str = "") -> list[Announce]:
@@ -163,7 +160,7 @@ def _retire(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Annou
 
 def _annotate(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Announce]:
     """A note on a version goes into its history; of one on a training the decision is all there is."""
-    if _TRAINING.fullmatch(command.version):
+    if is_training(command.version):
         told = {"training": command.version, "text": command.text}
         return [_decide(ledger, command, "done", f"noted on training {command.version}.", more=told)]
     record = _numbered(ledger, command.version)
