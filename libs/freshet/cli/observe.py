@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from freshet.cli.output import PIPELINES, Bootstrap, Namespace, connect, reporting, settings
-from freshet.contracts.names import pipeline_names
+from freshet.contracts.name_rules import pipeline_names
 from freshet.operate.observer.observer import Observer
 from freshet.runtime.http import HealthServer, stuck
 from freshet.runtime.telemetry import Metrics, configure_logs

@@ -17,7 +17,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from freshet.contracts.errors import ContractError, FreshetError
-from freshet.contracts.names import pipeline_name, pipeline_names, version_number
+from freshet.contracts.name_rules import pipeline_name, pipeline_names, version_number
 from freshet.models.model_error import ModelError
 from freshet.operate.broker_record import ADMIN
 from freshet.operate.connection import Connection, local_broker, settings_for

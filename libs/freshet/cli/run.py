@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from freshet.cli.output import PIPELINES, Bootstrap, Namespace, reporting, settings
-from freshet.contracts.names import pipeline_names
+from freshet.contracts.name_rules import pipeline_names
 from freshet.operate.operate_error import OperateError
 from freshet.runtime.process import run as run_service
 from freshet.runtime.service import ControlService, EdgeService, Service, load_service, service_names

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from freshet.cli.output import Bootstrap, Checked, Exit, Json, Namespace, connect, emit, reporting, say, table
-from freshet.contracts.names import pipeline_name
+from freshet.contracts.name_rules import pipeline_name
 from freshet.operate.partition_counts import counts
 from freshet.runtime.bus.kafka.admin import BROKER_DEFAULT
 from freshet.runtime.provision import plan, provision

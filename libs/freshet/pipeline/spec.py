@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, SerializeAsAny, TypeAdapter, ValidationError
 
 from freshet.contracts.duration import Duration
-from freshet.contracts.names import PIPELINE_LENGTH, PIPELINE_PATTERN
+from freshet.contracts.name_rules import PIPELINE_LENGTH, PIPELINE_PATTERN
 from freshet.detectors.detector import Detector
 from freshet.features.transform import Domain, Transform
 from freshet.pipeline.catalogue import detectors, transforms

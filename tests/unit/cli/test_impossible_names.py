@@ -14,7 +14,7 @@ from freshet import cli
 from freshet.cli.main import app
 from freshet.cli.output import PIPELINE, Checked, Exit
 from freshet.contracts.errors import ContractError
-from freshet.contracts.names import pipeline_name, version_number
+from freshet.contracts.name_rules import pipeline_name, version_number
 
 IMPOSSIBLE = ["", " ", "a b", "a\n", "loans\n", "Loans", "1loans", "löans", "a" * 300, "loans/1", "loans.", "-p"]
 NO_VERSION = ["", " ", "1.0", "1.0.0.0", "v1.0.0", "1.0.0\n", "01.0.0", "1.0.x", "１.0.0", "1.0." + "9" * 300, "latest"]
@@ -69,7 +69,12 @@ def test_each_command_that_takes_a_pipeline_checks_its_name() -> None:
         for name, parameter in inspect.signature(function).parameters.items()
         if name in ("pipeline", "pipelines") and not checked(parameter.annotation)
     ]
-    assert sorted(unchecked) == ["mlflow_bridge.import_model", "model.check.check", "model.pack.pack", "pipeline.features"]
+    assert sorted(unchecked) == [
+        "mlflow_bridge.import_model",
+        "model.check.check",
+        "model.pack.pack",
+        "pipeline.features",
+    ]
     assert len([path for path, function in commands() if PIPELINE in markers(function)]) > 25
 
 

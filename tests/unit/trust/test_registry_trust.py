@@ -234,6 +234,9 @@ def test_a_prepare_that_cannot_end_for_want_of_a_key_lets_others_be_answered() -
     first = world.command("promote", "1.0.0")
     world.settle()
     ring.revoke(ring.release)
+    world.settle()
+    (told,) = world.decider.warnings()
+    assert "epoch 1 (promote) waits" in told, "before its workers have answered or its deadline has passed"
     world.beat(worker(prepared=ready(1)))
     noted, second = world.command("annotate", "1.0.0"), world.command("promote", "1.0.0")
     world.settle()

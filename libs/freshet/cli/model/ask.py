@@ -10,7 +10,7 @@ import typer
 
 from freshet.cli.output import PIPELINE, VERSION, Bootstrap, Checked, Exit, Json, Namespace, connect, emit, reporting
 from freshet.contracts.messages import Action
-from freshet.contracts.names import noted
+from freshet.contracts.name_rules import noted
 from freshet.operate import commands
 from freshet.operate.facts import published
 from freshet.operate.notes import NOTE, note_text

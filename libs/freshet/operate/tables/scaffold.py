@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from freshet.avro.own_schemas import Schema
 from freshet.contracts.errors import ContractError
-from freshet.contracts.names import pipeline_name
+from freshet.contracts.name_rules import pipeline_name
 from freshet.operate.tables.cells import TABLE_FORMAT, TimeFormat, is_missing
 from freshet.operate.tables.event_roles import refuse_what_replay_would, why_of, written_so
 from freshet.operate.tables.guesses import MOST_CATEGORIES, Column, column, flow, guess_roles, scalar

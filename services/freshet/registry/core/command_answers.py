@@ -10,7 +10,7 @@ from typing import Final
 
 from freshet.contracts.logic import Announce
 from freshet.contracts.messages import Action, Command, ModelVersion, Verdict
-from freshet.contracts.names import is_training
+from freshet.contracts.name_rules import is_training
 from freshet.ledger.epochs import Cause, understudy
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.life_tables import VERSION

@@ -103,11 +103,17 @@ class RegistryDecider(Decider):
             announced = step()
             epoch = next((effect.message for effect in announced if isinstance(effect.message, Rollout)), None)
             if epoch is not None and unsigned:
-                told = f"epoch {epoch.epoch} ({epoch.cause}) waits, for nobody would believe it: {unsigned}"
-                self._unsigned.setdefault(state.name, about(state.name, told))
+                self._wait(epoch, unsigned)
             elif announced:
                 return announced
+        if unsigned and ledger.epochs.open:
+            self._wait(ledger.epochs.open[0], unsigned)  # however it ends, that is to be signed
         return []
+
+    def _wait(self, epoch: Rollout, unsigned: str) -> None:
+        """Tell that this epoch waits, unless another one is told of the pipeline already."""
+        told = f"epoch {epoch.epoch} ({epoch.cause}) waits, for nobody would believe it: {unsigned}"
+        self._unsigned.setdefault(epoch.pipeline, about(epoch.pipeline, told))
 
     def _signed(self, effect: Announce) -> Announce:
         """An epoch's record with its signature."""
