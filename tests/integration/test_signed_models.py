@@ -24,7 +24,7 @@ from freshet.trust.signing_key import SigningKey
 from freshet.trust.statements import release_statement
 from support.faults import until
 from support.inference import Worker
-from support.registry import PIPELINE, Judgement, candidate, specification
+from support.registry import PIPELINE, Judgement, candidate, specification, worker
 from support.signed import KeyRing, demanding, signed
 
 pytestmark = pytest.mark.kafka
@@ -185,3 +185,22 @@ def test_only_what_trusted_keys_have_signed_comes_to_answer(stage: Stage) -> Non
     assert any("signature_revoked_key" in told for told in stage.worker.state.warnings)
     assert stage.command("promote", "1.2.0").verdict == "done"
     stage.serves(4, "1.2.0")
+
+
+def test_a_quarantine_waits_for_a_key_that_counts_and_keeps_nobody_else_waiting(stage: Stage) -> None:
+    """The release key is revoked, and a version fails: commands are answered, the registry says what it waits for."""
+    ring = stage.ring
+    for name, version in (("a", "1.0.0"), ("b", "1.1.0")):
+        assert stage.publish(signed(candidate(name), ring.builder)).version == version
+        assert stage.command("promote", version).verdict == "done"
+    stage.serves(2, "1.1.0")
+    ring.revoke(ring.release)
+    stage.changed_keys()
+    stage.write("workers", "w1", worker("w1", quarantined=("1.1.0",)))
+    assert stage.command("annotate", "1.0.0").verdict == "done"
+    assert stage.command("promote", "1.0.0").verdict == "refused"
+    assert "epoch 3 (quarantine 1.1.0) waits" in (stage.registry.unready() or "")
+    ring.trust(ring.release, "release")
+    stage.changed_keys()
+    stage.serves(3, "1.0.0")
+    assert stage.registry.unready() is None
