@@ -2,13 +2,17 @@
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvicorn
 
-from freshet.runtime.edge_connection import EdgeConnection
+from freshet.runtime.descriptors import room_for
+from freshet.runtime.edge_connection import SPARE, EdgeConnection
 from freshet.runtime.settings import Settings, SettingsError
+
+_ACCEPTED_AT_ONCE: Final = 128
+"""Connections that are accepted before those that came earlier are counted."""
 
 
 def serve_until(
@@ -18,15 +22,16 @@ def serve_until(
     port: int,
     *,
     grace_s: int,
+    connections: int,
     options: Mapping[str, Any],
     told: Mapping[str, object],
 ) -> None:
     """Serve until `stop` is set, or serving ends by itself; then `stop` is set. Requests get `grace_s` to end.
 
-    `port` where the settings name none, `options` are further ones of uvicorn, and `told` goes into the log line of the
-    start. Raises SettingsError, with `stop` set, if the address cannot be had.
+    `port` where the settings name none, `connections` is how many are held, if the system allows so many, `options` are
+    further ones of uvicorn, and `told` goes into the log line of the start. Raises SettingsError, with `stop` set, if the address cannot be had.
     """
-    port = settings.http_port or port
+    port, most = settings.http_port or port, room_for(connections)
     config = uvicorn.Config(
         application,
         host=settings.http_host,
@@ -36,6 +41,8 @@ def serve_until(
         server_header=False,
         http=EdgeConnection,
         timeout_graceful_shutdown=grace_s,
+        limit_concurrency=most + SPARE,
+        backlog=_ACCEPTED_AT_ONCE,
         **options,
     )
     server = uvicorn.Server(config)
@@ -49,7 +56,10 @@ def serve_until(
             f"cannot listen on {settings.http_host}:{port}. Set FRESHET_HTTP_HOST and FRESHET_HTTP_PORT, or give "
             "--http-port, to an address of this machine that is free."
         )
-    structlog.get_logger("serving").info("serving", address=f"http://{settings.http_host}:{port}/", **told)
+    log = structlog.get_logger("serving")
+    log.info("serving", address=f"http://{settings.http_host}:{port}/", connections=most, **told)
+    if most < connections:
+        log.warning("few_descriptors", connections=most, wanted=connections, advice="raise the limit of open files")
     while serving.is_alive() and not stop.wait(0.5):
         pass
     server.should_exit = True

@@ -17,8 +17,8 @@ from freshet.runtime.settings import Settings
 _KAFKA_S: Final = 2.0
 """How long one question to Kafka may take: a page says after a few seconds that nobody answers."""
 _GRACE_S: Final = 2
-_OPTIONS: Final = {"limit_concurrency": 500}
-"""Connections, of which a browser has six; below what a process may open where 1,024 is the limit."""
+_CONNECTIONS: Final = 500
+"""A browser has six."""
 
 
 def serve(settings: Settings, stop: threading.Event) -> None:
@@ -31,5 +31,6 @@ def serve(settings: Settings, stop: threading.Event) -> None:
     watching = Watching(connection, stop)
     made = application(SiteParts(connection, watching, access, stop), own.hosts)
     watching.start()
-    serve_until(stop, made, settings, PORT, grace_s=_GRACE_S, options=_OPTIONS, told={"acts": access.possible})
+    told = {"acts": access.possible}
+    serve_until(stop, made, settings, PORT, grace_s=_GRACE_S, connections=_CONNECTIONS, options={}, told=told)
     watching.join(_KAFKA_S + 3)

@@ -28,7 +28,8 @@ _GRACE_S: Final = 12
 _OTHER_REQUESTS: Final = 500
 _FRAME_BYTES: Final = 4_096
 """Of what a reader of a tail says, which is ignored."""
-_OPTIONS: Final = {"ws_max_size": _FRAME_BYTES, "limit_concurrency": REQUESTS_IN_FLIGHT + TAILS + _OTHER_REQUESTS}
+_OPTIONS: Final = {"ws_max_size": _FRAME_BYTES}
+_CONNECTIONS: Final = REQUESTS_IN_FLIGHT + TAILS + _OTHER_REQUESTS
 
 
 def listen(settings: Settings, stop: threading.Event) -> None:
@@ -43,7 +44,16 @@ def listen(settings: Settings, stop: threading.Event) -> None:
     token = own.token.get_secret_value()
     made = application(GatewayRoutes(lanes, metrics, Room()), token, own.hosts)
     published.start()
-    serve_until(stop, made, settings, PORT, grace_s=_GRACE_S, options=_OPTIONS, told={"token": bool(token)})
+    serve_until(
+        stop,
+        made,
+        settings,
+        PORT,
+        grace_s=_GRACE_S,
+        connections=_CONNECTIONS,
+        options=_OPTIONS,
+        told={"token": bool(token)},
+    )
     lanes.end()
 
 
