@@ -20,6 +20,7 @@ from freshet.console.watching import Watching
 from freshet.contracts.errors import FreshetError
 from freshet.operate.connection import Connection
 from freshet.operate.operate_error import OperateError
+from freshet.runtime.edge_body import BODY_S, LongBodyError, whole_body
 
 T = TypeVar("T")
 
@@ -39,11 +40,12 @@ async def fields(request: Request) -> Mapping[str, str]:
         raise HTTPException(400, "A form is sent with its length, not in chunks.")
     if not length.isdecimal() or int(length) > _FORM_BYTES:
         raise HTTPException(413, f"A form has at most {_FORM_BYTES:,} bytes.")
-    sent = bytearray()
-    async for part in request.stream():  # whatever length was told
-        sent += part
-        if len(sent) > _FORM_BYTES:
-            raise HTTPException(413, f"A form has at most {_FORM_BYTES:,} bytes.")
+    try:
+        sent = await whole_body(request, _FORM_BYTES)  # whatever length was told
+    except LongBodyError as error:
+        raise HTTPException(413, f"A form has at most {_FORM_BYTES:,} bytes.") from error
+    except TimeoutError as error:
+        raise HTTPException(408, f"The form did not come within {BODY_S:.0f} s.") from error
     return dict(parse_qsl(sent.decode(errors="replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
 
 

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 from freshet.client.client_errors import RowError
 from freshet.client.event_records import Records
 from freshet.contracts.errors import FreshetError
-from freshet.gateway.core.limits import BODY_S, RETRY_AFTER_S, TAILS, Room, body_room, too_large
+from freshet.gateway.core.limits import RETRY_AFTER_S, TAILS, Room, body_room, too_large
 from freshet.gateway.core.openapi import openapi
 from freshet.gateway.core.posted import Posted, check_sizes, posted, wait_s
 from freshet.gateway.core.refused import RefusedRequestError, bad_row, kafka_away
@@ -24,6 +24,7 @@ from freshet.gateway.lane import Lane
 from freshet.gateway.lanes import Lanes
 from freshet.gateway.record_making import now_ms
 from freshet.gateway.sending import NothingWrittenError
+from freshet.runtime.edge_body import BODY_S, LongBodyError, whole_body
 from freshet.gateway.tail_socket import Tail
 from freshet.runtime.metrics.of_gateway import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, TAIL_DROPPED
 from freshet.runtime.metrics.of_services import BYTES_PRODUCED, RECORDS_PRODUCED
@@ -181,15 +182,11 @@ class GatewayRoutes:
 
 
 async def _body(request: Request, room: int) -> bytes:
-    """All of it, if it fits its room; a caller that is slow to send takes that up for no longer than `BODY_S`."""
-    parts, length = [], 0
+    """All of it, if it fits its room."""
     try:
-        async with asyncio.timeout(BODY_S):
-            async for part in request.stream():
-                length += len(part)
-                if length > room:
-                    raise too_large("The body", length, room)
-                parts.append(part)
+        return await whole_body(request, room)
+    except LongBodyError as error:
+        raise too_large("The body", error.length, room) from error
     except TimeoutError as error:
         raise RefusedRequestError(408, "slow_body", f"The body did not come within {BODY_S:.0f} s.") from error
     return b"".join(parts)

@@ -24,6 +24,7 @@ from freshet.console.watching import Watching
 from freshet.console.web import application
 from freshet.operate.connection import Connection
 from freshet.runtime.settings import SettingsError
+from freshet.runtime import edge_body
 from support.console import flowing_world
 from unit.console.test_rendering import snapshot
 
@@ -226,6 +227,20 @@ def test_a_stream_sends_a_slow_reader_only_the_newest() -> None:
             told.append(await anext(stream))
         await stream.aclose()  # type: ignore[attr-defined]
         assert told[1].startswith(b"id: 7\n")
+def test_a_form_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry page is open to all: forms that are never sent must not keep their connections for ever."""
+    monkeypatch.setattr(edge_body, "BODY_S", 0.05)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        raise AssertionError("it waited")
+
+    raw = [(b"content-length", b"10")]
+    with pytest.raises(HTTPException, match="did not come") as refused:
+        asyncio.run(fields(Request({"type": "http", "method": "POST", "headers": raw}, receive)))
+    assert refused.value.status_code == 408
+
+
         return [json.loads(one.partition(b"data: ")[2]) for one in told]
 
     first, second = asyncio.run(read())

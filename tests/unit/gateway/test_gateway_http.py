@@ -21,7 +21,7 @@ from freshet.avro.plan import column_of, plan_of
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.shipped import pipelines_dir
 from freshet.contracts.topic_table import TopicNames
-from freshet.gateway import answers_reading, gateway_routes, lanes
+from freshet.gateway import answers_reading, lanes
 from freshet.gateway.core.limits import Room
 from freshet.gateway.core.refused import RefusedRequestError
 from freshet.gateway.gateway_routes import GatewayRoutes
@@ -29,6 +29,7 @@ from freshet.gateway.gateway_settings import GatewaySettings
 from freshet.gateway.lanes import Lanes, Published
 from freshet.gateway.listening import SHOWN, application
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime import edge_body
 from freshet.runtime.bus.protocol import RetriableError, Send
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.telemetry import Metrics
@@ -359,7 +360,7 @@ def test_a_caller_that_is_slow_to_send_its_body_gives_its_room_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a few such callers would keep everybody out."""
-    monkeypatch.setattr(gateway_routes, "BODY_S", 0.2)
+    monkeypatch.setattr(edge_body, "BODY_S", 0.2)
     seen: list[int] = []
 
     async def receive() -> dict[str, Any]:

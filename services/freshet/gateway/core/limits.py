@@ -6,8 +6,6 @@ from freshet.gateway.core.refused import RefusedRequestError
 
 BODY_BYTES: Final = 1 << 20
 """Of one request."""
-BODY_S: Final = 10.0
-"""How long a body may take to come."""
 EVENT_BYTES: Final = 900_000
 """Of one record as Kafka gets it; topics take 1 MiB with the record's frame."""
 ROWS: Final = 1_000
