@@ -1,7 +1,7 @@
 """Serves an application over HTTP on a thread of its own, until the process is told to stop."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -25,11 +25,13 @@ def serve_until(
     connections: int,
     options: Mapping[str, Any],
     told: Mapping[str, object],
+    ending: Callable[[], object] = lambda: None,
 ) -> None:
     """Serve until `stop` is set, or serving ends by itself; then `stop` is set. Requests get `grace_s` to end.
 
     `port` where the settings name none, `connections` is how many are held, if the system allows so many, `options` are
-    further ones of uvicorn, and `told` goes into the log line of the start. Raises SettingsError, with `stop` set, if the address cannot be had.
+    further ones of uvicorn, and `told` goes into the log line of the start. `ending` is called when requests should
+    end, and before they have to. Raises SettingsError, with `stop` set, if the address cannot be had.
     """
     port, most = settings.http_port or port, room_for(connections)
     config = uvicorn.Config(
@@ -62,6 +64,7 @@ def serve_until(
         log.warning("few_descriptors", connections=most, wanted=connections, advice="raise the limit of open files")
     while serving.is_alive() and not stop.wait(0.5):
         pass
+    ending()
     server.should_exit = True
     serving.join(grace_s + 3)
     stop.set()

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -15,6 +14,7 @@ from starlette.websockets import WebSocket
 from freshet.client.client_errors import RowError
 from freshet.client.event_records import Records
 from freshet.contracts.errors import FreshetError
+from freshet.gateway.answer_waits import AnswerWaits
 from freshet.gateway.core.limits import RETRY_AFTER_S, TAILS, Room, body_room, too_large
 from freshet.gateway.core.openapi import openapi
 from freshet.gateway.core.posted import Posted, check_sizes, posted, wait_s
@@ -24,8 +24,8 @@ from freshet.gateway.lane import Lane
 from freshet.gateway.lanes import Lanes
 from freshet.gateway.record_making import now_ms
 from freshet.gateway.sending import NothingWrittenError
-from freshet.runtime.edge_body import BODY_S, LongBodyError, whole_body
 from freshet.gateway.tail_socket import Tail
+from freshet.runtime.edge_body import BODY_S, LongBodyError, whole_body
 from freshet.runtime.metrics.of_gateway import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT, TAIL_DROPPED
 from freshet.runtime.metrics.of_services import BYTES_PRODUCED, RECORDS_PRODUCED
 from freshet.runtime.telemetry import Metrics
@@ -44,6 +44,11 @@ class GatewayRoutes:
 
     def __init__(self, lanes: Lanes, metrics: Metrics, room: Room) -> None:
         self._lanes, self._metrics, self._room = lanes, metrics, room
+        self._waits = AnswerWaits()
+
+    def wait_no_more(self) -> None:
+        """The gateway ends: whoever waits for what becomes of events gets where they lie, now. Of any thread."""
+        self._waits.end()
 
     def routes(self) -> list[BaseRoute]:
         """What they answer."""
@@ -129,7 +134,7 @@ class GatewayRoutes:
         patience_s, found = wait_s(request.query_params.get("wait")), posted(body)
         records = await lane.making.events(found.rows)
         check_sizes(records.keys, records.values)
-        if not patience_s:
+        if not patience_s or self._waits.ended:
             return _positions(lane, records, found, await self._written(lane, records), [])
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiters: list[Waiter] = []
@@ -143,9 +148,7 @@ class GatewayRoutes:
             places = await self._written(lane, records)
             for waiter, position in zip(waiters, places, strict=True):
                 lane.waiters.place(waiter, position)
-            with suppress(TimeoutError):  # it will be answered all the same: the caller gets its position
-                async with asyncio.timeout(patience_s):
-                    await answered
+            await self._waits.until(answered, patience_s)  # answered or not, the caller gets its position
             return _positions(lane, records, found, places, [waiter.answer for waiter in waiters])
         finally:
             for waiter in waiters:
@@ -189,7 +192,6 @@ async def _body(request: Request, room: int) -> bytes:
         raise too_large("The body", error.length, room) from error
     except TimeoutError as error:
         raise RefusedRequestError(408, "slow_body", f"The body did not come within {BODY_S:.0f} s.") from error
-    return b"".join(parts)
 
 
 def _positions(

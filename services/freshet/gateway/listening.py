@@ -42,7 +42,8 @@ def listen(settings: Settings, stop: threading.Event) -> None:
     metrics[READY].labels(NAME, "").set_function(lambda: 0 if published.trouble else 1)
     lanes = Lanes(bus, settings.namespace, published)
     token = own.token.get_secret_value()
-    made = application(GatewayRoutes(lanes, metrics, Room()), token, own.hosts)
+    routes = GatewayRoutes(lanes, metrics, Room())
+    made = application(routes, token, own.hosts)
     published.start()
     serve_until(
         stop,
@@ -53,6 +54,7 @@ def listen(settings: Settings, stop: threading.Event) -> None:
         connections=_CONNECTIONS,
         options=_OPTIONS,
         told={"token": bool(token)},
+        ending=routes.wait_no_more,
     )
     lanes.end()
 

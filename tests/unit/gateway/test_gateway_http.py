@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import pytest
@@ -412,3 +413,33 @@ def test_where_others_can_reach_it_a_token_is_needed(monkeypatch: pytest.MonkeyP
         GatewaySettings.load("127.0.0.1")
     monkeypatch.setenv("FRESHET_GATEWAY_TOKEN", TOKEN)
     GatewaySettings.load("0.0.0.0")
+    monkeypatch.setenv("FRESHET_GATEWAY_TOKEN", f"{TOKEN}\n")
+    with pytest.raises(SettingsError, match="begins or ends with a blank"):
+        GatewaySettings.load("127.0.0.1")
+
+
+def test_who_waits_for_answers_when_the_gateway_ends_gets_places_at_once(world: World) -> None:
+    """The events lie there, and will be answered; only nobody waits for it any more."""
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(world.client.post, f"{EVENTS}?wait=30000", json=ROW | {"event_id": "one"})
+        while not any(span.end for span in world.bus.spans("events").values()):
+            time.sleep(0.01)
+        began_s = time.monotonic()
+        world.routes.wait_no_more()
+        answer = waiting.result(30)
+    assert (answer.status_code, answer.json()["id"], "offset" in answer.json()) == (202, "one", True)
+    assert world.client.post(f"{EVENTS}?wait=30000", json=ROW).status_code == 202
+    assert time.monotonic() - began_s < 15
+
+
+def test_a_token_may_hold_any_letters_and_bearer_any_case(stop: threading.Event) -> None:
+    """Callers send it in UTF-8."""
+    world = World(stop, "ein-schönes-Wort")
+    with world.client:
+        for scheme in (b"Bearer", b"bearer", b"BEARER "):
+            headers = [(b"authorization", scheme + b" " + "ein-schönes-Wort".encode())]
+            assert world.client.post(EVENTS, json=ROW, headers=headers).status_code == 202
+        for given in ("Basic ein-schönes-Wort", "ein-schönes-Wort", "Bearer", "Bearer  "):
+            headers = [(b"authorization", given.encode())]
+            assert world.client.post(EVENTS, json=ROW, headers=headers).status_code == 401
+    world.lanes.end()
