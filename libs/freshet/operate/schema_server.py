@@ -25,7 +25,15 @@ Answer = tuple[int, Any]
 _STALE_S: Final = 2.0
 _BODY_BYTES: Final = 1 << 20
 _TYPE: Final = "application/vnd.schemaregistry.v1+json"
-_REASONS: Final = {200: "OK", 404: "Not Found", 413: "Content Too Large", 422: "Unprocessable Entity"}
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    408: "Request Timeout",
+    411: "Length Required",
+    413: "Content Too Large",
+    422: "Unprocessable Entity",
+}
 
 
 def answer(method: str, path: str, body: bytes, table: Mapping[Key, SchemaRecord], prefix: str = "") -> Answer:
@@ -176,6 +184,21 @@ def _read_only(what: str) -> Answer:
     return 422, _error(42205, why)
 
 
+def _body(environ: WSGIEnvironment) -> tuple[bytes, Answer | None]:
+    """The body of a request, as long as it says; or why it is not read. A negative length would read without an end."""
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        return b"", (411, _error(411, "a request is sent with its length, not in chunks."))
+    length = whole_number((environ.get("CONTENT_LENGTH") or "0").encode())
+    if length is None:
+        return b"", (400, _error(400, "Content-Length is not a whole number."))
+    if length > _BODY_BYTES:
+        return b"", (413, _error(413, f"a request may have {_BODY_BYTES} bytes."))
+    try:
+        return environ["wsgi.input"].read(length), None
+    except TimeoutError:
+        return b"", (408, _error(408, "the request did not come in time."))
+
+
 class SchemaServer(WebServer):
     """Serves the schemas that `load` reads, again where they may be out of date, until closed."""
 
@@ -197,14 +220,12 @@ class SchemaServer(WebServer):
         path = environ.get("PATH_INFO", "")
         if self._health is not None and self._health.has(path):
             return self._health(environ, start_response)
-        size_bytes = int(environ.get("CONTENT_LENGTH") or 0)
-        if size_bytes > _BODY_BYTES:
-            status, document = 413, _error(413, f"a request may have {_BODY_BYTES} bytes.")
-        else:
-            body = environ["wsgi.input"].read(size_bytes)
+        body, refusal = _body(environ)
+        if refusal is None:
             (prefix,) = parse_qs(environ.get("QUERY_STRING", "")).get("subjectPrefix", [""])[:1]
-            status, document = self._asked(environ["REQUEST_METHOD"], path, body, prefix)
-        text = json.dumps(document, ensure_ascii=False).encode()
+            refusal = self._asked(environ["REQUEST_METHOD"], path, body, prefix)
+        status, document = refusal
+        text = json.dumps(document).encode()
         headers = [("Content-Type", _TYPE), ("Content-Length", str(len(text)))]
         start_response(f"{status} {_REASONS.get(status, 'Error')}", headers)
         return [text]

@@ -1,12 +1,15 @@
 """The schemas topic as a schema registry that is only read."""
 
 import json
+import socket
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from freshet.avro.schema_records import SchemaRecord
-from freshet.operate.schema_server import Answer, answer
+from freshet.operate.schema_server import Answer, SchemaServer, answer
 
 TIME = {"type": "long", "logicalType": "timestamp-millis"}
 EVENT: dict[str, Any] = {"type": "record", "name": "E", "fields": [{"name": "at", "type": TIME}]}
@@ -76,3 +79,42 @@ def test_any_other_schema_is_refused() -> None:
     assert ask("POST", "/subjects/y", EVENT)[1]["error_code"] == 40401
     assert ask("POST", PATH, "no schema")[1]["error_code"] == 42201
     assert answer("POST", PATH, b"\x00", TABLE)[1]["error_code"] == 42201
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Of a server of these schemas."""
+    server = SchemaServer("127.0.0.1", 0, lambda: TABLE)
+    serving = threading.Thread(target=server.serve)
+    serving.start()
+    yield server.port
+    server.close()
+    serving.join()
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ("Content-Length: -1", 400),
+        ("Content-Length: 0x10", 400),
+        ("Content-Length: 2, 2", 400),
+        ("Content-Length: 1_0", 400),
+        ("Content-Length: " + "9" * 30, 400),
+        ("Content-Length: 1048577", 413),
+        ("Transfer-Encoding: chunked", 411),
+        ("X: y", 422),
+    ],
+)
+def test_a_body_is_read_as_far_as_its_length_says_and_no_further(port: int, told: str, status: int) -> None:
+    """A negative length would be read without an end, into memory; one that is no number left a traceback."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as asking:
+        asking.sendall(f"POST {PATH} HTTP/1.1\r\nHost: a\r\n{told}\r\n\r\n".encode())
+        assert asking.recv(1000).startswith(b"HTTP/1.0 %d " % status)
+
+
+def test_a_body_that_does_not_come_is_told_so(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a traceback in the log."""
+    monkeypatch.setattr("freshet.runtime.http._QuietHandler.timeout", 0.3)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as asking:
+        asking.sendall(f"POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{{".encode())
+        assert asking.recv(1000).startswith(b"HTTP/1.0 408 ")
