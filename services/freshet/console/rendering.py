@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from freshet.console.core import number_words as words
 from freshet.console.core.axis import spark
+from freshet.console.core.typed_words import typed
 
 _AGE: Final = re.compile(r'(<span class="age"[^>]* data-at="(\d+)"[^>]*>)(</span>)')
 
@@ -35,6 +36,7 @@ class Rendering:
             "megabytes": words.megabytes_words,
             "minute": words.minute_words,
             "figure": words.figure_words,
+            "typed": typed,
             "safe_svg": _figure,
         }
         self._environment.globals |= {"second": words.second_words, "spark": spark}

@@ -1,8 +1,13 @@
 """What the console says of a pipeline: the sentences, the signs, and what each of them rests on."""
 
+import re
+import shlex
+from html import unescape
+
 import pytest
 
 from freshet.console.core.answer import Kind
+from freshet.console.rendering import Rendering
 from freshet.contracts.messages import PipelineRecord, Rollout
 from support.console import (
     EVENT_SCHEMA,
@@ -304,3 +309,19 @@ def test_before_any_label_the_table_has_the_lag() -> None:
     world.measured.worst |= {NOW_MS // MINUTE_MS - ago: 1.0 for ago in range(3)}
     course = world.screen().course
     assert (course.names, [row.values for row in course.rows]) == (("lag",), [("1.0 s",)] * 3)
+
+
+@pytest.mark.parametrize("reason", ["x; touch /tmp/it", "$(id)", "`id`", "a\x1b[201~\nid\n", "it's --dry-run"])
+def test_a_command_to_copy_runs_nothing_that_a_stranger_wrote(reason: str) -> None:
+    """Whoever may write dead letters chooses their reasons; people paste the line into a shell."""
+    acts = {act.action: act for act in flowing_world().screen(some_letters(reason)).acting.acts}
+    words = shlex.split(acts["redrive"].command)
+    assert words[:-1] == ["freshet", "dead-letters", "redrive", "--pipeline", PIPELINE, "--reason"]
+    assert words[-1] == "".join(one if one.isprintable() else "?" for one in reason)
+    screen = flowing_world().screen(some_letters(reason))
+    common = {"title": "", "pipeline": PIPELINE, "namespace": "", "stream": "", "csrf": "", "acts": True}
+    html = Rendering().page("letters", NOW_MS, {}, **common, s=screen, reason=reason)
+    for line in re.findall(r"<code>(.*?)</code>", html, re.DOTALL):
+        copied = unescape(re.sub(r"<[^>]*>", "", line)).strip()
+        assert words[-1] in shlex.split(copied)
+        assert copied.isprintable()

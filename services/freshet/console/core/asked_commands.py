@@ -7,6 +7,7 @@ from typing import Final
 from freshet.console.core.answer import Kind, SectionAnswer
 from freshet.console.core.doing import TrainingLine
 from freshet.console.core.folded import PipelineFacts
+from freshet.console.core.typed_words import typed
 from freshet.contracts.messages import Action, Command
 from freshet.ledger.ledger import PipelineLedger
 
@@ -95,7 +96,7 @@ def _acts(ledger: PipelineLedger, facts: PipelineFacts, reasons: Sequence[str], 
     resume = none_live or ("" if paused else "Rollouts are not paused.")
     yield Act("resume", "Resume rollouts", f"freshet model resume {where}{expect}", "Rollouts start again.", resume)
     back = ledger.rollback_target()
-    to = f" --to {back}" if back else ""
+    to = f" --to {typed(back)}" if back else ""
     yield Act(
         *("rollback", "Roll back", f"freshet model rollback {where}{to}{expect}"),
         f"{back} answers everything, at once if workers hold it." if back else "There is no version to go back to.",
@@ -105,7 +106,7 @@ def _acts(ledger: PipelineLedger, facts: PipelineFacts, reasons: Sequence[str], 
     )
     best = next((one.version for one in reversed(ledger.versions.states) if _may_lead(ledger, one.version)), "")
     yield Act(
-        *("promote", f"Promote {best}".strip(), f"freshet model promote {best or 'VERSION'} {where}{expect}"),
+        *("promote", f"Promote {best}".strip(), f"freshet model promote {typed(best or 'VERSION')} {where}{expect}"),
         f"{best} answers everything, once every worker has loaded it." if best else "Every admitted version answers.",
         "" if best else "There is no other admitted version.",
         grave=True,
@@ -117,7 +118,7 @@ def _acts(ledger: PipelineLedger, facts: PipelineFacts, reasons: Sequence[str], 
         f"{trainer} learns from the newest labelled rows; the result becomes a candidate.",
     )
     reason = next(iter(reasons), "")
-    about = f" --reason {reason}" if reason else ""
+    about = f" --reason {typed(reason)}" if reason else ""
     yield Act(
         *("redrive", "Redrive", f"freshet dead-letters redrive {where}{about}"),
         f"Events that were set aside for {reason} are published again; none twice."
