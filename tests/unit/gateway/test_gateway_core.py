@@ -21,6 +21,10 @@ from freshet.pipeline import load_folder
     [
         (lambda: posted(b'{"a": 1'), 400, "no JSON"),
         (lambda: posted(b'{"a": NaN}'), 400, "NaN"),
+        (lambda: posted(b'{"a": 1e999}'), 400, "larger than any number"),
+        (lambda: posted(b'{"a": [-1e400]}'), 400, "larger than any number"),
+        (lambda: posted(b'[{"a": 1, "b": 2, "a": 1}]'), 400, "'a' stands in one object more than once"),
+        (lambda: posted(b'{"\\ud800": 1, "\\ud800": 2}'), 400, "ud800' stands"),
         (lambda: posted(b"[" * 100_000), 400, "no JSON"),
         (lambda: posted(b"3"), 400, "object"),
         (lambda: posted(b"[]"), 400, "1 to 1,000"),

@@ -1,6 +1,8 @@
 """What a request says: rows from a body, and how long its sender waits."""
 
 import json
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +23,9 @@ class Posted:
 def posted(body: bytes) -> Posted:
     """One JSON object, or an array of them. Raises RefusedRequestError (400)."""
     try:
-        found = json.loads(body, parse_constant=_refuse_constant)
+        found = json.loads(
+            body, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_each_name_once
+        )
     except (ValueError, RecursionError) as error:
         raise RefusedRequestError(400, "bad_json", f"The body is no JSON: {error}.") from error
     if isinstance(found, Mapping):
@@ -37,6 +41,22 @@ def posted(body: bytes) -> Posted:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON value; write null where there is none")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits:.50} is larger than any number that can be held")
+    return number
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values for one name, programs on the way may take the other one."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the name {twice!a:.100} stands in one object more than once")
+    return found
 
 
 def wait_s(text: str | None) -> float:
