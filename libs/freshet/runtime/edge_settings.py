@@ -43,6 +43,11 @@ class EdgeSettings(BaseSettings):
                 f"{prefix}TOKEN is too short: whoever guesses it can {cls.guessed}. Give at least {_LEAST_TOKEN} "
                 f"characters{cls.may_be_none}."
             )
+        if token != token.strip():
+            raise SettingsError(
+                f"{prefix}TOKEN begins or ends with a blank or a line end, which nobody can send with it: "
+                "leave that out."
+            )
         if not token and not is_loopback(http_host):
             raise SettingsError(
                 f"the {cls.service} would listen on {http_host}, where others can reach it, so it needs {prefix}TOKEN"

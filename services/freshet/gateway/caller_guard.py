@@ -15,7 +15,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
-        self._expected = f"Bearer {token}".encode() if token else b""
+        self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
@@ -34,11 +34,16 @@ class Guard:
         if origin is not None and _host(origin) != headers.get("host", ""):
             why = "Pages of other sites may not ask: leave the header Origin out."
             return JSONResponse({"error": "other_origin", "why": why}, 403)
-        given = headers.get("authorization", "").encode()
-        if self._expected and scope["path"] not in OF_PROBES and not hmac.compare_digest(given, self._expected):
+        if self._token and scope["path"] not in OF_PROBES and not self._is_given(headers.get("authorization", "")):
             why = "Send the header Authorization: Bearer TOKEN, with the token that the gateway was started with."
             return JSONResponse({"error": "no_token", "why": why}, 401, {"WWW-Authenticate": "Bearer"})
         return None
+
+    def _is_given(self, authorization: str) -> bool:
+        """Compares bytes as they came: headers were read as Latin-1, and a token may hold other letters."""
+        scheme, _, token = authorization.partition(" ")
+        same = hmac.compare_digest(token.strip().encode("latin-1"), self._token)
+        return same and scheme.lower() == "bearer"
 
 
 def _host(origin: str) -> str | None:

@@ -29,8 +29,8 @@ from freshet.gateway.gateway_routes import GatewayRoutes
 from freshet.gateway.gateway_settings import GatewaySettings
 from freshet.gateway.lanes import Lanes, Published
 from freshet.gateway.listening import SHOWN, application
-from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime import edge_body
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.protocol import RetriableError, Send
 from freshet.runtime.settings import SettingsError
 from freshet.runtime.telemetry import Metrics
