@@ -12,6 +12,8 @@ COOKIE: Final = "freshet_console"
 _KEPT_S: Final = 12 * 3600.0
 _MOST_SESSIONS: Final = 200
 _SLOW_S: Final = 1.0
+_MOST_GUESSERS: Final = 60
+"""Addresses that sent a wrong token just now. With so many of them nobody is let in: that bounds what all can guess."""
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -35,7 +37,8 @@ class Access:
         self._token, self.closed = token, closed
         self._secret = secrets.token_bytes(32)
         self._sessions: dict[str, float] = {}
-        self._not_before = 0.0
+        self._guessers: dict[str, float] = {}
+        """Until when each address that sent a wrong token has to wait."""
 
     @property
     def possible(self) -> bool:
@@ -63,13 +66,17 @@ class Access:
         same = hmac.compare_digest(expected.encode(), sent.encode())
         return bool(expected) and same and not from_elsewhere(request)
 
-    def enter(self, token: str, response: Response) -> bool:
-        """Begin a session if the token is right. After a wrong one nobody can try again for a second."""
+    def enter(self, token: str, response: Response, address: str = "") -> bool:
+        """Begin a session if the token is right. After a wrong one nobody at that address can try again for a second.
+
+        Others can: else whoever sends a wrong one each second would keep everybody from acting.
+        """
         now = time.monotonic()
-        if now < self._not_before:
+        self._guessers = {one: until for one, until in self._guessers.items() if until > now}
+        if address in self._guessers or len(self._guessers) >= _MOST_GUESSERS:
             return False
         if not self._token or not hmac.compare_digest(token.encode(), self._token.encode()):
-            self._not_before = now + _SLOW_S
+            self._guessers[address] = now + _SLOW_S
             return False
         self._sessions = {one: until for one, until in self._sessions.items() if until > now}
         if len(self._sessions) >= _MOST_SESSIONS:

@@ -45,16 +45,17 @@ class ActingPages:
         wrong = False
         target = _local(request.query_params.get("next", "/"))
         if request.method == "POST":
-            if from_elsewhere(request):  # each wrong token locks everybody out for a second
+            if from_elsewhere(request):  # each wrong token locks everybody at that address out for a second
                 raise HTTPException(403, NOT_OURS)
             form = await fields(request)
             target = _local(form.get("next", "/"))
             response = RedirectResponse(target, status_code=303)
-            if self._site.access.enter(form.get("token", ""), response):
-                self._log.info("entered", client=request.client.host if request.client else "")
+            client = request.client.host if request.client else ""
+            if self._site.access.enter(form.get("token", ""), response, client):
+                self._log.info("entered", client=client)
                 return response
             wrong = True
-            self._log.warning("wrong_token", client=request.client.host if request.client else "")
+            self._log.warning("wrong_token", client=client)
         access = self._site.access
         values: dict[str, Any] = {
             "wrong": wrong,

@@ -67,6 +67,46 @@ def test_only_the_token_begins_a_session_and_guessing_is_slow() -> None:
 
 
 def test_without_a_token_nobody_can_act() -> None:
+def test_whoever_guesses_keeps_nobody_else_out() -> None:
+    """Only many at once do, since together they would guess too fast."""
+    access = Access(TOKEN)
+    assert not access.enter("wrong", Response(), "10.0.0.1")
+    assert not access.enter(TOKEN, Response(), "10.0.0.1")
+    assert access.enter(TOKEN, Response(), "10.0.0.2")
+    for number in range(100):
+        access.enter("wrong", Response(), f"10.0.1.{number}")
+    assert not access.enter(TOKEN, Response(), "10.0.0.2")
+
+
+def test_without_a_token_nobody_can_act() -> None:
+def test_whoever_guesses_keeps_nobody_else_out() -> None:
+    """Only many at once do, since together they would guess too fast."""
+    access = Access(TOKEN)
+    assert not access.enter("wrong", Response(), "10.0.0.1")
+    assert not access.enter(TOKEN, Response(), "10.0.0.1")
+    assert access.enter(TOKEN, Response(), "10.0.0.2")
+    for number in range(100):
+        access.enter("wrong", Response(), f"10.0.1.{number}")
+    assert not access.enter(TOKEN, Response(), "10.0.0.2")
+
+
+def test_a_stream_ends_with_the_session_that_it_was_opened_in() -> None:
+    """Else whoever stopped acting, or whose twelve hours are over, would go on seeing what only the token shows."""
+    access = Access(TOKEN, closed=True)
+    of_session, pages = request(entered(access)), LivePages(site(access))
+
+    async def read() -> None:
+        answer = await pages.overview_stream(of_session)
+        assert isinstance(answer, StreamingResponse)
+        parts = aiter(answer.body_iterator)
+        assert [await anext(parts), await anext(parts)]
+        access.leave(of_session, Response())
+        with pytest.raises(StopAsyncIteration):
+            await anext(parts)
+
+    asyncio.run(asyncio.wait_for(read(), 10))
+
+
     """The empty token is none."""
     access = Access("")
     assert not access.possible
