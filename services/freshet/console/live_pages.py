@@ -66,17 +66,21 @@ class LivePages:
             raise HTTPException(503, f"{MOST_STREAMS} pages are open already. Close some, and reload.")
         last = request.headers.get("last-event-id", "")
         after = int(last) if last.isdecimal() and len(last) <= _LONGEST_ID else 0
-        pipeline = str(request.path_params.get("pipeline", ""))
+        pipeline, viewer = str(request.path_params.get("pipeline", "")), self._site.viewer(request)
 
         def newest() -> Snapshot | None:
             if pipeline:
                 self._site.watching.watch(pipeline)
             return self._site.watching.snapshot
 
+        def ended() -> bool:
+            """The browser connects again, and gets what it may see by now: its session may have ended."""
+            return self._site.stop.is_set() or self._site.viewer(request) != viewer
+
         async def counted() -> AsyncIterator[bytes]:
             self._site.streams += 1
             try:
-                async for part in changes(cache, newest, after, self._site.stop.is_set):
+                async for part in changes(cache, newest, after, ended):
                     yield part
             finally:
                 self._site.streams -= 1

@@ -10,21 +10,22 @@ from urllib.parse import quote
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.testclient import TestClient
 
 from freshet.console.access import COOKIE, Access
 from freshet.console.acting_pages import _local
 from freshet.console.change_stream import changes
 from freshet.console.console_settings import ConsoleSettings
+from freshet.console.live_pages import LivePages
 from freshet.console.page_parts import PartsCache, Viewer
 from freshet.console.site_parts import SiteParts, fields
 from freshet.console.snapshot import Snapshot
 from freshet.console.watching import Watching
 from freshet.console.web import application
 from freshet.operate.connection import Connection
-from freshet.runtime.settings import SettingsError
 from freshet.runtime import edge_body
+from freshet.runtime.settings import SettingsError
 from support.console import flowing_world
 from unit.console.test_rendering import snapshot
 
@@ -66,19 +67,6 @@ def test_only_the_token_begins_a_session_and_guessing_is_slow() -> None:
     assert not access.may_act(request(session))
 
 
-def test_without_a_token_nobody_can_act() -> None:
-def test_whoever_guesses_keeps_nobody_else_out() -> None:
-    """Only many at once do, since together they would guess too fast."""
-    access = Access(TOKEN)
-    assert not access.enter("wrong", Response(), "10.0.0.1")
-    assert not access.enter(TOKEN, Response(), "10.0.0.1")
-    assert access.enter(TOKEN, Response(), "10.0.0.2")
-    for number in range(100):
-        access.enter("wrong", Response(), f"10.0.1.{number}")
-    assert not access.enter(TOKEN, Response(), "10.0.0.2")
-
-
-def test_without_a_token_nobody_can_act() -> None:
 def test_whoever_guesses_keeps_nobody_else_out() -> None:
     """Only many at once do, since together they would guess too fast."""
     access = Access(TOKEN)
@@ -107,6 +95,7 @@ def test_a_stream_ends_with_the_session_that_it_was_opened_in() -> None:
     asyncio.run(asyncio.wait_for(read(), 10))
 
 
+def test_without_a_token_nobody_can_act() -> None:
     """The empty token is none."""
     access = Access("")
     assert not access.possible
@@ -238,6 +227,20 @@ def test_a_form_without_end_is_not_read() -> None:
     assert (refused.value.status_code, taken) == (413, 3)
 
 
+def test_a_form_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry page is open to all: forms that are never sent must not keep their connections for ever."""
+    monkeypatch.setattr(edge_body, "BODY_S", 0.05)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        raise AssertionError("it waited")
+
+    raw = [(b"content-length", b"10")]
+    with pytest.raises(HTTPException, match="did not come") as refused:
+        asyncio.run(fields(Request({"type": "http", "method": "POST", "headers": raw}, receive)))
+    assert refused.value.status_code == 408
+
+
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "", "/a\nb"])
 def test_after_entering_nobody_is_led_elsewhere(target: str) -> None:
     """Only addresses of the console itself."""
@@ -267,20 +270,6 @@ def test_a_stream_sends_a_slow_reader_only_the_newest() -> None:
             told.append(await anext(stream))
         await stream.aclose()  # type: ignore[attr-defined]
         assert told[1].startswith(b"id: 7\n")
-def test_a_form_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The entry page is open to all: forms that are never sent must not keep their connections for ever."""
-    monkeypatch.setattr(edge_body, "BODY_S", 0.05)
-
-    async def receive() -> dict[str, Any]:
-        await asyncio.sleep(60)
-        raise AssertionError("it waited")
-
-    raw = [(b"content-length", b"10")]
-    with pytest.raises(HTTPException, match="did not come") as refused:
-        asyncio.run(fields(Request({"type": "http", "method": "POST", "headers": raw}, receive)))
-    assert refused.value.status_code == 408
-
-
         return [json.loads(one.partition(b"data: ")[2]) for one in told]
 
     first, second = asyncio.run(read())
