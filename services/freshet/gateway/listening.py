@@ -23,8 +23,10 @@ from freshet.runtime.telemetry import Metrics
 
 SHOWN: Final = (*OF_THE_GATEWAY, RECORDS_PRODUCED, BYTES_PRODUCED, READY)
 """The metrics that it counts and sets."""
-_GRACE_S: Final = 12
-"""Longer than Kafka may take to acknowledge: whoever was admitted gets an answer before the gateway ends."""
+_GRACE_S: Final = 25
+"""Longer than a request may wait for its turn, and Kafka then take to acknowledge: whoever was admitted gets an answer
+before the gateway ends.
+"""
 _OTHER_REQUESTS: Final = 500
 _FRAME_BYTES: Final = 4_096
 """Of what a reader of a tail says, which is ignored."""

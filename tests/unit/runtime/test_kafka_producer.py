@@ -8,7 +8,8 @@ import pytest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
-from freshet.runtime.bus.kafka import idempotent_producer
+from freshet.contracts.topic_table import TopicNames
+from freshet.runtime.bus.kafka import KafkaBus, idempotent_producer
 from freshet.runtime.bus.kafka.idempotent_producer import KafkaProducer
 from freshet.runtime.bus.protocol import RetriableError, Send
 
@@ -71,6 +72,16 @@ def test_a_broker_that_is_away_for_minutes_ends_no_send(monkeypatch: pytest.Monk
     assert [(line["event"], line["topic"], line["records"]) for line in lines] == [
         ("waiting_for_kafka", "dev.commands", 3)
     ]
+
+
+def test_a_deadline_holds_also_while_nobody_can_say_whether_the_topic_is_there() -> None:
+    """The producer asks that while it waits, of a broker that is away, too; whoever gave the deadline waits for it."""
+    producer = KafkaBus("127.0.0.1:1", TopicNames("", "loans")).producer()
+    began_s = time.monotonic()
+    with pytest.raises(RetriableError, match="0 of 3 records were acknowledged in time"):
+        producer.send(SEND, 2.5)
+    assert time.monotonic() - began_s < 10
+    producer.close()
 
 
 def test_a_send_that_is_only_slow_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

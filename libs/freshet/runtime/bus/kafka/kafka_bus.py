@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import cache, cached_property
+from typing import Final
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -26,6 +27,9 @@ from freshet.runtime.bus.kafka.kafka_producer import KafkaTransactionalProducer
 from freshet.runtime.bus.kafka.kafka_reader import KafkaLogReader
 from freshet.runtime.bus.kafka.ranges import KafkaRangeReader
 from freshet.runtime.bus.protocol import Assignor, BusError, Place, Span, TopicIds
+
+_LOOK_S: Final = 1.0
+"""How long a producer that waits for an acknowledgement asks whether its topic is there; a caller waits, too."""
 
 
 class KafkaBus:
@@ -132,14 +136,14 @@ class KafkaBus:
         """See `bus.Bus`."""
         return self.ask_topic_ids([role])()[role]
 
-    def _ask_topics(self, roles: Sequence[str], what: str) -> Callable[[], dict[str, TopicDescription | None]]:
+    def _ask_topics(
+        self, roles: Sequence[str], what: str, within_s: float = REQUEST_TIMEOUT_S
+    ) -> Callable[[], dict[str, TopicDescription | None]]:
         """Ask what these roles' topics are, at once; what is returned waits for the answer, None for an absent one."""
         topics = {role: self._topic(role) for role in roles}
         doing = f"asking for the {what} of {', '.join(topics.values())}"
         with translated(doing, self._why):
-            asked = self._admin.describe_topics(
-                TopicCollection(list(topics.values())), request_timeout=REQUEST_TIMEOUT_S
-            )
+            asked = self._admin.describe_topics(TopicCollection(list(topics.values())), request_timeout=within_s)
 
         def answer() -> dict[str, TopicDescription | None]:
             found = {}
@@ -151,9 +155,9 @@ class KafkaBus:
         return answer
 
     def _is_there(self, role: str) -> bool:
-        """Whether the role's topic exists; taken for granted while nobody can tell."""
+        """Whether the role's topic exists; taken for granted while nobody can tell, which is not waited for."""
         try:
-            return bool(self.topic_id(role))
+            return self._ask_topics([role], "ids", _LOOK_S)()[role] is not None
         except BusError:
             return True
 
