@@ -5,6 +5,7 @@ import secrets
 import time
 from typing import Final
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -90,6 +91,16 @@ class Access:
         """End the session."""
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)
         response.delete_cookie(COOKIE)
+
+
+def is_taken_by_others(headers: Headers) -> bool:
+    """Whether a page of another site loads this as a part of itself, as an image or a frame, and by no link to it.
+
+    It cannot read what comes; but looking for an event costs Kafka reads, and such a page may ask again and again.
+    """
+    elsewhere = headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
+    linked = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest", "document") == "document"
+    return elsewhere and not linked
 
 
 def from_elsewhere(request: Request) -> bool:

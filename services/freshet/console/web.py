@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import quote
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from freshet.console.access import HEADERS, Access
+from freshet.console.access import HEADERS, Access, is_taken_by_others
 from freshet.console.acting_pages import ActingPages
 from freshet.console.live_pages import LivePages
 from freshet.console.probe_pages import ProbePages
@@ -47,7 +48,7 @@ def application(site: SiteParts, hosts: str) -> ASGIApp:
 
 
 class _Guarded:
-    """Adds the headers to every answer."""
+    """Adds the headers to every answer, and gives pages of other sites none."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -59,6 +60,9 @@ class _Guarded:
                 message["headers"] = [*message["headers"], *more]
             await send(message)
 
+        if scope["type"] == "http" and scope["path"] not in OF_PROBES and is_taken_by_others(Headers(scope=scope)):
+            await PlainTextResponse("Pages of other sites may not load this.\n", 403)(scope, receive, guarded)
+            return
         await self._app(scope, receive, guarded)
 
 

@@ -179,6 +179,20 @@ def test_probes_and_scrapers_need_neither_a_token_nor_a_name() -> None:
         assert client.get(path, headers=pod).status_code == 400
 
 
+def test_pages_of_other_sites_may_link_here_and_load_nothing() -> None:
+    """As an image or by a script they would have Kafka searched for events, as often as they like."""
+    client = browser(Access(""))
+    for site in ("cross-site", "same-site"):
+        told = {"sec-fetch-site": site}
+        for mode in ("no-cors", "cors", "websocket"):
+            refused = client.get("/pipelines/loans/events?id=a", headers=told | {"sec-fetch-mode": mode})
+            assert (refused.status_code, "frame-ancestors" in refused.headers["content-security-policy"]) == (403, True)
+        linked = told | {"sec-fetch-mode": "navigate"}
+        assert client.get("/pipelines/loans", headers=linked | {"sec-fetch-dest": "iframe"}).status_code == 403
+        assert client.get("/pipelines/loans", headers=linked | {"sec-fetch-dest": "document"}).status_code == 200
+    assert client.get("/pipelines/loans", headers={"sec-fetch-site": "same-origin"}).status_code == 200
+
+
 def test_on_loopback_pages_need_no_token() -> None:
     """Only this machine can ask for them."""
     assert browser(Access("")).get("/pipelines/loans/dead-letters").status_code == 200
