@@ -130,7 +130,14 @@ class Stage:
 INPUTS = [("inference", REFERENCE), *(("ingestion", reference) for reference in INGESTION.references)]
 
 
-@pytest.mark.parametrize(("service", "reference"), INPUTS, ids=["features", "events", "feedback"])
+@pytest.mark.parametrize(
+    ("service", "reference"),
+    [
+        pytest.param(*INPUTS[0], marks=pytest.mark.faults, id="features"),  # half a minute each
+        pytest.param(*INPUTS[1], id="events"),
+        pytest.param(*INPUTS[2], marks=pytest.mark.faults, id="feedback"),
+    ],
+)
 def test_a_topic_made_anew_again_and_again_under_a_running_loop(
     kafka: str, namespace: str, service: str, reference: InputReference
 ) -> None:
