@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from freshet.contracts.messages import ModelVersion
-from freshet.ledger.ledger import PipelineLedger
-from freshet.operate.facts import ledger_of
+from freshet.ledger.ledger import Ledger, PipelineLedger
+from freshet.operate.facts import read
 from freshet.operate.verify.evidence import Demand, History
+from freshet.operate.verify.foreign_records import without_foreign
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.protocol import Bus
 
@@ -25,7 +26,12 @@ def read_history(bus: Bus, pipeline: str, features_id: str, keys: "TrustedKeys |
 
     `keys` are those whose signatures count, where the pipeline demands signatures.
     """
-    ledger = ledger_of(bus, *CONTROL).of(pipeline)
+    facts = read(bus, *CONTROL)
+    ledger, foreign = Ledger(facts).of(pipeline), list[str]()
+    demand = demand_of(ledger, keys)
+    if demand is not None:
+        ours, foreign = without_foreign(facts, ledger, demand)
+        ledger = Ledger(ours).of(pipeline) if foreign else ledger
     cutovers = [cut for cut in ledger.cutovers.told if cut.lane == "serve"]
     present = [cut for cut in cutovers if cut.topic_id == features_id]
     specs = [PipelineSpec.parse(record.spec) for record in ledger.specifications.values()]
@@ -38,7 +44,8 @@ def read_history(bus: Bus, pipeline: str, features_id: str, keys: "TrustedKeys |
         feature_names=newest.feature_names if newest is not None else (),
         spec_widths={spec.features.version: len(spec.feature_names) for spec in specs},
         first_specs=_first_specs(specs, ledger.versions.records),
-        demand=demand_of(ledger, keys),
+        demand=demand,
+        foreign=foreign,
     )
 
 

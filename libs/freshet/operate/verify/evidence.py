@@ -216,6 +216,8 @@ class History:
     """By version: the first feature specification that has all its inputs. One that is not here needs none."""
     demand: Demand | None = None
     """None where unsigned models may answer."""
+    foreign: Sequence[str] = ()
+    """Sentences about records that a stranger wrote beside signed ones, and that `ledger` is without."""
 
 
 @dataclass(slots=True)

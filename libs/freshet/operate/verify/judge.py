@@ -136,6 +136,7 @@ def _warnings(evidence: Evidence, stages: tuple[Stage, ...]) -> Iterator[str]:
                 "counts for nothing: the service has not started on the topic that is there now."
             )
         yield from misplaced(stage.role, stage.inputs.standing, stage.answered, stage.inputs.ends)
+    yield from evidence.history.foreign
     yield from _unknown_lives(evidence)
     yield from _emptied(evidence.history.cutovers, stages[-1].lost)
     entities, rows = scattered(evidence.features)

@@ -9,6 +9,7 @@ from freshet.ledger.epochs import named_by
 from freshet.ledger.manifest_id import manifest_id
 from freshet.operate.verify.evidence import Demand, History
 from freshet.operate.verify.findings import Finding, Unjudged, listed
+from freshet.operate.verify.record_judge import RecordJudge
 
 if TYPE_CHECKING:
     from freshet.trust.trusted_keys import TrustedKeys
@@ -83,30 +84,16 @@ def _live(history: History, epoch: int) -> list[Rollout]:
 
 
 class _Judge:
-    """Finds what is wrong with records: a code of docs/trust.md, or nothing."""
+    """Finds what is wrong with what answers: a code of docs/trust.md, or nothing."""
 
     def __init__(self, demand: Demand, keys: "TrustedKeys", history: History) -> None:
-        # it needs an extra, and only where there are keys
-        from freshet.trust import pipeline_trust, signature_check, statements  # noqa: PLC0415
-
-        self._objection, self._statements = signature_check.objection, statements
-        self._other_life, self._other_model = pipeline_trust.OTHER_LIFE, pipeline_trust.OTHER_MODEL
-        self._missing, self.revoked = signature_check.MISSING, signature_check.REVOKED_KEY
-        self._demand, self._keys = demand, keys
+        self._records = RecordJudge(demand, keys)
+        self.revoked = self._records.revoked
         self._models = history.ledger.versions
 
     def of_epoch(self, records: Sequence[Rollout]) -> str:
         """Of several records of one epoch the best one tells: workers left the others out."""
-        return _best([self._of_record(record) for record in records], self.revoked)
-
-    def _of_record(self, record: Rollout) -> str:
-        statement = self._statements.release_statement(record)
-        found = self._objection("release", statement, record.signatures, self._keys)
-        if found and found.reason != self.revoked:
-            return found.reason
-        if record.life != self._demand.life:
-            return self._other_life
-        return found.reason if found else ""
+        return _best([self._records.of_epoch(record) for record in records], self.revoked)
 
     def of_versions(self, epochs: Sequence[Rollout]) -> Mapping[str, str]:
         """All versions that answer under these epochs, sorted, each with what is wrong with it."""
@@ -118,13 +105,11 @@ class _Judge:
 
     def _of_version(self, version: str, meant: set[str]) -> str:
         if version not in self._models.records:
-            return self._missing
+            return self._records.missing
         faults = []
         for record in self._models.told(version):
-            statement = self._statements.builder_statement(record.manifest)
-            found = self._objection("builder", statement, record.signatures, self._keys)
             other = meant - {manifest_id(record.manifest), ""}
-            faults.append(self._other_model if other else found.reason if found else "")
+            faults.append(self._records.other_model if other else self._records.of_version(record))
         return _best(faults, self.revoked)
 
 
