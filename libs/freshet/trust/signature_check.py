@@ -54,6 +54,7 @@ def _against(role: Role, statement: bytes, key: str, signature: bytes, keys: Tru
 
 
 _REMEDY: Final[Mapping[Role, str]] = {
-    "builder": "Sign the bundle with a trusted builder key (`freshet model sign`), and publish it again.",
+    "builder": "Sign its bundle with a trusted builder key (`freshet model sign`), and publish it again; who has no "
+    "bundle of it gets one by `freshet model fetch`.",
     "release": "Start the registry with a trusted release key, and promote the version again.",
 }

@@ -16,6 +16,7 @@ from freshet.models.model_error import ModelError
 from freshet.models.packing import Packed, inputs_for
 from freshet.models.packing import pack as pack_model
 from freshet.models.saved import check_saved, is_pickle, load_saved
+from freshet.operate.bundle_folder import bundle_files
 from freshet.operate.operate_error import OperateError
 from freshet.operate.private_key import builder_key, sign_bundle
 from freshet.operate.tables.sample import Sample, read_expected, read_sample
@@ -115,9 +116,7 @@ def _check_file(file: Path, expected: Path | None) -> None:
 
 def _refuse_other(folder: Path, spec: PipelineSpec, *, force: bool) -> None:
     """Raise OperateError if the bundle's files are there, and are no bundle of this pipeline."""
-    if folder.exists() and not folder.is_dir():
-        raise OperateError(f"{folder} is a file: name a folder to write the bundle to.", "usage")
-    there = [folder / name for name in Bundle.FILES if (folder / name).exists()]
+    there = bundle_files(folder)
     if force or not there:
         return
     try:
