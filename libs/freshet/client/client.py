@@ -20,7 +20,7 @@ from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topic_table import TopicNames
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
-from freshet.operate.connection import local_broker, settings_for
+from freshet.operate.connection import PATIENCE_S, local_broker, settings_for
 from freshet.operate.facts import not_there
 from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.pipeline_view import View
@@ -197,7 +197,8 @@ class Client:
 
     def _bus(self, pipeline: str) -> KafkaBus:
         found = self._settings
-        return KafkaBus(found.bootstrap_servers, TopicNames(found.namespace, pipeline), extra=found.kafka)
+        names = TopicNames(found.namespace, pipeline)
+        return KafkaBus(found.bootstrap_servers, names, extra=found.kafka, patience_s=PATIENCE_S)
 
     def _producer(self, pipeline: str) -> Producer:
         if pipeline not in self._producers:

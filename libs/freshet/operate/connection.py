@@ -18,6 +18,8 @@ from freshet.runtime.bus.kafka.admin_errors import RefusedLoginError, Unreachabl
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE, KAFKA_VARIABLE, Settings, SettingsError, load_settings
 
 _TIMEOUT_S: Final = 5.0  # a person waits
+PATIENCE_S: Final = 15.0
+"""A broker that has just come back may answer, and yet not know the leaders of its partitions for some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Connection:
     """Whoever wants to know what takes long."""
     known_login: str = field(default="", repr=False)
     """FRESHET_SCHEMA_REGISTRY: the address of a schema registry with the login for that server."""
+    patience_s: float = 0.0
+    """For so long its buses ask again what a broker cannot answer just now."""
 
     def names(self, pipeline: str = "") -> TopicNames:
         """Physical names, for one pipeline or for control topics only."""
@@ -40,7 +44,7 @@ class Connection:
 
     def bus(self, pipeline: str = "") -> KafkaBus:
         """A bus for one pipeline, or for control topics only."""
-        return KafkaBus(self.bootstrap_servers, self.names(pipeline), extra=self.client)
+        return KafkaBus(self.bootstrap_servers, self.names(pipeline), extra=self.client, patience_s=self.patience_s)
 
     def readable(self, pipeline: str = "") -> Readable:
         """Decodes records of all topics; with a pipeline, also its events that have the ids of its registry."""
@@ -62,7 +66,7 @@ def connect(settings: Settings, say: Say = silent) -> Connection:
             "start it anew, with its data."
         ) from error
     login = settings.schema_registry.get_secret_value()
-    return Connection(settings.bootstrap_servers, settings.namespace, settings.kafka, admin, say, login)
+    return Connection(settings.bootstrap_servers, settings.namespace, settings.kafka, admin, say, login, PATIENCE_S)
 
 
 def settings_for(bootstrap_servers: str | None, principal: str = ADMIN, **given: object) -> Settings:

@@ -12,7 +12,7 @@ from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
 from freshet.runtime.bus.protocol import FatalError, RetriableError, Send
 from freshet.runtime.reading import everything
 
-MOVED = RetriableError("reading events/0: the leader is another one. Will be tried again.")
+MOVED = RetriableError("reading events/0: the leader is another one.")
 
 
 @pytest.fixture

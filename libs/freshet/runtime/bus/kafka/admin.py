@@ -26,6 +26,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from freshet.runtime.bus.kafka import config
 from freshet.runtime.bus.kafka.admin_client import admin_client
 from freshet.runtime.bus.kafka.admin_errors import UnseenError, admin_error
+from freshet.runtime.bus.kafka.asked_again import asked_again
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
 from freshet.runtime.bus.kafka.kafka_error import kafka_error
@@ -84,8 +85,9 @@ class KafkaAdmin:
 
     def describe(self, topics: Collection[str]) -> dict[str, TopicState]:
         """These topics as they are now, by name; absent ones are left out."""
-        if not topics:
-            return {}
+        return asked_again(lambda: self._described(topics), self._timeout_s) if topics else {}
+
+    def _described(self, topics: Collection[str]) -> dict[str, TopicState]:
         found: dict[str, TopicState] = {}
         resources = {topic: ConfigResource(ResourceType.TOPIC, topic) for topic in topics}
         with self._explained("describing topics"):
@@ -218,6 +220,9 @@ class KafkaAdmin:
         return None if leader is None else Brokers(leader, tuple(brokers.values()))
 
     def _latest(self, places: Collection[tuple[str, int]], isolation: IsolationLevel) -> dict[tuple[str, int], int]:
+        return asked_again(lambda: self._ends(places, isolation), self._timeout_s)
+
+    def _ends(self, places: Collection[tuple[str, int]], isolation: IsolationLevel) -> dict[tuple[str, int], int]:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(*place): latest for place in places}
         with self._explained("reading the ends of partitions"):

@@ -5,6 +5,7 @@ from typing import Final
 from confluent_kafka import KafkaError
 
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
+from freshet.runtime.bus.kafka.kafka_error import MOVING
 from freshet.runtime.bus.protocol import BusError, RetriableError
 
 _UNREACHABLE: Final = frozenset(
@@ -15,9 +16,6 @@ _UNREACHABLE: Final = frozenset(
         KafkaError._TIMED_OUT_QUEUE,
         KafkaError._RESOLVE,
     }
-)
-_MOVING: Final = frozenset(  # a broker has just started, or a group went to another one
-    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
 )
 _OF_SETTINGS: Final = frozenset({KafkaError.INVALID_CONFIG, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_REQUEST})
 _WHAT_TO_DO: Final = {
@@ -64,7 +62,7 @@ def admin_error(error: KafkaError, doing: str, servers: str, timeout_s: float, s
         )
     if error.code() in _WHAT_TO_DO:
         return AdminError(f"{doing}: {error.str()} {_WHAT_TO_DO[error.code()]}")
-    if error.retriable() or error.code() in _MOVING:
+    if error.retriable() or error.code() in MOVING:
         return RetriableError(f"{doing}: {error.str()} ({error.name()}). Try again in a moment.")
     kind = SettingRefusedError if error.code() in _OF_SETTINGS else AdminError
     return kind(f"{doing}: {error.str()} ({error.name()}). The broker's log says more.")

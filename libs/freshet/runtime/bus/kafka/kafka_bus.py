@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from freshet.contracts.topic_table import TopicNames
 from freshet.runtime.bus.kafka import config
 from freshet.runtime.bus.kafka.admin_client import admin_client
+from freshet.runtime.bus.kafka.asked_again import asked_again
 from freshet.runtime.bus.kafka.config import REQUEST_TIMEOUT_S, ClientConfig
 from freshet.runtime.bus.kafka.connection_errors import ConnectionErrors
 from freshet.runtime.bus.kafka.idempotent_producer import KafkaProducer
@@ -42,14 +43,20 @@ class KafkaBus:
         *,
         extra: ClientConfig | None = None,
         transaction_timeout_ms: int = 15_000,
+        patience_s: float = 0.0,
     ) -> None:
-        """`extra` are further client settings, such as TLS and SASL; they win over ours. May raise SettingsError."""
+        """`extra` are further client settings, such as TLS and SASL; they win over ours. May raise SettingsError.
+
+        A question about topics that a broker cannot answer just now is asked again for `patience_s`: services, which
+        have a loop that tries again, need none.
+        """
         config.check(extra or {})
         self.names = names
         self._topic = cache(names.topic)
         self._bootstrap_servers = bootstrap_servers
         self._extra = dict(extra or {})
         self._transaction_timeout_ms = transaction_timeout_ms
+        self._patience_s = patience_s
         self._errors = ConnectionErrors()
 
     def of_pipeline(self, pipeline: str) -> "KafkaBus":
@@ -59,6 +66,7 @@ class KafkaBus:
             replace(self.names, pipeline=pipeline),
             extra=self._extra,
             transaction_timeout_ms=self._transaction_timeout_ms,
+            patience_s=self._patience_s,
         )
 
     def consumer(
@@ -96,6 +104,9 @@ class KafkaBus:
 
     def spans(self, role: str) -> dict[int, Span]:
         """See `bus.Bus`."""
+        return asked_again(lambda: self._spans(role), self._patience_s)
+
+    def _spans(self, role: str) -> dict[int, Span]:
         topic = self._topic(role)
         with translated(f"reading the ends of {topic}", self._why, f"READ on topic {topic}"):
             partitions = self._partitions(topic)
@@ -107,6 +118,9 @@ class KafkaBus:
 
     def offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
         """See `bus.Bus`."""
+        return asked_again(lambda: self._offsets_at(role, timestamp_ms), self._patience_s)
+
+    def _offsets_at(self, role: str, timestamp_ms: int) -> dict[int, int]:
         topic = self._topic(role)
         with translated(f"looking up a time in {topic}", self._why, f"READ on topic {topic}"):
             partitions = self._partitions(topic)
@@ -129,12 +143,15 @@ class KafkaBus:
 
     def partition_counts(self, roles: Sequence[str]) -> dict[str, int]:
         """See `bus.Bus`."""
+        return asked_again(lambda: self._partition_counts(roles), self._patience_s)
+
+    def _partition_counts(self, roles: Sequence[str]) -> dict[str, int]:
         described = self._ask_topics(roles, "partition counts")()
         return {role: 0 if topic is None else len(topic.partitions) for role, topic in described.items()}
 
     def topic_id(self, role: str) -> str:
         """See `bus.Bus`."""
-        return self.ask_topic_ids([role])()[role]
+        return asked_again(lambda: self.ask_topic_ids([role])()[role], self._patience_s)
 
     def _ask_topics(
         self, roles: Sequence[str], what: str, within_s: float = REQUEST_TIMEOUT_S

@@ -8,7 +8,22 @@ from confluent_kafka import KafkaError, KafkaException
 
 from freshet.runtime.bus.protocol import BusError, FatalError, FencedError, RetriableError, RightsError
 
-_RETRIABLE: Final = frozenset(
+MOVING: Final = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        # a broker that has just come back knows less of the leaders than its clients, or the other way round
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""A broker has just started, or a partition or a group went to another one: over within seconds."""
+
+_RETRIABLE: Final = MOVING | frozenset(
     {
         KafkaError._TRANSPORT,
         KafkaError._ALL_BROKERS_DOWN,
@@ -21,15 +36,6 @@ _RETRIABLE: Final = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._UNKNOWN_TOPIC,
         KafkaError._UNKNOWN_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        # a broker that has just come back knows less of the leaders than its clients, or the other way round
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.OFFSET_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.NOT_COORDINATOR,
         KafkaError.REQUEST_TIMED_OUT,
         KafkaError.NETWORK_EXCEPTION,
         KafkaError.UNSTABLE_OFFSET_COMMIT,
@@ -84,7 +90,7 @@ def bus_error(error: KafkaError, doing: str, needs: str = "") -> BusError:
     if error.fatal():
         return FatalError(f"{sentence}. This client cannot go on; the supervisor restarts the process.")
     if error.retriable() or error.code() in _RETRIABLE:
-        return RetriableError(f"{sentence}. Will be tried again.")
+        return RetriableError(f"{sentence}. This passes, as a rule, within seconds.")
     return FatalError(f"{sentence}. Not an error that can be retried; the process stops rather than guess.")
 
 
