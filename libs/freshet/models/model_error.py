@@ -17,13 +17,14 @@ from typing import Final
 
 from freshet.contracts.errors import FreshetError
 
-_MAY_BE_MENDED: Final = ("artifact_", "model_slow:", "model_timeout:")
+_MAY_BE_MENDED: Final = ("artifact_", "model_slow:", "model_timeout:", "signature_")
 
 
 def may_be_mended(refusal: str) -> bool:
     """Whether a refusal, `CODE: sentence`, was for something that need not be so the next time.
 
-    Chunks that are missing or damaged are there once they are published again, and a busy machine has more time later.
+    Chunks that are missing or damaged are there once they are published again, a busy machine has more time later, and
+    a key that is missing or revoked is no fault of the model, which may come with a signature by another one.
     """
     return refusal.startswith(_MAY_BE_MENDED)
 

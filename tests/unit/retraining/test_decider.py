@@ -393,6 +393,7 @@ def test_record_that_is_too_large_is_told_in_short() -> None:
     [
         ("artifact_missing: the topic holds no valid chunk 0", "finished"),
         ("model_timeout: scoring took longer than 60 s.", "finished"),
+        ("signature_revoked_key: it is signed by k1, which was revoked.", "finished"),
         ("model_golden: its golden scores are 0.1 away", "skipped"),
     ],
 )
@@ -413,6 +414,28 @@ def test_a_candidate_that_was_refused_for_what_may_be_mended_is_made_again(reaso
     here.ask("c3")
     (skipped,) = here.settle()
     assert "learned from the same rows" in skipped.reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "phase"),
+    [
+        ("signature_revoked_key: it is signed by k1, which was revoked.", "finished"),
+        ("model_golden: its golden scores are 0.1 away", "skipped"),
+    ],
+)
+def test_a_model_that_was_refused_for_its_key_starts_no_cool_down(reason: str, phase: str) -> None:
+    """The next alarm, once the key is mended, leads to a model; a bad model has had its turn."""
+    here = world("triggers: [{kind: alarm}], cool_down_rows: 500")
+    here.alarm("a1", (3000, 3400))
+    (done,) = [record for record in here.settle() if record.phase == "finished"]
+    manifest = candidate("any").manifest.model_copy(update={"digest": done.digest})
+    refused = ModelVersion(pipeline=PIPELINE, version="", state="refused", reason=reason, manifest=manifest)
+    here.tell("models", f"{PIPELINE}/{done.digest}", refused.model_copy(update={"manifest_id": "m1"}))
+    here.rows += 400
+    here.alarm("a2", (4900, 5390))
+    record = here.settle()[-1]
+    assert (record.trigger_id, record.phase) == ("a2", phase)
+    assert phase == "finished" or "cool_down_rows" in record.reason
 
 
 def test_a_log_that_was_made_anew_has_occasions_of_its_own() -> None:

@@ -180,7 +180,8 @@ def _way(record: Training) -> tuple[object, ...]:
 
 
 def _too_soon(state: TrainingState, spec: RetrainingSpec, measured: Measured, now_ms: int) -> str:
-    last = next(state.trainings.done(measured), None)
+    # one whose model was refused for its key or a busy machine has not used up the occasion for another
+    last = next((done for done in state.trainings.done(measured) if not state.vain(done)), None)
     since = measured.rows - last.end_row if last is not None else 0
     if last is not None and since < spec.cool_down_rows:
         return (
