@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from freshet.contracts.logic import Fact
 from freshet.operate.verify.evidence import Evidence
 from freshet.trust.signing_key import SigningKey
 from freshet.trust.statements import release_statement
 from support.evidence import NEW, OLD, RING, answered_by, claim, cutover, ledger, rollout, row_of
-from support.inference import manifest
-from support.signed import signed_version
+from support.inference import manifest, model
+from support.signed import signed_epoch, signed_version
 
 _EPOCHS: Final = "each answer's epoch is what the cut-overs say"
 _VERSIONS: Final = "each answer's version is what its epoch names"
@@ -101,10 +102,15 @@ def _live_and_aborted(evidence: Evidence) -> None:
 
 
 def _two_artifacts(evidence: Evidence) -> None:
-    """Two registries numbered two models alike."""
-    artifacts = ((OLD, OLD), (OLD, "another"), (NEW, NEW))
-    epochs = (rollout(1, OLD), rollout(2, NEW, understudy=OLD))
-    evidence.history.ledger = ledger(*epochs, artifacts=artifacts)
+    """Two registries numbered two models alike, and each has signed an epoch with its own."""
+    told = ledger(rollout(1, OLD))
+    other, new = (
+        signed_version(model(version, ["feature_1"], digest_of), RING.builder)
+        for version, digest_of in ((OLD, "another"), (NEW, NEW))
+    )
+    for message in (other, signed_epoch(rollout(2, NEW, understudy=OLD), RING.release, other, new)):
+        told.fold(Fact("", "", message))
+    evidence.history.ledger = told
 
 
 def _epoch_never_issued(evidence: Evidence) -> None:
@@ -173,7 +179,11 @@ HISTORY_BREACHES: Final[dict[str, Breach]] = {
         _live_and_aborted, {"an epoch is live or aborted, never both": ("epoch 2 is live and aborted",)}
     ),
     "two artifacts of a version": Breach(
-        _two_artifacts, {"a version has one artifact": (f"1.0.0: {_digest(OLD)}, {_digest('another')}",)}
+        _two_artifacts,
+        {
+            "a version has one artifact": (f"1.0.0: {_digest(OLD)}, {_digest('another')}",),
+            _BUILT: ("1.0.0: signature_other_model",),
+        },
     ),
     "epoch never issued": Breach(_epoch_never_issued, {_LIVE: ("0/6: epoch 3 was never issued",)}),
     "wrong epoch": Breach(_epoch_against_the_cutovers, {_EPOCHS: ("0/5",)}),
