@@ -149,7 +149,9 @@ def test_only_what_trusted_keys_have_signed_comes_to_answer(stage: Stage) -> Non
     stage.serves(1, "1.0.0")
     first = next(one for one in stage.records if isinstance(one, Rollout) and one.phase == "live")
 
-    # a stranger's epochs are not believed, and the worker says so
+    # a stranger's epochs are not believed, and the worker says so; the signature of an old one is not of another number
+    stage.write("rollouts", f"{PIPELINE}/2", first.model_copy(update={"epoch": 2}))
+    stage.until("a refusal", lambda: any("signature_invalid" in told for told in stage.worker.state.warnings))
     for at, (key, changes, code) in enumerate(
         (
             (None, {}, "signature_missing"),
@@ -163,12 +165,12 @@ def test_only_what_trusted_keys_have_signed_comes_to_answer(stage: Stage) -> Non
         stage.until(code, lambda code=code: any(code in told for told in stage.worker.state.warnings))  # type: ignore[misc]
         assert stage.worker.state.live_epoch == 1
 
-    # the registry's next epoch counts, an old one that is written again does not
+    # the registry's next epoch counts, an old one that is written again does not; a stranger has had the number 2
     assert stage.command("promote", "1.1.0").verdict == "done"
-    stage.serves(2, "1.1.0")
+    stage.serves(3, "1.1.0")
     stage.write("rollouts", f"{PIPELINE}/1", first)
     assert stage.command("rollback").verdict == "done"
-    stage.serves(3, "1.0.0")
+    stage.serves(4, "1.0.0")
 
     # rotation: a second builder's key, then the first is revoked while all run
     ring.trust(ring.stranger, "builder")
@@ -181,10 +183,10 @@ def test_only_what_trusted_keys_have_signed_comes_to_answer(stage: Stage) -> Non
     assert "signature_revoked_key" in refused.reason
     assert stage.publish(signed(candidate("d"), ring.builder)).reason.startswith("signature_revoked_key: ")
     stage.turn()
-    assert stage.worker.state.live_epoch == 3
+    assert stage.worker.state.live_epoch == 4
     assert any("signature_revoked_key" in told for told in stage.worker.state.warnings)
     assert stage.command("promote", "1.2.0").verdict == "done"
-    stage.serves(4, "1.2.0")
+    stage.serves(5, "1.2.0")
 
 
 def test_a_quarantine_waits_for_a_key_that_counts_and_keeps_nobody_else_waiting(stage: Stage) -> None:

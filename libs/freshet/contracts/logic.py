@@ -275,15 +275,15 @@ class Decider:
     def on_unreadable(self, role: str, key: str) -> None:
         """There is a record under this key that cannot be read."""
 
+    def on_reread(self, fact: Fact) -> None:
+        """A record on an own topic, after the start: one that was folded when it was committed, or a stranger's."""
+
     def pipelines(self) -> Iterable[str]:
         """All pipelines that there may be something to decide about, in the order in which `decide` is asked."""
         raise NotImplementedError
 
     def decide(self, pipeline: str, now_ms: int) -> Iterable[Announce | Start | Cancel]:
-        """What follows for this pipeline from the state now; nothing when all is settled.
-
-        May not depend on what has been decided for other pipelines in the same round.
-        """
+        """What follows for this pipeline from the state now, whatever else was decided; nothing when all is settled."""
         raise NotImplementedError
 
     def warnings(self) -> Sequence[str]:

@@ -184,6 +184,11 @@ class Epochs:
         """A record with this number in its key is or was on the topic: never give it, whatever the record says."""
         self._taken.add(number)
 
+    def free_numbers(self) -> None:
+        """Numbers are free again where no epoch is known."""
+        if not self.records:
+            self._taken = TakenNumbers()
+
     @property
     def paused(self) -> bool:
         """Whether no rollout may start."""

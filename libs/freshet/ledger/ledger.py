@@ -89,6 +89,11 @@ class PipelineLedger:
         """
         return self.epochs.free_above(self.workers.highest_epoch() if self._vouching.required else 0)
 
+    def free_numbers(self) -> None:
+        """A deletion took what is on the topics: numbers that nothing else is known of are free again."""
+        self.versions.free_numbers()
+        self.epochs.free_numbers()
+
     def fold(self, fact: Fact) -> None:
         """Take in one control record."""
         if fact.message is None:

@@ -93,6 +93,11 @@ class Versions:
         if len(number) <= _NUMBER_BYTES:
             self.highest = max(self.highest, admission_order(number)[0])
 
+    def free_numbers(self) -> None:
+        """Numbers are free again where no version is known."""
+        if not self.records:
+            self.highest = _NO_NUMBER
+
     def is_older(self, record: ModelVersion, than: ModelVersion) -> bool:
         """Whether this record of a version was written before that one."""
         return than.manifest.digest == record.manifest.digest and len(than.history) > len(record.history)

@@ -127,6 +127,8 @@ class OwnerLoop:
         # Once caught up, our own records are folded when they are committed: reading them again would turn time back.
         if not self._caught_up or fact.role not in self.decider.owns:
             self.decider.fold(fact)
+        else:
+            self.decider.on_reread(fact)
 
     def _count_refused(self) -> None:
         for role, count in self._feed.refused.items():

@@ -38,6 +38,7 @@ class Clerk(Decider):
         self.decided: dict[str, Decision] = {}
         self.short: set[str] = set()
         self.unreadable: list[tuple[str, str]] = []
+        self.reread: list[str] = []
 
     def on_unreadable(self, role: str, key: str) -> None:
         """Remember it."""
@@ -49,6 +50,11 @@ class Clerk(Decider):
             self.asked[fact.message.command_id] = fact.message
         elif isinstance(fact.message, Decision):
             self.decided[fact.message.subject] = fact.message
+
+    def on_reread(self, fact: Fact) -> None:
+        """Remember what it is about."""
+        assert isinstance(fact.message, Decision)
+        self.reread.append(fact.message.subject)
 
     def pipelines(self) -> list[str]:
         """All that were asked about."""
@@ -304,6 +310,22 @@ def test_an_owner_does_not_read_its_own_decisions_back() -> None:
     world.ask("a", "b", "c")
     turn(world.clerk())
     assert world.decisions() == [("a", 0), ("b", 1), ("c", 2)]
+
+
+def test_a_decider_is_told_what_comes_onto_its_own_topics() -> None:
+    """Its own decisions once more, and what a stranger writes there; neither is folded, nor what it began with."""
+    world = World()
+    world.ask("a")
+    turn(world.clerk())
+    clerk = Clerk()
+    owner = world.owner(clerk)
+    turn(owner)
+    world.tell("decisions", "p", _decision("p", "strange", 7, ""))
+    world.ask("b")
+    turn(owner)
+    assert sorted(clerk.reread) == ["b", "strange"]
+    assert "strange" not in clerk.decided
+    assert world.decisions() == [("a", 0), ("strange", 7), ("b", 1)]
 
 
 def test_while_a_job_may_end_any_moment_nobody_waits_long_for_news(monkeypatch: pytest.MonkeyPatch) -> None:

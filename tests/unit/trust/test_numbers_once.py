@@ -116,6 +116,51 @@ def test_a_number_whose_record_cannot_be_read_is_not_given_again() -> None:
     assert given_next(world) == 3
 
 
+def reread(world: World, *facts: Fact) -> None:
+    """The shell of a running registry reads its own topics on, and comes to these records."""
+    for fact in facts:
+        world.decider.on_reread(fact)
+
+
+@pytest.mark.parametrize("overwritten", [_unsigned, _of_a_stranger, _another_epoch, _another_pipeline, _nonsense])
+def test_a_running_registry_passes_over_a_number_that_a_stranger_writes(overwritten: Overwritten) -> None:
+    """Else its own epoch of that number would stand beside the stranger's, and readers would see two contents."""
+    ring = KeyRing()
+    world = two_epochs(ring)
+    first, second = world.rollouts()[1], world.rollouts()[2]
+    reread(world, *world.log, Fact("rollouts", f"{PIPELINE}/3", overwritten(first, second, ring), world.now_ms, 99))
+    assert given_next(world) == 4
+
+
+def test_a_running_registry_passes_over_the_number_of_a_version_that_a_stranger_writes() -> None:
+    """Two artifacts of one version would be a contradiction for ever, too."""
+    ring = KeyRing()
+    world = two_epochs(ring)
+    strange = world.models()["1.1.0"].model_copy(update={"version": "1.2.0", "signatures": {}})
+    reread(world, *world.log, Fact("models", f"{PIPELINE}/1.2.0", strange, world.now_ms, 99))
+    world.publish(signed(candidate("c"), ring.builder))
+    world.settle()
+    assert "2.0.0" in world.models()
+
+
+def test_what_a_running_registry_reads_again_of_an_earlier_life_takes_no_number() -> None:
+    """It reads its own records after it has folded them; those of before a deletion come when they are forgotten."""
+    ring = KeyRing()
+    world = two_epochs(ring)
+    world.tell("pipelines", f"{PIPELINE}/1", None)
+    world.settle()
+    reread(world, *world.log)
+    world.tell("pipelines", f"{PIPELINE}/2", demanding(specification(number=2), life="a2"))
+    world.publish(signed(candidate("a"), ring.builder))
+    world.settle()
+    world.command("promote", "1.0.0")
+    told = world.settle()
+    assert {effect.key for effect in told if effect.role in ("models", "rollouts")} == {
+        f"{PIPELINE}/1",
+        f"{PIPELINE}/1.0.0",
+    }
+
+
 @pytest.mark.parametrize("shows", ["live", "partition", "prepared"])
 def test_a_number_that_a_worker_shows_is_not_given_again(shows: str) -> None:
     """Also where the record is gone with its key: a tombstone, and Kafka compacted the topic."""

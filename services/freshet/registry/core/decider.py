@@ -55,6 +55,10 @@ class RegistryDecider(Decider):
         """See `Decider`. Numbers of epochs and versions are in their keys."""
         self._pipelines.take_number(role, key)
 
+    def on_reread(self, fact: Fact) -> None:
+        """See `Decider`."""
+        self._pipelines.reread(fact)
+
     def pipelines(self) -> list[str]:
         """See `Decider`."""
         return [state.name for state in self._pipelines]

@@ -151,6 +151,16 @@ class Pipelines:
             case None if fact.role == "pipelines" and self._ledger.of(pipeline).specification is None:
                 self.state(pipeline).rules = None
 
+    def reread(self, fact: Fact) -> None:
+        """A record on our own topics, ours or a stranger's: its number is taken, and nothing else of it counts.
+
+        Ours of a deleted pipeline may come when they are forgotten. Their tombstones follow, and free the numbers.
+        """
+        if fact.message is not None:
+            self.take_number(fact.role, fact.key)
+        elif fact.role in ("models", "rollouts") and (pipeline := pipeline_of(fact)):
+            self._ledger.of(pipeline).free_numbers()
+
     def take_number(self, role: str, key: str) -> None:
         """See `Ledger`. The key may be of another pipeline than the record is about."""
         if len(key) <= 2 * short_text.NAME_BYTES:
