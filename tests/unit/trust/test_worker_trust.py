@@ -106,6 +106,27 @@ def test_what_is_live_outlives_the_revocation_of_its_builder() -> None:
     assert fresh.loads == ["1.0.0"]
 
 
+def test_only_what_answers_is_said_to_go_on_answering() -> None:
+    """The key of the understudy's builder is revoked: it stays that, and answers nothing."""
+    ring = KeyRing()
+    ring.trust(ring.stranger, "builder")
+    known = {version: manifest_id(model(version).manifest) for version in ("1.0.0", "1.1.0")}
+    live = epoch(ring.release, 2, "1.1.0", manifests=known, understudies={"1.1.0": "1.0.0"})
+    found = serving(ring).learn(made("1.1.0", ring.stranger), live)
+    found.settle()
+    assert found.state.live_epoch == 2
+    ring.revoke(ring.builder)
+    found.settle()
+    (told,) = found.state.warnings
+    assert told.startswith("1.0.0 stays the understudy of the live epoch, but no new epoch will name it: ")
+    ring.revoke(ring.stranger)
+    found.settle()
+    assert [told.partition(",")[0] for told in found.state.warnings] == [
+        "1.0.0 stays the understudy of the live epoch",
+        "1.1.0 goes on answering",
+    ]
+
+
 def test_an_epoch_of_a_revoked_release_key() -> None:
     """It stays with who believed it, and says so; nobody who starts now believes it, and the next one needs a key."""
     ring = KeyRing()

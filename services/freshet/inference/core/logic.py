@@ -18,13 +18,13 @@ from freshet.inference.core.prediction_writer import PredictionWriter
 from freshet.inference.core.report import Report
 from freshet.inference.core.resident_models import ResidentModels
 from freshet.inference.core.scoring import Scoring, without
-from freshet.inference.core.signed_versions import SignedVersions
 from freshet.inference.core.vectors import VectorReader
 from freshet.ledger.ledger import PipelineLedger, pipeline_of
 from freshet.models.input_columns import FeatureSpace
 from freshet.models.model_error import ModelError
 from freshet.pipeline import PipelineSpec
 from freshet.trust.pipeline_trust import PipelineTrust, no_keys
+from freshet.trust.signed_versions import SignedVersions
 from freshet.trust.trusted_keys import TrustedKeys
 
 _INTERVAL_DIVISOR: Final = 4

@@ -1,6 +1,7 @@
 """Which versions a worker may load, by what they are signed with, and what it says of those that it has loaded."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from freshet.ledger.epochs import named_by
 from freshet.ledger.ledger import PipelineLedger
@@ -52,4 +53,13 @@ class SignedVersions:
             yield f"epoch {self._ledger.epochs.live_epoch} goes on, but a restarted worker would not believe it: {told}"
         for version in loaded:
             if told := self._ledger.against(version):
-                yield f"{version} goes on answering where it is live, but no new epoch will name it: {told}"
+                yield f"{version} {_PARTS[self._ledger.part_of(version)]}, but no new epoch will name it: {told}"
+
+
+_PARTS: Final = {
+    "answers": "goes on answering",
+    "understudy": "stays the understudy of the live epoch",
+    "prepared": "is in memory here and answers nothing",
+    "": "is in memory here and answers nothing",
+}
+"""What a version does that no new epoch may name, by its part; see `PipelineLedger.part_of`."""
