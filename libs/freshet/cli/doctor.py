@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, exit_code, reporting, table
+from freshet.cli.trusted import TrustFileOption, trusted_keys
 from freshet.contracts.errors import FreshetError
 from freshet.operate.checkup import cluster, installed, settings
 from freshet.operate.finding import Health, Line
@@ -25,16 +26,18 @@ def doctor(
             "--requirements", help="Instead, try all that Freshet needs of a Kafka, on topics that are deleted again."
         ),
     ] = False,
+    trust: TrustFileOption = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
     """Look at all that Freshet needs. Exits with 4 if something is bad, 3 if no Kafka answers, 2 if no login works."""
+    keys = trusted_keys(trust)
     lines = [] if needs else [*installed(), *settings()]
     code = Exit.OK
     try:
         connection = connect(bootstrap, namespace)
-        lines += requirements(connection) if needs else cluster(connection, deep=deep)
+        lines += requirements(connection) if needs else cluster(connection, deep=deep, keys=keys)
     except FreshetError as error:
         seen, _, advice = str(error).partition(". ")
         lines.append(Line("kafka", "bad", seen, advice))

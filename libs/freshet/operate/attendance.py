@@ -6,6 +6,7 @@ from dataclasses import replace
 from freshet.contracts.errors import FreshetError
 from freshet.contracts.position import Position, Unstamped, unstamped
 from freshet.contracts.worker import is_about
+from freshet.ledger.ledger import PipelineLedger
 from freshet.operate.connection import Connection
 from freshet.operate.finding import Health, Line
 from freshet.operate.lag.lag_reader import UnreadRecords
@@ -30,6 +31,12 @@ def waiting_lines(present: Presence, pipeline: str = "") -> Iterator[Line]:
     for beat in present.alive:
         told = [warning for warning in beat.worker.warnings if not pipeline or is_about(warning, pipeline)]
         yield from (Line(present.service, "bad", warning) for warning in told)
+
+
+def warning_lines(ledger: PipelineLedger) -> Iterator[Line]:
+    """What the workers that answer a pipeline warn of."""
+    for state in ledger.workers.serving().values():
+        yield from (Line(f"inference {state.instance}", "warn", warning) for warning in state.warnings)
 
 
 def judging_lines(found: Sequence[Presence]) -> Iterator[Line]:

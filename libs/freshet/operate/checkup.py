@@ -8,18 +8,28 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from freshet.avro.schema_records import missing, released_records
 from freshet.contracts.errors import ContractError, FreshetError
 from freshet.contracts.messages import PipelineRecord
-from freshet.operate.attendance import group_lines, judging_lines, retraining_lines, service_line, waiting_lines
+from freshet.operate.attendance import (
+    group_lines,
+    judging_lines,
+    retraining_lines,
+    service_line,
+    waiting_lines,
+    warning_lines,
+)
 from freshet.operate.connection import Connection
+from freshet.operate.facts import read
 from freshet.operate.finding import Health, Line
 from freshet.operate.lag.lag_rows import ANSWERING
 from freshet.operate.presence import judging, presence
 from freshet.operate.roll_call import roll_call
+from freshet.operate.signed_answers import ROLES, demanding, signature_lines
 from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.kafka.releases import FAULT, REMEDY, UNTOLD, cluster_verdict
 from freshet.runtime.bus.kafka.transactions import HangingTransaction, find_hanging
@@ -29,6 +39,9 @@ from freshet.runtime.publishing import all_pipeline_records, newest, published_s
 from freshet.runtime.secret_files import names_a_file
 from freshet.runtime.settings import BOOTSTRAP_VARIABLE
 from freshet.runtime.topic_plan import lacking, topic_names
+
+if TYPE_CHECKING:  # it needs an extra
+    from freshet.trust.trusted_keys import TrustedKeys
 
 _PACKAGES: Final = ("freshet", "confluent-kafka", "fastavro", "numpy", "pydantic")
 _EXTRAS: Final = {
@@ -81,8 +94,11 @@ def _masked(key: str, value: object) -> object:
     return "***" if _SECRET.search(key) and not names_a_file(key, str(value)) else value
 
 
-def cluster(connection: Connection, *, deep: bool) -> Iterator[Line]:
-    """Everything that can be said of a Kafka that answers; `deep` also commits a transaction and reads it back."""
+def cluster(connection: Connection, *, deep: bool, keys: "TrustedKeys | None" = None) -> Iterator[Line]:
+    """Everything that can be said of a Kafka that answers; `deep` also commits a transaction and reads it back.
+
+    By these keys it judges what answers pipelines that demand signatures.
+    """
     yield Line("kafka", "ok", f"{connection.bootstrap_servers} answers")
     records: dict[str, PipelineRecord] = {}
     try:
@@ -90,7 +106,7 @@ def cluster(connection: Connection, *, deep: bool) -> Iterator[Line]:
         all_pipeline_records(connection.bus())
     except FreshetError as error:
         yield Line("pipelines", "bad", str(error))
-    for about, check in _CHECKS.items():
+    for about, check in {**_CHECKS, "signatures": partial(_signatures, keys=keys)}.items():
         try:
             if deep or about != "transactions":
                 yield from check(connection, records)
@@ -208,8 +224,16 @@ def _services(connection: Connection, records: Records) -> Iterator[Line]:
             service: presence(called.ledger, service, pipeline, called.now_ms) for service in ("ingestion", "inference")
         }
         yield from map(service_line, present.values())
+        yield from warning_lines(called.ledger.of(pipeline))
         yield from judging_lines(judging(called.ledger, pipeline, called.now_ms))
         yield from group_lines(connection, pipeline, present)
+
+
+def _signatures(connection: Connection, records: Records, keys: "TrustedKeys | None") -> Iterator[Line]:
+    if names := demanding(_specifications(records), keys):
+        facts = read(connection.bus(), *ROLES)
+        for name in names:
+            yield from signature_lines(records[name], facts, keys)
 
 
 def _transaction(connection: Connection, records: Records) -> Iterator[Line]:  # noqa: ARG001

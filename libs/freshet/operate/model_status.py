@@ -8,7 +8,7 @@ from freshet.contracts.messages import ModelVersion, Rollout
 from freshet.ledger.held_partitions import HeldPartition, held_partitions
 from freshet.ledger.ledger import Ledger, PipelineLedger
 from freshet.ledger.workers import ALIVE, Beat
-from freshet.operate.attendance import group_lines, retraining_lines, service_line, waiting_lines
+from freshet.operate.attendance import group_lines, retraining_lines, service_line, waiting_lines, warning_lines
 from freshet.operate.connection import Connection
 from freshet.operate.facts import published
 from freshet.operate.finding import Line
@@ -85,8 +85,7 @@ def model_status(connection: Connection, pipeline: str) -> ModelStatus:
     waiting = [pipeline] if spec.retraining.triggers else []
     lines += retraining_lines(presence(called.ledger, "retraining", pipeline, now_ms), waiting)
     lines += [Line("control topics", "bad", ledger.alarm)] if ledger.alarm else []
-    beats = [beat for beat in ledger.workers.serving().values() if beat.warnings]
-    lines += [Line(f"inference {one.instance}", "warn", warning) for one in beats for warning in one.warnings]
+    lines += warning_lines(ledger)
     return ModelStatus(ledger, now_ms, tuple(line for line in lines if line.health != "ok"))
 
 
