@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freshet.contracts.messages import ModelVersion, Rollout
 from freshet.ledger.held_partitions import HeldPartition, held_partitions
@@ -16,7 +16,11 @@ from freshet.operate.operate_error import OperateError
 from freshet.operate.presence import SERVING, presence
 from freshet.operate.records import finite
 from freshet.operate.roll_call import roll_call
+from freshet.operate.signers import signers
 from freshet.operate.times import clock_time
+
+if TYPE_CHECKING:  # it needs an extra
+    from freshet.trust.trusted_keys import TrustedKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,17 @@ def why(rollout: Rollout, ledger: PipelineLedger) -> str:
     return f"{rollout.cause} by {who} at {at}{note}"
 
 
-def version_rows(ledger: Ledger, pipeline: str = "") -> list[dict[str, Any]]:
-    """A row for each version and refused candidate of that pipeline, or of all; the newest version last."""
+def version_rows(ledger: Ledger, pipeline: str = "", keys: "TrustedKeys | None" = None) -> list[dict[str, Any]]:
+    """A row for each version and refused candidate of that pipeline, or of all; the newest version last.
+
+    `keys` judge what each is signed with; see `signers`.
+    """
     asked = [one for one in ledger if pipeline in ("", one.name)]
     found = [model for one in asked for model in (*one.versions.records.values(), *one.versions.refusals.values())]
-    return [_row(model, ledger.of(model.pipeline).part_of(model.version)) for model in sorted(found, key=_order)]
+    return [
+        {**_row(model, ledger.of(model.pipeline).part_of(model.version)), "signed_by": signers(model, keys)}
+        for model in sorted(found, key=_order)
+    ]
 
 
 def find_version(ledger: PipelineLedger, name: str) -> ModelVersion:

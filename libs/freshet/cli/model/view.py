@@ -7,6 +7,7 @@ import typer
 from rich.console import Group, RenderableType
 
 from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting, table
+from freshet.cli.trusted import TrustFileOption, trusted_keys
 from freshet.contracts.messages import Rollout
 from freshet.ledger.ledger import PipelineLedger
 from freshet.models.manifest import refuses
@@ -14,6 +15,7 @@ from freshet.operate.facts import ledger_of
 from freshet.operate.model_status import ModelStatus, find_version, model_status, version_rows, why
 from freshet.operate.notes import Note, notes_on, tags_of
 from freshet.operate.records import finite
+from freshet.operate.signers import signed_by, signers
 from freshet.operate.times import ago, clock_time
 
 Pipeline = Annotated[str, typer.Option(help="Whose models."), PIPELINE]
@@ -29,19 +31,25 @@ _LEGEND: Final = (
 @reporting
 def list_command(
     pipeline: Annotated[str, typer.Option(help="Whose models; by default everybody's."), PIPELINE] = "",
+    trust: TrustFileOption = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
-    """List versions, the newest last, and candidates that were refused."""
+    """List versions, the newest last, and candidates that were refused.
+
+    Of signed ones it says with which keys, and by the trust file whether each counts.
+    """
+    keys = trusted_keys(trust)
     ledger = ledger_of(connect(bootstrap, namespace).bus(), "models", "rollouts")
-    rows = version_rows(ledger, pipeline)
-    shown = table("pipeline", "version", "state", "now", "size", "sha256", "admitted", "why")
+    rows = version_rows(ledger, pipeline, keys)
+    signed = ["signed by"] if any(row["signed_by"] for row in rows) else []
+    shown = table("pipeline", "version", "state", "now", "size", "sha256", "admitted", *signed, "why")
     for row in rows:
         at = clock_time(row["since_ms"]) if row["since_ms"] else ""
         size = f"{row['size_bytes'] / 1024:,.0f} KiB"
-        cells = (row["pipeline"], row["version"], row["state"], row["now"], size, row["sha256"][:12], at, row["reason"])
-        shown.add_row(*cells)
+        cells = (row["pipeline"], row["version"], row["state"], row["now"], size, row["sha256"][:12], at)
+        shown.add_row(*cells, *([signed_by(row["signed_by"])] if signed else []), row["reason"])
     emit(rows, shown if rows else "No model was ever judged here.", as_json=as_json)
 
 
@@ -49,21 +57,24 @@ def list_command(
 def show(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Or the first digits of its sha256.")],
     pipeline: Pipeline,
+    trust: TrustFileOption = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
-    """Print everything about one version: contract, lineage, metrics and history."""
+    """Print everything about one version: contract, lineage, metrics, history, and which keys have signed it."""
+    keys = trusted_keys(trust)
     ledger = ledger_of(connect(bootstrap, namespace).bus(), "models").of(pipeline)
     model = find_version(ledger, version)
     document, tags = finite(model.model_dump()), tags_of(notes_on(model))
-    manifest = document["manifest"]
+    manifest, signed = document["manifest"], signers(model, keys)
     lines = [
         f"{pipeline} {model.version or '(no version)'}: {model.state}; {model.reason}",
         f"sha256: {manifest['digest']}, {manifest['size_bytes']:,} bytes in {len(manifest['chunk_digests'])} chunks",
         f"inputs: {', '.join(manifest['inputs'])}",
         f"classes: {', '.join(manifest['classes']) or 'none, it predicts a value'}",
         *([f"it {refuses(manifest['required'])}."] if manifest["required"] else []),
+        f"signed by: {signed_by(signed) or 'nobody'}",
         f"trainer: {manifest['trainer']}",
         *(f"lineage {name}: {value}" for name, value in sorted(manifest["lineage"].items())),
         *(f"metric {name}: {value}" for name, value in sorted(manifest["metrics"].items())),
@@ -71,7 +82,7 @@ def show(
         *(f"tag {name}: {value}" for name, value in tags.items()),
         *(f"{clock_time(change.at_ms)} {change.what}" for change in model.history),
     ]
-    emit({**document, "tags": tags}, "\n".join(lines), as_json=as_json)
+    emit({**document, "tags": tags, "signed_by": signed}, "\n".join(lines), as_json=as_json)
 
 
 @reporting
