@@ -125,5 +125,5 @@ def test_a_bundle_that_is_packed_with_a_key_says_who_signed_it(tmp_path: Path) -
     assert (refused.exit_code, (tmp_path / "bundle").exists()) == (Exit.USAGE, False)
     packed = CliRunner().invoke(app, [*command, str(tmp_path / "builder.pem")])
     assert packed.exit_code == 0, packed.output
-    assert f"Signed as its builder, with key {ring.builder.id}: {named[1]} trusts it." in packed.stdout
+    assert f"Signed with key {ring.builder.id}: {named[1]} trusts it as a builder's." in packed.stdout
     assert Bundle.load(tmp_path / "bundle").signatures.keys() == {ring.builder.id}

@@ -143,4 +143,24 @@ def test_a_bundle_is_signed_with_a_key_that_the_named_trust_file_trusts(
     if code:
         assert "does not hold it as a builder key" in done.stderr
     else:
-        assert (f"{trust} trusts it" in done.stdout, "under the role builder" in done.stdout) == (trusted, not trusted)
+        assert (f"{trust} trusts it" in done.stdout, "was not checked" in done.stdout) == (trusted, not trusted)
+
+
+def test_a_wrong_signature_is_told_and_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By signing again with the right key alone; without being asked nothing is taken away."""
+    monkeypatch.delenv("FRESHET_TRUST", raising=False)
+    ring, bundle = KeyRing(), tmp_path / "bundle"
+    ring.save(tmp_path)
+    Bundle(manifest_of(linear()), linear()).save(bundle)
+
+    def sign(key: str, *options: str) -> str:
+        asked = ["model", "sign", str(bundle), "--key", str(tmp_path / f"{key}.pem"), *options]
+        done = CliRunner().invoke(app, asked)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert "as its builder" not in sign("release")
+    assert f"It also bears signatures of {ring.release.id}: --only" in sign("builder")
+    assert Bundle.load(bundle).signatures.keys() == {ring.builder.id, ring.release.id}
+    assert "also bears" not in sign("builder", "--only")
+    assert Bundle.load(bundle).signatures.keys() == {ring.builder.id}

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from freshet.cli.model.sign import Trust, as_builder
+from freshet.cli.model.sign import Trust, with_key
 from freshet.cli.output import Bootstrap, Force, Json, Namespace, connect, emit, reporting, say
 from freshet.cli.table_options import Decimal, Delimiter, Encoding
 from freshet.models.bundle import Bundle
@@ -100,7 +100,7 @@ def pack(
         lineage=_pairs(lineage),
         max_gap=max_gap,
     )
-    signed = "" if signer is None else f"Signed {as_builder(signer, trust)}\n"
+    signed = "" if signer is None else f"Signed {with_key(signer, trust)}\n"
     _save(packed if signer is None else _signed(packed, signer), output, signed, as_json=as_json)
 
 
