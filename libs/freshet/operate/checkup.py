@@ -6,7 +6,7 @@ import platform
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -106,7 +106,8 @@ def cluster(connection: Connection, *, deep: bool, keys: "TrustedKeys | None" = 
         all_pipeline_records(connection.bus())
     except FreshetError as error:
         yield Line("pipelines", "bad", str(error))
-    for about, check in {**_CHECKS, "signatures": partial(_signatures, keys=keys)}.items():
+    checks: Mapping[str, _Check] = {**_CHECKS, "signatures": partial(_signatures, keys=keys)}
+    for about, check in checks.items():
         try:
             if deep or about != "transactions":
                 yield from check(connection, records)
@@ -115,6 +116,7 @@ def cluster(connection: Connection, *, deep: bool, keys: "TrustedKeys | None" = 
 
 
 Records = Mapping[str, PipelineRecord]
+_Check = Callable[[Connection, Records], Iterator[Line]]
 
 
 def _release(connection: Connection, records: Records) -> Iterator[Line]:  # noqa: ARG001
