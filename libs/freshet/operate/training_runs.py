@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import ModelVersion
+from freshet.contracts.messages import Decision, ModelVersion
 from freshet.contracts.training_message import Training
 from freshet.operate.facts import read
 from freshet.operate.notes import Note, notes_on, notes_on_trainings
@@ -28,6 +28,8 @@ class Run:
     """What the registry made of its candidate; None while it has said nothing."""
     noted: tuple[Note, ...] = ()
     """What people noted on the training itself."""
+    held_back: bool = False
+    """The policy has not rolled its version out, for what came of its gate; a person may have done so since."""
 
     @property
     def notes(self) -> list[Note]:
@@ -49,7 +51,11 @@ class Run:
             return f"{self.last.phase}: {self.last.reason}"
         if self.model is None:
             return "a candidate, on which the registry has not decided"
-        return f"{self.model.state}: {self.model.reason}" if not self.version else f"{self.version}, {self.model.state}"
+        if not self.version:
+            return f"{self.model.state}: {self.model.reason}"
+        gate = "its gate failed" if self.last.gate == "fail" else "its gate does not speak for it"
+        held_back = f", but not rolled out by itself: {gate}" if self.held_back else ""
+        return f"{self.version}, {self.model.state}{held_back}"
 
 
 def trainings(bus: Bus, pipeline: str) -> list[Run]:
@@ -64,6 +70,7 @@ def runs_of(facts: Iterable[Fact], pipeline: str) -> list[Run]:
     first: dict[str, int] = {}
     last: dict[str, Training] = {}
     models: dict[str, ModelVersion] = {}
+    held_back: set[str] = set()
     for fact in facts:
         match fact.message:
             case Training(pipeline=name) as record if name == pipeline:
@@ -72,8 +79,10 @@ def runs_of(facts: Iterable[Fact], pipeline: str) -> list[Run]:
                     last[record.training] = record
             case ModelVersion() as model if model.pipeline == pipeline and TRAINING in model.manifest.lineage:
                 models[model.manifest.lineage[TRAINING]] = model
+            case Decision(pipeline=name) as decision if name == pipeline and _holds_back(decision):
+                held_back.add(decision.inputs[TRAINING])
     return [
-        Run(record, first[training], models.get(training), tuple(noted.get(training, ())))
+        Run(record, first[training], models.get(training), tuple(noted.get(training, ())), training in held_back)
         for training, record in last.items()
     ]
 
@@ -89,3 +98,8 @@ def find(runs: Sequence[Run], named: str) -> Run:
         "them all. A version that was packed and published by somebody has no training.",
         "usage",
     )
+
+
+def _holds_back(decision: Decision) -> bool:
+    """Whether a policy says here what came of the gate of a version, and that it does not roll it out."""
+    return decision.about == "rollout" and decision.verdict == "refused" and TRAINING in decision.inputs

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from freshet.lab.supervisor import Supervisor
-from freshet.lab.up.merged_log import MergedLog, readable, sentence
+from freshet.lab.up.merged_log import MergedLog, brief, readable, sentence
 from freshet.lab.up.service_run import Run, started
 from freshet.lab.up.services import Planned, Services, plan
 from freshet.operate.connection import Connection
@@ -61,6 +61,23 @@ def test_a_line_says_which_part_of_its_process_it_is_from(tmp_path: Path, verbos
         "drift-0     | 12:00:01 WARNING drift-detect: retrying",
         "inference-0 | 12:00:01 WARNING retrying",
     ]
+
+
+def test_a_version_that_its_gate_holds_back_is_not_called_refused() -> None:
+    """The line before says that it is admitted; both are true, and one sentence says so."""
+    decision = {
+        "pipeline": "rain",
+        "about": "rollout",
+        "subject": "1.1.0",
+        "verdict": "refused",
+        "reason": "gate: refused, since it does not hold every clause: accuracy 0.8 must be at least 0.9: fail.",
+        "inputs": {"cause": "policy gated", "training": "c8f7", "compared with": "1.0.0"},
+    }
+    line = {"event": "announced", "role": "decisions", "message": decision, "timestamp": "2026-05-01T12:00:01.5Z"}
+    assert brief(json.dumps(line)) == (
+        "12:00:01 rain: 1.1.0 is admitted, but not rolled out, since it does not hold every clause: accuracy 0.8 must "
+        "be at least 0.9: fail."
+    )
 
 
 def test_what_only_a_close_look_needs_is_left_out(tmp_path: Path) -> None:

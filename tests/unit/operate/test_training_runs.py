@@ -1,10 +1,11 @@
 """What an operator is told of trainings: what came of each, and in what two of them differ."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
-from freshet.contracts.messages import ModelVersion
+from freshet.contracts.messages import Decision, ModelVersion
 from freshet.operate.operate_error import OperateError
 from freshet.operate.training_comparison import compare, figure_names, table_rows
 from freshet.operate.training_runs import Run, find, runs_of
@@ -51,6 +52,21 @@ def test_each_training_is_told_once_with_what_came_of_it(world: World) -> None:
         "skipped",
     ]
     assert "all rows are of one class." in told(world)[2].outcome
+
+
+@pytest.mark.parametrize(("gate", "why"), [("fail", "its gate failed"), ("none", "its gate does not speak for it")])
+def test_a_version_that_its_gate_holds_back_says_so_at_once(
+    world: World, gate: Literal["fail", "none"], why: str
+) -> None:
+    """`1.1.0, admitted` alone reads as if it had been rolled out."""
+    first = told(world)[0].last
+    inputs = {"cause": "policy gated", "training": first.training, "compared with": "1.0.0", "serving": "1.0.0"}
+    said = Decision(
+        pipeline=PIPELINE, about="rollout", subject="1.1.0", verdict="refused", reason="gate: …", inputs=inputs
+    )
+    world.tell("trainings", PIPELINE, first.model_copy(update={"gate": gate}))
+    world.tell("decisions", PIPELINE, said)
+    assert told(world)[0].outcome == f"1.1.0, admitted, but not rolled out by itself: {why}"
 
 
 def test_training_is_found_by_the_beginning_of_its_id_or_by_its_version(world: World) -> None:

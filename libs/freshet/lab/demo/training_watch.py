@@ -20,7 +20,7 @@ class TrainingWatch:
 
     def __init__(self, deployment: LocalDeployment) -> None:
         self._deployment = deployment
-        self._feed = Feed(deployment.bus.reader(["trainings", "models"]))
+        self._feed = Feed(deployment.bus.reader(["trainings", "models", "decisions"]))
         self._facts: list[Fact] = []
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, Final
 _LEFT_OUT: Final = frozenset({"event", "level", "timestamp", "service", "slot", "logger"})
 """What the line says in another place already, or for every line alike."""
 _VALUE_CHARS: Final = 200
+_GATE: Final = "gate: refused, "
 _MILESTONES: Final = frozenset({"started", "stopped"})
 
 
@@ -50,13 +51,22 @@ def brief(line: str, process: str = "") -> str:
         return readable(line, process)
     message = fields.get("message")
     if fields.get("role") == "decisions" and isinstance(message, dict):
-        verdict = "" if message.get("verdict") == "done" else f"{message.get('verdict')}: "
-        return f"{_time(fields)} {message.get('pipeline')}: {verdict}{message.get('reason')}"
+        return f"{_time(fields)} {message.get('pipeline')}: {_decided(message)}"
     if fields.get("role") == "trainings" and isinstance(message, dict):
         what = f"training {str(message.get('training'))[:8]} {message.get('phase')} ({message.get('trigger')})"
         rows = f"rows {message.get('from_row'):,} to {message.get('cut_row'):,}"
         return f"{_time(fields)} {message.get('pipeline')}: {what}: {message.get('reason') or rows}"
     return ""
+
+
+def _decided(decision: dict[str, Any]) -> str:
+    """A version that a policy holds back is admitted all the same: `refused` alone would contradict that."""
+    verdict, reason, inputs = decision.get("verdict"), str(decision.get("reason")), decision.get("inputs")
+    if verdict == "done":
+        return reason
+    if decision.get("about") == "rollout" and isinstance(inputs, dict) and "compared with" in inputs:
+        return f"{decision.get('subject')} is admitted, but not rolled out, {reason.removeprefix(_GATE)}"
+    return f"{verdict}: {reason}"
 
 
 def readable(line: str, process: str = "") -> str:
