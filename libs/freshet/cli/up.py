@@ -69,7 +69,7 @@ def up(
         record = apply_folder(connection, checked).record
         say(f"{record.pipeline} is applied as number {record.number}; its event schema has id {record.event_schema_id}")
     owners = [service.name for service in services if isinstance(service, ControlService)]
-    run = Run(connection, names, planned, owners, _show, verbose=verbose)
+    run = Run(connection, specs, planned, owners, _show, verbose=verbose)
     try:
         run.until_stopped()
     finally:

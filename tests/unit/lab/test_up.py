@@ -9,16 +9,22 @@ import threading
 import time
 from itertools import count
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from freshet.contracts.topic_table import TopicNames
 from freshet.lab.supervisor import Supervisor
 from freshet.lab.up.merged_log import MergedLog, brief, readable, sentence
-from freshet.lab.up.service_run import Run, started
+from freshet.lab.up.service_run import Run, ready, started
 from freshet.lab.up.services import Planned, Services, plan
 from freshet.operate.connection import Connection
+from freshet.pipeline import PipelineSpec
 from freshet.runtime.bus.kafka.admin import KafkaAdmin
 from freshet.runtime.service import load_service
+from support.buses import MemoryWorld
+from support.inference import specification
+from support.signed import demanding
 
 
 def test_lines_keep_their_order_and_whole_lines_only(tmp_path: Path) -> None:
@@ -186,7 +192,7 @@ def test_a_closed_terminal_ends_all_in_order(tmp_path: Path, monkeypatch: pytest
     planned = [Planned(name, ("/bin/sh", "-c", script, name), 1) for name in names]
     connection = Connection("127.0.0.1:1", "", {}, KafkaAdmin("127.0.0.1:1"), show)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    run = Run(connection, ["loans"], planned, [], show, verbose=True)
+    run = Run(connection, [PipelineSpec.parse(specification().spec)], planned, [], show, verbose=True)
     try:
         with contextlib.suppress(OSError):
             run.until_stopped()
@@ -202,3 +208,20 @@ def test_addresses_are_of_what_this_one_runs() -> None:
     planned = [Planned("inference-0", (), 1), Planned("registry", (), 2)]
     assert [one.name for one in started(planned, ["registry"])] == ["inference-0"]
     assert started(planned, []) == planned
+
+
+def test_who_follows_the_hints_of_a_pipeline_that_demands_signatures_signs() -> None:
+    """With the key that retraining has, if it has one; elsewhere no key is spoken of."""
+    world = MemoryWorld()
+    world.make_topics("rollouts")
+    connection = Mock(namespace="", bus=lambda: world.bus, names=lambda name: TopicNames("", name))
+    plain, signed = (PipelineSpec.parse(record.spec) for record in (specification(), demanding(specification())))
+
+    def hint(spec: PipelineSpec, key: Path | None) -> str:
+        told = ready(connection, [spec], [], key).splitlines()
+        (line,) = [line for line in told if "freshet model pack" in line]
+        return line
+
+    assert hint(plain, Path("b.pem")).endswith(" -o bundle")
+    assert hint(signed, Path("my b.pem")).endswith(" -o bundle --key 'my b.pem'")
+    assert hint(signed, None).endswith(" -o bundle --key BUILDER.pem")

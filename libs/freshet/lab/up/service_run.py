@@ -1,5 +1,6 @@
 """The services of some pipelines from their start to their end, in one terminal."""
 
+import shlex
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from freshet.lab.up.services import Planned, Services
 from freshet.operate.connection import Connection, settings_for
 from freshet.operate.facts import ledger_of
 from freshet.operate.operate_error import OperateError
+from freshet.pipeline import PipelineSpec
 from freshet.pipeline.near_folders import did_you_mean
 from freshet.runtime.process import EXIT_SETTINGS
 from freshet.runtime.settings import SettingsError
@@ -46,7 +48,7 @@ class Run:
     def __init__(
         self,
         connection: Connection,
-        names: Sequence[str],
+        specs: Sequence[PipelineSpec],
         planned: Sequence[Planned],
         owners: Sequence[str],
         show: Callable[[str], object],
@@ -57,10 +59,10 @@ class Run:
         lines, and the lines that say what can be done now.
         """
         self._show, self._say = show, connection.say
-        self._connection, self._names, self._planned = connection, names, planned
+        self._connection, self._specs, self._planned = connection, specs, planned
         self._unowned, self._owned = list(owners), list[str]()
         self._settings = settings_for(connection.bootstrap_servers, namespace=connection.namespace)
-        logs = Path(".local/logs") / f"up.{connection.namespace}{names[0]}"
+        logs = Path(".local/logs") / f"up.{connection.namespace}{specs[0].pipeline}"
         env = {"KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers, "FRESHET_NAMESPACE": connection.namespace}
         self._services = Services(Supervisor(logs, final={EXIT_SETTINGS}), planned, env)
         self._log = MergedLog(logs, [one.name for one in planned], show, verbose=verbose)
@@ -140,7 +142,8 @@ class Run:
     def _told_ready(self) -> bool:
         waiting = self._services.waiting()
         if not waiting:
-            self._show(_ready(self._connection, self._names, started(self._planned, self._unowned)))
+            running = started(self._planned, self._unowned)
+            self._show(ready(self._connection, self._specs, running, self._settings.builder_key))
             return True
         if time.monotonic() > self._next_tell_s:
             self._next_tell_s = time.monotonic() + _TELL_S
@@ -153,22 +156,26 @@ def started(planned: Sequence[Planned], unowned: Sequence[str]) -> list[Planned]
     return [one for one in planned if one.name not in unowned]
 
 
-def _ready(connection: Connection, pipelines: Sequence[str], planned: Sequence[Planned]) -> str:
-    """What a person can do now, with the commands to type."""
+def ready(
+    connection: Connection, specs: Sequence[PipelineSpec], planned: Sequence[Planned], builder_key: Path | None
+) -> str:
+    """What a person can do now, with the commands to type; models of a pipeline that demands it are signed."""
     served = set[str]()
     with suppress(Exception):  # a broker's hiccup must not end what runs
         served = {one.name for one in ledger_of(connection.bus(), "rollouts") if one.epochs.serving}
     lines = [""]
-    for name in pipelines:
+    for spec in specs:
+        name = spec.pipeline
         names = connection.names(name)
         lines.append(
             f"ready: publish events to topic {names.topic('events')}; predictions on {names.topic('predictions')}"
         )
         options = f"--pipeline {name}" + (f" --namespace {connection.namespace}" if connection.namespace else "")
         if name not in served:
+            key = f" --key {shlex.quote(str(builder_key or 'BUILDER.pem'))}" if spec.trust == "required" else ""
             lines += [
                 "  no model answers yet: events wait. In another terminal:",
-                f"    freshet model pack MODEL.joblib {options} --sample ROWS.csv -o bundle",
+                f"    freshet model pack MODEL.joblib {options} --sample ROWS.csv -o bundle{key}",
                 "    freshet model publish bundle",
             ]
         lines += [
