@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
@@ -15,9 +16,12 @@ from freshet.cli import retrain as retrain_command
 from freshet.cli import trainings as trainings_commands
 from freshet.cli.model.ask import Asking
 from freshet.cli.output import Exit
+from freshet.contracts.messages import ModelVersion
 from freshet.contracts.training_message import Training, is_dry_run
+from freshet.operate.candidate_fate import Fate
 from freshet.operate.notes import Note
 from freshet.operate.training_runs import Run
+from support.registry import candidate
 from support.retraining import World
 
 RUNNER = CliRunner()
@@ -93,7 +97,8 @@ def test_notes_and_tags_are_shown_with_the_training(runs: list[Run], monkeypatch
 @pytest.mark.parametrize(
     ("phase", "reason", "options", "code"),
     [
-        ("finished", "", (), Exit.OK),
+        ("finished", "Its model is live", (), Exit.OK),
+        ("finished", "The registry refused its model: signature_revoked_key", (), Exit.CHECK),
         ("failed", "one class only.", (), Exit.FAILURE),
         ("skipped", "too few rows.", (), Exit.CONFLICT),
         ("skipped", "dry run: it would learn.", ("--dry-run",), Exit.OK),
@@ -109,16 +114,21 @@ def test_exit_code_of_retrain_says_whether_there_is_a_model(
     runs: list[Run],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The reason is printed."""
+    """The reason is printed; a model that is refused is none."""
     asked: list[Any] = []
+    state: Literal["refused", "admitted"] = "refused" if code is Exit.CHECK else "admitted"
+    model = ModelVersion(
+        pipeline="fraud", version="", state=state, reason=reason, manifest=candidate("trained").manifest
+    )
 
     def answer(_: Any, command: Any, __: int) -> Training:
         asked.append(command)
         return runs[0].last.model_copy(update={"phase": phase, "reason": reason})
 
-    monkeypatch.setattr(retrain_command, "connect", lambda *_: None)
+    monkeypatch.setattr(retrain_command, "connect", lambda *_: SimpleNamespace(say=str))
     monkeypatch.setattr(retrain_command, "published", lambda *_: None)
     monkeypatch.setattr(retrain_command, "retrained", answer)
+    monkeypatch.setattr(retrain_command, "fate_of", lambda *_: Fate(model, live=state == "admitted", told=reason))
     done = RUNNER.invoke(entry.app, ["retrain", "--pipeline", "fraud", *options])
     assert done.exit_code == code, done.output
     assert reason in done.output
