@@ -1,7 +1,7 @@
 """`freshet pipeline`: begin, check and list pipelines."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -22,6 +22,8 @@ from freshet.pipeline import PipelineSpec, load_checked
 from freshet.pipeline.join_memory import join_memory_bytes, join_memory_problem
 from freshet.runtime.clock import SystemClock
 from freshet.runtime.publishing import newest, readable_pipeline_records
+
+_SOME_EVENTS: Final = 10_000
 
 app = typer.Typer(help="Pipelines: one folder per use case.", no_args_is_help=True)
 app.command()(delete)
@@ -46,18 +48,27 @@ def check(
     problems = problems_of(folder, lambda: connect(bootstrap, namespace), say)
     if not problems:
         spec = PipelineSpec.parse((folder / "pipeline.yaml").read_text(encoding="utf-8"))
-        why, needed = join_memory_problem(spec, events_per_s), join_memory_bytes(spec, events_per_s)
+        why = join_memory_problem(spec, events_per_s)
         problems = [spec.problem(("label",), why)] if why else []
-        say(
-            f"An estimate, and no error: at {events_per_s:g} events/s (--events-per-s) the drift service `drift-join` "
-            f"takes up to {needed / (1 << 20):,.0f} MiB of memory, over all its workers, once it has run for as long "
-            "as labels may be late (label.horizon, label.grace and label.wait)."
-        )
+        say(_join_memory(spec, events_per_s))
     document = [{"file": problem.file, "line": problem.line, "message": problem.message} for problem in problems]
     shown = "\n".join(str(problem) for problem in problems) or f"{folder} is in order."
     emit(document, shown, as_json=as_json)
     if problems:
         raise typer.Exit(Exit.CHECK)
+
+
+def _join_memory(spec: PipelineSpec, events_per_s: float) -> str:
+    """What joining labels takes, by event: the whole of it alone would frighten whoever has few."""
+    label = spec.label
+    seconds = (label.horizon.ms + label.grace.ms + label.wait.ms) / 1000
+    some, whole = join_memory_bytes(spec, _SOME_EVENTS / seconds) / (1 << 20), join_memory_bytes(spec, events_per_s)
+    return (
+        f"An estimate, and no error: the drift service `drift-join` takes some {some:,.1f} MiB, over all "
+        f"its workers, for each {_SOME_EVENTS:,} predictions that a label may still come to. It may come for "
+        f"{seconds / 86_400:.3g} days (label.horizon, label.grace and label.wait); so {events_per_s:g} events/s all "
+        f"the time (--events-per-s) end at {whole / (1 << 20):,.0f} MiB."
+    )
 
 
 @app.command()

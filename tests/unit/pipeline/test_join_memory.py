@@ -28,8 +28,9 @@ def test_check_says_the_memory_and_refuses_the_impossible(tmp_path: Path) -> Non
     said = CliRunner().invoke(app, ["pipeline", "check", str(tmp_path)])
     assert said.exit_code == 0
     words = " ".join(said.output.split())
-    assert "at 10 events/s (--events-per-s) the drift service" in words
-    assert "takes up to 1,299 MiB of memory" in words
+    assert "`drift-join` takes some 1.7 MiB, over all its workers, for each 10,000 predictions" in words
+    assert "It may come for 9 days" in words
+    assert "10 events/s all the time (--events-per-s) end at 1,299 MiB." in words
     refused = CliRunner().invoke(app, ["pipeline", "check", str(tmp_path), "--events-per-s", "100000"])
     assert refused.exit_code == 4
     assert "12684 GiB of open predictions" in refused.output
