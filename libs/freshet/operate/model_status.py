@@ -106,12 +106,13 @@ def why(rollout: Rollout, ledger: PipelineLedger) -> str:
 def version_rows(ledger: Ledger, pipeline: str = "", keys: "TrustedKeys | None" = None) -> list[dict[str, Any]]:
     """A row for each version and refused candidate of that pipeline, or of all; the newest version last.
 
-    `keys` judge what each is signed with; see `signers`.
+    `keys` judge what each is signed with; see `signers`. A refusal whose bytes were admitted later says as which
+    version: nobody has to do anything about it any more.
     """
     asked = [one for one in ledger if pipeline in ("", one.name)]
     found = [model for one in asked for model in (*one.versions.records.values(), *one.versions.refusals.values())]
     return [
-        {**_row(model, ledger.of(model.pipeline).part_of(model.version)), "signed_by": signers(model, keys)}
+        {**_row(model, ledger.of(model.pipeline)), "signed_by": signers(model, keys)}
         for model in sorted(found, key=_order)
     ]
 
@@ -130,17 +131,30 @@ def find_version(ledger: PipelineLedger, name: str) -> ModelVersion:
 
 def _order(model: ModelVersion) -> tuple[str, list[int], int]:
     numbers = [int(part) for part in model.version.split(".")] if model.version else []
-    return model.pipeline, numbers, model.history[0].at_ms if model.history else 0
+    return model.pipeline, numbers, _judged_ms(model)
 
 
-def _row(model: ModelVersion, now: str) -> dict[str, Any]:
+def _judged_ms(model: ModelVersion) -> int:
+    return model.history[0].at_ms if model.history else 0
+
+
+def _settled_by(refused: ModelVersion, ledger: PipelineLedger) -> str:
+    """The version as which the same bytes were admitted later; empty if they were not."""
+    records = ledger.versions.records
+    same = [records[version] for version in ledger.versions.same_bytes(refused.manifest.digest)]
+    return next((model.version for model in same if _judged_ms(model) >= _judged_ms(refused)), "")
+
+
+def _row(model: ModelVersion, ledger: PipelineLedger) -> dict[str, Any]:
+    settled = "" if model.version else _settled_by(model, ledger)
     return {
         "pipeline": model.pipeline,
         "version": model.version,
         "state": model.state,
-        "now": now,
+        "now": ledger.part_of(model.version),
         "size_bytes": model.manifest.size_bytes,
         "sha256": model.manifest.digest,
-        "since_ms": model.history[0].at_ms if model.history else 0,
-        "reason": model.reason,
+        "since_ms": _judged_ms(model),
+        "reason": f"settled, admitted later as {settled}; before: {model.reason}" if settled else model.reason,
+        "settled_by": settled,
     }

@@ -8,9 +8,9 @@ from rich.console import Console
 from freshet.cli.model.publish import shown
 from freshet.cli.model.view import status_shown
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Command, ModelVersion
-from freshet.ledger.ledger import PipelineLedger
-from freshet.operate.model_status import ModelStatus, why
+from freshet.contracts.messages import Change, Command, ModelVersion
+from freshet.ledger.ledger import Ledger, PipelineLedger
+from freshet.operate.model_status import ModelStatus, version_rows, why
 from freshet.operate.times import clock_time
 from support.inference import PIPELINE, model, rollout
 
@@ -72,3 +72,22 @@ def test_a_signed_epoch_is_a_json_document() -> None:
     ledger = PipelineLedger(PIPELINE)
     ledger.fold(Fact("rollouts", PIPELINE, rollout(1, "1.0.0").model_copy(update={"signatures": {"k": b"\xbb"}})))
     assert json.loads(json.dumps(ModelStatus(ledger, NOW_MS, ()).document()))["live"]["signatures"]["k"]["hex"] == "bb"
+
+
+def test_a_refusal_whose_bytes_were_admitted_later_says_that_it_is_settled() -> None:
+    """As after a key was mended; a refusal that stands, and one that came after the version, do not."""
+    ledger = Ledger()
+    admitted = model("1.0.0").model_copy(update={"history": (Change(at_ms=200, what="admitted"),)})
+    ledger.fold(Fact("models", f"{PIPELINE}/1.0.0", admitted, 200, 0))
+    other = admitted.manifest.model_copy(update={"digest": "f" * 64})
+    told = (("m1", admitted.manifest, 100), ("m2", admitted.manifest, 300), ("m3", other, 100))
+    for at, (identity, manifest, at_ms) in enumerate(told, 1):
+        changes = {"version": "", "state": "refused", "reason": "signature_revoked_key: …", "manifest": manifest}
+        history = (Change(at_ms=at_ms, what="refused"),)
+        refused = admitted.model_copy(update={**changes, "manifest_id": identity, "history": history})
+        ledger.fold(Fact("models", f"{PIPELINE}/{identity}", refused, at_ms, at))
+    rows = {(row["since_ms"], row["sha256"]): row for row in version_rows(ledger) if not row["version"]}
+    settled = rows[100, admitted.manifest.digest]
+    assert settled["settled_by"] == "1.0.0"
+    assert settled["reason"] == "settled, admitted later as 1.0.0; before: signature_revoked_key: …"
+    assert [rows[key]["settled_by"] for key in ((300, admitted.manifest.digest), (100, "f" * 64))] == ["", ""]
