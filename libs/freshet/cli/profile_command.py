@@ -30,7 +30,7 @@ from freshet.operate.operate_error import OperateError
 from freshet.operate.profile.edges_change import EDGES, FEWEST, edges_from_newest, edges_rows
 from freshet.operate.profile.profile_page import compared_page, shown_page
 from freshet.operate.profile.profile_tables import COMPARED, SHOWN, compared_rows, shown_rows, unusual_rows_of
-from freshet.operate.profile.profile_view import ColumnChange, Stretch, compared, document, stretch
+from freshet.operate.profile.profile_view import ColumnChange, Stretch, compared, document, overlap, stretch
 from freshet.operate.profile_log import facts_of, frames
 from freshet.operate.quality.estimated import calibrations, estimates, estimates_document
 from freshet.operate.quality.series_quality import Evaluations
@@ -117,6 +117,7 @@ def compare(
     parts: list[RenderableType] = []
     for name, before, now, changes in found:
         parts += [f"{name}, before: {before.told}", f"{name}, now: {now.told}"]
+        parts += [why] if (why := overlap(before, now)) else []
         parts += [filled_table(COMPARED, compared_rows(changes)), ""]
     known, from_ms = _calibrations(bus, pipeline), asked_ms or _last_rows_ms(log, "answers", to_ms)
     old, new = estimates(log, known, until_ms=from_ms), estimates(log, known, from_ms, to_ms)

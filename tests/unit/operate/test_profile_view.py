@@ -1,6 +1,7 @@
 """What people see of profiles: added up as a plain count has it, most changed first, and safe to open."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
@@ -14,7 +15,7 @@ from freshet.cli import profile_command as cli
 from freshet.cli.output import Exit
 from freshet.operate.profile.profile_page import compared_page, shown_page
 from freshet.operate.profile.profile_tables import bars, shown_rows
-from freshet.operate.profile.profile_view import compared, document, stretch
+from freshet.operate.profile.profile_view import compared, document, overlap, stretch
 from support.frames import START_MS, ProfileLog
 
 
@@ -74,6 +75,20 @@ def test_what_changed_most_comes_first() -> None:
     assert second.index < 0.1
     assert first.moved == pytest.approx(2.0, abs=0.2)
     assert compared(before, now, {})[0].moved != first.moved
+
+
+def test_times_that_overlap_are_explained() -> None:
+    """A frame of a slow partition began before the asked time and ended long after it; it lies on one side, whole."""
+    log, _ = made()
+    before = stretch(log.frames, "features", 0, START_MS + 3_000_000)
+    now = stretch(log.frames, "features", START_MS + 3_000_000)
+    assert before is not None
+    assert now is not None
+    assert overlap(before, now) == ""
+    late = replace(before, last_ms=now.first_ms + 900_000)
+    assert "no row is counted twice" in overlap(late, now)
+    page = compared_page("p", [("features", late, now, compared(late, now, log.edges))], "today")
+    assert "no row is counted twice" in page
 
 
 def test_a_page_loads_nothing_and_runs_nothing() -> None:

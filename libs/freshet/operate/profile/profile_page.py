@@ -5,7 +5,7 @@ from html import escape
 from typing import Final
 
 from freshet.operate.profile.profile_tables import COMPARED, SHOWN, compared_rows, shown_rows
-from freshet.operate.profile.profile_view import ColumnChange, Stretch
+from freshet.operate.profile.profile_view import ColumnChange, Stretch, overlap
 from freshet.operate.quality.estimated import Estimate
 from freshet.operate.quality.page import STYLE, estimated_part, table_of
 
@@ -40,6 +40,7 @@ def compared_page(
     for kind, before, now, changes in parts:
         body += [f"<h2>{escape(kind.capitalize())}</h2>"]
         body += [f"<p>Before (grey): {escape(before.told)}<br>Now (blue): {escape(now.told)}</p>"]
+        body += [f"<p>{escape(why)}</p>"] if (why := overlap(before, now)) else []
         body.append(table_of(COMPARED[:-2], [row[:-2] for row in compared_rows(changes)]))
         plots = (_plot(f"{one.name}: {one.index:.3f}", one.shares, [_BEFORE, _NOW]) for one in changes)
         body.append(_PLOTS + "\n".join(plots) + "</div>")

@@ -74,6 +74,16 @@ def stretch(frames: Iterable[PlacedFrame], kind: FrameKind, from_ms: int = 0, to
     )
 
 
+def overlap(before: Stretch, now: Stretch) -> str:
+    """Why the times of two stretches overlap, in a sentence; empty where they do not."""
+    if before.last_ms < now.first_ms:
+        return ""
+    return (
+        "These times overlap, and no row is counted twice: a frame, about a thousand rows of one partition, is counted "
+        "whole on the side on which its first row lies."
+    )
+
+
 def compared(before: Stretch, now: Stretch, edges: Mapping[str, BinEdges]) -> list[ColumnChange]:
     """All columns, those that changed most first; none of stretches that have other columns, or other edges."""
     old, new = before.content, now.content
