@@ -3,23 +3,20 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Final
+from contextlib import contextmanager
 
 from freshet.cli import score, verify
 from freshet.cli.output import shown_text, wide_console
+from freshet.cli.waiting import TELL_S, told_waiting
 from freshet.operate.score.arithmetic import Scoring
 from freshet.operate.verify.findings import Judgement
 from freshet.pipeline import PipelineSpec
-
-_TELL_S: Final = 10.0
-"""A wait that says nothing for longer looks like one that hangs."""
 
 
 class ScreenNarrator:
     """See `Narrator`: numbered chapters, and lines under them. On a terminal a spinner shows what is waited for."""
 
-    def __init__(self, *, stderr: bool = False, tell_s: float = _TELL_S) -> None:
+    def __init__(self, *, stderr: bool = False, tell_s: float = TELL_S) -> None:
         """`stderr` leaves stdout to a document. What is waited for is told after `tell_s` seconds, and each time that
         the wait has doubled.
         """
@@ -57,19 +54,5 @@ class ScreenNarrator:
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """See `Narrator`: a spinner on a terminal; everywhere a line when it takes ten seconds, twenty, forty, …"""
-        spinner = self._console.status(f"[dim]{what}[/dim]") if self._console.is_terminal else nullcontext()
-        done = threading.Event()
-        telling = threading.Thread(target=self._tell, args=(what, done), name="waiting", daemon=True)
-        with spinner:
-            telling.start()
-            try:
-                yield
-            finally:
-                done.set()
-                telling.join()
-
-    def _tell(self, what: str, done: threading.Event) -> None:
-        waited_s = pause_s = self._tell_s
-        while not done.wait(pause_s):
-            self.line(f"still waiting for {what}, {waited_s:.0f} s now")
-            waited_s, pause_s = 2 * waited_s, waited_s
+        with told_waiting(what, self._console, self.line, self._tell_s):
+            yield

@@ -1,6 +1,7 @@
 """`freshet verify`: the promises P1 and P2, judged from the topics alone."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -9,7 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting
+from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting, wide_console
+from freshet.cli.waiting import told_waiting
 from freshet.operate.facts import published
 from freshet.operate.times import range_ms
 from freshet.operate.verify.findings import Finding, Judgement
@@ -63,7 +65,17 @@ def verify(
     keys = _keys(trust)
     connection = connect(bootstrap, namespace)
     published(connection, pipeline)  # a misspelt name would keep every promise
-    judgement = judge_pipeline(connection, pipeline, from_ms=from_ms, scores=scores, wait_s=wait, keys=keys)
+    console = wide_console(stderr=True)
+    tell = partial(console.print, style="dim", markup=False, soft_wrap=True)
+    judgement = judge_pipeline(
+        connection,
+        pipeline,
+        from_ms=from_ms,
+        scores=scores,
+        wait_s=wait,
+        keys=keys,
+        during=lambda what: told_waiting(what, console, tell),
+    )
     emit(as_document(judgement), shown(judgement), as_json=as_json)
     if not passes(judgement, waited=wait > 0):
         raise typer.Exit(Exit.CHECK)

@@ -1,5 +1,7 @@
 """Waiting for inputs that are under way says what they wait for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,6 +12,9 @@ from freshet.ledger.ledger import Ledger
 from freshet.operate.connection import Connection
 from freshet.operate.verify import judging
 from freshet.operate.verify.findings import Judgement
+from freshet.runtime.bus.kafka.admin import KafkaAdmin
+from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
+from freshet.runtime.bus.protocol import Send
 
 MODEL = "No model answers yet: `freshet model publish` one, or promote one."
 
@@ -33,3 +38,30 @@ def test_inputs_without_a_model_are_told_what_they_wait_for(monkeypatch: pytest.
     ended, told = judge(monkeypatch, 3, 0, wait_s=600.0)
     assert told == [f"3 inputs are under way … {MODEL}"]
     assert ended.warnings == ()
+
+
+def test_each_step_says_what_is_read_and_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judgement of some ten thousand events takes half a minute: in silence that looks like one that hangs."""
+    cluster, names, steps = MemoryCluster(), TopicNames("", "shop"), list[str]()
+    cluster.ensure(names, 1)
+    bus = MemoryBus(cluster, names)
+    bus.producer().send(Send("events", [b"k"] * 1200, [b"v"] * 1200))
+    part = SimpleNamespace(findings=(), unjudged=(), warnings=(), hidden=(), unread=0, pending=0)
+    monkeypatch.setattr(judging, "collect", lambda *_, **__: SimpleNamespace(outputs={}, history=None))
+    monkeypatch.setattr(judging, "judge", lambda *_: Judgement((), 0, 0, 0, {"events": 3}, 3))
+    monkeypatch.setattr(judging, "unasked", lambda *_: ())
+    for name in ("judge_drift", "judge_retraining"):
+        monkeypatch.setattr(judging, name, lambda *_, **__: part)
+
+    @contextmanager
+    def during(what: str) -> Iterator[None]:
+        steps.append(what)
+        yield
+
+    judging.judged(bus, cast(KafkaAdmin, None), names, during=during)
+    assert [step.partition(":")[0] for step in steps] == [
+        "the judgement, step 1 of 3, inputs and answers",
+        "the judgement, step 2 of 3, labels, profiles, quality and alarms",
+        "the judgement, step 3 of 3, trainings",
+    ]
+    assert "1,200 records are read" in steps[0]

@@ -1,7 +1,8 @@
 """Judges a pipeline on a cluster: collects the evidence, judges it, and names who hides what from it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
     from freshet.trust.trusted_keys import TrustedKeys
 
 _PAUSE_S: Final = 1.0
+_STEPS: Final = 3
+_INPUTS: Final = ("events", "feedback", "features")
+_OF_DRIFT: Final = ("labels", "outcomes", "profiles", "evaluations", "alarms")
+
+During = Callable[[str], AbstractContextManager[None]]
+"""Whoever is told what is being waited for, while it lasts: `what` stands behind "for"."""
+
+
+def quietly(_: str) -> AbstractContextManager[None]:
+    """Tells nobody."""
+    return nullcontext()
 
 
 def judge_pipeline(
@@ -33,16 +45,26 @@ def judge_pipeline(
     scores: int = 0,
     wait_s: float = 0.0,
     keys: "TrustedKeys | None" = None,
+    during: During = quietly,
 ) -> Judgement:
     """The judgement of what the pipeline's topics retain; waits up to so long for inputs that are under way.
 
     `from_ms`: only of inputs that the broker got since then; `scores`: so many predictions are scored again;
-    `keys`: whose signatures count, where the pipeline demands them.
+    `keys`: whose signatures count, where the pipeline demands them; `during` is told each step.
     """
     bus, names = connection.bus(pipeline), connection.names(pipeline)
     deadline = time.monotonic() + wait_s
     while True:
-        judgement = judged(bus, connection.admin, names, from_ms, scores, keys=keys, known_login=connection.known_login)
+        judgement = judged(
+            bus,
+            connection.admin,
+            names,
+            from_ms,
+            scores,
+            keys=keys,
+            known_login=connection.known_login,
+            during=during,
+        )
         missing = missing_model(ledger_of(connection.bus(), "rollouts"), pipeline) if judgement.pending else ""
         if missing:
             judgement = replace(judgement, warnings=(*judgement.warnings, missing))
@@ -61,6 +83,7 @@ def judged(
     *,
     keys: "TrustedKeys | None" = None,
     known_login: str = "",
+    during: During = quietly,
 ) -> Judgement:
     """What the topics of the names' pipeline say of the inputs since then; open transactions are named.
 
@@ -73,17 +96,20 @@ def judged(
 
     if scores:
         # it needs an extra; whoever lacks that is told before anything is read
-        from freshet.operate.verify.scores import recompute  # noqa: PLC0415
+        from freshet.operate.verify import scores as scoring  # noqa: PLC0415
 
+    with during(_step(1, f"inputs and answers: {_records(bus, 'predictions', *_INPUTS)} are read")):
         evidence = collect(bus, pipeline, committed, since_ms=from_ms, keys=keys, known_login=known_login)
-        found = recompute(bus, evidence, scores)
-        judgement = judge(evidence, found.finding, found.unjudged)
-    else:
-        evidence = collect(bus, pipeline, committed, since_ms=from_ms, keys=keys, known_login=known_login)
-        judgement = judge(evidence)
-    drift = judge_drift(bus, pipeline, committed, since_ms=from_ms, scores=scores)
+        if scores:
+            found = scoring.recompute(bus, evidence, scores)
+            judgement = judge(evidence, found.finding, found.unjudged)
+        else:
+            judgement = judge(evidence)
+    with during(_step(2, f"labels, profiles, quality and alarms: {_records(bus, *_OF_DRIFT)} are read")):
+        drift = judge_drift(bus, pipeline, committed, since_ms=from_ms, scores=scores)
+    with during(_step(3, f"trainings: {_records(bus, 'trainings')} are read, with the rows that they name")):
+        loop = judge_retraining(bus, pipeline, with_figures=scores > 0)
     topics = [names.topic(role) for role, output in evidence.outputs.items() if output.hidden]
-    loop = judge_retraining(bus, pipeline, with_figures=scores > 0)
     topics += [names.topic(role) for role in (*drift.hidden, *loop.hidden)]
     return replace(
         judgement,
@@ -99,6 +125,15 @@ def judged(
         unread=drift.unread,
         to_train=loop.pending,
     )
+
+
+def _step(number: int, what: str) -> str:
+    return f"the judgement, step {number} of {_STEPS}, {what}"
+
+
+def _records(bus: Bus, *roles: str) -> str:
+    """How many offsets these topics hold, of which a few are no records."""
+    return f"{sum(span.end - span.low for role in roles for span in bus.spans(role).values()):,} records"
 
 
 def whose(admin: KafkaAdmin, topics: Sequence[str]) -> list[str]:
