@@ -18,6 +18,7 @@ from freshet.runtime.feed import Feed
 from freshet.runtime.publishing import readable_pipeline_records
 
 _PATIENCE_S: Final = 30.0
+_AGAIN_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,22 @@ def read(bus: Bus, *roles: str) -> list[Fact]:
 
 
 def drained(feed: Feed) -> list[Fact]:
-    """All that a feed has until it is caught up. Raises RetriableError if the broker falls silent."""
+    """All that a feed has until it is caught up; an error that passes is waited out.
+
+    Raises RetriableError if the broker gives nothing else for half a minute.
+    """
     facts: list[Fact] = []
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline, why = time.monotonic() + _PATIENCE_S, "."
     while not feed.caught_up():
-        more = list(feed.facts(timeout_s=1.0))
-        deadline = time.monotonic() + _PATIENCE_S if more else deadline
+        try:
+            more = list(feed.facts(timeout_s=1.0))
+        except RetriableError as error:
+            more, why = [], f": {error}"
+            time.sleep(_AGAIN_S)
+        if more:
+            deadline, why = time.monotonic() + _PATIENCE_S, "."
         if time.monotonic() > deadline:
-            raise RetriableError(f"the control topics gave nothing for {_PATIENCE_S:.0f} s.")
+            raise RetriableError(f"the control topics gave nothing for {_PATIENCE_S:.0f} s{why}")
         facts += more
     return facts
 

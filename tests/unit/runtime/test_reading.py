@@ -6,6 +6,7 @@ import pytest
 
 from freshet.contracts.batch import Batch
 from freshet.contracts.topic_table import TopicNames
+from freshet.operate.facts import read
 from freshet.operate.verify.visible import Horizon, Patience
 from freshet.runtime.bus.memory import MemoryBus, MemoryCluster
 from freshet.runtime.bus.memory.memory_reader import MemoryLogReader
@@ -50,6 +51,27 @@ def test_a_change_of_leaders_is_waited_out(bus: MemoryBus, monkeypatch: pytest.M
     first(iter([MOVED] * 3), monkeypatch)
     assert [value for batch in everything(bus, "events") for value in batch.values] == [b"v"]
     assert len(slept) == 3
+
+
+def test_a_change_of_leaders_is_waited_out_where_a_command_reads_control_topics(
+    bus: MemoryBus, monkeypatch: pytest.MonkeyPatch, slept: list[float]
+) -> None:
+    """`model list`, for one, has no loop that would read again."""
+    bus.producer().send(Send("models", [b"k"], [None]), 1.0)
+    first(iter([MOVED] * 3), monkeypatch)
+    assert [fact.key for fact in read(bus, "models")] == ["k"]
+    assert len(slept) == 3
+
+
+def test_control_topics_that_stay_away_end_it_with_their_cause(
+    bus: MemoryBus, monkeypatch: pytest.MonkeyPatch, slept: list[float]
+) -> None:
+    """The sentence names what the broker said."""
+    bus.producer().send(Send("models", [b"k"], [None]), 1.0)
+    first(iter([MOVED] * 1000), monkeypatch)
+    monkeypatch.setattr("time.monotonic", lambda: sum(slept))
+    with pytest.raises(RetriableError, match=r"gave nothing for 30 s: .*the leader is another one"):
+        read(bus, "models")
 
 
 @pytest.mark.parametrize("how", ["everything", "horizon"])
