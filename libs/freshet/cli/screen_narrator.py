@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from freshet.cli import score, verify
 from freshet.cli.output import shown_text, wide_console
-from freshet.cli.waiting import TELL_S, told_waiting
+from freshet.cli.told_waiting import TELL_S, told_waiting
 from freshet.operate.score.arithmetic import Scoring
 from freshet.operate.verify.findings import Judgement
 from freshet.pipeline import PipelineSpec

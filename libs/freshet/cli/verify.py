@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting, wide_console
-from freshet.cli.waiting import told_waiting
+from freshet.cli.told_waiting import told_waiting
 from freshet.operate.facts import published
 from freshet.operate.times import range_ms
 from freshet.operate.verify.findings import Finding, Judgement

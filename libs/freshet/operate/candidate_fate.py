@@ -16,6 +16,7 @@ from freshet.pipeline import PipelineSpec
 
 _VERDICT_S: Final = 150.0  # as long as for a model that a person publishes
 _LIVE_S: Final = 30.0
+_LIVE: Final = "live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ def fate_of(connection: Connection, training: Training) -> Fate:
                 "is there; `freshet doctor` says whether the registry runs."
             ) from error
         waits = what_it_waits_for(spec, training, model)
-        live = model.state == "admitted" and not waits and _goes_live(view, model.version)
+        if model.state == "admitted" and not waits:
+            waits = _waits_after_all(view, model.version)
+    live = model.state == "admitted" and not waits
     return Fate(model, live, _told(model, waits, live=live))
 
 
@@ -81,11 +84,22 @@ def what_it_waits_for(spec: PipelineSpec, training: Training, model: ModelVersio
     return "" if policy in ("gated", "immediate") else f"The policy is {policy}: it may wait for {promote}."
 
 
-def _goes_live(view: View, version: str) -> bool:
+def _waits_after_all(view: View, version: str) -> str:
+    """Why a version that goes live by itself has not done so in time, in a sentence; empty as soon as it has."""
     try:
-        return view.wait("its epoch", lambda seen: seen.ledger.epochs.serving == version, _LIVE_S)
+        found = view.wait("its epoch", lambda seen: _outcome(seen, version), _LIVE_S)
     except LocalError:
-        return False
+        status = f"`freshet model status --pipeline {view.pipeline}`"
+        return f"It was not live after {_LIVE_S:.0f} s: {status} shows what is waited for."
+    return "" if found == _LIVE else found
+
+
+def _outcome(view: View, version: str) -> str | None:
+    """That it is live, or why the policy holds it back; None before either."""
+    if view.ledger.epochs.serving == version:
+        return _LIVE
+    held_back = (one for one in view.decisions if one.subject == version and one.verdict == "refused")
+    return next((f"It is not rolled out: {one.reason}" for one in held_back if one.about == "rollout"), None)
 
 
 def _told(model: ModelVersion, waits: str, *, live: bool) -> str:
@@ -93,6 +107,4 @@ def _told(model: ModelVersion, waits: str, *, live: bool) -> str:
         return f"The registry refused its model: {model.reason}"
     if live:
         return f"Its model is live: {model.version} answers."
-    status = f"`freshet model status --pipeline {model.pipeline}`"
-    later = waits or f"It was not live after {_LIVE_S:.0f} s: {status} shows what is waited for."
-    return f"Its model is there as {model.version}, {model.state}. {later}"
+    return f"Its model is there as {model.version}, {model.state}. {waits}".rstrip()

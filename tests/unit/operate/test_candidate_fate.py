@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from freshet.avro.control import encode
-from freshet.contracts.messages import Change, Message, ModelVersion, Rollout, Share
+from freshet.contracts.messages import Change, Decision, Message, ModelVersion, Rollout, Share
 from freshet.contracts.topic_table import TopicNames
 from freshet.contracts.training_message import Training
 from freshet.operate import candidate_fate
@@ -96,6 +96,18 @@ def test_a_model_that_waits_says_for_whom(policy: str, retraining: str, gate: st
     assert (found.refused, found.live) == (False, False)
     assert found.told.startswith("Its model is there as 1.1.0, admitted. ")
     assert words in found.told
+
+
+def test_a_model_that_the_policy_holds_back_all_the_same_says_why() -> None:
+    """Another version answers by now than the one it was compared with: nobody waits half a minute for that."""
+    stage = Stage("gated")
+    stage.judge("1.1.0", "admitted", "admitted as 1.1.0.")
+    reason = "gate: refused, since it was compared with 1.0.0, and 1.0.1 answers now."
+    said = Decision(pipeline=PIPELINE, about="rollout", subject="1.1.0", verdict="refused", reason=reason)
+    stage.put("decisions", PIPELINE, said)
+    found = stage.fate()
+    assert not found.live
+    assert found.told == f"Its model is there as 1.1.0, admitted. It is not rolled out: {reason}"
 
 
 def test_a_model_that_is_not_live_in_time_says_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
