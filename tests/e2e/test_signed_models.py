@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from freshet.avro import Decoder, Strings
 from freshet.avro.control import encode
 from freshet.avro.own_schemas import current_schema
-from freshet.cli.verify import verify
+from freshet.cli.main import app
 from freshet.contracts.messages import ModelVersion, Rollout, WorkerState
 from freshet.contracts.shipped import pipelines_dir
 from freshet.lab.demo import loans
@@ -100,15 +99,14 @@ class Signed(LocalDeployment):
         signed = record if signatures is None else record.model_copy(update={"signatures": signatures})
         self.producer.send(Send("rollouts", [f"{record.pipeline}/{record.epoch}".encode()], [encode(signed)]))
 
-    def verify(self, *options: str) -> dict[str, Any]:
-        """What `freshet verify` says, as JSON."""
+    def freshet(self, *words: object) -> Any:
+        """What a command says, as JSON."""
         env = {"KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers, "FRESHET_NAMESPACE": self.names.namespace}
-        app = typer.Typer()
-        app.command()(verify)
-        done = CliRunner().invoke(app, ["--pipeline", self.spec.pipeline, "--json", *options], env=env)
-        found = json.loads(done.stdout)
-        assert isinstance(found, dict)
-        return found
+        return json.loads(CliRunner().invoke(app, [*map(str, words), "--json"], env=env).stdout)
+
+    def verify(self, *options: str) -> Any:
+        """What `freshet verify` says."""
+        return self.freshet("verify", "--pipeline", self.spec.pipeline, *options)
 
     def refuses(self, code: str) -> None:
         """The worker says that it does not believe an epoch, and why."""
@@ -193,6 +191,32 @@ def test_only_what_is_signed_answers_whatever_is_written(stage: Signed) -> None:
     assert looked_at[VERSIONS] == 1
     assert [(one["role"], one["count"]) for one in found["unjudged"] if "revoked" in one["why"]] == [("models", 1)]
     assert "signatures were not judged, since no trust file was given" in stage.verify()["sentence"]
+
+
+def test_what_a_revoked_builder_made_is_fetched_and_signed_again(stage: Signed, tmp_path: Path) -> None:
+    """Nobody has its bundle any more: three commands and a promotion, and it answers."""
+    ring, bundle = stage.ring, tmp_path / "bundle"
+    version = stage.verdict(stage.first, stage.spare).version
+    stage.revoke(stage.spare)
+    refused = stage.ask("promote", version)
+    assert refused.verdict == "refused"
+    assert "signature_revoked_key" in refused.reason
+    assert "freshet model fetch" in refused.reason
+
+    fetched = stage.freshet("model", "fetch", version, "--pipeline", stage.spec.pipeline, "-o", bundle)
+    assert (fetched["digest"], fetched["keys"]) == (stage.first.manifest.digest, [stage.spare.id])
+    trust = ("--trust", stage.file)
+    signed = stage.freshet("model", "sign", bundle, "--key", tmp_path / "builder.pem", "--only", *trust)
+    assert signed["keys"] == [ring.builder.id]
+    assert stage.freshet("model", "publish", bundle)["version"] == version
+    assert stage.ask("promote", version).verdict == "done"
+    until(lambda: stage.worker.live_epoch == 1, "epoch 1")
+    stage.answers("again", version, 1)
+    (row,) = stage.freshet("model", "list", "--pipeline", stage.spec.pipeline, *trust)
+    assert row["signed_by"] == {ring.builder.id: "trusted"}
+    (line,) = [one for one in stage.freshet("doctor", *trust) if one["about"] == "signatures loans"]
+    assert line["health"] == "ok"
+    assert stage.verify(*map(str, trust))["ok"]
 
 
 def _again(bundle: Bundle, name: str) -> Bundle:

@@ -44,6 +44,14 @@ def _withdrawn(producer: Producer, manifest: Manifest) -> str:
     return f"withdrawn: {manifest.digest[:12]} will not be judged, unless a registry has just done so: {shows}"
 
 
+def _word(view: View, manifest: Manifest, offset: int) -> ModelVersion | None:
+    """The registry's word on this record; of a version that was admitted before, once it has taken it in, signatures
+    too: a promotion that comes before that might be refused for want of one.
+    """
+    found = view.ledger.versions.verdict(manifest, offset)
+    return found if found is not None and found.candidate_offset >= offset else None
+
+
 def _verdict(connection: Connection, view: View, manifest: Manifest, offset: int) -> ModelVersion:
     connection.say(f"published {manifest.digest[:12]}; waiting for the registry's verdict …")
     try:
@@ -51,7 +59,7 @@ def _verdict(connection: Connection, view: View, manifest: Manifest, offset: int
             view,
             connection,
             "the verdict",
-            lambda seen: seen.ledger.versions.verdict(manifest, offset),
+            lambda seen: _word(seen, manifest, offset),
             _VERDICT_S,
             hint="The model is published and will be judged then; Ctrl-C withdraws it.",
         )

@@ -63,5 +63,7 @@ def shown(verdict: ModelVersion) -> str:
         return f"refused: {verdict.reason}"
     # the reason of an admission begins with "admitted as …"
     told = verdict.reason if verdict.state == "admitted" else f"{verdict.state}: {verdict.reason}"
+    if len(verdict.history) > 1:  # it was there before
+        told = f"{told}\n{verdict.version}: {verdict.history[-1].what}"
     required = verdict.manifest.required
     return f"{told}\n{verdict.version} {refuses(required)}." if required else told
