@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, exit_code, reporting, table
-from freshet.cli.trusted import TrustFileOption, trusted_keys
+from freshet.cli.trust_option import Trust, trusted_keys
 from freshet.contracts.errors import FreshetError
 from freshet.operate.checkup import cluster, installed, settings
 from freshet.operate.finding import Health, Line
@@ -26,7 +26,7 @@ def doctor(
             "--requirements", help="Instead, try all that Freshet needs of a Kafka, on topics that are deleted again."
         ),
     ] = False,
-    trust: TrustFileOption = None,
+    trust: Trust = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,

@@ -2,8 +2,7 @@
 
 import time
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Group
@@ -12,14 +11,12 @@ from rich.text import Text
 
 from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting, wide_console
 from freshet.cli.told_waiting import told_waiting
+from freshet.cli.trust_option import Trust, trusted_keys
 from freshet.operate.facts import published
 from freshet.operate.times import range_ms
 from freshet.operate.verify.findings import Finding, Judgement
 from freshet.operate.verify.judgement import as_document, passes, sentence
 from freshet.operate.verify.judging import judge_pipeline
-
-if TYPE_CHECKING:
-    from freshet.trust.trusted_keys import TrustedKeys
 
 _PROMISES: Final = (
     "P1: every event ends as exactly one prediction or one dead letter. P2: it is answered by the model version that "
@@ -45,12 +42,7 @@ def verify(
     scores: Annotated[
         int, typer.Option(min=0, metavar="N", help="Score N predictions again, from the bytes of their models.")
     ] = 0,
-    trust: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="FRESHET_TRUST", metavar="FILE", help="Whose signatures count, where the pipeline demands them."
-        ),
-    ] = None,
+    trust: Trust = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
@@ -62,7 +54,7 @@ def verify(
     was broken, if there was nothing to judge, or if inputs are still under way after --wait. See docs/verify.md.
     """
     from_ms = range_ms(since, last, time.time_ns() // 1_000_000)
-    keys = _keys(trust)
+    keys = trusted_keys(trust)
     connection = connect(bootstrap, namespace)
     published(connection, pipeline)  # a misspelt name would keep every promise
     console = wide_console(stderr=True)
@@ -79,15 +71,6 @@ def verify(
     emit(as_document(judgement), shown(judgement), as_json=as_json)
     if not passes(judgement, waited=wait > 0):
         raise typer.Exit(Exit.CHECK)
-
-
-def _keys(file: Path | None) -> "TrustedKeys | None":
-    """The trusted keys of a file. Raises SettingsError if it cannot be used."""
-    if file is None:
-        return None
-    from freshet.runtime.trust_file import TrustFile  # noqa: PLC0415 (it needs an extra)
-
-    return TrustFile(file)()
 
 
 def shown(judgement: Judgement) -> Group:

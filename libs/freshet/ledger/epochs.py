@@ -14,6 +14,16 @@ _ROLLBACK: Final = "rollback"
 _COMMANDED: Final = frozenset({_ROLLBACK, "promote", "pause", "resume"})
 """Causes that are an operator's command."""
 
+_OF_REGISTRIES: Final = (
+    "epoch {epoch} of {pipeline} was issued {how}: the last record is in force. Two registries have decided; stop one "
+    "of them and issue a new epoch."
+)
+_OF_ANYBODY: Final = (
+    "epoch {epoch} of {pipeline} is on the topic {how}; the last record is shown. One may be a stranger's, which "
+    "registry and workers do not believe: only signatures tell. Look again with the trust file: `--trust FILE` of "
+    "`freshet model status` and `freshet verify`, or FRESHET_TRUST."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
@@ -120,15 +130,21 @@ class Epochs:
         self._led: dict[str, tuple[int, int]] = {}
         """The first and the last live epoch of which a version was the champion."""
 
-    def fold(self, record: Rollout, timestamp_ms: int = 0) -> Collection[str]:
-        """Take in a record. Returns the versions whose last service, or the end of it, is another one now."""
+    def fold(self, record: Rollout, timestamp_ms: int = 0, *, vouched: bool = False) -> Collection[str]:
+        """Take in a record. Returns the versions whose last service, or the end of it, is another one now.
+
+        `vouched`: its signature was judged, and is good.
+        """
         record = _with_command(record)
         known = self.records.get(record.epoch)
         phase = known.phase if known else UNKNOWN
         same = known is None or known.model_copy(update=_own_of_each_phase(record)) == record
         if known is not None and not (same and EPOCH.allows(phase, record.phase)):
             how = f"as {phase} and as {record.phase}" if same else "with two contents"
-            return self._contradicted(known, record, timestamp_ms, how)
+            registries = vouched or not (known.signatures or record.signatures)
+            told = _OF_REGISTRIES if registries else _OF_ANYBODY
+            self.alarm = told.format(epoch=known.epoch, pipeline=self._pipeline, how=how)
+            return self._contradicted(known, record, timestamp_ms)
         if EPOCH.move(phase, record.phase).effect == "keep":
             return ()
         return self._take(record, timestamp_ms)
@@ -153,11 +169,7 @@ class Epochs:
         at = bisect_left(self._lives, epoch)
         return {version, champion(self.records[self._lives[at - 1]]) if at else ""} - {""}
 
-    def _contradicted(self, known: Rollout, record: Rollout, timestamp_ms: int, how: str) -> Collection[str]:
-        self.alarm = (
-            f"epoch {known.epoch} of {self._pipeline} was issued {how}: the last record is in force. Two registries "
-            "have decided; stop one of them and issue a new epoch."
-        )
+    def _contradicted(self, known: Rollout, record: Rollout, timestamp_ms: int) -> Collection[str]:
         self.overruled.setdefault(known.epoch, []).append(known)
         led = set(self._led)
         self.records[known.epoch], self._at_ms[known.epoch] = record, timestamp_ms

@@ -123,7 +123,7 @@ class PipelineLedger:
             self.disbelieved.add(Disbelieved(rollout, timestamp_ms, doubt))
             return
         self.disbelieved.discard(rollout.epoch)
-        self._place(self.epochs.fold(rollout, timestamp_ms))
+        self._place(self.epochs.fold(rollout, timestamp_ms, vouched=self._vouching.required))
 
     def reconsider(self) -> None:
         """Ask again about the epochs that were not believed, and about versions. No epoch is ever taken back."""

@@ -12,6 +12,7 @@ from freshet.operate.attendance import group_lines, retraining_lines, service_li
 from freshet.operate.connection import Connection
 from freshet.operate.facts import published
 from freshet.operate.finding import Line
+from freshet.operate.judged_view import judged_by
 from freshet.operate.operate_error import OperateError
 from freshet.operate.presence import SERVING, presence
 from freshet.operate.records import finite
@@ -75,13 +76,15 @@ class ModelStatus:
         }
 
 
-def model_status(connection: Connection, pipeline: str) -> ModelStatus:
+def model_status(connection: Connection, pipeline: str, keys: "TrustedKeys | None" = None) -> ModelStatus:
     """Look at everything that tells how a published pipeline is served. Raises ContractError if it was never applied.
 
-    May wait for the services' next beat, as `roll_call` says.
+    With trusted `keys`, as whoever starts now with them: where signatures are demanded, other epochs do not count. May
+    wait for the services' next beat, as `roll_call` says.
     """
-    spec = published(connection, pipeline).spec  # a misspelt name would have no model
-    called = roll_call(connection.bus(), "models", "rollouts", "cutovers", "commands", say=connection.say)
+    found = published(connection, pipeline)  # a misspelt name would have no model
+    spec, roles = found.spec, ("models", "rollouts", "cutovers", "commands")
+    called = roll_call(connection.bus(), *roles, say=connection.say, vouching=judged_by(found, keys))
     ledger, now_ms = called.ledger.of(pipeline), called.now_ms
     present = {service: presence(called.ledger, service, pipeline, now_ms) for service in SERVING}
     lines = [*map(service_line, present.values()), *group_lines(connection, pipeline, present)]

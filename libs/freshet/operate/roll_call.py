@@ -12,6 +12,7 @@ from typing import Final
 
 from freshet.contracts.messages import WorkerState
 from freshet.ledger.ledger import Ledger
+from freshet.ledger.vouching import BelieveAll, Vouching
 from freshet.ledger.workers import ALIVE, MISSED_BEATS
 from freshet.operate.facts import drained
 from freshet.operate.progress import Say, silent
@@ -31,16 +32,21 @@ class RollCall:
 
 
 def roll_call(
-    bus: Bus, *roles: str, say: Say = silent, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    bus: Bus,
+    *roles: str,
+    say: Say = silent,
+    clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    vouching: Callable[[str], Vouching] = lambda _: BelieveAll(),
 ) -> RollCall:
     """What the workers' topic and these control topics say now, and the broker's time.
 
     If somebody seems to have fallen silent, or to have beaten in the future, this waits for the next beat of anybody,
-    for as long as three beats take at most, which `say` is told. Raises RetriableError if the broker falls silent.
+    for as long as three beats take at most, which `say` is told. `vouching`: see `Ledger`. Raises RetriableError if the
+    broker falls silent.
     """
     feed = Feed(bus.reader(roles_of([_WORKERS], roles)))
     try:
-        ledger = Ledger(drained(feed))
+        ledger = Ledger(drained(feed), vouching)
         return RollCall(ledger, _now_ms(feed, ledger, say, clock_ms))
     finally:
         feed.close()

@@ -58,6 +58,23 @@ def test_an_epoch_that_was_issued_twice_is_the_same_to_all_readers_and_a_person_
     assert witness.told(7) == records
 
 
+@pytest.mark.parametrize("signed", [(True, False), (False, True), (True, True)])
+def test_nobody_is_accused_where_only_signatures_tell_whose_a_record_is(signed: tuple[bool, bool]) -> None:
+    """A stranger's record bears no signature, or one that does not fit: whoever has no keys cannot tell it."""
+    records = [
+        rollout(7, version).model_copy(update={"signatures": {"key": b"s"} if has else {}})
+        for version, has in zip(("v8", "v5"), signed, strict=True)
+    ]
+    told = folded(*records).alarm
+    assert "Two registries" not in told
+    assert "epoch 7" in told
+    assert "trust file" in told
+    vouched = Epochs(PIPELINE)
+    for record in records:
+        vouched.fold(record, vouched=True)
+    assert "Two registries" in vouched.alarm
+
+
 def test_a_forked_history_is_noticed_by_the_previous_digest() -> None:
     """The same table on top of another previous epoch is another decision."""
     assert folded(rollout(7, "v8"), rollout(7, "v8").model_copy(update={"previous_digest": "other"})).alarm

@@ -3,6 +3,7 @@
 import json
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from freshet.cli.model.publish import shown
@@ -10,9 +11,13 @@ from freshet.cli.model.view import status_shown
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Change, Command, ModelVersion
 from freshet.ledger.ledger import Ledger, PipelineLedger
+from freshet.operate.facts import Published
+from freshet.operate.judged_view import judged_by
 from freshet.operate.model_status import ModelStatus, version_rows, why
 from freshet.operate.times import clock_time
-from support.inference import PIPELINE, model, rollout
+from freshet.pipeline import PipelineSpec
+from support.inference import PIPELINE, model, rollout, specification
+from support.signed import KeyRing, demanding, signed_epoch, signed_version
 
 NOW_MS = 1_000_000
 
@@ -91,3 +96,23 @@ def test_a_refusal_whose_bytes_were_admitted_later_says_that_it_is_settled() -> 
     assert settled["settled_by"] == "1.0.0"
     assert settled["reason"] == "settled, admitted later as 1.0.0; before: signature_revoked_key: …"
     assert [rows[key]["settled_by"] for key in ((300, admitted.manifest.digest), (100, "f" * 64))] == ["", ""]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["before", "after"])
+def test_a_forged_epoch_is_nobodys_second_registry(order: tuple[int, int]) -> None:
+    """An old signed epoch with its number raised beside the registry's: only the trust file tells whose it is."""
+    ring = KeyRing()
+    built = [signed_version(model(version), ring.builder) for version in ("1.0.0", "2.0.0")]
+    first, second = (
+        signed_epoch(rollout(at, one.version), ring.release, one, life="a1") for at, one in enumerate(built, 1)
+    )
+    pair = (first.model_copy(update={"epoch": 2}), second)
+    spec = demanding(specification())
+    found = Published(spec, PipelineSpec.parse(spec.spec), {})
+    for keys, forged in ((None, True), (ring.now, False)):
+        messages = (*built, first, *(pair[at] for at in order))
+        ledger = Ledger([Fact("", "", one, at, at) for at, one in enumerate(messages)], judged_by(found, keys))
+        told = ledger.of(PIPELINE)
+        assert "Two registries" not in told.alarm
+        assert bool(told.alarm) == forged
+        assert forged or told.epochs.serving == "2.0.0"

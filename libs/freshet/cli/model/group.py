@@ -10,7 +10,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "check": ("freshet.cli.model.check:check", "Judge a bundle as the registry would, without publishing it."),
     "sign": ("freshet.cli.model.sign:sign", "Sign a bundle with a builder's key."),
     "publish": ("freshet.cli.model.publish:publish", "Publish a bundle, and wait for the registry's verdict."),
-    "fetch": ("freshet.cli.model.fetch_command:fetch", "Write a published model as a bundle, to be signed again or kept."),
+    "fetch": (
+        "freshet.cli.model.fetch_command:fetch",
+        "Write a published model as a bundle, to be signed again or kept.",
+    ),
     "list": ("freshet.cli.model.view:list_command", "All versions and what became of them."),
     "show": ("freshet.cli.model.view:show", "Everything about one version."),
     "status": ("freshet.cli.model.view:status", "What answers now, and how far each worker and partition is."),

@@ -7,7 +7,7 @@ import typer
 from rich.console import Group, RenderableType
 
 from freshet.cli.output import PIPELINE, Bootstrap, Exit, Json, Namespace, connect, emit, reporting, table
-from freshet.cli.trusted import TrustFileOption, trusted_keys
+from freshet.cli.trust_option import Trust, trusted_keys
 from freshet.contracts.messages import Rollout
 from freshet.ledger.ledger import PipelineLedger
 from freshet.models.manifest import refuses
@@ -31,7 +31,7 @@ _LEGEND: Final = (
 @reporting
 def list_command(
     pipeline: Annotated[str, typer.Option(help="Whose models; by default everybody's."), PIPELINE] = "",
-    trust: TrustFileOption = None,
+    trust: Trust = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
@@ -57,7 +57,7 @@ def list_command(
 def show(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Or the first digits of its sha256.")],
     pipeline: Pipeline,
-    trust: TrustFileOption = None,
+    trust: Trust = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
@@ -88,15 +88,18 @@ def show(
 @reporting
 def status(
     pipeline: Pipeline,
+    trust: Trust = None,
     bootstrap: Bootstrap = None,
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
     """Print the live epoch, open prepares, workers, and where each partition is in history.
 
-    Exits with 4 if a service has stopped, or if records wait that nobody is there to read.
+    With the trust file, as a process that starts now with it: only what trusted keys have signed counts. Exits with 4
+    if a service has stopped, or if records wait that nobody is there to read.
     """
-    found = model_status(connect(bootstrap, namespace), pipeline)
+    keys = trusted_keys(trust)
+    found = model_status(connect(bootstrap, namespace), pipeline, keys)
     emit(found.document(), status_shown(found), as_json=as_json)
     raise typer.Exit(Exit.CHECK if found.bad else Exit.OK)
 

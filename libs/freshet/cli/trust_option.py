@@ -1,4 +1,4 @@
-"""The trust file as an option of commands that judge signatures."""
+"""The option `--trust` of commands that look: the trust file, by which they tell a stranger's records."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,13 +8,10 @@ import typer
 if TYPE_CHECKING:
     from freshet.trust.trusted_keys import TrustedKeys
 
-TrustFileOption = Annotated[
+Trust = Annotated[
     Path | None,
     typer.Option(
-        "--trust",
-        envvar="FRESHET_TRUST",
-        metavar="FILE",
-        help="Whose signatures count, where the pipeline demands them.",
+        envvar="FRESHET_TRUST", metavar="FILE", help="Whose signatures count, where the pipeline demands them."
     ),
 ]
 

@@ -1,0 +1,22 @@
+"""Looking at a pipeline as a process with the trust file does: what nobody trusted signed does not count."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from freshet.ledger.vouching import BelieveAll, Vouching
+from freshet.operate.facts import Published
+
+if TYPE_CHECKING:
+    from freshet.trust.trusted_keys import TrustedKeys
+
+
+def judged_by(found: Published, keys: "TrustedKeys | None") -> Callable[[str], Vouching]:
+    """What a ledger asks of each pipeline: of this one by these keys, of others and without keys all is believed."""
+    if keys is None:
+        return lambda _: BelieveAll()
+    from freshet.trust.pipeline_trust import PipelineTrust  # noqa: PLC0415 (it needs an extra)
+
+    name = found.record.pipeline
+    trust = PipelineTrust(name, lambda: keys)
+    trust.follow(demanded=found.spec.trust == "required", life=found.record.life)
+    return lambda pipeline: trust if pipeline == name else BelieveAll()
