@@ -20,6 +20,7 @@ from freshet.ledger.decisions import Commands
 from freshet.ledger.disbelieved import DisbelievedEpochs
 from freshet.ledger.doubted_versions import DoubtedVersions
 from freshet.ledger.epochs import Epochs, named_by, understudy
+from freshet.ledger.meddling import written_again, written_over
 from freshet.ledger.predecessors import Predecessors
 from freshet.ledger.versions import Versions
 from freshet.ledger.vouching import BelieveAll, Disbelieved, Vouching
@@ -48,6 +49,8 @@ class PipelineLedger:
         self.name = name
         self._vouching = vouching or BelieveAll()
         self.disbelieved = DisbelievedEpochs(whole=whole)
+        self.meddled = ""
+        """What a stranger did to a known epoch where signatures are demanded, first; until another one is live."""
         self.specifications: dict[int, PipelineRecord] = {}
         """By number; events of each of them may still be read."""
         self.specification: PipelineRecord | None = None
@@ -119,11 +122,18 @@ class PipelineLedger:
                 self.cutovers.fold(cut, fact.timestamp_ms)
 
     def _consider(self, rollout: Rollout, timestamp_ms: int) -> None:
+        known, live = self.epochs.records.get(rollout.epoch), self.epochs.live_epoch
         if doubt := self._vouching.against_epoch(rollout):
             self.disbelieved.add(Disbelieved(rollout, timestamp_ms, doubt))
+            if known is not None and doubt.standing == "refused":
+                self.meddled = self.meddled or written_over(self.name, rollout.epoch, doubt.why)
             return
         self.disbelieved.discard(rollout.epoch)
         self._place(self.epochs.fold(rollout, timestamp_ms, vouched=self._vouching.required))
+        if self.epochs.live_epoch > live:
+            self.meddled = ""
+        elif self._vouching.required and known is not None and self.epochs.records[rollout.epoch] is known:
+            self.meddled = self.meddled or written_again(self.name, rollout.epoch)
 
     def reconsider(self) -> None:
         """Ask again about the epochs that were not believed, and about versions. No epoch is ever taken back."""
@@ -159,6 +169,7 @@ class PipelineLedger:
         elif fact.role == "rollouts":
             self.epochs.forget()
             self.disbelieved.clear()
+            self.meddled = ""
             self._predecessors = Predecessors()
         elif fact.role == "cutovers":
             self.cutovers = Cutovers()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from freshet.contracts.messages import Manifest, ModelVersion, Rollout
+from freshet.ledger.meddling import WRITERS
 from freshet.ledger.vouching import Doubt, Standing
 from freshet.trust.signature_check import REVOKED_KEY, Objection, objection
 from freshet.trust.signing_key import SigningKey
@@ -14,7 +15,8 @@ OTHER_LIFE: Final = "signature_other_life"
 OTHER_MODEL: Final = "signature_other_model"
 UNSET: Final = "trust_unset"
 _REPLAYED: Final = Objection(
-    OTHER_LIFE, "it is of an earlier life of this pipeline, before its deletion: somebody has written it again."
+    OTHER_LIFE,
+    f"it is of an earlier life of this pipeline, before its deletion: somebody has written it again. {WRITERS}",
 )
 _NO_FILE: Final = Objection(
     UNSET,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from freshet.ledger.meddling import WRITERS
 from freshet.trust.statements import Role
 from freshet.trust.trusted_keys import TrustedKeys
 
@@ -30,7 +31,7 @@ class Objection:
 def objection(role: Role, statement: bytes, signatures: Mapping[str, bytes], keys: TrustedKeys) -> Objection | None:
     """None if one of the signatures is of exactly this statement, by a trusted key of this role."""
     if not signatures:
-        return Objection(MISSING, f"it bears no signature of a {role} key. {_REMEDY[role]}")
+        return Objection(MISSING, f"it bears no signature of a {role} key. {_REMEDY[role]}{_IF_NOT[role]}")
     found = [_against(role, statement, key, signature, keys) for key, signature in signatures.items()]
     if None in found:
         return None
@@ -41,12 +42,12 @@ def _against(role: Role, statement: bytes, key: str, signature: bytes, keys: Tru
     known, shown = keys.keys.get(key), key[:64]
     if known is None:
         why = f"key {shown} signed it, which the trust file does not hold. Add it as a {role} key if it is one."
-        return Objection(UNKNOWN_KEY, why)
+        return Objection(UNKNOWN_KEY, f"{why}{_IF_NOT[role]}")
     if known.role != role:
-        why = f"key {shown} signed it, which is a {known.role} key, not a {role} key. {_REMEDY[role]}"
+        why = f"key {shown} signed it, which is a {known.role} key, not a {role} key. {_REMEDY[role]}{_IF_NOT[role]}"
         return Objection(WRONG_ROLE, why)
     if not known.made(signature, statement):
-        why = f"the signature of key {shown} is not of this: it was changed, or belongs to another. {_REMEDY[role]}"
+        why = f"the signature of key {shown} is not of this: it was changed, or belongs to another. {_FORGED[role]}"
         return Objection(INVALID, why)
     if known.status == "revoked":
         return Objection(REVOKED_KEY, f"key {shown} signed it, which is revoked. {_REMEDY[role]}")
@@ -58,3 +59,13 @@ _REMEDY: Final[Mapping[Role, str]] = {
     "bundle of it gets one by `freshet model fetch`.",
     "release": "Start the registry with a trusted release key, and promote the version again.",
 }
+_FORGED: Final[Mapping[Role, str]] = {
+    "builder": _REMEDY["builder"],
+    "release": f"Somebody else than the registry has written it, and it counts nowhere; no key is missing. {WRITERS}",
+}
+"""What a key that we know would never have signed so."""
+_IF_NOT: Final[Mapping[Role, str]] = {
+    "builder": "",
+    "release": f" If the registry did not write it, somebody else did, and it counts nowhere. {WRITERS}",
+}
+"""Where it may be either: a registry without the right key, or a stranger."""

@@ -41,9 +41,13 @@ class SignedVersions:
         return found
 
     def warnings(self, loaded: Iterable[str]) -> Iterator[str]:
-        """A sentence for an epoch that is not believed, and for each loaded version whose signature counts no more."""
+        """A sentence for each: an epoch that is not believed, what a stranger did to a known one, signatures that count
+        no more.
+        """
         if told := self._ledger.disbelief():
             yield told
+        if self._ledger.meddled:
+            yield self._ledger.meddled
         if dropped := self._ledger.doubted.dropped:
             yield (
                 f"{dropped:,} records of versions were not kept, since no builder whose key is known has signed them. "

@@ -59,19 +59,54 @@ def test_only_a_signed_epoch_counts() -> None:
         assert told.startswith("epoch 2 of ")
         assert code in told
         assert code in (found.logic.unready() or "")
+        assert "freshet rights show" in told, "a stranger may have written it"
+        assert ("Start the registry" in told) == (code in ("signature_missing", "signature_wrong_role"))
     found.learn(good)
     found.settle()
     assert (found.state.live_epoch, found.state.warnings) == (2, ())
 
 
 def test_an_old_epoch_that_is_written_again_changes_nothing() -> None:
-    """Its signature is good, its number is not the highest."""
+    """Its signature is good, its number is not the highest; somebody has written it, and that is told until epoch 3."""
     ring = KeyRing()
     found = serving(ring).learn(made("1.1.0", ring.builder), epoch(ring.release, 2, "1.1.0"))
     found.settle()
-    found.learn(epoch(ring.release, 1, "1.0.0"))
-    found.settle()
+    assert found.state.warnings == ()
+    for _ in range(2):
+        found.learn(epoch(ring.release, 1, "1.0.0"))
+        found.settle()
     assert found.state.live_epoch == 2
+    (told,) = found.state.warnings
+    assert told.startswith("epoch 1 of fraud was written again as the registry once signed it.")
+    assert found.logic.unready() is None
+    found.learn(epoch(ring.release, 3, "1.0.0"))
+    found.settle()
+    assert found.state.warnings == ()
+
+
+def test_a_known_epoch_that_is_written_over_is_told() -> None:
+    """Nothing changes for who runs, but whoever starts after compaction would not know who answers."""
+    ring = KeyRing()
+    found = serving(ring)
+    found.learn(epoch(ring.release, 1, "1.0.0").model_copy(update={"signatures": {}}))
+    found.settle()
+    assert found.state.live_epoch == 1
+    (told,) = found.state.warnings
+    assert "promote the version that answers again" in told
+    assert "signature_missing" in told
+
+
+def test_a_prepare_that_goes_live_is_nobodys_meddling() -> None:
+    """Each record of an epoch comes once, in its phases; so does an aborted one."""
+    ring = KeyRing()
+    found = serving(ring).learn(made("1.1.0", ring.builder))
+    for number, last in ((2, "aborted"), (3, "live")):
+        found.learn(epoch(ring.release, number, "1.1.0", phase="prepare"))
+        found.settle()
+        found.learn(epoch(ring.release, number, "1.1.0", phase=last))
+        found.settle()
+        assert found.state.warnings == ()
+    assert found.state.live_epoch == 3
 
 
 @pytest.mark.parametrize("case", ["unsigned", "another model"])
