@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import takewhile
 from typing import Final
 
 from freshet.contracts.logic import Fact
@@ -26,8 +27,7 @@ from freshet.ledger.versions import Versions
 from freshet.ledger.vouching import BelieveAll, Disbelieved, Vouching
 from freshet.ledger.workers import Beat, BeatClock, Workers
 
-_NUMBER_DIGITS: Final = 19
-"""Of a long, which an epoch is."""
+_NUMBER_DIGITS: Final = 19  # of a long, which an epoch is
 
 
 class PipelineLedger:
@@ -196,10 +196,7 @@ class PipelineLedger:
         return ahead
 
     def served_before(self, version: str) -> Iterator[str]:
-        """Other versions that have served and still may, the one that served last first.
-
-        None that a rollback left: somebody found it bad, and it comes back only if somebody names it.
-        """
+        """Other versions that have served and still may, the last one first; none that a rollback left as bad."""
         return (other for other in self._predecessors.before(version) if not self.against(other))
 
     def rollback_target(self) -> str:
@@ -211,6 +208,11 @@ class PipelineLedger:
         if self.versions.may_serve(spare) and not self.epochs.left_behind(spare) and not self.against(spare):
             return spare
         return next(self.served_before(self.epochs.serving), "")
+
+    def passed_over(self, target: str = "") -> Iterator[str]:
+        """Versions that served after `target` did last, or all that served, and that only signatures keep from it."""
+        before = takewhile(lambda other: other != target, self._predecessors.before(self.epochs.serving))
+        return (other for other in before if self.against(other))
 
     def revoked(self) -> set[str]:
         """Digests of artifacts that no epoch may name: quarantined or ever revoked, unless a version came back."""

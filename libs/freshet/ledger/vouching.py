@@ -16,6 +16,8 @@ class Doubt(NamedTuple):
     why: str
     """In a sentence."""
     standing: Standing
+    once: bool = False
+    """Whether a key signed it that was trusted once, and is revoked."""
 
 
 class Vouching(Protocol):

@@ -74,7 +74,7 @@ class PipelineTrust:
             unsigned: Standing = "refused" if self.required else "unknown"
             return Doubt("the pipeline's specification is not known yet.", unsigned if found else "signed")
         if found:
-            return Doubt(str(found), "refused")
+            return Doubt(str(found), "refused", once=found.reason == REVOKED_KEY)
         return Doubt(str(_REPLAYED), "signed") if record.life != self._life else None
 
     def against_version(self, record: ModelVersion) -> str:

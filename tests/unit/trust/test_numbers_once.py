@@ -1,6 +1,6 @@
 """No number of an epoch is given twice, whatever a stranger leaves of the record that names it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,19 +10,11 @@ from freshet.contracts.messages import Message, Rollout
 from freshet.registry.core.decider import RegistryDecider
 from freshet.trust.statements import release_statement
 from support.registry import PIPELINE, World, candidate, ready, specification, worker
-from support.registry_laws import Laws
+from support.registry_laws import Lawless
 from support.signed import KeyRing, demanding, signed
 
 Overwritten = Callable[[Rollout, Rollout, KeyRing], Message]
 """What stands under the key of the second epoch, made of both epochs."""
-
-
-class Lawless(Laws):
-    """The laws are of a registry that knows all it ever wrote."""
-
-    def read(self, log: Sequence[Fact]) -> None:
-        """Let all pass."""
-        return
 
 
 def two_epochs(ring: KeyRing) -> World:

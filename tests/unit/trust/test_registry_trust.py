@@ -5,11 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from freshet.contracts.logic import Fact
-from freshet.contracts.messages import Action, Candidate, Rollout
+from freshet.contracts.messages import Action, Candidate, Rollout, Share
 from freshet.registry.core.decider import RegistryDecider
 from freshet.trust.signature_check import Objection, objection
+from freshet.trust.signing_key import SigningKey
 from freshet.trust.statements import release_statement
 from support.registry import PIPELINE, World, candidate, ready, specification, worker
+from support.registry_laws import Lawless
 from support.signed import KeyRing, demanding, signed
 
 
@@ -256,3 +258,76 @@ def test_without_a_trust_file_nothing_is_admitted_where_signatures_are_demanded(
     for fact in world.log:
         world.decider.fold(fact)
     assert refusal(world, signed(candidate("a"), ring.builder)).startswith("trust_unset: ")
+
+
+def three_versions(ring: KeyRing) -> tuple[World, SigningKey]:
+    """1.0.0, 1.1.0 and 1.2.0 have served one after the other; another builder than the rest made 1.1.0."""
+    world, other = trusting(ring), SigningKey.generate()
+    ring.trust(other, "builder")
+    for minor, (name, key) in enumerate((("a", ring.builder), ("b", other), ("c", ring.builder))):
+        world.publish(signed(candidate(name), key))
+        world.settle()
+        world.command("promote", f"1.{minor}.0")
+        world.settle()
+    assert world.serving() == "1.2.0"
+    return world, other
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "to be loaded"])
+def test_a_rollback_names_what_it_passed_over(*, held: bool) -> None:
+    """Not the version that served last, since its builder's key is revoked: whoever asked must not think it was."""
+    ring = KeyRing()
+    world, other = three_versions(ring)
+    ring.revoke(other)
+    if held:
+        world.beat(worker(resident=("1.0.0",)))
+    asked = world.command("rollback")
+    world.settle()
+    assert (world.verdict(asked), world.serving()) == ("done", "1.0.0")
+    told = world.decisions(asked)[0].reason
+    assert f"Passed over, though they served later: 1.1.0 (signature_revoked_key: key {other.id}" in told
+    named = world.command("rollback", "1.0.0")
+    world.settle()
+    assert "Passed over" not in world.decisions(named)[0].reason
+
+
+def test_a_rollback_that_signatures_bar_says_so() -> None:
+    """Three versions have served: it is not true that none has."""
+    ring = KeyRing()
+    world, other = three_versions(ring)
+    ring.revoke(other)
+    ring.revoke(ring.builder)
+    asked = world.command("rollback")
+    world.settle()
+    told = world.decisions(asked)[0].reason
+    assert world.verdict(asked) == "refused"
+    assert told.startswith("what served before may not answer: 1.1.0 (signature_revoked_key: ")
+    assert "1.0.0 (signature_revoked_key: " in told
+
+
+@pytest.mark.parametrize("promoted", [False, True])
+def test_a_rollback_past_a_revoked_release_key_says_what_served_before(*, promoted: bool) -> None:
+    """The registry has another key, and does not believe the epochs of the revoked one, nor a stranger's."""
+    ring = KeyRing()
+    world, other = three_versions(ring)
+    ring.revoke(ring.release)
+    ring.revoke(other)
+    ring.trust(ring.stranger, "release")
+    live = world.live()
+    assert live is not None
+    world.laws = Lawless()
+    world.decider = RegistryDecider(ring.keys, ring.stranger)
+    forged = live.model_copy(update={"epoch": 9, "table": (Share(version="6.6.6", share=10_000),)})
+    for fact in (*world.log, Fact("rollouts", f"{PIPELINE}/9", forged, world.now_ms, 999)):
+        world.decider.fold(fact)
+    if promoted:
+        world.command("promote", "1.2.0")
+        world.settle()
+    asked = world.command("rollback")
+    world.settle()
+    told = world.decisions(asked)[0].reason
+    assert world.verdict(asked) == "refused"
+    assert told.startswith("1.2.0, 1.1.0, 1.0.0 served before, but the release key that signed the epochs (1 to 3)")
+    assert f"`freshet model promote {'1.0.0' if promoted else '1.2.0'} --pipeline {PIPELINE}`" in told
+    assert "1.1.0 (signature_revoked_key: " in told
+    assert "6.6.6" not in told

@@ -71,7 +71,7 @@ def test_an_old_epoch_that_is_written_again_changes_nothing() -> None:
     ring = KeyRing()
     found = serving(ring).learn(made("1.1.0", ring.builder), epoch(ring.release, 2, "1.1.0"))
     found.settle()
-    assert found.state.warnings == ()
+    assert not found.state.warnings
     for _ in range(2):
         found.learn(epoch(ring.release, 1, "1.0.0"))
         found.settle()
@@ -81,7 +81,7 @@ def test_an_old_epoch_that_is_written_again_changes_nothing() -> None:
     assert found.logic.unready() is None
     found.learn(epoch(ring.release, 3, "1.0.0"))
     found.settle()
-    assert found.state.warnings == ()
+    assert not found.state.warnings
 
 
 def test_a_known_epoch_that_is_written_over_is_told() -> None:
@@ -105,7 +105,7 @@ def test_a_prepare_that_goes_live_is_nobodys_meddling() -> None:
         found.settle()
         found.learn(epoch(ring.release, number, "1.1.0", phase=last))
         found.settle()
-        assert found.state.warnings == ()
+        assert not found.state.warnings
     assert found.state.live_epoch == 3
 
 

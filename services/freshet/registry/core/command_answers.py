@@ -14,9 +14,9 @@ from freshet.contracts.name_rules import is_training
 from freshet.ledger.epochs import Cause, understudy
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.life_tables import VERSION
-from freshet.ledger.versions import admission_order
 from freshet.registry.core import announce
 from freshet.registry.core.quarantine import reporters
+from freshet.registry.core.rollback_words import nowhere, passed_over
 from freshet.registry.core.rollouts import go_live, held, overtake, prepare, repeat_live
 from freshet.registry.core.short_text import listed
 from freshet.registry.core.state import PipelineState, Rules
@@ -97,7 +97,7 @@ def _rollback(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: in
     """
     version = command.version or ledger.rollback_target()
     if ledger.epochs.live is None or not version:
-        return [_decide(ledger, command, "refused", _nowhere(ledger))]
+        return [_decide(ledger, command, "refused", nowhere(ledger))]
     if not ledger.versions.may_serve(version):
         return [_decide(ledger, command, "refused", _state_of(ledger, version))]
     if why := ledger.against(version):
@@ -110,22 +110,12 @@ def _rollback(ledger: PipelineLedger, rules: Rules, command: Command, now_ms: in
     lacking = [name for name, worker in ledger.workers.serving().items() if version not in worker.resident]
     done = f"{version} answers, no longer {ledger.epochs.serving or 'nobody'}."
     done += f" {listed(lacking)} goes on with what it holds until it has loaded it." if lacking else ""
+    done += passed_over(ledger, command, version)
     return [*effects, _decide(ledger, command, "done", done, ledger.next_epoch)]
 
 
 def _already_answers(ledger: PipelineLedger, command: Command, version: str) -> Announce:
     return _decide(ledger, command, "done", f"{version} already answers.", ledger.epochs.live_epoch)
-
-
-def _nowhere(ledger: PipelineLedger) -> str:
-    left = [version for version in ledger.versions.records if ledger.epochs.left_behind(version)]
-    left = sorted(filter(ledger.versions.may_serve, left), key=admission_order)
-    if not left:
-        return "nothing has served before: promote a version instead."
-    return (
-        f"nothing older is left to go back to: {', '.join(left)} was rolled back from. If it is to answer again, name "
-        f"it: `freshet model promote {left[-1]} --pipeline {ledger.name}`."
-    )
 
 
 def _pause(ledger: PipelineLedger, command: Command, now_ms: int) -> list[Announce]:  # noqa: ARG001

@@ -18,6 +18,7 @@ from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.manifest_id import manifest_id
 from freshet.ledger.versions import admission_order
 from freshet.registry.core import announce
+from freshet.registry.core.rollback_words import passed_over
 from freshet.registry.core.short_text import listed
 
 _ALL_ENTITIES: Final = 10_000
@@ -49,6 +50,9 @@ def advance(ledger: PipelineLedger, now_ms: int) -> list[Announce]:
         return []
     live = opened.model_copy(update={"phase": "live"})
     reason = f"epoch {live.epoch} is live: {champion(live)} answers. Loaded by {listed(workers) or 'no worker yet'}."
+    asked = ledger.commands.open.get(live.command_id)
+    if asked is not None and asked.command.action == "rollback":
+        reason += passed_over(ledger, asked.command, champion(live))
     return [
         announce.rollout(live, before=opened.phase),
         _conclusion(live, "done", reason, answers, epoch=live.epoch),
