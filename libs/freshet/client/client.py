@@ -18,6 +18,7 @@ from freshet.client.predictions import Predictions, Since, read_predictions
 from freshet.client.python_rows import Rows
 from freshet.contracts.messages import PipelineRecord
 from freshet.contracts.topic_table import TopicNames
+from freshet.ledger.versions import REFUSED_AGAIN, said_again
 from freshet.models.classes import Labels
 from freshet.models.contract import TOLERANCE
 from freshet.operate.connection import PATIENCE_S, local_broker, settings_for
@@ -115,6 +116,8 @@ class Client:
             view.close()
         if not verdict.version:
             raise ClientError(f"the model was refused: {verdict.reason}")
+        if (again := said_again(verdict)).startswith(REFUSED_AGAIN):
+            raise ClientError(f"{verdict.version} was {again}")
         return verdict.version
 
     def send(self, pipeline: str, rows: Rows) -> dict[str, Any]:

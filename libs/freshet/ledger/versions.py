@@ -46,6 +46,16 @@ class VersionState:
     state: ModelState
 
 
+AGAIN: Final = "published again"
+REFUSED_AGAIN: Final = f"{AGAIN}, but refused: "
+"""How lines of a version's history begin by which the registry answers whoever publishes it again."""
+
+
+def said_again(record: ModelVersion) -> str:
+    """What the registry said when this version was last published again; empty if it never was."""
+    return next((line.what for line in reversed(record.history) if line.what.startswith(AGAIN)), "")
+
+
 def may_serve(record: ModelVersion | None) -> bool:
     """Whether an epoch may name this version."""
     return record is not None and VERSION.allows(record.state, "serve")
@@ -178,12 +188,11 @@ class Versions:
         return self._same_bytes.get(digest, ())
 
     def verdict(self, manifest: Manifest, offset: int = -1) -> ModelVersion | None:
-        """The registry's word on this manifest, once there is one; a refusal only if it is on that record or later."""
+        """The registry's word on this manifest, once there is one on that record of the candidate or a later one."""
         identity = manifest_id(manifest)
-        if identity in self.admitted_as:
-            return self.records[self.admitted_as[identity]]
-        refusal = self.refusals.get(identity)
-        return refusal if refusal is not None and refusal.candidate_offset >= offset else None
+        version = self.admitted_as.get(identity, "")
+        found = self.records[version] if version else self.refusals.get(identity)
+        return found if found is not None and found.candidate_offset >= offset else None
 
     def in_force(self) -> list[ModelVersion]:
         """Versions, and refusals of what was not admitted since: a candidate that comes again is judged again."""

@@ -163,7 +163,7 @@ def test_versions_are_in_the_order_of_their_numbers() -> None:
 
 
 def test_a_verdict_is_on_a_manifest_and_a_refusal_on_its_record() -> None:
-    """A candidate that was refused and is published again waits for a new verdict; once admitted it is so for good."""
+    """A candidate that is published again waits for a new word; once admitted it is so for good."""
     refusal = model("", digest_of="m").model_copy(update={"state": "refused", "candidate_offset": 5})
     ledger = folded(refusal)
     assert ledger.versions.verdict(manifest("m"), 5) == refusal
@@ -171,7 +171,8 @@ def test_a_verdict_is_on_a_manifest_and_a_refusal_on_its_record() -> None:
     assert ledger.versions.in_force() == [refusal]
     admitted = refusal.model_copy(update={"state": "admitted", "version": "1.0.0", "candidate_offset": 6})
     ledger.fold(Fact("models", "", admitted))
-    assert ledger.versions.verdict(manifest("m"), 7) == admitted
+    assert ledger.versions.verdict(manifest("m"), 6) == ledger.versions.verdict(manifest("m")) == admitted
+    assert ledger.versions.verdict(manifest("m"), 7) is None
     assert ledger.versions.in_force() == [admitted]
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from freshet.cli.model.publish import refused, shown
 from freshet.contracts.logic import Fact
 from freshet.contracts.messages import Action, Candidate, Rollout, Share
+from freshet.ledger.versions import REFUSED_AGAIN, said_again
 from freshet.registry.core.decider import RegistryDecider
 from freshet.trust.signature_check import Objection, objection
 from freshet.trust.signing_key import SigningKey
@@ -331,3 +333,30 @@ def test_a_rollback_past_a_revoked_release_key_says_what_served_before(*, promot
     assert f"`freshet model promote {'1.0.0' if promoted else '1.2.0'} --pipeline {PIPELINE}`" in told
     assert "1.1.0 (signature_revoked_key: " in told
     assert "6.6.6" not in told
+
+
+def test_whoever_publishes_a_version_again_is_told_what_became_of_its_signatures() -> None:
+    """Refused, if none of them counts: also the very bundle that was admitted before its builder was revoked."""
+    ring = KeyRing()
+    world = trusting(ring)
+    again = signed(candidate("a"), ring.builder)
+
+    def told(asked: Candidate, chunk: int) -> str:
+        offset = len(world.log)
+        world.publish(asked.model_copy(update={"chunk_offsets": (chunk,)}))
+        world.settle()
+        record = world.models()["1.0.0"]
+        assert record.candidate_offset == offset, "whoever published it waits for that"
+        assert shown(record).startswith(said_again(record))
+        assert refused(record) == said_again(record).startswith(REFUSED_AGAIN)
+        return said_again(record)
+
+    assert told(again, 1) == ""
+    assert told(again, 2) == "published again: its chunks are looked for there first."
+    ring.revoke(ring.builder)
+    ring.trust(ring.stranger, "builder")
+    assert told(again, 3).startswith(f"{REFUSED_AGAIN}signature_revoked_key: key {ring.builder.id} ")
+    both = signed(candidate("a"), ring.stranger)
+    assert told(both, 4) == f"published again: its new signature by {ring.stranger.id} counts."
+    assert told(again, 5).startswith(REFUSED_AGAIN)
+    assert list(world.models()["1.0.0"].signatures) == [ring.stranger.id]

@@ -7,6 +7,7 @@ import typer
 
 from freshet.cli.output import Bootstrap, Exit, Json, Namespace, connect, emit, reporting
 from freshet.contracts.messages import ModelVersion
+from freshet.ledger.versions import REFUSED_AGAIN, said_again
 from freshet.models.bundle import Bundle
 from freshet.models.manifest import refuses
 from freshet.operate.facts import published
@@ -21,7 +22,7 @@ def publish(
     namespace: Namespace = "",
     as_json: Json = False,
 ) -> None:
-    """Publish a model's bytes and its manifest. Idempotent. Exits with 4 if the registry refuses it.
+    """Publish a model's bytes and its manifest. Idempotent. Exits with 4 if the registry refuses it, or its signatures.
 
     Whether it then answers is the pipeline's rollout policy; with `manual`, `freshet model promote` decides.
     """
@@ -41,15 +42,21 @@ def publish(
         "state": verdict.state,
         "version": verdict.version,
         "reason": verdict.reason,
+        "published_again": said_again(verdict),
         "required": verdict.manifest.required,
     }
     emit(document, f"{shown(verdict)}{waits_for(verdict, policy)}", as_json=as_json)
-    raise typer.Exit(Exit.CHECK if verdict.state == "refused" else Exit.OK)
+    raise typer.Exit(Exit.CHECK if refused(verdict) else Exit.OK)
+
+
+def refused(verdict: ModelVersion) -> bool:
+    """Whether the registry did not take what was published; a version that it knew before stays what it was."""
+    return verdict.state == "refused" or said_again(verdict).startswith(REFUSED_AGAIN)
 
 
 def waits_for(verdict: ModelVersion, policy: str) -> str:
     """What a person has to do before an admitted version answers; empty where nothing has to be done."""
-    if verdict.state != "admitted" or policy == "immediate":
+    if verdict.state != "admitted" or refused(verdict) or policy == "immediate":
         return ""
     promote = f"`freshet model promote {verdict.version} --pipeline {verdict.pipeline}`"
     if policy == "gated":
@@ -61,9 +68,9 @@ def shown(verdict: ModelVersion) -> str:
     """The registry's verdict, and of a version that may answer which events it will refuse."""
     if verdict.state == "refused":
         return f"refused: {verdict.reason}"
+    if again := said_again(verdict):
+        return f"{again}\n{verdict.version} is {verdict.state} as before: {verdict.reason}"
     # the reason of an admission begins with "admitted as …"
     told = verdict.reason if verdict.state == "admitted" else f"{verdict.state}: {verdict.reason}"
-    if len(verdict.history) > 1:  # it was there before
-        told = f"{told}\n{verdict.version}: {verdict.history[-1].what}"
     required = verdict.manifest.required
     return f"{told}\n{verdict.version} {refuses(required)}." if required else told

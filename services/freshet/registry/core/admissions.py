@@ -4,11 +4,12 @@ from typing import Any, Final, NamedTuple
 
 from freshet.contracts.logic import Announce, Cancel, Outcome, Start
 from freshet.contracts.messages import Candidate, Change, ModelVersion, Verdict
-from freshet.ledger.versions import Version
+from freshet.ledger.versions import AGAIN, REFUSED_AGAIN, Version
 from freshet.models.verdict import AdmissionVerdict
 from freshet.registry.core import announce
 from freshet.registry.core.admission_job import Admit
 from freshet.registry.core.numbering import next_version
+from freshet.registry.core.short_text import listed
 from freshet.registry.core.state import PipelineState, Waiting
 from freshet.trust.signature_check import Objection
 
@@ -102,19 +103,22 @@ class Admissions:
 def renew_published(state: PipelineState, now_ms: int) -> list[Announce]:
     """A version that was published again: its record says where its chunks lie now, and takes what it is signed with.
 
-    Signatures that count for less than those it has are left out: anybody may publish a manifest again.
+    Signatures that count for less than those it has are left out: anybody may publish a manifest again. Whoever did is
+    told so in the history of the version, which stays what it is.
     """
     renewed, versions = [], state.ledger.versions
     for identity in sorted(state.candidates.keys() & versions.admitted_as.keys()):
         waiting, record = state.candidates[identity], versions.records[versions.admitted_as[identity]]
         candidate = waiting.candidate
         changes: dict[str, object] = {"candidate_offset": waiting.offsets[-1]}
-        what = "published again: its chunks are looked for there first."
+        what = f"{AGAIN}: its chunks are looked for there first."
         if candidate.chunk_offsets:
             changes["chunk_offsets"] = candidate.chunk_offsets
-        if candidate.signatures and not _distrust(state, waiting):
+        if found := _distrust(state, waiting):
+            what = f"{REFUSED_AGAIN}{found}"
+        elif candidate.signatures and candidate.signatures != record.signatures:
             changes["signatures"] = candidate.signatures
-            what = "published again, with what it is signed with now."
+            what = f"{AGAIN}: its new signature by {listed(candidate.signatures)} counts."
         renewed.append(announce.model(announce.revised(record, now_ms, "publish", what, **changes)))
     return renewed
 
