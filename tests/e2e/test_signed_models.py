@@ -169,6 +169,8 @@ def test_only_what_is_signed_answers_whatever_is_written(stage: Signed) -> None:
 
     # epochs past the registry: an old one again, one of another life, a stranger's, nobody's; over the live one, too
     stage.write(known)
+    stage.write(known.model_copy(update={"epoch": 3}))
+    stage.refuses("signature_invalid")
     ahead = known.model_copy(update={"epoch": 60, "life": "before"})
     stage.write(ahead, ring.release.sign(release_statement(ahead)))
     stage.refuses("signature_other_life")
@@ -182,10 +184,12 @@ def test_only_what_is_signed_answers_whatever_is_written(stage: Signed) -> None:
 
     # the registry goes on where it was, and the topics alone tell that nobody else was believed
     assert stage.ask("promote", made.version).verdict == "done"
-    until(lambda: stage.worker.live_epoch == 3, "epoch 3")
-    stage.answers("after", made.version, 3)
+    until(lambda: stage.worker.live_epoch == 4, "epoch 4, since a stranger has had 3")
+    stage.answers("after", made.version, 4)
+    stage.write(known.model_copy(update={"epoch": 4}))
     found = stage.verify("--trust", str(stage.file))
     assert found["ok"], found["findings"]
+    assert any("epoch 3: signature_invalid" in told for told in found["warnings"])
     looked_at = {finding["check"]: finding["looked_at"] for finding in found["findings"]}
     assert looked_at[EPOCHS] == 3 * stage.spec.partitions
     assert looked_at[VERSIONS] == 1

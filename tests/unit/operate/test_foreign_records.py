@@ -84,7 +84,9 @@ def test_an_old_epoch_with_its_number_raised_is_no_second_content(order: Sequenc
     assert found.ledger.epochs.told(2) == [epoch(2, NEW)]
     assert found.ledger.alarm == ""
     (told,) = found.foreign
-    assert told.startswith("rollouts: 1 records of epochs that no trusted release key has signed as they are")
+    assert told.startswith(
+        "rollouts: records of epochs that no trusted release key has signed as they are were left out"
+    )
     assert "epoch 2: signature_invalid" in told
     evidence = good()
     evidence.history.foreign = found.foreign
@@ -156,4 +158,4 @@ def test_a_number_that_a_stranger_gave_to_another_model_is_no_second_artifact(*,
     assert broken(found) == []
     assert found.ledger.versions.told("2.0.0") == [NEW]
     (told,) = found.foreign
-    assert told.startswith("models: 1 records of versions beside those that trusted keys have signed")
+    assert told.startswith("models: records of versions beside those that trusted keys have signed")

@@ -104,6 +104,6 @@ def _warning(role: str, what: str, names: Sequence[str]) -> list[str]:
     told = ", ".join(list(dict.fromkeys(names))[:_NAMED])
     more = ", …" if len(set(names)) > _NAMED else ""
     return [
-        f"{role}: {len(names):,} records of {what} were left out, as workers leave them out ({told}{more}). Somebody "
+        f"{role}: records of {what} were left out, as workers leave them out: {len(names):,} ({told}{more}). Somebody "
         "else than the registry has written or changed them: docs/trust.md says who may write there, and what to do."
     ]
