@@ -188,7 +188,10 @@ class Versions:
         return self._same_bytes.get(digest, ())
 
     def verdict(self, manifest: Manifest, offset: int = -1) -> ModelVersion | None:
-        """The registry's word on this manifest, once there is one on that record of the candidate or a later one."""
+        """The registry's word on this manifest, once there is one on that record of the candidate or a later one.
+
+        Of a version that was admitted before too: until its record is renewed, the new signatures do not count.
+        """
         identity = manifest_id(manifest)
         version = self.admitted_as.get(identity, "")
         found = self.records[version] if version else self.refusals.get(identity)

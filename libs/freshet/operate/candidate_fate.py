@@ -11,10 +11,10 @@ from freshet.operate.facts import published
 from freshet.operate.operate_error import LocalError, OperateError
 from freshet.operate.patience import patiently
 from freshet.operate.pipeline_view import View
+from freshet.operate.publication import VERDICT_S
 from freshet.operate.training_runs import TRAINING
 from freshet.pipeline import PipelineSpec
 
-_VERDICT_S: Final = 150.0  # as long as for a model that a person publishes
 _LIVE_S: Final = 30.0
 _LIVE: Final = "live"
 
@@ -48,12 +48,12 @@ def fate_of(connection: Connection, training: Training) -> Fate:
                 connection,
                 "the registry's verdict",
                 lambda seen: verdict_on(seen, training.training),
-                _VERDICT_S,
+                VERDICT_S,
                 hint="The candidate is on the topics and will be judged then.",
             )
         except LocalError as error:
             raise OperateError(
-                f"training {training.training} has finished, and no verdict on its model came within {_VERDICT_S:.0f} "
+                f"training {training.training} has finished, and no verdict on its model came within {VERDICT_S:.0f} "
                 f"s. `freshet trainings show {training.training[:8]} --pipeline {training.pipeline}` tells it when it "
                 "is there; `freshet doctor` says whether the registry runs."
             ) from error

@@ -11,7 +11,8 @@ from freshet.operate.pipeline_view import View
 from freshet.runtime.artifacts import publish_model, withdraw_model
 from freshet.runtime.bus.protocol import BusError, Producer
 
-_VERDICT_S: Final = 150.0  # admission fetches while chunks come, and judges within a minute
+VERDICT_S: Final = 150.0
+"""How long a verdict is waited for: admission fetches while chunks come, and judges within a minute."""
 
 
 def publish(connection: Connection, bundle: Bundle, *, wait: bool = True) -> ModelVersion | None:
@@ -44,14 +45,6 @@ def _withdrawn(producer: Producer, manifest: Manifest) -> str:
     return f"withdrawn: {manifest.digest[:12]} will not be judged, unless a registry has just done so: {shows}"
 
 
-def _word(view: View, manifest: Manifest, offset: int) -> ModelVersion | None:
-    """The registry's word on this record; of a version that was admitted before, once it has taken it in, signatures
-    too: a promotion that comes before that might be refused for want of one.
-    """
-    found = view.ledger.versions.verdict(manifest, offset)
-    return found if found is not None and found.candidate_offset >= offset else None
-
-
 def _verdict(connection: Connection, view: View, manifest: Manifest, offset: int) -> ModelVersion:
     connection.say(f"published {manifest.digest[:12]}; waiting for the registry's verdict …")
     try:
@@ -59,12 +52,12 @@ def _verdict(connection: Connection, view: View, manifest: Manifest, offset: int
             view,
             connection,
             "the verdict",
-            lambda seen: _word(seen, manifest, offset),
-            _VERDICT_S,
+            lambda seen: seen.ledger.versions.verdict(manifest, offset),
+            VERDICT_S,
             hint="The model is published and will be judged then; Ctrl-C withdraws it.",
         )
     except LocalError as error:
         raise OperateError(
-            f"no verdict on {manifest.digest[:12]} came within {_VERDICT_S:.0f} s. Is the registry running? "
+            f"no verdict on {manifest.digest[:12]} came within {VERDICT_S:.0f} s. Is the registry running? "
             "`freshet run registry` starts it; the model is published and will be judged then."
         ) from error

@@ -120,6 +120,6 @@ def test_a_model_that_is_not_live_in_time_says_where_to_look(monkeypatch: pytest
 
 def test_a_registry_that_says_nothing_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """The training itself is done."""
-    monkeypatch.setattr(candidate_fate, "_VERDICT_S", 0.2)
+    monkeypatch.setattr(candidate_fate, "VERDICT_S", 0.2)
     with pytest.raises(OperateError, match=r"has finished, and no verdict .* `freshet trainings show"):
         Stage("gated").fate()
