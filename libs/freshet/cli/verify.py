@@ -66,7 +66,7 @@ def verify(
         scores=scores,
         wait_s=wait,
         keys=keys,
-        during=lambda what: told_waiting(what, console, tell),
+        during=lambda what: told_waiting(what(), console, tell),
     )
     emit(as_document(judgement), shown(judgement), as_json=as_json)
     if not passes(judgement, waited=wait > 0):

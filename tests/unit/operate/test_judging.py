@@ -1,6 +1,6 @@
 """Waiting for inputs that are under way says what they wait for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import cast
@@ -54,8 +54,8 @@ def test_each_step_says_what_is_read_and_how_far_it_is(monkeypatch: pytest.Monke
         monkeypatch.setattr(judging, name, lambda *_, **__: part)
 
     @contextmanager
-    def during(what: str) -> Iterator[None]:
-        steps.append(what)
+    def during(what: Callable[[], str]) -> Iterator[None]:
+        steps.append(what())
         yield
 
     judging.judged(bus, cast(KafkaAdmin, None), names, during=during)

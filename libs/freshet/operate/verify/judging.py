@@ -28,11 +28,11 @@ _STEPS: Final = 3
 _INPUTS: Final = ("events", "feedback", "features")
 _OF_DRIFT: Final = ("labels", "outcomes", "profiles", "evaluations", "alarms")
 
-During = Callable[[str], AbstractContextManager[None]]
-"""Whoever is told what is being waited for, while it lasts: `what` stands behind "for"."""
+During = Callable[[Callable[[], str]], AbstractContextManager[None]]
+"""Whoever is told what is waited for, while it lasts: what it asks for stands behind "for", and costs requests."""
 
 
-def quietly(_: str) -> AbstractContextManager[None]:
+def quietly(_: Callable[[], str]) -> AbstractContextManager[None]:
     """Tells nobody."""
     return nullcontext()
 
@@ -98,16 +98,16 @@ def judged(
         # it needs an extra; whoever lacks that is told before anything is read
         from freshet.operate.verify import scores as scoring  # noqa: PLC0415
 
-    with during(_step(1, f"inputs and answers: {_records(bus, 'predictions', *_INPUTS)} are read")):
+    with during(lambda: _step(1, f"inputs and answers: {_records(bus, 'predictions', *_INPUTS)} are read")):
         evidence = collect(bus, pipeline, committed, since_ms=from_ms, keys=keys, known_login=known_login)
         if scores:
             found = scoring.recompute(bus, evidence, scores)
             judgement = judge(evidence, found.finding, found.unjudged)
         else:
             judgement = judge(evidence)
-    with during(_step(2, f"labels, profiles, quality and alarms: {_records(bus, *_OF_DRIFT)} are read")):
+    with during(lambda: _step(2, f"labels, profiles, quality and alarms: {_records(bus, *_OF_DRIFT)} are read")):
         drift = judge_drift(bus, pipeline, committed, since_ms=from_ms, scores=scores)
-    with during(_step(3, f"trainings: {_records(bus, 'trainings')} are read, with the rows that they name")):
+    with during(lambda: _step(3, f"trainings: {_records(bus, 'trainings')} are read, with the rows that they name")):
         loop = judge_retraining(bus, pipeline, with_figures=scores > 0)
     topics = [names.topic(role) for role, output in evidence.outputs.items() if output.hidden]
     topics += [names.topic(role) for role in (*drift.hidden, *loop.hidden)]
