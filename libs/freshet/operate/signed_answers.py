@@ -9,6 +9,7 @@ from freshet.ledger.epochs import champion, named_by
 from freshet.ledger.ledger import PipelineLedger
 from freshet.ledger.vouching import BelieveAll, Vouching
 from freshet.operate.finding import Health, Line
+from freshet.operate.judged_view import trust_of
 from freshet.pipeline import PipelineSpec
 
 if TYPE_CHECKING:  # it needs an extra
@@ -53,11 +54,9 @@ def _without_keys(record: PipelineRecord, facts: Sequence[Fact], live: Rollout) 
 
 def _judged(record: PipelineRecord, facts: Sequence[Fact], keys: "TrustedKeys") -> Iterator[Line]:
     """The topics as a worker reads them that starts with these keys."""
-    from freshet.trust.pipeline_trust import PipelineTrust  # noqa: PLC0415 (it needs an extra)
-    from freshet.trust.signed_versions import SignedVersions  # noqa: PLC0415
+    from freshet.trust.signed_versions import SignedVersions  # noqa: PLC0415 (it needs an extra)
 
-    trust = PipelineTrust(record.pipeline, lambda: keys)
-    trust.follow(demanded=True, life=record.life)
+    trust = trust_of(record, keys, demanded=True)
     ledger = _ledger(record, facts, trust)
     known, live = SignedVersions(ledger, trust), ledger.epochs.live
     if told := ledger.disbelief():
