@@ -38,10 +38,10 @@ def fetch_bundle(connection: Connection, model: ModelVersion) -> Bundle:
 
 def origin(model: ModelVersion) -> str:
     """How a person can find out whether a model is what it is said to be, in a sentence."""
-    name = model.version or model.manifest.digest[:12]
     if model.manifest.lineage.get(TRAINING):
         return (
-            f"`freshet reproduce {name} --pipeline {model.pipeline}` trains it again from its rows and compares the two"
+            f"`freshet reproduce {model.version} --pipeline {model.pipeline}` trains it again from its rows and "
+            "compares the two"
             if model.version
             else "its lineage names the training that it came of"
         )
